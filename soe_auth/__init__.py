@@ -1,0 +1,81 @@
+"""Browser login for Stack Overflow for Teams Enterprise: the front door.
+
+>>> import soe_auth
+>>> token = soe_auth.get_token("acme", min_ttl=600)   # LoginRequired if a person is needed
+>>> headers = {"Authorization": f"Bearer {token.reveal()}"}
+"""
+
+from typing import TYPE_CHECKING
+
+from soe_auth.version import __version__
+
+if TYPE_CHECKING:
+    from soe_auth.api import alogin, get_token, login
+    from soe_auth.errors import (
+        ExchangeRefused,
+        LoginBusy,
+        LoginDenied,
+        LoginError,
+        LoginRequired,
+        LoginTimedOut,
+        LoopbackUnavailable,
+        MalformedResponse,
+        NetworkError,
+        ServerError,
+        SettingsError,
+        SoeAuthError,
+        StoreError,
+    )
+    from soe_auth.scope import Scope
+    from soe_auth.secret import Secret
+    from soe_auth.site import Site
+    from soe_auth.tokens import Expiry, Token
+
+__all__ = [
+    "ExchangeRefused",
+    "Expiry",
+    "LoginBusy",
+    "LoginDenied",
+    "LoginError",
+    "LoginRequired",
+    "LoginTimedOut",
+    "LoopbackUnavailable",
+    "MalformedResponse",
+    "NetworkError",
+    "Scope",
+    "Secret",
+    "ServerError",
+    "SettingsError",
+    "Site",
+    "SoeAuthError",
+    "StoreError",
+    "Token",
+    "__version__",
+    "alogin",
+    "get_token",
+    "login",
+]
+
+_ROOMS = {
+    "alogin": "api",
+    "get_token": "api",
+    "login": "api",
+    "Expiry": "tokens",
+    "Scope": "scope",
+    "Secret": "secret",
+    "Site": "site",
+    "Token": "tokens",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name when it is first used, so that `import soe_auth` stays light."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"soe_auth.{_ROOMS.get(name, 'errors')}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,50 @@
+"""The story of a token without a person: what the environment or the store already has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from soe_auth.errors import LoginRequired, SettingsError
+from soe_auth.secret import Secret
+from soe_auth.tokens import visible_ascii
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from soe_auth.settings import Settings
+    from soe_auth.store import FileStore
+
+_VARIABLE = "SOE_AUTH_TOKEN"
+
+
+def from_environment(environ: Mapping[str, str]) -> Secret | None:
+    """Return the token that SOE_AUTH_TOKEN holds, if it is set: that is how a CI job is fed.
+
+    Raises SettingsError if what it holds can be no token.
+    """
+    if not environ.get(_VARIABLE):
+        return None
+    try:
+        return Secret(visible_ascii(environ[_VARIABLE]))
+    except ValueError as problem:
+        raise SettingsError(f"access_token (from {_VARIABLE}): {problem}.") from None
+
+
+def from_store(settings: Settings, store: FileStore, *, now: float) -> Secret:
+    """Return the profile's token, if it serves these settings and lives long enough.
+
+    Takes no lock. Raises LoginRequired, whose message says which command to type.
+    """
+    site, client_id = settings.registration
+    token = store.load(settings.profile)
+    if token is None:
+        raise LoginRequired(
+            f"Profile {settings.profile} has no token; type `{settings.login_command}`."
+        )
+    if problem := token.shortfall(
+        site, client_id, settings.scope, min_ttl=settings.min_ttl, now=now
+    ):
+        raise LoginRequired(
+            f"The token of profile {settings.profile} {problem}; type `{settings.login_command}`."
+        )
+    return token.access_token

@@ -1,0 +1,111 @@
+"""The stories under their public names, for Python programs."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from soe_auth import access
+from soe_auth.browser import launch, recognise
+from soe_auth.errors import LoginError
+from soe_auth.settings import resolve
+from soe_auth.signin import Effects
+from soe_auth.signin import alogin as _alogin
+from soe_auth.signin import login as _login
+from soe_auth.store import FileStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from soe_auth.secret import Secret
+    from soe_auth.settings import Settings
+    from soe_auth.tokens import Token
+
+
+def get_token(profile: str | None = None, *, min_ttl: float | None = None) -> Secret:
+    """Return a token that lives for at least `min_ttl` seconds more; never opens a browser.
+
+    SOE_AUTH_TOKEN, when set, is the answer; else the token of the profile, or of the default one.
+    `min_ttl` defaults to the setting of that name. The token shows itself by `.reveal()`.
+
+    Raises LoginRequired if a person is needed, SettingsError, StoreError.
+    """
+    flags = {} if min_ttl is None else {"min_ttl": f"{max(0, round(min_ttl))}s"}
+    if access_token := access.from_environment(os.environ):
+        return access_token
+    settings = resolve(flags, profile=profile)
+    return access.from_store(settings, _store(settings, _ignore), now=time.time())
+
+
+def login(
+    profile: str | None = None,
+    *,
+    site: str | None = None,
+    client_id: str | None = None,
+    scope: str | None = None,
+    browser: Callable[[str], bool] | None = None,
+    announce: Callable[[str], None] | None = None,
+) -> Token:
+    """Log in with a person and their browser; return the token, which is stored as well.
+
+    `site`, `client_id` and `scope` are written as on the command line and remembered in the same
+    way. `browser` shows a URL and returns False if it cannot; `announce` tells the person a
+    sentence; by default the desktop's browser is used and nothing is told.
+
+    Raises SettingsError, LoginError, ServerError, NetworkError, StoreError; RuntimeError inside a
+    running event loop, where `alogin` is the one to await.
+    """
+    settings = _settings(profile, site=site, client_id=client_id, scope=scope)
+    return _login(settings, _effects(settings, browser, announce))
+
+
+async def alogin(
+    profile: str | None = None,
+    *,
+    site: str | None = None,
+    client_id: str | None = None,
+    scope: str | None = None,
+    browser: Callable[[str], bool] | None = None,
+    announce: Callable[[str], None] | None = None,
+) -> Token:
+    """Do as `login`, inside a running event loop."""
+    settings = _settings(profile, site=site, client_id=client_id, scope=scope)
+    return await _alogin(settings, _effects(settings, browser, announce))
+
+
+def _settings(profile: str | None, **given: str | None) -> Settings:
+    flags = {key: value for key, value in given.items() if value is not None}
+    return resolve(flags, profile=profile)
+
+
+def _effects(
+    settings: Settings,
+    browser: Callable[[str], bool] | None,
+    announce: Callable[[str], None] | None,
+) -> Effects:
+    def show(url: str) -> bool:
+        shown = launch(url, settings.browser, os.environ)
+        if not shown and announce is None:
+            raise LoginError(
+                "No browser could be started, and there is nobody to tell the address to.",
+                hint="Pass announce=print, or a browser of your own.",
+            )
+        return shown
+
+    tell = announce or _ignore
+    return Effects(
+        store=_store(settings, tell),
+        announce=tell,
+        detail=_ignore,
+        browser=browser or show,
+        place=recognise(os.environ),
+    )
+
+
+def _store(settings: Settings, report: Callable[[str], None]) -> FileStore:
+    return FileStore(settings.paths.directory, report=report)
+
+
+def _ignore(_sentence: str) -> None:
+    pass

@@ -1,0 +1,37 @@
+"""What a login started from the command line does to the world."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from soe_auth.browser import launch, recognise
+from soe_auth.cli.options import open_store
+from soe_auth.signin import Effects
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from soe_auth.cli.console import Console
+    from soe_auth.settings import Settings
+
+
+def login_effects(settings: Settings, console: Console, *, browser: bool = True) -> Effects:
+    """Return the real effects: this terminal, this desktop, this disk, this clock."""
+
+    def show(url: str) -> bool:
+        return launch(url, settings.browser, console.environ)
+
+    return Effects(
+        store=open_store(settings.paths, console),
+        announce=console.say,
+        detail=console.detail,
+        browser=show if browser else None,
+        place=recognise(console.environ),
+        pasted=_pasted if console.can_ask else None,
+    )
+
+
+def _pasted() -> AsyncIterator[str]:
+    from soe_auth.cli.paste import pasted_lines
+
+    return pasted_lines()

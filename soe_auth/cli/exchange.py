@@ -1,0 +1,90 @@
+"""By hand, step 3: turn a code and its verifier into a token, and print the token.
+
+Secrets never stand in the command line, where every process could read them: the code and the
+verifier are read from SOE_AUTH_CODE and SOE_AUTH_CODE_VERIFIER, or from standard input, a line
+each, the code first. On a terminal they are asked for. Nothing is stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from soe_auth.cli.options import add_settings, resolve_settings
+from soe_auth.cli.report import FORMAT_VERSION, token_report
+from soe_auth.errors import SettingsError
+from soe_auth.exchange import connect
+from soe_auth.protocol import login_success_uri, read_answer, redeem_form
+from soe_auth.secret import Secret
+from soe_auth.settings import CLIENT_ID, SCOPE, SITE
+
+if TYPE_CHECKING:
+    import argparse
+
+    from soe_auth.cli.console import Console
+    from soe_auth.settings import Settings
+    from soe_auth.tokens import Token
+
+_VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}", re.ASCII)  # RFC 7636 section 4.1
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    add_settings(parser, SITE, CLIENT_ID, SCOPE)
+    parser.add_argument(
+        "--redirect-uri",
+        metavar="URI",
+        help="the same as in `soe-auth url`; default: the site's own page /oauth/login_success",
+    )
+    parser.add_argument("--json", action="store_true", help="print token and life as JSON")
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Print the token."""
+    settings = resolve_settings(args, console)
+    code = _secret("code", "SOE_AUTH_CODE", console)
+    code_verifier = _secret("code verifier", "SOE_AUTH_CODE_VERIFIER", console)
+    if not _VERIFIER.fullmatch(code_verifier.reveal()):
+        raise SettingsError(
+            "The code verifier is 43 to 128 characters, from A-Z a-z 0-9 - . _ ~.",
+            hint="Give the one that `soe-auth pkce` printed beside the challenge.",
+        )
+    token = asyncio.run(_exchange(settings, args.redirect_uri, code, code_verifier))
+    if args.json:
+        report = token_report(settings.profile, token, time.time())
+        report["access_token"] = token.access_token.reveal()
+        console.result(json.dumps({"version": FORMAT_VERSION, **report}, indent=2))
+    else:
+        console.result(token.access_token.reveal())
+    return 0
+
+
+async def _exchange(
+    settings: Settings, redirect_uri: str | None, code: Secret, code_verifier: Secret
+) -> Token:
+    site, client_id = settings.registration
+    form = redeem_form(client_id, redirect_uri or login_success_uri(site), code, code_verifier)
+    now = time.time()
+    async with connect(site) as connection:
+        status, body = await connection.exchange(form)
+    return read_answer(status, body, site=site, client_id=client_id, scope=settings.scope, now=now)
+
+
+def _secret(what: str, variable: str, console: Console) -> Secret:
+    """Read one secret from its variable, a terminal (unseen) or a line of standard input."""
+    value = console.environ.get(variable)
+    if not value and console.can_ask:
+        from getpass import getpass
+
+        value = getpass(f"{what.capitalize()}: ")
+    elif not value:
+        value = sys.stdin.readline()
+    if value and value.strip():
+        return Secret(value.strip())
+    raise SettingsError(
+        f"There is no {what}.", hint=f"Give it in {variable} or as a line of standard input."
+    )

@@ -1,0 +1,30 @@
+"""What a program that called us learns: the one table from errors to exit codes."""
+
+from __future__ import annotations
+
+from soe_auth.errors import (
+    LoginError,
+    LoginRequired,
+    NetworkError,
+    ServerError,
+    SettingsError,
+    SoeAuthError,
+    StoreError,
+)
+
+USAGE = 2
+INTERRUPTED = 130
+
+EXIT_CODES: dict[type[SoeAuthError], int] = {
+    SettingsError: USAGE,
+    LoginRequired: 3,
+    LoginError: 4,
+    ServerError: 5,
+    NetworkError: 6,
+    StoreError: 7,
+}
+
+
+def exit_code(error: SoeAuthError) -> int:
+    """Return the exit code of an error's kind."""
+    return next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind))

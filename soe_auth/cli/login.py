@@ -1,0 +1,91 @@
+"""Sign in with your browser, and keep the token for this user of this machine.
+
+The first login names the site and the client ID; they are remembered as a profile, so that from
+then on `soe-auth login` alone is enough.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+from soe_auth import settings as known
+from soe_auth import signin
+from soe_auth.cli.effects import login_effects
+from soe_auth.cli.options import add_settings, resolve_settings
+from soe_auth.cli.report import FORMAT_VERSION, token_report
+from soe_auth.errors import LoginRequired, SettingsError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from soe_auth.cli.console import Console
+    from soe_auth.settings import Settings
+
+_REGISTRATION = """\
+To sign in, soe-auth needs the client ID of an API application on {site}:
+
+  1. Open https://{site}, then your avatar, Settings, API applications (under "Apps &
+     integrations"). Some sites show that page to administrators only: then ask one.
+  2. Open an application that you may use, or make one:
+       Name     soe-auth
+       Domain   {domain}
+     Domain must not stay empty, though the form calls it optional.
+  3. Copy its Client ID, a number such as 110, and type it here:
+       soe-auth login --site {site} --client-id 110
+"""
+_OTHER_DOMAIN = """
+An application that is registered for the site's own Domain, {site}, works as well:
+add --redirect login_success, and paste the address that the browser ends at.
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    add_settings(
+        parser,
+        known.SITE,
+        known.CLIENT_ID,
+        known.SCOPE,
+        known.REDIRECT,
+        known.REDIRECT_HOST,
+        known.PORT,
+        known.BROWSER,
+        known.TIMEOUT,
+        known.MIN_TTL,
+    )
+    parser.add_argument("--no-browser", action="store_true", help="show the address, open nothing")
+    parser.add_argument(
+        "--if-needed", action="store_true", help="do nothing if the token lives for --min-ttl"
+    )
+    parser.add_argument("--json", action="store_true", help="print who signed in, as JSON")
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Log in; the exit code tells how it ended."""
+    try:
+        settings = resolve_settings(args, console)
+    except LoginRequired:
+        raise SettingsError(
+            "No site is set, and there is no profile yet.",
+            hint="Say which: `soe-auth login --site NAME.stackenterprise.co --client-id ID`.",
+        ) from None
+    if settings.site and not settings.client_id:
+        _explain_registration(settings, console)
+    effects = login_effects(settings, console, browser=not args.no_browser)
+    log_in = signin.login_if_needed if args.if_needed else signin.login
+    token = log_in(settings, effects)
+    if args.json:
+        report = token_report(settings.profile, token, time.time())
+        console.result(json.dumps({"version": FORMAT_VERSION, **report}, indent=2))
+    return 0
+
+
+def _explain_registration(settings: Settings, console: Console) -> None:
+    site = settings.site.authority if settings.site else ""
+    if settings.redirect == "login_success":
+        console.say(_REGISTRATION.format(site=site, domain=site))
+    else:
+        console.say(_REGISTRATION.format(site=site, domain=settings.redirect_host))
+        console.say(_OTHER_DOMAIN.format(site=site))

@@ -1,0 +1,75 @@
+"""End the token on the site and remove it from this machine; each result is told as it is.
+
+Exit 0: it is ended, or --local did not ask. Exit 5: the site does not offer to end tokens this way.
+Exit 6: the site could not be reached. The copy here is gone in every case.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from soe_auth.cli.exit_codes import EXIT_CODES
+from soe_auth.cli.options import open_store
+from soe_auth.errors import NetworkError, ServerError
+from soe_auth.exchange import Ending
+from soe_auth.settings import find_paths, resolve
+from soe_auth.signout import logout
+
+if TYPE_CHECKING:
+    import argparse
+
+    from soe_auth.cli.console import Console
+    from soe_auth.signout import Goodbye
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.add_argument("--all", action="store_true", help="log out of every profile")
+    parser.add_argument("--local", action="store_true", help="remove it here, do not ask the site")
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Log out of one profile, or of all; the worst result is the exit code."""
+    store = open_store(find_paths(console.environ), console)
+    if args.all:
+        profiles = store.profiles()
+    else:
+        profiles = [resolve({}, profile=args.profile, environ=console.environ).profile]
+    if not profiles:
+        console.say("There is no token to remove.")
+    worst = 0
+    for profile in profiles:
+        goodbye = asyncio.run(logout(profile, store, local=args.local))
+        if goodbye is None:
+            console.say(f"Profile {profile} has no token here; nothing to remove.")
+            continue
+        worst = max(worst, _tell(profile, goodbye, console))
+    return worst
+
+
+def _tell(profile: str, goodbye: Goodbye, console: Console) -> int:
+    site = goodbye.token.site.authority
+    console.say(f"The token of profile {profile} is removed from this machine.")
+    match goodbye.on_site:
+        case None:
+            console.say(f"{site} was not asked to end it; it stays good until it expires there.")
+            return 0
+        case Ending.ENDED:
+            console.say(f"{site} has ended it.")
+            return 0
+        case Ending.ALREADY_INVALID:
+            console.say(f"{site} says that it was no longer good.")
+            return 0
+        case Ending.NOT_OFFERED:
+            console.error(
+                f"soe-auth: {site} does not offer to end tokens this way; it stays good there.\n"
+                f"  End it by hand: sign in at https://{site}, open your avatar, then Settings."
+            )
+            return EXIT_CODES[ServerError]
+        case Ending.UNREACHABLE:
+            console.error(
+                f"soe-auth: {site} could not be reached, so the token stays good there.\n"
+                f"  End it by hand: sign in at https://{site}, open your avatar, then Settings."
+            )
+            return EXIT_CODES[NetworkError]

@@ -1,0 +1,37 @@
+"""By hand, step 1: make a code verifier and its S256 code challenge (RFC 7636).
+
+The verifier is a secret: keep it for `soe-auth exchange`. The challenge goes into `soe-auth url`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+from soe_auth.protocol import challenge_of, draw
+
+if TYPE_CHECKING:
+    import argparse
+
+    from soe_auth.cli.console import Console
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.add_argument("--json", action="store_true", help="print them as JSON")
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Print a new pair."""
+    code_verifier = draw(os.urandom)
+    pair = {
+        "code_verifier": code_verifier.reveal(),
+        "code_challenge": challenge_of(code_verifier),
+        "code_challenge_method": "S256",
+    }
+    if args.json:
+        console.result(json.dumps(pair, indent=2))
+    else:
+        console.result("\n".join(f"{name}={value}" for name, value in pair.items()))
+    return 0

@@ -1,0 +1,41 @@
+"""A stored token as other programs may read it: everything but the secret."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from soe_auth.tokens import Token
+
+FORMAT_VERSION = 1
+
+
+def token_report(
+    profile: str, token: Token, now: float, *, why_not: str | None = None
+) -> dict[str, object]:
+    """Return the token's facts, as docs/reference describes them.
+
+    Times are ISO 8601 in UTC, `seconds_left` is None for no end, `problem` says why the token does
+    not serve its profile, or is None.
+    """
+    left = token.remaining(now)
+    return {
+        "profile": profile,
+        "site": str(token.site),
+        "client_id": token.client_id,
+        "scope": list(token.scope.names),
+        "granted_scope": list(token.granted_scope.names),
+        "account": token.account,
+        "obtained_at": _iso(token.obtained_at),
+        "expires_at": (
+            token.expires_at if isinstance(token.expires_at, str) else _iso(token.expires_at)
+        ),
+        "seconds_left": None if math.isinf(left) else max(0, int(left)),
+        "problem": why_not,
+    }
+
+
+def _iso(when: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(when))

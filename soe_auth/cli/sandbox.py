@@ -1,0 +1,95 @@
+"""Run a practice site on this machine: an SOE to sign in to, with nothing real behind it.
+
+It is as strict as SOE is known to be, and stricter where nobody knows. The switches make it answer
+oddly, slowly or not at all, to see what a tool makes of it. Ctrl-C ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from soe_auth.duration import parse_duration
+from soe_auth.errors import SettingsError
+from soe_auth.sandbox import (
+    ACCOUNT_ANSWERS,
+    INVALIDATE_ANSWERS,
+    ISSUERS,
+    REFUSALS,
+    TOKEN_ANSWERS,
+    Quirks,
+    Sandbox,
+)
+
+if TYPE_CHECKING:
+    import argparse
+
+    from soe_auth.cli.console import Console
+
+_SWITCHES = {
+    "token": ("the token endpoint", TOKEN_ANSWERS),
+    "account": ("the account look-up", ACCOUNT_ANSWERS),
+    "invalidate": ("the call that ends a token", INVALIDATE_ANSWERS),
+    "refusal": ("a person's refusal", REFUSALS),
+    "issuer": ("the redirect's iss", ISSUERS),
+}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.add_argument("--port", type=int, default=0, help="default: any free one")
+    parser.add_argument(
+        "--lifetime", metavar="SPAN", default="24h", help="how long tokens live; default: 24h"
+    )
+    parser.add_argument(
+        "--delay", metavar="SPAN", default="3s", help="of the slow answers; default: 3s"
+    )
+    for switch, (what, answers) in _SWITCHES.items():
+        parser.add_argument(
+            f"--{switch}", choices=answers, metavar="HOW", default=next(iter(answers)), help=what
+        )
+    parser.epilog = "\n\n".join(
+        f"how {what} answers (--{switch}):\n"
+        + "\n".join(f"  {name:26}{does}" for name, does in answers.items())
+        for switch, (what, answers) in _SWITCHES.items()
+    )
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Serve until the person ends it."""
+    lifetime = _span("lifetime", args.lifetime)
+    quirks = Quirks(
+        delay=_span("delay", args.delay),
+        **{switch: getattr(args, switch) for switch in _SWITCHES},
+    )
+
+    def narrate(sentence: str) -> None:
+        console.say(f"{time.strftime('%H:%M:%S')}  {sentence}")
+
+    site = Sandbox(port=args.port, lifetime=int(lifetime), quirks=quirks, narrate=narrate)
+    try:
+        asyncio.run(_serve(site, console))
+    except OSError as problem:
+        raise SettingsError(
+            f"port (from --port): {args.port} cannot be had: {problem.strerror}."
+        ) from None
+    return 0
+
+
+async def _serve(site: Sandbox, console: Console) -> None:
+    async with site:
+        console.result(
+            f"The practice site is {site.url}\n"
+            "Try:\n"
+            f"  soe-auth login --site {site.url} --client-id 110\n"
+            "Ctrl-C ends it, and with it all that was done on it."
+        )
+        await asyncio.Event().wait()
+
+
+def _span(name: str, text: str) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError as problem:
+        raise SettingsError(f"{name} (from --{name}): {problem}.") from None

@@ -1,0 +1,39 @@
+"""Spans of time, as people write and read them."""
+
+from __future__ import annotations
+
+import re
+
+_FORM = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCII)
+_SECONDS = (86400, 3600, 60, 1)
+_LONGEST = 366 * 86400
+
+
+def parse_duration(text: str) -> float:
+    """Read `90s`, `10m`, `8h`, `1d`, a row of them such as `1h30m`, or `0`; return seconds.
+
+    Raises ValueError for anything else, and for more than a year.
+    """
+    form = _FORM.fullmatch(text.strip())
+    if text.strip() == "0":
+        return 0.0
+    if not text.strip() or form is None:
+        raise ValueError("write a duration such as 90s, 10m, 8h or 1d")
+    seconds = sum(int(n or 0) * unit for n, unit in zip(form.groups(), _SECONDS, strict=True))
+    if seconds > _LONGEST:
+        raise ValueError("a duration is a year at most")
+    return float(seconds)
+
+
+def in_words(seconds: float) -> str:
+    """Write a span as a person would say it: `24 h`, `1 h 30 min`, `12 min`, `45 s`."""
+    if seconds < 120:  # noqa: PLR2004  # under two minutes, each second counts
+        return f"{max(0, round(seconds))} s"
+    minutes = round(seconds / 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours >= 48:  # noqa: PLR2004  # beyond two days, nobody counts minutes
+        days, hours = divmod(hours, 24)
+        return f"{days} d {hours} h" if hours else f"{days} d"
+    if not hours:
+        return f"{minutes} min"
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"

@@ -1,0 +1,105 @@
+"""Everything that can go wrong, as the caller sees it.
+
+    SoeAuthError
+    ├── SettingsError           a setting is missing or wrong
+    ├── LoginRequired           no usable token; a person is needed
+    ├── LoginError              a login began and did not end
+    │   ├── LoginDenied
+    │   ├── LoginTimedOut
+    │   ├── LoginBusy
+    │   └── LoopbackUnavailable
+    ├── ServerError             the site's answer was a refusal or made no sense
+    │   ├── ExchangeRefused
+    │   └── MalformedResponse
+    ├── NetworkError            could not reach the site; trying again may help
+    └── StoreError              the token store
+
+Messages never carry a state, code, verifier or token, and nothing that a terminal would obey.
+"""
+
+from __future__ import annotations
+
+
+class SoeAuthError(Exception):
+    """The base of all: the message says what happened, `hint` what to do."""
+
+    hint: str = ""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        if hint is not None:
+            self.hint = hint
+
+
+class SettingsError(SoeAuthError):
+    """A setting is missing or wrong; the message names it and where it came from."""
+
+
+class LoginRequired(SoeAuthError):
+    """There is no usable token, and getting one takes a person."""
+
+
+class LoginError(SoeAuthError):
+    """A login began and did not end."""
+
+
+class LoginDenied(LoginError):
+    """The site sent the browser back with an error (RFC 6749 section 4.1.2.1).
+
+    `code` is the error code, `description` the site's words for it or an empty string.
+    """
+
+    hint = "Start again with `soe-auth login`, and approve the request on the site."
+
+    def __init__(self, code: str, description: str, *, hint: str | None = None) -> None:
+        said = f"{code}: {description}" if description else code
+        super().__init__(f"The site sent the login back: {said.rstrip('.')}.", hint=hint)
+        self.code = code
+        self.description = description
+
+
+class LoginTimedOut(LoginError):
+    """Nobody answered within the time-out; `strays` requests came that were not the redirect."""
+
+    def __init__(self, waited: str, strays: int, *, hint: str | None = None) -> None:
+        seen = "nothing came back" if not strays else f"{strays} stray request(s) came"
+        super().__init__(f"The login was not finished within {waited}; {seen}.", hint=hint)
+        self.strays = strays
+
+
+class LoginBusy(LoginError):
+    """Another process is logging in to the same profile."""
+
+
+class LoopbackUnavailable(LoginError):
+    """No loopback port could be had for the redirect."""
+
+
+class ServerError(SoeAuthError):
+    """The site's answer was a refusal or made no sense; `status` is the HTTP status."""
+
+    def __init__(self, message: str, *, status: int, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+
+
+class ExchangeRefused(ServerError):
+    """The token endpoint refused the code (RFC 6749 section 5.2, or SOE's own shapes)."""
+
+    hint = "Codes are good once and for minutes: start again with `soe-auth login`."
+
+
+class MalformedResponse(ServerError):
+    """The answer is not one that an SOE site gives: a proxy or an outage may stand between."""
+
+    hint = "Open the site in a browser; if it works there, a proxy may be answering in its place."
+
+
+class NetworkError(SoeAuthError):
+    """The site could not be reached."""
+
+    hint = "Check the connection and the site's name, then try again."
+
+
+class StoreError(SoeAuthError):
+    """The token store could not be read or written."""

@@ -1,0 +1,361 @@
+"""The conversation as values, without I/O: begin, judge what comes back, redeem, read the answer.
+
+The order of `judge` is a law: method, Host, Sec-Fetch, path, then the state, in constant time,
+and only behind it what the site says. Until the state matches, nothing in a request is the site's
+word, and whatever does not fit is a Stray, which changes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from soe_auth.errors import ExchangeRefused, MalformedResponse
+from soe_auth.scope import Scope
+from soe_auth.secret import Secret
+from soe_auth.text import printable
+from soe_auth.tokens import Expiry, Token, visible_ascii
+
+if TYPE_CHECKING:
+    from soe_auth.site import Site
+
+Entropy = Callable[[int], bytes]
+
+# 256 bits: RFC 7636 section 7.1 for the verifier, RFC 8252 section 8.9 for the state.
+_SECRET_BYTES = 32
+
+# RFC 6749 section 4.1.2.1; only these are named before the state has matched.
+_AUTHORIZATION_ERRORS = frozenset(
+    {
+        "access_denied",
+        "invalid_request",
+        "invalid_scope",
+        "server_error",
+        "temporarily_unavailable",
+        "unauthorized_client",
+        "unsupported_response_type",
+    }
+)
+
+_LONGEST_LIFE = 100 * 366 * 86400.0
+
+
+# --- begin ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationRequest:
+    """One login's question to the site, with the two secrets that its answer is held against."""
+
+    site: Site
+    client_id: str
+    scope: Scope
+    redirect_uri: str
+    state: Secret
+    code_verifier: Secret
+
+    @property
+    def url(self) -> str:
+        """The authorize URL (SOE guide). It carries the state: for the browser and the person."""
+        return authorize_url(
+            self.site,
+            self.client_id,
+            self.scope,
+            self.redirect_uri,
+            state=self.state,
+            code_challenge=challenge_of(self.code_verifier),
+        )
+
+
+def begin(
+    site: Site, client_id: str, scope: Scope, redirect_uri: str, entropy: Entropy
+) -> AuthorizationRequest:
+    """Draw a new state and verifier for one authorization request; `entropy` is a CSPRNG."""
+    return AuthorizationRequest(
+        site, client_id, scope, redirect_uri, state=draw(entropy), code_verifier=draw(entropy)
+    )
+
+
+def draw(entropy: Entropy) -> Secret:
+    """Draw 256 bits, written as 43 unreserved characters (RFC 7636 section 4.1)."""
+    return Secret(_base64url(entropy(_SECRET_BYTES)))
+
+
+def challenge_of(code_verifier: Secret) -> str:
+    """Return the S256 code challenge (RFC 7636 section 4.2)."""
+    return _base64url(hashlib.sha256(code_verifier.reveal().encode("ascii")).digest())
+
+
+def authorize_url(
+    site: Site,
+    client_id: str,
+    scope: Scope,
+    redirect_uri: str,
+    *,
+    state: Secret,
+    code_challenge: str,
+) -> str:
+    """Return the URL that a browser opens to ask for a code (SOE guide; RFC 6749 section 4.1.1).
+
+    SOE's dialect: the endpoint is `/oauth`, scopes are joined by commas and left out when there are
+    none, and no `response_type` is sent, as nobody outside knows whether SOE minds one.
+    """
+    query = {
+        "client_id": client_id,
+        "redirect_uri": redirect_uri,
+        "scope": str(scope),
+        "state": state.reveal(),
+        "code_challenge": code_challenge,
+        "code_challenge_method": "S256",
+    }
+    if not scope.names:
+        del query["scope"]
+    return f"{site}/oauth?{urlencode(query)}"
+
+
+def redirect_uri_for(site: Site, host: str, port: int) -> str:
+    """Return the loopback redirect URI: one path per site (RFC 8252 sections 7.3 and 8.10)."""
+    key = site.authority.replace("[", "").replace("]", "")
+    return f"http://{host}:{port}/callback/{key}"
+
+
+def login_success_uri(site: Site) -> str:
+    """Return the site's own page for codes that are carried by hand (SOE guide)."""
+    return f"{site}/oauth/login_success"
+
+
+def _base64url(data: bytes) -> str:
+    return urlsafe_b64encode(data).rstrip(b"=").decode("ascii")  # RFC 7636 appendix A: no padding
+
+
+# --- judge ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A request as it came to the listener: method, request target, headers with lower-case names.
+
+    A header that came more than once has its values joined by ", " as HTTP does.
+    """
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """The site's genuine answer: a code to redeem."""
+
+    code: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The site's genuine refusal (RFC 6749 section 4.1.2.1), fit to be shown."""
+
+    code: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """Anything else: answered with `status`, counted, and the login goes on.
+
+    `reason` never quotes what came. `notable` ones are told to the person, as they may be the
+    site's answer in a form that cannot be trusted.
+    """
+
+    reason: str
+    status: int = 400
+    notable: bool = False
+
+
+Verdict = Granted | Denied | Stray
+
+
+def screen(arrival: Arrival, port: int) -> Stray | None:
+    """Refuse what no browser sends when a person's tab comes to this listener.
+
+    The Host check stops DNS rebinding; Sec-Fetch and Sec-Purpose (Fetch Metadata) stop other pages'
+    sub-resources, frames and pre-fetches, in the browsers that send them.
+    """
+    if arrival.method != "GET":
+        return Stray("the method was not GET", status=405)
+    if arrival.headers.get("host") not in {f"localhost:{port}", f"127.0.0.1:{port}"}:
+        return Stray("the Host was not this listener's", status=421)
+    if arrival.headers.get("sec-fetch-mode", "navigate") != "navigate":
+        return Stray("it was no navigation", status=403)
+    if arrival.headers.get("sec-fetch-dest", "document") != "document":
+        return Stray("it was for no page of its own", status=403)
+    if "sec-purpose" in arrival.headers or "purpose" in arrival.headers:
+        return Stray("it was a pre-fetch", status=403)
+    return None
+
+
+def judge(arrival: Arrival, request: AuthorizationRequest) -> Verdict:
+    """Decide whether a request to the listener is the site's answer to our request."""
+    expected = urlsplit(request.redirect_uri)
+    if stray := screen(arrival, expected.port or 80):
+        return stray
+    path, _, query = arrival.target.partition("?")
+    if path != expected.path:
+        return Stray("the path was not the redirect's", status=404)
+    return _judge_query(query, request)
+
+
+def judge_paste(text: str, request: AuthorizationRequest) -> Verdict:
+    """Decide the same of what a person pasted: the redirected URL, or its query.
+
+    A code by itself is refused, whatever it is: without the state nobody can tell whose it is.
+    """
+    text = text.strip().strip("'\"")
+    if "://" in text:
+        if text.partition("?")[0] != request.redirect_uri:
+            return Stray(f"that address does not begin with {request.redirect_uri}?", notable=True)
+        return _judge_query(text.partition("?")[2].partition("#")[0], request)
+    if "=" in text:
+        return _judge_query(text.removeprefix("?"), request)
+    return Stray("a code alone cannot be checked; paste the whole address", notable=True)
+
+
+def _judge_query(query: str, request: AuthorizationRequest) -> Verdict:
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=20)
+    except ValueError:
+        return Stray("the query could not be read")
+    parameters = dict(pairs)
+    if len(parameters) != len(pairs):
+        return Stray("a parameter came twice")  # RFC 6749 section 3.1
+    error = parameters.get("error")
+    if not request.state.matches(parameters.get("state", "")):
+        return _without_state(error)
+    if parameters.get("iss", str(request.site)) != str(request.site):
+        return Stray("it came from another issuer", notable=True)  # RFC 9207 section 2.4
+    code = parameters.get("code")
+    if error and code is None:
+        return Denied(printable(error, 60), printable(parameters.get("error_description", "")))
+    if code and error is None:
+        return Granted(Secret(code))
+    return Stray("it held neither one code nor one error")
+
+
+def _without_state(error: str | None) -> Stray:
+    """Any web page can send this one, and so could an SOE that echoes no state with an error."""
+    if error is None:
+        return Stray("the state was not this login's")
+    said = f" ({error})" if error in _AUTHORIZATION_ERRORS else ""
+    return Stray(f"an error{said} came without this login's state", notable=True)
+
+
+# --- redeem --------------------------------------------------------------------------------------
+
+
+def redeem_form(
+    client_id: str, redirect_uri: str, code: Secret, code_verifier: Secret
+) -> dict[str, str]:
+    """Return the fields of the exchange (RFC 6749 section 4.1.3, without grant_type: SOE guide)."""
+    return {
+        "client_id": client_id,
+        "code": code.reveal(),
+        "code_verifier": code_verifier.reveal(),
+        "redirect_uri": redirect_uri,
+    }
+
+
+def read_answer(  # what a token is bound to, each by its name
+    status: int, body: bytes, *, site: Site, client_id: str, scope: Scope, now: float
+) -> Token:
+    """Read the token endpoint's answer; `now` is when the exchange was sent.
+
+    Raises ExchangeRefused for a refusal in any of the shapes known of SOE or in that of RFC 6749
+    section 5.2, MalformedResponse for all else. Neither quotes the body beyond the refusal's words.
+    """
+    answer = _json_object(status, body)
+    if "error" in answer or "error_message" in answer:
+        code, description = _refusal(answer)
+        raise ExchangeRefused(
+            f"{site.authority} refused to exchange the code"
+            f" (HTTP {status}): {description or code or 'no reason given'}.",
+            status=status,
+        )
+    if status != HTTPStatus.OK:
+        raise _malformed(status, "without a refusal's reason")
+    try:
+        access_token = Secret(visible_ascii(answer.get("access_token")))
+    except ValueError:
+        raise _malformed(status, "without a token in it") from None
+    granted = answer.get("scope")
+    return Token(
+        access_token=access_token,
+        site=site,
+        client_id=client_id,
+        scope=scope,
+        granted_scope=_granted_scope(granted) if isinstance(granted, str) else scope,
+        obtained_at=now,
+        expires_at=_expiry(answer, scope, now),
+    )
+
+
+def _json_object(status: int, body: bytes) -> dict[str, object]:
+    try:
+        answer = json.loads(body.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        kind = "an empty body" if not body.strip() else "no JSON"
+        if body.lstrip()[:1] == b"<":
+            kind = "a web page"
+        raise _malformed(status, f"with {kind}") from None
+    if isinstance(answer, dict):
+        return answer
+    raise _malformed(status, "with JSON of another shape")
+
+
+def _malformed(status: int, how: str) -> MalformedResponse:
+    return MalformedResponse(
+        f"The site answered the exchange with HTTP {status} {how}.", status=status
+    )
+
+
+def _refusal(answer: Mapping[str, object]) -> tuple[str, str]:
+    """Read code and description out of `error_message`, `error` as an object, or RFC 6749's."""
+    match answer:
+        case {"error": {**inner}}:
+            found = inner.get("type"), inner.get("message")
+        case _:
+            found = (
+                answer.get("error"),
+                answer.get("error_description") or answer.get("error_message"),
+            )
+    code, description = (printable(x) if isinstance(x, str) else "" for x in found)
+    return code, description.rstrip(".")
+
+
+def _granted_scope(text: str) -> Scope:
+    try:
+        return Scope.parse(text)
+    except ValueError:
+        return Scope()
+
+
+def _expiry(answer: Mapping[str, object], scope: Scope, now: float) -> Expiry:
+    """Read the life of a token: SOE's `expires` or RFC 6749's `expires_in`, in seconds from now.
+
+    Without either it has no end if none was asked for; a life that cannot be read is unknown.
+    """
+    life = answer.get("expires", answer.get("expires_in"))
+    if life is None:
+        return "never" if scope.no_expiry else "unknown"
+    if isinstance(life, bool) or not isinstance(life, str | int | float):
+        return "unknown"
+    try:
+        seconds = float(life)
+    except (ValueError, OverflowError):
+        return "unknown"
+    return now + seconds if 0 < seconds <= _LONGEST_LIFE and math.isfinite(seconds) else "unknown"

@@ -1,0 +1,41 @@
+"""A local stand-in for a Stack Overflow for Teams Enterprise site, to practise and to test on.
+
+It shares no code with the client, so that the two can disagree. A person for places that have
+none is in `soe_auth.sandbox.visitor`.
+"""
+
+from soe_auth.sandbox.background import running
+from soe_auth.sandbox.exchanges import Exchange
+from soe_auth.sandbox.quirks import (
+    ACCOUNT_ANSWERS,
+    INVALIDATE_ANSWERS,
+    ISSUERS,
+    REFUSALS,
+    TOKEN_ANSWERS,
+    Quirks,
+)
+from soe_auth.sandbox.registry import (
+    DEFAULT_ACCOUNTS,
+    DEFAULT_APPLICATIONS,
+    OWN_DOMAIN,
+    Account,
+    Application,
+)
+from soe_auth.sandbox.server import Sandbox
+
+__all__ = [
+    "ACCOUNT_ANSWERS",
+    "DEFAULT_ACCOUNTS",
+    "DEFAULT_APPLICATIONS",
+    "INVALIDATE_ANSWERS",
+    "ISSUERS",
+    "OWN_DOMAIN",
+    "REFUSALS",
+    "TOKEN_ANSWERS",
+    "Account",
+    "Application",
+    "Exchange",
+    "Quirks",
+    "Sandbox",
+    "running",
+]

@@ -1,0 +1,190 @@
+"""The pages of the site: templates filled in, everything escaped, nothing from outside."""
+
+import base64
+import hashlib
+import html
+from collections.abc import Iterable
+from importlib.resources import files
+from string import Template
+from typing import Final
+from urllib.parse import quote, urlsplit
+
+from aiohttp import web
+
+from soe_auth.sandbox.authorization import NO_EXPIRY, Asked
+from soe_auth.sandbox.registry import Account, Application
+from soe_auth.sandbox.sessions import Session
+
+_TEMPLATES: Final = files("soe_auth.sandbox") / "templates"
+
+_MEANINGS: Final = {
+    NO_EXPIRY: "Keep this access until someone revokes it, with no end date",
+    "write_access": "Write in your name: ask, answer, comment, vote and edit",
+    "read_inbox": "Read your inbox and notifications",
+    "private_info": "See details of your account that others cannot see",
+}
+
+
+class _Html(str):
+    """Text that is HTML already, and so is not escaped again."""
+
+    __slots__ = ()
+
+
+def _fill(template: str, **values: str) -> _Html:
+    text = (_TEMPLATES / template).read_text("utf-8")
+    return _Html(
+        Template(text).substitute(
+            {
+                name: value if isinstance(value, _Html) else html.escape(value)
+                for name, value in values.items()
+            }
+        )
+    )
+
+
+def _join(parts: Iterable[_Html]) -> _Html:
+    return _Html("\n".join(parts))
+
+
+_STYLE: Final = _Html((_TEMPLATES / "style.css").read_text("utf-8"))
+_STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+
+
+def content_policy(form_action: str = "'none'") -> str:
+    """Make a page's Content-Security-Policy: its own style, no script, no frame around it."""
+    return (
+        f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; form-action {form_action}; "
+        "base-uri 'none'; frame-ancestors 'none'"
+    )
+
+
+def _page(
+    title: str,
+    body: _Html,
+    *,
+    status: int = 200,
+    form_action: str = "'self'",
+    width: str = "narrow",
+) -> web.Response:
+    return web.Response(
+        status=status,
+        text=_fill("layout.html", title=title, style=_STYLE, body=body, width=width),
+        content_type="text/html",
+        headers={"Content-Security-Policy": content_policy(form_action)},
+    )
+
+
+def home(site: str, applications: Iterable[Application], session: Session | None) -> web.Response:
+    """Show what this is, what is registered, and the command to try."""
+    registered = list(applications)
+    signed_in = _Html("")
+    if session and session.account:
+        signed_in = _fill(
+            "signed_in.html",
+            name=session.account.name,
+            role=session.account.role,
+            csrf=session.form_token,
+        )
+    body = _fill(
+        "home.html",
+        site=site,
+        client_id=registered[0].client_id if registered else "ID",
+        applications=_join(
+            _fill(
+                "application.html",
+                client_id=application.client_id,
+                name=application.name,
+                domain=_domain(application),
+            )
+            for application in registered
+        ),
+        signed_in=signed_in,
+    )
+    return _page("Welcome", body, width="wide")
+
+
+def sign_in(
+    accounts: Iterable[Account], session: Session, return_path: str, redirect_uri: str | None
+) -> web.Response:
+    """Offer the practice accounts; `redirect_uri` is where the way may lead on from here."""
+    body = _fill(
+        "sign_in.html",
+        csrf=session.form_token,
+        returnurl=return_path,
+        accounts=_join(
+            _fill(
+                "account.html",
+                id=str(account.id),
+                initials="".join(word[0] for word in account.name.split()[:2]),
+                name=account.name,
+                role=account.role,
+            )
+            for account in accounts
+        ),
+    )
+    return _page("Sign in", body, form_action=_form_action(redirect_uri))
+
+
+def consent(
+    site: str, asked: Asked, account: Account, *, life: str, path: str, csrf: str, request: str
+) -> web.Response:
+    """Ask the person; `path` is the way back here, `request` names the request that is pending."""
+    ends = f"The token lasts {life}."
+    body = _fill(
+        "consent.html",
+        application=asked.application.name,
+        site=site,
+        name=account.name,
+        other_account=f"/users/login?returnurl={quote(path, safe='')}",
+        target=asked.redirect_uri,
+        scopes=_join(
+            _fill("scope.html", name=name, meaning=meaning)
+            for name, meaning in _explain(asked.scope)
+        ),
+        life="The token has no end date." if NO_EXPIRY in asked.scope else ends,
+        csrf=csrf,
+        request=request,
+    )
+    return _page("Approve", body, form_action=_form_action(asked.redirect_uri))
+
+
+def login_success(*, is_refusal: bool) -> web.Response:
+    """Show the page that waits for its address to be copied, and shows nothing of it."""
+    if is_refusal:
+        return message("The sign-in was refused", "Go back to the program that sent you here.")
+    return message(
+        "You are signed in",
+        "Copy the whole address of this page from the address bar, "
+        "and paste it into the program that sent you here.",
+        tone="good",
+    )
+
+
+def message(heading: str, text: str, *, status: int = 200, tone: str = "fault") -> web.Response:
+    """Show a heading and a sentence."""
+    body = _fill("message.html", heading=heading, text=text, tone=tone)
+    return _page(heading, body, status=status, form_action="'none'")
+
+
+def _domain(application: Application) -> _Html:
+    if not application.domain:
+        return _Html('<span class="quiet">left empty</span>')
+    return _fill("domain.html", domain=application.domain)
+
+
+def _explain(scope: Iterable[str]) -> Iterable[tuple[str, str]]:
+    yield "read", "Read what you can read on this site"
+    for item in scope:
+        _, _, team = item.partition("|")
+        yield item, f"Reach the private team {team}" if team else _MEANINGS[item]
+
+
+def _form_action(redirect_uri: str | None) -> str:
+    """Say where a form may lead: Chromium holds the redirects that follow it to this, too."""
+    if redirect_uri is None:
+        return "'self'"
+    target = urlsplit(redirect_uri)
+    if "[" in target.netloc:  # CSP has no way to write an IPv6 host
+        return f"'self' {target.scheme}:"
+    return f"'self' {target.scheme}://{target.netloc}"

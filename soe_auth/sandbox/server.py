@@ -1,0 +1,138 @@
+"""The site itself: registered, bound to loopback, answering until it is closed."""
+
+import asyncio
+import os
+import ssl
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from types import TracebackType
+from typing import Final, Self
+
+from aiohttp import web
+
+from soe_auth.sandbox.api_routes import ApiRoutes
+from soe_auth.sandbox.browser_routes import BrowserRoutes
+from soe_auth.sandbox.context import Context
+from soe_auth.sandbox.exchanges import Exchange
+from soe_auth.sandbox.forms import FORM_LIMIT
+from soe_auth.sandbox.grants import Grants
+from soe_auth.sandbox.guard import add_headers, guarded_by
+from soe_auth.sandbox.quirks import Quirks
+from soe_auth.sandbox.registry import (
+    DEFAULT_ACCOUNTS,
+    DEFAULT_APPLICATIONS,
+    OWN_DOMAIN,
+    Account,
+    Application,
+)
+from soe_auth.sandbox.sessions import Sessions
+from soe_auth.sandbox.sockets import bind_loopback
+from soe_auth.sandbox.token_routes import TokenRoutes
+
+_PATIENCE: Final = 0.1
+"""Seconds a request under way may hold up the end of the site."""
+
+
+def _silent(_sentence: str) -> None:
+    """Narrate to nobody."""
+
+
+@dataclass(kw_only=True, eq=False)
+class Sandbox:
+    """A practice site, running between the beginning and the end of an `async with`.
+
+    `port` 0 lets the system choose. `lifetime` is a token's life in seconds. `clock` tells seconds
+    since the epoch, `entropy` makes that many random bytes, `narrate` is told one sentence at a
+    time what happens and never a secret. With `ssl_context` the site speaks TLS. `quirks` may be
+    replaced while it runs; `exchanges` lists what the token endpoint was sent. Raises ValueError
+    where two applications or two accounts share an ID; entering raises OSError where the port is
+    taken.
+    """
+
+    port: int = 0
+    applications: Sequence[Application] = DEFAULT_APPLICATIONS
+    accounts: Sequence[Account] = DEFAULT_ACCOUNTS
+    lifetime: int = 86400
+    quirks: Quirks = field(default_factory=Quirks)
+    clock: Callable[[], float] = time.time
+    entropy: Callable[[int], bytes] = os.urandom
+    narrate: Callable[[str], None] = _silent
+    ssl_context: ssl.SSLContext | None = None
+    exchanges: list[Exchange] = field(init=False, default_factory=list)
+    _closing: asyncio.Event = field(init=False, repr=False, default_factory=asyncio.Event)
+    _runner: web.AppRunner | None = field(init=False, repr=False, default=None)
+
+    def __post_init__(self) -> None:
+        """Hold the registry to one entry per ID."""
+        for keys in (
+            [application.client_id for application in self.applications],
+            [account.id for account in self.accounts],
+        ):
+            if len(set(keys)) < len(keys):
+                raise ValueError(f"an ID is given twice among {keys}")
+
+    @property
+    def url(self) -> str:
+        """The site's base URL, without a slash at its end."""
+        scheme = "https" if self.ssl_context else "http"
+        return f"{scheme}://localhost:{self.port}"
+
+    async def __aenter__(self) -> Self:
+        """Bind the sockets and begin to answer; from then on `port` is the true one."""
+        sockets = bind_loopback(self.port)
+        self.port = sockets[0].getsockname()[1]
+        self._runner = web.AppRunner(
+            self._application(),
+            access_log=None,  # it would tell codes and tokens
+            handler_cancellation=True,
+            shutdown_timeout=_PATIENCE,
+        )
+        await self._runner.setup()
+        for sock in sockets:
+            await web.SockSite(self._runner, sock, ssl_context=self.ssl_context).start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        fault: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close at once, whatever answers are still open."""
+        self._closing.set()
+        if self._runner:
+            await self._runner.cleanup()
+
+    def _application(self) -> web.Application:
+        context = Context(
+            url=self.url,
+            port=self.port,
+            lifetime=self.lifetime,
+            applications={
+                application.client_id: self._settled(application)
+                for application in self.applications
+            },
+            accounts={account.id: account for account in self.accounts},
+            grants=Grants(clock=self.clock, entropy=self.entropy, lifetime=self.lifetime),
+            sessions=Sessions(self.entropy),
+            exchanges=self.exchanges,
+            quirks=lambda: self.quirks,
+            narrate=self.narrate,
+            closing=self._closing,
+        )
+        application = web.Application(middlewares=[guarded_by(context)], client_max_size=FORM_LIMIT)
+        application.on_response_prepare.append(add_headers)
+        application.add_routes(
+            [
+                *BrowserRoutes(context, is_secure=self.ssl_context is not None).table(),
+                *TokenRoutes(context).table(),
+                *ApiRoutes(context).table(),
+            ]
+        )
+        return application
+
+    def _settled(self, application: Application) -> Application:
+        if application.domain != OWN_DOMAIN:
+            return application
+        return replace(application, domain=f"localhost:{self.port}")

@@ -1,0 +1,56 @@
+"""The site's sockets: loopback by literal, one port, nobody else's (RFC 8252 section 8.3)."""
+
+import errno
+import socket
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Final
+
+_ATTEMPTS: Final = 20
+_NO_IPV6: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT})
+
+
+# Windows lets others share a bound address, unless told not to (RFC 8252 appendix B.3).
+_EXCLUSIVE: Final[int | None] = getattr(socket, "SO_EXCLUSIVEADDRUSE", None)
+
+
+def bind_loopback(
+    port: int,
+    make_socket: Callable[[int], socket.socket] = socket.socket,
+    exclusive: int | None = _EXCLUSIVE,
+) -> list[socket.socket]:
+    """Bind 127.0.0.1 and ::1 at one port, which the system chooses where `port` is 0.
+
+    Where there is no ::1, IPv4 alone will do. `exclusive` is the socket option that keeps others
+    off, on systems that need one. Raises OSError where the port is taken.
+    """
+
+    def bind(family: socket.AddressFamily, address: tuple[str, int]) -> socket.socket:
+        with ExitStack() as on_failure:
+            sock = on_failure.enter_context(make_socket(family))
+            if exclusive is not None:
+                sock.setsockopt(socket.SOL_SOCKET, exclusive, 1)
+            sock.bind(address)
+            on_failure.pop_all()
+            return sock
+
+    for _ in range(_ATTEMPTS):
+        try:
+            return _bind_both(port, bind)
+        except OSError as fault:
+            if port or fault.errno != errno.EADDRINUSE:
+                raise
+    raise OSError(errno.EADDRINUSE, "no port is free on both 127.0.0.1 and ::1")
+
+
+def _bind_both(
+    port: int, bind: Callable[[socket.AddressFamily, tuple[str, int]], socket.socket]
+) -> list[socket.socket]:
+    first = bind(socket.AF_INET, ("127.0.0.1", port))
+    try:
+        return [first, bind(socket.AF_INET6, ("::1", first.getsockname()[1]))]
+    except OSError as fault:
+        if fault.errno in _NO_IPV6:
+            return [first]
+        first.close()
+        raise

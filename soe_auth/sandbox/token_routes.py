@@ -1,0 +1,96 @@
+"""The token endpoint (RFC 6749 section 4.1.3, in the vendor's dialect)."""
+
+from aiohttp import web
+
+from soe_auth.sandbox.answers import ALTERED, INSTEAD, Answer, in_json, refusal
+from soe_auth.sandbox.context import Context
+from soe_auth.sandbox.delivery import deliver
+from soe_auth.sandbox.exchanges import Exchange
+from soe_auth.sandbox.forms import read_form
+from soe_auth.sandbox.grants import REDEMPTION, Rejected, Token
+from soe_auth.sandbox.wire import Malformed, Pairs, once_each
+from soe_auth.sandbox.words import in_words
+
+PATH = "/oauth/access_token/json"
+
+
+class TokenRoutes:
+    """The token endpoint of one site."""
+
+    def __init__(self, context: Context) -> None:
+        """Take what the routes share."""
+        self._context = context
+
+    def table(self) -> list[web.RouteDef]:
+        """List the route: one for every method, so that each request is on record."""
+        return [web.route("*", PATH, self._exchange)]
+
+    async def _exchange(self, request: web.Request) -> web.StreamResponse:
+        if request.method != "POST":
+            self._record(request, [], granted=False)
+            raise web.HTTPMethodNotAllowed(request.method, ["POST"])
+        name = self._context.quirks().token
+        if name != "ok":
+            self._context.narrate(f"A switch is set: the token endpoint answers with '{name}'.")
+        if name in INSTEAD:
+            pairs = await self._fields(request)
+            self._record(request, [] if isinstance(pairs, str) else pairs, granted=False)
+            answer = INSTEAD[name](self._elsewhere(request))
+        else:
+            answer = await self._redeem(request, name)
+        return await deliver(request, answer, self._context, name)
+
+    async def _redeem(self, request: web.Request, alteration: str) -> Answer:
+        pairs = await self._fields(request)
+        try:
+            if isinstance(pairs, str):
+                raise Rejected(pairs)
+            token = self._token_for(request, pairs)
+        except (Rejected, Malformed) as reason:
+            self._record(request, [] if isinstance(pairs, str) else pairs, granted=False)
+            self._context.narrate(f"Exchange refused: {reason}")
+            return refusal(str(reason))
+        self._record(request, pairs, granted=True)
+        return self._grant(token, alteration)
+
+    def _token_for(self, request: web.Request, pairs: Pairs) -> Token:
+        if request.query_string:
+            raise Rejected("The parameters belong in the body, not in the query string.")
+        return self._context.grants.redeem(once_each(pairs, REDEMPTION))
+
+    def _grant(self, token: Token, alteration: str) -> Answer:
+        fields: dict[str, object] = {"access_token": token.secret}
+        life = "without end"
+        if token.expires_at is not None:
+            fields["expires"] = self._context.lifetime
+            life = f"for {in_words(self._context.lifetime)}"
+        self._context.narrate(
+            f"Code redeemed: the verifier matches the challenge; a token {life} was issued."
+        )
+        return ALTERED[alteration](fields) if alteration in ALTERED else in_json(200, fields)
+
+    async def _fields(self, request: web.Request) -> list[tuple[str, str]] | str:
+        """Read the body, or say in a sentence why it cannot be read."""
+        try:
+            return await read_form(request)
+        except Malformed as malformed:
+            return str(malformed)
+
+    def _record(
+        self, request: web.Request, fields: list[tuple[str, str]], *, granted: bool
+    ) -> None:
+        self._context.exchanges.append(
+            Exchange(
+                method=request.method,
+                fields=fields,
+                query=request.rel_url.raw_query_string,
+                headers=request.headers,
+                granted=granted,
+            )
+        )
+
+    def _elsewhere(self, request: web.Request) -> str:
+        """Name this endpoint by another host, so that a client which follows is seen to."""
+        scheme, _, _ = self._context.url.partition(":")
+        host = "localhost" if request.host.startswith("127.") else "127.0.0.1"
+        return f"{scheme}://{host}:{self._context.port}{PATH}"

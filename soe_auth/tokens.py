@@ -1,0 +1,147 @@
+"""The thing we came for: an access token, what it is bound to, how long it lives, its file form."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+from soe_auth.duration import in_words
+from soe_auth.scope import Scope
+from soe_auth.secret import Secret
+from soe_auth.site import Site
+
+FORMAT_VERSION = 1
+
+# What SOE gives by its guide; the longest that a token of unknown life is trusted.
+_USUAL_LIFE = 24 * 3600.0
+
+_WEEK = 7 * 86400 - 3600  # closer than that, a weekday's name says it
+
+Expiry = float | Literal["never", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """An access token and what is known of it.
+
+    Times are seconds since the epoch. `expires_at` is "never" for a token asked for with
+    `no_expiry`, and "unknown" where the site's word could not be read. `scope` is what was asked,
+    `granted_scope` what the site said it gave (the same where it said nothing, RFC 6749 section
+    3.3), `account` the name of who signed in, where the site told it.
+    """
+
+    access_token: Secret
+    site: Site
+    client_id: str
+    scope: Scope
+    granted_scope: Scope
+    obtained_at: float
+    expires_at: Expiry
+    account: str | None = None
+
+    def remaining(self, now: float) -> float:
+        """Seconds of life left, infinite for "never".
+
+        An unknown life counts as SOE's usual 24 hours, so that it is never taken for endless.
+        """
+        match self.expires_at:
+            case "never":
+                return math.inf
+            case "unknown":
+                return self.obtained_at + _USUAL_LIFE - now
+            case expires_at:
+                return expires_at - now
+
+    def shortfall(
+        self, site: Site | None, client_id: str | None, scope: Scope, *, min_ttl: float, now: float
+    ) -> str | None:
+        """Say why this token does not serve those settings for min_ttl seconds more, or None."""
+        if (self.site, self.client_id, self.scope) != (site, client_id, scope):
+            return "was given for another site, client ID or scope"
+        left = self.remaining(now)
+        if left <= 0:
+            return f"expired {in_words(-left)} ago"
+        if left < min_ttl:
+            return f"has {in_words(left)} left, less than the {in_words(min_ttl)} asked for"
+        return None
+
+    def lasts(self, now: float) -> str:
+        """Say for a person how long it lasts: `until Tue 09:12 (24 h)`, in local time."""
+        match self.expires_at:
+            case "never":
+                return "until it is revoked"
+            case "unknown":
+                return "for an unknown time (the site's word for it could not be read)"
+            case expires_at:
+                form = "%a %H:%M" if expires_at - now < _WEEK else "%d %b %Y"
+                day = time.strftime(form, time.localtime(expires_at))
+                return f"until {day} ({in_words(expires_at - now)})"
+
+    def to_json(self) -> bytes:
+        """Write the file form, secret included."""
+        fields = {
+            "version": FORMAT_VERSION,
+            "site": str(self.site),
+            "client_id": self.client_id,
+            "scope": str(self.scope),
+            "granted_scope": str(self.granted_scope),
+            "obtained_at": self.obtained_at,
+            "expires_at": self.expires_at,
+            "account": self.account,
+            "access_token": self.access_token.reveal(),
+        }
+        return json.dumps(fields, indent=1).encode() + b"\n"
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Token:
+        """Read the file form. Raises ValueError for anything that `to_json` would not write."""
+        try:
+            fields = json.loads(data)
+            if fields["version"] != FORMAT_VERSION:
+                raise ValueError(f"its format version is not {FORMAT_VERSION}")
+            return cls(
+                access_token=Secret(visible_ascii(fields["access_token"])),
+                site=Site.parse(_text(fields["site"])),
+                client_id=_text(fields["client_id"]),
+                scope=Scope.parse(_text(fields["scope"])),
+                granted_scope=Scope.parse(_text(fields["granted_scope"])),
+                obtained_at=_time(fields["obtained_at"]),
+                expires_at=_expiry(fields["expires_at"]),
+                account=None if fields["account"] is None else _text(fields["account"]),
+            )
+        except (KeyError, TypeError, RecursionError):
+            # Not chained: the cause may quote the file, and the file holds the token.
+            raise ValueError("it is not a token file") from None
+
+
+def visible_ascii(value: object) -> str:
+    """Return value if it can be a token: a non-empty string of visible ASCII (SOE protocol).
+
+    Raises ValueError, without the value in it.
+    """
+    if isinstance(value, str) and value and all("!" <= c <= "~" for c in value):
+        return value
+    raise ValueError("a token is a non-empty string of visible ASCII")
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    raise TypeError
+
+
+def _time(value: object) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    raise TypeError
+
+
+def _expiry(value: object) -> Expiry:
+    if value == "never":
+        return "never"
+    if value == "unknown":
+        return "unknown"
+    return _time(value)

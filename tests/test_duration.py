@@ -1,0 +1,45 @@
+import pytest
+
+from soe_auth.duration import in_words, parse_duration
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90s", 90),
+        ("10m", 600),
+        ("8h", 28800),
+        ("1d", 86400),
+        ("1h30m", 5400),
+        ("0", 0),
+        (" 5m ", 300),
+    ],
+)
+def test_durations_are_read_as_people_write_them(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "10", "m", "10 m", "-5m", "5m10h", "1.5h", "٣m", "9999d"]
+)
+def test_anything_else_is_no_duration(text: str) -> None:
+    with pytest.raises(ValueError, match="duration"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (86399.6, "24 h"),
+        (86400, "24 h"),
+        (5400, "1 h 30 min"),
+        (600, "10 min"),
+        (119, "119 s"),
+        (0.4, "0 s"),
+        (-3, "0 s"),
+        (30 * 86400, "30 d"),
+        (3 * 86400 + 7200, "3 d 2 h"),
+    ],
+)
+def test_spans_are_written_as_people_say_them(seconds: float, words: str) -> None:
+    assert in_words(seconds) == words

@@ -1,0 +1,50 @@
+import copy
+import logging
+import pickle
+import traceback
+
+import pytest
+
+from soe_auth.secret import Secret
+
+
+def test_a_secret_prints_a_placeholder_however_it_is_printed() -> None:
+    secret = Secret("canary")
+    shown = f"{secret} {secret!r} {secret!s}" + str([secret])
+    assert "canary" not in shown
+
+
+def test_a_secret_stays_hidden_in_a_traceback_and_in_a_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    secret = Secret("canary")
+    logging.getLogger("any").warning("%s", secret)
+    try:
+        raise ValueError(secret)
+    except ValueError as error:
+        shown = "".join(traceback.format_exception(error))
+    assert "canary" not in shown + caplog.text
+
+
+def test_a_secret_is_not_pickled() -> None:
+    with pytest.raises(TypeError):
+        pickle.dumps(Secret("canary"))
+    with pytest.raises(TypeError):
+        copy.deepcopy(Secret("canary"))
+
+
+def test_a_secret_reveals_itself_when_asked() -> None:
+    assert Secret("canary").reveal() == "canary"
+
+
+def test_secrets_are_equal_when_their_strings_are() -> None:
+    assert Secret("a") == Secret("a")
+    assert Secret("a") != Secret("b")
+    assert Secret("a") != "a"
+    assert len({Secret("a"), Secret("a")}) == 1
+
+
+def test_a_secret_matches_only_its_own_string_even_against_odd_text() -> None:
+    assert Secret("a").matches("a")
+    assert not Secret("a").matches("")
+    assert not Secret("a").matches("\udcff\u202e")
