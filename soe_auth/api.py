@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -56,6 +57,7 @@ def login(
     Raises SettingsError, LoginError, ServerError, NetworkError, StoreError; RuntimeError inside a
     running event loop, where `alogin` is the one to await.
     """
+    _refuse_inside_a_loop()
     settings = _settings(profile, site=site, client_id=client_id, scope=scope)
     return _login(settings, _effects(settings, browser, announce))
 
@@ -72,6 +74,16 @@ async def alogin(
     """Do as `login`, inside a running event loop."""
     settings = _settings(profile, site=site, client_id=client_id, scope=scope)
     return await _alogin(settings, _effects(settings, browser, announce))
+
+
+def _refuse_inside_a_loop() -> None:
+    """Raise RuntimeError before a browser is opened for a login that asyncio would not run."""
+    if asyncio := sys.modules.get("asyncio"):
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        raise RuntimeError("login() cannot run inside an event loop; await alogin() instead")
 
 
 def _settings(profile: str | None, **given: str | None) -> Settings:

@@ -477,6 +477,7 @@ def body_of(answer: Answer) -> object:
             "expires-in",
             lambda answer: answer.fields["expires_in"] == 86400 and "expires" not in answer.fields,
         ),
+        ("scope-other", lambda answer: answer.fields["scope"] == "read_inbox"),
         ("expires-missing", lambda answer: list(answer.fields) == ["access_token"]),
         (
             "token-control-characters",

@@ -113,6 +113,7 @@ ALTERED: Final[Mapping[str, Callable[[Fields], Answer]]] = MappingProxyType(
         "expires-unreadable": _with(expires="tomorrow"),
         "expires-in": _named_as_the_rfc,
         "expires-missing": lambda fields: in_json(200, _without_expires(fields)),
+        "scope-other": _with(scope="read_inbox"),
         "token-control-characters": _with_line_break,
         "token-empty": _with(access_token=""),
         "token-number": _with(access_token=20261124),

@@ -25,6 +25,7 @@ TOKEN_ANSWERS: Final[Mapping[str, str]] = MappingProxyType(
         "expires-unreadable": "expires as a word",
         "expires-in": "expires_in, the RFC's name, instead of expires",
         "expires-missing": "no expires, though the token does end",
+        "scope-other": "names a scope that was not asked for, as RFC 6749 section 3.3 allows",
         "token-control-characters": "an access_token with a line break in it",
         "token-empty": "an empty access_token",
         "token-number": "an access_token that is a number",

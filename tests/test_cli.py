@@ -1,0 +1,566 @@
+"""The installed command as a process of its own, used as people and scripts use it."""
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from conftest import VISITOR, Command
+
+from soe_auth.cli import COMMANDS, main
+from soe_auth.protocol import challenge_of
+from soe_auth.sandbox import Quirks, Sandbox, running
+from soe_auth.secret import Secret
+from soe_auth.version import __version__
+
+pytestmark = pytest.mark.process
+
+
+def said(done: subprocess.CompletedProcess[str]) -> str:
+    """Return what was said on stderr, after a look that it is no traceback."""
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+# --- login, token, status, logout ---
+
+
+def test_after_one_login_every_tool_has_a_token(signed_in: Command, site: Sandbox) -> None:
+    token = signed_in("token")
+    assert token.returncode == 0
+    assert token.stderr == ""
+    assert token.stdout.endswith("\n")
+    [line] = token.stdout.splitlines()
+    stored = signed_in.home / "config" / "tokens" / f"localhost-{site.port}.json"
+    assert json.loads(stored.read_text())["access_token"] == line
+    assert stat.S_IMODE(stored.stat().st_mode) == 0o600
+
+
+def test_the_second_login_needs_no_flags(signed_in: Command) -> None:
+    again = signed_in("login", "--browser", VISITOR)
+    assert again.returncode == 0
+    assert again.stdout == ""
+    assert "Signed in to localhost" in said(again)
+    assert "Remembered" not in said(again)
+
+
+def test_login_tells_a_program_who_signed_in_without_the_secret(signed_in: Command) -> None:
+    done = signed_in("login", "--browser", VISITOR, "--json", "-q")
+    report = json.loads(done.stdout)
+    assert report["version"] == 1
+    assert report["account"] == "Jane Doe"
+    assert 86000 < report["seconds_left"] <= 86400
+    assert signed_in("token").stdout.strip() not in done.stdout + done.stderr
+    assert done.stderr == ""
+
+
+def test_login_if_needed_opens_nothing_while_the_token_serves(signed_in: Command) -> None:
+    idle = signed_in("login", "--if-needed", "--browser", "/does/not/exist")
+    assert (idle.returncode, idle.stdout, idle.stderr) == (0, "", "")
+    more = signed_in("login", "--if-needed", "--min-ttl", "25h", "--browser", VISITOR)
+    assert more.returncode == 0
+    assert "Signed in" in said(more)
+
+
+def test_a_site_with_a_path_is_cut_off_with_a_word_about_it(
+    soe_auth: Command, site: Sandbox
+) -> None:
+    url = f"{site.url}/c/team"
+    done = soe_auth("login", "--site", url, "--client-id", "110", "--browser", VISITOR)
+    assert done.returncode == 0
+    assert "“c/team” was left out" in said(done)
+
+
+def test_without_a_client_id_login_says_what_to_click_and_what_to_write(soe_auth: Command) -> None:
+    done = soe_auth("login", "--site", "acme")
+    assert done.returncode == 2
+    for words in (
+        "https://acme.stackenterprise.co",
+        "Settings, API applications",
+        "Domain   localhost",
+        "soe-auth login --site acme.stackenterprise.co --client-id 110",
+        "No client ID is set",
+    ):
+        assert words in said(done)
+    own = soe_auth("login", "--site", "acme", "--redirect", "login_success")
+    assert "Domain   acme.stackenterprise.co" in said(own)
+
+
+def test_login_without_anything_says_what_it_needs(soe_auth: Command) -> None:
+    done = soe_auth("login")
+    assert done.returncode == 2
+    assert said(done).splitlines() == [
+        "soe-auth: No site is set, and there is no profile yet.",
+        "  Say which: `soe-auth login --site NAME.stackenterprise.co --client-id ID`.",
+    ]
+
+
+def test_a_refusal_is_exit_4(signed_in: Command) -> None:
+    done = signed_in("login", "--scope", "write_access", "--browser", f"{VISITOR} --refuse")
+    assert done.returncode == 4
+    assert "access_denied" in said(done)
+
+
+def test_a_time_out_is_exit_4(signed_in: Command) -> None:
+    done = signed_in("login", "--no-browser", "--timeout", "1s")
+    assert done.returncode == 4
+    assert "not finished within 1 s" in said(done)
+    assert "/oauth?client_id=110" in said(done)
+
+
+def test_a_bad_answer_is_exit_5(signed_in: Command, site: Sandbox) -> None:
+    site.quirks = Quirks(token="html-error")
+    done = signed_in("login", "--browser", VISITOR)
+    assert done.returncode == 5
+    assert "HTTP 400 with a web page" in said(done)
+
+
+def test_a_site_that_hangs_up_is_exit_6(signed_in: Command, site: Sandbox) -> None:
+    site.quirks = Quirks(token="drop")
+    done = signed_in("login", "--browser", VISITOR)
+    assert done.returncode == 6
+    assert "could not be reached" in said(done)
+
+
+def test_a_store_that_cannot_be_read_is_exit_7(signed_in: Command, site: Sandbox) -> None:
+    stored = signed_in.home / "config" / "tokens" / f"localhost-{site.port}.json"
+    stored.unlink()
+    stored.mkdir()
+    done = signed_in("token")
+    assert done.returncode == 7
+    assert "could not be read" in said(done)
+
+
+def test_a_failed_login_leaves_the_old_token_in_place(signed_in: Command, site: Sandbox) -> None:
+    before = signed_in("token").stdout
+    site.quirks = Quirks(token="vendor-refusal")
+    assert signed_in("login", "--browser", VISITOR).returncode == 5
+    assert signed_in("token").stdout == before
+
+
+def test_without_a_token_the_answer_is_exit_3_and_one_line_with_what_to_type(
+    soe_auth: Command, signed_in: Command, site: Sandbox
+) -> None:
+    for done, typed in (
+        (
+            soe_auth.with_variables(SOE_AUTH_CONFIG_DIR=str(soe_auth.home / "none"))("token"),
+            "soe-auth login --site",
+        ),
+        (signed_in("token", "--min-ttl", "25h"), f"soe-auth login -p localhost-{site.port}"),
+        (signed_in.with_variables(SOE_AUTH_SCOPE="no_expiry")("token"), "soe-auth login -p"),
+    ):
+        assert (done.returncode, done.stdout) == (3, "")
+        [line] = said(done).splitlines()
+        assert typed in line
+
+
+def test_an_expired_token_is_exit_3(soe_auth: Command) -> None:
+    with running(lifetime=30) as site:
+        soe_auth("login", "--site", site.url, "--client-id", "110", "--browser", VISITOR)
+        done = soe_auth("token")
+        assert done.returncode == 3
+        assert "less than the 60 s asked for" in said(done)
+        assert soe_auth("token", "--min-ttl", "0").returncode == 0
+
+
+def test_token_with_login_signs_in_when_that_is_needed_and_prints_nothing_else(
+    signed_in: Command, site: Sandbox
+) -> None:
+    assert signed_in("logout").returncode == 0
+    with_browser = signed_in.with_variables(BROWSER=VISITOR)
+    first = with_browser("token", "--login")
+    assert first.returncode == 0
+    assert len(first.stdout.splitlines()) == 1
+    assert with_browser("token", "--login").stdout == first.stdout
+    assert len(site.exchanges) == 2
+
+
+def test_the_variable_answers_for_the_store(soe_auth: Command) -> None:
+    done = soe_auth.with_variables(SOE_AUTH_TOKEN="from(ci)*")("token", "--min-ttl", "10m")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "from(ci)*\n", "")
+    bad = soe_auth.with_variables(SOE_AUTH_TOKEN="canary canary")("token")
+    assert bad.returncode == 2
+    assert "SOE_AUTH_TOKEN" in said(bad)
+    assert "canary" not in said(bad)
+
+
+def test_status_shows_every_profile(signed_in: Command, site: Sandbox) -> None:
+    config = signed_in.home / "config" / "config.toml"
+    config.write_text(config.read_text() + '\n[profile.acme]\nsite = "acme"\nclient_id = "9"\n')
+    done = signed_in.with_variables(SOE_AUTH_TOKEN="x")("status")
+    assert done.returncode == 0
+    acme, sandbox = done.stdout.split("\n\n")
+    assert acme.splitlines() == [
+        "acme",
+        "  site     https://acme.stackenterprise.co",
+        "  token    none; type `soe-auth login -p acme`",
+    ]
+    lines = sandbox.splitlines()
+    assert lines[:4] == [
+        f"localhost-{site.port}",
+        f"  site     {site.url}",
+        "  account  Jane Doe",
+        "  scope    read only",
+    ]
+    assert lines[4].startswith("  token    lasts until ")
+    assert "SOE_AUTH_TOKEN is set" in said(done)
+
+
+def test_status_is_told_to_programs_without_the_secret(signed_in: Command, site: Sandbox) -> None:
+    config = signed_in.home / "config" / "config.toml"
+    config.write_text(config.read_text() + '\n[profile.acme]\nsite = "acme"\n[profile.x]\n')
+    done = signed_in("status", "--json")
+    report = json.loads(done.stdout)
+    acme, sandbox, nothing = report["profiles"]
+    assert acme == {
+        "profile": "acme",
+        "site": "https://acme.stackenterprise.co",
+        "token": None,
+    }
+    assert nothing["site"] is None
+    assert sandbox["site"] == site.url
+    assert sandbox["problem"] is None
+    assert signed_in("token").stdout.strip() not in done.stdout
+
+
+def test_status_says_when_a_token_does_not_serve_its_profile(
+    signed_in: Command, site: Sandbox
+) -> None:
+    config = signed_in.home / "config" / "config.toml"
+    config.write_text(config.read_text() + 'scope = "no_expiry"\n')
+    done = signed_in("status", "-p", f"localhost-{site.port}")
+    assert "was given for another site, client ID or scope; type" in done.stdout
+
+
+def test_a_token_of_variables_only_has_a_status_too(soe_auth: Command, site: Sandbox) -> None:
+    by_variables = soe_auth.with_variables(SOE_AUTH_SITE=site.url, SOE_AUTH_CLIENT_ID="110")
+    assert by_variables("login", "--browser", VISITOR).returncode == 0
+    assert "lasts until" in soe_auth("status").stdout
+
+
+def test_status_of_nothing_is_exit_3(soe_auth: Command) -> None:
+    done = soe_auth("status")
+    assert done.returncode == 3
+    assert "No profile yet" in said(done)
+
+
+def test_logout_ends_the_token_on_the_site_and_removes_it_here(signed_in: Command) -> None:
+    done = signed_in("logout")
+    assert done.returncode == 0
+    assert "removed from this machine" in said(done)
+    assert "has ended it" in said(done)
+    assert signed_in("token").returncode == 3
+    again = signed_in("logout")
+    assert again.returncode == 0
+    assert "nothing to remove" in said(again)
+
+
+@pytest.mark.parametrize(
+    ("quirk", "code", "words"),
+    [("not-offered", 5, "does not offer"), ("server-error", 5, "does not offer")],
+)
+def test_logout_tells_what_the_site_did_not_do(
+    signed_in: Command, site: Sandbox, quirk: str, code: int, words: str
+) -> None:
+    site.quirks = Quirks(invalidate=quirk)
+    done = signed_in("logout")
+    assert done.returncode == code
+    assert words in said(done)
+    assert "removed from this machine" in said(done)
+    assert signed_in("token").returncode == 3
+
+
+def test_logout_without_the_site_still_removes_it_here(soe_auth: Command) -> None:
+    with running() as site:
+        soe_auth("login", "--site", site.url, "--client-id", "110", "--browser", VISITOR)
+    done = soe_auth("logout")
+    assert done.returncode == 6
+    assert "could not be reached, so the token stays good there" in said(done)
+    assert soe_auth("token").returncode == 3
+
+
+def test_logout_may_be_local_and_may_be_of_all(signed_in: Command, site: Sandbox) -> None:
+    other = ("login", "-p", "other", "--site", site.url, "--client-id", "110")
+    assert signed_in(*other, "--browser", VISITOR).returncode == 0
+    done = signed_in("logout", "--all", "--local")
+    assert done.returncode == 0
+    assert said(done).count("was not asked to end it") == 2
+    assert "There is no token" in said(signed_in("logout", "--all"))
+
+
+def test_logout_of_a_token_that_the_site_has_ended_already_is_done(
+    signed_in: Command, site: Sandbox
+) -> None:
+    stored = signed_in.home / "config" / "tokens" / f"localhost-{site.port}.json"
+    copy = stored.read_bytes()
+    assert signed_in("logout").returncode == 0
+    stored.write_bytes(copy)
+    done = signed_in("logout")
+    assert done.returncode == 0
+    assert "was no longer good" in said(done)
+
+
+# --- the guide's steps, by hand ---
+
+
+@pytest.fixture
+def pair(soe_auth: Command) -> dict[str, str]:
+    pair: dict[str, str] = json.loads(soe_auth("pkce", "--json").stdout)
+    return pair
+
+
+def test_pkce_prints_a_new_pair_each_time(soe_auth: Command, pair: dict[str, str]) -> None:
+    assert pair["code_challenge"] == challenge_of(Secret(pair["code_verifier"]))
+    assert pair["code_challenge_method"] == "S256"
+    plain = dict(line.split("=", 1) for line in soe_auth("pkce").stdout.splitlines())
+    assert plain.keys() == pair.keys()
+    assert plain["code_verifier"] != pair["code_verifier"]
+
+
+def test_the_guides_way_works_step_by_step(
+    soe_auth: Command, site: Sandbox, pair: dict[str, str]
+) -> None:
+    own = ("--site", site.url, "--client-id", "112", "--scope", "no_expiry write_access")
+    url = soe_auth("url", *own, "--code-challenge", pair["code_challenge"])
+    assert url.returncode == 0
+    query = parse_qs(urlsplit(url.stdout.strip()).query)
+    assert query["scope"] == ["no_expiry,write_access"]
+    assert len(query["state"][0]) == 43
+
+    code = code_of(url.stdout.strip(), query["state"][0])
+    done = soe_auth("exchange", *own, stdin=f"{code}\n{pair['code_verifier']}\n")
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 1
+    assert not (soe_auth.home / "config").exists()
+
+    again = soe_auth.with_variables(
+        SOE_AUTH_CODE=code, SOE_AUTH_CODE_VERIFIER=pair["code_verifier"]
+    )("exchange", *own)
+    assert again.returncode == 5
+    assert "refused to exchange the code" in said(again)
+
+
+def test_exchange_tells_programs_the_token_and_its_life(
+    soe_auth: Command, site: Sandbox, pair: dict[str, str]
+) -> None:
+    own = ("--site", site.url, "--client-id", "112")
+    stateful = soe_auth.with_variables(SOE_AUTH_STATE="mine")
+    url = stateful("url", *own, "--code-challenge", pair["code_challenge"]).stdout.strip()
+    code = code_of(url, "mine")
+    verifier = soe_auth.with_variables(SOE_AUTH_CODE_VERIFIER=pair["code_verifier"])
+    report = json.loads(verifier("exchange", *own, "--json", stdin=code).stdout)
+    assert report["access_token"]
+    assert report["seconds_left"] > 86000
+
+
+def code_of(url: str, state: str) -> str:
+    """Sign in and approve, and copy the code out of the address, as the guide has it."""
+    import asyncio
+
+    from soe_auth.sandbox.visitor import visit
+
+    query = parse_qs(urlsplit(asyncio.run(visit(url)).url).query)
+    assert query["state"] == [state]
+    return query["code"][0]
+
+
+def test_the_steps_refuse_what_cannot_be_right(soe_auth: Command) -> None:
+    own = ("--site", "acme", "--client-id", "110")
+    challenge = soe_auth("url", *own, "--code-challenge", "short")
+    assert challenge.returncode == 2
+    assert "--code-challenge" in said(challenge)
+    empty = soe_auth("exchange", *own)
+    assert empty.returncode == 2
+    assert "There is no code." in said(empty)
+    verifier = soe_auth("exchange", *own, stdin="code\nshort canary\n")
+    assert verifier.returncode == 2
+    assert "43 to 128" in said(verifier)
+    assert "canary" not in said(verifier)
+    missing = soe_auth("exchange", "--site", "acme", stdin="c\n" + "v" * 43)
+    assert missing.returncode == 2
+    assert "No client ID" in said(missing)
+
+
+# --- the command line itself ---
+
+
+def test_python_m_soe_auth_is_the_same_command(soe_auth: Command) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "soe_auth", "--version"],
+        env=soe_auth.environ,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"soe-auth {__version__}\n"
+
+
+def test_nothing_to_do_shows_what_there_is(soe_auth: Command) -> None:
+    done = soe_auth()
+    assert done.returncode == 2
+    assert done.stdout == ""
+    for command in COMMANDS:
+        assert f"  {command} " in said(done)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(soe_auth: Command, command: str) -> None:
+    done = soe_auth(command, "--help")
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"usage: soe-auth {command}")
+
+
+@pytest.mark.parametrize(
+    "argv", [["lgoin"], ["login", "--sight", "x"], ["token", "-v", "-q"], ["--nope"]]
+)
+def test_what_is_mistyped_is_a_usage_error(soe_auth: Command, argv: list[str]) -> None:
+    done = soe_auth(*argv)
+    assert done.returncode == 2
+    assert "usage: soe-auth" in said(done)
+
+
+def test_common_options_may_stand_before_or_behind_the_command(
+    signed_in: Command, site: Sandbox
+) -> None:
+    name = f"localhost-{site.port}"
+    token = signed_in("token").stdout
+    assert signed_in("-p", name, "token").stdout == token
+    assert signed_in("token", "--profile", name).stdout == token
+    assert signed_in("-v", f"--profile={name}", "token").stdout == token
+
+
+def test_a_settings_error_names_the_setting_and_where_it_came_from(soe_auth: Command) -> None:
+    done = soe_auth.with_variables(SOE_AUTH_TIMEOUT="soon")("login", "--site", "acme")
+    assert done.returncode == 2
+    assert said(done).startswith("soe-auth: timeout (from SOE_AUTH_TIMEOUT): write a duration")
+
+
+def test_a_reader_that_has_gone_is_no_traceback(signed_in: Command) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [signed_in.path, "status"],
+        env=signed_in.environ,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writer)
+    assert done.stderr == ""
+
+
+def test_a_terminal_that_lacks_a_character_gets_another(signed_in: Command) -> None:
+    latin = signed_in.with_variables(PYTHONIOENCODING="ascii", BROWSER=VISITOR)
+    done = latin("login")
+    assert done.returncode == 0
+    assert "in your browser ?" in said(done)
+
+
+@pytest.fixture
+def waiting(signed_in: Command) -> Iterator[subprocess.Popen[str]]:
+    """A login that waits for a browser which never comes."""
+    with subprocess.Popen(
+        [signed_in.path, "login", "--no-browser"],
+        env=signed_in.environ,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr
+        while "/oauth?" not in process.stderr.readline():
+            assert process.poll() is None
+        yield process
+        process.kill()
+
+
+def test_ctrl_c_is_exit_130_and_one_line(waiting: subprocess.Popen[str]) -> None:
+    waiting.send_signal(signal.SIGINT)
+    _, stderr = waiting.communicate(timeout=10)
+    assert waiting.returncode == 130
+    assert stderr.strip() == "soe-auth: interrupted."
+
+
+def test_a_second_login_to_the_same_profile_is_told_of_the_first(
+    signed_in: Command, waiting: subprocess.Popen[str]
+) -> None:
+    assert waiting.poll() is None
+    done = signed_in("login", "--browser", VISITOR)
+    assert done.returncode == 4
+    assert "Another login" in said(done)
+
+
+# --- the sandbox and the demo ---
+
+
+def test_the_sandbox_prints_a_login_command_that_works(soe_auth: Command) -> None:
+    with subprocess.Popen(
+        [soe_auth.path, "sandbox", "--lifetime", "2h"],
+        env=soe_auth.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as sandbox:
+        assert sandbox.stdout
+        line = next(line for line in sandbox.stdout if "soe-auth login" in line)
+        login = soe_auth(*line.split()[1:], "--browser", VISITOR)
+        assert login.returncode == 0
+        assert "(2 h)" in said(login)
+        sandbox.send_signal(signal.SIGINT)
+        _, stderr = sandbox.communicate(timeout=10)
+        assert sandbox.returncode == 130
+        assert "Jane Doe signed in." in stderr
+        assert "Traceback" not in stderr
+
+
+def test_the_sandbox_refuses_what_it_cannot_do(soe_auth: Command, site: Sandbox) -> None:
+    busy = soe_auth("sandbox", "--port", str(site.port))
+    assert busy.returncode == 2
+    assert f"port (from --port): {site.port} cannot be had" in said(busy)
+    span = soe_auth("sandbox", "--lifetime", "long")
+    assert span.returncode == 2
+    assert "lifetime (from --lifetime)" in said(span)
+    switch = soe_auth("sandbox", "--token", "nonsense")
+    assert switch.returncode == 2
+
+
+def test_the_demo_shows_a_whole_login_and_leaves_nothing(soe_auth: Command) -> None:
+    tmp = soe_auth.home / "tmp"
+    tmp.mkdir()
+    done = soe_auth.with_variables(TMPDIR=str(tmp))("demo")
+    assert done.returncode == 0
+    text = said(done)
+    assert "no browser to show here" in text
+    assert "Signed in to localhost" in text
+    assert "The API answers: you are Jane Doe." in text
+    assert "has ended it" in text
+    assert list(tmp.iterdir()) == []
+    assert not (soe_auth.home / "config").exists()
+
+
+def test_the_demo_uses_the_browser_that_is_there(soe_auth: Command) -> None:
+    done = soe_auth.with_variables(BROWSER=VISITOR)("demo")
+    assert done.returncode == 0
+    assert "no browser to show here" not in said(done)
+    chosen = soe_auth("demo", "--browser", VISITOR)
+    assert chosen.returncode == 0
+
+
+def test_the_demo_ends_with_the_exit_code_of_what_failed(soe_auth: Command) -> None:
+    done = soe_auth("demo", "--browser", f"{VISITOR} --refuse")
+    assert done.returncode == 4
+
+
+# --- what a process cannot show: the same door, in process ---
+
+
+def test_main_returns_the_exit_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["token"], {"SOE_AUTH_TOKEN": "x"}) == 0
+    assert capsys.readouterr().out == "x\n"
+    assert main(["token"], {"SOE_AUTH_CONFIG_DIR": str(tmp_path)}) == 3

@@ -1,0 +1,134 @@
+"""The laws of the house that a test can hold."""
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import soe_auth
+from soe_auth import errors
+from soe_auth.cli import COMMANDS
+from soe_auth.cli.exit_codes import EXIT_CODES, exit_code
+from soe_auth.errors import SoeAuthError
+
+ROOMS = Path(soe_auth.__file__).parent
+SOURCES = sorted(ROOMS.rglob("*.py"))
+HEAVY = {"aiohttp", "httpx", "asyncio", "ssl", "rich", "keyring", "filelock", "tomlkit"}
+
+
+def loaded_by(statement: str) -> set[str]:
+    """Return the top-level modules that a fresh interpreter has loaded after a statement."""
+    show = f"import sys\n{statement}\nprint(*{{name.split('.')[0] for name in sys.modules}})"
+    done = subprocess.run(
+        [sys.executable, "-c", show], capture_output=True, text=True, check=True, timeout=30
+    )
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def error_tree(kind: type[SoeAuthError]) -> list[type[SoeAuthError]]:
+    return [kind, *(k for child in kind.__subclasses__() for k in error_tree(child))]
+
+
+def test_import_soe_auth_is_light() -> None:
+    assert not loaded_by("import soe_auth") & {*HEAVY, "argparse", "json", "dataclasses"}
+
+
+@pytest.mark.process
+def test_a_token_is_printed_without_loading_anything_heavy(tmp_path: Path) -> None:
+    statement = (
+        "from soe_auth.cli import main\n"
+        f"main(['token'], {{'SOE_AUTH_CONFIG_DIR': {str(tmp_path)!r}}})\n"
+        "assert main(['token'], {'SOE_AUTH_TOKEN': 'x'}) == 0"
+    )
+    assert not loaded_by(statement) & HEAVY
+
+
+@pytest.mark.process
+def test_the_browser_is_launched_before_anything_heavy_is_loaded(tmp_path: Path) -> None:
+    before_the_browser = HEAVY - {"filelock"}  # which guards the login, and so comes first
+    script = f"""
+import sys, soe_auth
+def browser(url):
+    raise SystemExit(sorted({before_the_browser!r} & set(sys.modules)) or 0)
+soe_auth.login(site="acme", client_id="110", browser=browser)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "SOE_AUTH_CONFIG_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_what_is_public_is_exactly_the_list() -> None:
+    assert sorted(soe_auth.__all__) == soe_auth.__all__
+    for name in soe_auth.__all__:
+        assert getattr(soe_auth, name) is not None
+    assert dir(soe_auth) == soe_auth.__all__
+    with pytest.raises(AttributeError):
+        _ = soe_auth.nothing  # type: ignore[attr-defined]  # that is the point
+
+
+def test_no_room_has_the_name_of_a_public_function() -> None:
+    assert not {path.stem for path in ROOMS.iterdir()} & {"login", "alogin", "get_token"}
+
+
+def test_every_error_is_public_and_drawn_in_the_tree() -> None:
+    drawn = [
+        line.split("──")[-1].split()[0]
+        for line in (errors.__doc__ or "").splitlines()
+        if "──" in line
+    ]
+    kinds = [kind.__name__ for kind in error_tree(SoeAuthError)]
+    assert drawn == kinds[1:]
+    assert set(kinds) <= set(soe_auth.__all__)
+
+
+def test_every_error_has_an_exit_code_and_the_base_is_never_raised() -> None:
+    for kind in error_tree(SoeAuthError)[1:]:
+        assert exit_code(kind.__new__(kind)) in EXIT_CODES.values()
+    assert len(set(EXIT_CODES.values())) == len(EXIT_CODES)
+
+
+def test_only_the_command_line_prints() -> None:
+    printing = {
+        path.relative_to(ROOMS).parts[0]
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in {"print", "sys.stdout.write"}
+    }
+    assert printing <= {"cli", "sandbox"}  # the visitor is a program of its own
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOMS)))
+def test_each_room_says_what_it_is_for(path: Path) -> None:
+    assert ast.get_docstring(ast.parse(path.read_text()))
+
+
+def test_each_command_has_a_room_and_a_line() -> None:
+    rooms = {path.stem for path in (ROOMS / "cli").glob("*.py")}
+    assert set(COMMANDS) <= rooms
+
+
+def test_secrets_are_revealed_only_where_they_leave() -> None:
+    revealing = {
+        str(path.relative_to(ROOMS))
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr == "reveal"
+    }
+    assert revealing == {
+        "cli/exchange.py",
+        "cli/pkce.py",
+        "cli/token.py",
+        "exchange.py",
+        "protocol.py",
+        "secret.py",
+        "tokens.py",
+    }

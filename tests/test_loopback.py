@@ -1,0 +1,214 @@
+"""The listener on real sockets, spoken to byte by byte."""
+
+import asyncio
+import http.client
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import aiohttp
+import pytest
+
+from soe_auth.loopback import LocalPaths, Loopback, serve
+from soe_auth.pages import not_signed_in, signed_in
+from soe_auth.protocol import AuthorizationRequest, Denied, Granted, Stray, begin, redirect_uri_for
+from soe_auth.scope import Scope
+from soe_auth.secret import Secret
+from soe_auth.site import Site
+from soe_auth.sockets import LoopbackSockets, bind
+
+PATHS = LocalPaths(launch="/launchme", done="/alldone1")
+PAGE = signed_in("acme.stackenterprise.co", "Jane Doe", "until it is revoked")
+
+
+@dataclass
+class Login:
+    """A listener that waits, what it was asked for, and what strays it met."""
+
+    listener: Loopback
+    sockets: LoopbackSockets
+    request: AuthorizationRequest
+    strays: list[Stray] = field(default_factory=list)
+
+    @property
+    def origin(self) -> str:
+        return f"http://localhost:{self.sockets.port}"
+
+    @property
+    def good(self) -> str:
+        return f"{self.request.redirect_uri}?code=c%28o%29de&state={self.request.state.reveal()}"
+
+
+@asynccontextmanager
+async def waiting() -> AsyncIterator[Login]:
+    site = Site.parse("acme")
+    sockets = bind(0, "localhost")
+    uri = redirect_uri_for(site, "localhost", sockets.port)
+    request = begin(site, "110", Scope(), uri, lambda size: b"\xa5" * size)
+    strays: list[Stray] = []
+    async with serve(sockets.sockets, sockets.port, request, PATHS, strays.append) as listener:
+        yield Login(listener, sockets, request, strays)
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+async def raw(port: int, data: bytes, address: str = "127.0.0.1") -> bytes:
+    reader, writer = await asyncio.open_connection(address, port)
+    writer.write(data)
+    answer = await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    return answer
+
+
+async def test_the_launch_address_sends_the_browser_to_the_site_as_often_as_asked(
+    browser: aiohttp.ClientSession,
+) -> None:
+    async with waiting() as login:
+        for _ in range(2):
+            answer = await browser.get(login.origin + PATHS.launch, allow_redirects=False)
+            assert answer.status == 303
+            assert answer.headers["Location"] == login.request.url
+            assert answer.headers["Referrer-Policy"] == "no-referrer"
+        assert login.strays == []
+
+
+async def test_the_browser_waits_for_the_end_and_sees_it_at_a_clean_address(
+    browser: aiohttp.ClientSession,
+) -> None:
+    async with waiting() as login:
+        tab = asyncio.create_task(browser.get(login.good))
+        assert await login.listener.redirect() == Granted(Secret("c(o)de"))
+        assert not tab.done()
+        await login.listener.conclude(PAGE)
+        answer = await tab
+        assert str(answer.url) == login.origin + PATHS.done
+        assert "Signed in as Jane Doe" in await answer.text()
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+
+
+async def test_a_denial_reaches_the_story_and_its_page_the_browser(
+    browser: aiohttp.ClientSession,
+) -> None:
+    async with waiting() as login:
+        url = login.good.replace("code=", "error=access_denied&error_description=")
+        tab = asyncio.create_task(browser.get(url))
+        assert await login.listener.redirect() == Denied("access_denied", "c(o)de")
+        await login.listener.conclude(not_signed_in("It was refused.", "Try again."))
+        assert "It was refused." in await (await tab).text()
+
+
+async def test_strays_are_answered_counted_and_harmless(browser: aiohttp.ClientSession) -> None:
+    async with waiting() as login:
+        for path, status in (("/favicon.ico", 404), (PATHS.done, 404), ("/", 404)):
+            answer = await browser.get(login.origin + path)
+            assert answer.status == status
+            assert "Nothing to see here" in await answer.text()
+        wrong = await browser.get(login.good.replace("state=", "state=x"))
+        assert wrong.status == 400
+        post = await browser.post(login.good, data=b"x" * 100)
+        assert post.status == 405
+        assert login.listener.strays == len(login.strays) == 5
+        tab = asyncio.create_task(browser.get(login.good))
+        assert isinstance(await login.listener.redirect(), Granted)
+        await login.listener.conclude(PAGE)
+        assert (await tab).status == 200
+
+
+async def test_a_second_tab_with_the_same_redirect_sees_the_same_end() -> None:
+    async with waiting() as login, aiohttp.ClientSession() as one, aiohttp.ClientSession() as two:
+        tabs = [asyncio.create_task(browser.get(login.good)) for browser in (one, two)]
+        await login.listener.redirect()
+        await asyncio.sleep(0)
+        await login.listener.conclude(PAGE)
+        done = [asyncio.ensure_future(tab) for tab in tabs]
+        first = await asyncio.wait_for(asyncio.gather(*done, return_exceptions=True), 5)
+        assert any(isinstance(a, aiohttp.ClientResponse) and a.status == 200 for a in first)
+
+
+async def test_a_browser_that_vanishes_after_its_redirect_does_not_hold_the_login() -> None:
+    async with waiting() as login:
+        _, writer = await asyncio.open_connection("127.0.0.1", login.sockets.port)
+        target = login.good.removeprefix(login.origin)
+        host = f"localhost:{login.sockets.port}"
+        writer.write(f"GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        await login.listener.redirect()
+        writer.transport.abort()
+        async with asyncio.timeout(1):
+            await asyncio.sleep(
+                0.05
+            )  # the reset has to arrive, as it would while a code is redeemed
+            await login.listener.conclude(PAGE)
+
+
+async def test_a_browser_that_never_comes_for_the_page_is_not_waited_for_long(
+    browser: aiohttp.ClientSession,
+) -> None:
+    async with waiting() as login:
+        tab = asyncio.create_task(browser.get(login.good, allow_redirects=False))
+        await login.listener.redirect()
+        async with asyncio.timeout(3):
+            await login.listener.conclude(PAGE)
+        assert (await tab).status == 303
+
+
+async def test_without_a_browser_at_the_door_nobody_is_waited_for() -> None:
+    async with waiting() as login, asyncio.timeout(0.2):
+        await login.listener.conclude(PAGE)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+async def test_both_loopback_addresses_answer(address: str) -> None:
+    async with waiting() as login:
+        host = f"localhost:{login.sockets.port}"
+        answer = await raw(
+            login.sockets.port,
+            f"GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode(),
+            address,
+        )
+        assert answer.startswith(b"HTTP/1.1 404")
+
+
+async def test_bytes_that_are_no_http_do_not_disturb() -> None:
+    async with waiting() as login:
+        for noise in (b"\x16\x03\x01\x02\x00\x01\x00", b"hello\r\n\r\n", b"GET\r\n\r\n"):
+            answer = await raw(login.sockets.port, noise + b"\r\n\r\n")
+            assert b" 400 " in answer.split(b"\r\n")[0]
+        assert not login.listener._verdict.done()  # noqa: SLF001  # nothing public tells
+
+
+async def test_idle_connections_hold_neither_the_login_nor_its_end(
+    browser: aiohttp.ClientSession,
+) -> None:
+    async with asyncio.timeout(5):
+        async with waiting() as login:
+            port = login.sockets.port
+            idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(100)]
+            tab = asyncio.create_task(browser.get(login.good))
+            await login.listener.redirect()
+            await login.listener.conclude(PAGE)
+            assert (await tab).status == 200
+        for _, writer in idle:
+            writer.close()
+
+
+async def test_the_port_is_closed_once_the_login_has_ended() -> None:
+    async with waiting() as login:
+        port = login.sockets.port
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
+    with pytest.raises(ConnectionRefusedError):
+        connection.connect()
+
+
+async def test_nothing_that_came_is_logged(
+    browser: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(0)
+    async with waiting() as login:
+        await browser.get(login.good.replace("state=", "state=canary"))
+        await raw(login.sockets.port, b"GET /canary HTTP/9.9\r\ncanary\r\n\r\n")
+    assert "canary" not in caplog.text

@@ -1,0 +1,247 @@
+from pathlib import Path
+
+import pytest
+
+from soe_auth.errors import LoginRequired, SettingsError
+from soe_auth.profiles import remember
+from soe_auth.scope import Scope
+from soe_auth.settings import TABLE, Settings, find_paths, profile_names, resolve
+
+ACME = '[profile.acme]\nsite = "acme"\nclient_id = 110\n'
+BETA = '[profile.beta]\nsite = "beta"\nclient_id = "7"\n'
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "system"))  # platformdirs reads it there
+    (tmp_path / "system" / "soe-auth").mkdir(parents=True)
+    return tmp_path
+
+
+def write(home: Path, text: str) -> None:
+    (home / "config.toml").write_text(text, encoding="utf-8")
+
+
+def found(home: Path, profile: str | None = None, **given: str) -> Settings:
+    flags = {key: value for key, value in given.items() if key.islower()}
+    variables = {key: value for key, value in given.items() if key.isupper()}
+    environ = {"SOE_AUTH_CONFIG_DIR": str(home), **variables}
+    return resolve(flags, profile=profile, environ=environ)
+
+
+def test_the_order_is_flag_variable_profile_file_system_default(home: Path) -> None:
+    (home / "system" / "soe-auth" / "config.toml").write_text('timeout = "1s"\nbrowser = "sys"\n')
+    assert found(home, site="acme").timeout == 1
+    write(home, f'timeout = "2s"\n{ACME}')
+    assert found(home).timeout == 2
+    write(home, f'timeout = "2s"\n{ACME}timeout = "3s"\n')
+    assert found(home).timeout == 3
+    assert found(home, SOE_AUTH_TIMEOUT="4s").timeout == 4
+    assert found(home, SOE_AUTH_TIMEOUT="4s", timeout="5s").timeout == 5
+    assert found(home).browser == "sys"
+    assert found(home).min_ttl == 60
+
+
+def test_every_value_says_where_it_came_from(home: Path) -> None:
+    write(home, f'timeout = "2s"\n{ACME}')
+    origins = found(home, SOE_AUTH_SCOPE="no_expiry", port="8311").origins
+    assert origins["site"] == f"{home / 'config.toml'} [profile.acme]"
+    assert origins["timeout"] == str(home / "config.toml")
+    assert origins["scope"] == "SOE_AUTH_SCOPE"
+    assert origins["port"] == "--port"
+    assert origins["redirect"] == "default"
+
+
+def test_an_empty_variable_counts_as_unset(home: Path) -> None:
+    write(home, ACME)
+    assert found(home, SOE_AUTH_SITE="", SOE_AUTH_PROFILE="").profile == "acme"
+
+
+def test_lists_and_numbers_are_read_as_they_are_written(home: Path) -> None:
+    write(home, ACME + 'scope = ["no_expiry", "write_access"]\nport = 8311\n')
+    settings = found(home)
+    assert settings.scope == Scope(("no_expiry", "write_access"))
+    assert settings.port == 8311
+    assert settings.client_id == "110"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"site": "http://acme.example"}, "site (from --site): plain http"),
+        ({"SOE_AUTH_SITE": "a b"}, "site (from SOE_AUTH_SITE): this is no host name"),
+        ({"client_id": "secret key"}, "client_id (from --client-id): "),
+        ({"redirect": "elsewhere"}, "redirect (from --redirect): write loopback"),
+        ({"redirect_host": "0.0.0.0"}, "redirect_host (from --redirect-host): write localhost"),  # noqa: S104
+        ({"port": "80"}, "port (from --port): write a port"),
+        ({"port": "x"}, "port (from --port): write a port"),
+        ({"timeout": "0"}, "timeout (from --timeout): a login needs some time"),
+        ({"min_ttl": "10"}, "min_ttl (from --min-ttl): write a duration"),
+        ({"scope": 'a"b'}, "scope (from --scope): "),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_origin(
+    home: Path, given: dict[str, str], message: str
+) -> None:
+    with pytest.raises(SettingsError) as error:
+        found(home, **{"site": "acme", **given} if "SOE_AUTH_SITE" not in given else given)
+    assert str(error.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("clientid = 1\n", "there is no setting 'clientid'"),
+        ("[profile.acme]\nclientid = 1\n", "there is no setting 'clientid'"),
+        ("zzz = 1\n", "there is no setting 'zzz'"),
+        ("timeout = true\n", "timeout (from"),
+        ("timeout = [1]\n", "timeout (from"),
+        ("profile = 1\n", "write each profile as a table"),
+        ("[profile]\nacme = 1\n", "write each profile as a table"),
+        ("default_profile = 1\n", "default_profile is the name"),
+        ("a = \n", "is not valid TOML"),
+    ],
+)
+def test_a_wrong_file_is_named_with_what_is_wrong(home: Path, text: str, message: str) -> None:
+    write(home, text)
+    with pytest.raises(SettingsError) as error:
+        found(home, site="acme")
+    assert message in str(error.value)
+    assert str(home / "config.toml") in str(error.value)
+
+
+def test_the_nearest_setting_is_named(home: Path) -> None:
+    write(home, "clientid = 1\n")
+    with pytest.raises(SettingsError) as error:
+        found(home, site="acme")
+    assert error.value.hint == "Did you mean client_id?"
+
+
+def test_a_file_that_cannot_be_read_is_a_settings_error(home: Path) -> None:
+    (home / "config.toml").mkdir()
+    with pytest.raises(SettingsError, match="cannot be read"):
+        found(home, site="acme")
+
+
+def test_without_any_profile_a_login_is_required(home: Path) -> None:
+    with pytest.raises(LoginRequired, match="soe-auth login --site"):
+        found(home)
+
+
+def test_the_only_profile_is_the_one(home: Path) -> None:
+    write(home, BETA)
+    settings = found(home)
+    assert (settings.profile, str(settings.site)) == ("beta", "https://beta.stackenterprise.co")
+    assert settings.known
+    assert settings.login_command == "soe-auth login -p beta"
+
+
+def test_the_default_profile_is_taken_among_several(home: Path) -> None:
+    write(home, f'default_profile = "beta"\n{ACME}{BETA}')
+    assert found(home).profile == "beta"
+    assert found(home, "acme").profile == "acme"
+    assert found(home, SOE_AUTH_PROFILE="acme").profile == "acme"
+
+
+def test_several_profiles_without_a_default_are_named(home: Path) -> None:
+    write(home, ACME + BETA)
+    with pytest.raises(SettingsError, match="acme, beta"):
+        found(home)
+
+
+def test_a_site_finds_its_profile(home: Path) -> None:
+    write(home, f'default_profile = "acme"\n{ACME}[profile.mine]\nsite = "beta"\nclient_id = 9\n')
+    assert found(home, site="beta").profile == "mine"
+    assert found(home, SOE_AUTH_SITE="acme").client_id == "110"
+    assert found(home, site="gamma").profile == "gamma"
+    assert not found(home, site="gamma").known
+
+
+def test_a_site_of_several_profiles_needs_a_name(home: Path) -> None:
+    write(home, '[profile.a]\nsite = "beta"\n[profile.b]\nsite = "beta"\n[profile.c]\nsite = "!"\n')
+    with pytest.raises(SettingsError, match=r"Several profiles belong to beta.*: a, b"):
+        found(home, site="beta")
+
+
+def test_a_name_that_is_taken_by_another_site_is_not_reused(home: Path) -> None:
+    write(home, '[profile.beta]\nsite = "acme"\n')
+    with pytest.raises(SettingsError, match="belongs to another site"):
+        found(home, site="beta")
+
+
+@pytest.mark.parametrize("name", ["../acme", "a/b", "", ".hidden", "a b", "x" * 65, "ä"])
+def test_a_profile_name_cannot_leave_its_directory(home: Path, name: str) -> None:
+    with pytest.raises((SettingsError, LoginRequired)):
+        found(home, name)
+
+
+def test_a_missing_site_or_client_id_is_a_settings_error(home: Path) -> None:
+    with pytest.raises(SettingsError, match="No site"):
+        _ = found(home, "acme").registration
+    with pytest.raises(SettingsError, match=r"No client ID is set for acme"):
+        _ = found(home, site="acme").registration
+
+
+def test_the_directory_is_the_platforms_unless_a_variable_names_one() -> None:
+    assert find_paths({}).directory.name == "soe-auth"
+    assert find_paths({"SOE_AUTH_CONFIG_DIR": "/x"}).config == Path("/x/config.toml")
+
+
+def test_each_setting_has_one_flag_and_one_variable() -> None:
+    assert len({s.flag for s in TABLE}) == len({s.variable for s in TABLE}) == len(TABLE)
+
+
+# --- remembering ---
+
+
+def test_the_first_remembered_profile_becomes_the_default(home: Path) -> None:
+    config = home / "new" / "config.toml"
+    assert remember(config, "acme", {"site": "acme", "port": 8311})
+    assert config.read_text() == (
+        'default_profile = "acme"\n\n[profile.acme]\nsite = "acme"\nport = 8311\n'
+    )
+
+
+def test_comments_and_all_the_rest_stay(home: Path) -> None:
+    write(home, f'# mine\ntimeout = "2s" # short\n\n{ACME}# the end\n')
+    assert remember(home / "config.toml", "acme", {"scope": "no_expiry"})
+    assert remember(home / "config.toml", "beta", {"site": "beta"})
+    text = (home / "config.toml").read_text()
+    assert "# mine" in text
+    assert "# short" in text
+    assert "# the end" in text
+    assert found(home, "acme").scope == Scope(("no_expiry",))
+    assert profile_names({"SOE_AUTH_CONFIG_DIR": str(home)}) == ["acme", "beta"]
+
+
+def test_nothing_is_written_where_nothing_changed(home: Path) -> None:
+    remember(home / "config.toml", "acme", {"site": "acme"})
+    before = (home / "config.toml").stat()
+    assert not remember(home / "config.toml", "acme", {"site": "acme"})
+    assert (home / "config.toml").stat().st_ino == before.st_ino
+
+
+def test_a_linked_config_stays_a_link(home: Path) -> None:
+    (home / "dotfiles").mkdir()
+    (home / "dotfiles" / "real.toml").write_text(ACME)
+    (home / "config.toml").symlink_to(home / "dotfiles" / "real.toml")
+    assert remember(home / "config.toml", "acme", {"scope": "no_expiry"})
+    assert (home / "config.toml").is_symlink()
+    assert "no_expiry" in (home / "dotfiles" / "real.toml").read_text()
+
+
+def test_a_config_that_cannot_be_written_is_a_settings_error(home: Path) -> None:
+    (home / "file").touch()
+    with pytest.raises(SettingsError, match="could not be written"):
+        remember(home / "file" / "config.toml", "acme", {"site": "acme"})
+
+
+def test_a_profile_is_what_is_not_default(home: Path) -> None:
+    settings = found(home, site="acme", client_id="110", scope="", SOE_AUTH_PORT="8311")
+    assert settings.from_flags == ["site", "client_id", "scope"]
+    assert settings.profile_values == {
+        "site": "https://acme.stackenterprise.co",
+        "client_id": "110",
+        "scope": "",
+        "port": 8311,
+    }

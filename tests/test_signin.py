@@ -1,0 +1,398 @@
+"""The story of a login, in process: real sockets and disk; browser, person and clock are given."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+from urllib.request import urlopen
+
+import pytest
+
+from soe_auth.browser import Place
+from soe_auth.errors import (
+    ExchangeRefused,
+    LoginBusy,
+    LoginDenied,
+    LoginError,
+    LoginTimedOut,
+    LoopbackUnavailable,
+    NetworkError,
+    SettingsError,
+    StoreError,
+)
+from soe_auth.sandbox import Quirks, Sandbox
+from soe_auth.sandbox.visitor import Page, visit
+from soe_auth.settings import Settings, resolve
+from soe_auth.signin import Effects, alogin, login, login_if_needed
+from soe_auth.store import FileStore
+
+
+@dataclass
+class Person:
+    """Somebody at a desk: what they are told, what their browser does, what they paste."""
+
+    home: Path
+    refuse: bool = False
+    told: list[str] = field(default_factory=list)
+    curious: list[str] = field(default_factory=list)
+    opened: list[str] = field(default_factory=list)
+    pages: list[Page] = field(default_factory=list)
+    threads: list[threading.Thread] = field(default_factory=list)
+
+    def settings(self, *, site: str = "", **flags: str) -> Settings:
+        given = {"client_id": "110", "timeout": "20s", **flags}
+        if site:
+            given["site"] = site
+        return resolve(given, environ={"SOE_AUTH_CONFIG_DIR": str(self.home)})
+
+    def effects(self, **changed: object) -> Effects:
+        effects = Effects(
+            store=FileStore(self.home, report=self.told.append),
+            announce=self.told.append,
+            detail=self.curious.append,
+            browser=self.browse,
+            place=Place(remote=None),
+        )
+        return replace(effects, **changed)  # type: ignore[arg-type]  # each test knows its fields
+
+    def browse(self, url: str) -> bool:
+        self.opened.append(url)
+        walk = threading.Thread(target=lambda: self.pages.append(asyncio.run(self._walk(url))))
+        walk.start()
+        self.threads.append(walk)
+        return True
+
+    async def _walk(self, url: str) -> Page:
+        return await visit(url, refuse=self.refuse)
+
+    @property
+    def last_page(self) -> str:
+        for thread in self.threads:
+            thread.join()
+        return self.pages[-1].text
+
+
+@pytest.fixture
+def person(tmp_path: Path) -> Person:
+    return Person(tmp_path / "config")
+
+
+def pasting(*answers: Callable[[str], str], told: list[str]) -> Callable[[], AsyncIterator[str]]:
+    """Paste, one after another, what each answer makes of the authorize URL that was told."""
+
+    async def lines() -> AsyncIterator[str]:
+        [authorize] = [line for text in told for line in text.split() if "/oauth?" in line]
+        for answer in answers:
+            yield answer(authorize)
+            await asyncio.sleep(0)
+
+    return lines
+
+
+def redirected(authorize: str) -> str:
+    """Walk to the redirect without going through it, as a browser on another machine would."""
+    query = parse_qs(urlsplit(authorize).query)
+    state, redirect_uri = query["state"][0], query["redirect_uri"][0]
+    return f"{redirect_uri}?error=access_denied&state={state}"
+
+
+def test_a_login_ends_with_a_stored_token_a_told_person_and_a_true_page(
+    person: Person, site: Sandbox
+) -> None:
+    token = login(person.settings(site=site.url), person.effects())
+    assert token.account == "Jane Doe"
+    assert person.effects().store.load(token_profile(site)) == token
+    assert "Signed in to localhost" in person.told[1]
+    assert "as Jane Doe. The token lasts until" in person.told[1]
+    assert "Signed in as Jane Doe" in person.last_page
+    assert urlsplit(person.pages[0].url).query == ""
+
+
+def token_profile(site: Sandbox) -> str:
+    return f"localhost-{site.port}"
+
+
+def test_the_browser_is_sent_to_a_short_local_address_without_a_secret(
+    person: Person, site: Sandbox
+) -> None:
+    login(person.settings(site=site.url), person.effects())
+    [opened] = person.opened
+    assert len(opened) == len("http://localhost:12345/12345678")
+    assert opened.startswith("http://localhost:")
+    assert opened in person.told[0]
+
+
+def test_each_login_draws_its_own_state_verifier_and_addresses(
+    person: Person, site: Sandbox
+) -> None:
+    for _ in range(2):
+        login(person.settings(site=site.url), person.effects())
+    one, two = (dict(exchange.fields) for exchange in site.exchanges)
+    assert one["code_verifier"] != two["code_verifier"]
+    assert person.opened[0] != person.opened[1]
+
+
+def test_a_refusal_ends_the_login_as_denied_and_the_page_says_so(
+    person: Person, site: Sandbox
+) -> None:
+    person.refuse = True
+    with pytest.raises(LoginDenied, match="access_denied") as denied:
+        login(person.settings(site=site.url), person.effects())
+    assert denied.value.code == "access_denied"
+    assert "Not signed in" in person.last_page
+    assert "access_denied" in person.last_page
+
+
+def test_a_refused_exchange_is_told_to_person_and_browser_alike(
+    person: Person, site: Sandbox
+) -> None:
+    site.quirks = Quirks(token="vendor-refusal")
+    with pytest.raises(ExchangeRefused) as refused:
+        login(person.settings(site=site.url), person.effects())
+    assert "Not signed in" in person.last_page
+    assert str(refused.value)[:40] in person.last_page
+
+
+def test_a_store_that_cannot_keep_the_token_makes_the_page_say_so(
+    person: Person, site: Sandbox
+) -> None:
+    (person.home / "tokens").mkdir(parents=True)
+    (person.home / "tokens" / f"{token_profile(site)}.json").mkdir()
+    with pytest.raises(StoreError):
+        login(person.settings(site=site.url), person.effects())
+    assert "could not be written" in person.last_page
+
+
+def test_an_account_that_is_not_told_is_no_failure(person: Person, site: Sandbox) -> None:
+    site.quirks = Quirks(account="server-error")
+    token = login(person.settings(site=site.url), person.effects())
+    assert token.account is None
+    assert "<h1>Signed in</h1>" in person.last_page
+
+
+def test_flags_are_remembered_as_a_profile_and_then_nothing_needs_to_be_said(
+    person: Person, site: Sandbox
+) -> None:
+    login(person.settings(site=site.url, scope="write_access"), person.effects())
+    assert any(line.startswith("Remembered as profile") for line in person.told)
+    again = resolve({}, environ={"SOE_AUTH_CONFIG_DIR": str(person.home)})
+    assert str(again.scope) == "write_access"
+    person.told.clear()
+    login(again, person.effects())
+    assert len(person.told) == 2
+
+
+def test_what_variables_say_is_not_remembered(person: Person, site: Sandbox) -> None:
+    environ = {
+        "SOE_AUTH_CONFIG_DIR": str(person.home),
+        "SOE_AUTH_SITE": site.url,
+        "SOE_AUTH_CLIENT_ID": "110",
+    }
+    login(resolve({}, environ=environ), person.effects())
+    assert not (person.home / "config.toml").exists()
+
+
+def test_a_profile_that_cannot_be_remembered_is_told_and_no_failure(
+    person: Person, site: Sandbox
+) -> None:
+    settings = person.settings(site=site.url)
+    (person.home / "config.toml").mkdir(parents=True)
+    assert login(settings, person.effects()).account == "Jane Doe"
+    assert any("not remembered" in line for line in person.told)
+
+
+def test_a_token_without_end_is_warned_of_when_it_is_first_asked_for(
+    person: Person, site: Sandbox
+) -> None:
+    login(person.settings(site=site.url, scope="no_expiry"), person.effects())
+    assert "does not end by itself" in person.told[-1]
+    person.told.clear()
+    login(resolve({}, environ={"SOE_AUTH_CONFIG_DIR": str(person.home)}), person.effects())
+    assert not any("end by itself" in line for line in person.told)
+
+
+def test_nobody_answering_ends_in_a_time_out_that_says_what_to_look_at(
+    person: Person, site: Sandbox
+) -> None:
+    def knock(url: str) -> bool:
+        def favicon() -> None:
+            with pytest.raises(OSError, match="404"):
+                urlopen(f"{url.rpartition('/')[0]}/favicon.ico")  # noqa: S310
+
+        thread = threading.Thread(target=favicon)
+        thread.start()
+        person.threads.append(thread)
+        return True
+
+    settings = person.settings(site=site.url, timeout="1s")
+    with pytest.raises(LoginTimedOut, match=r"within 1 s; 1 stray") as timed_out:
+        login(settings, person.effects(browser=knock))
+    assert timed_out.value.strays == 1
+    assert "Domain there is localhost" in timed_out.value.hint
+    assert "the path was not the redirect's" in person.curious[0]
+
+
+def test_an_error_without_our_state_is_told_and_the_login_goes_on(
+    person: Person, site: Sandbox
+) -> None:
+    site.quirks = Quirks(refusal="without-state")
+    person.refuse = True
+    with pytest.raises(LoginTimedOut):
+        login(person.settings(site=site.url, timeout="1s"), person.effects())
+    assert any("an error (access_denied) came without this login's state" in t for t in person.told)
+
+
+def test_without_a_browser_both_addresses_are_told(person: Person, site: Sandbox) -> None:
+    def no_browser(_url: str) -> bool:
+        return False
+
+    with pytest.raises(LoginTimedOut):
+        login(
+            person.settings(site=site.url, timeout="1s"),
+            person.effects(browser=no_browser),
+        )
+    text = "\n".join(person.told)
+    assert "No browser could be started here." in text
+    assert "http://localhost:" in text
+    assert f"{site.url}/oauth?client_id=110" in text
+
+
+def test_in_a_remote_place_the_full_address_is_told_as_well(person: Person, site: Sandbox) -> None:
+    place = Place(remote="an SSH session")
+    login(person.settings(site=site.url), person.effects(place=place))
+    text = "\n".join(person.told)
+    assert "This is an SSH session" in text
+    assert f"{site.url}/oauth?client_id=110" in text
+
+
+def test_the_answer_may_be_pasted_while_the_listener_waits(person: Person, site: Sandbox) -> None:
+    paste = pasting(lambda _: "", lambda _: "just-a-code", redirected, told=person.told)
+    with pytest.raises(LoginDenied):
+        login(person.settings(site=site.url), person.effects(browser=None, pasted=paste))
+    text = "\n".join(person.told)
+    assert "Paste here the address" in text
+    assert "That is not the answer: a code alone cannot be checked" in text
+
+
+def test_a_closed_terminal_leaves_the_other_door_open(person: Person, site: Sandbox) -> None:
+    paste = pasting(told=["x/oauth?"])
+    token = login(person.settings(site=site.url), person.effects(pasted=paste))
+    assert token.account == "Jane Doe"
+
+
+def test_the_sites_own_page_is_paste_only(person: Person, site: Sandbox) -> None:
+    def signed_in(authorize: str) -> str:
+        # In a thread of its own, as this is called inside the login's event loop.
+        pages: list[Page] = []
+        walk = threading.Thread(target=lambda: pages.append(asyncio.run(visit(authorize))))
+        walk.start()
+        walk.join()
+        return pages[0].url
+
+    settings = person.settings(site=site.url, client_id="112", redirect="login_success")
+    paste = pasting(signed_in, told=person.told)
+    token = login(settings, person.effects(browser=None, pasted=paste))
+    assert token.account == "Jane Doe"
+    assert "anywhere" in person.told[0]
+    assert resolve({}, environ={"SOE_AUTH_CONFIG_DIR": str(person.home)}).redirect == (
+        "login_success"
+    )
+
+
+def test_the_sites_own_page_needs_a_terminal(person: Person, site: Sandbox) -> None:
+    settings = person.settings(site=site.url, client_id="112", redirect="login_success")
+    with pytest.raises(SettingsError, match="needs a terminal"):
+        login(settings, person.effects())
+    with pytest.raises(LoginError, match="closed before an address was pasted"):
+        login(settings, person.effects(browser=None, pasted=pasting(told=["x/oauth?"])))
+
+
+def test_a_time_out_at_the_paste_door_says_what_to_paste(person: Person, site: Sandbox) -> None:
+    async def never() -> AsyncIterator[str]:
+        await asyncio.Event().wait()
+        yield ""
+
+    settings = person.settings(
+        site=site.url, client_id="112", redirect="login_success", timeout="1s"
+    )
+    with pytest.raises(LoginTimedOut) as timed_out:
+        login(settings, person.effects(browser=lambda _: True, pasted=never))
+    assert "paste the whole address" in timed_out.value.hint
+
+
+def test_a_login_is_needed_only_where_the_stored_token_does_not_serve(
+    person: Person, site: Sandbox
+) -> None:
+    settings = person.settings(site=site.url)
+    first = login_if_needed(settings, person.effects())
+    assert login_if_needed(settings, person.effects()) == first
+    assert len(person.opened) == 1
+    later = replace(settings, min_ttl=25 * 3600.0)
+    assert login_if_needed(later, person.effects()) != first
+    assert len(person.opened) == 2
+
+
+def test_one_login_at_a_time_and_late_arrivals_get_its_token(person: Person, site: Sandbox) -> None:
+    settings = person.settings(site=site.url)
+    results: list[object] = []
+    threads = [
+        threading.Thread(target=lambda: results.append(login_if_needed(settings, person.effects())))
+        for _ in range(5)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(person.opened) == 1
+    assert len(site.exchanges) == 1
+    assert len(results) == 5
+    assert results == results[:1] * 5
+
+
+def test_an_explicit_login_does_not_wait_for_another(person: Person, site: Sandbox) -> None:
+    settings = person.settings(site=site.url)
+    store = person.effects().store
+    with store.login_lock(settings.profile, wait=0), pytest.raises(LoginBusy):
+        login(settings, person.effects())
+    assert person.opened == []
+
+
+def test_a_site_that_cannot_be_reached_is_a_network_error(person: Person, site: Sandbox) -> None:
+    site.quirks = Quirks(token="drop")
+    with pytest.raises(NetworkError):
+        login(person.settings(site=site.url), person.effects())
+    assert "could not be reached" in person.last_page
+
+
+def test_a_busy_port_is_told_before_any_browser_is_opened(person: Person, site: Sandbox) -> None:
+    with pytest.raises(LoopbackUnavailable, match=f"port {site.port}"):
+        login(person.settings(site=site.url, port=str(site.port)), person.effects())
+    assert person.opened == []
+
+
+def test_a_browser_that_raises_leaves_no_port_behind(person: Person, site: Sandbox) -> None:
+    urls: list[str] = []
+
+    def broken(url: str) -> bool:
+        urls.append(url)
+        raise RuntimeError("no desktop")
+
+    with pytest.raises(RuntimeError, match="no desktop"):
+        login(person.settings(site=site.url), person.effects(browser=broken))
+    with pytest.raises(OSError, match="refused"):
+        urlopen(urls[0])  # noqa: S310  # our own loopback
+
+
+async def test_inside_a_running_loop_the_same_story_is_awaited(person: Person) -> None:
+    async with Sandbox() as site:
+        token = await alogin(person.settings(site=site.url), person.effects())
+    assert token.account == "Jane Doe"
+
+
+def test_a_scope_other_than_the_one_asked_for_is_told(person: Person, site: Sandbox) -> None:
+    site.quirks = Quirks(token="scope-other")
+    token = login(person.settings(site=site.url, scope="write_access"), person.effects())
+    assert str(token.granted_scope) == "read_inbox"
+    assert "The site granted read_inbox where write_access was asked for." in person.told

@@ -1,0 +1,128 @@
+import json
+import math
+import os
+import time
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from soe_auth.scope import Scope
+from soe_auth.secret import Secret
+from soe_auth.site import Site
+from soe_auth.tokens import Token, visible_ascii
+
+ACME = Site.parse("acme")
+TOKEN = Token(
+    access_token=Secret("canary(1)*"),
+    site=ACME,
+    client_id="110",
+    scope=Scope.parse("write_access"),
+    granted_scope=Scope.parse("write_access"),
+    obtained_at=1000.0,
+    expires_at=87400.0,
+    account="Jane Doe",
+)
+
+
+@pytest.mark.parametrize("expires_at", [87400.0, "never", "unknown"])
+@pytest.mark.parametrize("account", ["Jane Doe", None])
+def test_the_file_form_reads_back_as_the_same_token(
+    expires_at: float | str, account: str | None
+) -> None:
+    token = replace(TOKEN, expires_at=expires_at, account=account)  # type: ignore[arg-type]  # parametrized
+    assert Token.from_json(token.to_json()) == token
+
+
+def test_the_file_form_carries_a_version() -> None:
+    assert json.loads(TOKEN.to_json())["version"] == 1
+
+
+def test_a_newer_file_form_is_refused() -> None:
+    fields = json.loads(TOKEN.to_json())
+    with pytest.raises(ValueError, match="version"):
+        Token.from_json(json.dumps({**fields, "version": 2}).encode())
+
+
+@pytest.mark.parametrize("field", list(json.loads(TOKEN.to_json())))
+@pytest.mark.parametrize("value", [None, True, [], {}, "", 'x"y', float("nan")])
+def test_a_wrong_value_is_refused_or_read_as_what_it_is(field: str, value: object) -> None:
+    fields = {**json.loads(TOKEN.to_json()), field: value}
+    problem = None
+    try:
+        token = Token.from_json(json.dumps(fields).encode())
+    except ValueError as caught:
+        problem = caught
+    else:
+        assert Token.from_json(token.to_json()) == token
+    assert problem is None or ("canary" not in str(problem) and problem.__cause__ is None)
+
+
+@pytest.mark.parametrize("field", list(json.loads(TOKEN.to_json())))
+def test_a_missing_field_is_refused(field: str) -> None:
+    fields = json.loads(TOKEN.to_json())
+    del fields[field]
+    with pytest.raises(ValueError, match="token file"):
+        Token.from_json(json.dumps(fields).encode())
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_token_or_a_value_error(data: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011  # json's own words, whatever they are
+        Token.from_json(data)
+
+
+def test_a_deeply_nested_file_is_refused() -> None:
+    with pytest.raises(ValueError, match="token file"):
+        Token.from_json(b"[" * 60000)
+
+
+@pytest.mark.parametrize("value", ["", " ", "a b", "tök", "a\n", "a\x00", None, 7, b"x"])
+def test_only_visible_ascii_can_be_a_token(value: object) -> None:
+    with pytest.raises(ValueError, match="visible ASCII"):
+        visible_ascii(value)
+
+
+def test_a_token_serves_its_own_settings_while_it_lives() -> None:
+    own = TOKEN.site, TOKEN.client_id, TOKEN.scope
+    assert TOKEN.shortfall(*own, min_ttl=60, now=1000) is None
+    assert TOKEN.shortfall(*own, min_ttl=60, now=87350) == (
+        "has 50 s left, less than the 60 s asked for"
+    )
+    assert TOKEN.shortfall(*own, min_ttl=0, now=87400 + 3600) == "expired 1 h ago"
+
+
+@pytest.mark.parametrize(
+    ("site", "client_id", "scope"),
+    [
+        (Site.parse("other"), "110", TOKEN.scope),
+        (ACME, "111", TOKEN.scope),
+        (ACME, "110", Scope()),
+        (None, None, TOKEN.scope),
+    ],
+)
+def test_a_token_serves_no_other_site_client_or_scope(
+    site: Site | None, client_id: str | None, scope: Scope
+) -> None:
+    assert "another" in (TOKEN.shortfall(site, client_id, scope, min_ttl=0, now=1000) or "")
+
+
+def test_a_token_without_end_always_lives() -> None:
+    assert replace(TOKEN, expires_at="never").remaining(1e12) == math.inf
+
+
+def test_an_unknown_life_is_trusted_for_the_usual_day_and_no_longer() -> None:
+    token = replace(TOKEN, expires_at="unknown")
+    assert token.remaining(now=1000) == 86400
+    assert token.remaining(now=1000 + 86401) < 0
+
+
+def test_how_long_a_token_lasts_is_said_in_local_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    assert TOKEN.lasts(now=1000) == "until Fri 00:16 (24 h)"
+    assert replace(TOKEN, expires_at=1000 + 30 * 86400.0).lasts(1000) == "until 31 Jan 1970 (30 d)"
+    assert replace(TOKEN, expires_at="never").lasts(0) == "until it is revoked"
+    assert "unknown" in replace(TOKEN, expires_at="unknown").lasts(0)
+    assert os.environ["TZ"] == "UTC"
