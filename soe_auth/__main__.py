@@ -2,5 +2,4 @@
 
 from soe_auth.cli import entry_point
 
-if __name__ == "__main__":
-    entry_point()
+entry_point()

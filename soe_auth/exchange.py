@@ -125,7 +125,7 @@ class SiteConnection:
             async with asyncio.timeout(within):
                 response = await self._transport.handle_async_request(request)
                 try:
-                    return response.status_code, await _read(response)
+                    body = await _read(response)
                 finally:
                     await response.aclose()
         except (TimeoutError, httpx.TimeoutException):
@@ -135,6 +135,7 @@ class SiteConnection:
             raise NetworkError(
                 f"{self._site.authority} could not be reached: {_reason(problem)}."
             ) from None
+        return response.status_code, body
 
 
 @asynccontextmanager

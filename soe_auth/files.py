@@ -38,7 +38,7 @@ def write_private(path: Path, data: bytes) -> None:
     file = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW, _PRIVATE_FILE)
     try:
         with os.fdopen(file, "wb") as stream:
-            if _POSIX:
+            if _POSIX:  # pragma: no branch - Windows has no fchmod
                 os.fchmod(file, _PRIVATE_FILE)  # an odd umask may have left us less
             stream.write(data)
             stream.flush()
@@ -86,9 +86,10 @@ def _claim(path: Path | int, status: os.stat_result) -> bool:
 
 def _sync_directory(path: Path) -> None:
     """Make a rename or removal last (POSIX; Windows keeps such changes by itself)."""
-    if _POSIX:
-        directory = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+    if not _POSIX:
+        return  # pragma: no cover - Windows
+    directory = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

@@ -219,7 +219,7 @@ def judge_paste(text: str, request: AuthorizationRequest) -> Verdict:
     text = text.strip().strip("'\"")
     if "://" in text:
         if text.partition("?")[0] != request.redirect_uri:
-            return Stray(f"that address does not begin with {request.redirect_uri}?", notable=True)
+            return Stray(f"it does not begin with {request.redirect_uri}", notable=True)
         return _judge_query(text.partition("?")[2].partition("#")[0], request)
     if "=" in text:
         return _judge_query(text.removeprefix("?"), request)

@@ -168,7 +168,7 @@ async def finish(pending: Pending, settings: Settings, effects: Effects) -> Toke
         _remember(settings, effects)
         if listener:
             await listener.conclude(pages.signed_in(token.site.authority, account, lasts))
-        return token
+    return token
 
 
 def _login(settings: Settings, effects: Effects) -> Token:
@@ -270,11 +270,10 @@ async def _first_answer(
             listener.strays if listener else 0,
             hint=_timed_out_hint(settings),
         )
-    match answered.pop().result():
-        case Granted(code):
-            return code
-        case Denied(error, description):
-            raise LoginDenied(error, description)
+    answer = answered.pop().result()
+    if isinstance(answer, Denied):
+        raise LoginDenied(answer.code, answer.description)
+    return answer.code
 
 
 async def _pasted_answer(

@@ -10,6 +10,21 @@ from pathlib import Path
 import pytest
 
 from soe_auth.sandbox import Sandbox, running
+from soe_auth.scope import Scope
+from soe_auth.secret import Secret
+from soe_auth.site import Site
+from soe_auth.tokens import Token
+
+TOKEN = Token(
+    access_token=Secret("canary(1)*"),
+    site=Site.parse("acme"),
+    client_id="110",
+    scope=Scope.parse("write_access"),
+    granted_scope=Scope.parse("write_access"),
+    obtained_at=1000.0,
+    expires_at=87400.0,
+    account="Jane Doe",
+)
 
 VISITOR = f"{sys.executable} -m soe_auth.sandbox.visitor"
 

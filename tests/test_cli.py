@@ -14,7 +14,10 @@ import pytest
 from conftest import VISITOR, Command
 
 from soe_auth.cli import COMMANDS, main
-from soe_auth.protocol import challenge_of
+from soe_auth.cli.console import Console
+from soe_auth.cli.paste import pasted_lines
+from soe_auth.cli.pkce import draw_pair
+from soe_auth.protocol import challenge_of, draw
 from soe_auth.sandbox import Quirks, Sandbox, running
 from soe_auth.secret import Secret
 from soe_auth.version import __version__
@@ -323,6 +326,17 @@ def test_pkce_prints_a_new_pair_each_time(soe_auth: Command, pair: dict[str, str
     assert plain["code_verifier"] != pair["code_verifier"]
 
 
+def test_a_challenge_never_looks_like_an_option() -> None:
+    dashed = next(n for n in range(9999) if challenge_of(numbered(n)).startswith("-"))
+    drawn = iter((dashed, 0))
+    _, challenge = draw_pair(lambda size: next(drawn).to_bytes(size, "big"))
+    assert challenge == challenge_of(numbered(0))
+
+
+def numbered(number: int) -> Secret:
+    return draw(lambda size: number.to_bytes(size, "big"))
+
+
 def test_the_guides_way_works_step_by_step(
     soe_auth: Command, site: Sandbox, pair: dict[str, str]
 ) -> None:
@@ -558,6 +572,24 @@ def test_the_demo_ends_with_the_exit_code_of_what_failed(soe_auth: Command) -> N
 
 
 # --- what a process cannot show: the same door, in process ---
+
+
+async def test_a_terminal_that_goes_away_closes_the_paste_door() -> None:
+    person, terminal = os.openpty()
+    os.write(person, b"one\ntwo\nthr")
+    lines = pasted_lines(terminal)
+    assert await anext(lines) == "one"
+    assert await anext(lines) == "two"
+    os.close(person)
+    assert [line async for line in lines] == []
+    os.close(terminal)
+
+
+def test_details_are_for_those_who_ask(capsys: pytest.CaptureFixture[str]) -> None:
+    Console({}).detail("quiet")
+    Console({}, verbose=True).detail("told")
+    Console({}, quiet=True).say("quiet")
+    assert capsys.readouterr().err == "told\n"
 
 
 def test_main_returns_the_exit_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

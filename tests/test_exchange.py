@@ -4,6 +4,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -196,6 +197,41 @@ async def test_no_call_is_logged_however_much_is_logged(
     assert "access-tokens" not in caplog.text
 
 
+@asynccontextmanager
+async def always_answering(status: int, body: bytes) -> AsyncIterator[Site]:
+    """A site that answers everything alike."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n" % (status, len(body)) + body)
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        yield Site.parse(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "ending"),
+    [
+        (401, b"", Ending.ALREADY_INVALID),
+        (403, b'{"items": [1]}', Ending.NOT_OFFERED),
+        (200, b'{"items": "x"}', Ending.NOT_OFFERED),
+        (200, b"{}", Ending.NOT_OFFERED),
+        (200, b"[" * 60000, Ending.NOT_OFFERED),
+    ],
+)
+async def test_only_a_clear_answer_means_that_a_token_was_ended(
+    status: int, body: bytes, ending: Ending
+) -> None:
+    async with always_answering(status, body) as site, connect(site) as connection:
+        assert await connection.invalidate(Secret("x")) is ending
+
+
+async def test_a_name_in_a_refusal_is_no_account() -> None:
+    async with always_answering(403, b'{"name": "x"}') as site, connect(site) as connection:
+        assert await connection.account_name(Secret("x")) is None
+
+
 # --- over TLS ---
 
 
@@ -240,3 +276,45 @@ async def test_a_certificate_for_another_name_is_refused(
         with pytest.raises(NetworkError, match="certificate is not trusted"):
             await connection.exchange({"code": "canary"})
         assert site.exchanges == []
+
+
+async def test_the_environments_proxy_is_used_unless_the_site_is_excepted(
+    ca: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ca.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    asked: list[bytes] = []
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    async with (
+        await asyncio.start_server(refuse, "127.0.0.1", 0) as proxy,
+        await tls_site(ca, "localhost") as sandbox,
+    ):
+        site = Site.parse(sandbox.url)
+        port = proxy.sockets[0].getsockname()[1]
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
+        async with connect(site) as connection:
+            with pytest.raises(NetworkError, match="403 Forbidden"):
+                await connection.exchange({"code": "canary"})
+            assert await connection.invalidate(Secret("canary")) is Ending.UNREACHABLE
+        assert len(asked) == 2
+        assert all(request.startswith(b"CONNECT localhost:") for request in asked)
+        assert b"canary" not in b"".join(asked)
+        monkeypatch.setenv("NO_PROXY", "localhost")
+        async with connect(site) as connection:
+            assert (await connection.exchange({"code": "x"}))[0] == 400
+        assert len(asked) == 2
+
+
+async def test_a_loopback_site_is_never_asked_through_a_proxy(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+        monkeypatch.setenv(name.lower(), "http://127.0.0.1:9")
+    async with connect(Site.parse(sandbox.url)) as connection:
+        assert (await connection.exchange({"code": "x"}))[0] == 400

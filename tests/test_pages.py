@@ -41,6 +41,11 @@ def test_the_policy_allows_exactly_the_style_of_the_page(page: Page) -> None:
     assert "frame-ancestors 'none'" in policy
 
 
+def test_what_to_type_is_set_as_code() -> None:
+    page = not_signed_in("It was `refused`", "Type `soe-auth login`.")
+    assert "<code>soe-auth login</code>." in page.html
+
+
 def test_values_are_escaped_and_made_fit_to_show() -> None:
     page = signed_in("<b>", "<script>\"'&", "\u202e\x1b")
     assert "<b>" not in page.html

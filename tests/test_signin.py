@@ -383,6 +383,9 @@ def test_a_browser_that_raises_leaves_no_port_behind(person: Person, site: Sandb
         login(person.settings(site=site.url), person.effects(browser=broken))
     with pytest.raises(OSError, match="refused"):
         urlopen(urls[0])  # noqa: S310  # our own loopback
+    own_page = person.settings(site=site.url, client_id="112", redirect="login_success")
+    with pytest.raises(RuntimeError, match="no desktop"):
+        login(own_page, person.effects(browser=broken, pasted=pasting(told=[])))
 
 
 async def test_inside_a_running_loop_the_same_story_is_awaited(person: Person) -> None:

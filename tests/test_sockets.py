@@ -1,4 +1,6 @@
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -60,3 +62,45 @@ def test_the_address_is_gone_once_closed() -> None:
     bound.close()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", bound.port), timeout=1)
+
+
+# A network of the test's own, whose loopback it may take apart: lo comes up, then loses a family.
+ALONE = """
+import fcntl, socket, struct
+from soe_auth.sockets import bind
+with socket.socket() as s:
+    fcntl.ioctl(s, 0x8914, struct.pack("16sH22x", b"lo", 0x49))  # SIOCSIFFLAGS: up, running
+    if {absent!r} == "IPv4":
+        no_address = struct.pack("16sH22x", b"lo", socket.AF_INET)
+        fcntl.ioctl(s, 0x8916, no_address)  # SIOCSIFADDR
+    else:
+        open("/proc/sys/net/ipv6/conf/lo/disable_ipv6", "w").write("1")
+bound = bind(0, {host!r})
+print(*(listening.getsockname()[0] for listening in bound.sockets))
+bound.close()
+"""
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("absent", "host", "said"),
+    [
+        ("IPv6", "localhost", "127.0.0.1"),
+        ("IPv6", "127.0.0.1", "127.0.0.1"),
+        ("IPv4", "localhost", "::1"),
+        ("IPv4", "127.0.0.1", "this machine has no such loopback address"),
+    ],
+)
+def test_a_family_may_be_absent_unless_the_redirect_names_it(
+    absent: str, host: str, said: str
+) -> None:
+    script = ALONE.format(absent=absent, host=host)
+    done = subprocess.run(
+        ["unshare", "--net", "--map-root-user", sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert said in done.stdout + done.stderr
+    assert ("LoopbackUnavailable" in done.stderr) is (said.startswith("this"))

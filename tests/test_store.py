@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from test_tokens import TOKEN
+from conftest import TOKEN
 
 from soe_auth.errors import LoginBusy, StoreError
 from soe_auth.files import private_directory, read_private, write_private

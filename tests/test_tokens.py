@@ -5,25 +5,13 @@ import time
 from dataclasses import replace
 
 import pytest
+from conftest import TOKEN
 from hypothesis import given
 from hypothesis import strategies as st
 
 from soe_auth.scope import Scope
-from soe_auth.secret import Secret
 from soe_auth.site import Site
 from soe_auth.tokens import Token, visible_ascii
-
-ACME = Site.parse("acme")
-TOKEN = Token(
-    access_token=Secret("canary(1)*"),
-    site=ACME,
-    client_id="110",
-    scope=Scope.parse("write_access"),
-    granted_scope=Scope.parse("write_access"),
-    obtained_at=1000.0,
-    expires_at=87400.0,
-    account="Jane Doe",
-)
 
 
 @pytest.mark.parametrize("expires_at", [87400.0, "never", "unknown"])
@@ -97,8 +85,8 @@ def test_a_token_serves_its_own_settings_while_it_lives() -> None:
     ("site", "client_id", "scope"),
     [
         (Site.parse("other"), "110", TOKEN.scope),
-        (ACME, "111", TOKEN.scope),
-        (ACME, "110", Scope()),
+        (TOKEN.site, "111", TOKEN.scope),
+        (TOKEN.site, "110", Scope()),
         (None, None, TOKEN.scope),
     ],
 )

@@ -35,7 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    """Show a login, step by step; the exit code is that of the first step that failed."""
+    """Show a login, step by step; the exit code is that of its login, then of its log-out."""
 
     def narrate(sentence: str) -> None:
         console.say(f"    site: {sentence}")
@@ -53,8 +53,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
             console.say(
                 "\n3. The token is kept for this user, and tools can ask how long it is good."
             )
-            if code := _soe_auth(["status"], environ, console):
-                return code
+            _soe_auth(["status"], environ, console)
             console.say("\n4. Any tool takes it from there, and calls the site's API with it.")
             settings = resolve({}, environ=environ)
             console.say(
@@ -63,13 +62,12 @@ def run(args: argparse.Namespace, console: Console) -> int:
             name = asyncio.run(_whoami(settings, open_store(settings.paths, console)))
             console.say(f"   The API answers: you are {name}.")
             console.say("\n5. Logging out ends the token on the site, and removes it here.")
-            if code := _soe_auth(["logout"], environ, console):
-                return code
+            code = _soe_auth(["logout"], environ, console)
     console.say(
         "\nThat was all of it, and nothing of it is left. With your own site:\n"
         "   soe-auth login --site NAME.stackenterprise.co --client-id ID"
     )
-    return 0
+    return code
 
 
 def _environ_of_its_own(environ: Mapping[str, str], directory: Path) -> dict[str, str]:
@@ -102,6 +100,7 @@ def _soe_auth(
 
 async def _whoami(settings: Settings, store: FileStore) -> str:
     site, _ = settings.registration
+    access_token = access.from_store(settings, store, now=time.time())
     async with connect(site) as connection:
-        access_token = access.from_store(settings, store, now=time.time())
-        return await connection.account_name(access_token) or "somebody it does not name"
+        name = await connection.account_name(access_token)
+    return name or "somebody it does not name"

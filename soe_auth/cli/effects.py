@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from soe_auth.browser import launch, recognise
@@ -34,4 +35,4 @@ def login_effects(settings: Settings, console: Console, *, browser: bool = True)
 def _pasted() -> AsyncIterator[str]:
     from soe_auth.cli.paste import pasted_lines
 
-    return pasted_lines()
+    return pasted_lines(sys.stdin.fileno())

@@ -22,6 +22,21 @@ if TYPE_CHECKING:
     from soe_auth.cli.console import Console
     from soe_auth.signout import Goodbye
 
+# What became of the token on the site: exit code, and the truth for the person.
+_ON_SITE: dict[Ending | None, tuple[int, str]] = {
+    None: (0, "{site} was not asked to end it; it stays good until it expires there."),
+    Ending.ENDED: (0, "{site} has ended it."),
+    Ending.ALREADY_INVALID: (0, "{site} says that it was no longer good."),
+    Ending.NOT_OFFERED: (
+        EXIT_CODES[ServerError],
+        "{site} does not offer to end tokens this way; it stays good there.",
+    ),
+    Ending.UNREACHABLE: (
+        EXIT_CODES[NetworkError],
+        "{site} could not be reached, so the token stays good there.",
+    ),
+}
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
@@ -51,25 +66,10 @@ def run(args: argparse.Namespace, console: Console) -> int:
 def _tell(profile: str, goodbye: Goodbye, console: Console) -> int:
     site = goodbye.token.site.authority
     console.say(f"The token of profile {profile} is removed from this machine.")
-    match goodbye.on_site:
-        case None:
-            console.say(f"{site} was not asked to end it; it stays good until it expires there.")
-            return 0
-        case Ending.ENDED:
-            console.say(f"{site} has ended it.")
-            return 0
-        case Ending.ALREADY_INVALID:
-            console.say(f"{site} says that it was no longer good.")
-            return 0
-        case Ending.NOT_OFFERED:
-            console.error(
-                f"soe-auth: {site} does not offer to end tokens this way; it stays good there.\n"
-                f"  End it by hand: sign in at https://{site}, open your avatar, then Settings."
-            )
-            return EXIT_CODES[ServerError]
-        case Ending.UNREACHABLE:
-            console.error(
-                f"soe-auth: {site} could not be reached, so the token stays good there.\n"
-                f"  End it by hand: sign in at https://{site}, open your avatar, then Settings."
-            )
-            return EXIT_CODES[NetworkError]
+    code, sentence = _ON_SITE[goodbye.on_site]
+    if code:
+        console.error(f"soe-auth: {sentence.format(site=site)}")
+        console.error(f"  End it by hand: sign in at https://{site}, open your avatar, Settings.")
+    else:
+        console.say(sentence.format(site=site))
+    return code

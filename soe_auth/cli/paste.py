@@ -13,10 +13,14 @@ if TYPE_CHECKING:
 _CHUNK = 64 * 1024
 
 
-async def pasted_lines() -> AsyncIterator[str]:
-    """Yield each line typed on standard input, without ever blocking; end when it is closed."""
+async def pasted_lines(terminal: int) -> AsyncIterator[str]:
+    """Yield each line typed on a terminal, without ever blocking; end when it is closed.
+
+    `terminal` is its file descriptor.
+    """
     queue: asyncio.Queue[bytes] = asyncio.Queue()
-    stop = _read_in_thread(queue) if sys.platform == "win32" else _read_when_ready(queue)
+    watch = _read_in_thread if sys.platform == "win32" else _read_when_ready
+    stop = watch(terminal, queue)
     pending = b""
     try:
         while data := await queue.get():
@@ -27,9 +31,8 @@ async def pasted_lines() -> AsyncIterator[str]:
         stop()
 
 
-def _read_when_ready(queue: asyncio.Queue[bytes]) -> Callable[[], object]:
+def _read_when_ready(terminal: int, queue: asyncio.Queue[bytes]) -> Callable[[], object]:
     loop = asyncio.get_running_loop()
-    terminal = sys.stdin.fileno()
 
     def read() -> None:
         try:
@@ -45,15 +48,15 @@ def _read_when_ready(queue: asyncio.Queue[bytes]) -> Callable[[], object]:
 
 
 def _read_in_thread(  # pragma: no cover - Windows: its event loop cannot watch a console
-    queue: asyncio.Queue[bytes],
+    terminal: int, queue: asyncio.Queue[bytes]
 ) -> Callable[[], object]:
     from threading import Thread
 
     loop = asyncio.get_running_loop()
 
     def read() -> None:
-        for line in sys.stdin.buffer:
-            loop.call_soon_threadsafe(queue.put_nowait, line)
+        while data := os.read(terminal, _CHUNK):
+            loop.call_soon_threadsafe(queue.put_nowait, data)
         loop.call_soon_threadsafe(queue.put_nowait, b"")
 
     Thread(target=read, daemon=True).start()

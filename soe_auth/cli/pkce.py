@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import argparse
 
     from soe_auth.cli.console import Console
+    from soe_auth.protocol import Entropy
+    from soe_auth.secret import Secret
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -24,10 +26,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Print a new pair."""
-    code_verifier = draw(os.urandom)
+    code_verifier, code_challenge = draw_pair(os.urandom)
     pair = {
         "code_verifier": code_verifier.reveal(),
-        "code_challenge": challenge_of(code_verifier),
+        "code_challenge": code_challenge,
         "code_challenge_method": "S256",
     }
     if args.json:
@@ -35,3 +37,12 @@ def run(args: argparse.Namespace, console: Console) -> int:
     else:
         console.result("\n".join(f"{name}={value}" for name, value in pair.items()))
     return 0
+
+
+def draw_pair(entropy: Entropy) -> tuple[Secret, str]:
+    """Draw until the challenge begins with no dash, which a command line takes for an option."""
+    while True:
+        code_verifier = draw(entropy)
+        code_challenge = challenge_of(code_verifier)
+        if not code_challenge.startswith("-"):
+            return code_verifier, code_challenge

@@ -69,15 +69,14 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
     site = Sandbox(port=args.port, lifetime=int(lifetime), quirks=quirks, narrate=narrate)
     try:
-        asyncio.run(_serve(site, console))
+        return asyncio.run(_serve(site, console))
     except OSError as problem:
         raise SettingsError(
             f"port (from --port): {args.port} cannot be had: {problem.strerror}."
         ) from None
-    return 0
 
 
-async def _serve(site: Sandbox, console: Console) -> None:
+async def _serve(site: Sandbox, console: Console) -> int:
     async with site:
         console.result(
             f"The practice site is {site.url}\n"
@@ -85,7 +84,8 @@ async def _serve(site: Sandbox, console: Console) -> None:
             f"  soe-auth login --site {site.url} --client-id 110\n"
             "Ctrl-C ends it, and with it all that was done on it."
         )
-        await asyncio.Event().wait()
+        forever: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        return await forever
 
 
 def _span(name: str, text: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from dataclasses import dataclass
 from hashlib import sha256
@@ -16,6 +17,9 @@ _HERE = Path(__file__).parent
 _STYLE = (_HERE / "page.css").read_text(encoding="utf-8")
 _TEMPLATE = Template((_HERE / "page.html").read_text(encoding="utf-8"))
 _STYLE_HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()
+
+# The same sentences are told in the terminal, where backticks mark what to type.
+_IN_BACKTICKS = re.compile("`([^`]*)`")
 
 Tone = Literal["good", "bad", "odd"]
 
@@ -71,6 +75,9 @@ def stray(status: int) -> Page:
 
 def _page(tone: Tone, *, title: str, text: str, todo: str, status: int = 200) -> Page:
     sentences = {"title": title, "text": text, "todo": todo}
-    shown = {name: escape(printable(value, 400)) for name, value in sentences.items()}
+    shown = {
+        name: _IN_BACKTICKS.sub(r"<code>\1</code>", escape(printable(value, 400)))
+        for name, value in sentences.items()
+    }
     sign = {"good": "✓", "bad": "!", "odd": "?"}[tone]
     return Page(status, _TEMPLATE.substitute(shown, tone=tone, sign=sign, style=_STYLE))
