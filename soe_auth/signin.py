@@ -18,6 +18,7 @@ from soe_auth.duration import in_words
 from soe_auth.errors import (
     LoginDenied,
     LoginError,
+    LoginRequired,
     LoginTimedOut,
     SettingsError,
     SoeAuthError,
@@ -90,12 +91,26 @@ def login(settings: Settings, effects: Effects) -> Token:
 def login_if_needed(settings: Settings, effects: Effects) -> Token:
     """Return the stored token if it serves, else log in; waits for a login begun elsewhere.
 
-    Raises as `login`.
+    After a login that nobody answered, the next is held back for a while, growing each time: many
+    tools that ask through a night must not fill a screen with tabs. Raises LoginRequired then, else
+    as `login`.
     """
     if token := _stored(settings, effects):
         return token
-    with effects.store.login_lock(settings.profile, wait=settings.timeout):
-        return _stored(settings, effects) or _login(settings, effects)
+    store, profile = effects.store, settings.profile
+    with store.login_lock(profile, wait=settings.timeout):
+        if token := _stored(settings, effects):
+            return token
+        if (pause := store.held_back(profile)) > 0:
+            raise LoginRequired(
+                f"The last login to profile {profile} was not answered, so none is started by"
+                f" itself for {in_words(pause)}; type `{settings.login_command}`."
+            )
+        try:
+            return _login(settings, effects)
+        except LoginTimedOut:
+            store.note_unanswered(profile)
+            raise
 
 
 async def alogin(settings: Settings, effects: Effects) -> Token:
@@ -153,6 +168,7 @@ async def finish(pending: Pending, settings: Settings, effects: Effects) -> Toke
             code = await _first_answer(listener, pending.request, settings, effects)
             token = await _redeem(code, pending.request, site, effects)
             effects.store.save(settings.profile, token)
+            effects.store.forget_unanswered(settings.profile)
         except SoeAuthError as problem:
             if listener:
                 await listener.conclude(pages.not_signed_in(str(problem), problem.hint))

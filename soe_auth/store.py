@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
 _LARGEST_FILE = 64 * 1024
 
+# How long the next automatic login is held back after one that nobody answered: enough for the
+# other hooks of one commit, and at last so rare that a night of them opens a handful of tabs.
+_FIRST_PAUSE = 60.0
+_LONGEST_PAUSE = 3600.0
+
 
 class FileStore:
     """Tokens as files, one per profile, `tokens/PROFILE.json` below the config directory.
@@ -96,6 +101,37 @@ class FileStore:
             yield
         finally:
             lock.release()
+
+    def held_back(self, profile: str) -> float:
+        """Return for how many seconds no automatic login should start, after unanswered ones."""
+        path = self._unanswered_path(profile)
+        with _as_store_error(path, "read"):
+            try:
+                count, at = map(int, read_private(path, _LARGEST_FILE)[0].split())
+            except (FileNotFoundError, ValueError):
+                return 0.0
+        pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(count - 1, 10))
+        # A clock that was set back must not hold for longer than the pause itself.
+        return min(pause, at + pause - self._now())
+
+    def note_unanswered(self, profile: str) -> None:
+        """Count one more automatic login that nobody answered; each doubles the pause."""
+        path = self._unanswered_path(profile)
+        with _as_store_error(path, "written"):
+            try:
+                count = int(read_private(path, _LARGEST_FILE)[0].split()[0])
+            except (FileNotFoundError, ValueError, IndexError):
+                count = 0
+            write_private(path, f"{count + 1} {self._now():.0f}\n".encode())
+
+    def forget_unanswered(self, profile: str) -> None:
+        """Somebody has answered: the next automatic login may start at once."""
+        path = self._unanswered_path(profile)
+        with _as_store_error(path, "removed"):
+            remove_private(path)
+
+    def _unanswered_path(self, profile: str) -> Path:
+        return self._locks / f"{profile}.unanswered"
 
     def _path(self, profile: str) -> Path:
         return self._tokens / f"{profile}.json"

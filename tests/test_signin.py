@@ -16,6 +16,7 @@ from soe_auth.errors import (
     LoginBusy,
     LoginDenied,
     LoginError,
+    LoginRequired,
     LoginTimedOut,
     LoopbackUnavailable,
     NetworkError,
@@ -349,6 +350,27 @@ def test_one_login_at_a_time_and_late_arrivals_get_its_token(person: Person, sit
     assert len(site.exchanges) == 1
     assert len(results) == 5
     assert results == results[:1] * 5
+
+
+def test_after_an_unanswered_login_none_is_started_by_itself_for_a_while(
+    person: Person, site: Sandbox
+) -> None:
+    settings = person.settings(site=site.url, timeout="1s")
+
+    def unseen(url: str) -> bool:
+        person.opened.append(url)
+        return True
+
+    with pytest.raises(LoginTimedOut):
+        login_if_needed(settings, person.effects(browser=unseen))
+    for _ in range(3):
+        with pytest.raises(LoginRequired, match=r"not answered.* for 60 s; type `soe-auth login"):
+            login_if_needed(settings, person.effects())
+    assert len(person.opened) == 1
+    login(settings, person.effects())  # a person who asks is never held back
+    assert person.effects().store.remove(settings.profile)
+    login_if_needed(settings, person.effects())
+    assert len(person.opened) == 3
 
 
 def test_an_explicit_login_does_not_wait_for_another(person: Person, site: Sandbox) -> None:

@@ -180,6 +180,35 @@ def test_one_login_at_a_time_holds_a_profile(store: FileStore) -> None:
         pass
 
 
+def test_each_unanswered_login_doubles_the_pause_until_somebody_answers(tmp_path: Path) -> None:
+    clock = [1000.0]
+    store = FileStore(tmp_path, report=print, now=lambda: clock[0])
+    assert store.held_back("acme") <= 0
+    pauses = []
+    with store.login_lock("acme", wait=0):
+        for _ in range(9):
+            store.note_unanswered("acme")
+            pauses.append(store.held_back("acme"))
+    assert pauses == [60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]
+    clock[0] += 3599
+    assert store.held_back("acme") == 1
+    clock[0] -= 86400
+    assert store.held_back("acme") == 3600
+    clock[0] += 86400 + 2
+    assert store.held_back("acme") <= 0
+    store.forget_unanswered("acme")
+    assert store.held_back("acme") <= 0
+
+
+def test_a_count_that_does_not_parse_holds_nothing_back(tmp_path: Path) -> None:
+    store = FileStore(tmp_path, report=print, now=lambda: 1000.0)
+    with store.login_lock("acme", wait=0):
+        (tmp_path / "locks" / "acme.unanswered").write_bytes(b"x")
+        assert store.held_back("acme") <= 0
+        store.note_unanswered("acme")
+        assert store.held_back("acme") == 60
+
+
 def test_reading_and_saving_take_no_lock(store: FileStore) -> None:
     with store.login_lock("acme", wait=0):
         store.save("acme", TOKEN)

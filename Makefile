@@ -1,0 +1,51 @@
+# Each target sets up what it needs in .venv (tools/setup), so a fresh checkout needs no other step.
+
+PYTHON ?= python3
+PYTEST_ARGS ?=
+BIN := .venv/bin
+
+export PYTHON
+# Both would let another Python's modules into .venv.
+unexport PYTHONHOME PYTHONPATH
+# It would take the asserts out of the tests.
+unexport PYTHONOPTIMIZE
+
+# Every path below, and what `clean` removes, is relative to the repository.
+ifeq ($(wildcard tools/setup),)
+$(error run make in the repository of soe-auth, or with -C)
+endif
+
+# Two targets at once would set up the same .venv.
+.NOTPARALLEL:
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint clean ready-demo ready-lint ready-test
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+
+demo: ready-demo ## start a local site and sign in to it
+	@$(BIN)/soe-auth demo
+
+# ready-test comes first: it installs in one go what lint would install a part of.
+test: ready-test lint ## lint, then the tests with coverage; some of them: PYTEST_ARGS="-k store"
+	@$(BIN)/coverage erase
+	@# The suite's failure outlives the report, and a report that cannot be made is a failure too.
+	@status=0; \
+	$(BIN)/coverage run -m pytest $(PYTEST_ARGS) || status=$$?; \
+	{ $(BIN)/coverage combine --quiet && $(BIN)/coverage report; } || status=1; \
+	exit $$status
+
+lint: ready-lint ## format, lint, types and the rules of import
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean: ## remove .venv, caches and what was built
+	rm -rf .venv build dist test-artifacts *.egg-info .coverage .coverage.* \
+		.hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name .git -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
+
+ready-demo ready-lint ready-test: ready-%:
+	@tools/setup $*
