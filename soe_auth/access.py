@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from soe_auth.duration import in_words
 from soe_auth.errors import LoginRequired, SettingsError
 from soe_auth.secret import Secret
 from soe_auth.tokens import visible_ascii
@@ -44,7 +45,8 @@ def from_store(settings: Settings, store: FileStore, *, now: float) -> Secret:
     if problem := token.shortfall(
         site, client_id, settings.scope, min_ttl=settings.min_ttl, now=now
     ):
-        raise LoginRequired(
-            f"The token of profile {settings.profile} {problem}; type `{settings.login_command}`."
-        )
+        remedy = f"type `{settings.login_command}`"
+        if token.life < settings.min_ttl:
+            remedy += f", and ask for less: the site gave {in_words(token.life)} in all"
+        raise LoginRequired(f"The token of profile {settings.profile} {problem}; {remedy}.")
     return token.access_token

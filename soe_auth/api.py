@@ -109,6 +109,7 @@ def _effects(
     return Effects(
         store=_store(settings, tell),
         announce=tell,
+        request=tell,
         detail=_ignore,
         browser=browser or show,
         place=recognise(os.environ),

@@ -226,6 +226,23 @@ def judge_paste(text: str, request: AuthorizationRequest) -> Verdict:
     return Stray("a code alone cannot be checked; paste the whole address", notable=True)
 
 
+def code_in(text: str, state: Secret | None) -> Secret:
+    """Return the code of a redirected URL that was copied by hand, or the text if it is none.
+
+    For who takes the steps one at a time, and so has the state to compare: where it is given, an
+    address must carry it. Raises ValueError.
+    """
+    if "code=" not in text:
+        return Secret(text)
+    query = text.partition("?")[2].partition("#")[0] or text
+    parameters = dict(parse_qsl(query, keep_blank_values=True))
+    if state and not state.matches(parameters.get("state", "")):
+        raise ValueError("its state is not the one in SOE_AUTH_STATE")
+    if code := parameters.get("code"):
+        return Secret(code)
+    raise ValueError("there is no code in it")
+
+
 def _judge_query(query: str, request: AuthorizationRequest) -> Verdict:
     try:
         pairs = parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=20)

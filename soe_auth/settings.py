@@ -16,6 +16,7 @@ from soe_auth.duration import parse_duration
 from soe_auth.errors import LoginRequired, SettingsError
 from soe_auth.scope import Scope
 from soe_auth.site import Site
+from soe_auth.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -155,13 +156,16 @@ class Settings:
         """Site and client ID, which have no default. Raises SettingsError if one is missing."""
         if self.site is None:
             raise SettingsError(
-                "No site is set.",
-                hint="Say which: `soe-auth login --site NAME.stackenterprise.co --client-id ID`.",
+                f"Profile {self.profile} has no site."
+                if self.known
+                else f"There is no profile {self.profile}.",
+                hint=f"Make it with `soe-auth login -p {self.profile} --site NAME --client-id ID`;"
+                " `soe-auth status` shows what there is.",
             )
         if self.client_id is None:
             raise SettingsError(
                 f"No client ID is set for {self.site.authority}.",
-                hint=f"Say which: `soe-auth login --site {self.site.authority} --client-id ID`.",
+                hint=f"Say which: `soe-auth login --site {self.site.as_typed} --client-id ID`.",
             )
         return self.site, self.client_id
 
@@ -261,7 +265,8 @@ def resolve(
     name = profile or environ.get("SOE_AUTH_PROFILE") or _find_profile(pick(SITE, given), files)
     if not _PROFILE_NAME.fullmatch(name):
         raise SettingsError(
-            "A profile's name is letters, digits, dots, dashes and underscores, 64 at most."
+            f"{printable(name, 80)!r} cannot be the name of a profile.",
+            hint="Use letters, digits, dots, dashes and underscores, 64 at most.",
         )
     layers = [*given, *(layer for file in files for layer in file.layers(name))]
     return Settings(

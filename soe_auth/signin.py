@@ -46,13 +46,15 @@ _LOCAL_PATH_BYTES = 6  # 48 bits: not to be guessed through a loopback within a 
 class Effects:
     """What a login does to the world, each thing an argument.
 
-    `announce` tells the person a sentence, `detail` one that only the curious want. `browser`
-    shows a URL and returns False where it cannot; None opens nothing. `pasted` gives the lines
-    that a person pastes; None where there is no terminal. `now` is in seconds since the epoch.
+    `announce` tells the person a sentence, `detail` one that only the curious want, and `request`
+    one that they have to act on, so that it may not be left out. `browser` shows a URL and returns
+    False where it cannot; None opens nothing. `pasted` gives the lines that a person pastes; None
+    where there is no terminal. `now` is in seconds since the epoch.
     """
 
     store: FileStore
     announce: Callable[[str], None]
+    request: Callable[[str], None]
     detail: Callable[[str], None]
     browser: Callable[[str], bool] | None
     place: Place
@@ -99,7 +101,7 @@ def login_if_needed(settings: Settings, effects: Effects) -> Token:
         return token
     store, profile = effects.store, settings.profile
     with store.login_lock(profile, wait=settings.timeout):
-        if token := _stored(settings, effects):
+        if token := _stored(settings, effects):  # somebody was faster
             return token
         if (pause := store.held_back(profile)) > 0:
             raise LoginRequired(
@@ -204,6 +206,9 @@ def _stored(settings: Settings, effects: Effects) -> Token | None:
         site, client_id, settings.scope, min_ttl=settings.min_ttl, now=effects.now()
     ):
         return None
+    effects.announce(
+        f"Signed in to {site.authority} already. The token lasts {token.lasts(effects.now())}."
+    )
     return token
 
 
@@ -224,16 +229,17 @@ def _send_off(pending: Pending, settings: Settings, effects: Effects) -> None:
         effects.announce("No browser could be started here.")
     if effects.place.remote:
         effects.announce(f"This is {effects.place.remote}: your browser may be on another machine.")
+    tell = effects.announce if opened else effects.request
     if sockets and not opened:
-        effects.announce(f"Open this address in a browser on this machine:\n  {here}")
+        tell(f"Open this address in a browser on this machine:\n  {here}")
     if not opened or effects.place.remote:
-        effects.announce(
+        tell(
             f"{'Or this one' if sockets and not opened else 'Open this address'}"
             f"{' if no browser comes up' if opened else ' in a browser anywhere'}:\n"
             f"  {request.url}"
         )
     if effects.pasted:
-        effects.announce(
+        tell(
             "Paste here the address that the browser ends at"
             + (", if it cannot come back by itself:" if sockets else ":")
         )

@@ -52,6 +52,11 @@ class Site:
         return host if self.port is None else f"{host}:{self.port}"
 
     @property
+    def as_typed(self) -> str:
+        """The shortest way to type it that means this site again."""
+        return self.authority if Site.parse(self.authority) == self else str(self)
+
+    @property
     def short_name(self) -> str:
         """A profile's name made of the site's: `acme` for `acme.stackenterprise.co`."""
         name = self.host.removesuffix(_CLOUD).replace(":", "-").strip("-")

@@ -55,6 +55,11 @@ class Token:
             case expires_at:
                 return expires_at - now
 
+    @property
+    def life(self) -> float:
+        """Seconds of life that it was given, in all; infinite for "never"."""
+        return self.remaining(self.obtained_at)
+
     def shortfall(
         self, site: Site | None, client_id: str | None, scope: Scope, *, min_ttl: float, now: float
     ) -> str | None:
@@ -74,7 +79,7 @@ class Token:
             case "never":
                 return "until it is revoked"
             case "unknown":
-                return "for an unknown time (the site's word for it could not be read)"
+                return "for an unknown time (the site gave none that can be read)"
             case expires_at:
                 form = "%a %H:%M" if expires_at - now < _WEEK else "%d %b %Y"
                 day = time.strftime(form, time.localtime(expires_at))

@@ -1,5 +1,6 @@
 """The installed command as a process of its own, used as people and scripts use it."""
 
+import asyncio
 import json
 import os
 import signal
@@ -19,6 +20,7 @@ from soe_auth.cli.paste import pasted_lines
 from soe_auth.cli.pkce import draw_pair
 from soe_auth.protocol import challenge_of, draw
 from soe_auth.sandbox import Quirks, Sandbox, running
+from soe_auth.sandbox.visitor import visit
 from soe_auth.secret import Secret
 from soe_auth.version import __version__
 
@@ -65,7 +67,9 @@ def test_login_tells_a_program_who_signed_in_without_the_secret(signed_in: Comma
 
 def test_login_if_needed_opens_nothing_while_the_token_serves(signed_in: Command) -> None:
     idle = signed_in("login", "--if-needed", "--browser", "/does/not/exist")
-    assert (idle.returncode, idle.stdout, idle.stderr) == (0, "", "")
+    assert (idle.returncode, idle.stdout) == (0, "")
+    assert said(idle).startswith("Signed in to localhost")
+    assert "already. The token lasts until" in said(idle)
     more = signed_in("login", "--if-needed", "--min-ttl", "25h", "--browser", VISITOR)
     assert more.returncode == 0
     assert "Signed in" in said(more)
@@ -91,8 +95,13 @@ def test_without_a_client_id_login_says_what_to_click_and_what_to_write(soe_auth
         "No client ID is set",
     ):
         assert words in said(done)
-    own = soe_auth("login", "--site", "acme", "--redirect", "login_success")
-    assert "Domain   acme.stackenterprise.co" in said(own)
+    own = soe_auth("login", "--site", "http://localhost:1", "--redirect", "login_success")
+    for words in (
+        "Open http://localhost:1,",
+        "Domain   localhost:1",
+        "--site http://localhost:1 --client-id 110 --redirect login_success",
+    ):
+        assert words in said(own)
 
 
 def test_login_without_anything_says_what_it_needs(soe_auth: Command) -> None:
@@ -114,6 +123,11 @@ def test_a_time_out_is_exit_4(signed_in: Command) -> None:
     done = signed_in("login", "--no-browser", "--timeout", "1s")
     assert done.returncode == 4
     assert "not finished within 1 s" in said(done)
+    assert "/oauth?client_id=110" in said(done)
+
+
+def test_a_quiet_login_still_shows_the_address_that_has_to_be_opened(signed_in: Command) -> None:
+    done = signed_in("login", "-q", "--no-browser", "--timeout", "1s")
     assert "/oauth?client_id=110" in said(done)
 
 
@@ -156,6 +170,7 @@ def test_without_a_token_the_answer_is_exit_3_and_one_line_with_what_to_type(
             "soe-auth login --site",
         ),
         (signed_in("token", "--min-ttl", "25h"), f"soe-auth login -p localhost-{site.port}"),
+        (signed_in("token", "--min-ttl", "25h"), "ask for less: the site gave 24 h in all"),
         (signed_in.with_variables(SOE_AUTH_SCOPE="no_expiry")("token"), "soe-auth login -p"),
     ):
         assert (done.returncode, done.stdout) == (3, "")
@@ -297,6 +312,28 @@ def test_logout_may_be_local_and_may_be_of_all(signed_in: Command, site: Sandbox
     assert "There is no token" in said(signed_in("logout", "--all"))
 
 
+def test_logout_of_all_and_of_one_exclude_each_other(signed_in: Command) -> None:
+    done = signed_in("logout", "--all", "-p", "x")
+    assert done.returncode == 2
+    assert signed_in("token").returncode == 0
+
+
+def test_logout_finds_the_only_token_where_there_is_no_profile(
+    soe_auth: Command, site: Sandbox
+) -> None:
+    by_variables = soe_auth.with_variables(SOE_AUTH_SITE=site.url, SOE_AUTH_CLIENT_ID="110")
+    assert by_variables("login", "--browser", VISITOR).returncode == 0
+    assert soe_auth("logout").returncode == 0
+    assert soe_auth("logout").returncode == 3
+
+
+def test_a_profile_that_is_not_there_is_named(signed_in: Command) -> None:
+    for command in ("token", "status", "login"):
+        done = signed_in(command, "-p", "nope")
+        assert done.returncode == 2
+        assert "There is no profile nope." in said(done)
+
+
 def test_logout_of_a_token_that_the_site_has_ended_already_is_done(
     signed_in: Command, site: Sandbox
 ) -> None:
@@ -366,19 +403,18 @@ def test_exchange_tells_programs_the_token_and_its_life(
     own = ("--site", site.url, "--client-id", "112")
     stateful = soe_auth.with_variables(SOE_AUTH_STATE="mine")
     url = stateful("url", *own, "--code-challenge", pair["code_challenge"]).stdout.strip()
-    code = code_of(url, "mine")
-    verifier = soe_auth.with_variables(SOE_AUTH_CODE_VERIFIER=pair["code_verifier"])
-    report = json.loads(verifier("exchange", *own, "--json", stdin=code).stdout)
+    address = asyncio.run(visit(url)).url
+    verifier = stateful.with_variables(SOE_AUTH_CODE_VERIFIER=pair["code_verifier"])
+    other = verifier("exchange", *own, stdin=address.replace("mine", "other"))
+    assert other.returncode == 2
+    assert "its state is not the one in SOE_AUTH_STATE" in said(other)
+    report = json.loads(verifier("exchange", *own, "--json", stdin=address).stdout)
     assert report["access_token"]
     assert report["seconds_left"] > 86000
 
 
 def code_of(url: str, state: str) -> str:
     """Sign in and approve, and copy the code out of the address, as the guide has it."""
-    import asyncio
-
-    from soe_auth.sandbox.visitor import visit
-
     query = parse_qs(urlsplit(asyncio.run(visit(url)).url).query)
     assert query["state"] == [state]
     return query["code"][0]
@@ -467,7 +503,7 @@ def test_a_reader_that_has_gone_is_no_traceback(signed_in: Command) -> None:
         check=False,
     )
     os.close(writer)
-    assert done.stderr == ""
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 def test_a_terminal_that_lacks_a_character_gets_another(signed_in: Command) -> None:
@@ -528,8 +564,9 @@ def test_the_sandbox_prints_a_login_command_that_works(soe_auth: Command) -> Non
         assert "(2 h)" in said(login)
         sandbox.send_signal(signal.SIGINT)
         _, stderr = sandbox.communicate(timeout=10)
-        assert sandbox.returncode == 130
+        assert sandbox.returncode == 0
         assert "Jane Doe signed in." in stderr
+        assert "closed" in stderr
         assert "Traceback" not in stderr
 
 
@@ -537,9 +574,10 @@ def test_the_sandbox_refuses_what_it_cannot_do(soe_auth: Command, site: Sandbox)
     busy = soe_auth("sandbox", "--port", str(site.port))
     assert busy.returncode == 2
     assert f"port (from --port): {site.port} cannot be had" in said(busy)
-    span = soe_auth("sandbox", "--lifetime", "long")
-    assert span.returncode == 2
-    assert "lifetime (from --lifetime)" in said(span)
+    for wrong in (("--lifetime", "long"), ("--lifetime", "0"), ("--port", "99999")):
+        done = soe_auth("sandbox", *wrong)
+        assert done.returncode == 2
+        assert f"{wrong[0][2:]} (from {wrong[0]})" in said(done)
     switch = soe_auth("sandbox", "--token", "nonsense")
     assert switch.returncode == 2
 

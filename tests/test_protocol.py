@@ -15,6 +15,7 @@ from soe_auth.protocol import (
     Stray,
     begin,
     challenge_of,
+    code_in,
     draw,
     judge,
     judge_paste,
@@ -287,6 +288,34 @@ def test_the_sites_own_page_can_be_the_redirect_for_a_paste() -> None:
     request = begin(ACME, "112", Scope(), login_success_uri(ACME), bytes)
     pasted = f"{login_success_uri(ACME)}?code=x&state={request.state.reveal()}"
     assert judge_paste(pasted, request) == Granted(Secret("x"))
+
+
+@pytest.mark.parametrize(
+    ("text", "state"),
+    [
+        ("c(o)d*e", None),
+        ("c(o)d*e", Secret("any")),
+        (f"{REDIRECT}?{urlencode(GOOD)}", None),
+        (f"{REDIRECT}?{urlencode(GOOD)}#x", REQUEST.state),
+        (urlencode(GOOD), REQUEST.state),
+    ],
+)
+def test_a_code_may_be_given_by_hand_bare_or_in_its_address(
+    text: str, state: Secret | None
+) -> None:
+    assert code_in(text, state) == Secret("c(o)d*e")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (urlencode({**GOOD, "state": "x"}), "its state"),
+        ("code=&state=state-of-this-login", "no code"),
+    ],
+)
+def test_an_address_with_another_state_or_no_code_is_refused(text: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        code_in(text, REQUEST.state)
 
 
 # --- the answer ---

@@ -52,6 +52,7 @@ class Person:
         effects = Effects(
             store=FileStore(self.home, report=self.told.append),
             announce=self.told.append,
+            request=self.told.append,
             detail=self.curious.append,
             browser=self.browse,
             place=Place(remote=None),

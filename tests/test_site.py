@@ -68,6 +68,20 @@ def test_any_text_is_a_site_that_reads_back_the_same_or_a_value_error(text: str)
     assert str(site).isascii()
 
 
+@pytest.mark.parametrize(
+    ("url", "typed"),
+    [
+        ("https://acme.stackenterprise.co", "acme.stackenterprise.co"),
+        ("https://localhost:8300", "localhost:8300"),
+        ("http://localhost:8300", "http://localhost:8300"),
+        ("https://intranet", "https://intranet"),
+    ],
+)
+def test_a_site_is_shown_as_it_may_be_typed_again(url: str, typed: str) -> None:
+    assert Site.parse(url).as_typed == typed
+    assert Site.parse(typed) == Site.parse(url)
+
+
 def test_a_profile_takes_its_name_from_the_site() -> None:
     assert Site.parse("acme").short_name == "acme"
     assert Site.parse("http://localhost:8300").short_name == "localhost-8300"

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from soe_auth.cli.console import Console
-from soe_auth.cli.exit_codes import INTERRUPTED, USAGE, exit_code
+from soe_auth.cli.exit_codes import INTERRUPTED, READER_GONE, USAGE, exit_code
 from soe_auth.errors import SoeAuthError
 from soe_auth.version import __version__
 
@@ -40,7 +40,7 @@ def entry_point() -> None:
     except BrokenPipeError:
         # The reader has gone (`soe-auth status | head -1`): the interpreter must not try again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
+        code = READER_GONE
     sys.exit(code)
 
 

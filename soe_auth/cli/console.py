@@ -35,7 +35,7 @@ class Console:
             print(sentence, file=sys.stderr, flush=True)
 
     def error(self, sentence: str) -> None:
-        """Tell what went wrong."""
+        """Tell what went wrong, or what only the person can do."""
         print(sentence, file=sys.stderr, flush=True)
 
     @property

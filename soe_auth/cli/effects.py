@@ -25,6 +25,7 @@ def login_effects(settings: Settings, console: Console, *, browser: bool = True)
     return Effects(
         store=open_store(settings.paths, console),
         announce=console.say,
+        request=console.error,
         detail=console.detail,
         browser=show if browser else None,
         place=recognise(console.environ),

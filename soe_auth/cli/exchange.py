@@ -2,7 +2,9 @@
 
 Secrets never stand in the command line, where every process could read them: the code and the
 verifier are read from SOE_AUTH_CODE and SOE_AUTH_CODE_VERIFIER, or from standard input, a line
-each, the code first. On a terminal they are asked for. Nothing is stored.
+each, the code first. On a terminal they are asked for. In place of the code the whole address that
+the browser ended at may be given; if SOE_AUTH_STATE is set, it must carry that state. Nothing is
+stored.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from soe_auth.cli.options import add_settings, resolve_settings
 from soe_auth.cli.report import FORMAT_VERSION, token_report
 from soe_auth.errors import SettingsError
 from soe_auth.exchange import connect
-from soe_auth.protocol import login_success_uri, read_answer, redeem_form
+from soe_auth.protocol import code_in, login_success_uri, read_answer, redeem_form
 from soe_auth.secret import Secret
 from soe_auth.settings import CLIENT_ID, SCOPE, SITE
 
@@ -46,7 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     """Print the token."""
     settings = resolve_settings(args, console)
-    code = _secret("code", "SOE_AUTH_CODE", console)
+    code = _code(_secret("code", "SOE_AUTH_CODE", console), console)
     code_verifier = _secret("code verifier", "SOE_AUTH_CODE_VERIFIER", console)
     if not _VERIFIER.fullmatch(code_verifier.reveal()):
         raise SettingsError(
@@ -72,6 +74,17 @@ async def _exchange(
     async with connect(site) as connection:
         status, body = await connection.exchange(form)
     return read_answer(status, body, site=site, client_id=client_id, scope=settings.scope, now=now)
+
+
+def _code(given: Secret, console: Console) -> Secret:
+    state = console.environ.get("SOE_AUTH_STATE")
+    try:
+        return code_in(given.reveal(), Secret(state) if state else None)
+    except ValueError as problem:
+        raise SettingsError(
+            f"The address with the code is not the right one: {problem}.",
+            hint="Copy it whole from the browser's address bar, from the page it ended at.",
+        ) from None
 
 
 def _secret(what: str, variable: str, console: Console) -> Secret:

@@ -13,6 +13,7 @@ from soe_auth.errors import (
 )
 
 USAGE = 2
+READER_GONE = 141  # what a shell reports for a program that SIGPIPE ended
 INTERRUPTED = 130
 
 EXIT_CODES: dict[type[SoeAuthError], int] = {

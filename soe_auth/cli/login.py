@@ -22,18 +22,19 @@ if TYPE_CHECKING:
 
     from soe_auth.cli.console import Console
     from soe_auth.settings import Settings
+    from soe_auth.site import Site
 
 _REGISTRATION = """\
 To sign in, soe-auth needs the client ID of an API application on {site}:
 
-  1. Open https://{site}, then your avatar, Settings, API applications (under "Apps &
+  1. Open {url}, then your avatar, Settings, API applications (under "Apps &
      integrations"). Some sites show that page to administrators only: then ask one.
   2. Open an application that you may use, or make one:
        Name     soe-auth
        Domain   {domain}
      Domain must not stay empty, though the form calls it optional.
   3. Copy its Client ID, a number such as 110, and type it here:
-       soe-auth login --site {site} --client-id 110
+       soe-auth login --site {typed} --client-id 110{flags}
 """
 _OTHER_DOMAIN = """
 An application that is registered for the site's own Domain, {site}, works as well:
@@ -72,7 +73,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
             hint="Say which: `soe-auth login --site NAME.stackenterprise.co --client-id ID`.",
         ) from None
     if settings.site and not settings.client_id:
-        _explain_registration(settings, console)
+        _explain_registration(settings.site, settings, console)
     effects = login_effects(settings, console, browser=not args.no_browser)
     log_in = signin.login_if_needed if args.if_needed else signin.login
     token = log_in(settings, effects)
@@ -82,10 +83,16 @@ def run(args: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def _explain_registration(settings: Settings, console: Console) -> None:
-    site = settings.site.authority if settings.site else ""
-    if settings.redirect == "login_success":
-        console.say(_REGISTRATION.format(site=site, domain=site))
-    else:
-        console.say(_REGISTRATION.format(site=site, domain=settings.redirect_host))
-        console.say(_OTHER_DOMAIN.format(site=site))
+def _explain_registration(site: Site, settings: Settings, console: Console) -> None:
+    own_page = settings.redirect == "login_success"
+    console.say(
+        _REGISTRATION.format(
+            site=site.authority,
+            url=site,
+            typed=site.as_typed,
+            domain=site.authority if own_page else settings.redirect_host,
+            flags=" --redirect login_success" if own_page else "",
+        )
+    )
+    if not own_page:
+        console.say(_OTHER_DOMAIN.format(site=site.authority))

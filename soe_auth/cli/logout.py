@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from soe_auth.cli.exit_codes import EXIT_CODES
 from soe_auth.cli.options import open_store
-from soe_auth.errors import NetworkError, ServerError
+from soe_auth.errors import LoginRequired, NetworkError, ServerError, SettingsError
 from soe_auth.exchange import Ending
 from soe_auth.settings import find_paths, resolve
 from soe_auth.signout import logout
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from soe_auth.cli.console import Console
     from soe_auth.signout import Goodbye
+    from soe_auth.store import FileStore
 
 # What became of the token on the site: exit code, and the truth for the person.
 _ON_SITE: dict[Ending | None, tuple[int, str]] = {
@@ -47,10 +48,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     """Log out of one profile, or of all; the worst result is the exit code."""
     store = open_store(find_paths(console.environ), console)
-    if args.all:
-        profiles = store.profiles()
-    else:
-        profiles = [resolve({}, profile=args.profile, environ=console.environ).profile]
+    if args.all and args.profile:
+        raise SettingsError("--all and -p exclude each other.", hint="Leave one of them out.")
+    profiles = store.profiles() if args.all else [_chosen(args.profile, store, console)]
     if not profiles:
         console.say("There is no token to remove.")
     worst = 0
@@ -63,13 +63,24 @@ def run(args: argparse.Namespace, console: Console) -> int:
     return worst
 
 
+def _chosen(profile: str | None, store: FileStore, console: Console) -> str:
+    """Find the profile; a token got by variables only may be there where no profile is."""
+    try:
+        return resolve({}, profile=profile, environ=console.environ).profile
+    except LoginRequired:
+        if len(stored := store.profiles()) == 1:
+            return stored[0]
+        raise
+
+
 def _tell(profile: str, goodbye: Goodbye, console: Console) -> int:
-    site = goodbye.token.site.authority
+    url = goodbye.token.site
+    site = url.authority
     console.say(f"The token of profile {profile} is removed from this machine.")
     code, sentence = _ON_SITE[goodbye.on_site]
     if code:
         console.error(f"soe-auth: {sentence.format(site=site)}")
-        console.error(f"  End it by hand: sign in at https://{site}, open your avatar, Settings.")
+        console.error(f"  End it by hand: sign in at {url}, open your avatar, Settings.")
     else:
         console.say(sentence.format(site=site))
     return code

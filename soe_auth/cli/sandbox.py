@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from soe_auth.duration import parse_duration
 from soe_auth.errors import SettingsError
@@ -21,11 +21,15 @@ from soe_auth.sandbox import (
     Quirks,
     Sandbox,
 )
+from soe_auth.settings import PORT
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
     from soe_auth.cli.console import Console
+
+T = TypeVar("T")
 
 _SWITCHES = {
     "token": ("the token endpoint", TOKEN_ANSWERS),
@@ -38,7 +42,7 @@ _SWITCHES = {
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
-    parser.add_argument("--port", type=int, default=0, help="default: any free one")
+    parser.add_argument("--port", metavar="PORT", default="0", help="default: any free one")
     parser.add_argument(
         "--lifetime", metavar="SPAN", default="24h", help="how long tokens live; default: 24h"
     )
@@ -58,21 +62,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Serve until the person ends it."""
-    lifetime = _span("lifetime", args.lifetime)
+    port = _read("port", PORT.read, args.port)
+    lifetime = _read("lifetime", _lifetime, args.lifetime)
     quirks = Quirks(
-        delay=_span("delay", args.delay),
+        delay=_read("delay", parse_duration, args.delay),
         **{switch: getattr(args, switch) for switch in _SWITCHES},
     )
 
     def narrate(sentence: str) -> None:
         console.say(f"{time.strftime('%H:%M:%S')}  {sentence}")
 
-    site = Sandbox(port=args.port, lifetime=int(lifetime), quirks=quirks, narrate=narrate)
+    site = Sandbox(port=port, lifetime=int(lifetime), quirks=quirks, narrate=narrate)
     try:
         return asyncio.run(_serve(site, console))
+    except KeyboardInterrupt:
+        console.say("The practice site is closed.")
+        return 0
     except OSError as problem:
         raise SettingsError(
-            f"port (from --port): {args.port} cannot be had: {problem.strerror}."
+            f"port (from --port): {port} cannot be had: {problem.strerror}."
         ) from None
 
 
@@ -88,8 +96,14 @@ async def _serve(site: Sandbox, console: Console) -> int:
         return await forever
 
 
-def _span(name: str, text: str) -> float:
+def _lifetime(text: str) -> float:
+    if seconds := parse_duration(text):
+        return seconds
+    raise ValueError("a token needs some time to live")
+
+
+def _read(name: str, read: Callable[[str], T], text: str) -> T:
     try:
-        return parse_duration(text)
+        return read(text)
     except ValueError as problem:
         raise SettingsError(f"{name} (from --{name}): {problem}.") from None

@@ -32,6 +32,9 @@ def run(args: argparse.Namespace, console: Console) -> int:
     # What a variable overrides for this call is not what the profiles are.
     plain = {k: v for k, v in console.environ.items() if k == "SOE_AUTH_CONFIG_DIR"}
     rows = [(resolve({}, profile=name, environ=plain), store.load(name)) for name in sorted(names)]
+    for settings, token in rows:
+        if not settings.known and token is None:
+            _ = settings.registration  # which says that there is no such profile
     now = time.time()
     if args.json:
         profiles = [_report(settings, token, now) for settings, token in rows]
