@@ -418,7 +418,9 @@ def test_every_exit_code_is_told_and_no_other() -> None:
     table = rows((DOCS / "reference" / "exit-codes.md").read_text())[1:]
     told = {int(row[0]): coded(row[-1]) for row in table}
     kinds = {code: [kind.__name__] for kind, code in exit_codes.EXIT_CODES.items()}
-    others: dict[int, list[str]] = {0: [], 1: [], exit_codes.INTERRUPTED: []}
+    others: dict[int, list[str]] = {
+        code: [] for code in (0, 1, exit_codes.INTERRUPTED, exit_codes.READER_GONE)
+    }
     assert told == kinds | others
     assert exit_codes.USAGE in told
 

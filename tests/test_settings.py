@@ -178,11 +178,11 @@ def test_a_profile_name_cannot_leave_its_directory(home: Path, name: str) -> Non
 def test_a_missing_site_or_client_id_is_a_settings_error(home: Path) -> None:
     with pytest.raises(SettingsError, match="There is no profile acme"):
         _ = found(home, "acme").registration
+    with pytest.raises(SettingsError, match=r"No client ID is set for acme"):
+        _ = found(home, site="acme").registration
     write(home, "[profile.acme]\nclient_id = 1\n")
     with pytest.raises(SettingsError, match="Profile acme has no site"):
         _ = found(home, "acme").registration
-    with pytest.raises(SettingsError, match=r"No client ID is set for acme"):
-        _ = found(home, site="acme").registration
 
 
 def test_the_directory_is_the_platforms_unless_a_variable_names_one() -> None:
