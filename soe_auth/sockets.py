@@ -65,13 +65,9 @@ def _listen(family: socket.AddressFamily, port: int) -> socket.socket | None:
 
     Without address or port reuse, so that nobody can share the port (RFC 8252 B.3-B.5).
     """
+    bound = None
     try:
         bound = socket.socket(family, socket.SOCK_STREAM)
-    except OSError as problem:
-        if _absent(problem):
-            return None
-        raise
-    try:
         if family == socket.AF_INET6:
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if sys.platform == "win32":  # pragma: no cover - Windows lets others share without it
@@ -80,12 +76,9 @@ def _listen(family: socket.AddressFamily, port: int) -> socket.socket | None:
         bound.listen(_BACKLOG)
         bound.setblocking(False)  # noqa: FBT003  # the socket module's own signature
     except OSError as problem:
-        bound.close()
-        if _absent(problem):
+        if bound:
+            bound.close()
+        if problem.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
             return None
         raise
     return bound
-
-
-def _absent(problem: OSError) -> bool:
-    return problem.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}

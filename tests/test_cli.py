@@ -623,6 +623,13 @@ async def test_a_terminal_that_goes_away_closes_the_paste_door() -> None:
     os.close(terminal)
 
 
+async def test_a_terminal_that_cannot_be_read_closes_the_paste_door() -> None:
+    person, terminal = os.openpty()
+    os.close(terminal)  # from here on, this end gives EIO
+    assert [line async for line in pasted_lines(person)] == []
+    os.close(person)
+
+
 def test_details_are_for_those_who_ask(capsys: pytest.CaptureFixture[str]) -> None:
     Console({}).detail("quiet")
     Console({}, verbose=True).detail("told")
