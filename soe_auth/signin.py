@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from base64 import urlsafe_b64encode
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ from soe_auth.errors import (
     LoginTimedOut,
     SettingsError,
     SoeAuthError,
+    StoreError,
 )
 from soe_auth.profiles import remember
 from soe_auth.protocol import Denied, Granted, Stray
@@ -177,7 +178,8 @@ async def finish(pending: Pending, settings: Settings, effects: Effects) -> Toke
             raise
         if account := await site.account_name(token.access_token):
             token = replace(token, account=account)
-            effects.store.save(settings.profile, token)
+            with suppress(StoreError):  # the token itself is safe; only its owner's name is not
+                effects.store.save(settings.profile, token)
         lasts = token.lasts(effects.now())
         effects.announce(
             f"Signed in to {token.site.authority}{f' as {account}' if account else ''}."
