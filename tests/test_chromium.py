@@ -282,6 +282,17 @@ def test_a_second_login_goes_straight_through_without_a_click(
     assert len(site.exchanges) == 2
 
 
+def test_the_demo_signs_in_with_the_persons_own_browser(person: Command, desktop: Desktop) -> None:
+    demo = begin(person, "demo")
+    page = desktop.tab()
+    sign_in(page)
+    approve(page)
+    page.get_by_role("heading", name="Signed in as Jane Doe").wait_for()
+    code, stderr = demo.end()
+    assert code == 0
+    assert "The API answers: you are Jane Doe." in stderr
+
+
 def test_the_desktops_opener_on_path_is_used_and_listener_and_process_are_gone_at_the_end(
     soe_auth: Command, desktop: Desktop, site: Sandbox
 ) -> None:

@@ -9,7 +9,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
+from urllib.request import Request, urlopen
 
 import pytest
 from conftest import VISITOR, Command
@@ -45,6 +47,19 @@ def test_after_one_login_every_tool_has_a_token(signed_in: Command, site: Sandbo
     stored = signed_in.home / "config" / "tokens" / f"localhost-{site.port}.json"
     assert json.loads(stored.read_text())["access_token"] == line
     assert stat.S_IMODE(stored.stat().st_mode) == 0o600
+
+
+def test_the_token_is_good_on_both_apis(signed_in: Command, site: Sandbox) -> None:
+    token = signed_in("token").stdout.strip()
+    v3 = answer_of(f"{site.url}/api/v3/users/me", {"Authorization": f"Bearer {token}"})
+    assert v3["name"] == "Jane Doe"
+    v2 = answer_of(f"{site.url}/api/2.3/me", {"X-API-Access-Token": token})
+    assert v2["items"][0]["display_name"] == "Jane Doe"
+
+
+def answer_of(url: str, headers: dict[str, str]) -> Any:
+    with urlopen(Request(url, headers=headers)) as response:  # noqa: S310  # our own loopback
+        return json.load(response)
 
 
 def test_the_second_login_needs_no_flags(signed_in: Command) -> None:
