@@ -242,7 +242,7 @@ def _send_off(pending: Pending, settings: Settings, effects: Effects) -> None:
         )
     if effects.pasted:
         tell(
-            "Paste here the address that the browser ends at"
+            "Paste the address that the browser ends at"
             + (", if it cannot come back by itself:" if sockets else ":")
         )
 

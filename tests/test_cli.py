@@ -112,7 +112,7 @@ def test_without_a_client_id_login_says_what_to_click_and_what_to_write(soe_auth
         assert words in said(done)
     own = soe_auth("login", "--site", "http://localhost:1", "--redirect", "login_success")
     for words in (
-        "Open http://localhost:1,",
+        "Open http://localhost:1",
         "Domain   localhost:1",
         "--site http://localhost:1 --client-id 110 --redirect login_success",
     ):

@@ -197,7 +197,7 @@ class Terminal:
         if command.startswith("read "):
             self.shell.sendline(approve(self._last_address))
         elif step.waits:
-            self.shell.expect("Paste here .*:\r\n")
+            self.shell.expect("Paste the address .*:\r\n")
             text = self.shell.before + self.shell.match[0]
             here, *_, anywhere = re.findall(r"http\S+", f"{text} {text}")
             if step.pastes:

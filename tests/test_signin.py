@@ -274,7 +274,7 @@ def test_the_answer_may_be_pasted_while_the_listener_waits(person: Person, site:
     with pytest.raises(LoginDenied):
         login(person.settings(site=site.url), person.effects(browser=None, pasted=paste))
     text = "\n".join(person.told)
-    assert "Paste here the address" in text
+    assert "Paste the address" in text
     assert "That is not the answer: a code alone cannot be checked" in text
 
 

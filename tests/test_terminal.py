@@ -44,7 +44,7 @@ def by_hand(start: Start, site: Sandbox) -> tuple["pexpect.spawn[str]", str]:
     )
     child.expect(r"(http://\S+/oauth\?\S+)")
     address = child.match[1]
-    child.expect("Paste here the address")
+    child.expect("Paste the address")
     return child, address
 
 

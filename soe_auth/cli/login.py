@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 _REGISTRATION = """\
 To sign in, soe-auth needs the client ID of an API application on {site}:
 
-  1. Open {url}, then your avatar, Settings, API applications (under "Apps &
-     integrations"). Some sites show that page to administrators only: then ask one.
+  1. Open {url}
+     then your avatar, Settings, API applications (under "Apps & integrations").
+     Some sites show that page to administrators only: then ask one.
   2. Open an application that you may use, or make one:
        Name     soe-auth
        Domain   {domain}
@@ -37,8 +38,9 @@ To sign in, soe-auth needs the client ID of an API application on {site}:
        soe-auth login --site {typed} --client-id 110{flags}
 """
 _OTHER_DOMAIN = """
-An application that is registered for the site's own Domain, {site}, works as well:
-add --redirect login_success, and paste the address that the browser ends at.
+An application that is registered for the site's own Domain works as well:
+       Domain   {site}
+Then add --redirect login_success, and paste the address that the browser ends at.
 """
 
 
