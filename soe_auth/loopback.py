@@ -11,6 +11,7 @@ import logging
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from hmac import compare_digest
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -30,6 +31,8 @@ from soe_auth.protocol import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from socket import socket
+
+Address = tuple[str, int]
 
 # How long a browser has to come for the page once its redirect is answered. It takes milliseconds,
 # unless the tab was closed; the login is complete and told to the person either way.
@@ -57,11 +60,13 @@ class Loopback:
         port: int,
         paths: LocalPaths,
         on_stray: Callable[[Stray], None],
+        is_stranger: Callable[[Address, Address], bool],
     ) -> None:
         self._request = request
         self._port = port
         self._paths = paths
         self._on_stray = on_stray
+        self._is_stranger = is_stranger
         loop = asyncio.get_running_loop()
         self._verdict: asyncio.Future[Granted | Denied] = loop.create_future()
         self._page: asyncio.Future[Page] = loop.create_future()
@@ -85,6 +90,7 @@ class Loopback:
             request.method,
             request.raw_path,
             {name.lower(): ", ".join(request.headers.getall(name)) for name in request.headers},
+            stranger=self._from_stranger(request),
         )
         verdict: Verdict | None = screen(arrival, self._port)
         if verdict is None:
@@ -94,12 +100,23 @@ class Loopback:
                 return await self._show(request, self._page.result())
             verdict = judge(arrival, self._request)
         match verdict:
-            case Stray(status=status):
-                self.strays += 1
-                self._on_stray(verdict)
-                return _respond(stray(status))
+            case Stray():
+                return self.refuse(verdict)
             case answer:
                 return await self._hold(request, answer)
+
+    def refuse(self, reason: Stray) -> web.Response:
+        """Answer a stray: counted, told to whom it concerns, and nothing of it repeated."""
+        self.strays += 1
+        self._on_stray(reason)
+        return _respond(stray(reason.status))
+
+    def _from_stranger(self, request: web.BaseRequest) -> bool:
+        ends = request.get_extra_info("peername"), request.get_extra_info("sockname")
+        if not all(ends):
+            return False  # the connection has gone; its answer goes nowhere
+        peer, own = (end[:2] for end in ends)
+        return self._is_stranger(peer, own)
 
     async def _hold(self, request: web.BaseRequest, answer: Granted | Denied) -> web.Response:
         """Keep the browser waiting until the login has ended; a second tab waits for the same."""
@@ -125,13 +142,14 @@ async def serve(
     request: AuthorizationRequest,
     paths: LocalPaths,
     on_stray: Callable[[Stray], None],
+    is_stranger: Callable[[Address, Address], bool],
 ) -> AsyncIterator[Loopback]:
-    """Listen on the sockets, all of one port, until the block ends; then all is closed."""
-    listener = Loopback(request, port, paths, on_stray)
-    server = web.Server(
-        listener.handle, access_log=None, logger=_NOWHERE, lingering_time=0, keepalive_timeout=5
-    )
-    runner = web.ServerRunner(server, shutdown_timeout=0.1)
+    """Listen on the sockets, all of one port, until the block ends; then all is closed.
+
+    `is_stranger` tells from the two ends of a connection whether another user is at the far one.
+    """
+    listener = Loopback(request, port, paths, on_stray, is_stranger)
+    runner = web.ServerRunner(_Server(listener), shutdown_timeout=0.1)
     await runner.setup()
     try:
         for bound in sockets:
@@ -139,6 +157,46 @@ async def serve(
         yield listener
     finally:
         await runner.cleanup()
+
+
+class _Server(web.Server):
+    """Makes the connections of one listener."""
+
+    def __init__(self, listener: Loopback) -> None:
+        super().__init__(listener.handle)
+        self._listener = listener
+
+    def __call__(self) -> web.RequestHandler:
+        return _Connection(self, self._listener)
+
+
+class _Connection(web.RequestHandler):
+    """Answers what aiohttp cannot read as any other stray; aiohttp's own answer would repeat it."""
+
+    __slots__ = ("_listener",)
+
+    def __init__(self, server: _Server, listener: Loopback) -> None:
+        super().__init__(
+            server,
+            loop=asyncio.get_running_loop(),
+            access_log=_NOWHERE,
+            logger=_NOWHERE,
+            lingering_time=0,
+            keepalive_timeout=5,
+        )
+        self._listener = listener
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        del request, exc, message
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return self._listener.refuse(Stray("it could not be handled", status, notable=True))
+        return self._listener.refuse(Stray("it was no HTTP that can be read", status))
 
 
 def _respond(page: Page) -> web.Response:

@@ -142,12 +142,14 @@ def _base64url(data: bytes) -> str:
 class Arrival:
     """A request as it came to the listener: method, request target, headers with lower-case names.
 
-    A header that came more than once has its values joined by ", " as HTTP does.
+    A header that came more than once has its values joined by ", " as HTTP does. `stranger` says
+    that the system names another user of this machine as the sender.
     """
 
     method: str
     target: str
     headers: Mapping[str, str]
+    stranger: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +189,8 @@ def screen(arrival: Arrival, port: int) -> Stray | None:
     The Host check stops DNS rebinding; Sec-Fetch and Sec-Purpose (Fetch Metadata) stop other pages'
     sub-resources, frames and pre-fetches, in the browsers that send them.
     """
+    if arrival.stranger:
+        return Stray("it came from another user of this machine", status=403, notable=True)
     if arrival.method != "GET":
         return Stray("the method was not GET", status=405)
     if arrival.headers.get("host") not in {f"localhost:{port}", f"127.0.0.1:{port}"}:

@@ -255,13 +255,20 @@ async def _listening(pending: Pending, effects: Effects) -> AsyncIterator[Loopba
         yield None
         return
     from soe_auth.loopback import LocalPaths, serve
+    from soe_auth.peers import is_stranger
 
-    def told(stray: Stray) -> None:
-        tell = effects.announce if stray.notable else effects.detail
-        tell(f"Something else came to the listener: {stray.reason}. Still waiting.")
+    told: set[str] = set()
+
+    def tell(stray: Stray) -> None:
+        # Once for each reason: who can knock must not be able to fill the terminal.
+        loud = stray.notable and stray.reason not in told
+        told.add(stray.reason)
+        say = effects.announce if loud else effects.detail
+        say(f"Something else came to the listener: {stray.reason}. Still waiting.")
 
     paths = LocalPaths(pending.launch_path, pending.done_path)
-    async with serve(bound.sockets, bound.port, pending.request, paths, told) as listener:
+    serving = serve(bound.sockets, bound.port, pending.request, paths, tell, is_stranger)
+    async with serving as listener:
         yield listener
 
 

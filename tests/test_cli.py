@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -550,6 +551,42 @@ def test_ctrl_c_is_exit_130_and_one_line(waiting: subprocess.Popen[str]) -> None
     _, stderr = waiting.communicate(timeout=10)
     assert waiting.returncode == 130
     assert stderr.strip() == "soe-auth: interrupted."
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_being_told_to_end_is_as_clean_as_ctrl_c(
+    waiting: subprocess.Popen[str], number: signal.Signals
+) -> None:
+    waiting.send_signal(number)
+    _, stderr = waiting.communicate(timeout=10)
+    assert waiting.returncode == 128 + number
+    assert stderr.strip() == "soe-auth: interrupted."
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_end_in_the_midst_of_the_exchange_leaves_nothing_behind(
+    soe_auth: Command, number: signal.Signals
+) -> None:
+    with (
+        running(quirks=Quirks(token="hang")) as site,
+        subprocess.Popen(
+            [soe_auth.path, "login", "--site", site.url, "--client-id", "110"],
+            env={**soe_auth.environ, "BROWSER": VISITOR},
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as login,
+    ):
+        while not site.exchanges:
+            assert login.poll() is None
+        before = time.monotonic()
+        login.send_signal(number)
+        _, stderr = login.communicate(timeout=10)
+        assert time.monotonic() - before < 2  # far below any time-out of the exchange
+        assert login.returncode == 128 + number
+        assert "Traceback" not in stderr
+    assert list((soe_auth.home / "config").rglob("*.json*")) == []
+    assert not (soe_auth.home / "config" / "config.toml").exists()
 
 
 def test_a_second_login_to_the_same_profile_is_told_of_the_first(

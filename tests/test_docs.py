@@ -419,7 +419,7 @@ def test_every_exit_code_is_told_and_no_other() -> None:
     told = {int(row[0]): coded(row[-1]) for row in table}
     kinds = {code: [kind.__name__] for kind, code in exit_codes.EXIT_CODES.items()}
     others: dict[int, list[str]] = {
-        code: [] for code in (0, 1, exit_codes.INTERRUPTED, exit_codes.READER_GONE)
+        code: [] for code in (0, 1, exit_codes.SIGNALLED + 2, exit_codes.READER_GONE)
     }
     assert told == kinds | others
     assert exit_codes.USAGE in told

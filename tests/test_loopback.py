@@ -11,6 +11,7 @@ import pytest
 
 from soe_auth.loopback import LocalPaths, Loopback, serve
 from soe_auth.pages import not_signed_in, signed_in
+from soe_auth.peers import is_stranger
 from soe_auth.protocol import AuthorizationRequest, Denied, Granted, Stray, begin, redirect_uri_for
 from soe_auth.scope import Scope
 from soe_auth.secret import Secret
@@ -46,7 +47,8 @@ async def waiting() -> AsyncIterator[Login]:
     uri = redirect_uri_for(site, "localhost", sockets.port)
     request = begin(site, "110", Scope(), uri, lambda size: b"\xa5" * size)
     strays: list[Stray] = []
-    async with serve(sockets.sockets, sockets.port, request, PATHS, strays.append) as listener:
+    serving = serve(sockets.sockets, sockets.port, request, PATHS, strays.append, is_stranger)
+    async with serving as listener:
         yield Login(listener, sockets, request, strays)
 
 

@@ -246,6 +246,27 @@ def test_an_error_without_our_state_is_told_and_the_login_goes_on(
     assert any("an error (access_denied) came without this login's state" in t for t in person.told)
 
 
+def test_what_knocks_again_and_again_is_told_of_once(person: Person, site: Sandbox) -> None:
+    def knock(url: str) -> bool:
+        origin, _, _ = url.rpartition("/")
+        path = f"/callback/localhost:{site.port}?error=access_denied"
+
+        def often() -> None:
+            for _ in range(50):
+                with pytest.raises(OSError, match="400"):
+                    urlopen(origin + path)  # noqa: S310
+
+        thread = threading.Thread(target=often)
+        thread.start()
+        person.threads.append(thread)
+        return True
+
+    with pytest.raises(LoginTimedOut, match="50 stray"):
+        login(person.settings(site=site.url, timeout="2s"), person.effects(browser=knock))
+    assert len([line for line in person.told if "without this login's state" in line]) == 1
+    assert len(person.curious) == 49
+
+
 def test_without_a_browser_both_addresses_are_told(person: Person, site: Sandbox) -> None:
     def no_browser(_url: str) -> bool:
         return False

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from soe_auth.cli.console import Console
-from soe_auth.cli.exit_codes import INTERRUPTED, READER_GONE, USAGE, exit_code
+from soe_auth.cli.exit_codes import READER_GONE, SIGNALLED, USAGE, exit_code
 from soe_auth.errors import SoeAuthError
 from soe_auth.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import NoReturn
 
 COMMANDS = {
     "login": "sign in with your browser and keep the token",
@@ -34,6 +36,10 @@ def entry_point() -> None:
     for stream in (sys.stdout, sys.stderr):
         # A terminal whose encoding lacks a character gets another one, not a traceback.
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # it is a TextIOWrapper
+    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+        number = getattr(signal, name, None)
+        if number and signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores it for us
+            signal.signal(number, _interrupt)
     try:
         code = main(sys.argv[1:])
         sys.stdout.flush()
@@ -44,8 +50,34 @@ def entry_point() -> None:
     sys.exit(code)
 
 
+class _Interrupted(KeyboardInterrupt):
+    """A signal that ends the process as Ctrl-C does, with all that is to be put away."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+def _interrupt(number: int, _frame: object) -> NoReturn:
+    raise _Interrupted(number)
+
+
 def main(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
     """Run one command and return its exit code; usage errors raise SystemExit(2)."""
+    console = Console(environ)
+    try:
+        return _run(argv, environ)
+    except SoeAuthError as error:
+        console.error(f"soe-auth: {error}")
+        if error.hint:
+            console.error(f"  {error.hint}")
+        return exit_code(error)
+    except KeyboardInterrupt as interrupt:
+        console.error("\nsoe-auth: interrupted.")
+        return SIGNALLED + getattr(interrupt, "number", signal.SIGINT)
+
+
+def _run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     overview = _overview()
     chosen = overview.parse_args(argv)
     if chosen.command is None:
@@ -62,17 +94,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
     _add_common(parser)
     leading = argv[: len(argv) - len(chosen.rest) - 1]
     args = parser.parse_args([*leading, *chosen.rest])
-    console = Console(environ, verbose=args.verbose, quiet=args.quiet)
-    try:
-        code: int = command.run(args, console)
-    except SoeAuthError as error:
-        console.error(f"soe-auth: {error}")
-        if error.hint:
-            console.error(f"  {error.hint}")
-        return exit_code(error)
-    except KeyboardInterrupt:
-        console.error("\nsoe-auth: interrupted.")
-        return INTERRUPTED
+    code: int = command.run(args, Console(environ, verbose=args.verbose, quiet=args.quiet))
     return code
 
 

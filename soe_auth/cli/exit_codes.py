@@ -13,8 +13,8 @@ from soe_auth.errors import (
 )
 
 USAGE = 2
-READER_GONE = 141  # what a shell reports for a program that SIGPIPE ended
-INTERRUPTED = 130
+SIGNALLED = 128  # plus the signal's number, as a shell reports it: Ctrl-C is 130
+READER_GONE = SIGNALLED + 13  # SIGPIPE
 
 EXIT_CODES: dict[type[SoeAuthError], int] = {
     SettingsError: USAGE,

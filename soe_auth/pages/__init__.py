@@ -33,6 +33,7 @@ HEADERS = {
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
+    "Server": "soe-auth",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }

@@ -1,0 +1,282 @@
+"""Everything that can knock at a loopback port, thrown at a login that ends well all the same.
+
+Each case meets a listener in process, and is followed by the genuine redirect; all together meet
+the finished command, which then signs its person in.
+"""
+
+import asyncio
+import re
+import socket
+import struct
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import aiohttp
+import pytest
+from conftest import Command
+from test_loopback import PAGE, Login, waiting
+
+from soe_auth.protocol import Granted
+from soe_auth.sandbox import Sandbox
+from soe_auth.sandbox.visitor import visit
+from soe_auth.secret import Secret
+
+# The answer to all of it: a short page with a status 4xx, or, to what is not finished, none at all.
+QUIETLY = re.compile(rb"HTTP/(0.9|1.[01]) 4\d\d |$")
+
+TLS_HELLO = bytes.fromhex("1603010200010001fc0303") + bytes(500)
+HTTP_2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(40)
+MEGABYTE = 2**20
+
+
+@dataclass(frozen=True)
+class Target:
+    """A listener as the one who knocks sees it, who even knows the state."""
+
+    port: int
+    path: str
+    state: str
+
+    @property
+    def good(self) -> str:
+        return f"{self.path}?code=x&state={self.state}"
+
+    def request(
+        self, target: str, *headers: str, method: str = "GET", host: str | None = None
+    ) -> bytes:
+        own = f"Host: localhost:{self.port}" if host is None else host
+        lines = [f"{method} {target} HTTP/1.1", *filter(None, (own, *headers)), "", ""]
+        return "\r\n".join(lines).encode("latin-1")
+
+    async def send(self, data: bytes) -> bytes:
+        """Send bytes on a connection of their own, and return what comes back."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        answer = b""
+        with suppress(ConnectionError, TimeoutError):
+            async with asyncio.timeout(0.5):
+                writer.write(data)
+                await writer.drain()
+                answer = await reader.read(MEGABYTE)
+        writer.close()
+        return answer
+
+
+def fetched(t: Target, *headers: str) -> bytes:
+    return t.request(t.good, *headers)
+
+
+# What is sent, all at once, and answered with a 4xx or not at all.
+REQUESTS: dict[str, Callable[[Target], bytes]] = {
+    "HEAD": lambda t: t.request(t.good, method="HEAD"),
+    "OPTIONS": lambda t: t.request(t.good, "Origin: https://evil.example", method="OPTIONS"),
+    "POST": lambda t: t.request(t.good, "Content-Length: 3", method="POST") + b"x=y",
+    "TRACE": lambda t: t.request(t.good, method="TRACE"),
+    "CONNECT": lambda t: t.request("localhost:443", method="CONNECT"),
+    "a method of their own": lambda t: t.request(t.good, method="GETT"),
+    "no state": lambda t: t.request(f"{t.path}?code=x"),
+    "a near miss of the state": lambda t: t.request(t.good[:-1] + "~"),
+    "a state with a blank": lambda t: t.request(t.good + "%20"),
+    "an encoded name of the state": lambda t: t.request(f"{t.path}?code=x&st%61te=x"),
+    "two states": lambda t: t.request(f"{t.good}&state={t.state}"),
+    "two codes": lambda t: t.request(f"{t.good}&code=y"),
+    "no code": lambda t: t.request(f"{t.path}?state={t.state}"),
+    "an empty code": lambda t: t.request(f"{t.path}?code=&state={t.state}"),
+    "code and error": lambda t: t.request(f"{t.good}&error=access_denied"),
+    "an error without state": lambda t: t.request(f"{t.path}?error=access_denied"),
+    "another issuer": lambda t: t.request(f"{t.good}&iss=https%3A%2F%2Fevil.example"),
+    "a semicolon for an ampersand": lambda t: t.request(t.good.replace("&", ";")),
+    "another name (DNS rebinding)": lambda t: t.request(t.good, host="Host: evil.example"),
+    "another name with our port": lambda t: t.request(t.good, host=f"Host: evil:{t.port}"),
+    "no port in Host": lambda t: t.request(t.good, host="Host: localhost"),
+    "Host in capitals with a dot": lambda t: t.request(t.good, host=f"Host: LOCALHOST.:{t.port}"),
+    "no Host": lambda t: t.request(t.good, host=""),
+    "two Hosts": lambda t: t.request(t.good, f"Host: localhost:{t.port}"),
+    "a whole address as the target": lambda t: t.request(f"http://localhost:{t.port}{t.good}"),
+    "another path": lambda t: t.request("/callback/evil?" + t.good.partition("?")[2]),
+    "a path with dots": lambda t: t.request(f"/x/..{t.good}"),
+    "a doubled slash": lambda t: t.request(f"/{t.good}"),
+    "an encoded slash": lambda t: t.request(t.good.replace("/callback/", "/callback%2F")),
+    "a favicon": lambda t: t.request("/favicon.ico"),
+    "a guess at the launch address": lambda t: t.request("/AAAAAAAA"),
+    "a pre-fetch": lambda t: fetched(t, "Sec-Purpose: prefetch;prerender"),
+    "an image": lambda t: fetched(t, "Sec-Fetch-Mode: no-cors", "Sec-Fetch-Dest: image"),
+    "a script's fetch": lambda t: fetched(t, "Sec-Fetch-Mode: cors", "Sec-Fetch-Dest: empty"),
+    "a frame": lambda t: fetched(t, "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: iframe"),
+    "a WebSocket": lambda t: fetched(t, "Upgrade: websocket", "Sec-Fetch-Mode: websocket"),
+    "a TLS hello": lambda _: TLS_HELLO,
+    "HTTP/2": lambda _: HTTP_2,
+    "HTTP/0.9": lambda t: f"GET {t.good}\r\n\r\n".encode(),
+    "no HTTP": lambda _: b"\x00\xff\x1b]0;owned\x07\r\n\r\n",
+    "a bare line feed": lambda _: b"\n" * 1000,
+    "a line break in a header": lambda t: t.request(t.good, "X: a\r\n\tb", host="Host: \x00"),
+    "a giant address": lambda t: t.request(t.path + "?state=" + "x" * MEGABYTE),
+    "a giant header": lambda t: t.request(t.path, "X: " + "x" * MEGABYTE),
+    "ten thousand headers": lambda t: t.request(t.path, *(f"X{n}: y" for n in range(10_000))),
+    "a giant body": lambda t: (
+        t.request(t.path, f"Content-Length: {10**12}", method="POST") + bytes(MEGABYTE)
+    ),
+    "a body of two lengths": lambda t: t.request(
+        t.path, "Content-Length: 5", "Transfer-Encoding: chunked", method="POST"
+    ),
+    "a body without end": lambda t: (
+        t.request(t.path, "Transfer-Encoding: chunked", method="POST")
+        + (b"10000\r\n" + b"x" * 65536 + b"\r\n") * 16
+    ),
+    "a hundred requests on one connection": lambda t: t.request("/favicon.ico") * 100,
+}
+
+
+@contextmanager
+def reset_at_once(port: int) -> Iterator[socket.socket]:
+    """A connection that is not closed but reset."""
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        yield connection
+
+
+@asynccontextmanager
+async def held_open(t: Target, count: int, *parts: bytes) -> AsyncIterator[None]:
+    """Connections that send parts of a request, a little apart, and then stay."""
+    connections = [await asyncio.open_connection("127.0.0.1", t.port) for _ in range(count)]
+    for part in parts:
+        for _, writer in connections:
+            writer.write(part)
+        await asyncio.sleep(0.02)
+    try:
+        yield
+    finally:
+        for _, writer in connections:
+            writer.transport.abort()
+
+
+async def reset_in_mid_answer(t: Target) -> None:
+    for _ in range(20):
+        with reset_at_once(t.port) as connection:
+            connection.sendall(t.request("/favicon.ico"))
+
+
+async def idle(t: Target, stack: AsyncExitStack) -> None:
+    await stack.enter_async_context(held_open(t, 200))
+
+
+async def slow(t: Target, stack: AsyncExitStack) -> None:
+    drops = [bytes([byte]) for byte in t.request(t.good)[:20]]
+    await stack.enter_async_context(held_open(t, 20, *drops))
+
+
+async def half(t: Target, stack: AsyncExitStack) -> None:
+    await stack.enter_async_context(held_open(t, 20, t.request(t.good)[:-2]))
+
+
+async def resets(t: Target, _: AsyncExitStack) -> None:
+    await reset_in_mid_answer(t)
+
+
+# What is left open while the login goes on.
+HELD: dict[str, Callable[[Target, AsyncExitStack], Awaitable[None]]] = {
+    "hundreds of idle connections": idle,
+    "a byte at a time": slow,
+    "a request that is never finished": half,
+    "resets in mid-answer": resets,
+}
+
+
+def target_of(login: Login) -> Target:
+    uri = urlsplit(login.request.redirect_uri)
+    return Target(login.sockets.port, uri.path, login.request.state.reveal())
+
+
+async def ends_well(login: Login) -> None:
+    async with asyncio.timeout(5), aiohttp.ClientSession() as browser:
+        tab = asyncio.create_task(browser.get(login.good))
+        assert isinstance(await login.listener.redirect(), Granted)
+        await login.listener.conclude(PAGE)
+        assert (await tab).status == 200
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+async def test_a_request_that_is_not_the_redirect_ends_nothing(name: str) -> None:
+    async with waiting() as login:
+        target = target_of(login)
+        answer = await target.send(REQUESTS[name](target))
+        assert QUIETLY.match(answer), answer[:100]
+        assert len(answer) < 8192
+        assert b"owned" not in answer
+        assert b"aiohttp" not in answer
+        assert login.request.url.encode() not in answer
+        redirect = asyncio.create_task(login.listener.redirect())
+        await asyncio.sleep(0)
+        assert not redirect.done()
+        redirect.cancel()
+        await ends_well(login)
+
+
+@pytest.mark.parametrize("name", HELD)
+async def test_connections_that_stay_hold_neither_the_login_nor_its_end(name: str) -> None:
+    async with AsyncExitStack() as stack, waiting() as login, asyncio.timeout(5):
+        await HELD[name](target_of(login), stack)
+        await ends_well(login)
+
+
+async def test_the_same_redirect_again_sees_the_same_end_and_redeems_nothing() -> None:
+    async with waiting() as login:
+        target = target_of(login)
+        first = asyncio.create_task(target.send(fetched(target)))
+        granted = await login.listener.redirect()
+        second = asyncio.create_task(target.send(target.request(target.good + "2")))
+        third = asyncio.create_task(target.send(fetched(target)))
+        await second
+        await login.listener.conclude(PAGE)
+        assert await login.listener.redirect() == granted == Granted(Secret("x"))
+        assert b" 303 " in (await first)[:20]
+        assert b" 303 " in (await third)[:20]
+
+
+@pytest.mark.process
+@pytest.mark.timeout(120)
+async def test_the_finished_command_stands_all_of_it_at_once(
+    soe_auth: Command,
+) -> None:
+    async with Sandbox() as site, AsyncExitStack() as stack:
+        login = await asyncio.create_subprocess_exec(
+            soe_auth.path,
+            *("login", "--site", site.url, "--client-id", "110", "--no-browser"),
+            env=soe_auth.environ,
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        assert login.stderr
+        address = ""
+        while "/oauth?" not in address:
+            address = (await login.stderr.readline()).decode().strip()
+        query = parse_qs(urlsplit(address).query)
+        redirect = urlsplit(query["redirect_uri"][0])
+        target = Target(redirect.port or 0, redirect.path, query["state"][0])
+        await target.send(target.request("/favicon.ico"))
+        before = memory_of(login.pid)
+        for attack in HELD.values():
+            await attack(target, stack)
+        for _ in range(3):
+            for request in REQUESTS.values():
+                answer = await target.send(request(target))
+                assert QUIETLY.match(answer), answer[:100]
+        assert memory_of(login.pid) - before < 16 * MEGABYTE
+        page = await visit(address)
+        assert "Signed in as Jane Doe" in page.text
+        async with asyncio.timeout(2):  # with hundreds of connections still open
+            assert await login.wait() == 0
+        said = (await login.stderr.read()).decode()
+        assert "Traceback" not in said
+        assert "owned" not in said
+        assert len(said.splitlines()) < 12
+        assert len(site.exchanges) == 1
+
+
+def memory_of(pid: int) -> int:
+    """Return the resident bytes of a process."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) * 1024  # type: ignore[index]  # it is there
