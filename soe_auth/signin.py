@@ -50,7 +50,8 @@ class Effects:
     `announce` tells the person a sentence, `detail` one that only the curious want, and `request`
     one that they have to act on, so that it may not be left out. `browser` shows a URL and returns
     False where it cannot; None opens nothing. `pasted` gives the lines that a person pastes; None
-    where there is no terminal. `now` is in seconds since the epoch.
+    where there is no terminal. `harden` is called once the browser is off, before a code arrives.
+    `now` is in seconds since the epoch.
     """
 
     store: FileStore
@@ -60,6 +61,7 @@ class Effects:
     browser: Callable[[str], bool] | None
     place: Place
     pasted: Callable[[], AsyncIterator[str]] | None = None
+    harden: Callable[[], None] | None = None
     now: Callable[[], float] = time.time
     entropy: Entropy = os.urandom
 
@@ -165,6 +167,8 @@ async def finish(pending: Pending, settings: Settings, effects: Effects) -> Toke
     """
     from soe_auth import exchange, pages
 
+    if effects.harden:
+        effects.harden()
     connecting = exchange.connect(pending.request.site)
     async with _listening(pending, effects) as listener, connecting as site:
         try:

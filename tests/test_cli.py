@@ -3,6 +3,8 @@
 import asyncio
 import json
 import os
+import re
+import resource
 import signal
 import stat
 import subprocess
@@ -19,6 +21,7 @@ from conftest import VISITOR, Command
 
 from soe_auth.cli import COMMANDS, main
 from soe_auth.cli.console import Console
+from soe_auth.cli.effects import no_core_dumps
 from soe_auth.cli.paste import pasted_lines
 from soe_auth.cli.pkce import draw_pair
 from soe_auth.protocol import challenge_of, draw
@@ -544,6 +547,21 @@ def waiting(signed_in: Command) -> Iterator[subprocess.Popen[str]]:
             assert process.poll() is None
         yield process
         process.kill()
+
+
+def test_a_login_that_waits_would_leave_no_core_dump(waiting: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 10
+    limits = Path(f"/proc/{waiting.pid}/limits")
+    pattern = r"Max core file size +[01] "
+    while not re.search(pattern, limits.read_text()):  # it hardens once the browser is off
+        assert time.monotonic() < deadline
+
+
+def test_no_core_dump_is_allowed_whatever_was_allowed_before() -> None:
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    no_core_dumps()
+    assert resource.getrlimit(resource.RLIMIT_CORE)[0] <= 1
+    resource.setrlimit(resource.RLIMIT_CORE, before)
 
 
 def test_ctrl_c_is_exit_130_and_one_line(waiting: subprocess.Popen[str]) -> None:

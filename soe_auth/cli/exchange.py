@@ -16,6 +16,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from soe_auth.cli.effects import no_core_dumps
 from soe_auth.cli.options import add_settings, resolve_settings
 from soe_auth.cli.report import FORMAT_VERSION, token_report
 from soe_auth.errors import SettingsError
@@ -48,6 +49,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     """Print the token."""
     settings = resolve_settings(args, console)
+    if sys.platform != "win32":  # pragma: no branch - Windows has no such limit
+        no_core_dumps()
     code = _code(_secret("code", "SOE_AUTH_CODE", console), console)
     code_verifier = _secret("code verifier", "SOE_AUTH_CODE_VERIFIER", console)
     if not _VERIFIER.fullmatch(code_verifier.reveal()):
