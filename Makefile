@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
+FUZZ_SECONDS ?= 180
 BIN := .venv/bin
 
 export PYTHON
@@ -19,7 +20,7 @@ endif
 .NOTPARALLEL:
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint clean ready-demo ready-lint ready-test
+.PHONY: help demo test fuzz lint clean ready-demo ready-lint ready-test
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
@@ -35,6 +36,9 @@ test: ready-test lint ## lint, then the tests with coverage; some of them: PYTES
 	$(BIN)/coverage run -m pytest $(PYTEST_ARGS) || status=$$?; \
 	{ $(BIN)/coverage combine --quiet && $(BIN)/coverage report; } || status=1; \
 	exit $$status
+
+fuzz: ready-lint ## the fuzzing of `make test`, for minutes (FUZZ_SECONDS=180)
+	HYPOTHESIS_PROFILE=long FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest -s tests/test_fuzz.py -o timeout=1800
 
 lint: ready-lint ## format, lint, types and the rules of import
 	$(BIN)/ruff format --check

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from soe_auth.sandbox import Sandbox, running
@@ -25,6 +26,9 @@ TOKEN = Token(
     expires_at=87400.0,
     account="Jane Doe",
 )
+
+hypothesis.settings.register_profile("long", max_examples=20_000, deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 VISITOR = f"{sys.executable} -m soe_auth.sandbox.visitor"
 

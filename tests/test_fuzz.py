@@ -1,0 +1,151 @@
+"""Everything that reads what others wrote, fed with what nobody would write.
+
+Short here; `make fuzz` goes on for minutes (HYPOTHESIS_PROFILE=long, FUZZ_SECONDS=180).
+"""
+
+import asyncio
+import json
+import os
+import random
+import time
+from urllib.parse import urlencode
+
+import pytest
+from conftest import TOKEN
+from hypothesis import example, given
+from hypothesis import strategies as st
+from test_hostile_clients import QUIETLY, REQUESTS, ends_well, target_of
+from test_loopback import waiting
+from test_protocol import GOOD, REDIRECT, REQUEST, arrive
+
+from soe_auth.errors import ExchangeRefused, LoginRequired, MalformedResponse, SettingsError
+from soe_auth.protocol import Denied, Granted, Stray, judge, judge_paste, read_answer
+from soe_auth.settings import resolve
+from soe_auth.tokens import Token
+
+SECONDS = float(os.environ.get("FUZZ_SECONDS", "2"))
+
+names = st.sampled_from(["code", "state", "error", "error_description", "iss", "scope", "x"])
+values = st.one_of(st.text(max_size=30), st.sampled_from([*GOOD.values(), "access_denied", ""]))
+queries = st.lists(st.tuples(names, values), max_size=6)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=12), inner),
+    max_leaves=8,
+)
+answers = st.dictionaries(
+    st.sampled_from(
+        ["access_token", "expires", "expires_in", "scope", "error", "error_message", "token_type"]
+    ),
+    json_values | st.sampled_from(["a(b)*", 86400, "86400"]),
+)
+
+
+def is_genuine(query: list[tuple[str, str]]) -> bool:
+    """Say over again, in other words, what the only answer looks like that ends a login."""
+    sent = dict(query)
+    return (
+        len(sent) == len(query)
+        and sent.get("state") == GOOD["state"]
+        and sent.get("iss", str(REQUEST.site)) == str(REQUEST.site)
+        and bool(sent.get("code")) != bool(sent.get("error"))
+        and not (sent.get("code") is not None and sent.get("error") is not None)
+    )
+
+
+@given(queries)
+@example([*GOOD.items()])
+@example([("state", GOOD["state"]), ("error", "access_denied")])
+def test_judge_ends_a_login_for_the_genuine_answer_and_for_nothing_else(
+    query: list[tuple[str, str]],
+) -> None:
+    encoded = urlencode(query, errors="surrogatepass")
+    for verdict in (
+        judge(arrive(encoded), REQUEST),
+        judge_paste(f"{REDIRECT}?{encoded}", REQUEST),
+    ):
+        assert isinstance(verdict, Granted | Denied) is is_genuine(query)
+
+
+@given(st.text())
+def test_any_paste_gets_a_verdict(text: str) -> None:
+    assert isinstance(judge_paste(text, REQUEST), Granted | Denied | Stray)
+
+
+@given(st.integers(100, 599), answers)
+def test_any_answer_of_the_site_is_a_token_or_one_clear_error(
+    status: int, answer: dict[str, object]
+) -> None:
+    body = json.dumps(answer).encode()
+    own = {"site": REQUEST.site, "client_id": "110", "scope": REQUEST.scope}
+    try:
+        token = read_answer(status, body, now=0.0, **own)  # type: ignore[arg-type]  # as it is
+    except (ExchangeRefused, MalformedResponse) as error:
+        assert str(error).isprintable()  # noqa: PT017  # both ways are right
+    else:
+        assert status == 200
+        assert Token.from_json(token.to_json()) == token
+
+
+@given(st.data())
+def test_a_token_file_with_any_bytes_changed_reads_or_is_refused(data: st.DataObject) -> None:
+    good = bytearray(TOKEN.to_json())
+    for _ in range(data.draw(st.integers(1, 4))):
+        good[data.draw(st.integers(0, len(good) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        Token.from_json(bytes(good))
+    except ValueError as problem:
+        assert TOKEN.access_token.reveal() not in str(problem)  # noqa: PT017  # both are right
+
+
+@given(st.one_of(st.text(max_size=200), st.binary(max_size=200)))
+def test_any_config_resolves_or_is_one_clear_error(
+    tmp_path_factory: pytest.TempPathFactory, text: str | bytes
+) -> None:
+    home = tmp_path_factory.getbasetemp() / "fuzzed"
+    home.mkdir(exist_ok=True)
+    data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+    (home / "config.toml").write_bytes(data)
+    with pytest.raises((SettingsError, LoginRequired)):
+        _ = resolve({}, environ={"SOE_AUTH_CONFIG_DIR": str(home)}).registration
+
+
+@pytest.mark.timeout(SECONDS + 60)
+async def test_a_login_ends_well_after_any_bytes_at_its_port() -> None:
+    seed = time.time_ns()
+    chance = random.Random(seed)  # noqa: S311  # repeatable, which is what a fuzzer needs
+    until = time.monotonic() + SECONDS
+    async with waiting() as login:
+        target = target_of(login)
+        whole = [request(target) for request in REQUESTS.values()]
+        seeds = [request for request in whole if len(request) < 4096]
+
+        async def throw() -> None:
+            while time.monotonic() < until:
+                data = mutated(chance, seeds)
+                reader, writer = await asyncio.open_connection("127.0.0.1", target.port)
+                writer.write(data)
+                try:
+                    async with asyncio.timeout(0.05):
+                        answer = await reader.read(65536)
+                    assert QUIETLY.match(answer), (seed, data, answer)
+                except (TimeoutError, ConnectionError):
+                    pass
+                writer.transport.abort()
+
+        await asyncio.gather(*(throw() for _ in range(8)))
+        await ends_well(login)
+
+
+def mutated(chance: random.Random, seeds: list[bytes]) -> bytes:
+    data = bytearray(chance.choice(seeds))
+    for _ in range(chance.randrange(8)):
+        at = chance.randrange(len(data) + 1)
+        match chance.randrange(3):
+            case 0:
+                data[at:at] = chance.randbytes(chance.randrange(20))
+            case 1:
+                del data[at : at + chance.randrange(20)]
+            case _:
+                data[at:at] = chance.choice(seeds)[:200]
+    return bytes(data)
