@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 Address = tuple[str, int]
 
+# The address of a connection that has ended before it was looked at.
+_GONE = ("", 0)
+
 # How long a browser has to come for the page once its redirect is answered. It takes milliseconds,
 # unless the tab was closed; the login is complete and told to the person either way.
 _GRACE = 2.0
@@ -112,11 +115,8 @@ class Loopback:
         return _respond(stray(reason.status))
 
     def _from_stranger(self, request: web.BaseRequest) -> bool:
-        ends = request.get_extra_info("peername"), request.get_extra_info("sockname")
-        if not all(ends):
-            return False  # the connection has gone; its answer goes nowhere
-        peer, own = (end[:2] for end in ends)
-        return self._is_stranger(peer, own)
+        ends = (request.get_extra_info(end, _GONE)[:2] for end in ("peername", "sockname"))
+        return self._is_stranger(*ends)
 
     async def _hold(self, request: web.BaseRequest, answer: Granted | Denied) -> web.Response:
         """Keep the browser waiting until the login has ended; a second tab waits for the same."""

@@ -23,8 +23,8 @@ def is_stranger(
     end that was closed already, which can send but no longer read what it is answered.
     """
     table = proc_net / ("tcp6" if ":" in peer[0] else "tcp")
-    wanted = f"{_in_kernels_form(peer)} {_in_kernels_form(own)}"
     try:
+        wanted = f"{_in_kernels_form(peer)} {_in_kernels_form(own)}"
         with table.open(encoding="ascii") as rows:
             owner = next((int(row.split()[7]) for row in rows if wanted in row), None)
     except (OSError, ValueError):

@@ -2,14 +2,14 @@
 
 import asyncio
 import http.client
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import aiohttp
 import pytest
 
-from soe_auth.loopback import LocalPaths, Loopback, serve
+from soe_auth.loopback import Address, LocalPaths, Loopback, serve
 from soe_auth.pages import not_signed_in, signed_in
 from soe_auth.peers import is_stranger
 from soe_auth.protocol import AuthorizationRequest, Denied, Granted, Stray, begin, redirect_uri_for
@@ -41,13 +41,15 @@ class Login:
 
 
 @asynccontextmanager
-async def waiting() -> AsyncIterator[Login]:
+async def waiting(
+    stranger: Callable[[Address, Address], bool] = is_stranger,
+) -> AsyncIterator[Login]:
     site = Site.parse("acme")
     sockets = bind(0, "localhost")
     uri = redirect_uri_for(site, "localhost", sockets.port)
     request = begin(site, "110", Scope(), uri, lambda size: b"\xa5" * size)
     strays: list[Stray] = []
-    serving = serve(sockets.sockets, sockets.port, request, PATHS, strays.append, is_stranger)
+    serving = serve(sockets.sockets, sockets.port, request, PATHS, strays.append, stranger)
     async with serving as listener:
         yield Login(listener, sockets, request, strays)
 
@@ -181,6 +183,28 @@ async def test_bytes_that_are_no_http_do_not_disturb() -> None:
             answer = await raw(login.sockets.port, noise + b"\r\n\r\n")
             assert b" 400 " in answer.split(b"\r\n")[0]
         assert not login.listener._verdict.done()  # noqa: SLF001  # nothing public tells
+
+
+async def test_another_users_program_is_turned_away_wherever_it_asks(
+    browser: aiohttp.ClientSession,
+) -> None:
+    async with waiting(lambda _peer, _own: True) as login:
+        for url in (login.good, login.origin + PATHS.launch):
+            answer = await browser.get(url, allow_redirects=False)
+            assert answer.status == 403
+            assert "Location" not in answer.headers
+        assert [stray.notable for stray in login.strays] == [True, True]
+
+
+async def test_a_fault_of_our_own_ends_no_login(browser: aiohttp.ClientSession) -> None:
+    def fault(_peer: Address, _own: Address) -> bool:
+        raise RuntimeError("canary")
+
+    async with waiting(fault) as login:
+        answer = await browser.get(login.good)
+        assert answer.status == 500
+        assert "canary" not in await answer.text()
+        assert [stray.reason for stray in login.strays] == ["it could not be handled"]
 
 
 async def test_idle_connections_hold_neither_the_login_nor_its_end(

@@ -56,6 +56,7 @@ def test_root_is_no_stranger_to_anybody(tmp_path: Path) -> None:
 def test_where_nobody_can_tell_nobody_is_a_stranger(tmp_path: Path) -> None:
     ends = ("127.0.0.1", 1), ("127.0.0.1", 2)
     assert not is_stranger(*ends, user=1000, proc_net=tmp_path)
+    assert not is_stranger(("", 0), ("", 0), user=1000)
     (tmp_path / "tcp").write_text("  sl  local_address rem_address\n")
     assert not is_stranger(*ends, user=1000, proc_net=tmp_path)
     (tmp_path / "tcp").write_text("  0: 0100007F:0001 0100007F:0002 01 0:0 0:0 0 ? 0 1\n")

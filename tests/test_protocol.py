@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import pytest
@@ -171,6 +172,7 @@ def test_an_errors_words_are_made_fit_to_show() -> None:
 
 
 STRAYS = {
+    "another user of the machine": (replace(arrive(), stranger=True), 403),
     "HEAD": (arrive(method="HEAD"), 405),
     "OPTIONS": (arrive(method="OPTIONS"), 405),
     "POST": (arrive(method="POST"), 405),

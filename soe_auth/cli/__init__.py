@@ -16,7 +16,6 @@ from soe_auth.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import NoReturn
 
 COMMANDS = {
     "login": "sign in with your browser and keep the token",
@@ -36,10 +35,7 @@ def entry_point() -> None:
     for stream in (sys.stdout, sys.stderr):
         # A terminal whose encoding lacks a character gets another one, not a traceback.
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # it is a TextIOWrapper
-    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
-        number = getattr(signal, name, None)
-        if number and signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores it for us
-            signal.signal(number, _interrupt)
+    told_to_end = _end_as_ctrl_c_does()
     try:
         code = main(sys.argv[1:])
         sys.stdout.flush()
@@ -47,19 +43,26 @@ def entry_point() -> None:
         # The reader has gone (`soe-auth status | head -1`): the interpreter must not try again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = READER_GONE
-    sys.exit(code)
+    sys.exit(SIGNALLED + told_to_end[0] if told_to_end else code)
 
 
-class _Interrupted(KeyboardInterrupt):
-    """A signal that ends the process as Ctrl-C does, with all that is to be put away."""
+def _end_as_ctrl_c_does() -> list[int]:
+    """Have SIGTERM and SIGHUP put everything away as well; return where they leave their number.
 
-    def __init__(self, number: int) -> None:
-        super().__init__()
-        self.number = number
+    They are passed on as SIGINT rather than raised: asyncio takes that one by cancelling its task,
+    while an exception out of a handler may land anywhere in its inner workings and be lost.
+    """
+    came: list[int] = []
 
+    def pass_on(number: int, _frame: object) -> None:
+        came.append(number)
+        signal.raise_signal(signal.SIGINT)
 
-def _interrupt(number: int, _frame: object) -> NoReturn:
-    raise _Interrupted(number)
+    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+        number = getattr(signal, name, None)
+        if number and signal.getsignal(number) == signal.SIG_DFL:  # nohup has it ignored
+            signal.signal(number, pass_on)
+    return came
 
 
 def main(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
@@ -72,9 +75,9 @@ def main(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
         if error.hint:
             console.error(f"  {error.hint}")
         return exit_code(error)
-    except KeyboardInterrupt as interrupt:
+    except KeyboardInterrupt:
         console.error("\nsoe-auth: interrupted.")
-        return SIGNALLED + getattr(interrupt, "number", signal.SIGINT)
+        return SIGNALLED + signal.SIGINT
 
 
 def _run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
