@@ -11,20 +11,18 @@ import hashlib
 import json
 import math
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from soe_auth.errors import ExchangeRefused, MalformedResponse
 from soe_auth.scope import Scope
 from soe_auth.secret import Secret
+from soe_auth.site import Site
 from soe_auth.text import printable
 from soe_auth.tokens import Expiry, Token, visible_ascii
-
-if TYPE_CHECKING:
-    from soe_auth.site import Site
 
 Entropy = Callable[[int], bytes]
 
@@ -122,13 +120,28 @@ def authorize_url(
 
 def redirect_uri_for(site: Site, host: str, port: int) -> str:
     """Return the loopback redirect URI: one path per site (RFC 8252 sections 7.3 and 8.10)."""
-    key = site.authority.replace("[", "").replace("]", "")
-    return f"http://{host}:{port}/callback/{key}"
+    # An IPv6 address has no brackets in a path, and an underscore is in no other name.
+    named = f"_{site.host.replace(':', '-')}" if ":" in site.host else site.host
+    plain = ["http"] if site.scheme == "http" else []
+    odd = [] if site.port is None else [str(site.port)]
+    return f"http://{host}:{port}/callback/{':'.join([*plain, named, *odd])}"
 
 
 def login_success_uri(site: Site) -> str:
     """Return the site's own page for codes that are carried by hand (SOE guide)."""
     return f"{site}/oauth/login_success"
+
+
+def read_redirect_uri(text: str) -> str:
+    """Return text if it can be a redirect URI. Raises ValueError.
+
+    It is absolute and has no fragment (RFC 6749 section 3.1.2), and is https, but for a loopback
+    host (RFC 9700 section 2.6).
+    """
+    if "://" not in text or "#" in text:
+        raise ValueError("a redirect URI begins with https:// and has no # in it")
+    Site.parse(text)
+    return text
 
 
 def _base64url(data: bytes) -> str:
@@ -147,8 +160,8 @@ class Arrival:
     """
 
     method: str
-    target: str
-    headers: Mapping[str, str]
+    target: Secret
+    headers: Mapping[str, str] = field(repr=False)
     stranger: bool = False
 
 
@@ -209,7 +222,7 @@ def judge(arrival: Arrival, request: AuthorizationRequest) -> Verdict:
     expected = urlsplit(request.redirect_uri)
     if stray := screen(arrival, expected.port or 80):
         return stray
-    path, _, query = arrival.target.partition("?")
+    path, _, query = arrival.target.reveal().partition("?")
     if path != expected.path:
         return Stray("the path was not the redirect's", status=404)
     return _judge_query(query, request)
@@ -230,18 +243,24 @@ def judge_paste(text: str, request: AuthorizationRequest) -> Verdict:
     return Stray("a code alone cannot be checked; paste the whole address", notable=True)
 
 
-def code_in(text: str, state: Secret | None) -> Secret:
-    """Return the code of a redirected URL that was copied by hand, or the text if it is none.
+def code_in(given: Secret, *, site: Site, redirect_uri: str, state: Secret | None) -> Secret:
+    """Return the code of a redirected URL that was copied by hand, or what was given if it is none.
 
-    For who takes the steps one at a time, and so has the state to compare: where it is given, an
-    address must carry it. Raises ValueError.
+    For who takes the steps one at a time: where they have the state to compare, the address has to
+    be there and to carry it. Raises ValueError, which says what is wrong.
     """
+    text = given.reveal()
     if "code=" not in text:
-        return Secret(text)
-    query = text.partition("?")[2].partition("#")[0] or text
-    parameters = dict(parse_qsl(query, keep_blank_values=True))
+        if state:
+            raise ValueError("a code alone cannot be held against SOE_AUTH_STATE")
+        return given
+    if "://" in text and text.partition("?")[0] != redirect_uri:
+        raise ValueError(f"it does not begin with {redirect_uri}")
+    parameters = _parameters(text.partition("?")[2].partition("#")[0] or text)
     if state and not state.matches(parameters.get("state", "")):
         raise ValueError("its state is not the one in SOE_AUTH_STATE")
+    if parameters.get("iss", str(site)) != str(site):
+        raise ValueError("it came from another issuer")
     if code := parameters.get("code"):
         return Secret(code)
     raise ValueError("there is no code in it")
@@ -249,12 +268,9 @@ def code_in(text: str, state: Secret | None) -> Secret:
 
 def _judge_query(query: str, request: AuthorizationRequest) -> Verdict:
     try:
-        pairs = parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=20)
-    except ValueError:
-        return Stray("the query could not be read")
-    parameters = dict(pairs)
-    if len(parameters) != len(pairs):
-        return Stray("a parameter came twice")  # RFC 6749 section 3.1
+        parameters = _parameters(query)
+    except ValueError as problem:
+        return Stray(str(problem))
     error = parameters.get("error")
     if not request.state.matches(parameters.get("state", "")):
         return _without_state(error)
@@ -262,10 +278,26 @@ def _judge_query(query: str, request: AuthorizationRequest) -> Verdict:
         return Stray("it came from another issuer", notable=True)  # RFC 9207 section 2.4
     code = parameters.get("code")
     if error and code is None:
-        return Denied(printable(error, 60), printable(parameters.get("error_description", "")))
+        said = (error, parameters.get("error_description", ""))
+        return Denied(*(printable(request.state.taken_out_of(text)) for text in said))
     if code and error is None:
         return Granted(Secret(code))
     return Stray("it held neither one code nor one error")
+
+
+def _parameters(query: str) -> dict[str, str]:
+    """Read a query, in which no parameter may come twice (RFC 6749 section 3.1).
+
+    Raises ValueError, which quotes nothing.
+    """
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=20)
+    except ValueError:
+        raise ValueError("the query could not be read") from None
+    parameters = dict(pairs)
+    if len(parameters) != len(pairs):
+        raise ValueError("a parameter came twice")
+    return parameters
 
 
 def _without_state(error: str | None) -> Stray:
@@ -279,98 +311,151 @@ def _without_state(error: str | None) -> Stray:
 # --- redeem --------------------------------------------------------------------------------------
 
 
-def redeem_form(
-    client_id: str, redirect_uri: str, code: Secret, code_verifier: Secret
-) -> dict[str, str]:
-    """Return the fields of the exchange (RFC 6749 section 4.1.3, without grant_type: SOE guide)."""
-    return {
-        "client_id": client_id,
-        "code": code.reveal(),
-        "code_verifier": code_verifier.reveal(),
-        "redirect_uri": redirect_uri,
-    }
+def redeem_form(client_id: str, redirect_uri: str, code: Secret, code_verifier: Secret) -> Secret:
+    """Return the body of the exchange, form-encoded and ASCII.
+
+    RFC 6749 section 4.1.3, without grant_type: SOE guide.
+    """
+    return Secret(
+        urlencode(
+            {
+                "client_id": client_id,
+                "code": code.reveal(),
+                "code_verifier": code_verifier.reveal(),
+                "redirect_uri": redirect_uri,
+            },
+            errors="surrogateescape",  # bytes that were typed and are no UTF-8
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back over HTTP: the status, and the body as it came, which may hold a token."""
+
+    status: int
+    body: bytes = field(repr=False)
 
 
 def read_answer(  # what a token is bound to, each by its name
-    status: int, body: bytes, *, site: Site, client_id: str, scope: Scope, now: float
+    answer: Answer,
+    *,
+    site: Site,
+    client_id: str,
+    scope: Scope,
+    now: float,
+    sent: Sequence[Secret] = (),
 ) -> Token:
     """Read the token endpoint's answer; `now` is when the exchange was sent.
 
     Raises ExchangeRefused for a refusal in any of the shapes known of SOE or in that of RFC 6749
-    section 5.2, MalformedResponse for all else. Neither quotes the body beyond the refusal's words.
+    section 5.2, MalformedResponse for all else. Neither quotes the body beyond the refusal's words,
+    and out of those is taken what the site repeats of `sent`.
     """
-    answer = _json_object(status, body)
-    if "error" in answer or "error_message" in answer:
-        code, description = _refusal(answer)
-        raise ExchangeRefused(
-            f"{site.authority} refused to exchange the code"
-            f" (HTTP {status}): {description or code or 'no reason given'}.",
-            status=status,
-        )
-    if status != HTTPStatus.OK:
-        raise _malformed(status, "without a refusal's reason")
-    try:
-        access_token = Secret(visible_ascii(answer.get("access_token")))
-    except ValueError:
-        raise _malformed(status, "without a token in it") from None
-    granted = answer.get("scope")
-    return Token(
-        access_token=access_token,
-        site=site,
-        client_id=client_id,
-        scope=scope,
-        granted_scope=_granted_scope(granted) if isinstance(granted, str) else scope,
-        obtained_at=now,
-        expires_at=_expiry(answer, scope, now),
-    )
-
-
-def _json_object(status: int, body: bytes) -> dict[str, object]:
-    try:
-        answer = json.loads(body.decode("utf-8-sig"))
-    except (ValueError, RecursionError):
-        kind = "an empty body" if not body.strip() else "no JSON"
-        if body.lstrip()[:1] == b"<":
-            kind = "a web page"
-        raise _malformed(status, f"with {kind}") from None
-    if isinstance(answer, dict):
-        return answer
-    raise _malformed(status, "with JSON of another shape")
-
-
-def _malformed(status: int, how: str) -> MalformedResponse:
-    return MalformedResponse(
-        f"The site answered the exchange with HTTP {status} {how}.", status=status
-    )
-
-
-def _refusal(answer: Mapping[str, object]) -> tuple[str, str]:
-    """Read code and description out of `error_message`, `error` as an object, or RFC 6749's."""
-    match answer:
-        case {"error": {**inner}}:
-            found = inner.get("type"), inner.get("message")
-        case _:
-            found = (
-                answer.get("error"),
-                answer.get("error_description") or answer.get("error_message"),
+    status = answer.status
+    match _understand(answer, sent):
+        case _Refusal(words):
+            raise ExchangeRefused(
+                f"{site.authority} refused to exchange the code (HTTP {status}): {words}.",
+                status=status,
             )
-    code, description = (printable(x) if isinstance(x, str) else "" for x in found)
-    return code, description.rstrip(".")
+        case _Nonsense(what):
+            raise MalformedResponse(
+                f"The site answered the exchange with HTTP {status} {what}.", status=status
+            )
+        case grant:
+            return Token(
+                access_token=grant.access_token,
+                site=site,
+                client_id=client_id,
+                scope=scope,
+                granted_scope=scope if grant.scope is None else grant.scope,
+                obtained_at=now,
+                expires_at=_expiry(grant.life, scope, now),
+            )
 
 
-def _granted_scope(text: str) -> Scope:
+@dataclass(frozen=True, slots=True)
+class _Grant:
+    access_token: Secret
+    scope: Scope | None
+    life: object
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Nonsense:
+    what: str
+
+
+def _understand(answer: Answer, sent: Sequence[Secret]) -> _Grant | _Refusal | _Nonsense:
+    """Tell what an answer is.
+
+    A value is returned and nothing raised, since tools print tracebacks with their local variables,
+    and here the body lies open in them.
+    """
     try:
-        return Scope.parse(text)
+        fields = json.loads(answer.body.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        return _Nonsense(f"with {_kind(answer.body)}")
+    if not isinstance(fields, dict):
+        return _Nonsense("with JSON of another shape")
+    if "error" in fields or "error_message" in fields:
+        return _Refusal(_words_of_refusal(fields, sent) or "no reason given")
+    if answer.status != HTTPStatus.OK:
+        return _Nonsense("without a refusal's reason")
+    if str(fields.get("token_type", "Bearer")).lower() != "bearer":
+        return _Nonsense("with a token of another type than Bearer")  # RFC 6749 section 7.1
+    try:
+        access_token = Secret(visible_ascii(fields.get("access_token")))
     except ValueError:
-        return Scope()
+        return _Nonsense("without a token in it")
+    return _Grant(
+        access_token,
+        _granted_scope(fields.get("scope")),
+        fields.get("expires", fields.get("expires_in")),
+    )
 
 
-def _expiry(answer: Mapping[str, object], scope: Scope, now: float) -> Expiry:
+def _kind(body: bytes) -> str:
+    match body.strip()[:1]:
+        case b"":
+            return "an empty body"
+        case b"<":
+            return "a web page"
+        case _:
+            return "no JSON"
+
+
+def _words_of_refusal(fields: Mapping[str, object], sent: Sequence[Secret]) -> str:
+    """Take the words of `error_message`, of `error` as an object, or of RFC 6749's two fields."""
+    match fields:
+        case {"error": {**inner}}:
+            found = [inner.get("message"), inner.get("type")]
+        case _:
+            found = [fields.get(name) for name in ("error_description", "error_message", "error")]
+    words = next((text for text in found if isinstance(text, str) and text), "")
+    for secret in sent:
+        words = secret.taken_out_of(words)
+    return printable(words).rstrip(".")
+
+
+def _granted_scope(scope: object) -> Scope | None:
+    """Read the scope that the site names; None where it names none that can be read."""
+    with suppress(ValueError):
+        return Scope.parse(scope) if isinstance(scope, str) else None
+    return None
+
+
+def _expiry(life: object, scope: Scope, now: float) -> Expiry:
     """Read the life of a token: SOE's `expires` or RFC 6749's `expires_in`, in seconds from now.
 
     Without either it has no end if none was asked for; a life that cannot be read is unknown.
     """
-    life = answer.get("expires", answer.get("expires_in"))
     if life is None:
         return "never" if scope.no_expiry else "unknown"
     if isinstance(life, bool) or not isinstance(life, str | int | float):

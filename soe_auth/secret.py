@@ -30,6 +30,14 @@ class Secret:
             candidate.encode("utf-8", "surrogatepass"),
         )
 
+    def taken_out_of(self, text: str) -> str:
+        """Return text without this string, plain or as in a form; "…" stands for it."""
+        from urllib.parse import quote_plus
+
+        for shown in filter(None, (self._value, quote_plus(self._value, errors="surrogateescape"))):
+            text = text.replace(shown, "…")
+        return text
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Secret) and self.matches(other.reveal())
 
@@ -41,3 +49,17 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Secret is not pickled: it would lie in the file for all to read")
+
+
+def no_core_dumps() -> None:
+    """Have no crash of this process write its memory, secrets and all, anywhere.
+
+    A limit of one byte, as Linux takes none for a crash handler's pipe at its word (core(5)).
+    Windows has no such limit.
+    """
+    try:
+        import resource
+    except ImportError:  # pragma: no cover - Windows
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0 if hard == 0 else 1, hard))

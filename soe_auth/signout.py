@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from soe_auth.errors import NetworkError
+
 if TYPE_CHECKING:
     from soe_auth.exchange import Ending
     from soe_auth.store import FileStore
@@ -32,9 +34,12 @@ async def logout(profile: str, store: FileStore, *, local: bool = False) -> Good
         return None
     on_site = None
     if not local:
-        from soe_auth.exchange import connect
+        from soe_auth.exchange import Ending, connect
 
-        async with connect(token.site) as site:
-            on_site = await site.invalidate(token.access_token)
+        try:
+            async with connect(token.site) as site:
+                on_site = await site.invalidate(token.access_token)
+        except NetworkError:
+            on_site = Ending.UNREACHABLE
     store.remove(profile)
     return Goodbye(token, on_site)

@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
@@ -9,6 +10,7 @@ from oauthlib.oauth2 import WebApplicationClient
 
 from soe_auth.errors import ExchangeRefused, MalformedResponse
 from soe_auth.protocol import (
+    Answer,
     Arrival,
     AuthorizationRequest,
     Denied,
@@ -22,6 +24,7 @@ from soe_auth.protocol import (
     judge_paste,
     login_success_uri,
     read_answer,
+    read_redirect_uri,
     redeem_form,
     redirect_uri_for,
 )
@@ -54,7 +57,7 @@ def arrive(
 ) -> Arrival:
     text = query if isinstance(query, str) else urlencode(query)  # type: ignore[arg-type]  # pairs
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Arrival(method, f"{path}?{text}", {"host": host, **named})
+    return Arrival(method, Secret(f"{path}?{text}"), {"host": host, **named})
 
 
 # --- begin ---
@@ -106,7 +109,8 @@ def test_oauthlib_agrees_with_the_form_in_all_but_the_dialect() -> None:
     )
     expected = dict(parse_qsl(theirs))
     assert expected.pop("grant_type") == "authorization_code"  # not in SOE's guide
-    assert redeem_form("110", REDIRECT, Secret("c(o)d*e"), REQUEST.code_verifier) == expected
+    ours = redeem_form("110", REDIRECT, Secret("c(o)d*e"), REQUEST.code_verifier)
+    assert dict(parse_qsl(ours.reveal())) == expected
 
 
 def test_the_authorize_url_speaks_soes_dialect() -> None:
@@ -123,9 +127,24 @@ def test_no_scope_is_not_sent_at_all() -> None:
 
 def test_each_site_has_a_redirect_path_of_its_own() -> None:
     assert redirect_uri_for(ACME, "localhost", PORT) == REDIRECT
-    assert redirect_uri_for(Site.parse("http://[::1]:8300"), "127.0.0.1", PORT) == (
-        f"http://127.0.0.1:{PORT}/callback/::1:8300"
+    sites = (
+        *("acme", "https://acme.example:8443", "https://localhost", "http://localhost"),
+        *("https://localhost:8300", "http://localhost:8300", "https://http:8300"),
+        *("https://[2001:db8::1]:8300", "https://[2001:db8::1:8300]", "https://2001-db8--1:8300"),
+        *("http://[::1]", "https://[::1]", "http://127.0.0.1", "https://127.0.0.1"),
     )
+    uris = [redirect_uri_for(Site.parse(site), "127.0.0.1", PORT) for site in sites]
+    assert len(set(uris)) == len(sites)
+    for uri in uris:
+        assert re.fullmatch(rf"http://127.0.0.1:{PORT}/callback/[a-z0-9._:-]+", uri)
+
+
+def test_a_redirect_uri_given_by_hand_is_absolute_and_without_a_fragment() -> None:
+    for good in (REDIRECT, "https://acme.stackenterprise.co/oauth/login_success"):
+        assert read_redirect_uri(good) == good
+    for bad in ("/callback", "https://acme.example/x#y", "http://acme.example/", "ftp://x/"):
+        with pytest.raises(ValueError, match="https://"):
+            read_redirect_uri(bad)
 
 
 def test_a_request_hides_its_secrets() -> None:
@@ -296,16 +315,17 @@ def test_the_sites_own_page_can_be_the_redirect_for_a_paste() -> None:
     ("text", "state"),
     [
         ("c(o)d*e", None),
-        ("c(o)d*e", Secret("any")),
         (f"{REDIRECT}?{urlencode(GOOD)}", None),
         (f"{REDIRECT}?{urlencode(GOOD)}#x", REQUEST.state),
+        (f"{REDIRECT}?{urlencode({**GOOD, 'iss': str(ACME)})}", REQUEST.state),
         (urlencode(GOOD), REQUEST.state),
     ],
 )
 def test_a_code_may_be_given_by_hand_bare_or_in_its_address(
     text: str, state: Secret | None
 ) -> None:
-    assert code_in(text, state) == Secret("c(o)d*e")
+    code = code_in(Secret(text), site=ACME, redirect_uri=REDIRECT, state=state)
+    assert code == Secret("c(o)d*e")
 
 
 @pytest.mark.parametrize(
@@ -313,11 +333,16 @@ def test_a_code_may_be_given_by_hand_bare_or_in_its_address(
     [
         (urlencode({**GOOD, "state": "x"}), "its state"),
         ("code=&state=state-of-this-login", "no code"),
+        ("c(o)d*e", "a code alone"),
+        (f"{urlencode(GOOD)}&code=x", "came twice"),
+        (f"{urlencode(GOOD)}&x=%FF", "could not be read"),
+        (urlencode({**GOOD, "iss": "https://evil.example"}), "another issuer"),
+        (f"https://evil.example/?{urlencode(GOOD)}", "does not begin with"),
     ],
 )
-def test_an_address_with_another_state_or_no_code_is_refused(text: str, why: str) -> None:
+def test_an_address_that_is_not_the_right_one_is_refused(text: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
-        code_in(text, REQUEST.state)
+        code_in(Secret(text), site=ACME, redirect_uri=REDIRECT, state=REQUEST.state)
 
 
 # --- the answer ---
@@ -326,7 +351,12 @@ def test_an_address_with_another_state_or_no_code_is_refused(text: str, why: str
 def read(status: int, body: bytes | object, scope: str = "") -> Token:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     return read_answer(
-        status, data, site=ACME, client_id="110", scope=Scope.parse(scope), now=1000.0
+        Answer(status, data),
+        site=ACME,
+        client_id="110",
+        scope=Scope.parse(scope),
+        now=1000.0,
+        sent=(Secret("c(o)d*e"), REQUEST.code_verifier),
     )
 
 
@@ -372,7 +402,8 @@ def test_a_token_has_no_end_where_none_was_asked_for_and_none_came() -> None:
     [
         ("no_expiry write_access", ("no_expiry", "write_access")),
         ("no_expiry,write_access", ("no_expiry", "write_access")),
-        ('"', ()),
+        ("", ()),
+        ('"', ("write_access",)),  # it says something, and nobody can tell what
         (7, ("write_access",)),
     ],
 )
@@ -439,6 +470,17 @@ def test_a_refusals_words_are_made_fit_to_show() -> None:
         read(400, {"error_message": "\x1b[31m\u202eboo\r\n" * 99})
     assert str(refused.value).isprintable()
     assert len(str(refused.value)) < 300
+
+
+def test_a_refusals_words_are_told_without_what_they_repeat_of_the_request() -> None:
+    verifier = REQUEST.code_verifier.reveal()
+    with pytest.raises(ExchangeRefused, match=r"c=…&v=… is no … for …\."):
+        read(400, {"error_message": f"c=c%28o%29d%2Ae&v={verifier} is no c(o)d*e for {verifier}"})
+
+
+def test_an_arrival_and_an_answer_show_themselves_without_what_they_hold() -> None:
+    assert "canary" not in repr(arrive(code="canary", cookie="canary"))
+    assert "canary" not in repr(Answer(200, b"canary"))
 
 
 @given(st.integers(100, 599), st.binary(max_size=300))

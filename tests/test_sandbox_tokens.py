@@ -425,6 +425,9 @@ def test_a_delay_is_a_number_of_seconds(delay: float) -> None:
         ("vendor-refusal", 400, b'{"error_message": "'),
         ("vendor-error-object", 400, b'{"error": {"type": "invalid_grant", "message": "'),
         ("rfc-refusal", 400, b'{"error": "invalid_grant", "error_description": "'),
+        ("refusal-long", 400, b"No code was as bad as this one. " * 1900),
+        ("refusal-control", 400, b"\\u001b[2J\\u001b]0;owned\\u0007"),
+        ("refusal-echo", 400, b'{"error_message": "No code is good in '),
         ("html-error", 400, b"<!doctype html>"),
         ("login-page", 200, b"Log in to continue"),
         ("empty", 200, b""),
@@ -432,6 +435,7 @@ def test_a_delay_is_a_number_of_seconds(delay: float) -> None:
         ("unavailable", 503, b"<!doctype html>"),
         ("redirect-302", 302, b""),
         ("redirect-307", 307, b""),
+        ("redirect-308", 308, b""),
     ],
 )
 async def test_an_answer_from_in_between_leaves_the_code_unspent(
@@ -459,6 +463,14 @@ async def test_a_redirect_of_the_exchange_leads_to_another_name_of_the_same_plac
             assert followed.headers["Location"] == program.site.url + EXCHANGE
 
 
+async def test_a_refusal_can_repeat_what_was_sent_as_it_came_and_as_it_reads() -> None:
+    async with program_for(Quirks(token="refusal-echo")) as program:
+        told = message(await program.exchange("c(o)d*e"))
+        assert "code=c%28o%29d%2Ae&" in told
+        assert "code=c(o)d*e&" in told
+        assert told.count(VERIFIER) == 2
+
+
 def body_of(answer: Answer) -> object:
     return json.loads(answer.body)
 
@@ -467,11 +479,21 @@ def body_of(answer: Answer) -> object:
     ("name", "holds"),
     [
         ("truncated-json", lambda answer: not answer.body.endswith(b"}") and len(answer.body) > 20),
+        (
+            "nested-json",
+            lambda answer: (
+                b"[" * 30_000 + b"]" * 30_000 + b"}" in answer.body and len(answer.body) < 2**16
+            ),
+        ),
         ("json-list", lambda answer: isinstance(body_of(answer), list)),
         ("expires-string", lambda answer: answer.fields["expires"] == "86400"),
         ("expires-float", lambda answer: answer.fields["expires"] == 86399.5),
         ("expires-negative", lambda answer: answer.fields["expires"] == -1),
+        ("expires-zero", lambda answer: answer.fields["expires"] == 0),
         ("expires-huge", lambda answer: answer.fields["expires"] == 10**30),
+        ("expires-infinite", lambda answer: b'"expires": Infinity}' in answer.body),
+        ("expires-nan", lambda answer: b'"expires": NaN}' in answer.body),
+        ("expires-bool", lambda answer: answer.fields["expires"] is True),
         ("expires-unreadable", lambda answer: answer.fields["expires"] == "tomorrow"),
         (
             "expires-in",
@@ -484,6 +506,9 @@ def body_of(answer: Answer) -> object:
             lambda answer: "\r\n" in str(answer.fields["access_token"]),
         ),
         ("token-empty", lambda answer: answer.fields["access_token"] == ""),
+        ("token-type-bearer", lambda answer: answer.fields["token_type"] == "bearer"),
+        ("token-type-other", lambda answer: answer.fields["token_type"] == "DPoP"),
+        ("token-bidi", lambda answer: str(answer.fields["access_token"]).endswith("\u202e")),
         ("token-number", lambda answer: isinstance(answer.fields["access_token"], int)),
         ("byte-order-mark", lambda answer: answer.body.startswith(b"\xef\xbb\xbf{")),
         (
@@ -491,6 +516,12 @@ def body_of(answer: Answer) -> object:
             lambda answer: answer.headers["Content-Type"].startswith("text/html") and answer.fields,
         ),
         ("oversized", lambda answer: len(answer.body) > 2**20 and answer.fields),
+        (
+            "compressed",
+            lambda answer: (
+                int(answer.headers["Content-Length"]) < 2000 and len(answer.body) > 2**20
+            ),
+        ),
     ],
 )
 async def test_a_token_that_was_issued_can_be_told_of_wrongly(
@@ -523,6 +554,31 @@ async def test_an_answer_that_takes_its_time_does_not_hold_up_the_end(name: str)
             waiting = asyncio.create_task(program.exchange("x"))
             await asked.wait()
         assert (await waiting).status == 400
+
+
+async def test_a_good_token_can_come_with_the_status_of_a_fault(program: Program) -> None:
+    code = await program.code()
+    program.site.quirks = Quirks(token="token-status-500")
+    answer = await program.exchange(code)
+    assert (answer.status, list(answer.fields)) == (500, ["access_token", "expires"])
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("cut-off", aiohttp.ClientPayloadError),
+        ("not-http", aiohttp.ClientResponseError),
+        ("huge-header", aiohttp.ClientResponseError),
+    ],
+)
+async def test_an_answer_can_be_none_that_http_knows(
+    program: Program, name: str, fault: type[Exception]
+) -> None:
+    code = await program.code()
+    program.site.quirks = Quirks(token=name)
+    with pytest.raises(fault):
+        await program.exchange(code)
+    assert program.site.exchanges[-1].granted
 
 
 async def test_a_connection_can_be_dropped_without_an_answer(program: Program) -> None:

@@ -1,11 +1,12 @@
 import copy
 import logging
 import pickle
+import resource
 import traceback
 
 import pytest
 
-from soe_auth.secret import Secret
+from soe_auth.secret import Secret, no_core_dumps
 
 
 def test_a_secret_prints_a_placeholder_however_it_is_printed() -> None:
@@ -48,3 +49,24 @@ def test_a_secret_matches_only_its_own_string_even_against_odd_text() -> None:
     assert Secret("a").matches("a")
     assert not Secret("a").matches("")
     assert not Secret("a").matches("\udcff\u202e")
+
+
+@pytest.mark.parametrize(
+    ("secret", "text", "left"),
+    [
+        ("c(o)d*e", "no c(o)d*e, none", "no …, none"),
+        ("c(o)d*e", "code=c%28o%29d%2Ae&x", "code=…&x"),
+        ("a b", "a+b", "…"),
+        ("\udcff", "code=%FF", "code=…"),
+        ("", "whole", "whole"),
+    ],
+)
+def test_a_secret_is_taken_out_of_text_that_repeats_it(secret: str, text: str, left: str) -> None:
+    assert Secret(secret).taken_out_of(text) == left
+
+
+def test_no_core_dump_is_allowed_whatever_was_allowed_before() -> None:
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    no_core_dumps()
+    assert resource.getrlimit(resource.RLIMIT_CORE)[0] <= 1
+    resource.setrlimit(resource.RLIMIT_CORE, before)

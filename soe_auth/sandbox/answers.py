@@ -1,10 +1,12 @@
 """What the token endpoint says: the vendor's two shapes, and every way to say them wrongly."""
 
+import gzip
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
+from urllib.parse import unquote_plus
 
 _JSON: Final = "application/json; charset=utf-8"
 _HTML: Final = "text/html; charset=utf-8"
@@ -40,15 +42,27 @@ def refusal(reason: str) -> Answer:
     return in_json(400, {"error_message": reason})
 
 
-def _redirect(status: int) -> Callable[[str], Answer]:
-    return lambda elsewhere: Answer(status, b"", _HTML, {"Location": elsewhere})
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What an answer may draw on: the body as it came, and this endpoint by another host name."""
+
+    body: str = field(repr=False)
+    elsewhere: str
 
 
-def _always(answer: Answer) -> Callable[[str], Answer]:
-    return lambda _elsewhere: answer
+def _redirect(status: int) -> Callable[[Sent], Answer]:
+    return lambda sent: Answer(status, b"", _HTML, {"Location": sent.elsewhere})
 
 
-INSTEAD: Final[Mapping[str, Callable[[str], Answer]]] = MappingProxyType(
+def _always(answer: Answer) -> Callable[[Sent], Answer]:
+    return lambda _sent: answer
+
+
+def _echo(sent: Sent) -> Answer:
+    return refusal(f"No code is good in {sent.body} or, read, in {unquote_plus(sent.body)}")
+
+
+INSTEAD: Final[Mapping[str, Callable[[Sent], Answer]]] = MappingProxyType(
     {
         "vendor-refusal": _always(refusal("The code is invalid or has expired.")),
         "vendor-error-object": _always(
@@ -57,6 +71,11 @@ INSTEAD: Final[Mapping[str, Callable[[str], Answer]]] = MappingProxyType(
         "rfc-refusal": _always(
             in_json(400, {"error": "invalid_grant", "error_description": "The code is invalid."})
         ),
+        "refusal-long": _always(refusal("No code was as bad as this one. " * 1900)),
+        "refusal-control": _always(
+            refusal("\x1b[2J\x1b]0;owned\x07\x9b31m\r\nsigned in\u202e\u2066\u200b\x00\x7f\ud800")
+        ),
+        "refusal-echo": _echo,
         "html-error": _always(in_html(400, "Bad Request")),
         "login-page": _always(in_html(200, "Log in to continue")),
         "empty": _always(Answer(200, b"")),
@@ -64,12 +83,10 @@ INSTEAD: Final[Mapping[str, Callable[[str], Answer]]] = MappingProxyType(
         "unavailable": _always(in_html(503, "Service Unavailable")),
         "redirect-302": _redirect(302),
         "redirect-307": _redirect(307),
+        "redirect-308": _redirect(308),
     }
 )
-"""Answers given without a look at the request, as by a proxy; the code stays unspent.
-
-Each takes the URL of the same endpoint under another host name.
-"""
+"""Answers given without a look at the code, as by a proxy; it stays unspent."""
 
 
 def _with(**changes: object) -> Callable[[Fields], Answer]:
@@ -94,6 +111,24 @@ def _marked(fields: Fields) -> Answer:
     return replace(whole, body=b"\xef\xbb\xbf" + whole.body)
 
 
+def _nested(fields: Fields) -> Answer:
+    whole = in_json(200, {**fields, "padding": []})
+    return replace(whole, body=whole.body.replace(b"[]", b"[" * 30_000 + b"]" * 30_000))
+
+
+def _oversized(fields: Fields) -> Answer:
+    return in_json(200, {**fields, "padding": "x" * 2**20})
+
+
+def _compressed(fields: Fields) -> Answer:
+    whole = _oversized(fields)
+    return replace(whole, body=gzip.compress(whole.body), headers={"Content-Encoding": "gzip"})
+
+
+def _behind_a_header(fields: Fields) -> Answer:
+    return replace(in_json(200, fields), headers={"X-Padding": "x" * 2**18})
+
+
 def _named_as_the_rfc(fields: Fields) -> Answer:
     return in_json(200, {**_without_expires(fields), "expires_in": _life(fields)})
 
@@ -102,14 +137,23 @@ def _with_line_break(fields: Fields) -> Answer:
     return in_json(200, {**fields, "access_token": f"{fields['access_token']}\r\nX-Added: 1"})
 
 
+def _with_bidi_override(fields: Fields) -> Answer:
+    return in_json(200, {**fields, "access_token": f"{fields['access_token']}\u202e"})
+
+
 ALTERED: Final[Mapping[str, Callable[[Fields], Answer]]] = MappingProxyType(
     {
         "truncated-json": _truncated,
+        "nested-json": _nested,
         "json-list": lambda fields: in_json(200, [fields]),
         "expires-string": lambda fields: in_json(200, {**fields, "expires": str(_life(fields))}),
         "expires-float": _with(expires=86399.5),
         "expires-negative": _with(expires=-1),
+        "expires-zero": _with(expires=0),
         "expires-huge": _with(expires=10**30),
+        "expires-infinite": _with(expires=float("inf")),
+        "expires-nan": _with(expires=float("nan")),
+        "expires-bool": _with(expires=True),
         "expires-unreadable": _with(expires="tomorrow"),
         "expires-in": _named_as_the_rfc,
         "expires-missing": lambda fields: in_json(200, _without_expires(fields)),
@@ -117,9 +161,15 @@ ALTERED: Final[Mapping[str, Callable[[Fields], Answer]]] = MappingProxyType(
         "token-control-characters": _with_line_break,
         "token-empty": _with(access_token=""),
         "token-number": _with(access_token=20261124),
+        "token-type-bearer": _with(token_type="bearer"),  # noqa: S106  # no secret
+        "token-type-other": _with(token_type="DPoP"),  # noqa: S106  # no secret
+        "token-bidi": _with_bidi_override,
+        "token-status-500": lambda fields: in_json(500, fields),
         "byte-order-mark": _marked,
         "wrong-content-type": lambda fields: replace(in_json(200, fields), content_type=_HTML),
-        "oversized": _with(padding="x" * 2**20),
+        "oversized": _oversized,
+        "compressed": _compressed,
+        "huge-header": _behind_a_header,
     }
 )
 """Ways to say that a token was issued, which it truly was."""

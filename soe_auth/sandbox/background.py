@@ -16,6 +16,7 @@ class SandboxSettings(TypedDict, total=False):
     """The arguments of `Sandbox`."""
 
     port: int
+    host: str
     applications: Sequence[Application]
     accounts: Sequence[Account]
     lifetime: int

@@ -16,6 +16,7 @@ class Context:
     """The site's registry, memory and effects. `closing` is set when the site goes away."""
 
     url: str
+    host: str
     port: int
     lifetime: int
     applications: Mapping[str, Application]

@@ -55,6 +55,23 @@ async def _trickle(request: web.Request, answer: Answer, context: Context) -> we
     return response
 
 
+async def _cut_off(request: web.Request, answer: Answer, _context: Context) -> web.StreamResponse:
+    response = web.StreamResponse(
+        status=answer.status,
+        headers={"Content-Type": answer.content_type, "Content-Length": str(len(answer.body))},
+    )
+    await response.prepare(request)
+    await response.write(answer.body[: len(answer.body) // 2])
+    request.protocol.force_close()
+    return response
+
+
+async def _not_http(request: web.Request, answer: Answer, context: Context) -> web.StreamResponse:
+    if request.transport:  # pragma: no branch - the program that asked is still there
+        request.transport.write(await request.read() + b"\r\n\r\n")
+    return await _drop(request, answer, context)
+
+
 async def _pause(context: Context) -> None:
     """Wait for the delay, or until the site goes away: nothing holds up its end."""
     with suppress(TimeoutError):
@@ -65,5 +82,12 @@ async def _pause(context: Context) -> None:
 Delivery = Callable[[web.Request, Answer, Context], Awaitable[web.StreamResponse]]
 
 DELIVERIES: Final[Mapping[str, Delivery]] = MappingProxyType(
-    {"slow": _slow, "hang": _hang, "drop": _drop, "trickle": _trickle}
+    {
+        "slow": _slow,
+        "hang": _hang,
+        "drop": _drop,
+        "trickle": _trickle,
+        "cut-off": _cut_off,
+        "not-http": _not_http,
+    }
 )

@@ -31,7 +31,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 def guarded_by(context: Context) -> Middleware:
     """Make the middleware that checks the Host and makes pages of faults."""
-    hosts = [[f"{name}:{context.port}"] for name in ("localhost", "127.0.0.1", "[::1]")]
+    names = (context.host, "localhost", "127.0.0.1", "[::1]")
+    hosts = [[f"{name}:{context.port}"] for name in names]
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -42,15 +42,16 @@ def _silent(_sentence: str) -> None:
 class Sandbox:
     """A practice site, running between the beginning and the end of an `async with`.
 
-    `port` 0 lets the system choose. `lifetime` is a token's life in seconds. `clock` tells seconds
-    since the epoch, `entropy` makes that many random bytes, `narrate` is told one sentence at a
-    time what happens and never a secret. With `ssl_context` the site speaks TLS. `quirks` may be
-    replaced while it runs; `exchanges` lists what the token endpoint was sent. Raises ValueError
-    where two applications or two accounts share an ID; entering raises OSError where the port is
-    taken.
+    `port` 0 lets the system choose. `host` is the name in its URL; it listens on loopback whatever
+    that is. `lifetime` is a token's life in seconds. `clock` tells seconds since the epoch,
+    `entropy` makes that many random bytes, `narrate` is told one sentence at a time what happens
+    and never a secret. With `ssl_context` the site speaks TLS. `quirks` may be replaced while it
+    runs; `exchanges` lists what the token endpoint was sent. Raises ValueError where two
+    applications or two accounts share an ID; entering raises OSError where the port is taken.
     """
 
     port: int = 0
+    host: str = "localhost"
     applications: Sequence[Application] = DEFAULT_APPLICATIONS
     accounts: Sequence[Account] = DEFAULT_ACCOUNTS
     lifetime: int = 86400
@@ -76,7 +77,7 @@ class Sandbox:
     def url(self) -> str:
         """The site's base URL, without a slash at its end."""
         scheme = "https" if self.ssl_context else "http"
-        return f"{scheme}://localhost:{self.port}"
+        return f"{scheme}://{self.host}:{self.port}"
 
     async def __aenter__(self) -> Self:
         """Bind the sockets and begin to answer; from then on `port` is the true one."""
@@ -107,6 +108,7 @@ class Sandbox:
     def _application(self) -> web.Application:
         context = Context(
             url=self.url,
+            host=self.host,
             port=self.port,
             lifetime=self.lifetime,
             applications={
@@ -135,4 +137,4 @@ class Sandbox:
     def _settled(self, application: Application) -> Application:
         if application.domain != OWN_DOMAIN:
             return application
-        return replace(application, domain=f"localhost:{self.port}")
+        return replace(application, domain=f"{self.host}:{self.port}")

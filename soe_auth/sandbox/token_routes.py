@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from soe_auth.sandbox.answers import ALTERED, INSTEAD, Answer, in_json, refusal
+from soe_auth.sandbox.answers import ALTERED, INSTEAD, Answer, Sent, in_json, refusal
 from soe_auth.sandbox.context import Context
 from soe_auth.sandbox.delivery import deliver
 from soe_auth.sandbox.exchanges import Exchange
@@ -35,7 +35,7 @@ class TokenRoutes:
         if name in INSTEAD:
             pairs = await self._fields(request)
             self._record(request, [] if isinstance(pairs, str) else pairs, granted=False)
-            answer = INSTEAD[name](self._elsewhere(request))
+            answer = INSTEAD[name](await self._sent(request))
         else:
             answer = await self._redeem(request, name)
         return await deliver(request, answer, self._context, name)
@@ -89,8 +89,9 @@ class TokenRoutes:
             )
         )
 
-    def _elsewhere(self, request: web.Request) -> str:
+    async def _sent(self, request: web.Request) -> Sent:
         """Name this endpoint by another host, so that a client which follows is seen to."""
         scheme, _, _ = self._context.url.partition(":")
         host = "localhost" if request.host.startswith("127.") else "127.0.0.1"
-        return f"{scheme}://{host}:{self._context.port}{PATH}"
+        body = (await request.read()).decode("ascii", "replace")
+        return Sent(body, f"{scheme}://{host}:{self._context.port}{PATH}")

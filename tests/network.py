@@ -1,0 +1,175 @@
+"""What the tests of the calls to the site need of a network: certificates, servers, a proxy."""
+
+import asyncio
+import os
+import ssl
+import warnings
+from base64 import urlsafe_b64encode
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from traceback import TracebackException
+
+import trustme
+
+import soe_auth
+from soe_auth.site import Site
+
+ROOMS = Path(soe_auth.__file__).parent
+NOW = datetime.now(UTC)
+DAY = timedelta(days=1)
+
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@dataclass
+class Draws:
+    """Entropy that remembers what it gave: the secrets that nothing may show."""
+
+    secrets: list[str] = field(default_factory=list)
+
+    def __call__(self, size: int) -> bytes:
+        data = os.urandom(size)
+        if size >= 32:
+            # The middle: the sandbox writes other characters around it.
+            self.secrets.append(urlsafe_b64encode(data).decode()[11:29])
+        return data
+
+    def found_in(self, text: str) -> list[str]:
+        return [secret for secret in self.secrets if secret in text]
+
+
+def shown_by_a_tool_that_prints_locals(error: BaseException) -> str:
+    """The frames of our own rooms in the error's traceback, with their local variables.
+
+    Tests and libraries are left out: a test has to hold the secrets, and whoever calls a library
+    with a secret in its arguments has it there. What hangs on `__context__` counts as far as Python
+    itself would print it, which `raise … from None` puts an end to.
+    """
+    shown = []
+    told: TracebackException | None = TracebackException.from_exception(error, capture_locals=True)
+    while told:
+        shown += [
+            f"{frame.name}: {frame.locals}"
+            for frame in told.stack
+            if Path(frame.filename).is_relative_to(ROOMS)
+        ]
+        shown += told.format_exception_only()
+        told = told.__cause__ or (None if told.__suppress_context__ else told.__context__)
+    return "\n".join(shown)
+
+
+# --- certificates ---
+
+
+def tls(certificate: trustme.LeafCert) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.configure_cert(context)
+    return context
+
+
+def tls_of_yesterday(ca: trustme.CA) -> ssl.SSLContext:
+    return tls(ca.issue_cert("localhost", not_before=NOW - 2 * DAY, not_after=NOW - DAY))
+
+
+def tls_of_tomorrow(ca: trustme.CA) -> ssl.SSLContext:
+    return tls(ca.issue_cert("localhost", not_before=NOW + DAY, not_after=NOW + 2 * DAY))
+
+
+def tls_signed_by_itself(folder: Path) -> ssl.SSLContext:
+    ca, file = trustme.CA(), folder / "self-signed.pem"
+    file.write_bytes(ca.private_key_pem.bytes() + ca.cert_pem.bytes())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    return context
+
+
+def before_1_2(context: ssl.SSLContext) -> ssl.SSLContext:
+    """Let a server or a client speak TLS 1.1 at most."""
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")  # OpenSSL itself would not speak it otherwise
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+    return context
+
+
+# --- servers ---
+
+
+@asynccontextmanager
+async def served(handle: Handler, context: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    """Serve on a port of 127.0.0.1, and wait at the end for every connection to be done with."""
+    under_way: set[asyncio.Task[None]] = set()
+
+    async def run(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task
+        under_way.add(task)
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            await handle(reader, writer)
+        writer.close()
+        with suppress(ConnectionError, ssl.SSLError):
+            await writer.wait_closed()
+
+    async with await asyncio.start_server(run, "127.0.0.1", 0, ssl=context) as server:
+        yield server.sockets[0].getsockname()[1]
+        server.close()
+        async with asyncio.timeout(5):
+            await asyncio.gather(*under_way)
+
+
+@asynccontextmanager
+async def always_answering(answer: bytes) -> AsyncIterator[Site]:
+    """A site that says the same bytes to everything and hangs up."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        await writer.drain()
+
+    async with served(handle) as port:
+        yield Site.parse(f"http://127.0.0.1:{port}")
+
+
+def http(status: int, body: bytes, *headers: bytes) -> bytes:
+    lines = [b"HTTP/1.1 %d X" % status, b"Content-Length: %d" % len(body), *headers]
+    return b"\r\n".join([*lines, b"", body])
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """A forwarding proxy; `asked` lists the head of each request that it got."""
+
+    port: int
+    asked: list[bytes]
+
+
+@asynccontextmanager
+async def forwarding(
+    refusal: bytes = b"", context: ssl.SSLContext | None = None
+) -> AsyncIterator[Proxy]:
+    """A proxy that takes every name for this machine, or answers CONNECT with a refusal."""
+    asked: list[bytes] = []
+
+    async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        if refusal:
+            writer.write(refusal)
+            return
+        port = int(asked[-1].split()[1].rpartition(b":")[2])
+        from_site, to_site = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        await asyncio.gather(copy(reader, to_site), copy(from_site, writer))
+
+    async def copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while data := await source.read(2**16):
+                target.write(data)
+                await target.drain()
+        target.close()
+
+    async with served(connect, context) as port:
+        yield Proxy(port, asked)
