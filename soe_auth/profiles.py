@@ -1,4 +1,4 @@
-"""The one place that writes config.toml: a profile is remembered, all the rest stays as it is."""
+"""The one place that writes config.toml: what a person has decided is kept, the rest stays."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ from soe_auth.errors import SettingsError
 from soe_auth.files import write_private
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    from tomlkit import TOMLDocument
+
+    from soe_auth.settings import Settings
 
 
 def remember(config: Path, profile: str, values: Mapping[str, str | int]) -> bool:
@@ -21,20 +25,63 @@ def remember(config: Path, profile: str, values: Mapping[str, str | int]) -> boo
     import tomlkit
     from tomlkit.items import Table
 
-    try:
-        config = config.resolve()
-        before = config.read_text(encoding="utf-8") if config.exists() else ""
-        document = tomlkit.parse(before)
+    def change(document: TOMLDocument) -> None:
         if "profile" not in document:
             document.setdefault("default_profile", profile)
             document["profile"] = tomlkit.table(is_super_table=True)
         profiles = document["profile"]
-        assert isinstance(profiles, Table)  # noqa: S101  # settings.py has checked its shape
+        assert isinstance(profiles, Table)  # noqa: S101  # config_files.py has checked its shape
         profiles.setdefault(profile, tomlkit.table()).update(values)
+
+    return _rewrite(config, change)
+
+
+def settle_consent(
+    settings: Settings, ask: Callable[[str], bool] | None, announce: Callable[[str], None]
+) -> None:
+    """Return only if the site is not one that a project file alone vouches for, or is agreed to.
+
+    `ask` puts a question to the person, whose yes is kept in config.toml; None where there is
+    nobody to ask. Raises SettingsError for a no.
+    """
+    if not settings.needs_consent:
+        return
+    named = f"{settings.project} names the site {settings.site}"
+    question = f"{named}, outside https://*.stackenterprise.co.\nSign in there? [y/N] "
+    if ask is None or not ask(question):
+        client_id = f" --client-id {settings.client_id}" if settings.client_id else ""
+        raise SettingsError(
+            f"{named}, and you have not agreed to it.",
+            hint="If you trust it, name it yourself:"
+            f" `soe-auth login --site {settings.site}{client_id}`.",
+        )
+
+    def change(document: TOMLDocument) -> None:
+        import tomlkit
+
+        document.setdefault("trusted_sites", tomlkit.array()).append(str(settings.site))
+
+    try:
+        _rewrite(settings.paths.config, change)
+    except SettingsError as problem:
+        announce(f"Your answer was not kept. {problem}")
+
+
+def _rewrite(config: Path, change: Callable[[TOMLDocument], None]) -> bool:
+    """Change config.toml in place; return whether that changed it."""
+    import tomlkit
+
+    try:
+        config = config.resolve()
+        before = config.read_text(encoding="utf-8") if config.exists() else ""
+        document = tomlkit.parse(before)
+        change(document)
         after = tomlkit.dumps(document)
         if after != before:
             config.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_private(config, after.encode())
     except OSError as problem:
-        raise SettingsError(f"{config} could not be written: {problem.strerror}.") from None
+        raise SettingsError(
+            f"{config} could not be written: {problem.strerror or problem}."
+        ) from None
     return after != before

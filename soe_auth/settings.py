@@ -1,7 +1,8 @@
 """What must be known before we begin, and where each value came from.
 
-Strongest first: flag, `SOE_AUTH_*` variable (an empty one counts as unset), the user's config.toml,
-the system's config.toml; in a file, the profile's own table comes before the top of the file.
+Strongest first: flag, `SOE_AUTH_*` variable (an empty one counts as unset), the project file, the
+user's config.toml, the system's config.toml; in a config.toml, the profile's own table comes before
+the top of the file.
 """
 
 from __future__ import annotations
@@ -12,21 +13,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
+from soe_auth.config_files import check_profile_name, find_project, read_configs
 from soe_auth.duration import parse_duration
 from soe_auth.errors import LoginRequired, SettingsError
 from soe_auth.scope import Scope
 from soe_auth.site import Site
-from soe_auth.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+
+    from soe_auth.config_files import Configs, ProjectFile
 
 T = TypeVar("T")
 
 Redirect = Literal["loopback", "login_success"]
 RedirectHost = Literal["localhost", "127.0.0.1"]
 
-_PROFILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _PORTS = range(1024, 65536)
 
 
@@ -118,6 +120,7 @@ TIMEOUT = Setting("timeout", _read_timeout, 300.0, "how long to wait for the per
 MIN_TTL = Setting("min_ttl", parse_duration, 60.0, "the life that a token must have left: 10m")
 
 TABLE = (SITE, CLIENT_ID, SCOPE, REDIRECT, REDIRECT_HOST, PORT, BROWSER, TIMEOUT, MIN_TTL)
+_KEYS = tuple(setting.key for setting in TABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +138,18 @@ class Paths:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings of one profile, and for each key the place that its value came from."""
+    """All settings of one profile, and for each key the place that its value came from.
+
+    `known` says whether a config.toml has the profile, `project` is the project file that was
+    heeded, as it is shown. `needs_consent` is true of a site that only that file names, outside
+    *.stackenterprise.co: nothing may be sent or opened there until the person has agreed.
+    """
 
     profile: str
     paths: Paths
     known: bool
+    project: str | None
+    needs_consent: bool
     site: Site | None
     client_id: str | None
     scope: Scope
@@ -175,8 +185,13 @@ class Settings:
         return [s.key for s in TABLE if s.profile and self.origins[s.key] == s.flag]
 
     @property
+    def from_project(self) -> list[str]:
+        """The keys of the settings that the project file gave."""
+        return [s.key for s in TABLE if self.project and self.origins[s.key] == self.project]
+
+    @property
     def profile_values(self) -> dict[str, str | int]:
-        """The profile as it is written in config.toml: all that is not default."""
+        """The profile as it is written in config.toml: all but the defaults and the project's."""
         values: dict[str, str | int] = {
             "site": str(self.site),
             "client_id": self.client_id or "",
@@ -185,12 +200,13 @@ class Settings:
             "redirect_host": self.redirect_host,
             "port": self.port,
         }
-        return {key: value for key, value in values.items() if self.origins[key] != "default"}
+        others = ("default", self.project)
+        return {key: value for key, value in values.items() if self.origins[key] not in others}
 
     @property
     def login_command(self) -> str:
         """What a person types to log in to this profile."""
-        if not self.known:
+        if not self.known and "site" not in self.from_project:
             return "soe-auth login --site NAME --client-id ID"
         return f"soe-auth login -p {self.profile}"
 
@@ -201,22 +217,6 @@ class _Layer:
 
     origin: Callable[[Setting[Any]], str]
     values: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class _File:
-    """A config.toml, checked for shape: its own values, its default profile, its profiles."""
-
-    path: Path
-    values: Mapping[str, str]
-    default_profile: str | None
-    profiles: Mapping[str, Mapping[str, str]]
-
-    def layers(self, profile: str) -> tuple[_Layer, _Layer]:
-        return (
-            _Layer(lambda _: f"{self.path} [profile.{profile}]", self.profiles.get(profile, {})),
-            _Layer(lambda _: str(self.path), self.values),
-        )
 
 
 def find_paths(environ: Mapping[str, str]) -> Paths:
@@ -235,15 +235,17 @@ def resolve(
     *,
     profile: str | None = None,
     environ: Mapping[str, str] = os.environ,
+    cwd: Callable[[], Path] = Path.cwd,
 ) -> Settings:
     """Resolve the settings of one profile; `flags` has keys as in files and values as typed.
 
     Without `profile`, it is the one that SOE_AUTH_PROFILE names, or that belongs to the site of a
-    flag or variable, or the default, or the only one. Raises SettingsError; LoginRequired where
-    there is no profile at all and no site.
+    flag or variable, or that is the project's own, or the default, or the only one. `cwd` returns
+    the directory whose project file counts. Raises SettingsError; LoginRequired where there is no
+    profile at all and no site.
     """
     paths = find_paths(environ)
-    files = [_read_file(path) for path in (paths.config, paths.system_config)]
+    configs = _read_configs(paths)
     variables = {s.key: environ[s.variable] for s in TABLE if environ.get(s.variable)}
     given = [
         _Layer(lambda setting: setting.flag, flags),
@@ -251,7 +253,7 @@ def resolve(
     ]
     origins: dict[str, str] = {}
 
-    def pick(setting: Setting[T], layers: list[_Layer]) -> T:
+    def pick(setting: Setting[T], layers: Sequence[_Layer]) -> T:
         for layer in layers:
             if setting.key in layer.values:
                 origins[setting.key] = origin = layer.origin(setting)
@@ -262,18 +264,29 @@ def resolve(
         origins[setting.key] = "default"
         return setting.default
 
-    name = profile or environ.get("SOE_AUTH_PROFILE") or _find_profile(pick(SITE, given), files)
-    if not _PROFILE_NAME.fullmatch(name):
-        raise SettingsError(
-            f"{printable(name, 80)!r} cannot be the name of a profile.",
-            hint="Use letters, digits, dots, dashes and underscores, 64 at most.",
-        )
-    layers = [*given, *(layer for file in files for layer in file.layers(name))]
+    named, stated = profile or environ.get("SOE_AUTH_PROFILE"), pick(SITE, given)
+    project = find_project(cwd, _KEYS)
+    if project and not project.is_for(named, stated, configs):
+        project = None
+    name = named or _choose_profile(stated, project, configs, paths)
+    check_profile_name(name)
+    tables = [(project.origin, project.values)] if project else []
+    tables += configs.tables(name)
+    layers = [*given, *(_table_layer(place, values) for place, values in tables)]
+    site = pick(SITE, layers)
     return Settings(
         profile=name,
         paths=paths,
-        known=any(name in file.profiles for file in files),
-        site=pick(SITE, layers),
+        known=name in configs.profiles,
+        project=project.origin if project else None,
+        needs_consent=(
+            project is not None
+            and project.site is not None
+            and stated is None
+            and not project.site.in_cloud
+            and not configs.name_site(project.site)
+        ),
+        site=site,
         client_id=pick(CLIENT_ID, layers),
         scope=pick(SCOPE, layers),
         redirect=pick(REDIRECT, layers),
@@ -288,9 +301,7 @@ def resolve(
 
 def profile_names(environ: Mapping[str, str] = os.environ) -> list[str]:
     """Return the names of all profiles in the config files, sorted. Raises SettingsError."""
-    paths = find_paths(environ)
-    files = (_read_file(path) for path in (paths.config, paths.system_config))
-    return sorted({name for file in files for name in file.profiles})
+    return _read_configs(find_paths(environ)).profiles
 
 
 def no_profile_yet() -> LoginRequired:
@@ -300,96 +311,47 @@ def no_profile_yet() -> LoginRequired:
     )
 
 
-def _find_profile(site: Site | None, files: list[_File]) -> str:
-    profiles = {name: table for file in reversed(files) for name, table in file.profiles.items()}
-    if site is not None:
-        return _profile_of(site, profiles)
-    for file in files:
-        if file.default_profile:
-            return file.default_profile
-    match list(profiles):
+def _table_layer(place: str, values: Mapping[str, str]) -> _Layer:
+    return _Layer(lambda _: place, values)
+
+
+def _read_configs(paths: Paths) -> Configs:
+    return read_configs([paths.config, paths.system_config], _KEYS)
+
+
+def _choose_profile(
+    stated: Site | None, project: ProjectFile | None, configs: Configs, paths: Paths
+) -> str:
+    """Choose the profile where none was named."""
+    if project and (names := project.profiles(configs)):
+        if project.site is None:
+            return names[0]
+        hint = f"{project.origin} names it for {project.site}; -p {names[0]} sets that file aside."
+        return _only_one(names, project.site, configs, hint)
+    if stated is not None:
+        hint = "Give this one a name with -p NAME."
+        return _only_one(configs.profiles_of(stated), stated, configs, hint)
+    if configs.default_profile:
+        return configs.default_profile
+    match configs.profiles:
         case []:
             raise no_profile_yet()
         case [name]:
             return name
         case names:
             raise SettingsError(
-                f"Several profiles ({', '.join(sorted(names))}) and no default.",
-                hint=f"Name one with -p, or set default_profile in {files[0].path}.",
+                f"Several profiles ({', '.join(names)}) and no default.",
+                hint=f"Name one with -p, or set default_profile in {paths.config}.",
             )
 
 
-def _profile_of(site: Site, profiles: Mapping[str, Mapping[str, str]]) -> str:
-    """Find the one profile of a site, or make a name for the first one."""
-
-    def belongs(name: str) -> bool:
-        try:
-            return Site.parse(profiles[name].get("site", "")) == site
-        except ValueError:
-            return False
-
-    names = [name for name in profiles if belongs(name)]
-    own = site.short_name
-    if own in names or not names:
-        if own in profiles and own not in names:
-            raise SettingsError(
-                f"Profile {own} belongs to another site.", hint="Give this one a name with -p NAME."
-            )
-        return own
+def _only_one(names: Sequence[str], site: Site, configs: Configs, if_taken: str) -> str:
+    """Return the one profile of a site; `if_taken` is the hint where it is another site's."""
     if len(names) > 1:
         raise SettingsError(
-            f"Several profiles belong to {site.authority}: {', '.join(sorted(names))}.",
+            f"Several profiles belong to {site.authority}: {', '.join(names)}.",
             hint="Name one with -p.",
         )
+    if configs.is_taken(names[0], site):
+        raise SettingsError(f"Profile {names[0]} belongs to another site.", hint=if_taken)
     return names[0]
-
-
-def _read_file(path: Path) -> _File:
-    import tomllib
-
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        table = {}
-    except OSError as problem:
-        raise SettingsError(f"{path} cannot be read: {problem.strerror}.") from None
-    except ValueError as problem:
-        raise SettingsError(f"{path} is not valid TOML: {problem}.") from None
-    profiles = table.pop("profile", {})
-    default = table.pop("default_profile", None)
-    if not isinstance(profiles, dict) or not all(isinstance(p, dict) for p in profiles.values()):
-        raise SettingsError(f"{path}: write each profile as a table, [profile.NAME].")
-    if not isinstance(default, str | None):
-        raise SettingsError(f"{path}: default_profile is the name of a profile, in quotes.")
-    return _File(
-        path,
-        _texts(table, str(path)),
-        default,
-        {name: _texts(values, f"{path} [profile.{name}]") for name, values in profiles.items()},
-    )
-
-
-def _texts(table: Mapping[str, object], origin: str) -> dict[str, str]:
-    """Check the keys of a TOML table, and return its values as a person would type them."""
-    known = [setting.key for setting in TABLE]
-    for key in table:
-        if key not in known:
-            from difflib import get_close_matches
-
-            nearest = get_close_matches(key, known, n=1)
-            raise SettingsError(
-                f"{origin}: there is no setting {key!r}.",
-                hint=f"Did you mean {nearest[0]}?" if nearest else f"There are {', '.join(known)}.",
-            )
-    return {key: _as_text(key, value, origin) for key, value in table.items()}
-
-
-def _as_text(key: str, value: object, origin: str) -> str:
-    match value:
-        case str():
-            return value
-        case int() if not isinstance(value, bool):
-            return str(value)
-        case list() if all(isinstance(item, str) for item in value):
-            return ",".join(value)
-    raise SettingsError(f"{key} (from {origin}): write it as text in quotes.")

@@ -8,8 +8,14 @@ from urllib.parse import urlsplit
 
 _CLOUD = ".stackenterprise.co"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_USUAL_PORT = {"https": 443, "http": 80}
+_HOST_AND_PORT = re.compile(r"(?:\[([^\[\]%]+)\]|([^\[\]%:]+))(?::([^:]*))?")
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
+# A browser takes a host whose last label looks like this for an IPv4 address, in any of the ways
+# of old: octal, hexadecimal, fewer than four parts (URL Standard, "ends in a number").
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
 _LONGEST_HOST = 253
+_LARGEST_PORT = 65535
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,22 +34,41 @@ class Site:
     def parse(cls, text: str) -> Site:
         """Read `acme`, `acme.stackenterprise.co` or a full URL.
 
-        https always, but for a loopback host (RFC 9700 section 2.6). Raises ValueError.
+        https always, but for a loopback host (RFC 9700 section 2.6). Raises ValueError, whose text
+        quotes nothing of what was typed.
         """
         text = text.strip()
-        parts = urlsplit(text if "://" in text else f"https://{text}")
-        if parts.scheme not in {"https", "http"}:
-            raise ValueError(f"a site is an https address, not {parts.scheme}")
+        # Browsers and urlsplit drop or turn some of these in silence, so that two who read the same
+        # text would go to different hosts.
+        if any(c in "\\ " or not c.isprintable() for c in text):
+            raise ValueError("a site has no blanks, backslashes or invisible characters in it")
+        try:
+            parts = urlsplit(text if "://" in text else f"https://{text}")
+        except ValueError:
+            raise ValueError("this is no host name") from None
+        if parts.scheme not in _USUAL_PORT:
+            raise ValueError("a site is an https address; write https://, or nothing before it")
         if "@" in parts.netloc:
             raise ValueError("a site has no user name or password in its address")
-        host = _canonical_host(parts.hostname or "")
-        if "://" not in text and "." not in host and parts.port is None and host != "localhost":
+        split = _HOST_AND_PORT.fullmatch(parts.netloc)
+        if split is None:
+            raise ValueError("this is no host name; write a site such as acme.stackenterprise.co")
+        v6, name, typed_port = split.groups()
+        host = _ipv6(v6) if v6 else _host(name)
+        port = None if typed_port is None else _port(typed_port)
+        if name and port is None and "://" not in text and "." not in host and host != "localhost":
             host += _CLOUD
         if parts.scheme == "http" and host not in _LOOPBACK:
             raise ValueError("plain http is for a loopback host only; write https://")
-        port = None if parts.port == {"https": 443, "http": 80}[parts.scheme] else parts.port
+        if port == _USUAL_PORT[parts.scheme]:
+            port = None
         surplus = parts.path.strip("/") + ("?" if parts.query else "") + parts.query
         return cls(parts.scheme, host, port, surplus)
+
+    @property
+    def in_cloud(self) -> bool:
+        """Whether it is an https site below stackenterprise.co, where the vendor hosts them."""
+        return self.scheme == "https" and self.port is None and self.host.endswith(_CLOUD)
 
     @property
     def authority(self) -> str:
@@ -66,21 +91,35 @@ class Site:
         return f"{self.scheme}://{self.authority}"
 
 
-def _canonical_host(host: str) -> str:
-    host = host.lower().removesuffix(".")
-    if ":" in host:
-        from ipaddress import IPv6Address
+def _ipv6(text: str) -> str:
+    from ipaddress import IPv6Address
 
-        return str(IPv6Address(host))
     try:
-        host = host if host.isascii() else host.encode("idna").decode("ascii")
+        return str(IPv6Address(text))
+    except ValueError:
+        raise ValueError("this is no IPv6 address") from None
+
+
+def _host(text: str) -> str:
+    try:
+        host = text if text.isascii() else text.encode("idna").decode("ascii")
     except UnicodeError:
         raise ValueError("this is no host name") from None
+    host = host.lower().removesuffix(".")
     labels = host.split(".")
     if len(host) > _LONGEST_HOST or not all(_LABEL.fullmatch(label) for label in labels):
         raise ValueError("this is no host name; write a site such as acme.stackenterprise.co")
-    if labels[-1].isdigit():
+    if _NUMBER.fullmatch(labels[-1]):
         from ipaddress import IPv4Address
 
-        return str(IPv4Address(host))
+        try:
+            return str(IPv4Address(host))
+        except ValueError:
+            raise ValueError("this is no IPv4 address; write one as four numbers") from None
     return host
+
+
+def _port(text: str) -> int:
+    if re.fullmatch(r"[0-9]{1,5}", text) and 1 <= int(text) <= _LARGEST_PORT:
+        return int(text)
+    raise ValueError("a port is a number from 1 to 65535")

@@ -73,6 +73,16 @@ class Token:
             return f"has {in_words(left)} left, less than the {in_words(min_ttl)} asked for"
         return None
 
+    @property
+    def scope_in_question(self) -> str | None:
+        """Say for a person that another scope was granted than asked for (RFC 6749 section 3.3)."""
+        if self.granted_scope == self.scope:
+            return None
+        return (
+            f"The site granted {self.granted_scope.in_words()}"
+            f" where {self.scope.in_words()} was asked for."
+        )
+
     def lasts(self, now: float) -> str:
         """Say for a person how long it lasts: `until Tue 09:12 (24 h)`, in local time."""
         match self.expires_at:

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import hypothesis
@@ -49,6 +49,7 @@ class Command:
 
     home: Path
     variables: Mapping[str, str] = field(default_factory=dict)
+    cwd: Path | None = None
 
     @property
     def path(self) -> str:
@@ -69,6 +70,7 @@ class Command:
         return subprocess.run(
             [self.path, *argv],
             env=self.environ,
+            cwd=self.cwd,
             input=stdin,
             capture_output=True,
             text=True,
@@ -77,7 +79,10 @@ class Command:
         )
 
     def with_variables(self, **variables: str) -> "Command":
-        return Command(self.home, {**self.variables, **variables})
+        return replace(self, variables={**self.variables, **variables})
+
+    def within(self, directory: Path) -> "Command":
+        return replace(self, cwd=directory)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from soe_auth.errors import LoginRequired, SettingsError
+from soe_auth.profile_name import is_profile_name
 from soe_auth.profiles import remember
 from soe_auth.scope import Scope
 from soe_auth.settings import TABLE, Settings, find_paths, profile_names, resolve
@@ -26,7 +27,7 @@ def found(home: Path, profile: str | None = None, **given: str) -> Settings:
     flags = {key: value for key, value in given.items() if key.islower()}
     variables = {key: value for key, value in given.items() if key.isupper()}
     environ = {"SOE_AUTH_CONFIG_DIR": str(home), **variables}
-    return resolve(flags, profile=profile, environ=environ)
+    return resolve(flags, profile=profile, environ=environ, cwd=lambda: home)
 
 
 def test_the_order_is_flag_variable_profile_file_system_default(home: Path) -> None:
@@ -59,7 +60,8 @@ def test_an_empty_variable_counts_as_unset(home: Path) -> None:
 
 def test_lists_and_numbers_are_read_as_they_are_written(home: Path) -> None:
     write(home, ACME + 'scope = ["no_expiry", "write_access"]\nport = 8311\n')
-    settings = found(home)
+    settings = found(home, redirect_host="127.0.0.1")
+    assert settings.redirect_host == "127.0.0.1"
     assert settings.scope == Scope(("no_expiry", "write_access"))
     assert settings.port == 8311
     assert settings.client_id == "110"
@@ -69,7 +71,7 @@ def test_lists_and_numbers_are_read_as_they_are_written(home: Path) -> None:
     ("given", "message"),
     [
         ({"site": "http://acme.example"}, "site (from --site): plain http"),
-        ({"SOE_AUTH_SITE": "a b"}, "site (from SOE_AUTH_SITE): this is no host name"),
+        ({"SOE_AUTH_SITE": "a b"}, "site (from SOE_AUTH_SITE): a site has no blanks"),
         ({"client_id": "secret key"}, "client_id (from --client-id): "),
         ({"redirect": "elsewhere"}, "redirect (from --redirect): write loopback"),
         ({"redirect_host": "0.0.0.0"}, "redirect_host (from --redirect-host): write localhost"),  # noqa: S104
@@ -99,6 +101,16 @@ def test_a_wrong_value_is_named_with_its_origin(
         ("profile = 1\n", "write each profile as a table"),
         ("[profile]\nacme = 1\n", "write each profile as a table"),
         ("default_profile = 1\n", "default_profile is the name"),
+        ('default_profile = "../acme"\n', "'../acme' cannot be the name of a profile"),
+        ('[profile."a\\u001bb"]\n', "'a\ufffdb' cannot be the name of a profile"),
+        ("[profile.con]\n", "'con' cannot be the name of a profile: Windows has a device"),
+        ("trusted_sites = 1\n", "write a list of sites"),
+        ("trusted_sites = [1]\n", "write a list of sites"),
+        ('trusted_sites = ["http://soe.example"]\n', "plain http is for a loopback"),
+        ("[profile.acme]\ntrusted_sites = []\n", "there is no setting 'trusted_sites'"),
+        (f"port = 0x1{'0' * 5000}\n", "write it as text in quotes"),
+        (f"x = {'[' * 5000}\n", "is nested too deep"),
+        (f"{'k' * 5000} = 1\n", "there is no setting 'kkkk"),
         ("a = \n", "is not valid TOML"),
     ],
 )
@@ -163,16 +175,55 @@ def test_a_site_of_several_profiles_needs_a_name(home: Path) -> None:
         found(home, site="beta")
 
 
+def test_a_profile_without_a_site_of_its_own_has_the_one_at_the_top(home: Path) -> None:
+    write(home, 'site = "acme"\n[profile.mine]\nscope = "write_access"\n[profile.no]\nsite = "b"\n')
+    assert found(home, site="acme").profile == "mine"
+
+
 def test_a_name_that_is_taken_by_another_site_is_not_reused(home: Path) -> None:
     write(home, '[profile.beta]\nsite = "acme"\n')
     with pytest.raises(SettingsError, match="belongs to another site"):
         found(home, site="beta")
 
 
-@pytest.mark.parametrize("name", ["../acme", "a/b", "", ".hidden", "a b", "x" * 65, "ä"])
+NO_NAMES = [
+    "../acme",
+    "..",
+    "a/b",
+    "a\\b",
+    "",
+    ".hidden",
+    "a b",
+    "a\n",
+    "a:b",
+    "x" * 65,
+    "ä",
+    "\x1b",
+]
+DEVICES = ["con", "NUL", "aux.txt", "Com1", "lpt9.a.b"]
+
+
+@pytest.mark.parametrize("name", [*NO_NAMES, *DEVICES])
 def test_a_profile_name_cannot_leave_its_directory(home: Path, name: str) -> None:
-    with pytest.raises((SettingsError, LoginRequired)):
+    with pytest.raises((SettingsError, LoginRequired)) as by_option:
         found(home, name)
+    with pytest.raises((SettingsError, LoginRequired)) as by_variable:
+        found(home, SOE_AUTH_PROFILE=name)
+    assert str(by_option.value).isprintable()
+    assert str(by_option.value) == str(by_variable.value)
+    assert not is_profile_name(name)
+
+
+@pytest.mark.parametrize("name", ["acme", "a", "1", "acme.example", "A_b-c.d", "console", "com10"])
+def test_what_is_a_profile_name(home: Path, name: str) -> None:
+    assert found(home, name).profile == name
+    assert is_profile_name(name)
+
+
+def test_a_site_whose_name_is_a_device_needs_another_for_its_profile(home: Path) -> None:
+    with pytest.raises(SettingsError, match="'con' cannot be the name of a profile"):
+        found(home, site="con")
+    assert found(home, "mine", site="con").profile == "mine"
 
 
 def test_a_missing_site_or_client_id_is_a_settings_error(home: Path) -> None:

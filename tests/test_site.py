@@ -21,6 +21,14 @@ from soe_auth.site import Site
         ("http://127.0.0.1:80", "http://127.0.0.1"),
         ("http://[::1]:8300", "http://[::1]:8300"),
         ("https://müller.example", "https://xn--mller-kva.example"),
+        ("https://127.0.0.1:443", "https://127.0.0.1"),
+        ("[::1]", "https://[::1]"),
+        ("[::]", "https://[::]"),
+        ("https://[0:0::1]", "https://[::1]"),
+        ("acme\n", "https://acme.stackenterprise.co"),
+        ("https://acme.example:0443", "https://acme.example"),
+        ("https://xn--80ak6aa92e.example", "https://xn--80ak6aa92e.example"),
+        ("ac\u00f6me", "https://xn--acme-6qa.stackenterprise.co"),
     ],
 )
 def test_a_site_may_be_typed_in_many_ways(typed: str, url: str) -> None:
@@ -41,10 +49,50 @@ def test_what_is_no_part_of_a_base_url_is_cut_off_and_kept_to_be_told() -> None:
         ("http://localhost.evil.example", "loopback"),
         ("ftp://acme.example", "https"),
         ("https://user:word@acme.example", "user name"),
-        ("https://acme.example:99999", "[Pp]ort"),
+        ("https://user@acme.example", "user name"),
+        ("acme@evil.example", "user name"),
+        ("https://acme.stackenterprise.co\\\\@evil.example", "backslashes"),
+        ("https://acme.stackenterprise.co\\\\.evil.example", "backslashes"),
+        ("acme\t.evil", "invisible"),
+        ("ac\nme", "invisible"),
+        ("acme\x00", "invisible"),
+        ("acme\x1b[2J", "invisible"),
+        ("acme\u200b.evil", "invisible"),
+        ("acme\u00ad.evil", "invisible"),
+        ("acme\u202e.evil", "invisible"),
+        ("acme\u3000.evil", "invisible"),
+        ("https://acme.example/a b", "no blanks"),
+        ("https://acme.example/\x1b[2J", "invisible"),
+        ("https://acme%2eevil.example", "no host name"),
+        ("https://acme.example:99999", "from 1 to 65535"),
+        ("https://acme.example:65536", "from 1 to 65535"),
+        ("https://acme.example:0", "from 1 to 65535"),
+        ("https://acme.example:", "from 1 to 65535"),
+        ("https://acme.example:+80", "from 1 to 65535"),
+        ("https://acme.example:\u0661", "from 1 to 65535"),
+        ("https:acme", "from 1 to 65535"),
+        ("http:/acme", "from 1 to 65535"),
+        ("//acme", "no host name"),
+        ("file:///etc/passwd", "https address"),
+        ("javascript://acme.example/%0aalert(1)", "https address"),
+        ("https://acme.example\uff0fevil", "no host name"),
+        ("https://0x7f.1", "IPv4"),
+        ("https://127.0.0.0x1", "IPv4"),
+        ("https://127.0.0.0x", "IPv4"),
+        ("https://0177.0.0.1", "IPv4"),
+        ("https://2130706433", "IPv4"),
+        ("https://acme.example.80", "IPv4"),
+        ("https://[fe80::1%25eth0]", "no host name"),
+        ("https://[fe80::1%eth0]", "no host name"),
+        ("https://[v1.acme]", "IPv6"),
+        ("https://[acme.example]", "."),
+        ("https://evil.example[::1]", "no host name"),
+        ("https://[::1", "no host name"),
+        ("::1", "no host name"),
+        ("::1:80", "no host name"),
         ("https://", "no host name"),
         ("", "no host name"),
-        ("https://ac me.example", "no host name"),
+        ("https://ac me.example", "no blanks"),
         ("https://-acme.example", "no host name"),
         ("https://acme..example", "no host name"),
         ("https://1.2.3", "."),
@@ -54,8 +102,55 @@ def test_what_is_no_part_of_a_base_url_is_cut_off_and_kept_to_be_told() -> None:
     ],
 )
 def test_what_cannot_be_a_site_is_refused_with_the_reason(typed: str, why: str) -> None:
-    with pytest.raises(ValueError, match=why):
+    with pytest.raises(ValueError, match=why) as error:
         Site.parse(typed)
+    assert str(error.value).isascii()
+    assert str(error.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("typed", "authority", "in_cloud"),
+    [
+        ("acme", "acme.stackenterprise.co", True),
+        ("acme.stackenterprise.co", "acme.stackenterprise.co", True),
+        ("ACME.StackEnterprise.CO.", "acme.stackenterprise.co", True),
+        ("https://acme.stackenterprise.co:443/", "acme.stackenterprise.co", True),
+        ("https://a.b.stackenterprise.co", "a.b.stackenterprise.co", True),
+        # What the name service and the browser make of other letters and dots, it is shown as:
+        ("\uff41cme", "acme.stackenterprise.co", True),
+        ("acme\u3002stackenterprise\u3002co", "acme.stackenterprise.co", True),
+        ("https://acme.stackenterprise.co:8443", "acme.stackenterprise.co:8443", False),
+        ("https://stackenterprise.co", "stackenterprise.co", False),
+        ("https://evilstackenterprise.co", "evilstackenterprise.co", False),
+        ("https://evil-stackenterprise.co", "evil-stackenterprise.co", False),
+        ("https://acme.stackenterprise.com", "acme.stackenterprise.com", False),
+        (
+            "https://acme.stackenterprise.co.evil.example",
+            "acme.stackenterprise.co.evil.example",
+            False,
+        ),
+        ("https://evil.example/.stackenterprise.co", "evil.example", False),
+        ("https://evil.example?.stackenterprise.co", "evil.example", False),
+        ("https://evil.example#.stackenterprise.co", "evil.example", False),
+        (
+            "https://acme.st\u0430ckenterprise.co",
+            "acme.xn--stckenterprise-wtl.co",
+            False,
+        ),
+        ("acme.stackenterpr\u0456se.co", "acme.xn--stackenterprse-hbm.co", False),
+        ("\u0430cme", "xn--cme-5cd.stackenterprise.co", True),
+        ("http://localhost:8300", "localhost:8300", False),
+        ("https://localhost", "localhost", False),
+        ("https://127.0.0.1", "127.0.0.1", False),
+        ("https://acme", "acme", False),
+    ],
+)
+def test_what_counts_as_a_site_below_stackenterprise_co(
+    typed: str, authority: str, *, in_cloud: bool
+) -> None:
+    site = Site.parse(typed)
+    assert (site.authority, site.in_cloud) == (authority, in_cloud)
+    assert site.short_name in authority or not site.in_cloud
 
 
 @given(st.text())

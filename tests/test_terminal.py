@@ -1,13 +1,15 @@
-"""The paste door, and what is asked for, on a real pseudo-terminal."""
+"""The paste door, consent, and what is asked for, on a real pseudo-terminal."""
 
 import asyncio
 import json
+import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pexpect
 import pytest
-from conftest import Command
+from conftest import VISITOR, Command
 
 from soe_auth.sandbox import Sandbox
 from soe_auth.sandbox.visitor import visit
@@ -21,9 +23,15 @@ Start = Callable[..., "pexpect.spawn[str]"]
 def start(soe_auth: Command) -> Iterator[Start]:
     children: list[pexpect.spawn[str]] = []
 
-    def start(*argv: str) -> "pexpect.spawn[str]":
+    def start(*argv: str, cwd: Path | None = None) -> "pexpect.spawn[str]":
         child = pexpect.spawn(
-            soe_auth.path, list(argv), env=soe_auth.environ, encoding="utf-8", timeout=15
+            soe_auth.path,
+            list(argv),
+            env=soe_auth.environ,
+            cwd=cwd,
+            encoding="utf-8",
+            codec_errors="replace",
+            timeout=15,
         )
         child.setwinsize(40, 400)  # so that no address is wrapped
         child.delaybeforesend = None
@@ -125,3 +133,91 @@ def test_exchange_asks_for_its_secrets_without_showing_them(
     assert code == 0
     assert pair["code_verifier"] not in text
     assert query["code"][0] not in text
+
+
+# --- consent to a site that only a repository names ---
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, site: Sandbox) -> Path:
+    root = tmp_path / "checkout"
+    (root / ".git").mkdir(parents=True)
+    (root / ".soe-auth.toml").write_text(f'site = "{site.url}"\nclient_id = 110\n')
+    return root
+
+
+LOGIN = ("login", "--browser", VISITOR)
+
+
+def asked(child: "pexpect.spawn[str]", checkout: Path, site: Sandbox) -> None:
+    child.expect(r"(?s)(\S+) names the site (\S+), outside .*Sign in there\? \[y/N\] ")
+    assert (child.match[1], child.match[2]) == (str(checkout / ".soe-auth.toml"), site.url)
+
+
+@pytest.mark.parametrize("argv", [LOGIN, (*LOGIN, "-q")], ids=len)
+def test_a_yes_is_asked_for_once(
+    start: Start, checkout: Path, site: Sandbox, soe_auth: Command, argv: tuple[str, ...]
+) -> None:
+    child = start(*argv, cwd=checkout)
+    asked(child, checkout, site)
+    assert site.exchanges == []
+    child.sendline("y")
+    assert end_of(child)[0] == 0
+    code, text = end_of(start(*argv, cwd=checkout))
+    assert code == 0
+    assert "Sign in there?" not in text
+    config = soe_auth.home / "config" / "config.toml"
+    assert config.read_text() == f'trusted_sites = ["{site.url}"]\n'
+    assert soe_auth.within(checkout)(*argv).returncode == 0  # without a terminal, from now on
+
+
+@pytest.mark.parametrize("answer", ["", "n", "yess", "\udcff"])
+def test_what_is_no_yes_is_a_no(
+    start: Start, checkout: Path, site: Sandbox, soe_auth: Command, answer: str
+) -> None:
+    child = start(*LOGIN, cwd=checkout)
+    asked(child, checkout, site)
+    os.write(child.fileno(), f"{answer}\n".encode("utf-8", "surrogateescape"))
+    code, text = end_of(child)
+    assert code == 2
+    assert "you have not agreed to it" in text
+    assert not (soe_auth.home / "config" / "config.toml").exists()
+
+
+def test_ctrl_d_at_the_question_is_a_no(start: Start, checkout: Path, site: Sandbox) -> None:
+    child = start("token", "--login", cwd=checkout)
+    asked(child, checkout, site)
+    child.sendeof()
+    code, text = end_of(child)
+    assert code == 2
+    assert "Traceback" not in text
+
+
+def test_ctrl_c_at_the_question_ends_the_login(
+    start: Start, checkout: Path, site: Sandbox, soe_auth: Command
+) -> None:
+    child = start(*LOGIN, cwd=checkout)
+    asked(child, checkout, site)
+    child.sendintr()
+    code, text = end_of(child)
+    assert code == 130
+    assert "soe-auth: interrupted." in text
+    assert "Traceback" not in text
+    assert not (soe_auth.home / "config" / "config.toml").exists()
+
+
+def test_a_question_that_nobody_could_see_is_not_asked(checkout: Path, soe_auth: Command) -> None:
+    quiet = f"exec {soe_auth.path} login 2>{checkout}/log"
+    child = pexpect.spawn("sh", ["-c", quiet], env=soe_auth.environ, cwd=checkout, timeout=15)
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 2
+    assert "you have not agreed to it" in (checkout / "log").read_text()
+
+
+def test_the_steps_by_hand_ask_as_well(start: Start, checkout: Path, site: Sandbox) -> None:
+    child = start("url", "--code-challenge", "x" * 43, cwd=checkout)
+    asked(child, checkout, site)
+    child.sendline("y")
+    child.expect(r"http://\S+/oauth\?")
+    assert end_of(child)[0] == 0

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 
 class Console:
@@ -39,6 +39,14 @@ class Console:
         print(sentence, file=sys.stderr, flush=True)
 
     @property
+    def confirm(self) -> Callable[[str], bool] | None:
+        """What puts a question to the person and returns whether they said yes; or None.
+
+        Quiet does not silence it. Where stderr is no terminal, nobody would see the question.
+        """
+        return _confirm if self.can_ask and sys.stderr.isatty() else None
+
+    @property
     def can_ask(self) -> bool:
         """Whether a person can type here: a terminal, with us in its foreground.
 
@@ -49,3 +57,9 @@ class Console:
         if sys.platform == "win32":  # pragma: no cover - Windows has no such groups
             return True
         return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+
+
+def _confirm(question: str) -> bool:
+    """Ask; whatever is not a yes is a no, the end of the input included."""
+    print(question, end="", file=sys.stderr, flush=True)
+    return sys.stdin.buffer.readline().strip().lower() in {b"y", b"yes"}

@@ -16,21 +16,26 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from soe_auth.cli.effects import no_core_dumps
-from soe_auth.cli.options import add_settings, resolve_settings
+from soe_auth.cli.options import (
+    add_redirect_uri,
+    add_settings,
+    redirect_uri_for,
+    resolve_settings,
+)
 from soe_auth.cli.report import FORMAT_VERSION, token_report
 from soe_auth.errors import SettingsError
 from soe_auth.exchange import connect
-from soe_auth.protocol import code_in, login_success_uri, read_answer, redeem_form
-from soe_auth.secret import Secret
+from soe_auth.profiles import settle_consent
+from soe_auth.protocol import code_in, read_answer, redeem_form
+from soe_auth.secret import Secret, no_core_dumps
 from soe_auth.settings import CLIENT_ID, SCOPE, SITE
 
 if TYPE_CHECKING:
     import argparse
 
     from soe_auth.cli.console import Console
-    from soe_auth.settings import Settings
-    from soe_auth.tokens import Token
+    from soe_auth.protocol import Answer
+    from soe_auth.site import Site
 
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}", re.ASCII)  # RFC 7636 section 4.1
 
@@ -38,27 +43,37 @@ _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}", re.ASCII)  # RFC 7636 section
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
     add_settings(parser, SITE, CLIENT_ID, SCOPE)
-    parser.add_argument(
-        "--redirect-uri",
-        metavar="URI",
-        help="the same as in `soe-auth url`; default: the site's own page /oauth/login_success",
-    )
+    add_redirect_uri(parser)
     parser.add_argument("--json", action="store_true", help="print token and life as JSON")
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Print the token."""
     settings = resolve_settings(args, console)
-    if sys.platform != "win32":  # pragma: no branch - Windows has no such limit
-        no_core_dumps()
-    code = _code(_secret("code", "SOE_AUTH_CODE", console), console)
+    settle_consent(settings, console.confirm, console.say)
+    site, client_id = settings.registration
+    redirect_uri = redirect_uri_for(site, args)
+    no_core_dumps()
+    code = _code(_secret("code", "SOE_AUTH_CODE", console), site, redirect_uri, console)
     code_verifier = _secret("code verifier", "SOE_AUTH_CODE_VERIFIER", console)
     if not _VERIFIER.fullmatch(code_verifier.reveal()):
         raise SettingsError(
             "The code verifier is 43 to 128 characters, from A-Z a-z 0-9 - . _ ~.",
             hint="Give the one that `soe-auth pkce` printed beside the challenge.",
         )
-    token = asyncio.run(_exchange(settings, args.redirect_uri, code, code_verifier))
+    form = redeem_form(client_id, redirect_uri, code, code_verifier)
+    now = time.time()
+    answer = asyncio.run(_exchange(site, form))
+    token = read_answer(
+        answer,
+        site=site,
+        client_id=client_id,
+        scope=settings.scope,
+        now=now,
+        sent=(code, code_verifier),
+    )
+    if words := token.scope_in_question:
+        console.say(words)
     if args.json:
         report = token_report(settings.profile, token, time.time())
         report["access_token"] = token.access_token.reveal()
@@ -68,21 +83,16 @@ def run(args: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-async def _exchange(
-    settings: Settings, redirect_uri: str | None, code: Secret, code_verifier: Secret
-) -> Token:
-    site, client_id = settings.registration
-    form = redeem_form(client_id, redirect_uri or login_success_uri(site), code, code_verifier)
-    now = time.time()
+async def _exchange(site: Site, form: Secret) -> Answer:
     async with connect(site) as connection:
-        status, body = await connection.exchange(form)
-    return read_answer(status, body, site=site, client_id=client_id, scope=settings.scope, now=now)
+        return await connection.exchange(form)
 
 
-def _code(given: Secret, console: Console) -> Secret:
-    state = console.environ.get("SOE_AUTH_STATE")
+def _code(given: Secret, site: Site, redirect_uri: str, console: Console) -> Secret:
+    is_set = bool(console.environ.get("SOE_AUTH_STATE"))
+    state = Secret(console.environ["SOE_AUTH_STATE"]) if is_set else None
     try:
-        return code_in(given.reveal(), Secret(state) if state else None)
+        return code_in(given, site=site, redirect_uri=redirect_uri, state=state)
     except ValueError as problem:
         raise SettingsError(
             f"The address with the code is not the right one: {problem}.",

@@ -74,7 +74,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
             "No site is set, and there is no profile yet.",
             hint="Say which: `soe-auth login --site NAME.stackenterprise.co --client-id ID`.",
         ) from None
-    if settings.site and not settings.client_id:
+    if settings.site and not settings.client_id and not settings.needs_consent:
         _explain_registration(settings.site, settings, console)
     effects = login_effects(settings, console, browser=not args.no_browser)
     log_in = signin.login_if_needed if args.if_needed else signin.login

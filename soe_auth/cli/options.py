@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from soe_auth.errors import SettingsError
+from soe_auth.protocol import login_success_uri, read_redirect_uri
 from soe_auth.settings import Paths, Setting, Settings, resolve
 from soe_auth.store import FileStore
+from soe_auth.text import printable
 
 if TYPE_CHECKING:
     import argparse
     from typing import Any
 
     from soe_auth.cli.console import Console
+    from soe_auth.site import Site
 
 
 def add_settings(parser: argparse.ArgumentParser, *settings: Setting[Any]) -> None:
@@ -34,8 +38,27 @@ def resolve_settings(args: argparse.Namespace, console: Console) -> Settings:
     }
     settings = resolve(flags, profile=args.profile, environ=console.environ)
     if settings.site and settings.site.surplus:
-        console.say(f"The site is {settings.site}; “{settings.site.surplus}” was left out.")
+        surplus = printable(settings.site.surplus, 80)
+        console.say(f"The site is {settings.site}; “{surplus}” was left out.")
     return settings
+
+
+def add_redirect_uri(parser: argparse.ArgumentParser) -> None:
+    """Give the parser the option for the steps by hand, which have no listener of their own."""
+    parser.add_argument(
+        "--redirect-uri",
+        metavar="URI",
+        help="where the site sends the browser, the same in every step; default: its own page"
+        " /oauth/login_success",
+    )
+
+
+def redirect_uri_for(site: Site, args: argparse.Namespace) -> str:
+    """Return the redirect URI that was given, or that of the site's own page."""
+    try:
+        return read_redirect_uri(args.redirect_uri or login_success_uri(site))
+    except ValueError as problem:
+        raise SettingsError(f"redirect_uri (from --redirect-uri): {problem}.") from None
 
 
 def open_store(paths: Paths, console: Console) -> FileStore:

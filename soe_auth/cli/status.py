@@ -71,7 +71,7 @@ def _card(settings: Settings, token: Token | None, now: float) -> str:
 
 def _why_not(settings: Settings, token: Token, now: float) -> str | None:
     """Say why the token does not serve its profile; a profile of variables only has no say."""
-    if settings.known:
+    if settings.known or "site" in settings.from_project:
         site, client_id, scope = settings.site, settings.client_id, settings.scope
     else:
         site, client_id, scope = token.site, token.client_id, token.scope

@@ -10,9 +10,15 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from soe_auth.cli.options import add_settings, resolve_settings
+from soe_auth.cli.options import (
+    add_redirect_uri,
+    add_settings,
+    redirect_uri_for,
+    resolve_settings,
+)
 from soe_auth.errors import SettingsError
-from soe_auth.protocol import authorize_url, draw, login_success_uri
+from soe_auth.profiles import settle_consent
+from soe_auth.protocol import authorize_url, draw
 from soe_auth.secret import Secret
 from soe_auth.settings import CLIENT_ID, SCOPE, SITE
 
@@ -28,15 +34,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
     add_settings(parser, SITE, CLIENT_ID, SCOPE)
     parser.add_argument("--code-challenge", required=True, help="from `soe-auth pkce`")
-    parser.add_argument(
-        "--redirect-uri", metavar="URI", help="default: the site's own page /oauth/login_success"
-    )
+    add_redirect_uri(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Print the URL."""
     settings = resolve_settings(args, console)
     site, client_id = settings.registration
+    settle_consent(settings, console.confirm, console.say)
     if not _CHALLENGE.fullmatch(args.code_challenge):
         raise SettingsError(
             "code_challenge (from --code-challenge): it is 43 characters, from A-Z a-z 0-9 - _.",
@@ -48,7 +53,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
             site,
             client_id,
             settings.scope,
-            args.redirect_uri or login_success_uri(site),
+            redirect_uri_for(site, args),
             state=Secret(given) if given else draw(os.urandom),
             code_challenge=args.code_challenge,
         )
