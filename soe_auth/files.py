@@ -2,94 +2,200 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 _PRIVATE_DIRECTORY = 0o700
 _PRIVATE_FILE = 0o600
 _OTHERS = 0o077
-# Windows has neither flag: its links need a privilege, and its user profiles are private.
+# Windows has none of these flags: its links need a privilege, and it has no such special files.
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # to open a pipe would else wait for who writes to it
 _POSIX = os.name == "posix"
 
 
-def private_directory(path: Path) -> bool:
+def make_private_directory(path: Path) -> bool:
     """Make sure that path is a directory of ours with mode 0700; return whether it was repaired.
 
-    Raises OSError, PermissionError among them where it is a link or belongs to somebody else.
+    What is missing above it is made as private. Raises OSError as `own_directory` does.
     """
-    path.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+    missing = [path, *path.parents]
+    while missing and missing[-1].exists():
+        missing.pop()
+    for directory in reversed(missing):
+        with suppress(FileExistsError):  # another process was faster
+            directory.mkdir(mode=_PRIVATE_DIRECTORY)
+            directory.chmod(_PRIVATE_DIRECTORY)  # an odd umask may have left us less
+    return own_directory(path)
+
+
+def own_directory(path: Path) -> bool:
+    """Take away what others may do with a directory of ours; return whether that was needed.
+
+    Raises OSError: FileNotFoundError, and PermissionError where it is a link, a file or belongs to
+    somebody else.
+    """
     status = path.lstat()
     if not stat.S_ISDIR(status.st_mode):
-        raise NotADirectoryError(f"{path} is a link or a file, not a directory")
+        raise PermissionError(f"{path} is a link or a file, not a directory")
     return _claim(path, status)
 
 
-def write_private(path: Path, data: bytes) -> None:
+def writable_by_all(path: Path) -> list[Path]:
+    """Return the directories above path in which any user could put something else in its place.
+
+    Not those with the sticky bit, as /tmp has it, in which everybody can rename only their own.
+    """
+    if not _POSIX:
+        return []  # pragma: no cover - Windows: modes tell nothing of who may write
+    modes = ((parent, parent.stat().st_mode) for parent in path.resolve().parents)
+    return [parent for parent, mode in modes if mode & stat.S_IWOTH and not mode & stat.S_ISVTX]
+
+
+def write_private(path: Path, data: bytes, *, durable: bool = True) -> None:
     """Put data at path with mode 0600; a crash at any moment leaves the old file or the new one.
 
-    Raises OSError; the old file is then untouched.
+    What is not `durable` need not outlive a loss of power, and is written at once. Raises OSError;
+    PermissionError where what is there is not a file of ours alone. The old file is then untouched,
+    unless only the last flush of its directory failed.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}.new")
-    file = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW, _PRIVATE_FILE)
-    try:
-        with os.fdopen(file, "wb") as stream:
-            if _POSIX:  # pragma: no branch - Windows has no fchmod
-                os.fchmod(file, _PRIVATE_FILE)  # an odd umask may have left us less
-            stream.write(data)
-            stream.flush()
-            os.fsync(file)
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
-    _sync_directory(path.parent)
+    check_replaceable(path)
+    with _changing(path, durable=durable):
+        beside = path.with_name(f".{path.name}.{os.urandom(8).hex()}.new")
+        file = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW, _PRIVATE_FILE)
+        try:
+            with os.fdopen(file, "wb") as stream:
+                if _POSIX:  # pragma: no branch - Windows has no fchmod
+                    os.fchmod(file, _PRIVATE_FILE)  # an odd umask may have left us less
+                stream.write(data)
+                stream.flush()
+                if durable:
+                    os.fsync(file)
+            beside.replace(path)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
 
 
 def read_private(path: Path, limit: int) -> tuple[bytes, bool]:
     """Return at most limit bytes of a file of ours, and whether its mode had to be repaired.
 
-    Raises OSError, FileNotFoundError and PermissionError among them.
+    Raises OSError: FileNotFoundError, and PermissionError where it is not a file of ours alone.
     """
-    with os.fdopen(os.open(path, os.O_RDONLY | _NO_FOLLOW), "rb") as stream:
-        status = os.fstat(stream.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise PermissionError(f"{path} is not a regular file")
-        return stream.read(limit), _claim(stream.fileno(), status)
-
-
-def remove_private(path: Path) -> bool:
-    """Remove a file durably; return whether there was one. Raises OSError."""
     try:
-        path.unlink()
+        file = os.open(path, os.O_RDONLY | _NO_FOLLOW | _NO_WAIT)
+    except OSError as problem:
+        if problem.errno == errno.ELOOP:
+            raise PermissionError("it is a link") from None
+        raise
+    with os.fdopen(file, "rb") as stream:
+        status = os.fstat(file)
+        _refuse_odd(status)
+        return stream.read(limit), _claim(file, status)
+
+
+def check_replaceable(path: Path) -> None:
+    """Raise PermissionError if path is there and is not a file of ours alone."""
+    with suppress(FileNotFoundError):
+        status = path.lstat()
+        _refuse_odd(status)
+        _refuse_foreign(status)
+
+
+def remove_private(path: Path, *, durable: bool = True) -> bool:
+    """Remove a file; return whether there was one. Raises OSError."""
+    try:
+        with _changing(path, durable=durable):
+            path.unlink()
     except FileNotFoundError:
         return False
-    _sync_directory(path.parent)
     return True
+
+
+def set_aside(path: Path, data: bytes, limit: int, aside: Path) -> Path | None:
+    """Rename path to a free name like aside, if `read_private` of it still gives that data.
+
+    Returns the name, or None where another process has put something else there, or taken it away.
+    Raises OSError.
+    """
+    with _changing(path, alone=True):
+        try:
+            if read_private(path, limit)[0] != data:
+                return None
+        except FileNotFoundError:
+            return None
+        taken = 0
+        free = aside
+        while free.exists():
+            taken += 1
+            free = aside.with_name(f"{aside.name}-{taken}")
+        return path.rename(free)
+
+
+@contextmanager
+def _changing(path: Path, *, alone: bool = False, durable: bool = True) -> Iterator[None]:
+    """Hold path's directory while an entry of it is changed, and make a durable change last.
+
+    Who changes shares a lock on the directory, unless it asks to be alone. Who happens to be alone
+    sweeps away what writers of path that were killed have left there, as it holds a secret. Windows
+    has no such locks, and needs no flush of a directory. Raises OSError.
+    """
+    if not _POSIX:
+        yield  # pragma: no cover - Windows
+        return  # pragma: no cover - Windows
+    from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, flock
+
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with suppress(OSError):  # somebody else is at work, or the file system has no such locks
+            flock(directory, LOCK_EX | LOCK_NB)
+            _sweep(path)
+        with suppress(OSError):
+            flock(directory, LOCK_EX if alone else LOCK_SH)
+        yield
+        if durable:
+            os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _sweep(path: Path) -> None:
+    for entry in list(path.parent.iterdir()):
+        if entry.name.startswith(f".{path.name}.") and entry.name.endswith(".new"):
+            entry.unlink()
+
+
+def _refuse_odd(status: os.stat_result) -> None:
+    """Refuse what could lead elsewhere, or be read and written under another name."""
+    if stat.S_ISLNK(status.st_mode):
+        raise PermissionError("it is a link")
+    if not stat.S_ISREG(status.st_mode):
+        raise PermissionError("it is not a regular file")
+    if status.st_nlink > 1:
+        raise PermissionError("it has a second name (a hard link), by which it can be changed")
+
+
+def _refuse_foreign(status: os.stat_result) -> None:
+    if _POSIX and status.st_uid != os.geteuid():
+        raise PermissionError("it belongs to another user")
 
 
 def _claim(path: Path | int, status: os.stat_result) -> bool:
     """Refuse a foreign owner, take away what others may do; return whether that was needed."""
-    if not _POSIX:
-        return False  # pragma: no cover - Windows: the user profile's own protection holds
-    if status.st_uid != os.geteuid():
-        raise PermissionError("it belongs to another user")
-    if not status.st_mode & _OTHERS:
+    _refuse_foreign(status)
+    if not _POSIX or not status.st_mode & _OTHERS:
         return False
-    os.chmod(path, stat.S_IMODE(status.st_mode) & ~_OTHERS)  # noqa: PTH101  # path may be an open file
-    return True
-
-
-def _sync_directory(path: Path) -> None:
-    """Make a rename or removal last (POSIX; Windows keeps such changes by itself)."""
-    if not _POSIX:
-        return  # pragma: no cover - Windows
-    directory = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+        os.chmod(path, stat.S_IMODE(status.st_mode) & ~_OTHERS)  # noqa: PTH101  # path may be an open file
+    except OSError as problem:
+        raise PermissionError(
+            f"others may read it, and its mode cannot be changed ({problem.strerror})"
+        ) from None
+    return True

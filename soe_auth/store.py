@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from soe_auth.errors import LoginBusy, StoreError
-from soe_auth.files import private_directory, read_private, remove_private, write_private
+from soe_auth.files import (
+    check_replaceable,
+    make_private_directory,
+    own_directory,
+    read_private,
+    remove_private,
+    set_aside,
+    writable_by_all,
+    write_private,
+)
+from soe_auth.profile_name import is_profile_name
+from soe_auth.text import printable
 from soe_auth.tokens import Token
 
 if TYPE_CHECKING:
@@ -16,7 +27,7 @@ if TYPE_CHECKING:
 
 _LARGEST_FILE = 64 * 1024
 
-# How long the next automatic login is held back after one that nobody answered: enough for the
+# How long the next automatic login is held back after one that came to no token: enough for the
 # other hooks of one commit, and at last so rare that a night of them opens a handful of tabs.
 _FIRST_PAUSE = 60.0
 _LONGEST_PAUSE = 3600.0
@@ -49,6 +60,7 @@ class FileStore:
         path = self._path(profile)
         with _as_store_error(path, "read"):
             try:
+                self._claim(self._tokens, own_directory)
                 data, repaired = read_private(path, _LARGEST_FILE)
             except FileNotFoundError:
                 return None
@@ -57,14 +69,27 @@ class FileStore:
             try:
                 return Token.from_json(data)
             except ValueError as problem:
-                self._set_aside(path, str(problem))
+                stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._now()))
+                name = path.with_name(f"{path.name}.corrupt-{stamp}")
+                aside = set_aside(path, data, _LARGEST_FILE, name)
+                if aside is None:  # somebody has put a new one there meanwhile
+                    return self.load(profile)
+                self._report(f"{path} was set aside as {aside.name}: {problem}.")
                 return None
 
     def save(self, profile: str, token: Token) -> None:
-        """Keep the token durably: after a crash there is the old one or this one, whole."""
+        """Keep the token durably: after a crash there is the old one or this one, whole.
+
+        A link, a foreign file or one with a second name in its place is refused, not replaced.
+        """
         path = self._path(profile)
         with _as_store_error(path, "written"):
-            self._claim(self._tokens)
+            self._claim(self._tokens, make_private_directory)
+            for parent in writable_by_all(self._tokens):
+                self._report(
+                    f"Every user of this machine can write to {parent}, and so put other files in"
+                    f" place of yours; type `chmod o-w {parent}`."
+                )
             write_private(path, token.to_json())
 
     def remove(self, profile: str) -> bool:
@@ -74,36 +99,63 @@ class FileStore:
             return remove_private(path)
 
     def profiles(self) -> list[str]:
-        """Return the names of all profiles that have a token file, sorted."""
+        """Return the names of all profiles that have a token file, sorted.
+
+        A file whose name can be no profile's is none of ours, and left alone.
+        """
         with _as_store_error(self._tokens, "listed"):
-            return sorted(p.stem for p in self._tokens.glob("*.json") if not p.is_dir())
+            stems = [p.stem for p in self._tokens.glob("*.json") if not p.is_dir()]
+        return sorted(stem for stem in stems if is_profile_name(stem))
 
     @contextmanager
-    def login_lock(self, profile: str, wait: float) -> Iterator[None]:
-        """Hold the profile's login lock, waiting at most `wait` seconds for its holder.
+    def login_lock(self, profile: str) -> Iterator[None]:
+        """Hold the profile's login lock; it is free again when its holder ends, however it ends.
 
-        It is apart from the token file: reading and saving take no lock. Raises LoginBusy.
+        It is apart from the token file: reading and saving take none. A place where no token could
+        be stored is refused here, before anybody has signed in. Raises LoginBusy, StoreError.
         """
         from filelock import FileLock, Timeout
 
         path = self._locks / f"{profile}.lock"
         with _as_store_error(path, "locked"):
-            self._claim(self._locks)
+            self._claim(self._locks, make_private_directory)
             lock = FileLock(path, mode=0o600, thread_local=False)
             try:
-                lock.acquire(timeout=wait)
+                lock.acquire(timeout=0)
             except Timeout:
-                raise LoginBusy(
-                    f"Another login to profile {profile} is waiting for a person.",
-                    hint="Finish it in the browser, or end it, then try again.",
-                ) from None
+                raise LoginBusy(profile, self._waiting_at(profile)) from None
         try:
+            with suppress(OSError):  # one who was killed may have left it
+                remove_private(self._waiting_path(profile), durable=False)
+            with _as_store_error(self._path(profile), "written"):
+                self._claim(self._tokens, make_private_directory)
+                check_replaceable(self._path(profile))
             yield
         finally:
             lock.release()
 
+    @contextmanager
+    def shown_as_waiting(self, profile: str, address: str | None) -> Iterator[None]:
+        """Let whoever finds the login lock taken know the address that its holder waits at."""
+        path = self._waiting_path(profile)
+        with _as_store_error(path, "written"):
+            if address:
+                write_private(path, address.encode(), durable=False)
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # whoever holds the lock next takes it away
+                remove_private(path, durable=False)
+
+    def _waiting_at(self, profile: str) -> str | None:
+        try:
+            address, _ = read_private(self._waiting_path(profile), _LARGEST_FILE)
+        except OSError:
+            return None
+        return printable(address.decode("utf-8", "replace"))
+
     def held_back(self, profile: str) -> float:
-        """Return for how many seconds no automatic login should start, after unanswered ones."""
+        """Return for how many seconds no automatic login should start, after those in vain."""
         path = self._unanswered_path(profile)
         with _as_store_error(path, "read"):
             try:
@@ -114,21 +166,28 @@ class FileStore:
         # A clock that was set back must not hold for longer than the pause itself.
         return min(pause, at + pause - self._now())
 
-    def note_unanswered(self, profile: str) -> None:
-        """Count one more automatic login that nobody answered; each doubles the pause."""
+    def note_unanswered(self, profile: str, *, again: bool = False) -> None:
+        """Count one more automatic login that came to no token; each doubles the pause.
+
+        `again` counts none, and has the pause begin anew.
+        """
         path = self._unanswered_path(profile)
         with _as_store_error(path, "written"):
             try:
                 count = int(read_private(path, _LARGEST_FILE)[0].split()[0])
             except (FileNotFoundError, ValueError, IndexError):
                 count = 0
-            write_private(path, f"{count + 1} {self._now():.0f}\n".encode())
+            count = max(1, count if again else count + 1)
+            write_private(path, f"{count} {self._now():.0f}\n".encode(), durable=False)
 
     def forget_unanswered(self, profile: str) -> None:
-        """Somebody has answered: the next automatic login may start at once."""
+        """There is a token: the next automatic login may start at once."""
         path = self._unanswered_path(profile)
         with _as_store_error(path, "removed"):
-            remove_private(path)
+            remove_private(path, durable=False)
+
+    def _waiting_path(self, profile: str) -> Path:
+        return self._locks / f"{profile}.waiting"
 
     def _unanswered_path(self, profile: str) -> Path:
         return self._locks / f"{profile}.unanswered"
@@ -136,16 +195,9 @@ class FileStore:
     def _path(self, profile: str) -> Path:
         return self._tokens / f"{profile}.json"
 
-    def _claim(self, directory: Path) -> None:
-        directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if private_directory(directory):
+    def _claim(self, directory: Path, claim: Callable[[Path], bool]) -> None:
+        if claim(directory):
             self._report(f"Others could look into {directory}; its mode is 0700 again.")
-
-    def _set_aside(self, path: Path, problem: str) -> None:
-        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._now()))
-        aside = path.with_name(f"{path.name}.corrupt-{stamp}")
-        path.replace(aside)
-        self._report(f"{path} was set aside as {aside.name}: {problem}.")
 
 
 @contextmanager
@@ -154,6 +206,6 @@ def _as_store_error(path: Path, what: str) -> Iterator[None]:
         yield
     except OSError as problem:
         raise StoreError(
-            f"{path} could not be {what}: {problem.strerror or problem}.",
+            f"{printable(str(path))} could not be {what}: {problem.strerror or problem}.",
             hint="See that the directory is yours, writable, and has room.",
         ) from None

@@ -1,15 +1,24 @@
+import fcntl
 import os
+import socket
 import stat
-from dataclasses import replace
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
 from conftest import TOKEN
 
 from soe_auth.errors import LoginBusy, StoreError
-from soe_auth.files import private_directory, read_private, write_private
-from soe_auth.secret import Secret
+from soe_auth.files import own_directory, read_private, set_aside, write_private
 from soe_auth.store import FileStore
+
+NOBODY = 65534
 
 
 @pytest.fixture
@@ -45,28 +54,78 @@ def test_a_removed_token_is_gone(store: FileStore) -> None:
     assert store.load("acme") is None
 
 
-@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077, 0o777])
-def test_file_and_directories_are_private_under_any_umask(
-    store: FileStore, tmp_path: Path, umask: int
-) -> None:
-    (tmp_path / "config").mkdir(mode=0o700)
-    before = os.umask(umask & 0o077 if umask == 0o777 else umask)
+def as_nobody(work: Callable[[], None]) -> None:
+    """Do it as a user whom modes concern, which root is not; an ordinary user does it as is."""
+    if child := os.fork():
+        assert os.waitpid(child, 0)[1] == 0
+        return
     try:
-        store.save("acme", TOKEN)
-    finally:
-        os.umask(before)
-    assert mode(tmp_path / "config") == 0o700
-    assert mode(tmp_path / "config" / "tokens") == 0o700
-    assert mode(tmp_path / "config" / "tokens" / "acme.json") == 0o600
+        if os.geteuid() == 0:
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+        work()
+    except BaseException:  # noqa: BLE001  # the child must not go on as a second pytest
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
 
 
-def test_a_file_is_private_even_under_a_umask_that_leaves_nothing(tmp_path: Path) -> None:
-    before = os.umask(0o777)
+@pytest.mark.parametrize("umask", [0o000, 0o002, 0o022, 0o077, 0o777])
+def test_files_and_directories_are_private_under_any_umask(tmp_path: Path, umask: int) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    if os.geteuid() == 0:
+        os.chown(home, NOBODY, NOBODY)
+        for parent in [tmp_path, *tmp_path.parents]:  # pytest keeps others out
+            if parent.stat().st_uid == 0 and parent != Path("/"):
+                parent.chmod(parent.stat().st_mode | 0o011)
+
+    def use(directory: Path) -> None:
+        store = FileStore(directory / "a" / "config", report=print)
+        with store.login_lock("acme"), store.shown_as_waiting("acme", "http://localhost:1/x"):
+            store.save("acme", TOKEN)
+            store.note_unanswered("acme")
+            assert store.load("acme") == TOKEN
+            assert {mode(path) for path in directory.rglob("*") if path.is_file()} == {0o600}
+        assert {mode(path) for path in directory.rglob("*") if path.is_dir()} == {0o700}
+
+    def use_home() -> None:
+        os.umask(umask)
+        use(home)
+
+    use(tmp_path / "rehearsal")  # which loads what the other user may not be able to
+    as_nobody(use_home)
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o777])
+def test_a_file_is_private_from_its_first_byte(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
     try:
-        write_private(tmp_path / "file", b"x")
+        write_private(tmp_path / "file", b"x" * 2**20)
     finally:
         os.umask(before)
     assert mode(tmp_path / "file") == 0o600
+
+
+def test_a_mode_that_cannot_be_repaired_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x")
+    (tmp_path / "file").chmod(0o644)
+    script = (
+        "from pathlib import Path; from soe_auth.files import read_private;"
+        f"read_private(Path({str(tmp_path / 'file')!r}), 9)"
+    )
+    as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
+    mounting = f"mount --bind {tmp_path} {tmp_path}; mount -o remount,ro,bind {tmp_path};"
+    done = subprocess.run(
+        [
+            *("unshare", "--mount", *as_root, "sh", "-c", f'{mounting} exec "$@"', "sh"),
+            *(sys.executable, "-c", script),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "others may read it, and its mode cannot be changed (Read-only" in done.stderr
 
 
 def test_loose_modes_are_repaired_and_reported(
@@ -77,19 +136,66 @@ def test_loose_modes_are_repaired_and_reported(
     (tokens / "acme.json").chmod(0o644)
     tokens.chmod(0o755)
     assert store.load("acme") == TOKEN
-    store.save("acme", TOKEN)
     assert mode(tokens / "acme.json") == 0o600
     assert mode(tokens) == 0o700
     assert len(reports) == 2
+    tokens.chmod(0o777)
+    store.save("acme", TOKEN)
+    assert mode(tokens) == 0o700
+    assert len(reports) == 3
 
 
-def test_a_link_in_place_of_the_token_file_is_refused(store: FileStore, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("mode", "warned"), [(0o777, True), (0o1777, False), (0o775, False)])
+def test_a_parent_that_all_can_write_to_is_named(
+    tmp_path: Path, reports: list[str], mode: int, *, warned: bool
+) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(mode)
+    store = FileStore(shared / "config", report=reports.append)
+    store.save("acme", TOKEN)
+    assert [f"chmod o-w {shared}" in said for said in reports] == [True] * warned
+
+
+def link(path: Path, elsewhere: Path) -> None:
+    path.rename(elsewhere)
+    path.symlink_to(elsewhere)
+
+
+def hard_link(path: Path, elsewhere: Path) -> None:
+    elsewhere.hardlink_to(path)
+
+
+def pipe(path: Path, elsewhere: Path) -> None:
+    path.rename(elsewhere)
+    os.mkfifo(path)
+
+
+def directory(path: Path, elsewhere: Path) -> None:
+    path.rename(elsewhere)
+    path.mkdir()
+
+
+def listening(path: Path, elsewhere: Path) -> None:
+    path.rename(elsewhere)
+    with socket.socket(socket.AF_UNIX) as bound, chdir(path.parent):  # its whole path is too long
+        bound.bind(path.name)
+
+
+@pytest.mark.parametrize("swap", [link, hard_link, pipe, directory, listening])
+def test_what_is_no_file_of_ours_alone_is_neither_read_nor_replaced(
+    store: FileStore, tmp_path: Path, swap: Callable[[Path, Path], None]
+) -> None:
     store.save("acme", TOKEN)
     path = tmp_path / "config" / "tokens" / "acme.json"
-    path.rename(tmp_path / "elsewhere.json")
-    path.symlink_to(tmp_path / "elsewhere.json")
-    with pytest.raises(StoreError, match="could not be read"):
+    swap(path, tmp_path / "elsewhere")
+    with pytest.raises(StoreError, match="could not be read: "):
         store.load("acme")
+    with pytest.raises(StoreError, match="could not be written: it "):
+        store.save("acme", TOKEN)
+    with pytest.raises(StoreError, match="could not be written: it "), store.login_lock("acme"):
+        raise AssertionError("a person would sign in for nothing")
+    assert (tmp_path / "elsewhere").read_bytes() == TOKEN.to_json()
 
 
 def test_a_link_in_place_of_the_directory_is_refused(store: FileStore, tmp_path: Path) -> None:
@@ -98,16 +204,12 @@ def test_a_link_in_place_of_the_directory_is_refused(store: FileStore, tmp_path:
     (tmp_path / "config" / "tokens").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(StoreError, match="not a directory"):
         store.save("acme", TOKEN)
-
-
-def test_a_directory_in_place_of_the_token_file_is_refused(
-    store: FileStore, tmp_path: Path
-) -> None:
-    (tmp_path / "config" / "tokens" / "acme.json").mkdir(parents=True)
-    with pytest.raises(StoreError, match="could not be read"):
+    with pytest.raises(StoreError, match="not a directory"):
         store.load("acme")
-    with pytest.raises(StoreError, match="could not be written"):
-        store.save("acme", TOKEN)
+
+
+def test_a_directory_is_no_profile(store: FileStore, tmp_path: Path) -> None:
+    (tmp_path / "config" / "tokens" / "acme.json").mkdir(parents=True)
     assert store.profiles() == []
 
 
@@ -127,10 +229,23 @@ def test_what_belongs_to_somebody_else_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PermissionError, match="another user"):
         read_private(file, 10)
     with pytest.raises(PermissionError, match="another user"):
-        private_directory(directory)
+        own_directory(directory)
+    with pytest.raises(PermissionError, match="another user"):
+        write_private(file, b"x")
 
 
-@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"\xff", TOKEN.to_json()[:-20], b"x" * 70000])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"\xff",
+        TOKEN.to_json()[:-20],
+        TOKEN.to_json().replace(b'"version": 1', b'"version": 2'),
+        b"x" * 70000,
+    ],
+)
 def test_a_file_that_does_not_parse_is_set_aside_and_reported(
     store: FileStore, tmp_path: Path, reports: list[str], data: bytes
 ) -> None:
@@ -142,24 +257,84 @@ def test_a_file_that_does_not_parse_is_set_aside_and_reported(
     assert aside.read_bytes() == data
     assert len(reports) == 1
     assert "canary" not in reports[0]
+    path.write_bytes(data + b" ")
+    assert store.load("acme") is None
+    assert aside.read_bytes() == data
+    assert aside.with_name(f"{aside.name}-1").read_bytes() == data + b" "
     store.save("acme", TOKEN)
     assert store.load("acme") == TOKEN
+
+
+def test_a_token_that_comes_while_a_corrupt_file_is_set_aside_is_read(
+    store: FileStore, tmp_path: Path, reports: list[str]
+) -> None:
+    tokens = tmp_path / "config" / "tokens"
+    store.save("acme", TOKEN)
+    (tokens / "acme.json").write_bytes(b"{")
+    writing = os.open(tokens, os.O_RDONLY)
+    fcntl.flock(writing, fcntl.LOCK_SH)  # a writer is at work, so setting aside has to wait
+
+    def write() -> None:
+        while not waits_for_a_lock(os.getpid()):
+            time.sleep(0.001)
+        new = tokens / "new"
+        new.touch(mode=0o600)
+        new.write_bytes(TOKEN.to_json())
+        new.rename(tokens / "acme.json")
+        os.close(writing)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert store.load("acme") == TOKEN
+    writer.join()
+    assert reports == []
+    assert [path.name for path in tokens.iterdir()] == ["acme.json"]
+
+
+def waits_for_a_lock(process: int) -> bool:
+    """Whether the kernel lists it as blocked: a row such as `7: -> FLOCK ADVISORY WRITE 123 …`."""
+    rows = Path("/proc/locks").read_text().splitlines()
+    return any("-> FLOCK" in row and f" {process} " in row for row in rows)
+
+
+def test_of_two_who_find_a_corrupt_file_one_sets_it_aside(tmp_path: Path) -> None:
+    path = tmp_path / "acme.json"
+    write_private(path, b"{")
+    assert set_aside(path, b"{", 9, tmp_path / "aside") == tmp_path / "aside"
+    assert set_aside(path, b"{", 9, tmp_path / "aside") is None
 
 
 def test_a_failed_save_leaves_the_old_token_and_no_litter(store: FileStore, tmp_path: Path) -> None:
     store.save("acme", TOKEN)
-    bad = replace(TOKEN, access_token=Secret("\ud800"))
-    with pytest.raises(UnicodeEncodeError):
-        write_private(
-            tmp_path / "config" / "tokens" / "acme.json", bad.access_token.reveal().encode()
-        )
-    directory = tmp_path / "full"
-    directory.mkdir()
-    (directory / "taken").mkdir()
-    with pytest.raises(OSError, match="directory"):
-        write_private(directory / "taken", b"x")
-    assert [p.name for p in directory.iterdir()] == ["taken"]
+    tokens = tmp_path / "config" / "tokens"
+    with pytest.raises(TypeError):
+        write_private(tokens / "acme.json", "no bytes")  # type: ignore[arg-type]  # on purpose
+    assert [p.name for p in tokens.iterdir()] == ["acme.json"]
     assert store.load("acme") == TOKEN
+
+
+def test_what_a_killed_writer_left_is_swept_away_and_what_a_living_one_writes_is_not(
+    store: FileStore, tmp_path: Path
+) -> None:
+    store.save("acme", TOKEN)
+    tokens = tmp_path / "config" / "tokens"
+    left = [tokens / f".acme.json.{number:016x}.new" for number in range(3)]
+    other = tokens / ".other.json.0000000000000000.new"
+
+    def leave() -> None:
+        for path in (*left, other):
+            path.write_bytes(TOKEN.to_json()[:100])
+
+    for act in (lambda: store.save("acme", TOKEN), lambda: store.remove("acme")):
+        leave()
+        living = os.open(tokens, os.O_RDONLY)
+        fcntl.flock(living, fcntl.LOCK_SH)  # as a writer holds it
+        act()
+        assert all(path.exists() for path in left)
+        os.close(living)
+        act()
+        assert not any(path.exists() for path in left)
+        assert other.exists()
 
 
 def test_a_store_that_cannot_be_made_is_a_store_error(tmp_path: Path) -> None:
@@ -171,12 +346,12 @@ def test_a_store_that_cannot_be_made_is_a_store_error(tmp_path: Path) -> None:
 
 
 def test_one_login_at_a_time_holds_a_profile(store: FileStore) -> None:
-    with store.login_lock("acme", wait=0):
-        with pytest.raises(LoginBusy), store.login_lock("acme", wait=0):
+    with store.login_lock("acme"):
+        with pytest.raises(LoginBusy), store.login_lock("acme"):
             raise AssertionError("two hold the lock")
-        with store.login_lock("other", wait=0):
+        with store.login_lock("other"):
             pass
-    with store.login_lock("acme", wait=0):
+    with store.login_lock("acme"):
         pass
 
 
@@ -185,7 +360,7 @@ def test_each_unanswered_login_doubles_the_pause_until_somebody_answers(tmp_path
     store = FileStore(tmp_path, report=print, now=lambda: clock[0])
     assert store.held_back("acme") <= 0
     pauses = []
-    with store.login_lock("acme", wait=0):
+    with store.login_lock("acme"):
         for _ in range(9):
             store.note_unanswered("acme")
             pauses.append(store.held_back("acme"))
@@ -202,7 +377,7 @@ def test_each_unanswered_login_doubles_the_pause_until_somebody_answers(tmp_path
 
 def test_a_count_that_does_not_parse_holds_nothing_back(tmp_path: Path) -> None:
     store = FileStore(tmp_path, report=print, now=lambda: 1000.0)
-    with store.login_lock("acme", wait=0):
+    with store.login_lock("acme"):
         (tmp_path / "locks" / "acme.unanswered").write_bytes(b"x")
         assert store.held_back("acme") <= 0
         store.note_unanswered("acme")
@@ -210,6 +385,6 @@ def test_a_count_that_does_not_parse_holds_nothing_back(tmp_path: Path) -> None:
 
 
 def test_reading_and_saving_take_no_lock(store: FileStore) -> None:
-    with store.login_lock("acme", wait=0):
+    with store.login_lock("acme"):
         store.save("acme", TOKEN)
         assert store.load("acme") == TOKEN
