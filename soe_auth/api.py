@@ -7,13 +7,11 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from soe_auth import access
+from soe_auth import access, signin
 from soe_auth.browser import launch, recognise
 from soe_auth.errors import LoginError
 from soe_auth.settings import resolve
 from soe_auth.signin import Effects
-from soe_auth.signin import alogin as _alogin
-from soe_auth.signin import login as _login
 from soe_auth.store import FileStore
 
 if TYPE_CHECKING:
@@ -32,10 +30,9 @@ def get_token(profile: str | None = None, *, min_ttl: float | None = None) -> Se
 
     Raises LoginRequired if a person is needed, SettingsError, StoreError.
     """
-    flags = {} if min_ttl is None else {"min_ttl": f"{max(0, round(min_ttl))}s"}
     if access_token := access.from_environment(os.environ):
         return access_token
-    settings = resolve(flags, profile=profile)
+    settings = _settings(profile, min_ttl)
     return access.from_store(settings, _store(settings, _ignore), now=time.time())
 
 
@@ -45,21 +42,28 @@ def login(
     site: str | None = None,
     client_id: str | None = None,
     scope: str | None = None,
+    if_needed: bool = False,
+    min_ttl: float | None = None,
     browser: Callable[[str], bool] | None = None,
     announce: Callable[[str], None] | None = None,
 ) -> Token:
     """Log in with a person and their browser; return the token, which is stored as well.
 
     `site`, `client_id` and `scope` are written as on the command line and remembered in the same
-    way. `browser` shows a URL and returns False if it cannot; `announce` tells the person a
-    sentence; by default the desktop's browser is used and nothing is told.
+    way. With `if_needed`, a stored token that lives for `min_ttl` seconds more will do, and of many
+    threads, tasks and processes that ask at once one logs in, and all get its token. `browser`
+    shows a URL and returns False if it cannot; `announce` tells the person a sentence; by default
+    the desktop's browser is used and nothing is told. From a login on, the process writes no core
+    dump.
 
-    Raises SettingsError, LoginError, ServerError, NetworkError, StoreError; RuntimeError inside a
-    running event loop, where `alogin` is the one to await.
+    Raises SettingsError, LoginError, ServerError, NetworkError, StoreError; with `if_needed`,
+    LoginRequired after a login that came to no token; RuntimeError inside a running event loop,
+    where `alogin` is the one to await.
     """
     _refuse_inside_a_loop()
-    settings = _settings(profile, site=site, client_id=client_id, scope=scope)
-    return _login(settings, _effects(settings, browser, announce))
+    settings = _settings(profile, min_ttl, site=site, client_id=client_id, scope=scope)
+    log_in = signin.login_if_needed if if_needed else signin.login
+    return log_in(settings, _effects(settings, browser, announce))
 
 
 async def alogin(
@@ -68,12 +72,15 @@ async def alogin(
     site: str | None = None,
     client_id: str | None = None,
     scope: str | None = None,
+    if_needed: bool = False,
+    min_ttl: float | None = None,
     browser: Callable[[str], bool] | None = None,
     announce: Callable[[str], None] | None = None,
 ) -> Token:
     """Do as `login`, inside a running event loop."""
-    settings = _settings(profile, site=site, client_id=client_id, scope=scope)
-    return await _alogin(settings, _effects(settings, browser, announce))
+    settings = _settings(profile, min_ttl, site=site, client_id=client_id, scope=scope)
+    log_in = signin.alogin_if_needed if if_needed else signin.alogin
+    return await log_in(settings, _effects(settings, browser, announce))
 
 
 def _refuse_inside_a_loop() -> None:
@@ -86,8 +93,10 @@ def _refuse_inside_a_loop() -> None:
         raise RuntimeError("login() cannot run inside an event loop; await alogin() instead")
 
 
-def _settings(profile: str | None, **given: str | None) -> Settings:
+def _settings(profile: str | None, min_ttl: float | None, **given: str | None) -> Settings:
     flags = {key: value for key, value in given.items() if value is not None}
+    if min_ttl is not None:
+        flags["min_ttl"] = f"{max(0, round(min_ttl))}s"
     return resolve(flags, profile=profile)
 
 

@@ -19,6 +19,23 @@ Messages never carry a state, code, verifier or token, and nothing that a termin
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_NOT_REGISTERED = "See that the client ID, and the application's Domain, are right for this site."
+_LATER = "The site is in trouble; try again later with `soe-auth login`."
+_TO_DO_ABOUT = {
+    "access_denied": "Start again with `soe-auth login`, and approve the request on the site.",
+    "invalid_request": _NOT_REGISTERED,
+    "invalid_scope": "Ask for what the site knows: --scope write_access, no_expiry, or neither.",
+    "server_error": _LATER,
+    "temporarily_unavailable": _LATER,
+    "unauthorized_client": _NOT_REGISTERED,
+    "unsupported_response_type": _NOT_REGISTERED,
+}
+
 
 class SoeAuthError(Exception):
     """The base of all: the message says what happened, `hint` what to do."""
@@ -49,11 +66,12 @@ class LoginDenied(LoginError):
     `code` is the error code, `description` the site's words for it or an empty string.
     """
 
-    hint = "Start again with `soe-auth login`, and approve the request on the site."
-
-    def __init__(self, code: str, description: str, *, hint: str | None = None) -> None:
+    def __init__(self, code: str, description: str) -> None:
         said = f"{code}: {description}" if description else code
-        super().__init__(f"The site sent the login back: {said.rstrip('.')}.", hint=hint)
+        super().__init__(
+            f"The site sent the login back: {said.rstrip('.')}.",
+            hint=_TO_DO_ABOUT.get(code, "Start again with `soe-auth login`."),
+        )
         self.code = code
         self.description = description
 
@@ -61,14 +79,23 @@ class LoginDenied(LoginError):
 class LoginTimedOut(LoginError):
     """Nobody answered within the time-out; `strays` requests came that were not the redirect."""
 
-    def __init__(self, waited: str, strays: int, *, hint: str | None = None) -> None:
-        seen = "nothing came back" if not strays else f"{strays} stray request(s) came"
+    def __init__(self, waited: str, strays: Mapping[str, int], *, hint: str | None = None) -> None:
+        self.strays = sum(strays.values())
+        kinds = "; ".join(f"{reason} ({count})" for reason, count in strays.items())
+        seen = f"what came was not the answer: {kinds}" if strays else "nothing came back"
         super().__init__(f"The login was not finished within {waited}; {seen}.", hint=hint)
-        self.strays = strays
 
 
 class LoginBusy(LoginError):
-    """Another process is logging in to the same profile."""
+    """Another login to the same profile waits for a person, at `address` where that is known."""
+
+    def __init__(self, profile: str, address: str | None) -> None:
+        where = f" at {address} in a browser" if address else ""
+        super().__init__(
+            f"Another login to profile {profile} is under way.",
+            hint=f"Finish it{where}, or end it, then try again.",
+        )
+        self.address = address
 
 
 class LoopbackUnavailable(LoginError):

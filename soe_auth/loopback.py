@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from hmac import compare_digest
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,7 @@ from soe_auth.protocol import (
     judge,
     screen,
 )
+from soe_auth.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -40,6 +41,10 @@ _GONE = ("", 0)
 # How long a browser has to come for the page once its redirect is answered. It takes milliseconds,
 # unless the tab was closed; the login is complete and told to the person either way.
 _GRACE = 2.0
+
+# Far more than a person's tabs have, and far fewer than a process may have open: whoever fills the
+# door with connections loses the oldest of them, and the browser comes in all the same.
+_MOST_CONNECTIONS = 128
 
 # aiohttp would log a request line with its errors, and the line may hold a code. A logger outside
 # the tree of loggers, so that nobody's configuration can switch it on.
@@ -74,7 +79,8 @@ class Loopback:
         self._verdict: asyncio.Future[Granted | Denied] = loop.create_future()
         self._page: asyncio.Future[Page] = loop.create_future()
         self._shown = asyncio.Event()
-        self.strays = 0
+        self._evictable: dict[web.RequestHandler, None] = {}  # oldest first
+        self.strays: Counter[str] = Counter()
 
     async def redirect(self) -> Granted | Denied:
         """Wait for the site's genuine answer."""
@@ -87,19 +93,31 @@ class Loopback:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._shown.wait(), _GRACE)
 
+    def enter(self, connection: web.RequestHandler) -> None:
+        """Let a new connection in, and the oldest out if there are too many."""
+        self._evictable[connection] = None
+        if len(self._evictable) > _MOST_CONNECTIONS:
+            oldest = next(iter(self._evictable))
+            self.leave(oldest)
+            oldest.force_close()
+
+    def leave(self, connection: web.RequestHandler) -> None:
+        """Count a connection no more, as it has ended or may stay for good."""
+        self._evictable.pop(connection, None)
+
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one HTTP request."""
         arrival = Arrival(
             request.method,
-            request.raw_path,
+            Secret(request.raw_path),
             {name.lower(): ", ".join(request.headers.getall(name)) for name in request.headers},
             stranger=self._from_stranger(request),
         )
         verdict: Verdict | None = screen(arrival, self._port)
         if verdict is None:
-            if _same(arrival.target, self._paths.launch):
+            if arrival.target.matches(self._paths.launch):
                 return _see_other(self._request.url)
-            if _same(arrival.target, self._paths.done) and self._page.done():
+            if arrival.target.matches(self._paths.done) and self._page.done():
                 return await self._show(request, self._page.result())
             verdict = judge(arrival, self._request)
         match verdict:
@@ -110,7 +128,7 @@ class Loopback:
 
     def refuse(self, reason: Stray) -> web.Response:
         """Answer a stray: counted, told to whom it concerns, and nothing of it repeated."""
-        self.strays += 1
+        self.strays[reason.reason] += 1
         self._on_stray(reason)
         return _respond(stray(reason.status))
 
@@ -120,6 +138,7 @@ class Loopback:
 
     async def _hold(self, request: web.BaseRequest, answer: Granted | Denied) -> web.Response:
         """Keep the browser waiting until the login has ended; a second tab waits for the same."""
+        self.leave(request.protocol)
         if not self._verdict.done():
             self._verdict.set_result(answer)
         await asyncio.shield(self._page)
@@ -186,6 +205,14 @@ class _Connection(web.RequestHandler):
         )
         self._listener = listener
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._listener.enter(self)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._listener.leave(self)
+        super().connection_lost(exc)
+
     def handle_error(
         self,
         request: web.BaseRequest,
@@ -208,7 +235,3 @@ def _respond(page: Page) -> web.Response:
 def _see_other(location: str) -> web.Response:
     """Send the browser on with a GET, never with what it sent here (RFC 9700 section 4.12)."""
     return web.Response(status=303, headers={**HEADERS, "Location": location})
-
-
-def _same(path: str, expected: str) -> bool:
-    return compare_digest(path.encode("utf-8", "surrogateescape"), expected.encode())

@@ -1,7 +1,7 @@
 """The story of a login: a person, a browser, a token.
 
-It comes in two halves. `begin` is quick and light: it binds the port, draws the secrets and sends
-the browser off. `finish` loads what is heavy while the browser is on its way.
+It comes in two halves. The first is quick and light: it binds the port, draws the secrets and sends
+the browser off. The second, `finish`, loads what is heavy while the browser is on its way.
 """
 
 from __future__ import annotations
@@ -9,37 +9,39 @@ from __future__ import annotations
 import os
 import time
 from base64 import urlsafe_b64encode
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from soe_auth import protocol
 from soe_auth.duration import in_words
 from soe_auth.errors import (
+    LoginBusy,
     LoginDenied,
-    LoginError,
     LoginRequired,
     LoginTimedOut,
+    LoopbackUnavailable,
     SettingsError,
     SoeAuthError,
     StoreError,
 )
-from soe_auth.profiles import remember
-from soe_auth.protocol import Denied, Granted, Stray
+from soe_auth.profiles import remember, settle_consent
+from soe_auth.protocol import Denied
+from soe_auth.secret import Secret, no_core_dumps
 from soe_auth.sockets import LoopbackSockets, bind
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from soe_auth.browser import Place
+    from soe_auth.doors import Doors
     from soe_auth.exchange import SiteConnection
-    from soe_auth.loopback import Loopback
     from soe_auth.protocol import AuthorizationRequest, Entropy
-    from soe_auth.secret import Secret
     from soe_auth.settings import Settings
     from soe_auth.store import FileStore
     from soe_auth.tokens import Token
 
+_POLL = 0.1  # seconds between two looks at a login lock that another holds
 _LOCAL_PATH_BYTES = 6  # 48 bits: not to be guessed through a loopback within a login's time
 
 
@@ -48,10 +50,11 @@ class Effects:
     """What a login does to the world, each thing an argument.
 
     `announce` tells the person a sentence, `detail` one that only the curious want, and `request`
-    one that they have to act on, so that it may not be left out. `browser` shows a URL and returns
-    False where it cannot; None opens nothing. `pasted` gives the lines that a person pastes; None
-    where there is no terminal. `harden` is called once the browser is off, before a code arrives.
-    `now` is in seconds since the epoch.
+    one that they have to act on, so that it may not be left out. `consent` puts a question to them
+    and returns whether they said yes; None where there is nobody to ask. `browser` shows a URL and
+    returns False where it cannot; None opens nothing. `pasted` gives the lines that a person
+    pastes; None where there is no terminal. `harden` is called once the browser is off, before a
+    code arrives. `now` is in seconds since the epoch.
     """
 
     store: FileStore
@@ -60,23 +63,32 @@ class Effects:
     detail: Callable[[str], None]
     browser: Callable[[str], bool] | None
     place: Place
+    consent: Callable[[str], bool] | None = None
     pasted: Callable[[], AsyncIterator[str]] | None = None
-    harden: Callable[[], None] | None = None
+    harden: Callable[[], None] = no_core_dumps
     now: Callable[[], float] = time.time
     entropy: Entropy = os.urandom
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A login that has begun: our question, and the sockets that wait for its answer.
+    """A login that has begun: our question, and the sockets at which its answer may come.
 
-    Without sockets (`redirect = "login_success"`) the answer can only be pasted.
+    With `redirect = "login_success"` the answer can only be pasted; the sockets then only lead the
+    browser to the site, and may be missing.
     """
 
     request: AuthorizationRequest
     sockets: LoopbackSockets | None
     launch_path: str
     done_path: str
+
+    @property
+    def address(self) -> str | None:
+        """The short local address that leads a browser on this machine to the site."""
+        if self.sockets is None:
+            return None
+        return f"http://{self.sockets.host}:{self.sockets.port}{self.launch_path}"
 
     def close(self) -> None:
         """Give the port back."""
@@ -89,75 +101,69 @@ def login(settings: Settings, effects: Effects) -> Token:
 
     Raises SettingsError, LoginError, ServerError, NetworkError, StoreError.
     """
-    with effects.store.login_lock(settings.profile, wait=0):
+    with effects.store.login_lock(settings.profile):
         return _login(settings, effects)
 
 
 def login_if_needed(settings: Settings, effects: Effects) -> Token:
     """Return the stored token if it serves, else log in; waits for a login begun elsewhere.
 
-    After a login that nobody answered, the next is held back for a while, growing each time: many
-    tools that ask through a night must not fill a screen with tabs. Raises LoginRequired then, else
-    as `login`.
+    After a login of this kind that came to no token, the next is held back for a while, growing
+    each time: many tools that ask through a night must not fill a screen with tabs. Raises
+    LoginRequired then, else as `login`.
     """
     if token := _stored(settings, effects):
         return token
-    store, profile = effects.store, settings.profile
-    with store.login_lock(profile, wait=settings.timeout):
-        if token := _stored(settings, effects):  # somebody was faster
-            return token
-        if (pause := store.held_back(profile)) > 0:
-            raise LoginRequired(
-                f"The last login to profile {profile} was not answered, so none is started by"
-                f" itself for {in_words(pause)}; type `{settings.login_command}`."
-            )
-        try:
-            return _login(settings, effects)
-        except LoginTimedOut:
-            store.note_unanswered(profile)
-            raise
+    with ExitStack() as held:
+        for pause in _knock(held, settings, effects):
+            time.sleep(pause)
+        return _if_still_needed(settings, effects) or _login(settings, effects, unasked=True)
 
 
 async def alogin(settings: Settings, effects: Effects) -> Token:
     """Log in inside a running event loop. Raises as `login`."""
-    with effects.store.login_lock(settings.profile, wait=0):
-        pending = begin(settings, effects)
-        try:
-            return await finish(pending, settings, effects)
-        finally:
-            pending.close()
+    with (
+        effects.store.login_lock(settings.profile),
+        _begun(settings, effects) as pending,
+    ):
+        return await finish(pending, settings, effects)
+
+
+async def alogin_if_needed(settings: Settings, effects: Effects) -> Token:
+    """Do as `login_if_needed` inside a running event loop, which goes on while this waits."""
+    import asyncio
+
+    if token := _stored(settings, effects):
+        return token
+    with ExitStack() as held:
+        for pause in _knock(held, settings, effects):
+            await asyncio.sleep(pause)
+        if token := _if_still_needed(settings, effects):
+            return token
+        pending = held.enter_context(_begun(settings, effects, unasked=True))
+        return await finish(pending, settings, effects)
 
 
 def begin(settings: Settings, effects: Effects) -> Pending:
-    """Bind the sockets, draw state and verifier, send the browser off.
+    """Bind the sockets, draw state and verifier; nothing that a project file chose goes unsaid.
 
-    Raises SettingsError, LoopbackUnavailable.
+    Raises SettingsError, LoopbackUnavailable, StoreError.
     """
     site, client_id = settings.registration
+    _tell_of_project(settings, effects)
+    sockets: LoopbackSockets | None
     if settings.redirect == "login_success":
-        if effects.pasted is None:
-            raise SettingsError(
-                "redirect login_success needs a terminal, to paste an address into.",
-                hint="Run `soe-auth login` on a terminal, or use --redirect loopback.",
-            )
-        sockets = None
+        sockets = _bind_for_the_way_there(settings, effects)
         redirect_uri = protocol.login_success_uri(site)
     else:
         sockets = bind(settings.port, settings.redirect_host)
-        redirect_uri = protocol.redirect_uri_for(site, settings.redirect_host, sockets.port)
-    try:
-        pending = Pending(
-            protocol.begin(site, client_id, settings.scope, redirect_uri, effects.entropy),
-            sockets,
-            launch_path=_local_path(effects.entropy),
-            done_path=_local_path(effects.entropy),
-        )
-        _send_off(pending, settings, effects)
-    except BaseException:
-        if sockets:
-            sockets.close()
-        raise
-    return pending
+        redirect_uri = protocol.redirect_uri_for(site, sockets.host, sockets.port)
+    return Pending(
+        protocol.begin(site, client_id, settings.scope, redirect_uri, effects.entropy),
+        sockets,
+        launch_path=_local_path(effects.entropy),
+        done_path=_local_path(effects.entropy),
+    )
 
 
 async def finish(pending: Pending, settings: Settings, effects: Effects) -> Token:
@@ -166,43 +172,102 @@ async def finish(pending: Pending, settings: Settings, effects: Effects) -> Toke
     Raises LoginError, ServerError, NetworkError, StoreError; the browser has been told by then.
     """
     from soe_auth import exchange, pages
+    from soe_auth.doors import open_doors
 
-    if effects.harden:
-        effects.harden()
-    connecting = exchange.connect(pending.request.site)
-    async with _listening(pending, effects) as listener, connecting as site:
+    effects.harden()
+    opening = open_doors(
+        pending.request,
+        pending.sockets,
+        pending.launch_path,
+        pending.done_path,
+        pasted=effects.pasted,
+        announce=effects.announce,
+        detail=effects.detail,
+    )
+    async with opening as doors, exchange.connect(pending.request.site) as site:
         try:
-            code = await _first_answer(listener, pending.request, settings, effects)
+            code = await _code(doors, settings)
             token = await _redeem(code, pending.request, site, effects)
             effects.store.save(settings.profile, token)
-            effects.store.forget_unanswered(settings.profile)
         except SoeAuthError as problem:
-            if listener:
-                await listener.conclude(pages.not_signed_in(str(problem), problem.hint))
+            await doors.conclude(pages.not_signed_in(str(problem), problem.hint))
             raise
-        if account := await site.account_name(token.access_token):
-            token = replace(token, account=account)
-            with suppress(StoreError):  # the token itself is safe; only its owner's name is not
+        with suppress(StoreError):  # the token itself is safe; the rest is for comfort
+            effects.store.forget_unanswered(settings.profile)
+            if account := await site.account_name(token.access_token):
+                token = replace(token, account=account)
                 effects.store.save(settings.profile, token)
         lasts = token.lasts(effects.now())
         effects.announce(
-            f"Signed in to {token.site.authority}{f' as {account}' if account else ''}."
+            f"Signed in to {token.site.authority}{f' as {token.account}' if token.account else ''}."
             f" The token lasts {lasts}."
         )
         _remember(settings, effects)
-        if listener:
-            await listener.conclude(pages.signed_in(token.site.authority, account, lasts))
+        await doors.conclude(pages.signed_in(token.site.authority, token.account, lasts))
     return token
 
 
-def _login(settings: Settings, effects: Effects) -> Token:
-    pending = begin(settings, effects)
-    try:
+def _login(settings: Settings, effects: Effects, *, unasked: bool = False) -> Token:
+    with _begun(settings, effects, unasked=unasked) as pending:
         import asyncio
 
         return asyncio.run(finish(pending, settings, effects))
-    finally:
-        pending.close()
+
+
+@contextmanager
+def _begun(settings: Settings, effects: Effects, *, unasked: bool = False) -> Iterator[Pending]:
+    """Begin, send the browser off, and give all back at the end.
+
+    One that nobody asked for is noted as unanswered until there is a token, so that not even
+    killing it makes room for the next tab.
+    """
+    store, profile = effects.store, settings.profile
+    pending = begin(settings, effects)
+    with closing(pending), store.shown_as_waiting(profile, pending.address):
+        if unasked:
+            store.note_unanswered(profile)
+        try:
+            _send_off(pending, settings, effects)
+            yield pending
+        except BaseException:
+            if unasked:
+                with suppress(StoreError):
+                    store.note_unanswered(profile, again=True)  # the pause is from now on
+            raise
+
+
+def _knock(held: ExitStack, settings: Settings, effects: Effects) -> Iterator[float]:
+    """Try for the login lock until it is held, yielding the seconds to pause before each new try.
+
+    Raises LoginBusy once that has taken as long as a login may take.
+    """
+    give_up_at = effects.now() + settings.timeout
+    told = False
+    while True:
+        try:
+            held.enter_context(effects.store.login_lock(settings.profile))
+        except LoginBusy as busy:
+            if effects.now() >= give_up_at:
+                raise
+            if not told:
+                where = f" at {busy.address}" if busy.address else ""
+                effects.announce(f"Waiting for the login that is under way already{where} …")
+                told = True
+            yield _POLL
+        else:
+            return
+
+
+def _if_still_needed(settings: Settings, effects: Effects) -> Token | None:
+    """Look again under the lock, as somebody may have been faster. Raises LoginRequired."""
+    if token := _stored(settings, effects):
+        return token
+    if (pause := effects.store.held_back(settings.profile)) > 0:
+        raise LoginRequired(
+            f"The last login to profile {settings.profile} came to no token, so none is started by"
+            f" itself for {in_words(pause)}; type `{settings.login_command}`."
+        )
+    return None
 
 
 def _stored(settings: Settings, effects: Effects) -> Token | None:
@@ -218,140 +283,105 @@ def _stored(settings: Settings, effects: Effects) -> Token | None:
     return token
 
 
+def _tell_of_project(settings: Settings, effects: Effects) -> None:
+    """Say what a project file asks for, and have a site that only it names agreed to.
+
+    Who has approved the application before is not asked by the site again, whatever the scope: so
+    this is where a person can see what somebody else has put into a repository.
+    """
+    asked = {
+        "site": f"the site {settings.site}",
+        "client_id": f"the client ID {settings.client_id}",
+        "scope": f"the scope {settings.scope.in_words()}",
+    }
+    if asks := [asked[key] for key in settings.from_project]:
+        effects.announce(f"{settings.project} asks for {', '.join(asks)}.")
+    settle_consent(settings, effects.consent, effects.announce)
+    if "site" in settings.from_project:
+        token = effects.store.load(settings.profile)
+        if token and token.site != settings.site:
+            raise SettingsError(
+                f"{settings.project} would put a token of {settings.site} in the place of profile"
+                f" {settings.profile}'s, which is of {token.site}.",
+                hint="Have it name another profile, or log out of this one first:"
+                f" `soe-auth logout -p {settings.profile}`.",
+            )
+
+
+def _bind_for_the_way_there(settings: Settings, effects: Effects) -> LoopbackSockets | None:
+    """Bind a port, if it can be had, that keeps the state out of the browser's command line."""
+    if effects.pasted is None:
+        raise SettingsError(
+            "redirect login_success needs a terminal, to paste an address into.",
+            hint="Run `soe-auth login` on a terminal, or use --redirect loopback.",
+        )
+    if effects.browser:
+        with suppress(LoopbackUnavailable):
+            return bind(0, settings.redirect_host)
+    return None
+
+
 def _local_path(entropy: Entropy) -> str:
     return "/" + urlsafe_b64encode(entropy(_LOCAL_PATH_BYTES)).decode("ascii")
 
 
 def _send_off(pending: Pending, settings: Settings, effects: Effects) -> None:
     """Open the browser, and say what a person needs to go on if it does not come up."""
-    request, sockets = pending.request, pending.sockets
-    here = request.url
-    if sockets:
-        here = f"http://{settings.redirect_host}:{sockets.port}{pending.launch_path}"
-    opened = effects.browser is not None and effects.browser(here)
+    here, paste_only = pending.address, settings.redirect == "login_success"
+    opened = here is not None and effects.browser is not None and effects.browser(here)
     if opened:
-        effects.announce(f"Opening {here if sockets else request.site} in your browser …")
+        effects.announce(f"Opening {here} in your browser …")
     elif effects.browser:
         effects.announce("No browser could be started here.")
     if effects.place.remote:
         effects.announce(f"This is {effects.place.remote}: your browser may be on another machine.")
     tell = effects.announce if opened else effects.request
-    if sockets and not opened:
-        tell(f"Open this address in a browser on this machine:\n  {here}")
-    if not opened or effects.place.remote:
+    to_offer = here if not opened and not paste_only else None
+    if to_offer:
+        tell(f"Open this address in a browser on this machine:\n  {to_offer}")
+    if not opened or effects.place.remote or paste_only:
         tell(
-            f"{'Or this one' if sockets and not opened else 'Open this address'}"
+            f"{'Or this one' if to_offer else 'Open this address'}"
             f"{' if no browser comes up' if opened else ' in a browser anywhere'}:\n"
-            f"  {request.url}"
+            f"  {pending.request.url}"
         )
     if effects.pasted:
         tell(
             "Paste the address that the browser ends at"
-            + (", if it cannot come back by itself:" if sockets else ":")
+            + (":" if paste_only else ", if it cannot come back by itself:")
         )
 
 
-@asynccontextmanager
-async def _listening(pending: Pending, effects: Effects) -> AsyncIterator[Loopback | None]:
-    """Serve the redirect on the sockets, where there are any."""
-    bound = pending.sockets
-    if bound is None:
-        yield None
-        return
-    from soe_auth.loopback import LocalPaths, serve
-    from soe_auth.peers import is_stranger
-
-    told: set[str] = set()
-
-    def tell(stray: Stray) -> None:
-        # Once for each reason: who can knock must not be able to fill the terminal.
-        loud = stray.notable and stray.reason not in told
-        told.add(stray.reason)
-        say = effects.announce if loud else effects.detail
-        say(f"Something else came to the listener: {stray.reason}. Still waiting.")
-
-    paths = LocalPaths(pending.launch_path, pending.done_path)
-    serving = serve(bound.sockets, bound.port, pending.request, paths, tell, is_stranger)
-    async with serving as listener:
-        yield listener
-
-
-async def _first_answer(
-    listener: Loopback | None,
-    request: AuthorizationRequest,
-    settings: Settings,
-    effects: Effects,
-) -> Secret:
-    """Wait at both doors, the redirect and the paste; the first genuine answer wins."""
-    import asyncio
-
-    doors: list[Coroutine[None, None, Granted | Denied]] = []
-    if listener:
-        doors.append(listener.redirect())
-    if effects.pasted:
-        doors.append(_pasted_answer(effects.pasted(), request, effects))
-    tasks = [asyncio.create_task(door) for door in doors]
+async def _code(doors: Doors, settings: Settings) -> Secret:
     try:
-        answered, _ = await asyncio.wait(
-            tasks, timeout=settings.timeout, return_when=asyncio.FIRST_COMPLETED
-        )
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    if not answered:
+        answer = await doors.first_answer(settings.timeout)
+    except TimeoutError:
         raise LoginTimedOut(
-            in_words(settings.timeout),
-            listener.strays if listener else 0,
-            hint=_timed_out_hint(settings),
-        )
-    answer = answered.pop().result()
+            in_words(settings.timeout), doors.strays, hint=_timed_out_hint(settings)
+        ) from None
     if isinstance(answer, Denied):
         raise LoginDenied(answer.code, answer.description)
     return answer.code
 
 
-async def _pasted_answer(
-    lines: AsyncIterator[str], request: AuthorizationRequest, effects: Effects
-) -> Granted | Denied:
-    async for line in lines:
-        if not line.strip():
-            continue
-        match protocol.judge_paste(line, request):
-            case Stray(reason=reason):
-                effects.announce(f"That is not the answer: {reason}.")
-            case answer:
-                return answer
-    if request.redirect_uri == protocol.login_success_uri(request.site):
-        raise LoginError("The terminal was closed before an address was pasted.")
-    # The other door stays open: wait for what never comes.
-    import asyncio
-
-    never: asyncio.Future[Granted | Denied] = asyncio.get_running_loop().create_future()
-    return await never
-
-
 async def _redeem(
     code: Secret, request: AuthorizationRequest, site: SiteConnection, effects: Effects
 ) -> Token:
-    sent = effects.now()
+    now = effects.now()
     form = protocol.redeem_form(
         request.client_id, request.redirect_uri, code, request.code_verifier
     )
-    status, body = await site.exchange(form)
+    answer = await site.exchange(form)
     token = protocol.read_answer(
-        status,
-        body,
+        answer,
         site=request.site,
         client_id=request.client_id,
         scope=request.scope,
-        now=sent,
+        now=now,
+        sent=(code, request.code_verifier, request.state),
     )
-    if token.granted_scope != token.scope:
-        effects.announce(
-            f"The site granted {token.granted_scope.in_words()}"
-            f" where {token.scope.in_words()} was asked for."
-        )
+    if words := token.scope_in_question:
+        effects.announce(words)
     return token
 
 
@@ -365,11 +395,15 @@ def _timed_out_hint(settings: Settings) -> str:
 
 
 def _remember(settings: Settings, effects: Effects) -> None:
-    """Keep as a profile what flags have said, so that `soe-auth login` alone is enough."""
-    if not settings.from_flags:
+    """Keep as a profile what flags have said, so that `soe-auth login` alone is enough.
+
+    Where the site is a project file's word, there is nothing that would make a profile without it.
+    """
+    values = settings.profile_values
+    if not settings.from_flags or not (settings.known or "site" in values):
         return
     try:
-        changed = remember(settings.paths.config, settings.profile, settings.profile_values)
+        changed = remember(settings.paths.config, settings.profile, values)
     except SettingsError as problem:
         effects.announce(f"The profile was not remembered. {problem}")
         return

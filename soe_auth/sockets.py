@@ -19,9 +19,13 @@ _TRIES = 20
 
 @dataclass(frozen=True, slots=True)
 class LoopbackSockets:
-    """Listening sockets on 127.0.0.1 and ::1, where the machine has them, on one port."""
+    """Listening sockets on 127.0.0.1 and ::1, where the machine has them, on one port.
+
+    `host` is the name that a browser reaches them by.
+    """
 
     sockets: tuple[socket.socket, ...]
+    host: str
     port: int
 
     def close(self) -> None:
@@ -52,7 +56,7 @@ def bind(port: int, host: str) -> LoopbackSockets:
                 useless.close()
             continue
         if bound:
-            return LoopbackSockets(tuple(bound), bound[0].getsockname()[1])
+            return LoopbackSockets(tuple(bound), host, bound[0].getsockname()[1])
     raise LoopbackUnavailable(
         f"No loopback port could be had for the redirect: {f'port {port}, ' if port else ''}"
         f"{problem}.",

@@ -6,19 +6,23 @@ the finished command, which then signs its person in.
 
 import asyncio
 import re
+import resource
 import socket
 import struct
 import subprocess
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import aiohttp
 import pytest
 from conftest import Command
-from test_loopback import PAGE, Login, waiting
+from test_docs import approve
+from test_loopback import PAGE, PATHS, Login, waiting
+from yarl import URL
 
 from soe_auth.protocol import Granted
 from soe_auth.sandbox import Sandbox
@@ -227,35 +231,71 @@ async def test_the_same_redirect_again_sees_the_same_end_and_redeems_nothing() -
         target = target_of(login)
         first = asyncio.create_task(target.send(fetched(target)))
         granted = await login.listener.redirect()
-        second = asyncio.create_task(target.send(target.request(target.good + "2")))
+        other_code = target.good.replace("code=x", "code=y")
+        second = asyncio.create_task(target.send(target.request(other_code)))
         third = asyncio.create_task(target.send(fetched(target)))
-        await second
+        await asyncio.sleep(0)
         await login.listener.conclude(PAGE)
         assert await login.listener.redirect() == granted == Granted(Secret("x"))
+        assert b" 303 " in (await second)[:20]
         assert b" 303 " in (await first)[:20]
         assert b" 303 " in (await third)[:20]
 
 
+async def test_a_reload_of_the_finished_page_shows_it_again_and_redeems_nothing() -> None:
+    async with waiting() as login:
+        target = target_of(login)
+        tab = asyncio.create_task(target.send(fetched(target)))
+        granted = await login.listener.redirect()
+        concluding = asyncio.create_task(login.listener.conclude(PAGE))
+        await tab
+        for _ in range(3):
+            assert b"Signed in as Jane Doe" in await target.send(target.request(PATHS.done))
+            assert b" 303 " in (await target.send(fetched(target)))[:20]
+        await concluding
+        assert await login.listener.redirect() == granted
+
+
+# --- against the finished command ---
+
+
+@asynccontextmanager
+async def waiting_command(
+    command: Command, site: Sandbox, *options: str
+) -> AsyncIterator[tuple[Process, str, Target]]:
+    """The finished command, waiting; its authorize URL, and it as the one who knocks sees it."""
+    login = await asyncio.create_subprocess_exec(
+        command.path,
+        *("login", "--site", site.url, "--client-id", "110", "--no-browser", *options),
+        env=command.environ,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    assert login.stderr
+    address = ""
+    while "/oauth?" not in address:
+        address = (await login.stderr.readline()).decode().strip()
+    query = parse_qs(urlsplit(address).query)
+    redirect = urlsplit(query["redirect_uri"][0])
+    yield login, address, Target(redirect.port or 0, redirect.path, query["state"][0])
+    if login.returncode is None:
+        login.kill()
+        await login.wait()
+
+
+async def said_by(login: Process) -> str:
+    assert login.stderr
+    return (await login.stderr.read()).decode()
+
+
 @pytest.mark.process
 @pytest.mark.timeout(120)
-async def test_the_finished_command_stands_all_of_it_at_once(
-    soe_auth: Command,
-) -> None:
-    async with Sandbox() as site, AsyncExitStack() as stack:
-        login = await asyncio.create_subprocess_exec(
-            soe_auth.path,
-            *("login", "--site", site.url, "--client-id", "110", "--no-browser"),
-            env=soe_auth.environ,
-            stdin=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
-        assert login.stderr
-        address = ""
-        while "/oauth?" not in address:
-            address = (await login.stderr.readline()).decode().strip()
-        query = parse_qs(urlsplit(address).query)
-        redirect = urlsplit(query["redirect_uri"][0])
-        target = Target(redirect.port or 0, redirect.path, query["state"][0])
+async def test_the_finished_command_stands_all_of_it_at_once(soe_auth: Command) -> None:
+    async with (
+        Sandbox() as site,
+        AsyncExitStack() as stack,
+        waiting_command(soe_auth, site) as (login, address, target),
+    ):
         await target.send(target.request("/favicon.ico"))
         before = memory_of(login.pid)
         for attack in HELD.values():
@@ -269,11 +309,83 @@ async def test_the_finished_command_stands_all_of_it_at_once(
         assert "Signed in as Jane Doe" in page.text
         async with asyncio.timeout(2):  # with hundreds of connections still open
             assert await login.wait() == 0
-        said = (await login.stderr.read()).decode()
+        said = await said_by(login)
         assert "Traceback" not in said
         assert "owned" not in said
         assert len(said.splitlines()) < 12
         assert len(site.exchanges) == 1
+
+
+@pytest.mark.process
+async def test_more_connections_than_a_process_may_have_open_shut_no_browser_out(
+    soe_auth: Command,
+) -> None:
+    async with Sandbox() as site, waiting_command(soe_auth, site) as (login, address, target):
+        resource.prlimit(login.pid, resource.RLIMIT_NOFILE, (256, 256))
+        held = [await asyncio.open_connection("127.0.0.1", target.port) for _ in range(400)]
+        async with asyncio.timeout(5):
+            page = await visit(address)
+            assert await login.wait() == 0
+        assert "Signed in as Jane Doe" in page.text
+        for _, writer in held:
+            writer.transport.abort()
+
+
+@pytest.mark.process
+async def test_the_curious_are_told_the_kind_of_a_stray_and_never_what_it_held(
+    soe_auth: Command,
+) -> None:
+    async with (
+        Sandbox() as site,
+        waiting_command(soe_auth, site, "-v", "--timeout", "3s") as (login, _, target),
+    ):
+        for request in ("/canary?canary=1", f"{target.path}?code=canary&state=canary"):
+            await target.send(target.request(request, "X-Canary: canary"))
+        await target.send(target.request("/", host="Host: canary"))
+        await target.send(b"canary canary canary\r\n\r\n")
+        assert await login.wait() == 4
+        said = await said_by(login)
+        for kind in (
+            "the path was not the redirect's",
+            "the state was not this login's",
+            "the Host was not this listener's",
+            "it was no HTTP that can be read",
+        ):
+            assert f"Something else came to the listener: {kind}. Still waiting." in said
+            assert f"{kind} (1)" in said  # and again at the end
+        assert "canary" not in said.lower()
+
+
+@pytest.mark.process
+async def test_a_browser_that_vanishes_leaves_a_finished_login(soe_auth: Command) -> None:
+    async with Sandbox() as site, waiting_command(soe_auth, site) as (login, address, target):
+        redirect = urlsplit(await asyncio.to_thread(approve, address))
+        with reset_at_once(target.port) as connection:
+            connection.sendall(target.request(f"{redirect.path}?{redirect.query}"))
+        async with asyncio.timeout(5):
+            assert await login.wait() == 0
+        assert "Signed in to localhost" in await said_by(login)
+    assert soe_auth("token").returncode == 0
+
+
+@pytest.mark.process
+async def test_a_refusal_is_shown_without_what_a_terminal_or_a_page_would_obey(
+    soe_auth: Command,
+) -> None:
+    async with Sandbox() as site, waiting_command(soe_auth, site) as (login, _, target):
+        words = quote("\x1b]0;owned\x07<script>alert(1)</script>\u202e\r\nsoe-auth: fine")
+        query = f"error=access_denied&error_description={words}&state={target.state}"
+        async with aiohttp.ClientSession() as browser:
+            url = URL(f"http://localhost:{target.port}{target.path}?{query}", encoded=True)
+            page = await (await browser.get(url)).text()
+        assert await login.wait() == 4
+        said = await said_by(login)
+        assert "access_denied" in said
+        assert all(line.isprintable() for line in said.splitlines())
+        assert not any(line.startswith("soe-auth: fine") for line in said.splitlines())
+        assert "<script" not in page
+        assert "&lt;script&gt;" in page
+        assert "\u202e" not in page
 
 
 def memory_of(pid: int) -> int:

@@ -1,7 +1,10 @@
 """However many processes ask at once, one tab opens."""
 
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,8 @@ from soe_auth.sandbox import Sandbox
 
 pytestmark = pytest.mark.process
 
-MANY = 12
+MANY = 24
+NOBODY = "true"  # a browser at which nobody sits
 
 
 @pytest.fixture
@@ -40,6 +44,19 @@ def start(command: Command, *argv: str) -> "subprocess.Popen[str]":
     )
 
 
+@contextmanager
+def waiting(command: Command, *argv: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+    """A login that waits for its person, and the address at which it does."""
+    with start(command, *argv) as process:
+        assert process.stderr
+        while not (
+            address := re.search(r"http://localhost:\d+/\S{8}(?=\s)", process.stderr.readline())
+        ):
+            assert process.poll() is None
+        yield process, address[0]
+        process.communicate(timeout=10)
+
+
 def test_of_many_processes_one_logs_in_and_all_get_its_token(
     person: Command, tabs: Path, site: Sandbox
 ) -> None:
@@ -54,28 +71,105 @@ def test_of_many_processes_one_logs_in_and_all_get_its_token(
     assert {out for out, _ in ended} == {token, ""}
 
 
-def test_a_process_that_is_killed_while_it_waits_frees_the_login(person: Command) -> None:
-    with start(person, "login", "--no-browser") as waiting:
-        assert waiting.stderr
-        while "/oauth?" not in waiting.stderr.readline():
-            assert waiting.poll() is None
+BY_THREADS_AND_TASKS = """
+import asyncio, threading
+import soe_auth
+
+tokens = []
+
+def ask():
+    tokens.append(soe_auth.login(if_needed=True))
+
+threads = [threading.Thread(target=ask) for _ in range(8)]
+for thread in threads:
+    thread.start()
+
+async def ask_as_tasks():
+    tokens.extend(await asyncio.gather(*(soe_auth.alogin(if_needed=True) for _ in range(8))))
+
+asyncio.run(ask_as_tasks())
+for thread in threads:
+    thread.join()
+print(*{token.access_token.reveal() for token in tokens}, len(tokens))
+"""
+
+
+def test_of_threads_tasks_and_processes_one_logs_in(
+    person: Command, tabs: Path, site: Sandbox
+) -> None:
+    before = len(site.exchanges)
+    programs = [
+        subprocess.Popen(
+            [sys.executable, "-c", BY_THREADS_AND_TASKS],
+            env=person.environ,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    command = start(person, "token", "--login")
+    printed = {program.communicate(timeout=60)[0].strip() for program in programs}
+    token = command.communicate(timeout=60)[0].strip()
+    assert printed == {f"{token} 16"}
+    assert len(tabs.read_text().splitlines()) == 1
+    assert len(site.exchanges) == before + 1
+
+
+def test_a_second_login_is_told_where_the_first_one_waits(person: Command) -> None:
+    with waiting(person.with_variables(BROWSER=NOBODY), "login") as (first, address):
+        second = person("login")
+        assert (second.returncode, second.stdout) == (4, "")
+        said, todo = second.stderr.splitlines()
+        assert "Another login to profile localhost-" in said
+        assert f"Finish it at {address} in a browser" in todo
+        first.kill()
+
+
+def test_an_explicit_login_that_is_killed_frees_the_next(person: Command) -> None:
+    with waiting(person.with_variables(BROWSER=NOBODY), "login") as (first, _):
         busy = person.with_variables(SOE_AUTH_TIMEOUT="1s")("token", "--login")
         assert busy.returncode == 4
         assert "Another login" in busy.stderr
-        waiting.kill()
-        waiting.communicate(timeout=10)
+        first.kill()
     assert person("token", "--login").returncode == 0
+
+
+def test_an_automatic_login_that_is_killed_is_followed_by_no_other_tab(
+    person: Command, tabs: Path
+) -> None:
+    with waiting(person.with_variables(BROWSER=NOBODY), "token", "--login") as (first, _):
+        first.kill()
+    held_back = person("token", "--login")
+    assert held_back.returncode == 3
+    assert "came to no token" in held_back.stderr
+    assert "type `soe-auth login" in held_back.stderr
+    assert not tabs.exists()
+    assert person("login").returncode == 0
+    assert person("token", "--login").returncode == 0
+
+
+def test_who_waited_for_a_login_that_was_refused_opens_no_other_tab(
+    person: Command, tabs: Path
+) -> None:
+    refusing = tabs.with_name("browser")
+    refusing.write_text(f'#!/bin/sh\necho "$1" >> {tabs}\nexec {VISITOR} --refuse "$1"\n')
+    scope = person.with_variables(SOE_AUTH_SCOPE="write_access")  # it was not approved before
+    processes = [start(scope, "token", "--login") for _ in range(4)]
+    for process in processes:
+        process.communicate(timeout=60)
+    assert sorted(process.returncode for process in processes) == [3, 3, 3, 4]
+    assert len(tabs.read_text().splitlines()) == 1
 
 
 def test_after_an_unanswered_login_tools_open_no_tab_but_a_person_does(
     person: Command, tabs: Path
 ) -> None:
-    unanswered = person.with_variables(SOE_AUTH_TIMEOUT="1s", BROWSER=sys.executable)
+    unanswered = person.with_variables(SOE_AUTH_TIMEOUT="1s", BROWSER=NOBODY)
     assert unanswered("token", "--login").returncode == 4
     held_back = person("token", "--login")
     assert (held_back.returncode, held_back.stdout) == (3, "")
     [line] = held_back.stderr.splitlines()
-    assert "was not answered" in line
+    assert "came to no token" in line
     assert "type `soe-auth login" in line
     assert not tabs.exists()
     assert person("login").returncode == 0
