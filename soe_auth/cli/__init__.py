@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from soe_auth.cli.console import Console
-from soe_auth.cli.exit_codes import READER_GONE, SIGNALLED, USAGE, exit_code
+from soe_auth.cli.exit_codes import USAGE, exit_code
 from soe_auth.errors import SoeAuthError
 from soe_auth.version import __version__
 
@@ -30,43 +29,11 @@ COMMANDS = {
 }
 
 
-def entry_point() -> None:
-    """Run the command of sys.argv and leave with its exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal whose encoding lacks a character gets another one, not a traceback.
-        stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # it is a TextIOWrapper
-    told_to_end = _end_as_ctrl_c_does()
-    try:
-        code = main(sys.argv[1:])
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader has gone (`soe-auth status | head -1`): the interpreter must not try again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = READER_GONE
-    sys.exit(SIGNALLED + told_to_end[0] if told_to_end else code)
-
-
-def _end_as_ctrl_c_does() -> list[int]:
-    """Have SIGTERM and SIGHUP put everything away as well; return where they leave their number.
-
-    They are passed on as SIGINT rather than raised: asyncio takes that one by cancelling its task,
-    while an exception out of a handler may land anywhere in its inner workings and be lost.
-    """
-    came: list[int] = []
-
-    def pass_on(number: int, _frame: object) -> None:
-        came.append(number)
-        signal.raise_signal(signal.SIGINT)
-
-    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
-        number = getattr(signal, name, None)
-        if number and signal.getsignal(number) == signal.SIG_DFL:  # nohup has it ignored
-            signal.signal(number, pass_on)
-    return came
-
-
 def main(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
-    """Run one command and return its exit code; usage errors raise SystemExit(2)."""
+    """Run one command and return its exit code.
+
+    Usage errors raise SystemExit(2), and Ctrl-C KeyboardInterrupt; `__main__` makes an end of it.
+    """
     console = Console(environ)
     try:
         return _run(argv, environ)
@@ -75,9 +42,6 @@ def main(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
         if error.hint:
             console.error(f"  {error.hint}")
         return exit_code(error)
-    except KeyboardInterrupt:
-        console.error("\nsoe-auth: interrupted.")
-        return SIGNALLED + signal.SIGINT
 
 
 def _run(argv: Sequence[str], environ: Mapping[str, str]) -> int:

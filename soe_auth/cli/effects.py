@@ -29,20 +29,9 @@ def login_effects(settings: Settings, console: Console, *, browser: bool = True)
         detail=console.detail,
         browser=show if browser else None,
         place=recognise(console.environ),
+        consent=console.confirm,
         pasted=_pasted if console.can_ask else None,
-        harden=None if sys.platform == "win32" else no_core_dumps,
     )
-
-
-def no_core_dumps() -> None:
-    """Have no crash of this process write its memory, secrets and all, anywhere.
-
-    A limit of one byte, as Linux takes none for a crash handler's pipe at its word (core(5)).
-    """
-    import resource
-
-    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
-    resource.setrlimit(resource.RLIMIT_CORE, (0 if hard == 0 else 1, hard))
 
 
 def _pasted() -> AsyncIterator[str]:

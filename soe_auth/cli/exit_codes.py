@@ -1,4 +1,7 @@
-"""What a program that called us learns: the one table from errors to exit codes."""
+"""What a program that called us learns: the one table from errors to exit codes.
+
+Those of signals, which are no errors, stand in `__main__`.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,6 @@ from soe_auth.errors import (
 )
 
 USAGE = 2
-SIGNALLED = 128  # plus the signal's number, as a shell reports it: Ctrl-C is 130
-READER_GONE = SIGNALLED + 13  # SIGPIPE
 
 EXIT_CODES: dict[type[SoeAuthError], int] = {
     SettingsError: USAGE,

@@ -1,0 +1,220 @@
+"""Ctrl-C and its kin, at any moment: one line, exit 130, nothing half-written, and at once."""
+
+import os
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from urllib.request import urlopen
+
+import pexpect
+import pytest
+from conftest import VISITOR, Command
+
+from soe_auth.sandbox import Quirks, Sandbox, running
+
+pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+
+AT_ONCE = 0.15  # seconds
+MOMENTS = int(os.environ.get("INTERRUPTED_MOMENTS", "40"))
+
+# The interpreter's own start is not ours: from the first line of ours on, it says so.
+FROM_OUR_FIRST_LINE = """
+import sys
+from soe_auth import __main__ as command
+print("ready", file=sys.stderr, flush=True)
+command.entry_point()
+"""
+
+
+def interrupt(process: "subprocess.Popen[str]", number: int = signal.SIGINT) -> tuple[float, str]:
+    """Send a signal; return how many seconds the process then lived, and what it said."""
+    before = time.monotonic()
+    process.send_signal(number)
+    process.wait(timeout=10)
+    lived = time.monotonic() - before
+    assert process.stderr
+    return lived, process.stderr.read()
+
+
+def start(command: Command, *argv: str) -> "subprocess.Popen[str]":
+    process = subprocess.Popen(
+        [sys.executable, "-c", FROM_OUR_FIRST_LINE, *argv],
+        env={k: v for k, v in command.environ.items() if not k.startswith("COVERAGE_")},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr
+    assert process.stderr.readline() == "ready\n"
+    return process
+
+
+def test_at_any_moment_it_is_one_line_and_at_once_and_leaves_nothing(
+    soe_auth: Command, site: Sandbox
+) -> None:
+    site.quirks = Quirks(token="hang")
+    whole = 1.2  # seconds, in which all is loaded, the browser has come and the exchange hangs
+    lives = []
+    for moment in range(MOMENTS):
+        with start(
+            soe_auth,
+            *("login", "--site", site.url, "--client-id", "110", "--browser", VISITOR),
+        ) as login:
+            time.sleep(whole * (moment / MOMENTS) ** 2)  # more of them where more happens
+            lived, said = interrupt(login)
+            assert login.returncode == 130, said
+            assert said.endswith("\nsoe-auth: interrupted.\n"), said
+            assert "Traceback" not in said
+            assert "Exception" not in said
+            lives.append(lived)
+    files = {path.suffix for path in (soe_auth.home / "config").rglob("*") if path.is_file()}
+    assert files == {".lock"}
+    assert statistics.median(lives) < AT_ONCE
+    assert max(lives) < 1
+
+
+def test_in_the_exchange_it_is_at_once(soe_auth: Command) -> None:
+    lives = []
+    for _ in range(3):
+        with (
+            running(quirks=Quirks(token="hang")) as site,
+            start(
+                soe_auth,
+                *("login", "--site", site.url, "--client-id", "110", "--browser", VISITOR),
+            ) as login,
+        ):
+            while not site.exchanges:
+                assert login.poll() is None
+                time.sleep(0.01)
+            lived, said = interrupt(login)
+            assert login.returncode == 130
+            assert "Traceback" not in said
+            lives.append(lived)
+    assert statistics.median(lives) < AT_ONCE
+
+
+def test_at_the_paste_prompt_it_is_at_once(soe_auth: Command, site: Sandbox) -> None:
+    child = pexpect.spawn(
+        soe_auth.path,
+        ["login", "--site", site.url, "--client-id", "110", "--no-browser"],
+        env=soe_auth.environ,
+        encoding="utf-8",
+        timeout=15,
+    )
+    child.delaybeforesend = None
+    child.expect("Paste the address")
+    urlopen_nothing(child.before)  # the listener answers, so all is loaded
+    before = time.monotonic()
+    child.sendintr()
+    child.expect(pexpect.EOF)
+    assert time.monotonic() - before < 2 * AT_ONCE  # the terminal between us takes its time
+    child.close()
+    assert child.exitstatus == 130
+    assert "Traceback" not in child.before
+    assert "soe-auth: interrupted." in child.before
+
+
+def urlopen_nothing(said: str) -> None:
+    launch = re.findall(r"http://localhost:\d+/\S{8}\s", said)[0].strip()
+    with pytest.raises(OSError, match="404"):
+        urlopen(launch[:-8] + "favicon.ico")  # noqa: S310  # our own loopback
+
+
+def test_a_second_ctrl_c_changes_nothing(soe_auth: Command, site: Sandbox) -> None:
+    with start(
+        soe_auth, "login", "--site", site.url, "--client-id", "110", "--no-browser"
+    ) as login:
+        assert login.stderr
+        while "/oauth?" not in login.stderr.readline():
+            assert login.poll() is None
+        for _ in range(5):
+            login.send_signal(signal.SIGINT)
+        assert login.wait(10) == 130
+        assert login.stderr.read() == "\nsoe-auth: interrupted.\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_being_told_to_end_is_as_quick(
+    soe_auth: Command, site: Sandbox, number: signal.Signals
+) -> None:
+    with start(
+        soe_auth, "login", "--site", site.url, "--client-id", "110", "--no-browser"
+    ) as login:
+        assert login.stderr
+        while "/oauth?" not in login.stderr.readline():
+            assert login.poll() is None
+        lived, said = interrupt(login, number)
+        assert login.returncode == 128 + number
+        assert said == "\nsoe-auth: interrupted.\n"
+        assert lived < 1
+
+
+def test_while_it_waits_for_anothers_login_it_is_at_once(soe_auth: Command, site: Sandbox) -> None:
+    named = ("--site", site.url, "--client-id", "110")
+    with start(soe_auth, "login", *named, "--no-browser") as first:
+        assert first.stderr
+        while "/oauth?" not in first.stderr.readline():
+            assert first.poll() is None
+        with start(soe_auth, "login", "--if-needed", *named) as second:
+            assert second.stderr
+            assert "Waiting for the login that is under way" in second.stderr.readline()
+            lived, said = interrupt(second)
+            assert second.returncode == 130
+            assert said == "\nsoe-auth: interrupted.\n"
+            assert lived < 1
+        first.kill()
+
+
+# A name server that hears every question and answers none.
+DEAF_NAME_SERVER = """
+import fcntl, os, socket, struct, subprocess, sys
+with socket.socket() as s:
+    fcntl.ioctl(s, 0x8914, struct.pack("16sH22x", b"lo", 0x49))  # SIOCSIFFLAGS: up, running
+deaf = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+deaf.bind(("127.0.0.1", 53))
+subprocess.run(["mount", "--bind", sys.argv[1], "/etc/resolv.conf"], check=True)
+login = subprocess.Popen(sys.argv[2:], stderr=subprocess.PIPE, text=True)
+while "/oauth?" not in (line := login.stderr.readline()):
+    assert line
+from urllib.parse import parse_qs, urlsplit
+query = parse_qs(urlsplit(line.strip()).query)
+redirect = urlsplit(query["redirect_uri"][0])
+browser = socket.create_connection(("127.0.0.1", redirect.port))
+browser.sendall(
+    f"GET {redirect.path}?code=x&state={query['state'][0]} HTTP/1.1\\r\\n"
+    f"Host: localhost:{redirect.port}\\r\\n\\r\\n".encode()
+)
+deaf.recv(512)  # it asks for the site's address, for the exchange
+import signal, time
+before = time.monotonic()
+login.send_signal(signal.SIGINT)
+code = login.wait()
+print(code, time.monotonic() - before, login.stderr.read())
+"""
+
+
+def test_a_name_server_that_does_not_answer_holds_nobody_up(soe_auth: Command) -> None:
+    resolver = soe_auth.home / "resolv.conf"
+    resolver.write_text("nameserver 127.0.0.1\n")
+    as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
+    done = subprocess.run(
+        [
+            *("unshare", "--net", "--mount", *as_root),
+            *(sys.executable, "-c", DEAF_NAME_SERVER, str(resolver), soe_auth.path),
+            *("login", "--site", "https://deaf.test", "--client-id", "1", "--no-browser"),
+        ],
+        env=soe_auth.environ,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    code, lived, said = done.stdout.split(" ", 2)
+    assert (code, said.strip()) == ("130", "soe-auth: interrupted.")
+    assert float(lived) < 1
