@@ -318,7 +318,7 @@ def test_other_pages_that_knock_do_not_end_a_login(
     page.get_by_role("button", name="Jane Doe").wait_for()
     [launched] = (desktop.home / "opened").read_text().split()
     port = urlsplit(launched).port
-    callback = f"http://localhost:{port}/callback/localhost:{site.port}"
+    callback = f"http://localhost:{port}/callback/http:localhost:{site.port}"
     foreign = desktop.context.new_page()
     foreign.set_content(
         f'<img src="{callback}?error=access_denied"><iframe src="{callback}?code=x&state=y">'

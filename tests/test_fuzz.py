@@ -7,10 +7,12 @@ import asyncio
 import json
 import os
 import random
+import shutil
 import time
 from urllib.parse import urlencode
 
 import pytest
+import tomlkit
 from conftest import TOKEN
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -18,8 +20,10 @@ from test_hostile_clients import QUIETLY, REQUESTS, ends_well, target_of
 from test_loopback import waiting
 from test_protocol import GOOD, REDIRECT, REQUEST, arrive
 
+from soe_auth.config_files import PROJECT_KEYS
 from soe_auth.errors import ExchangeRefused, LoginRequired, MalformedResponse, SettingsError
-from soe_auth.protocol import Denied, Granted, Stray, judge, judge_paste, read_answer
+from soe_auth.profile_name import is_profile_name
+from soe_auth.protocol import Answer, Denied, Granted, Stray, judge, judge_paste, read_answer
 from soe_auth.settings import resolve
 from soe_auth.tokens import Token
 
@@ -27,7 +31,15 @@ SECONDS = float(os.environ.get("FUZZ_SECONDS", "2"))
 
 names = st.sampled_from(["code", "state", "error", "error_description", "iss", "scope", "x"])
 values = st.one_of(st.text(max_size=30), st.sampled_from([*GOOD.values(), "access_denied", ""]))
-queries = st.lists(st.tuples(names, values), max_size=6)
+parameters = st.tuples(names, values)
+likely = st.sampled_from([*GOOD.items(), ("error", "access_denied"), ("iss", str(REQUEST.site))])
+any_query = st.lists(parameters | likely, max_size=6)
+# Half of them carry our state, as hardly one would by chance.
+queries = any_query | st.builds(
+    lambda query, at: [*query[:at], ("state", GOOD["state"]), *query[at:]],
+    st.lists(parameters | likely, max_size=3),
+    st.integers(0, 3),
+)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=12), inner),
@@ -79,7 +91,7 @@ def test_any_answer_of_the_site_is_a_token_or_one_clear_error(
     body = json.dumps(answer).encode()
     own = {"site": REQUEST.site, "client_id": "110", "scope": REQUEST.scope}
     try:
-        token = read_answer(status, body, now=0.0, **own)  # type: ignore[arg-type]  # as it is
+        token = read_answer(Answer(status, body), now=0.0, **own)  # type: ignore[arg-type]  # as it is
     except (ExchangeRefused, MalformedResponse) as error:
         assert str(error).isprintable()  # noqa: PT017  # both ways are right
     else:
@@ -108,6 +120,47 @@ def test_any_config_resolves_or_is_one_clear_error(
     (home / "config.toml").write_bytes(data)
     with pytest.raises((SettingsError, LoginRequired)):
         _ = resolve({}, environ={"SOE_AUTH_CONFIG_DIR": str(home)}).registration
+
+
+toml_values = st.recursive(
+    st.booleans() | st.integers() | st.text(max_size=20) | st.sampled_from(["acme", "a.example"]),
+    lambda inner: st.lists(inner, max_size=3),
+    max_leaves=4,
+)
+project_tables = st.dictionaries(
+    st.sampled_from([*PROJECT_KEYS, "browser", "trusted_sites"]) | st.text(max_size=12),
+    toml_values,
+    max_size=4,
+)
+
+
+@given(
+    st.sampled_from([".soe-auth.toml", "pyproject.toml"]),
+    st.one_of(
+        st.text(max_size=200).map(lambda text: text.encode("utf-8", "surrogatepass")),
+        st.binary(max_size=200),
+        project_tables.map(lambda table: tomlkit.dumps(table).encode()),
+    ),
+)
+def test_any_project_file_says_who_asks_for_what_or_is_one_clear_error(
+    tmp_path_factory: pytest.TempPathFactory, file: str, data: bytes
+) -> None:
+    home = tmp_path_factory.getbasetemp() / "fuzzed-project"
+    shutil.rmtree(home, ignore_errors=True)
+    (home / ".git").mkdir(parents=True)
+    head = b"" if file.startswith(".") else b"[tool.soe-auth]\n"
+    (home / file).write_bytes(head + data)
+    try:
+        settings = resolve({}, environ={"SOE_AUTH_CONFIG_DIR": str(home / "no")}, cwd=lambda: home)
+    except (SettingsError, LoginRequired) as error:
+        assert str(error).isprintable()  # noqa: PT017  # both ways are right
+        return
+    assert set(settings.from_project) <= set(PROJECT_KEYS)
+    assert {place for place in settings.origins.values() if place != "default"} <= {
+        str(home / file)
+    }
+    assert is_profile_name(settings.profile)
+    assert settings.site is None or settings.needs_consent is not settings.site.in_cloud
 
 
 @pytest.mark.timeout(SECONDS + 60)
