@@ -20,8 +20,9 @@ _GRACE = 0.1
 
 def entry_point() -> NoReturn:
     """Run the command of sys.argv and leave with its exit code."""
-    came = _watch_signals()
+    came: list[int] = []
     try:
+        _watch_signals(came)
         from soe_auth.cli import main
 
         for stream in (sys.stdout, sys.stderr):
@@ -38,9 +39,8 @@ def entry_point() -> NoReturn:
     sys.exit(code)
 
 
-def _watch_signals() -> list[int]:
-    """Have SIGINT, SIGTERM and SIGHUP end what runs; return where their numbers are left."""
-    came: list[int] = []
+def _watch_signals(came: list[int]) -> None:
+    """Have SIGINT, SIGTERM and SIGHUP end what runs, and leave their numbers in `came`."""
 
     def end(number: int, _frame: object) -> None:
         came.append(number)
@@ -56,7 +56,6 @@ def _watch_signals() -> list[int]:
         number = getattr(signal, name, None)
         if number and signal.getsignal(number) in {signal.SIG_DFL, signal.default_int_handler}:
             signal.signal(number, end)  # nohup, or a shell for its background, has it ignored
-    return came
 
 
 def _interrupt() -> None:

@@ -27,7 +27,7 @@ import httpx
 import truststore
 
 from soe_auth.errors import MalformedResponse, NetworkError, SoeAuthError
-from soe_auth.protocol import Answer
+from soe_auth.redeem import Answer
 from soe_auth.text import printable
 from soe_auth.version import __version__
 

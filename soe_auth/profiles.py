@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from tomlkit import TOMLDocument
 
-    from soe_auth.settings import Settings
+    from soe_auth.site import Site
 
 
 def remember(config: Path, profile: str, values: Mapping[str, str | int]) -> bool:
@@ -36,35 +36,15 @@ def remember(config: Path, profile: str, values: Mapping[str, str | int]) -> boo
     return _rewrite(config, change)
 
 
-def settle_consent(
-    settings: Settings, ask: Callable[[str], bool] | None, announce: Callable[[str], None]
-) -> None:
-    """Return only if the site is not one that a project file alone vouches for, or is agreed to.
-
-    `ask` puts a question to the person, whose yes is kept in config.toml; None where there is
-    nobody to ask. Raises SettingsError for a no.
-    """
-    if not settings.needs_consent:
-        return
-    named = f"{settings.project} names the site {settings.site}"
-    question = f"{named}, outside https://*.stackenterprise.co.\nSign in there? [y/N] "
-    if ask is None or not ask(question):
-        client_id = f" --client-id {settings.client_id}" if settings.client_id else ""
-        raise SettingsError(
-            f"{named}, and you have not agreed to it.",
-            hint="If you trust it, name it yourself:"
-            f" `soe-auth login --site {settings.site}{client_id}`.",
-        )
+def trust(config: Path, site: Site) -> None:
+    """Add a site to trusted_sites in config.toml. Raises SettingsError."""
 
     def change(document: TOMLDocument) -> None:
         import tomlkit
 
-        document.setdefault("trusted_sites", tomlkit.array()).append(str(settings.site))
+        document.setdefault("trusted_sites", tomlkit.array()).append(str(site))
 
-    try:
-        _rewrite(settings.paths.config, change)
-    except SettingsError as problem:
-        announce(f"Your answer was not kept. {problem}")
+    _rewrite(config, change)
 
 
 def _rewrite(config: Path, change: Callable[[TOMLDocument], None]) -> bool:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from soe_auth import protocol
+from soe_auth.consent import tell_of_project
 from soe_auth.duration import in_words
 from soe_auth.errors import (
     LoginBusy,
@@ -25,8 +26,9 @@ from soe_auth.errors import (
     SoeAuthError,
     StoreError,
 )
-from soe_auth.profiles import remember, settle_consent
+from soe_auth.profiles import remember
 from soe_auth.protocol import Denied
+from soe_auth.redeem import read_answer, redeem_form
 from soe_auth.secret import Secret, no_core_dumps
 from soe_auth.sockets import LoopbackSockets, bind
 
@@ -150,7 +152,8 @@ def begin(settings: Settings, effects: Effects) -> Pending:
     Raises SettingsError, LoopbackUnavailable, StoreError.
     """
     site, client_id = settings.registration
-    _tell_of_project(settings, effects)
+    stored = effects.store.load(settings.profile) if settings.from_project else None
+    tell_of_project(settings, stored, effects.consent, effects.announce)
     sockets: LoopbackSockets | None
     if settings.redirect == "login_success":
         sockets = _bind_for_the_way_there(settings, effects)
@@ -283,31 +286,6 @@ def _stored(settings: Settings, effects: Effects) -> Token | None:
     return token
 
 
-def _tell_of_project(settings: Settings, effects: Effects) -> None:
-    """Say what a project file asks for, and have a site that only it names agreed to.
-
-    Who has approved the application before is not asked by the site again, whatever the scope: so
-    this is where a person can see what somebody else has put into a repository.
-    """
-    asked = {
-        "site": f"the site {settings.site}",
-        "client_id": f"the client ID {settings.client_id}",
-        "scope": f"the scope {settings.scope.in_words()}",
-    }
-    if asks := [asked[key] for key in settings.from_project]:
-        effects.announce(f"{settings.project} asks for {', '.join(asks)}.")
-    settle_consent(settings, effects.consent, effects.announce)
-    if "site" in settings.from_project:
-        token = effects.store.load(settings.profile)
-        if token and token.site != settings.site:
-            raise SettingsError(
-                f"{settings.project} would put a token of {settings.site} in the place of profile"
-                f" {settings.profile}'s, which is of {token.site}.",
-                hint="Have it name another profile, or log out of this one first:"
-                f" `soe-auth logout -p {settings.profile}`.",
-            )
-
-
 def _bind_for_the_way_there(settings: Settings, effects: Effects) -> LoopbackSockets | None:
     """Bind a port, if it can be had, that keeps the state out of the browser's command line."""
     if effects.pasted is None:
@@ -368,11 +346,9 @@ async def _redeem(
     code: Secret, request: AuthorizationRequest, site: SiteConnection, effects: Effects
 ) -> Token:
     now = effects.now()
-    form = protocol.redeem_form(
-        request.client_id, request.redirect_uri, code, request.code_verifier
-    )
+    form = redeem_form(request.client_id, request.redirect_uri, code, request.code_verifier)
     answer = await site.exchange(form)
-    token = protocol.read_answer(
+    token = read_answer(
         answer,
         site=request.site,
         client_id=request.client_id,

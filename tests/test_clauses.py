@@ -25,14 +25,7 @@ from test_signin import Person
 import soe_auth
 from soe_auth.errors import ExchangeRefused, NetworkError, ServerError
 from soe_auth.pages import HEADERS
-from soe_auth.protocol import (
-    Denied,
-    Granted,
-    Stray,
-    draw,
-    judge,
-    judge_paste,
-)
+from soe_auth.protocol import Denied, Granted, Stray, draw, judge, judge_paste
 from soe_auth.sandbox import Quirks, Sandbox
 from soe_auth.sandbox.visitor import visit
 from soe_auth.scope import Scope

@@ -32,15 +32,8 @@ import soe_auth
 from soe_auth.cli.exit_codes import exit_code
 from soe_auth.errors import ExchangeRefused, MalformedResponse, NetworkError, SoeAuthError
 from soe_auth.exchange import Ending, TimeLimits, connect
-from soe_auth.protocol import (
-    AuthorizationRequest,
-    Granted,
-    begin,
-    judge_paste,
-    login_success_uri,
-    read_answer,
-    redeem_form,
-)
+from soe_auth.protocol import AuthorizationRequest, Granted, begin, judge_paste, login_success_uri
+from soe_auth.redeem import read_answer, redeem_form
 from soe_auth.sandbox import TOKEN_ANSWERS, Quirks, Sandbox, running
 from soe_auth.sandbox.sockets import bind_loopback
 from soe_auth.sandbox.visitor import visit

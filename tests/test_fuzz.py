@@ -23,7 +23,8 @@ from test_protocol import GOOD, REDIRECT, REQUEST, arrive
 from soe_auth.config_files import PROJECT_KEYS
 from soe_auth.errors import ExchangeRefused, LoginRequired, MalformedResponse, SettingsError
 from soe_auth.profile_name import is_profile_name
-from soe_auth.protocol import Answer, Denied, Granted, Stray, judge, judge_paste, read_answer
+from soe_auth.protocol import Denied, Granted, Stray, judge, judge_paste
+from soe_auth.redeem import Answer, read_answer
 from soe_auth.settings import resolve
 from soe_auth.tokens import Token
 

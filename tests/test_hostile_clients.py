@@ -274,7 +274,9 @@ async def waiting_command(
     assert login.stderr
     address = ""
     while "/oauth?" not in address:
-        address = (await login.stderr.readline()).decode().strip()
+        line = await login.stderr.readline()
+        assert line, "it ended before it waited"
+        address = line.decode().strip()
     query = parse_qs(urlsplit(address).query)
     redirect = urlsplit(query["redirect_uri"][0])
     yield login, address, Target(redirect.port or 0, redirect.path, query["state"][0])

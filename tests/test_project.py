@@ -9,9 +9,9 @@ import pytest
 from conftest import TOKEN, VISITOR, Command
 from test_signin import Person
 
+from soe_auth import consent
 from soe_auth.config_files import PROJECT_KEYS
 from soe_auth.errors import LoginRequired, SettingsError
-from soe_auth.profiles import settle_consent
 from soe_auth.sandbox import Sandbox
 from soe_auth.settings import TABLE, Settings, resolve
 from soe_auth.signin import login, login_if_needed
@@ -409,14 +409,14 @@ def test_consent_is_asked_for_once_and_kept_with_all_that_stands_there(
         asked.append(text)
         return True
 
-    settle_consent(repository.resolve(), agree, print)
+    consent.settle(repository.resolve(), agree, print)
     [question] = asked
     assert question.splitlines() == [
         f"{path} names the site {ODD}, outside https://*.stackenterprise.co.",
         "Sign in there? [y/N] ",
     ]
     assert not repository.resolve().needs_consent
-    settle_consent(repository.resolve(), None, print)
+    consent.settle(repository.resolve(), None, print)
     after = (repository.home / "config" / "config.toml").read_text()
     assert all(line in after for line in before.splitlines())
     assert repository.resolve("acme").client_id == ("1" if ACME in before else None)
@@ -426,12 +426,12 @@ def test_a_no_and_nobody_there_are_refusals_that_show_the_way(repository: Reposi
     path = repository.write(f'site = "{ODD}"\n')
     for ask in (None, lambda _: False):
         with pytest.raises(SettingsError) as error:
-            settle_consent(repository.resolve(), ask, print)
+            consent.settle(repository.resolve(), ask, print)
         assert str(error.value) == f"{path} names the site {ODD}, and you have not agreed to it."
         assert error.value.hint.endswith(f"name it yourself: `soe-auth login --site {ODD}`.")
     repository.write(f'site = "{ODD}"\nclient_id = "110"\n')
     with pytest.raises(SettingsError) as error:
-        settle_consent(repository.resolve(), None, print)
+        consent.settle(repository.resolve(), None, print)
     assert error.value.hint.endswith(f"`soe-auth login --site {ODD} --client-id 110`.")
 
 
@@ -441,7 +441,7 @@ def test_an_answer_that_cannot_be_kept_is_told_and_no_failure(repository: Reposi
     (repository.home / "config").rmdir()
     (repository.home / "config").touch()
     told: list[str] = []
-    settle_consent(settings, lambda _: True, told.append)
+    consent.settle(settings, lambda _: True, told.append)
     [line] = told
     assert line.startswith("Your answer was not kept. ")
 

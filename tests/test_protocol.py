@@ -10,7 +10,6 @@ from oauthlib.oauth2 import WebApplicationClient
 
 from soe_auth.errors import ExchangeRefused, MalformedResponse
 from soe_auth.protocol import (
-    Answer,
     Arrival,
     AuthorizationRequest,
     Denied,
@@ -23,11 +22,10 @@ from soe_auth.protocol import (
     judge,
     judge_paste,
     login_success_uri,
-    read_answer,
     read_redirect_uri,
-    redeem_form,
     redirect_uri_for,
 )
+from soe_auth.redeem import Answer, read_answer, redeem_form
 from soe_auth.scope import Scope
 from soe_auth.secret import Secret
 from soe_auth.site import Site

@@ -99,6 +99,14 @@ def test_every_row_names_its_tests_and_they_exist() -> None:
         assert not names, f"this names no test: {names}"
 
 
+def test_every_test_that_the_threat_model_names_exists() -> None:
+    text = (DOCS / "explanation" / "threat-model.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(test_\w+\.py)::(test_\w+)`", text))
+    assert len(named) > 10
+    assert named <= existing()
+    assert set(re.findall(r"`(test_\w+\.py)", text)) <= {file for file, _ in existing()}
+
+
 def test_every_deviation_in_a_row_is_told_with_its_reason() -> None:
     assert set(links_to_deviations()) == {anchor(heading) for heading in deviations()}
     assert set(links_to_deviations()) <= anchors(PAGE)

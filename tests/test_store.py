@@ -59,6 +59,7 @@ def as_nobody(work: Callable[[], None]) -> None:
     if child := os.fork():
         assert os.waitpid(child, 0)[1] == 0
         return
+    ending = "true"
     try:
         if os.geteuid() == 0:
             os.setgid(NOBODY)
@@ -66,8 +67,8 @@ def as_nobody(work: Callable[[], None]) -> None:
         work()
     except BaseException:  # noqa: BLE001  # the child must not go on as a second pytest
         traceback.print_exc()
-        os._exit(1)
-    os._exit(0)
+        ending = "false"
+    os.execlp(ending, ending)  # noqa: S606  # it leaves the endings of pytest and coverage out
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o002, 0o022, 0o077, 0o777])

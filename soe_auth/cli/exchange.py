@@ -3,8 +3,8 @@
 Secrets never stand in the command line, where every process could read them: the code and the
 verifier are read from SOE_AUTH_CODE and SOE_AUTH_CODE_VERIFIER, or from standard input, a line
 each, the code first. On a terminal they are asked for. In place of the code the whole address that
-the browser ended at may be given; if SOE_AUTH_STATE is set, it must carry that state. Nothing is
-stored.
+the browser ended at may be given; if SOE_AUTH_STATE is set, it must be, and carry that state.
+Nothing is stored.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from soe_auth import consent
 from soe_auth.cli.options import (
     add_redirect_uri,
     add_settings,
@@ -25,8 +26,8 @@ from soe_auth.cli.options import (
 from soe_auth.cli.report import FORMAT_VERSION, token_report
 from soe_auth.errors import SettingsError
 from soe_auth.exchange import connect
-from soe_auth.profiles import settle_consent
-from soe_auth.protocol import code_in, read_answer, redeem_form
+from soe_auth.protocol import code_in
+from soe_auth.redeem import read_answer, redeem_form
 from soe_auth.secret import Secret, no_core_dumps
 from soe_auth.settings import CLIENT_ID, SCOPE, SITE
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     import argparse
 
     from soe_auth.cli.console import Console
-    from soe_auth.protocol import Answer
+    from soe_auth.redeem import Answer
     from soe_auth.site import Site
 
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}", re.ASCII)  # RFC 7636 section 4.1
@@ -50,7 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     """Print the token."""
     settings = resolve_settings(args, console)
-    settle_consent(settings, console.confirm, console.say)
+    consent.settle(settings, console.confirm, console.say)
     site, client_id = settings.registration
     redirect_uri = redirect_uri_for(site, args)
     no_core_dumps()

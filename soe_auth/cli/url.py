@@ -10,6 +10,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from soe_auth import consent
 from soe_auth.cli.options import (
     add_redirect_uri,
     add_settings,
@@ -17,7 +18,6 @@ from soe_auth.cli.options import (
     resolve_settings,
 )
 from soe_auth.errors import SettingsError
-from soe_auth.profiles import settle_consent
 from soe_auth.protocol import authorize_url, draw
 from soe_auth.secret import Secret
 from soe_auth.settings import CLIENT_ID, SCOPE, SITE
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     """Print the URL."""
     settings = resolve_settings(args, console)
     site, client_id = settings.registration
-    settle_consent(settings, console.confirm, console.say)
+    consent.settle(settings, console.confirm, console.say)
     if not _CHALLENGE.fullmatch(args.code_challenge):
         raise SettingsError(
             "code_challenge (from --code-challenge): it is 43 characters, from A-Z a-z 0-9 - _.",
