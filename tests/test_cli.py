@@ -425,7 +425,14 @@ def test_exchange_tells_programs_the_token_and_its_life(
     other = verifier("exchange", *own, stdin=address.replace("mine", "other"))
     assert other.returncode == 2
     assert "its state is not the one in SOE_AUTH_STATE" in said(other)
-    report = json.loads(verifier("exchange", *own, "--json", stdin=address).stdout)
+    code = parse_qs(urlsplit(address).query)["code"][0]
+    alone = verifier("exchange", *own, stdin=code)
+    assert alone.returncode == 2
+    assert "a code alone cannot be held against SOE_AUTH_STATE" in said(alone)
+    site.quirks = Quirks(token="scope-other")
+    done = verifier("exchange", *own, "--json", stdin=address)
+    assert "The site granted read_inbox where read only was asked for." in said(done)
+    report = json.loads(done.stdout)
     assert report["access_token"]
     assert report["seconds_left"] > 86000
 
@@ -442,6 +449,11 @@ def test_the_steps_refuse_what_cannot_be_right(soe_auth: Command) -> None:
     challenge = soe_auth("url", *own, "--code-challenge", "short")
     assert challenge.returncode == 2
     assert "--code-challenge" in said(challenge)
+    right = ("--code-challenge", challenge_of(numbered(0)))
+    for uri in ("http://evil.example/x", "https://acme.stackenterprise.co/#x", "/x"):
+        redirect = soe_auth("url", *own, *right, "--redirect-uri", uri)
+        assert (redirect.returncode, redirect.stdout) == (2, "")
+        assert "redirect_uri (from --redirect-uri): " in said(redirect)
     empty = soe_auth("exchange", *own)
     assert empty.returncode == 2
     assert "There is no code." in said(empty)

@@ -136,6 +136,7 @@ def test_secrets_are_revealed_only_where_they_leave() -> None:
         "cli/token.py",
         "exchange.py",
         "protocol.py",
+        "redeem.py",
         "secret.py",
         "tokens.py",
     }

@@ -39,10 +39,14 @@ def interrupt(process: "subprocess.Popen[str]", number: int = signal.SIGINT) -> 
     return lived, process.stderr.read()
 
 
-def start(command: Command, *argv: str) -> "subprocess.Popen[str]":
+def start(command: Command, *argv: str, timed: bool = False) -> "subprocess.Popen[str]":
+    """Start a command; one that is timed goes without coverage, which has much to do at the end."""
+    environ = command.environ
+    if timed:
+        environ = {k: v for k, v in environ.items() if not k.startswith("COVERAGE_")}
     process = subprocess.Popen(
         [sys.executable, "-c", FROM_OUR_FIRST_LINE, *argv],
-        env={k: v for k, v in command.environ.items() if not k.startswith("COVERAGE_")},
+        env=environ,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -63,6 +67,7 @@ def test_at_any_moment_it_is_one_line_and_at_once_and_leaves_nothing(
         with start(
             soe_auth,
             *("login", "--site", site.url, "--client-id", "110", "--browser", VISITOR),
+            timed=True,
         ) as login:
             time.sleep(whole * (moment / MOMENTS) ** 2)  # more of them where more happens
             lived, said = interrupt(login)
@@ -85,6 +90,7 @@ def test_in_the_exchange_it_is_at_once(soe_auth: Command) -> None:
             start(
                 soe_auth,
                 *("login", "--site", site.url, "--client-id", "110", "--browser", VISITOR),
+                timed=True,
             ) as login,
         ):
             while not site.exchanges:
@@ -135,6 +141,26 @@ def test_a_second_ctrl_c_changes_nothing(soe_auth: Command, site: Sandbox) -> No
             login.send_signal(signal.SIGINT)
         assert login.wait(10) == 130
         assert login.stderr.read() == "\nsoe-auth: interrupted.\n"
+
+
+def test_a_signal_that_is_ignored_stays_so(soe_auth: Command, site: Sandbox) -> None:
+    with subprocess.Popen(
+        ["nohup", soe_auth.path, "login", "--no-browser", "--site", site.url, "--client-id", "110"],
+        env=soe_auth.environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as login:
+        assert login.stderr
+        while "/oauth?" not in login.stderr.readline():
+            assert login.poll() is None
+        login.send_signal(signal.SIGHUP)
+        with pytest.raises(subprocess.TimeoutExpired):
+            login.wait(0.5)
+        _, said = interrupt(login)
+        assert login.returncode == 130
+        assert said == "\nsoe-auth: interrupted.\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

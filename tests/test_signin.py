@@ -26,7 +26,7 @@ from soe_auth.errors import (
 from soe_auth.sandbox import Quirks, Sandbox
 from soe_auth.sandbox.visitor import Page, visit
 from soe_auth.settings import Settings, resolve
-from soe_auth.signin import Effects, alogin, login, login_if_needed
+from soe_auth.signin import Effects, alogin, alogin_if_needed, login, login_if_needed
 from soe_auth.store import FileStore
 
 
@@ -441,6 +441,28 @@ def test_a_browser_that_raises_leaves_no_port_behind(person: Person, site: Sandb
     own_page = person.settings(site=site.url, client_id="112", redirect="login_success")
     with pytest.raises(RuntimeError, match="no desktop"):
         login(own_page, person.effects(browser=broken, pasted=pasting(told=[])))
+
+
+async def test_of_tasks_that_ask_at_once_one_logs_in_while_the_loop_goes_on(
+    person: Person,
+) -> None:
+    async with Sandbox() as site:  # in this very loop
+        settings = person.settings(site=site.url)
+        asking = [alogin_if_needed(settings, person.effects()) for _ in range(5)]
+        tokens = await asyncio.gather(*asking)
+        assert len(set(map(id, tokens))) > 1
+        assert tokens == tokens[:1] * 5
+        assert len(person.opened) == 1
+        assert await alogin_if_needed(settings, person.effects()) == tokens[0]
+        await asyncio.to_thread(lambda: person.last_page)
+    assert any("Waiting for the login that is under way already at http" in t for t in person.told)
+
+
+async def test_a_task_waits_no_longer_than_a_login_may_take(person: Person) -> None:
+    settings = person.settings(site="acme", timeout="1s")
+    with person.effects().store.login_lock(settings.profile), pytest.raises(LoginBusy):
+        await alogin_if_needed(settings, person.effects())
+    assert person.opened == []
 
 
 async def test_inside_a_running_loop_the_same_story_is_awaited(person: Person) -> None:

@@ -26,6 +26,8 @@ from soe_auth.tokens import Token
 pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
 
 NOWHERE = Path(os.devnull)
+# Without coverage, which makes system calls and files of its own.
+PLAIN = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
 OLD = TOKEN
 NEW = replace(TOKEN, access_token=Secret("new" * 1000), account="Sam Roe")
 
@@ -79,8 +81,7 @@ class Writer:
                 script,
                 self.directory,
             ],
-            # Without coverage, which makes system calls of its own.
-            env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
+            env=PLAIN,
             input=NEW.to_json(),
             capture_output=True,
             check=False,
@@ -256,6 +257,7 @@ def test_a_limit_on_file_sizes_is_a_full_disk_too(tmp_path: Path) -> None:
     a_token(tmp_path)
     done = subprocess.run(
         [sys.executable, "-I", "-c", WORK.format(work="store.save('acme', new)"), tmp_path],
+        env=PLAIN,
         input=NEW.to_json(),
         capture_output=True,
         check=False,
@@ -326,6 +328,7 @@ def test_fifty_processes_that_save_read_and_remove_never_see_a_torn_file(
     members = [
         subprocess.Popen(
             [sys.executable, "-I", "-c", MEMBER, config, str(number)],
+            env=PLAIN,
             stdin=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
