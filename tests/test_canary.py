@@ -328,6 +328,8 @@ def test_no_log_record_no_repr_and_no_pickle_holds_a_secret(
 ) -> None:
     person = Person(tmp_path / "config")
     store = WatchingStore(person.effects().store)
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         asyncio.run(log_in_and_out(person, site, store), debug=True)
