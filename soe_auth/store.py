@@ -36,8 +36,8 @@ _LONGEST_PAUSE = 3600.0
 class FileStore:
     """Tokens as files, one per profile, `tokens/PROFILE.json` below the config directory.
 
-    `report` gets a sentence for each thing found wrong and put right; `now` gives seconds since the
-    epoch. Every method raises StoreError when the disk does not do as asked.
+    `report` gets a sentence, once, for each thing found wrong or put right; `now` gives seconds
+    since the epoch. Every method raises StoreError when the disk does not do as asked.
     """
 
     def __init__(
@@ -49,7 +49,8 @@ class FileStore:
     ) -> None:
         self._tokens = directory / "tokens"
         self._locks = directory / "locks"
-        self._report = report
+        self._tell = report
+        self._told: set[str] = set()
         self._now = now
 
     def load(self, profile: str) -> Token | None:
@@ -194,6 +195,11 @@ class FileStore:
 
     def _path(self, profile: str) -> Path:
         return self._tokens / f"{profile}.json"
+
+    def _report(self, sentence: str) -> None:
+        if sentence not in self._told:
+            self._told.add(sentence)
+            self._tell(sentence)
 
     def _claim(self, directory: Path, claim: Callable[[Path], bool]) -> None:
         if claim(directory):
