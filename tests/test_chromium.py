@@ -255,6 +255,23 @@ def test_a_refusal_is_told_to_browser_and_terminal_alike(
     picture(page, "refused")
 
 
+def test_a_keyboard_is_enough(person: Command, desktop: Desktop, site: Sandbox) -> None:
+    login = begin(person, *first_login(site))
+    page = desktop.tab()
+    for heading, button in (("Who are you", "Jane Doe"), ("Loopback tools", "Approve")):
+        page.get_by_role("heading", name=heading).first.wait_for()
+        focused = page.locator(":focus")
+        for _ in range(20):
+            page.keyboard.press("Tab")
+            if button in focused.inner_text():
+                break
+        outline = focused.evaluate("element => getComputedStyle(element).outlineStyle")
+        assert outline == "solid"  # where one is can be seen
+        page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Signed in as Jane Doe").wait_for()
+    assert login.end()[0] == 0
+
+
 def test_an_exchange_that_fails_is_no_success_in_the_browser(
     person: Command, desktop: Desktop, site: Sandbox
 ) -> None:

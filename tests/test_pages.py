@@ -1,9 +1,11 @@
 import re
 from base64 import b64encode
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 
+from soe_auth import pages, sandbox
 from soe_auth.pages import HEADERS, Page, not_signed_in, signed_in, stray
 
 PAGES = [
@@ -52,3 +54,65 @@ def test_values_are_escaped_and_made_fit_to_show() -> None:
     assert "<script>" not in page.html
     assert "\u202e" not in page.html
     assert "&lt;script&gt;&quot;&#x27;&amp;" in page.html
+
+
+# --- for every eye and every hand ---
+
+STYLES = {
+    "ours": Path(pages.__file__).with_name("page.css"),
+    "the practice site's": Path(sandbox.__file__).parent / "templates" / "style.css",
+}
+# What is written on what; each pair is a text that has to be read.
+READ_ON = {
+    "ours": [
+        *(("ink", "card"), ("soft", "card"), ("soft", "ground")),
+        *(("good", "card"), ("bad", "card"), ("odd", "card")),
+    ],
+    "the practice site's": [
+        *(("ink", "card"), ("quiet", "card"), ("ink", "ground"), ("quiet", "ground")),
+        *(("main", "card"), ("main-ink", "main"), ("main-ink", "main-hover"), ("ink", "tint")),
+        *(("main", "tint"), ("ribbon-ink", "ribbon"), ("ribbon-ink", "ribbon-2")),
+    ],
+}
+
+
+def schemes(style: str) -> list[dict[str, str]]:
+    """The colours of the light scheme and of the dark one."""
+    blocks = re.findall(r":root \{(.*?)\}", style, re.DOTALL)
+    return [dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", block)) for block in blocks]
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance, as WCAG 2.2 defines it."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("whose", STYLES)
+def test_every_text_can_be_read_on_its_ground_in_both_schemes(whose: str) -> None:
+    both = schemes(STYLES[whose].read_text())
+    assert len(both) == 2
+    for colours in both:
+        for text, ground in READ_ON[whose]:
+            dark, light = sorted((luminance(colours[text]), luminance(colours[ground])))
+            assert (light + 0.05) / (dark + 0.05) >= 4.5, (text, ground)  # WCAG 2.2, 1.4.3
+
+
+def test_ours_and_the_practice_sites_pages_speak_one_visual_language() -> None:
+    ours, theirs = (schemes(style.read_text()) for style in STYLES.values())
+    for own, other in zip(ours, theirs, strict=True):
+        for name, same in (("ground",) * 2, ("card",) * 2, ("ink",) * 2, ("soft", "quiet")):
+            assert own[name] == other[same]
+        assert own["line"] == other["line"]
+        assert own["good"] == other["main"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_can_be_heard_as_well_as_seen(page: Page) -> None:
+    assert '<html lang="en">' in page.html
+    assert re.search("<title>[^<]+ \N{EN DASH} soe-auth</title>", page.html)
+    assert page.html.count("<h1>") == 1
+    assert page.html.count("<main>") == 1
+    assert 'content="width=device-width, initial-scale=1"' in page.html
+    assert re.search(r'<p class="sign" aria-hidden="true">[✓!?]</p>', page.html)
