@@ -14,47 +14,74 @@ import json
 import os
 import ssl
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from http import HTTPStatus
-from ipaddress import ip_address
 from types import MappingProxyType
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
-from urllib.request import getproxies, proxy_bypass
+from urllib.parse import quote
 
 import httpx
-import truststore
 
 from soe_auth.errors import MalformedResponse, NetworkError, SoeAuthError
+from soe_auth.issuer import issuer_in, issuer_of
+from soe_auth.network import Network
 from soe_auth.redeem import Answer
+from soe_auth.route import PROXY_HINT, proxy_for, trust
 from soe_auth.text import printable
 from soe_auth.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
+    from soe_auth.network import Proxy
     from soe_auth.secret import Secret
     from soe_auth.site import Site
 
 _LARGEST_ANSWER = 64 * 1024
 
 # X509_V_ERR_… of OpenSSL's x509_vfy.h; the certificate stores of other systems say it in words.
-_UNKNOWN_AUTHORITY = "it comes from an authority that this machine does not know"
 _CERTIFICATE_FAULTS = {
     9: "it is not valid yet, by this machine's clock",
     10: "it has expired, by this machine's clock",
     18: "it is signed by itself",
-    19: _UNKNOWN_AUTHORITY,
-    20: _UNKNOWN_AUTHORITY,
     62: "it is for another name",
     64: "it is for another address",
 }
+# OpenSSL's two, CERT_E_UNTRUSTEDROOT and CERT_E_CHAINING of Windows, errSecNotTrusted of macOS.
+_UNKNOWN_AUTHORITY = {19, 20, 0x800B0109, 0x800B010A, -67843}
 _CERTIFICATE_HINT = (
     "Nothing was sent. If your company looks into TLS, its own CA belongs in the system's trust"
-    " store, or in a file that SSL_CERT_FILE names."
+    " store, or in a file that ca_bundle or SSL_CERT_FILE names."
 )
-_PROXY_HINT = "See HTTPS_PROXY and ALL_PROXY; NO_PROXY names the sites that need none."
+_LOGIN_WANTED = (
+    "It wants a user and a password: http://USER:PASSWORD@HOST:PORT, in the setting proxy or in"
+    " HTTPS_PROXY."
+)
+_LOGIN_REFUSED = "It did not take the user and password in its address; a / in them is written %2F."
+
+
+class Standing(Enum):
+    """What the site said when asked whether a token is good."""
+
+    GOOD = "good"
+    NO_LONGER_GOOD = "no longer good"
+    UNCLEAR = "no answer that can be read"
+    UNREACHABLE = "not reachable"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A token's standing at its site: whose it is if it is good, else in `reason` what came."""
+
+    standing: Standing
+    account: str | None = None
+    reason: str = ""
+
+    @property
+    def is_good(self) -> bool | None:
+        """Whether the token is good; None where the site did not say."""
+        return {Standing.GOOD: True, Standing.NO_LONGER_GOOD: False}.get(self.standing)
 
 
 class Ending(Enum):
@@ -66,12 +93,28 @@ class Ending(Enum):
     UNREACHABLE = "site not reachable"
 
 
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What the head of an answer showed: its status, whether JSON comes, and where it leads to.
+
+    `date` is the site's own as it was sent, `issuer` who signed its certificate, where that is
+    known.
+    """
+
+    status: int
+    is_json: bool
+    location: str
+    date: str | None
+    issuer: str | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeLimits:
     """How long the site may take, in seconds.
 
     `connect` is for opening a connection, `read` for each wait for more bytes, `pauses` lie between
-    the tries to open one; `exchange`, `look_up` and `invalidation` each are for a call as a whole.
+    the tries to open one; `exchange`, `look_up`, `verification` and `invalidation` each are for a
+    call as a whole.
     """
 
     connect: float = 10.0
@@ -79,18 +122,40 @@ class TimeLimits:
     pauses: tuple[float, ...] = (0.3, 1.0)
     exchange: float = 30.0
     look_up: float = 3.0  # a person is waiting for the page
+    verification: float = 10.0
     invalidation: float = 10.0
 
 
 _LIMITS = TimeLimits()
+_SYSTEM = Network()
+_USUAL_PORT = 443
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """The way to a site: its transport, and what that was made of."""
+
+    network: Network
+    proxy: Proxy | None
+    tls: ssl.SSLContext
+    transport: httpx.AsyncBaseTransport
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """Why there was no answer, and what to do; `issuer` asks for the certificate's to be named."""
+
+    says: str
+    hint: str | None = None
+    issuer: bool = False
 
 
 class SiteConnection:
     """Calls to one site; made by `connect`."""
 
-    def __init__(self, site: Site, transport: httpx.AsyncBaseTransport, limits: TimeLimits) -> None:
+    def __init__(self, site: Site, way: _Way, limits: TimeLimits) -> None:
         self._site = site
-        self._transport = transport
+        self._way = way
         self._limits = limits
 
     async def exchange(self, form: Secret) -> Answer:
@@ -110,7 +175,15 @@ class SiteConnection:
         )
 
     async def account_name(self, access_token: Secret) -> str | None:
-        """Ask API v3 whose token it is; None where it does not tell, or not in time."""
+        """Ask whose token it is; None where the site does not tell, or not in time."""
+        return (await self._introduction(access_token, self._limits.look_up)).account
+
+    async def verify(self, access_token: Secret) -> Verdict:
+        """Ask whether a token is good, and whose it is."""
+        return await self._introduction(access_token, self._limits.verification)
+
+    async def _introduction(self, access_token: Secret, within: float) -> Verdict:
+        """Ask API v3 who we are, by this token."""
         try:
             answer = await self._send(
                 lambda: self._request(
@@ -118,19 +191,25 @@ class SiteConnection:
                     "/api/v3/users/me",
                     {"Authorization": f"Bearer {access_token.reveal()}"},
                 ),
-                within=self._limits.look_up,
+                within=within,
             )
-            name = json.loads(answer.body)["name"]
-        except (SoeAuthError, ValueError, LookupError, TypeError, RecursionError):
-            return None
-        if answer.status == HTTPStatus.OK and isinstance(name, str):
-            return printable(name, 80) or None
-        return None
+        except NetworkError as problem:
+            return Verdict(Standing.UNREACHABLE, reason=str(problem))
+        except SoeAuthError as problem:
+            return Verdict(Standing.UNCLEAR, reason=str(problem))
+        if answer.status == HTTPStatus.UNAUTHORIZED:
+            return Verdict(Standing.NO_LONGER_GOOD)
+        name = _name_in(answer)
+        if name is None:
+            reason = f"{self._site.authority} answered without a name (HTTP {answer.status})."
+            return Verdict(Standing.UNCLEAR, reason=reason)
+        return Verdict(Standing.GOOD, printable(name, 80) or None)
 
-    async def invalidate(self, access_token: Secret) -> Ending:
+    async def invalidate(self, access_token: Secret, *, within: float | None = None) -> Ending:
         """Ask API v2.3 to end the token (public Stack Exchange API; SOE may not offer it).
 
-        The token rides in the path of the call, as that API wants it.
+        The token rides in the path of the call, as that API wants it. `within` is in seconds, for
+        who cannot wait for as long as the limits have it.
         """
         try:
             answer = await self._send(
@@ -138,7 +217,7 @@ class SiteConnection:
                     "GET",
                     f"/api/2.3/access-tokens/{quote(access_token.reveal(), safe='')}/invalidate",
                 ),
-                within=self._limits.invalidation,
+                within=within or self._limits.invalidation,
             )
             if answer.status == HTTPStatus.UNAUTHORIZED:
                 return Ending.ALREADY_INVALID
@@ -150,6 +229,25 @@ class SiteConnection:
         if answer.status != HTTPStatus.OK or not isinstance(ended, list):
             return Ending.NOT_OFFERED
         return Ending.ENDED if ended else Ending.ALREADY_INVALID
+
+    async def glance(self, path: str) -> Glance:
+        """Get a path without any token and look at the head of the answer. Raises NetworkError."""
+        try:
+            async with asyncio.timeout(self._limits.look_up):
+                response = await self._open(lambda: self._request("GET", path))
+                issuer = _issuer(response)
+                await response.aclose()
+        except (TimeoutError, httpx.TransportError, httpx.InvalidURL) as problem:
+            failure = self._failure(None, problem)
+        else:
+            return Glance(
+                response.status_code,
+                "json" in response.headers.get("Content-Type", ""),
+                response.headers.get("Location", ""),
+                response.headers.get("Date"),
+                issuer,
+            )
+        raise await self._error(failure)
 
     def _request(
         self,
@@ -185,13 +283,15 @@ class SiteConnection:
                 finally:
                     await response.aclose()
         except (TimeoutError, httpx.TransportError, httpx.InvalidURL) as problem:
-            # Not chained: the cause holds the request, and the request holds secrets.
-            raise _failure(self._site.authority, status, problem) from None
-        if response.headers.get("Content-Encoding", "") not in {"", "identity"}:
-            raise _malformed(status, "is compressed, which was not asked for")
-        if len(answer.body) > _LARGEST_ANSWER:
-            raise _malformed(status, "is larger than an answer can be")
-        return answer
+            failure = self._failure(status, problem)
+        else:
+            if response.headers.get("Content-Encoding", "") not in {"", "identity"}:
+                raise _malformed(status, "is compressed, which was not asked for")
+            if len(answer.body) > _LARGEST_ANSWER:
+                raise _malformed(status, "is larger than an answer can be")
+            return answer
+        # Out here nothing hangs on the cause: it holds the request, and the request holds secrets.
+        raise await self._error(failure)
 
     async def _open(self, request: Callable[[], httpx.Request]) -> httpx.Response:
         """Send the request and await the head of the answer.
@@ -203,51 +303,74 @@ class SiteConnection:
         """
         for pause in self._limits.pauses:
             try:
-                return await self._transport.handle_async_request(request())
+                return await self._way.transport.handle_async_request(request())
             except httpx.ConnectError as problem:
                 if any(isinstance(e, ssl.SSLCertVerificationError) for e in _chain(problem)):
                     raise
             await asyncio.sleep(pause)
-        return await self._transport.handle_async_request(request())
+        return await self._way.transport.handle_async_request(request())
+
+    def _failure(self, status: int | None, problem: Exception) -> _Failure:
+        """Say what went wrong; the status is None until an answer has begun.
+
+        What was received is not quoted, as it may repeat what was sent.
+        """
+        authority, proxy = self._site.authority, self._way.proxy
+        timed_out = isinstance(problem, TimeoutError | httpx.TimeoutException)
+        if status is not None:
+            how = "did not end its answer in time" if timed_out else "broke its answer off"
+            return _Failure(f"{authority} {how} (HTTP {status})")
+        through = f" through the proxy {proxy}" if proxy else ""
+        unreached = f"{authority} could not be reached{through}"
+        if isinstance(problem, httpx.ConnectTimeout):
+            return _Failure(f"{unreached} in time", PROXY_HINT if proxy else None)
+        if timed_out:
+            return _Failure(f"{authority} did not answer in time")
+        if isinstance(problem, httpx.ReadError | httpx.RemoteProtocolError):
+            return _Failure(f"{authority} hung up, or its answer is not HTTP")
+        reason = _reason(problem, proxy)
+        return replace(reason, says=f"{unreached}: {reason.says}")
+
+    async def _error(self, failure: _Failure) -> NetworkError:
+        """Return the error to raise, after a look at who issued the certificate, if it asks so."""
+        way, says = self._way, failure.says
+        if failure.issuer:
+            port = self._site.port or _USUAL_PORT
+            issuer = await issuer_of(self._site.host, port, proxy=way.proxy, tls=way.tls)
+            by = f"was issued by “{issuer}”, which" if issuer else "comes from an authority that"
+            who = "is not in ca_bundle" if way.network.ca_bundle else "this machine does not know"
+            says += f": it {by} {who}"
+        return NetworkError(f"{says}.", hint=failure.hint)
 
 
 @asynccontextmanager
-async def connect(site: Site, limits: TimeLimits = _LIMITS) -> AsyncIterator[SiteConnection]:
-    """Open a connection to a site: the system's trust store, the environment's proxy.
+async def connect(
+    site: Site, limits: TimeLimits = _LIMITS, *, network: Network = _SYSTEM
+) -> AsyncIterator[SiteConnection]:
+    """Open a connection to a site, in the way that the settings say, or else the system's own.
 
-    Raises NetworkError where the environment names a proxy that cannot be used.
+    Raises SettingsError where `ca_bundle` cannot be used, NetworkError where the environment names
+    a proxy that cannot be.
     """
-    tls = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    try:
-        proxy = _proxy_for(site, tls)
-    except (ValueError, KeyError, httpx.InvalidURL):
-        # Not chained, nor quoted: its address may hold a password.
-        raise NetworkError(
-            "The proxy that the environment names is no http or https address.", hint=_PROXY_HINT
-        ) from None
-    async with httpx.AsyncHTTPTransport(verify=tls, proxy=proxy) as transport:
-        yield SiteConnection(site, transport, limits)
+    tls, proxy = trust(network), proxy_for(site, network)
+    through = _for_httpx(proxy, tls) if proxy else None
+    async with httpx.AsyncHTTPTransport(verify=tls, proxy=through) as transport:
+        yield SiteConnection(site, _Way(network, proxy, tls, transport), limits)
 
 
-def _proxy_for(site: Site, tls: ssl.SSLContext) -> httpx.Proxy | None:
-    if _is_loopback(site.host) or proxy_bypass(site.authority):
-        return None
-    proxies = getproxies()
-    address = proxies.get("https") or proxies.get("all")
-    if not address:
-        return None
-    parts = urlsplit(address if "://" in address else f"http://{address}")
-    if not parts.hostname or parts.port == 0:  # to look at a port beyond 65535 is a ValueError, too
-        raise ValueError
-    contexts = {"http": None, "https": tls}
-    return httpx.Proxy(parts.geturl(), ssl_context=contexts[parts.scheme])
+def _for_httpx(proxy: Proxy, tls: ssl.SSLContext) -> httpx.Proxy:
+    sealed = proxy.authorization
+    return httpx.Proxy(
+        str(proxy),
+        ssl_context=tls if proxy.scheme == "https" else None,
+        headers={"Proxy-Authorization": sealed.reveal()} if sealed else None,
+    )
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")  # RFC 6761 section 6.3
+def _issuer(response: httpx.Response) -> str | None:
+    stream = response.extensions.get("network_stream")
+    tls = stream.get_extra_info("ssl_object") if stream else None
+    return issuer_in(tls) if tls else None
 
 
 async def _read(response: httpx.Response) -> bytes:
@@ -260,45 +383,43 @@ async def _read(response: httpx.Response) -> bytes:
     return body
 
 
+def _name_in(answer: Answer) -> str | None:
+    try:
+        name = json.loads(answer.body)["name"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
+    return name if answer.status == HTTPStatus.OK and isinstance(name, str) else None
+
+
 def _malformed(status: int, what: str) -> MalformedResponse:
     return MalformedResponse(f"The site's answer (HTTP {status}) {what}.", status=status)
 
 
-def _failure(authority: str, status: int | None, problem: Exception) -> NetworkError:
-    """Say what went wrong; the status is None until an answer has begun.
-
-    What was received is not quoted, as it may repeat what was sent.
-    """
-    timed_out = isinstance(problem, TimeoutError | httpx.TimeoutException)
-    if status is not None:
-        how = "did not end its answer in time" if timed_out else "broke its answer off"
-        return NetworkError(f"{authority} {how} (HTTP {status}).")
-    if isinstance(problem, httpx.ConnectTimeout):
-        return NetworkError(f"{authority} could not be reached in time.")
-    if timed_out:
-        return NetworkError(f"{authority} did not answer in time.")
-    if isinstance(problem, httpx.ReadError | httpx.RemoteProtocolError):
-        return NetworkError(f"{authority} hung up, or its answer is not HTTP.")
-    reason, hint = _reason(problem)
-    return NetworkError(f"{authority} could not be reached: {reason}.", hint=hint)
-
-
-def _reason(problem: Exception) -> tuple[str, str | None]:
+def _reason(problem: Exception, proxy: Proxy | None) -> _Failure:
     """Find what a person can act on in a chain of wrapped errors, and a hint where there is one."""
     for inner in _chain(problem):
         if isinstance(inner, ssl.SSLCertVerificationError):
+            says = "its certificate is not trusted"
+            if inner.verify_code in _UNKNOWN_AUTHORITY:
+                return _Failure(says, _CERTIFICATE_HINT, issuer=True)
             fault = _CERTIFICATE_FAULTS.get(inner.verify_code) or printable(inner.verify_message)
-            return f"its certificate is not trusted: {fault}", _CERTIFICATE_HINT
+            return _Failure(f"{says}: {fault}", _CERTIFICATE_HINT)
         if isinstance(inner, ssl.SSLError):
             how = (inner.reason or "no reason given").replace("_", " ").lower()
-            return f"no secure connection came about ({printable(how)})", None
+            return _Failure(f"no secure connection came about ({printable(how)})")
         if isinstance(inner, httpx.ProxyError):
-            return f"the proxy answered {printable(str(inner))}", _PROXY_HINT
+            return _Failure(f"it answered {printable(str(inner))}", _proxy_hint(str(inner), proxy))
         if isinstance(inner, OSError) and inner.errno:
             # asyncio words a refused connection its own way; those of name look-up are below zero.
             words = os.strerror(inner.errno) if inner.errno > 0 else inner.strerror
-            return printable(str(words)), None
-    return printable(str(problem)), None
+            return _Failure(printable(str(words)), PROXY_HINT if proxy else None)
+    return _Failure(printable(str(problem)))
+
+
+def _proxy_hint(answer: str, proxy: Proxy | None) -> str:
+    if not answer.startswith(str(HTTPStatus.PROXY_AUTHENTICATION_REQUIRED.value)):
+        return PROXY_HINT
+    return _LOGIN_REFUSED if proxy and proxy.authorization else _LOGIN_WANTED
 
 
 def _chain(problem: BaseException) -> list[BaseException]:

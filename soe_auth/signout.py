@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from soe_auth.errors import NetworkError
+from soe_auth.errors import NetworkError, SettingsError
+from soe_auth.network import Network
 
 if TYPE_CHECKING:
     from soe_auth.exchange import Ending
@@ -24,22 +25,29 @@ class Goodbye:
     on_site: Ending | None
 
 
-async def logout(profile: str, store: FileStore, *, local: bool = False) -> Goodbye | None:
+_SYSTEM = Network()
+
+
+async def logout(
+    profile: str, store: FileStore, *, local: bool = False, network: Network = _SYSTEM
+) -> Goodbye | None:
     """Remove the profile's token, after asking the site it was given for to end it.
 
-    The local copy goes whatever the site says. Returns None if there was none; raises StoreError.
+    The local copy goes whatever the site says, and with it what a writer that was killed has left.
+    Returns None if there was none; raises StoreError.
     """
     token = store.load(profile)
     if token is None:
+        store.remove(profile)
         return None
     on_site = None
     if not local:
         from soe_auth.exchange import Ending, connect
 
         try:
-            async with connect(token.site) as site:
+            async with connect(token.site, network=network) as site:
                 on_site = await site.invalidate(token.access_token)
-        except NetworkError:
+        except (NetworkError, SettingsError):  # of the network; they hold nothing up here
             on_site = Ending.UNREACHABLE
     store.remove(profile)
     return Goodbye(token, on_site)

@@ -4,11 +4,12 @@ import asyncio
 import os
 import ssl
 import warnings
-from base64 import urlsafe_b64encode
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from traceback import TracebackException
 
@@ -61,6 +62,25 @@ def shown_by_a_tool_that_prints_locals(error: BaseException) -> str:
     return "\n".join(shown)
 
 
+# A browser as a company sets it up: its proxy, its CA; the loopback it asks itself.
+BROWSER_BEHIND_A_PROXY = """
+import html, re, ssl, sys
+import httpx
+ca, proxy, address = sys.argv[1:]
+known = ssl.create_default_context(cafile=ca)
+by_proxy = httpx.HTTPTransport(proxy=proxy, verify=known)
+with httpx.Client(
+    mounts={"https://": by_proxy}, trust_env=False, follow_redirects=True, timeout=20
+) as browser:
+    page = browser.get(address)
+    for button in ({"account": "1"}, {"decision": "approve"}):
+        hidden = re.findall(r'type="hidden" name="(\\w+)" value="([^"]*)"', page.text)
+        (action,) = re.findall(r'method="post" action="([^"]+)"', page.text)
+        form = {key: html.unescape(value) for key, value in hidden} | button
+        page = browser.post(page.url.join(action), data=form)
+"""
+
+
 # --- certificates ---
 
 
@@ -108,7 +128,7 @@ async def served(handle: Handler, context: ssl.SSLContext | None = None) -> Asyn
         task = asyncio.current_task()
         assert task
         under_way.add(task)
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
+        with suppress(ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
             await handle(reader, writer)
         writer.close()
         with suppress(ConnectionError, ssl.SSLError):
@@ -141,35 +161,69 @@ def http(status: int, body: bytes, *headers: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class Proxy:
-    """A forwarding proxy; `asked` lists the head of each request that it got."""
+    """A forwarding proxy: the head of each request that it got, and what it read in their TLS."""
 
     port: int
     asked: list[bytes]
+    read: bytearray
+
+
+PROXY_LOGIN_WANTED = http(407, b"", b'Proxy-Authenticate: Basic realm="acme"')
 
 
 @asynccontextmanager
 async def forwarding(
-    refusal: bytes = b"", context: ssl.SSLContext | None = None
+    refusal: bytes = b"",
+    context: ssl.SSLContext | None = None,
+    *,
+    login: str = "",
+    inspecting: trustme.CA | None = None,
 ) -> AsyncIterator[Proxy]:
-    """A proxy that takes every name for this machine, or answers CONNECT with a refusal."""
+    """A proxy that takes every name for this machine, or answers CONNECT with a refusal.
+
+    It may want a `user:password`. One that is `inspecting` opens the TLS of all who believe its CA,
+    reads along, and believes everybody itself.
+    """
     asked: list[bytes] = []
+    read = bytearray()
+    certificate = cache(inspecting.issue_cert) if inspecting else None
 
     async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         asked.append(await reader.readuntil(b"\r\n\r\n"))
-        if refusal:
-            writer.write(refusal)
+        if refusal or (login and _basic(login) not in asked[-1].split(b"\r\n")):
+            writer.write(refusal or PROXY_LOGIN_WANTED)
             return
-        port = int(asked[-1].split()[1].rpartition(b":")[2])
-        from_site, to_site = await asyncio.open_connection("127.0.0.1", port)
+        host, _, port = asked[-1].split()[1].decode().rpartition(":")
+        to_its_site = credulous() if certificate else None
+        from_site, to_site = await asyncio.open_connection("127.0.0.1", int(port), ssl=to_its_site)
         writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        await asyncio.gather(copy(reader, to_site), copy(from_site, writer))
+        try:
+            if certificate:
+                await writer.start_tls(tls(certificate(host)))
+            heard = read if certificate else bytearray()
+            await asyncio.gather(copy(reader, to_site, heard), copy(from_site, writer, bytearray()))
+        finally:
+            to_site.close()
 
-    async def copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError):
+    async def copy(
+        source: asyncio.StreamReader, target: asyncio.StreamWriter, heard: bytearray
+    ) -> None:
+        with suppress(ConnectionError, ssl.SSLError):
             while data := await source.read(2**16):
+                heard += data
                 target.write(data)
                 await target.drain()
         target.close()
 
     async with served(connect, context) as port:
-        yield Proxy(port, asked)
+        yield Proxy(port, asked, read)
+
+
+def _basic(login: str) -> bytes:
+    return b"Proxy-Authorization: Basic " + b64encode(login.encode())
+
+
+def credulous() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
