@@ -9,21 +9,24 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from soe_auth.errors import SettingsError
 from soe_auth.profile_name import read_profile_name
 from soe_auth.site import Site
 from soe_auth.text import printable
+from soe_auth.toml_lines import line_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 PROJECT_KEYS = ("site", "client_id", "scope", "profile")
 
-_CONFIG_KEYS = ("default_profile", "trusted_sites")
+CONFIG_KEYS = ("default_profile", "trusted_sites")
+
+_LIST_KEYS = ("scope",)  # what a person may write as a list as well
 _PYPROJECT = "pyproject.toml"
 _PROJECT_FILES = (".soe-auth.toml", _PYPROJECT)
 _LONGEST_PATH = 400  # as it is shown
@@ -37,14 +40,45 @@ _NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # to open a pipe would else wait for wh
 
 
 @dataclass(frozen=True, slots=True)
+class Table:
+    """A table of settings; the values are text, as a person types them.
+
+    `file` is the path of its file as it is shown, `text` all that stands there, `path` the name of
+    the table in it.
+    """
+
+    file: str
+    text: str = field(repr=False)
+    path: tuple[str, ...]
+    values: Mapping[str, str] = field(repr=False)
+
+    @property
+    def origin(self) -> str:
+        """Where it is, for a person."""
+        return (
+            f"{self.file} [profile.{self.path[1]}]" if self.path[:1] == ("profile",) else self.file
+        )
+
+    def place(self, *key: str) -> str:
+        """Where a key of it is, with the line."""
+        line = line_of(self.text, *self.path, *key)
+        return self.origin if line is None else f"{self.origin}, line {line}"
+
+
+@dataclass(frozen=True, slots=True)
 class ConfigFile:
-    """A config.toml, checked for shape; the values of settings are text, as a person types them."""
+    """A config.toml, checked for shape."""
 
     path: Path
-    values: Mapping[str, str]
+    top: Table
     default_profile: str | None
-    profiles: Mapping[str, Mapping[str, str]]
+    profiles: Mapping[str, Table]
     trusted_sites: Sequence[Site]
+
+    @property
+    def tables(self) -> Sequence[Table]:
+        """All its tables of settings."""
+        return [self.top, *self.profiles.values()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +97,17 @@ class Configs:
         """The profile that is used where none is named."""
         return next((f.default_profile for f in self.files if f.default_profile), None)
 
-    def tables(self, profile: str) -> Iterator[tuple[str, Mapping[str, str]]]:
-        """Yield each table that holds for a profile, strongest first, behind its place."""
+    @property
+    def trusted_sites(self) -> list[Site]:
+        """The sites outside the cloud that a project file may name without a question."""
+        return [site for file in self.files for site in file.trusted_sites]
+
+    def tables(self, profile: str) -> Iterator[Table]:
+        """Yield each table that holds for a profile, strongest first."""
         for file in self.files:
-            yield f"{file.path} [profile.{profile}]", file.profiles.get(profile, {})
-            yield str(file.path), file.values
+            if profile in file.profiles:
+                yield file.profiles[profile]
+            yield file.top
 
     def profiles_of(self, site: Site) -> list[str]:
         """Return the profiles of a site: the one that has its name, or all there are.
@@ -84,24 +124,19 @@ class Configs:
 
     def name_site(self, site: Site) -> bool:
         """Whether the files name a site, in a profile, at their top, or as a trusted one."""
-        tables = [t for file in self.files for t in (file.values, *file.profiles.values())]
-        return any(_means(table.get("site"), site) for table in tables) or any(
-            site in file.trusted_sites for file in self.files
-        )
+        tables = [table for file in self.files for table in file.tables]
+        named = any(_means(table.values.get("site"), site) for table in tables)
+        return named or site in self.trusted_sites
 
     def _site(self, profile: str) -> str | None:
-        return next((t["site"] for _, t in self.tables(profile) if "site" in t), None)
+        return next((t.values["site"] for t in self.tables(profile) if "site" in t.values), None)
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectFile:
-    """What a project file says; `origin` is its path, fit to be shown.
+    """What a project file says; `site` is the one among the settings of its table."""
 
-    `values` are those of settings, as text; `site` is the one among them.
-    """
-
-    origin: str
-    values: Mapping[str, str]
+    table: Table
     site: Site | None
     profile: str | None
 
@@ -150,41 +185,68 @@ def find_project(cwd: Callable[[], Path], keys: Sequence[str]) -> ProjectFile | 
         for name in _PROJECT_FILES:
             path = directory / name
             origin = printable(str(path), _LONGEST_PATH)
-            if (table := _project_table(path, origin)) is not None:
-                return _project_file(table, origin, keys)
+            if (found := _project_table(path, origin)) is not None:
+                return _project_file(*found, keys)
     return None
 
 
-def check_profile_name(name: str, place: str = "") -> None:
-    """Raise SettingsError if this cannot be a profile's name; `place` is put before its text."""
+def read_handout(stream: BinaryIO, origin: str, keys: Sequence[str]) -> ProjectFile:
+    """Read a project file that a person has named, whoever it belongs to.
+
+    `origin` is where it is from, fit to be shown. Raises SettingsError and OSError.
+    """
+    values, text = _parse_bounded(stream.read(_LARGEST_PROJECT_FILE + 1), origin)
+    return _project_file(Table(origin, text, (), {}), values, keys)
+
+
+def check_profile_name(name: str) -> None:
+    """Raise SettingsError if this cannot be a profile's name."""
     try:
         read_profile_name(name)
     except ValueError as problem:
         raise SettingsError(
-            f"{place}{printable(name, 80)!r} cannot be the name of a profile: {problem}."
+            f"{printable(name, 80)!r} cannot be the name of a profile: {problem}."
         ) from None
+
+
+def no_such_key(key: str, known: Iterable[str], place: str | None = None) -> SettingsError:
+    """Return the error that says so, and names the nearest that there is."""
+    from difflib import get_close_matches
+
+    nearest = get_close_matches(key[:80], known, n=1)
+    return SettingsError(
+        f"{f'{place}: t' if place else 'T'}here is no setting {printable(key, 80)!r}.",
+        hint=f"Did you mean {nearest[0]}?" if nearest else f"There are {', '.join(known)}.",
+    )
 
 
 def _config_file(path: Path, keys: Sequence[str]) -> ConfigFile:
     try:
-        table = _parse(path.read_bytes(), str(path))
+        data = path.read_bytes()
     except OSError as problem:
         if problem.errno not in _NO_SUCH_FILE:
             raise SettingsError(f"{path} cannot be read: {problem.strerror}.") from None
-        table = {}
-    profiles = table.pop("profile", {})
-    default = table.pop("default_profile", None)
-    trusted = table.pop("trusted_sites", [])
+        data = b""
+    values, text = _parse(data, str(path))
+    top = Table(str(path), text, (), {})
+    profiles = values.pop("profile", {})
+    default = values.pop("default_profile", None)
+    trusted = values.pop("trusted_sites", [])
     if not isinstance(profiles, dict) or not all(isinstance(p, dict) for p in profiles.values()):
-        raise SettingsError(f"{path}: write each profile as a table, [profile.NAME].")
+        raise SettingsError(
+            f"{top.place('profile')}: write each profile as a table, [profile.NAME]."
+        )
     for name in profiles:
-        check_profile_name(name, f"{path}: ")
+        _check_name(name, top, "profile", name)
     return ConfigFile(
         path,
-        _texts(table, str(path), keys),
-        None if default is None else _profile(default, "default_profile", str(path)),
-        {name: _texts(p, f"{path} [profile.{name}]", keys) for name, p in profiles.items()},
-        _sites(trusted, f"trusted_sites (from {path})"),
+        _checked(top, values, keys, CONFIG_KEYS),
+        None if default is None else _profile(default, "default_profile", top),
+        {
+            name: _checked(Table(str(path), text, ("profile", name), {}), values, keys)
+            for name, values in profiles.items()
+        },
+        _sites(trusted, top),
     )
 
 
@@ -196,24 +258,32 @@ def _up_to_the_root(start: Path) -> Sequence[Path]:
     return [start]
 
 
-def _project_table(path: Path, origin: str) -> dict[str, Any] | None:
-    """Return the table that is about us, or None where the file has none or is not there."""
+def _project_table(path: Path, origin: str) -> tuple[Table, dict[str, Any]] | None:
+    """Return the table that is about us, and what is in it; None where there is none."""
     data = _read_ours(path)
     # The marker comes first: other tools' files are none of our business, broken or not.
     if data is None or (path.name == _PYPROJECT and b"soe-auth" not in data):
         return None
+    values, text = _parse_bounded(data, origin)
+    if path.name != _PYPROJECT:
+        return Table(origin, text, (), {}), values
+    tool = values.get("tool")
+    own = tool.get("soe-auth") if isinstance(tool, dict) else None
+    if own is None:
+        return None
+    table = Table(origin, text, ("tool", "soe-auth"), {})
+    if not isinstance(own, dict):
+        raise SettingsError(f"{table.place()}: write the settings as a table, [tool.soe-auth].")
+    return table, own
+
+
+def _parse_bounded(data: bytes, origin: str) -> tuple[dict[str, Any], str]:
+    """Parse what comes from anybody."""
     if len(data) > _LARGEST_PROJECT_FILE or any(
         line.count(b".") > _MOST_DOTS_IN_A_LINE for line in data.splitlines()
     ):
         raise SettingsError(f"{origin} is too large, or has too long a key, to be read.")
-    table = _parse(data, origin)
-    if path.name != _PYPROJECT:
-        return table
-    tool = table.get("tool")
-    own = tool.get("soe-auth") if isinstance(tool, dict) else None
-    if own is None or isinstance(own, dict):
-        return own
-    raise SettingsError(f"{origin}: write the settings as a table, [tool.soe-auth].")
+    return _parse(data, origin)
 
 
 def _read_ours(path: Path) -> bytes | None:
@@ -236,82 +306,92 @@ def _read_ours(path: Path) -> bytes | None:
         return None
 
 
-def _project_file(table: dict[str, Any], origin: str, keys: Sequence[str]) -> ProjectFile:
-    for key in table:
-        if key not in PROJECT_KEYS and key in (*keys, *_CONFIG_KEYS):
+def _project_file(table: Table, values: dict[str, Any], keys: Sequence[str]) -> ProjectFile:
+    for key in values:
+        if key not in PROJECT_KEYS and key in (*keys, *CONFIG_KEYS):
             raise SettingsError(
-                f"{origin}: a project file may not set {key}.",
+                f"{table.place(key)}: a project file may not set {key}.",
                 hint=f"It may set {', '.join(PROJECT_KEYS)}; your own config.toml, all settings.",
             )
-    profile = table.pop("profile", None)
-    values = _texts(table, origin, PROJECT_KEYS)
-    if "client_id" in values and "site" not in values:
+    profile = values.pop("profile", None)
+    table = _checked(table, values, PROJECT_KEYS)
+    site = table.values.get("site")
+    if "client_id" in values and site is None:
         raise SettingsError(
-            f"{origin}: client_id needs the site beside it.",
+            f"{table.place('client_id')}: client_id needs the site beside it.",
             hint="A client ID is a number that one site has given, and means nothing to another.",
         )
     return ProjectFile(
-        origin,
-        values,
-        _site(values["site"], f"site (from {origin})") if "site" in values else None,
-        None if profile is None else _profile(profile, "profile", origin),
+        table,
+        None if site is None else _site(site, table, "site"),
+        None if profile is None else _profile(profile, "profile", table),
     )
 
 
-def _parse(data: bytes, origin: str) -> dict[str, Any]:
+def _parse(data: bytes, origin: str) -> tuple[dict[str, Any], str]:
+    """Return what a TOML file says, and its text."""
     import tomllib
 
     try:
-        return tomllib.loads(data.decode())
+        text = data.decode()
+        return tomllib.loads(text), text
     except RecursionError:
         raise SettingsError(f"{origin} is nested too deep to be read.") from None
     except ValueError as problem:
         raise SettingsError(f"{origin} is not valid TOML: {printable(str(problem))}.") from None
 
 
-def _profile(value: object, key: str, origin: str) -> str:
+def _check_name(name: str, table: Table, *key: str) -> None:
+    try:
+        check_profile_name(name)
+    except SettingsError as problem:
+        raise SettingsError(f"{table.place(*key)}: {problem}") from None
+
+
+def _profile(value: object, key: str, table: Table) -> str:
     if not isinstance(value, str):
-        raise SettingsError(f"{origin}: {key} is the name of a profile, in quotes.")
-    check_profile_name(value, f"{origin}: ")
+        raise SettingsError(f"{table.place(key)}: {key} is the name of a profile, in quotes.")
+    _check_name(value, table, key)
     return value
 
 
-def _sites(value: object, origin: str) -> list[Site]:
+def _sites(value: object, table: Table) -> list[Site]:
     if isinstance(value, list) and all(isinstance(text, str) for text in value):
-        return [_site(text, origin) for text in value]
-    raise SettingsError(f"{origin}: write a list of sites, each in quotes.")
+        return [_site(text, table, "trusted_sites") for text in value]
+    place = table.place("trusted_sites")
+    raise SettingsError(f"trusted_sites (from {place}): write a list of sites, each in quotes.")
 
 
-def _site(text: str, origin: str) -> Site:
+def _site(text: str, table: Table, key: str) -> Site:
     try:
         return Site.parse(text)
     except ValueError as problem:
-        raise SettingsError(f"{origin}: {problem}.") from None
+        raise SettingsError(f"{key} (from {table.place(key)}): {problem}.") from None
 
 
-def _texts(table: Mapping[str, object], origin: str, known: Sequence[str]) -> dict[str, str]:
-    """Check the keys of a TOML table, and return its values as a person would type them."""
-    for key in table:
+def _checked(
+    table: Table, values: Mapping[str, object], known: Sequence[str], others: Sequence[str] = ()
+) -> Table:
+    """Check the keys of a table, and return it with its values as a person would type them.
+
+    `others` are keys that it may have and that are no settings; they have been taken out.
+    """
+    for key in values:
         if key not in known:
-            from difflib import get_close_matches
-
-            nearest = get_close_matches(key[:80], known, n=1)
-            raise SettingsError(
-                f"{origin}: there is no setting {printable(key, 80)!r}.",
-                hint=f"Did you mean {nearest[0]}?" if nearest else f"There are {', '.join(known)}.",
-            )
-    return {key: _as_text(key, value, origin) for key, value in table.items()}
+            raise no_such_key(key, (*known, *others), table.place(key))
+    return replace(table, values={key: _as_text(key, values[key], table) for key in values})
 
 
-def _as_text(key: str, value: object, origin: str) -> str:
+def _as_text(key: str, value: object, table: Table) -> str:
     match value:
         case str():
             return value
         case int() if not isinstance(value, bool) and value.bit_length() <= _LONGEST_INTEGER:
             return str(value)
-        case list() if all(isinstance(item, str) for item in value):
+        case list() if key in _LIST_KEYS and all(isinstance(item, str) for item in value):
             return ",".join(value)
-    raise SettingsError(f"{key} (from {origin}): write it as text in quotes.")
+    or_list = ", or as a list of such" if key in _LIST_KEYS else ""
+    raise SettingsError(f"{key} (from {table.place(key)}): write it as text in quotes{or_list}.")
 
 
 def _means(text: str | None, site: Site) -> bool:

@@ -25,6 +25,15 @@ def parse_duration(text: str) -> float:
     return float(seconds)
 
 
+def write_duration(seconds: float) -> str:
+    """Write a span, of whole seconds, as `parse_duration` reads it: `1h30m`."""
+    left, parts = round(seconds), ""
+    for unit, letter in zip(_SECONDS, "dhms", strict=True):
+        count, left = divmod(left, unit)
+        parts += f"{count}{letter}" if count else ""
+    return parts or "0"
+
+
 def in_words(seconds: float) -> str:
     """Write a span as a person would say it: `24 h`, `1 h 30 min`, `12 min`, `45 s`."""
     if seconds < 120:  # noqa: PLR2004  # under two minutes, each second counts

@@ -2,44 +2,87 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import MutableMapping
+from typing import TYPE_CHECKING, Any
 
 from soe_auth.errors import SettingsError
 from soe_auth.files import write_private
+from soe_auth.toml_lines import without_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from tomlkit import TOMLDocument
-
+    from soe_auth.settings import Stored
     from soe_auth.site import Site
 
+# Tables, arrays and texts within each other: a TOML document, or what the parser makes of one.
+Document = MutableMapping[str, Any]
 
-def remember(config: Path, profile: str, values: Mapping[str, str | int]) -> bool:
+
+def remember(
+    config: Path, profile: str, values: Mapping[str, Stored], *, preface: str = ""
+) -> bool:
     """Set the given keys of a profile in config.toml; return whether that changed the file.
 
     Comments and all the rest stay; a link is followed, as people keep such files elsewhere. The
-    first profile becomes the default. Raises SettingsError.
+    first profile becomes the default. A file that is new begins with the preface, which is TOML.
+    Raises SettingsError.
     """
     import tomlkit
-    from tomlkit.items import Table
 
-    def change(document: TOMLDocument) -> None:
+    def change(document: Document) -> None:
         if "profile" not in document:
             document.setdefault("default_profile", profile)
             document["profile"] = tomlkit.table(is_super_table=True)
-        profiles = document["profile"]
-        assert isinstance(profiles, Table)  # noqa: S101  # config_files.py has checked its shape
-        profiles.setdefault(profile, tomlkit.table()).update(values)
+        document["profile"].setdefault(profile, tomlkit.table()).update(values)
+
+    return _rewrite(config, change, preface)
+
+
+def write_setting(config: Path, key: str, value: Stored) -> None:
+    """Set a key at the top of config.toml, where it is for all profiles. Raises SettingsError."""
+    _rewrite(config, lambda document: document.update({key: value}))
+
+
+def remove_setting(config: Path, profile: str | None, key: str) -> bool:
+    """Remove a key from a profile, or from the top; return whether it was there.
+
+    Raises SettingsError.
+    """
+
+    def change(document: Document) -> None:
+        profiles = document.get("profile", {})
+        own = document if profile is None else profiles.get(profile, {})
+        own.pop(key, None)
 
     return _rewrite(config, change)
+
+
+def forget(config: Path, profile: str) -> bool:
+    """Remove a profile, also as the default; return whether it was there. Raises SettingsError."""
+
+    def change(document: Document) -> None:
+        if document.get("default_profile") == profile:
+            del document["default_profile"]
+        profiles = document.get("profile", {})
+        profiles.pop(profile, None)
+        if not profiles:
+            document.pop("profile", None)
+
+    # The library counts the comments above the next table to this one, and they would go with it.
+    return _rewrite(config, change, cut=lambda text: without_table(text, "profile", profile))
+
+
+def begin(config: Path, text: str) -> None:
+    """Make a config.toml of this text where there is none. Raises SettingsError."""
+    _rewrite(config, lambda _: None, text)
 
 
 def trust(config: Path, site: Site) -> None:
     """Add a site to trusted_sites in config.toml. Raises SettingsError."""
 
-    def change(document: TOMLDocument) -> None:
+    def change(document: Document) -> None:
         import tomlkit
 
         document.setdefault("trusted_sites", tomlkit.array()).append(str(site))
@@ -47,16 +90,25 @@ def trust(config: Path, site: Site) -> None:
     _rewrite(config, change)
 
 
-def _rewrite(config: Path, change: Callable[[TOMLDocument], None]) -> bool:
-    """Change config.toml in place; return whether that changed it."""
-    import tomlkit
+def _rewrite(
+    config: Path,
+    change: Callable[[Document], None],
+    preface: str = "",
+    cut: Callable[[str], str] = str,
+) -> bool:
+    """Change config.toml in place; return whether that changed it.
 
+    `cut` takes out of the text what `change` would take out of the document.
+    """
     try:
         config = config.resolve()
         before = config.read_text(encoding="utf-8") if config.exists() else ""
-        document = tomlkit.parse(before)
-        change(document)
-        after = tomlkit.dumps(document)
+        after = _changed(before or preface, change, cut)
+        if after is None:
+            raise SettingsError(
+                f"{config} is written in a way that cannot be changed safely.",
+                hint="Give each profile a table, [profile.NAME]: `soe-auth config edit`.",
+            )
         if after != before:
             config.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_private(config, after.encode())
@@ -65,3 +117,25 @@ def _rewrite(config: Path, change: Callable[[TOMLDocument], None]) -> bool:
             f"{config} could not be written: {problem.strerror or problem}."
         ) from None
     return after != before
+
+
+def _changed(
+    text: str, change: Callable[[Document], None], cut: Callable[[str], str]
+) -> str | None:
+    """Change a TOML document, and return it only if it says what it should say then.
+
+    The library puts a key into the wrong table where one is spread over dotted keys.
+    """
+    import tomllib
+
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    try:
+        document, meant = tomlkit.parse(cut(text)), tomllib.loads(text)
+        change(document)
+        change(meant)
+        after = tomlkit.dumps(document)
+        return after if tomllib.loads(after) == meant else None
+    except (ValueError, TOMLKitError):
+        return None

@@ -9,27 +9,29 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from soe_auth.config_files import check_profile_name, find_project, read_configs
-from soe_auth.duration import parse_duration
+from soe_auth.duration import parse_duration, write_duration
 from soe_auth.errors import LoginRequired, SettingsError
+from soe_auth.network import Network, Proxy
+from soe_auth.ports import ANY_PORT, Ports
+from soe_auth.profile_name import read_profile_name
 from soe_auth.scope import Scope
 from soe_auth.site import Site
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from soe_auth.config_files import Configs, ProjectFile
+    from soe_auth.config_files import ConfigFile, Configs, ProjectFile, Table
 
 T = TypeVar("T")
 
 Redirect = Literal["loopback", "login_success"]
 RedirectHost = Literal["localhost", "127.0.0.1"]
-
-_PORTS = range(1024, 65536)
+Stored = str | int | list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,8 @@ class Setting(Generic[T]):
     """One setting: its key in files, how it is read (ValueError if it cannot be), what it is for.
 
     The settings that say who asks for what, and where the answer goes, make up a `profile`.
+    `write` is the way back, for a value that is there. One that is no `option` can be set in files
+    and by its variable only.
     """
 
     key: str
@@ -44,6 +48,22 @@ class Setting(Generic[T]):
     default: T
     help: str
     profile: bool = False
+    write: Callable[[Any], str] = str
+    option: bool = True
+
+    def text(self, value: T) -> str:
+        """Return the value as a person would type it, which for none is nothing."""
+        return "" if value is None else self.write(value)
+
+    def stored(self, value: T) -> Stored:
+        """Return the value as it is written in config.toml."""
+        match value:
+            case Ports() if value.is_one:
+                return value.first
+            case tuple():
+                return [str(item) for item in value]
+            case _:
+                return self.text(value)
 
     @property
     def variable(self) -> str:
@@ -78,10 +98,25 @@ def _read_redirect_host(text: str) -> RedirectHost:
             raise ValueError("write localhost or 127.0.0.1, as the application's Domain has it")
 
 
-def _read_port(text: str) -> int:
-    if text == "0" or (text.isdecimal() and int(text) in _PORTS):
-        return int(text)
-    raise ValueError(f"write a port from {_PORTS[0]} to {_PORTS[-1]}, or 0 for any free one")
+def _read_browser(text: str) -> str:
+    import shlex
+
+    try:
+        shlex.split(text)
+    except ValueError:
+        raise ValueError("a quote in the command is not closed") from None
+    return text
+
+
+def _read_ca_bundle(text: str) -> Path:
+    path = Path(os.path.expanduser(text))  # noqa: PTH111  # which raises where there is no home
+    if path.is_absolute():
+        return path
+    raise ValueError("write the whole path of the file, from the root or from ~")
+
+
+def _read_proxy(text: str) -> Proxy | Literal["none"]:
+    return "none" if text == "none" else Proxy.parse(text)
 
 
 def _read_timeout(text: str) -> float:
@@ -114,13 +149,71 @@ REDIRECT_HOST: Setting[RedirectHost] = Setting(
     "the loopback's name in the redirect URI: localhost or 127.0.0.1",
     profile=True,
 )
-PORT = Setting("port", _read_port, 0, "the loopback port; 0 for any free one", profile=True)
-BROWSER: Setting[str | None] = Setting("browser", str, None, "the command that opens a URL")
-TIMEOUT = Setting("timeout", _read_timeout, 300.0, "how long to wait for the person: 5m")
-MIN_TTL = Setting("min_ttl", parse_duration, 60.0, "the life that a token must have left: 10m")
+PORT = Setting(
+    "port",
+    Ports.parse,
+    ANY_PORT,
+    "the loopback port; 8000-8010 for the first free one of these, 0 for any",
+    profile=True,
+)
+BROWSER: Setting[str | None] = Setting(
+    "browser", _read_browser, None, "the command that opens a URL"
+)
+TIMEOUT = Setting(
+    "timeout",
+    _read_timeout,
+    300.0,
+    "how long to wait for the person: 5m",
+    write=write_duration,
+)
+MIN_TTL = Setting(
+    "min_ttl",
+    parse_duration,
+    60.0,
+    "the life that a token must have left: 10m",
+    write=write_duration,
+)
+CA_BUNDLE: Setting[Path | None] = Setting(
+    "ca_bundle",
+    _read_ca_bundle,
+    None,
+    "the file of the CAs to believe, in place of the system's",
+    option=False,
+)
+PROXY: Setting[Proxy | Literal["none"] | None] = Setting(
+    "proxy",
+    _read_proxy,
+    None,
+    "the http or https proxy to use, in place of the environment's; or none",
+    option=False,  # a password may be in it, and every process can read a command line
+)
 
-TABLE = (SITE, CLIENT_ID, SCOPE, REDIRECT, REDIRECT_HOST, PORT, BROWSER, TIMEOUT, MIN_TTL)
-_KEYS = tuple(setting.key for setting in TABLE)
+TABLE = (
+    SITE,
+    CLIENT_ID,
+    SCOPE,
+    REDIRECT,
+    REDIRECT_HOST,
+    PORT,
+    BROWSER,
+    TIMEOUT,
+    MIN_TTL,
+    CA_BUNDLE,
+    PROXY,
+)
+BY_KEY: Mapping[str, Setting[Any]] = {setting.key: setting for setting in TABLE}
+
+# What a config.toml may say besides, at its top: no flag, no variable and no project file can.
+DEFAULT_PROFILE: Setting[str | None] = Setting(
+    "default_profile", read_profile_name, None, "the profile that is used where none is named"
+)
+TRUSTED_SITES: Setting[tuple[Site, ...]] = Setting(
+    "trusted_sites",
+    lambda text: tuple(Site.parse(part) for part in text.split(",")),
+    (),
+    "the sites outside *.stackenterprise.co that a project file may name, joined by commas",
+    write=lambda sites: ",".join(map(str, sites)),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +236,7 @@ class Settings:
     `known` says whether a config.toml has the profile, `project` is the project file that was
     heeded, as it is shown. `needs_consent` is true of a site that only that file names, outside
     *.stackenterprise.co: nothing may be sent or opened there until the person has agreed.
+    `place(key)` is a value's origin with the line of the file, if it is from one.
     """
 
     profile: str
@@ -155,11 +249,14 @@ class Settings:
     scope: Scope
     redirect: Redirect
     redirect_host: RedirectHost
-    port: int
+    port: Ports
     browser: str | None
     timeout: float
     min_ttl: float
+    ca_bundle: Path | None
+    proxy: Proxy | Literal["none"] | None
     origins: Mapping[str, str]
+    place: Callable[[str], str] = field(repr=False, compare=False)
 
     @property
     def registration(self) -> tuple[Site, str]:
@@ -180,6 +277,11 @@ class Settings:
         return self.site, self.client_id
 
     @property
+    def network(self) -> Network:
+        """What the settings say of the way to the site."""
+        return Network(self.ca_bundle, self.proxy)
+
+    @property
     def from_flags(self) -> list[str]:
         """The keys of a profile's settings that were given as flags."""
         return [s.key for s in TABLE if s.profile and self.origins[s.key] == s.flag]
@@ -190,18 +292,14 @@ class Settings:
         return [s.key for s in TABLE if self.project and self.origins[s.key] == self.project]
 
     @property
-    def profile_values(self) -> dict[str, str | int]:
+    def profile_values(self) -> dict[str, Stored]:
         """The profile as it is written in config.toml: all but the defaults and the project's."""
-        values: dict[str, str | int] = {
-            "site": str(self.site),
-            "client_id": self.client_id or "",
-            "scope": str(self.scope),
-            "redirect": self.redirect,
-            "redirect_host": self.redirect_host,
-            "port": self.port,
-        }
         others = ("default", self.project)
-        return {key: value for key, value in values.items() if self.origins[key] not in others}
+        return {
+            key: setting.stored(getattr(self, key))
+            for key, setting in BY_KEY.items()
+            if setting.profile and self.origins[key] not in others
+        }
 
     @property
     def login_command(self) -> str:
@@ -213,10 +311,33 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class _Layer:
-    """Values of one origin, as text; `origin` says where it has a setting's value from."""
+    """Values of one origin, as text.
 
+    `origin` says where it has a setting's value from, and `place` the line as well.
+    """
+
+    values: Mapping[str, str] = field(repr=False)  # a proxy's password may be among them
     origin: Callable[[Setting[Any]], str]
-    values: Mapping[str, str]
+    place: Callable[[Setting[Any]], str]
+
+    def read(self, setting: Setting[T]) -> T:
+        """Read a setting that it has. Raises SettingsError, which names the place."""
+        try:
+            return setting.read(self.values[setting.key])
+        except ValueError as problem:
+            raise SettingsError(f"{setting.key} (from {self.place(setting)}): {problem}.") from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """Where the values of a profile are to be had, strongest first; none of them is read yet."""
+
+    profile: str
+    paths: Paths
+    configs: Configs
+    project: ProjectFile | None
+    stated: Site | None
+    layers: Sequence[_Layer]
 
 
 def find_paths(environ: Mapping[str, str]) -> Paths:
@@ -244,64 +365,83 @@ def resolve(
     the directory whose project file counts. Raises SettingsError; LoginRequired where there is no
     profile at all and no site.
     """
-    paths = find_paths(environ)
-    configs = _read_configs(paths)
-    variables = {s.key: environ[s.variable] for s in TABLE if environ.get(s.variable)}
-    given = [
-        _Layer(lambda setting: setting.flag, flags),
-        _Layer(lambda setting: setting.variable, variables),
-    ]
-    origins: dict[str, str] = {}
+    found = _find_sources(flags, profile, environ, cwd)
+    configs, project = found.configs, found.project
+    used: dict[str, _Layer] = {}
 
-    def pick(setting: Setting[T], layers: Sequence[_Layer]) -> T:
-        for layer in layers:
+    def pick(setting: Setting[T]) -> T:
+        for layer in found.layers:
             if setting.key in layer.values:
-                origins[setting.key] = origin = layer.origin(setting)
-                try:
-                    return setting.read(layer.values[setting.key])
-                except ValueError as problem:
-                    raise SettingsError(f"{setting.key} (from {origin}): {problem}.") from None
-        origins[setting.key] = "default"
+                used[setting.key] = layer
+                return layer.read(setting)
         return setting.default
 
-    named, stated = profile or environ.get("SOE_AUTH_PROFILE"), pick(SITE, given)
-    project = find_project(cwd, _KEYS)
-    if project and not project.is_for(named, stated, configs):
-        project = None
-    name = named or _choose_profile(stated, project, configs, paths)
-    check_profile_name(name)
-    tables = [(project.origin, project.values)] if project else []
-    tables += configs.tables(name)
-    layers = [*given, *(_table_layer(place, values) for place, values in tables)]
-    site = pick(SITE, layers)
+    def place(key: str) -> str:
+        return used[key].place(BY_KEY[key]) if key in used else "default"
+
+    site = pick(SITE)
     return Settings(
-        profile=name,
-        paths=paths,
-        known=name in configs.profiles,
-        project=project.origin if project else None,
+        profile=found.profile,
+        paths=found.paths,
+        known=found.profile in configs.profiles,
+        project=project.table.origin if project else None,
         needs_consent=(
             project is not None
             and project.site is not None
-            and stated is None
+            and found.stated is None
             and not project.site.in_cloud
             and not configs.name_site(project.site)
         ),
         site=site,
-        client_id=pick(CLIENT_ID, layers),
-        scope=pick(SCOPE, layers),
-        redirect=pick(REDIRECT, layers),
-        redirect_host=pick(REDIRECT_HOST, layers),
-        port=pick(PORT, layers),
-        browser=pick(BROWSER, layers),
-        timeout=pick(TIMEOUT, layers),
-        min_ttl=pick(MIN_TTL, layers),
-        origins=origins,
+        client_id=pick(CLIENT_ID),
+        scope=pick(SCOPE),
+        redirect=pick(REDIRECT),
+        redirect_host=pick(REDIRECT_HOST),
+        port=pick(PORT),
+        browser=pick(BROWSER),
+        timeout=pick(TIMEOUT),
+        min_ttl=pick(MIN_TTL),
+        ca_bundle=pick(CA_BUNDLE),
+        proxy=pick(PROXY),
+        origins={s.key: used[s.key].origin(s) if s.key in used else "default" for s in TABLE},
+        place=place,
     )
+
+
+def choose_profile(
+    profile: str | None = None,
+    *,
+    environ: Mapping[str, str] = os.environ,
+    cwd: Callable[[], Path] = Path.cwd,
+) -> str:
+    """Return the name of the profile that `resolve` would choose, whose values may be wrong.
+
+    Raises SettingsError and LoginRequired as it does.
+    """
+    return _find_sources({}, profile, environ, cwd).profile
+
+
+def read_config_files(environ: Mapping[str, str] = os.environ) -> Configs:
+    """Read the user's and the system's config.toml, as they stand there. Raises SettingsError."""
+    return _read_configs(find_paths(environ))
+
+
+def check_config_file(file: ConfigFile, profiles: Sequence[str]) -> None:
+    """Read every value of a config.toml; `profiles` are all there are. Raises SettingsError."""
+    for table in file.tables:
+        layer = _table_layer(table)
+        for key in table.values:
+            layer.read(BY_KEY[key])
+    if file.default_profile not in (None, *profiles):
+        raise SettingsError(
+            f"default_profile (from {file.top.place('default_profile')}): there is no profile"
+            f" {file.default_profile}.",
+        )
 
 
 def profile_names(environ: Mapping[str, str] = os.environ) -> list[str]:
     """Return the names of all profiles in the config files, sorted. Raises SettingsError."""
-    return _read_configs(find_paths(environ)).profiles
+    return read_config_files(environ).profiles
 
 
 def no_profile_yet() -> LoginRequired:
@@ -311,22 +451,46 @@ def no_profile_yet() -> LoginRequired:
     )
 
 
-def _table_layer(place: str, values: Mapping[str, str]) -> _Layer:
-    return _Layer(lambda _: place, values)
+def _find_sources(
+    flags: Mapping[str, str],
+    profile: str | None,
+    environ: Mapping[str, str],
+    cwd: Callable[[], Path],
+) -> _Sources:
+    paths = find_paths(environ)
+    configs = _read_configs(paths)
+    variables = {s.key: environ[s.variable] for s in TABLE if environ.get(s.variable)}
+    given = [
+        _Layer(flags, lambda setting: setting.flag, lambda setting: setting.flag),
+        _Layer(variables, lambda setting: setting.variable, lambda setting: setting.variable),
+    ]
+    named = profile or environ.get("SOE_AUTH_PROFILE")
+    stated = next((layer.read(SITE) for layer in given if SITE.key in layer.values), None)
+    project = find_project(cwd, tuple(BY_KEY))
+    if project and not project.is_for(named, stated, configs):
+        project = None
+    name = named or _choose_profile(stated, project, configs)
+    check_profile_name(name)
+    tables = [*([project.table] if project else []), *configs.tables(name)]
+    layers = [*given, *map(_table_layer, tables)]
+    return _Sources(name, paths, configs, project, stated, layers)
+
+
+def _table_layer(table: Table) -> _Layer:
+    return _Layer(table.values, lambda _: table.origin, lambda setting: table.place(setting.key))
 
 
 def _read_configs(paths: Paths) -> Configs:
-    return read_configs([paths.config, paths.system_config], _KEYS)
+    return read_configs([paths.config, paths.system_config], tuple(BY_KEY))
 
 
-def _choose_profile(
-    stated: Site | None, project: ProjectFile | None, configs: Configs, paths: Paths
-) -> str:
+def _choose_profile(stated: Site | None, project: ProjectFile | None, configs: Configs) -> str:
     """Choose the profile where none was named."""
     if project and (names := project.profiles(configs)):
         if project.site is None:
             return names[0]
-        hint = f"{project.origin} names it for {project.site}; -p {names[0]} sets that file aside."
+        origin = project.table.origin
+        hint = f"{origin} names it for {project.site}; -p {names[0]} sets that file aside."
         return _only_one(names, project.site, configs, hint)
     if stated is not None:
         hint = "Give this one a name with -p NAME."
@@ -341,7 +505,8 @@ def _choose_profile(
         case names:
             raise SettingsError(
                 f"Several profiles ({', '.join(names)}) and no default.",
-                hint=f"Name one with -p, or set default_profile in {paths.config}.",
+                hint="Name one with -p, or make one the default:"
+                " `soe-auth config set default_profile NAME`.",
             )
 
 

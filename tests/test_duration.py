@@ -1,6 +1,6 @@
 import pytest
 
-from soe_auth.duration import in_words, parse_duration
+from soe_auth.duration import in_words, parse_duration, write_duration
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,10 @@ def test_anything_else_is_no_duration(text: str) -> None:
 )
 def test_spans_are_written_as_people_say_them(seconds: float, words: str) -> None:
     assert in_words(seconds) == words
+
+
+@pytest.mark.parametrize("text", ["90s", "1m30s", "10m", "8h", "1d", "1d2h3m4s", "0", "366d"])
+def test_spans_are_written_as_they_are_read(text: str) -> None:
+    seconds = parse_duration(text)
+    assert parse_duration(write_duration(seconds)) == seconds
+    assert write_duration(seconds) == ("1m30s" if text == "90s" else text)

@@ -187,14 +187,14 @@ def test_it_may_set_nothing_else(repository: Repository, key: str, profile: str)
     path = repository.write(f'site = "acme"\n{key} = "evil"\n')
     with pytest.raises(SettingsError) as error:
         repository.resolve(profile)
-    assert str(error.value) == f"{path}: a project file may not set {key}."
+    assert str(error.value) == f"{path}, line 2: a project file may not set {key}."
     assert error.value.hint.startswith("It may set site, client_id, scope, profile;")
 
 
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        ('ca_bundle = "evil.pem"', "there is no setting 'ca_bundle'", "There are site,"),
+        ('keyring = "evil"', "there is no setting 'keyring'", "There are site,"),
         ('sites = "acme"', "there is no setting 'sites'", "Did you mean site?"),
         ('"\\u001b[2J" = 1', "there is no setting '\ufffd[2J'", "There are site,"),
         ("[profile.acme]", "profile is the name of a profile, in quotes", ""),
@@ -219,6 +219,20 @@ def test_what_is_wrong_is_named_with_the_file(
     assert str(path) in str(error.value)
     assert str(error.value).isprintable()
     assert error.value.hint.startswith(hint)
+
+
+def test_what_is_wrong_in_a_pyproject_is_named_with_the_line(repository: Repository) -> None:
+    path = repository.write(
+        '[tool.other]\nscope = 1\n\n[tool.soe-auth]\nsite = "acme"\nscope = true\n',
+        "pyproject.toml",
+    )
+    with pytest.raises(SettingsError) as error:
+        repository.resolve()
+    assert str(error.value).startswith(f"scope (from {path}, line 6): write it as text in quotes")
+    repository.write('[tool]\nsoe-auth.site = "a b"\n', "pyproject.toml")
+    with pytest.raises(SettingsError) as error:
+        repository.resolve()
+    assert str(error.value).startswith(f"site (from {path}, line 2): a site has no blanks")
 
 
 def test_a_table_that_is_none_is_named(repository: Repository) -> None:
@@ -345,7 +359,7 @@ def test_it_cannot_take_a_profile_of_another_site(repository: Repository, text: 
 def test_a_profile_without_a_site_can_have_the_projects(repository: Repository) -> None:
     repository.config("[profile.acme]\nport = 8311\n")
     repository.write('site = "acme"\n')
-    assert repository.resolve().port == 8311
+    assert str(repository.resolve().port) == "8311"
 
 
 # --- who is asked first --------------------------------------------------------------------------
@@ -608,7 +622,7 @@ def test_a_project_file_that_wants_more_stops_the_command(
         done = inside(*argv)
         assert (done.returncode, done.stdout) == (2, "")
         [message, _] = done.stderr.splitlines()
-        assert message.startswith(f"soe-auth: {repository.root}/pyproject.toml: ")
+        assert message.startswith(f"soe-auth: {repository.root}/pyproject.toml, line 3: ")
         assert key in message
     assert not (repository.home / "tabs").exists()
 
@@ -621,4 +635,4 @@ def test_status_names_what_is_odd_and_passes_over_what_is_not_ours(signed_in: Co
     config.write_text(config.read_text() + '[profile."a b"]\nsite = "acme"\n')
     odd = signed_in("status")
     assert odd.returncode == 2
-    assert f"{config}: 'a b' cannot be the name of a profile" in odd.stderr
+    assert f"{config}, line 6: 'a b' cannot be the name of a profile" in odd.stderr

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,7 @@ from soe_auth.errors import LoginRequired, SettingsError
 from soe_auth.profile_name import is_profile_name
 from soe_auth.profiles import remember
 from soe_auth.scope import Scope
-from soe_auth.settings import TABLE, Settings, find_paths, profile_names, resolve
+from soe_auth.settings import BY_KEY, TABLE, Settings, find_paths, profile_names, resolve
 
 ACME = '[profile.acme]\nsite = "acme"\nclient_id = 110\n'
 BETA = '[profile.beta]\nsite = "beta"\nclient_id = "7"\n'
@@ -53,6 +54,32 @@ def test_every_value_says_where_it_came_from(home: Path) -> None:
     assert origins["redirect"] == "default"
 
 
+@pytest.mark.parametrize(
+    ("written", "ports", "kept"),
+    [
+        ("8311", [8311], 8311),
+        ('"8311"', [8311], 8311),
+        ('"8000-8002"', [8000, 8001, 8002], "8000-8002"),
+        ('"8000 - 8001"', [8000, 8001], "8000-8001"),
+        ("0", [0], 0),
+    ],
+)
+def test_a_port_may_be_a_range_and_is_kept_as_it_was(
+    home: Path, written: str, ports: list[int], kept: int | str
+) -> None:
+    write(home, f"{ACME}port = {written}\n")
+    settings = found(home)
+    assert list(settings.port) == ports
+    assert settings.profile_values["port"] == kept
+
+
+def test_each_site_may_have_its_own_browser(home: Path) -> None:
+    other = "[profile.other]\nsite = 'other'\nbrowser = 'firefox -P \"at home\" %s'\n"
+    write(home, f"browser = 'chromium'\n{ACME}browser = 'firefox -P work'\n{other}")
+    assert found(home, profile="acme").browser == "firefox -P work"
+    assert found(home, profile="other").browser == 'firefox -P "at home" %s'
+
+
 def test_an_empty_variable_counts_as_unset(home: Path) -> None:
     write(home, ACME)
     assert found(home, SOE_AUTH_SITE="", SOE_AUTH_PROFILE="").profile == "acme"
@@ -63,7 +90,7 @@ def test_lists_and_numbers_are_read_as_they_are_written(home: Path) -> None:
     settings = found(home, redirect_host="127.0.0.1")
     assert settings.redirect_host == "127.0.0.1"
     assert settings.scope == Scope(("no_expiry", "write_access"))
-    assert settings.port == 8311
+    assert str(settings.port) == "8311"
     assert settings.client_id == "110"
 
 
@@ -76,6 +103,12 @@ def test_lists_and_numbers_are_read_as_they_are_written(home: Path) -> None:
         ({"redirect": "elsewhere"}, "redirect (from --redirect): write loopback"),
         ({"redirect_host": "0.0.0.0"}, "redirect_host (from --redirect-host): write localhost"),  # noqa: S104
         ({"port": "80"}, "port (from --port): write a port"),
+        ({"port": "8000-"}, "port (from --port): write a port"),
+        ({"port": "80-8000"}, "port (from --port): write a port"),
+        ({"port": "0-8000"}, "port (from --port): write a port"),
+        ({"port": "8000-70000"}, "port (from --port): write a port"),
+        ({"port": "8010-8000"}, "port (from --port): a range begins with the lower port"),
+        ({"browser": "fire 'fox"}, "browser (from --browser): a quote in the command"),
         ({"port": "x"}, "port (from --port): write a port"),
         ({"timeout": "0"}, "timeout (from --timeout): a login needs some time"),
         ({"min_ttl": "10"}, "min_ttl (from --min-ttl): write a duration"),
@@ -127,6 +160,76 @@ def test_the_nearest_setting_is_named(home: Path) -> None:
     with pytest.raises(SettingsError) as error:
         found(home, site="acme")
     assert error.value.hint == "Did you mean client_id?"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ('# a\ntimeout = "5"\n', 2, "timeout (from {}): write a duration such as"),
+        ("[profile.acme]\n\nport = 80\n", 3, "port (from {}): write a port from 1024"),
+        ("[profile.acme]\nport = 8765.0\n", 2, "port (from {}): write it as text in quotes."),
+        ("[profile.acme]\nsite = true\n", 2, "site (from {}): write it as text in quotes."),
+        ('browser = ["a", "b"]\n', 1, "browser (from {}): write it as text in quotes."),
+        (
+            "scope = [\n  1,\n]\n",
+            1,
+            "scope (from {}): write it as text in quotes, or as a list of such.",
+        ),
+        ("[profile.acme]\nclientid = 1\n", 2, "{}: there is no setting 'clientid'."),
+        ("a = 1\n", 1, "{}: there is no setting 'a'."),
+        ("\n[profile.con]\n", 2, "{}: 'con' cannot be the name of a profile"),
+        ('x.y = 1\n[profile]\nacme = "x"\n', 2, "{}: write each profile as a table"),
+        ('default_profile = "a b"\n', 1, "{}: 'a b' cannot be the name of a profile"),
+        ('\ntrusted_sites = ["a b"]\n', 2, "trusted_sites (from {}): a site has no blanks"),
+        ("profile.acme = { port = 80 }\n", 1, "port (from {}): write a port"),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_named_with_its_line(
+    home: Path, text: str, line: int, message: str
+) -> None:
+    write(home, text)
+    with pytest.raises(SettingsError) as error:
+        found(home, "acme")
+    file = str(home / "config.toml")
+    place = re.escape(file) + r"( \[profile.acme\])?, line " + str(line)
+    assert re.match(re.escape(message).replace(r"\{\}", place), str(error.value)), error.value
+
+
+def test_a_file_that_is_no_toml_is_named_with_the_place_in_it(home: Path) -> None:
+    write(home, 'a = 1\nb = "\n')
+    with pytest.raises(SettingsError, match=r"config.toml is not valid TOML: .*\(at line 2, "):
+        found(home, "acme")
+    write(home, "timeout = 1\ntimeout = 2\n")
+    with pytest.raises(SettingsError, match=r"Cannot overwrite a value \(at line 2, "):
+        found(home, "acme")
+
+
+def test_a_key_of_the_top_is_named_as_the_nearest_as_well(home: Path) -> None:
+    write(home, 'default_profil = "acme"\n')
+    with pytest.raises(SettingsError) as error:
+        found(home, "acme")
+    assert error.value.hint == "Did you mean default_profile?"
+
+
+def test_every_value_says_on_which_line_it_stands(home: Path) -> None:
+    write(home, f'timeout = "2s"\n\n{ACME}')
+    settings = found(home, SOE_AUTH_SCOPE="no_expiry", port="8311")
+    assert settings.place("client_id") == f"{home / 'config.toml'} [profile.acme], line 5"
+    assert settings.place("timeout") == f"{home / 'config.toml'}, line 1"
+    assert settings.place("scope") == "SOE_AUTH_SCOPE"
+    assert settings.place("port") == "--port"
+    assert settings.place("redirect") == "default"
+
+
+def test_each_default_can_be_typed(home: Path) -> None:
+    write(home, ACME)
+    settings = found(home)
+    for key, setting in BY_KEY.items():
+        value = getattr(settings, key)
+        if value is None:
+            assert setting.text(value) == ""
+        else:
+            assert setting.read(setting.text(value)) == value
 
 
 def test_a_file_that_cannot_be_read_is_a_settings_error(home: Path) -> None:

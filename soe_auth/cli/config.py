@@ -1,0 +1,374 @@
+"""See and change the settings: what holds here, where it comes from, and what is kept for you.
+
+A person's settings are in config.toml; `soe-auth config path` tells where that is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import signal
+import subprocess
+from contextlib import contextmanager, suppress
+from shutil import get_terminal_size
+from typing import TYPE_CHECKING, Any
+
+from soe_auth.cli import add_common
+from soe_auth.cli.console import fitted
+from soe_auth.cli.options import open_store, tell_surplus
+from soe_auth.cli.report import FORMAT_VERSION
+from soe_auth.config_files import no_such_key
+from soe_auth.errors import LoginRequired, SettingsError, SoeAuthError
+from soe_auth.network import Proxy
+from soe_auth.profiles import begin, forget, remember, remove_setting, write_setting
+from soe_auth.registration import preface
+from soe_auth.settings import (
+    BY_KEY,
+    DEFAULT_PROFILE,
+    SITE,
+    TRUSTED_SITES,
+    check_config_file,
+    choose_profile,
+    find_paths,
+    read_config_files,
+    resolve,
+)
+from soe_auth.site import Site
+from soe_auth.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from soe_auth.cli.console import Console
+    from soe_auth.config_files import Configs
+    from soe_auth.settings import Setting, Settings
+
+ACTIONS = {
+    "list": "show every setting that holds here, and which profiles there are",
+    "get": "print one value, and nothing else",
+    "set": "keep a value in your config.toml",
+    "unset": "remove a value, or a whole profile, from your config.toml",
+    "path": "print where the files are: yours, the system's, the project's if it holds",
+    "edit": "open your config.toml in your editor, and check it afterwards",
+}
+
+_KEYS: dict[str, Setting[Any]] = {
+    **BY_KEY,
+    DEFAULT_PROFILE.key: DEFAULT_PROFILE,
+    TRUSTED_SITES.key: TRUSTED_SITES,
+}
+_ONE_PROFILE = "profile."
+_LONGEST_VALUE = 1000  # as it is listed
+_UNNAMED = "none"  # stands for the profile, where there is none
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the actions, each with a parser of its own."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True, title="actions")
+    keys = "\n".join(f"  {key}\n      {setting.help}" for key, setting in _KEYS.items())
+    keys = fitted(f"keys:\n{keys}", get_terminal_size().columns - 2)
+    for name, does in ACTIONS.items():
+        action = actions.add_parser(
+            name,
+            help=does,
+            description=f"{does[0].upper()}{does[1:]}.",
+            epilog=keys if name in {"get", "set", "unset"} else None,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            argument_default=argparse.SUPPRESS,  # what was given before the action stays
+            allow_abbrev=False,
+        )
+        match name:
+            case "list":
+                action.add_argument(
+                    "--show-origin",
+                    action="store_true",
+                    default=False,
+                    help="tell where each value comes from, with the line of its file",
+                )
+                action.add_argument(
+                    "--json", action="store_true", default=False, help="print it as JSON"
+                )
+            case "get":
+                action.add_argument("key", metavar="KEY", help="one of those below")
+            case "set":
+                action.add_argument("key", metavar="KEY", help="one of those below")
+                action.add_argument("value", metavar="VALUE", help="as you would type it elsewhere")
+            case "unset":
+                action.add_argument(
+                    "key", metavar="KEY", help="one of those below, or profile.NAME"
+                )
+            case _:  # the others take nothing
+                pass
+        add_common(action)
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Do what was asked for."""
+    match args.action:
+        case "list":
+            _list(args, console)
+        case "get":
+            _get(args, console)
+        case "set":
+            _set(args, console)
+        case "unset" if args.key.startswith(_ONE_PROFILE):
+            _forget(args.key.removeprefix(_ONE_PROFILE), console)
+        case "unset":
+            _unset(args, console)
+        case "path":
+            _path(args, console)
+        case _:
+            _edit(console)
+    return 0
+
+
+# --- what holds ----------------------------------------------------------------------------------
+
+
+def _list(args: argparse.Namespace, console: Console) -> None:
+    configs = read_config_files(console.environ)
+    name, settings = _in_force(args.profile, console)
+    if args.json:
+        console.result(json.dumps(_report(name, settings, configs), indent=2))
+        return
+    lines = [_title(name, settings, configs)]
+    width = max(map(len, BY_KEY))
+    for key, value in _values(settings).items():
+        lines.append(f"  {key:{width}}  {value or 'not set'}")
+        if args.show_origin:
+            place = settings.place(key)
+            lines.append(f"    {place}" if place == "default" else f"    from {place}")
+    more = []
+    if others := [_marked(other, configs) for other in configs.profiles if other != name]:
+        more.append(f"Other profiles: {', '.join(others)}")
+    if configs.trusted_sites:
+        more.append(f"Trusted sites: {', '.join(map(str, configs.trusted_sites))}")
+    console.result("\n".join([*lines, *([""] if more else []), *more]))
+
+
+def _title(name: str | None, settings: Settings, configs: Configs) -> str:
+    if name is None:
+        return "no profile yet"
+    return _marked(name, configs) if settings.known else f"{name} (not kept in config.toml)"
+
+
+def _marked(name: str, configs: Configs) -> str:
+    return f"{name} (default)" if name == configs.default_profile else name
+
+
+def _report(name: str | None, settings: Settings, configs: Configs) -> dict[str, object]:
+    return {
+        "version": FORMAT_VERSION,
+        "profile": name,
+        "profiles": configs.profiles,
+        "default_profile": configs.default_profile,
+        "trusted_sites": [str(site) for site in configs.trusted_sites],
+        "settings": {
+            key: {"value": value or None, "origin": settings.place(key)}
+            for key, value in _values(settings).items()
+        },
+    }
+
+
+def _get(args: argparse.Namespace, console: Console) -> None:
+    setting = _setting(args.key)
+    if setting is DEFAULT_PROFILE:
+        value: object = read_config_files(console.environ).default_profile
+    elif setting is TRUSTED_SITES:
+        value = read_config_files(console.environ).trusted_sites
+    else:
+        value = getattr(_in_force(args.profile, console)[1], setting.key)
+    if value is None:
+        raise SettingsError(
+            f"{setting.key} is not set.",
+            hint=f"Set it with `soe-auth config set {setting.key} VALUE`.",
+        )
+    console.result(_shown(setting, value))
+
+
+def _path(args: argparse.Namespace, console: Console) -> None:
+    paths = find_paths(console.environ)
+    console.result(f"{paths.config}\n{paths.system_config}")
+    with suppress(SoeAuthError):  # who has to mend a file asks for its path first
+        if project := _in_force(args.profile, console)[1].project:
+            console.result(project)
+
+
+def _in_force(profile: str | None, console: Console) -> tuple[str | None, Settings]:
+    """Resolve the settings; where there is no profile, there are still the others."""
+    try:
+        settings = resolve({}, profile=profile, environ=console.environ)
+    except LoginRequired:
+        return None, resolve({}, profile=_UNNAMED, environ=console.environ)
+    if not settings.known and settings.site is None:
+        _ = settings.registration  # which says that there is no such profile
+    return settings.profile, settings
+
+
+def _values(settings: Settings) -> dict[str, str]:
+    """Return every value as a person would type it, but on one line and without a secret."""
+    return {
+        key: printable(_shown(setting, getattr(settings, key)), _LONGEST_VALUE)
+        for key, setting in BY_KEY.items()
+    }
+
+
+def _shown(setting: Setting[Any], value: object) -> str:
+    text = setting.text(value)
+    return text.replace("://", "://…@") if _has_password(value) else text
+
+
+def _has_password(value: object) -> bool:
+    return isinstance(value, Proxy) and value.authorization is not None
+
+
+# --- what is kept --------------------------------------------------------------------------------
+
+
+def _set(args: argparse.Namespace, console: Console) -> None:
+    setting = _setting(args.key)
+    try:
+        value = setting.read(args.value)
+    except ValueError as problem:
+        raise SettingsError(f"{setting.key}: {problem}.") from None
+    if _has_password(value):
+        raise SettingsError(
+            "Every program on this machine can read a password that stands in a command line.",
+            hint=f"Write {setting.key} into the file by hand: `soe-auth config edit`.",
+        )
+    config = find_paths(console.environ).config
+    profile = _owner(setting, args.profile, console, may_be_new=setting is SITE)
+    if setting is DEFAULT_PROFILE:
+        _known(value, read_config_files(console.environ))
+    if profile is None:
+        write_setting(config, setting.key, setting.stored(value))
+    else:
+        remember(config, profile, {setting.key: setting.stored(value)})
+    if isinstance(value, Site):
+        tell_surplus(value, console)
+    text = printable(setting.text(value)) or "empty"
+    console.say(f"{setting.key} is now {text} in {_place(config, profile)}")
+    _tell_what_is_stronger(setting, profile, _place(config, profile), console)
+
+
+def _unset(args: argparse.Namespace, console: Console) -> None:
+    setting = _setting(args.key)
+    config = find_paths(console.environ).config
+    profile = _owner(setting, args.profile, console)
+    there = remove_setting(config, profile, setting.key)
+    did = "is removed from" if there else "was not set in"
+    console.say(f"{setting.key} {did} {_place(config, profile)}")
+
+
+def _forget(profile: str, console: Console) -> None:
+    paths, configs = find_paths(console.environ), read_config_files(console.environ)
+    _known(profile, configs)
+    if profile not in configs.files[0].profiles:
+        raise SettingsError(f"Profile {profile} is not in {paths.config}, but in the system's.")
+    if profile in open_store(paths, console).profiles():
+        raise SettingsError(
+            f"Profile {profile} has a token on this machine.",
+            hint=f"End it first: `soe-auth logout -p {profile}`.",
+        )
+    forget(paths.config, profile)
+    console.say(f"Profile {profile} is removed from {paths.config}")
+    if configs.default_profile == profile:
+        console.say("It was the default; `soe-auth config set default_profile NAME` makes another.")
+
+
+def _setting(key: str) -> Setting[Any]:
+    try:
+        return _KEYS[key]
+    except KeyError:
+        raise no_such_key(key, list(_KEYS)) from None
+
+
+def _owner(
+    setting: Setting[Any], named: str | None, console: Console, *, may_be_new: bool = False
+) -> str | None:
+    """Return the profile in whose table a setting is kept; None for the top of the file."""
+    configs = read_config_files(console.environ)  # nothing is changed in a file that is broken
+    if setting.key not in BY_KEY and named:
+        raise SettingsError(f"{setting.key} is not a profile's own.", hint="Leave -p out.")
+    if not named and not setting.profile:
+        return None
+    profile = choose_profile(named, environ=console.environ)
+    if not may_be_new or not named:
+        _known(profile, configs)
+    return profile
+
+
+def _known(profile: str, configs: Configs) -> None:
+    if profile not in configs.profiles:
+        names = ", ".join(configs.profiles) or "none yet"
+        raise SettingsError(
+            f"There is no profile {printable(profile, 80)}.",
+            hint=f"There are: {names}. `soe-auth login -p NAME --site SITE` makes one.",
+        )
+
+
+def _place(config: Path, profile: str | None) -> str:
+    return str(config) if profile is None else f"{config} [profile.{profile}]"
+
+
+def _tell_what_is_stronger(
+    setting: Setting[Any], profile: str | None, place: str, console: Console
+) -> None:
+    """Say so where the value that was just kept does not hold here."""
+    with suppress(SoeAuthError):  # something else is wrong, or there is no profile yet
+        settings = resolve({}, profile=profile, environ=console.environ)
+        if settings.origins.get(setting.key, place) != place:
+            where = settings.place(setting.key)
+            console.say(f"But for profile {settings.profile}, {where} comes first.")
+
+
+# --- by hand -------------------------------------------------------------------------------------
+
+
+def _edit(console: Console) -> None:
+    config = find_paths(console.environ).config
+    editor = console.environ.get("VISUAL") or console.environ.get("EDITOR") or ""
+    try:
+        command = shlex.split(editor, posix=os.name == "posix")
+    except ValueError:
+        command = []
+    if not command:
+        raise SettingsError(
+            "No editor is known, or its command cannot be read.",
+            hint=f"Set VISUAL or EDITOR to one, or edit {config} by other means.",
+        )
+    if not config.exists():
+        begin(config, preface())
+    try:
+        with _ctrl_c_is_the_editors():
+            ended = subprocess.run([*command, str(config)], env=console.environ, check=False)  # noqa: S603  # the person's own editor, and no shell
+    except OSError as problem:
+        raise SettingsError(
+            f"{printable(command[0])} could not be started: {problem.strerror}.",
+            hint="VISUAL and EDITOR name the editor; the first that is set counts.",
+        ) from None
+    try:
+        configs = read_config_files(console.environ)
+        check_config_file(configs.files[0], configs.profiles)
+    except SettingsError as problem:
+        raise SettingsError(
+            str(problem),
+            hint="What you wrote is kept, but is no good yet: `soe-auth config edit`."
+            + (f" {problem.hint}" if problem.hint else ""),
+        ) from None
+    if ended.returncode:
+        raise SettingsError(f"The editor ended with exit code {ended.returncode}.")
+    console.say(f"All is well in {config}")
+
+
+@contextmanager
+def _ctrl_c_is_the_editors() -> Iterator[None]:
+    """Leave Ctrl-C to the editor, as some have a use for it; a handler is not inherited by it."""
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
