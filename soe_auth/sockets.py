@@ -10,8 +10,13 @@ import errno
 import socket
 import sys
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from soe_auth.errors import LoopbackUnavailable
+from soe_auth.ports import Ports
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _BACKLOG = 64
 _TRIES = 20
@@ -34,14 +39,21 @@ class LoopbackSockets:
             bound.close()
 
 
-def bind(port: int, host: str) -> LoopbackSockets:
-    """Bind the loopback, by literal address; port 0 takes any that is free on both families.
+def bind(
+    ports: Ports | int,
+    host: str,
+    why_busy: Callable[[int], str | None] = lambda _port: None,
+) -> LoopbackSockets:
+    """Bind the loopback, by literal address, at the first port that is free on both families.
 
-    IPv4 or IPv6 may be absent (RFC 8252 section 7.3), but not IPv4 where the redirect's host is
-    127.0.0.1. Raises LoopbackUnavailable.
+    Port 0 takes any. IPv4 or IPv6 may be absent (RFC 8252 section 7.3), but not IPv4 where the
+    redirect's host is 127.0.0.1. `why_busy` is asked about a port that is taken, for the message.
+    Raises LoopbackUnavailable.
     """
-    problem = "this machine has no such loopback address"
-    for _ in range(1 if port else _TRIES):
+    if isinstance(ports, int):
+        ports = Ports(ports, ports)
+    problems: dict[int, str] = {}
+    for port in ports if ports.first else [0] * _TRIES:
         bound: list[socket.socket] = []
         try:
             for family in (socket.AF_INET, socket.AF_INET6):
@@ -51,17 +63,26 @@ def bind(port: int, host: str) -> LoopbackSockets:
                 elif host == "127.0.0.1" and family == socket.AF_INET:
                     break
         except OSError as caught:
-            problem = caught.strerror or str(caught)
+            problems[port] = caught.strerror or str(caught)
             for useless in bound:
                 useless.close()
             continue
         if bound:
             return LoopbackSockets(tuple(bound), host, bound[0].getsockname()[1])
     raise LoopbackUnavailable(
-        f"No loopback port could be had for the redirect: {f'port {port}, ' if port else ''}"
-        f"{problem}.",
+        f"No loopback port could be had for the redirect: {_explain(ports, problems, why_busy)}.",
         hint="Choose another with --port, end what holds it, or use --redirect login_success.",
     )
+
+
+def _explain(ports: Ports, problems: dict[int, str], why_busy: Callable[[int], str | None]) -> str:
+    first = ports.first
+    if first not in problems:
+        return "this machine has no such loopback address"
+    if not first:
+        return problems[first]
+    words = f"port {first} {why_busy(first) or f'cannot be used: {problems[first]}'}"
+    return words if ports.is_one else f"none of {ports} is free; {words}"
 
 
 def _listen(family: socket.AddressFamily, port: int) -> socket.socket | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from soe_auth.peers import is_stranger
+from soe_auth.peers import is_stranger, why_busy
 
 NOBODY = 65534
 
@@ -61,3 +61,53 @@ def test_where_nobody_can_tell_nobody_is_a_stranger(tmp_path: Path) -> None:
     assert not is_stranger(*ends, user=1000, proc_net=tmp_path)
     (tmp_path / "tcp").write_text("  0: 0100007F:0001 0100007F:0002 01 0:0 0:0 0 ? 0 1\n")
     assert not is_stranger(*ends, user=1000, proc_net=tmp_path)
+
+
+HEAD = "  sl  local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode\n"
+ROW = "  0: {local} 00000000:0000 {state} 0:0 0:0 0 1000 0 {inode} 1\n"
+
+
+def table(directory: Path, name: str, *rows: tuple[str, str, str]) -> None:
+    (directory / "net").mkdir(exist_ok=True)
+    text = "".join(ROW.format(local=a, state=s, inode=i) for a, s, i in rows)
+    (directory / "net" / name).write_text(HEAD + text)
+
+
+def process(directory: Path, pid: int, name: str, inode: str) -> None:
+    (directory / str(pid) / "fd").mkdir(parents=True)
+    (directory / str(pid) / "comm").write_text(f"{name}\n")
+    (directory / str(pid) / "fd" / "0").symlink_to("/dev/null")
+    (directory / str(pid) / "fd" / "7").symlink_to(f"socket:[{inode}]")
+
+
+@pytest.mark.parametrize(
+    ("family", "local"),
+    [
+        ("tcp", "0100007F:1F90"),
+        ("tcp", "00000000:1F90"),
+        ("tcp6", "00000000000000000000000001000000:1F90"),
+        ("tcp6", "00000000000000000000000000000000:1F90"),
+    ],
+)
+def test_a_ports_holder_is_named_fit_to_be_shown(tmp_path: Path, family: str, local: str) -> None:
+    table(tmp_path, family, ("0100007F:1F91", "0A", "1"), (local, "0A", "4711"))
+    process(tmp_path, 17, "other", "1")
+    process(tmp_path, 4242, "no\x1bde", "4711")
+    (tmp_path / "18").mkdir()  # it has ended by now
+    assert (
+        why_busy(8080, proc=tmp_path) == "is held by process 4242 (no\N{REPLACEMENT CHARACTER}de)"
+    )
+
+
+def test_a_program_that_is_not_ours_to_see_is_another_users(tmp_path: Path) -> None:
+    table(tmp_path, "tcp", ("0100007F:1F90", "0A", "4711"))
+    assert why_busy(8080, proc=tmp_path) == "is held by a program of another user"
+
+
+def test_what_keeps_a_port_busy_is_not_guessed(tmp_path: Path) -> None:
+    assert why_busy(8080, proc=tmp_path) is None
+    table(tmp_path, "tcp", ("0B00000A:1F90", "0A", "1"), ("0100007F:1F90", "05", "0"))
+    (tmp_path / "net" / "tcp6").write_bytes(b"\xff\n")
+    assert why_busy(8080, proc=tmp_path) is None
+    table(tmp_path, "tcp", ("0100007F:1F90", "06", "0"))
+    assert "within a minute" in (why_busy(8080, proc=tmp_path) or "")

@@ -1,11 +1,15 @@
 import os
+import resource
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from soe_auth.errors import LoopbackUnavailable
+from soe_auth.peers import why_busy
+from soe_auth.ports import Ports
 from soe_auth.sockets import bind
 
 
@@ -33,7 +37,9 @@ def test_no_address_or_port_is_shared() -> None:
         for listening in bound.sockets:
             assert listening.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR) == 0
             assert listening.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT) == 0
-        with pytest.raises(LoopbackUnavailable, match=f"port {bound.port}, Address already in use"):
+        with pytest.raises(
+            LoopbackUnavailable, match=f"port {bound.port} cannot .*: Address already in"
+        ):
             bind(bound.port, "127.0.0.1")
     finally:
         bound.close()
@@ -56,6 +62,69 @@ def test_a_chosen_port_is_the_one_that_is_bound() -> None:
     again = bind(free.port, "localhost")
     again.close()
     assert again.port == free.port
+
+
+def taken(port: int = 0) -> socket.socket:
+    other = socket.socket()
+    other.bind(("127.0.0.1", port))
+    other.listen()
+    return other
+
+
+def three_free_ports() -> Ports:
+    """Three ports in a row that nobody has, below those that the system gives out by itself."""
+    for first in range(20_000, 30_000, 3):
+        try:
+            for port in range(first, first + 3):
+                bind(port, "localhost").close()
+        except LoopbackUnavailable:
+            continue
+        return Ports(first, first + 2)
+    raise AssertionError("no three free ports")
+
+
+def test_of_a_range_the_first_port_that_is_free_on_both_families_is_taken() -> None:
+    ports = three_free_ports()
+    with taken(ports.first), socket.socket(socket.AF_INET6) as other:
+        other.bind(("::1", ports.first + 1))
+        bound = bind(ports, "localhost")
+        assert bound.port == ports.last
+        message = rf"none of {ports} is free; port {ports.first} is held by somebody"
+        with bound.sockets[0], bound.sockets[1], pytest.raises(LoopbackUnavailable, match=message):
+            bind(ports, "localhost", lambda _: "is held by somebody")
+
+
+def test_a_busy_port_names_who_holds_it() -> None:
+    with taken() as other:
+        port = other.getsockname()[1]
+        name = Path("/proc/self/comm").read_text().strip()
+        with pytest.raises(LoopbackUnavailable) as error:
+            bind(port, "localhost", why_busy)
+    assert f"port {port} is held by process {os.getpid()} ({name})." in str(error.value)
+
+
+def test_after_a_connection_a_port_is_free_within_a_minute_and_a_range_steps_over_it() -> None:
+    ports = three_free_ports()
+    with taken(ports.first) as server:
+        client = socket.create_connection(server.getsockname())
+        connection, _ = server.accept()
+        connection.close()  # who closes first keeps the address, as a server does that is done
+        client.close()
+    with pytest.raises(LoopbackUnavailable, match="used a moment ago, and will be free within a"):
+        bind(ports.first, "localhost", why_busy)
+    bound = bind(ports, "localhost", why_busy)
+    bound.close()
+    assert bound.port == ports.first + 1
+
+
+def test_where_no_socket_can_be_had_at_all_it_says_why() -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1, limits[1]))
+    try:
+        with pytest.raises(LoopbackUnavailable, match="for the redirect: Too many open files"):
+            bind(0, "localhost")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 def test_the_address_is_gone_once_closed() -> None:
