@@ -36,16 +36,16 @@ def make_private_directory(path: Path) -> bool:
     return own_directory(path)
 
 
-def own_directory(path: Path) -> bool:
+def own_directory(path: Path, *, repair: bool = True) -> bool:
     """Take away what others may do with a directory of ours; return whether that was needed.
 
-    Raises OSError: FileNotFoundError, and PermissionError where it is a link, a file or belongs to
-    somebody else.
+    Without `repair` it is left as it is. Raises OSError: FileNotFoundError, and PermissionError
+    where it is a link, a file or belongs to somebody else.
     """
     status = path.lstat()
     if not stat.S_ISDIR(status.st_mode):
         raise PermissionError(f"{path} is a link or a file, not a directory")
-    return _claim(path, status)
+    return _claim(path, status, repair=repair)
 
 
 def writable_by_all(path: Path) -> list[Path]:
@@ -84,10 +84,11 @@ def write_private(path: Path, data: bytes, *, durable: bool = True) -> None:
             raise
 
 
-def read_private(path: Path, limit: int) -> tuple[bytes, bool]:
+def read_private(path: Path, limit: int, *, repair: bool = True) -> tuple[bytes, bool]:
     """Return at most limit bytes of a file of ours, and whether its mode had to be repaired.
 
-    Raises OSError: FileNotFoundError, and PermissionError where it is not a file of ours alone.
+    Without `repair` the mode is left as it is. Raises OSError: FileNotFoundError, and
+    PermissionError where it is not a file of ours alone.
     """
     try:
         file = os.open(path, os.O_RDONLY | _NO_FOLLOW | _NO_WAIT)
@@ -98,7 +99,7 @@ def read_private(path: Path, limit: int) -> tuple[bytes, bool]:
     with os.fdopen(file, "rb") as stream:
         status = os.fstat(file)
         _refuse_odd(status)
-        return stream.read(limit), _claim(file, status)
+        return stream.read(limit), _claim(file, status, repair=repair)
 
 
 def check_replaceable(path: Path) -> None:
@@ -187,11 +188,13 @@ def _refuse_foreign(status: os.stat_result) -> None:
         raise PermissionError("it belongs to another user")
 
 
-def _claim(path: Path | int, status: os.stat_result) -> bool:
+def _claim(path: Path | int, status: os.stat_result, *, repair: bool = True) -> bool:
     """Refuse a foreign owner, take away what others may do; return whether that was needed."""
     _refuse_foreign(status)
     if not _POSIX or not status.st_mode & _OTHERS:
         return False
+    if not repair:
+        return True
     try:
         os.chmod(path, stat.S_IMODE(status.st_mode) & ~_OTHERS)  # noqa: PTH101  # path may be an open file
     except OSError as problem:

@@ -1,0 +1,122 @@
+"""The story of a look around: why a login would fail here, found out before anybody tries one.
+
+It changes nothing: no file is made, repaired or set aside, no lock is taken. It asks nobody but
+the site that the settings name, and says no secret.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from traceback import extract_tb
+from typing import TYPE_CHECKING
+
+from soe_auth.doctor.door import look_at_loopback
+from soe_auth.doctor.findings import Finding, from_error, odd
+from soe_auth.doctor.here import (
+    look_at_browser,
+    look_at_place,
+    look_at_profile,
+    look_at_values,
+    look_at_versions,
+)
+from soe_auth.doctor.kept import look_at_store, look_at_tokens
+from soe_auth.doctor.there import look_at_site
+from soe_auth.errors import LoginRequired, SettingsError, SoeAuthError
+from soe_auth.settings import BROWSER, PORT, REDIRECT_HOST, Settings, find_paths, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from soe_auth.protocol import Entropy
+
+__all__ = ["Finding", "examine"]
+
+_NOBODY = "nobody"  # the name of a profile, where there is none
+
+
+def examine(
+    flags: Mapping[str, str],
+    *,
+    profile: str | None = None,
+    environ: Mapping[str, str] = os.environ,
+    cwd: Callable[[], Path] = Path.cwd,
+    now: Callable[[], float] = time.time,
+    entropy: Entropy = os.urandom,
+) -> Iterator[Finding]:
+    """Look at one thing after another, nearest first; each look is bounded in time.
+
+    The arguments are those of `settings.resolve`, `now` is in seconds since the epoch. It raises
+    nothing: a look that fails is a finding, and the next one goes on.
+    """
+    yield from _looked("versions", look_at_versions)
+    trouble: list[Finding] = []
+    settings = _resolve(flags, profile, environ, cwd, trouble)
+    yield from _looked("settings", lambda: trouble)
+    if settings:
+        known = settings
+        if not trouble:
+            yield from _looked("settings", lambda: look_at_profile(known))
+        yield from _looked("settings", lambda: look_at_values(known))
+    directory = find_paths(environ).directory
+    yield from _looked("store", lambda: look_at_store(directory))
+    yield from _looked("token", lambda: look_at_tokens(profile, directory, environ, now(), cwd=cwd))
+    chosen, origin, ports, host, needed = (
+        (
+            settings.browser,
+            settings.origins[BROWSER.key],
+            settings.port,
+            settings.redirect_host,
+            settings.redirect == "loopback",
+        )
+        if settings
+        else (BROWSER.default, "", PORT.default, REDIRECT_HOST.default, True)
+    )
+    yield from _looked("place", lambda: look_at_place(environ, ports.first or None))
+    yield from _looked("browser", lambda: look_at_browser(chosen, origin, environ))
+    yield from _looked("loopback", lambda: look_at_loopback(ports, host, entropy, needed=needed))
+    if settings:
+        yield from _looked("site", lambda: look_at_site(known, environ, now))
+
+
+def _resolve(
+    flags: Mapping[str, str],
+    profile: str | None,
+    environ: Mapping[str, str],
+    cwd: Callable[[], Path],
+    trouble: list[Finding],
+) -> Settings | None:
+    """Resolve the settings, of nobody where there is no profile yet, for the flags hold anyway."""
+    try:
+        return resolve(flags, profile=profile, environ=environ, cwd=cwd)
+    except LoginRequired:
+        trouble.append(
+            odd(
+                "settings",
+                "there is no profile yet, and no site is known",
+                "Type `soe-auth login --site NAME.stackenterprise.co --client-id ID`,"
+                " or look at a site with --site.",
+            )
+        )
+        return _resolve(flags, _NOBODY, environ, cwd, trouble)
+    except SettingsError as problem:
+        trouble.append(from_error("settings", problem))
+        return None
+
+
+def _looked(name: str, look: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
+    """Pass on what a look finds; one that breaks off has found a bug, and is not the last."""
+    try:
+        for finding in look():
+            yield finding.without_passwords
+    except Exception as problem:  # noqa: BLE001  # the other looks are worth having all the same
+        at = extract_tb(problem.__traceback__)[-1]
+        yield Finding(
+            name,
+            "wrong",
+            f"this look broke off: {type(problem).__name__} in {Path(at.filename).name}, line"
+            f" {at.lineno}",
+            "That is a bug in soe-auth: please report it.",
+            SoeAuthError,
+        )

@@ -1,0 +1,158 @@
+"""What is kept on this machine: the store with its modes, and the tokens in it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING
+
+from soe_auth.doctor.findings import Finding, fine, from_error, odd, wrong
+from soe_auth.errors import SettingsError, StoreError
+from soe_auth.files import writable_by_all
+from soe_auth.settings import profile_names, resolve
+from soe_auth.store import Seen, inspect
+from soe_auth.tokens import visible_ascii
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from soe_auth.settings import Settings
+    from soe_auth.tokens import Token
+
+
+_OTHER_PLACE = "See that the directory is yours; SOE_AUTH_CONFIG_DIR names another."
+
+
+def look_at_store(directory: Path) -> Iterator[Finding]:
+    """Say whether tokens can be kept below a config directory, unseen by others."""
+    seen = inspect(directory)
+    faults = [finding for thing in seen if (finding := judge(thing))]
+    try:
+        faults += _who_could_write(directory)
+    except OSError as problem:
+        said = f"{directory} cannot be looked at: {problem.strerror}."
+        faults.append(wrong("store", StoreError, said, _OTHER_PLACE))
+    yield from faults
+    if not faults:
+        count = sum(thing.kind == "token" for thing in seen)
+        kept = f"{count} token{'' if count == 1 else 's'}" if seen else "nothing yet"
+        yield fine("store", f"{kept} in {directory}, yours alone")
+
+
+def _who_could_write(directory: Path) -> Iterator[Finding]:
+    there = next(path for path in (directory, *directory.parents) if path.exists())
+    if not os.access(there, os.W_OK | os.X_OK):
+        yield wrong("store", StoreError, f"You cannot write to {there}.", _OTHER_PLACE)
+    for parent in writable_by_all(there / "tokens"):
+        yield wrong(
+            "store",
+            StoreError,
+            f"Every user of this machine can write to {parent}, and so put other files in place of"
+            " yours.",
+            f"Type `chmod o-w {quote(str(parent))}`.",
+        )
+
+
+def judge(seen: Seen) -> Finding | None:
+    """Say what is wrong with one thing in the store, or None."""
+    path = quote(str(seen.path))
+    match seen:
+        case Seen(kind="half written"):
+            return odd(
+                "store",
+                f"{seen.path} is half written, and may hold a token.",
+                f"The next login to its profile removes it; so does `rm {path}`.",
+            )
+        case Seen(kind="set aside"):
+            return odd(
+                "store",
+                f"{seen.path} was set aside as no token file, and may hold a token.",
+                f"Remove it once you need it no more: `rm {path}`.",
+            )
+        case Seen(kind="token", problem=str(problem), token=None):
+            return wrong(
+                "store",
+                StoreError,
+                f"{seen.path} cannot be used: {problem}.",
+                f"See what it is, move it away, and log in again: `ls -l {path}`.",
+            )
+        case Seen(problem=str(problem)):
+            return wrong(
+                "store",
+                StoreError,
+                f"{seen.path} cannot be used: {problem}.",
+                f"See what it is, and move it away: `ls -ld {path}`.",
+            )
+        case Seen(kind="token", loose=True):
+            return wrong(
+                "store",
+                StoreError,
+                f"Others can read {seen.path}, and so may have the token.",
+                f"Type `chmod 600 {path}`; if others were here, log out and in again.",
+            )
+        case Seen(kind=kind, loose=True):
+            mode = "700" if kind == "directory" else "600"
+            return odd(
+                "store",
+                f"Others can look into {seen.path}; the next login puts that right.",
+                f"To do it now, type `chmod {mode} {path}`.",
+            )
+        case _:
+            return None
+
+
+def look_at_tokens(
+    profile: str | None,
+    directory: Path,
+    environ: Mapping[str, str],
+    now: float,
+    *,
+    cwd: Callable[[], Path] = Path.cwd,
+) -> Iterator[Finding]:
+    """Say how long the token of each profile lasts, or of the one that is named."""
+    yield from _given(environ)
+    tokens = {seen.path.stem: seen.token for seen in inspect(directory) if seen.token}
+    try:
+        names = {profile} if profile else {*profile_names(environ), *tokens}
+    except SettingsError:  # which has been said of the settings
+        names = set()
+        if tokens:
+            yield odd("token", f"{len(tokens)} kept here; whose, the settings have to say first")
+    # What a variable overrides for this call is not what the profiles are.
+    plain = {name: value for name, value in environ.items() if name == "SOE_AUTH_CONFIG_DIR"}
+    for name in sorted(names):
+        try:
+            settings = resolve({}, profile=name, environ=plain, cwd=cwd)
+        except SettingsError as problem:
+            yield from_error("token", problem)
+        else:
+            yield judge_token(settings, tokens.get(name), now)
+
+
+def judge_token(settings: Settings, token: Token | None, now: float) -> Finding:
+    """Say how long a profile's token lasts, or why it does not serve."""
+    name = settings.profile
+    log_in = f"Type `{settings.login_command}`."
+    if token is None:
+        return odd("token", f"profile {name} has none", log_in)
+    own = settings if settings.known or "site" in settings.from_project else token
+    if problem := token.shortfall(own.site, own.client_id, own.scope, min_ttl=0, now=now):
+        return odd("token", f"profile {name}'s {problem}", log_in)
+    return fine("token", f"profile {name}'s lasts {token.lasts(now)}")
+
+
+def _given(environ: Mapping[str, str]) -> Iterator[Finding]:
+    if not (given := environ.get("SOE_AUTH_TOKEN")):
+        return
+    try:
+        visible_ascii(given)
+    except ValueError as problem:
+        todo = "Set SOE_AUTH_TOKEN to the token and nothing else, or unset it."
+        yield wrong("token", SettingsError, f"What SOE_AUTH_TOKEN holds is none: {problem}.", todo)
+    else:
+        yield odd(
+            "token",
+            "SOE_AUTH_TOKEN is set: `soe-auth token` answers with that one",
+            "Unset it for the token of the profile.",
+        )
