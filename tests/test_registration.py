@@ -1,0 +1,144 @@
+"""What is registered, kept and handed on, as values."""
+
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from soe_auth.errors import SettingsError
+from soe_auth.registration import administrator_text, changes, domain, handouts, preface, steps
+from soe_auth.scope import Scope
+from soe_auth.settings import TABLE, Settings, read_config_files, resolve
+from soe_auth.site import Site
+
+ACME = Site.parse("acme")
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    return {"SOE_AUTH_CONFIG_DIR": str(tmp_path)}
+
+
+def nowhere() -> Path:
+    raise FileNotFoundError
+
+
+def settings_of(environ: dict[str, str], **flags: str) -> Settings:
+    return resolve(
+        {"site": "acme", "client_id": "110", **flags},
+        profile="acme",
+        environ=environ,
+        cwd=nowhere,
+    )
+
+
+def test_the_domain_is_where_the_browser_comes_back_to() -> None:
+    assert domain(ACME, "loopback", "localhost") == "localhost"
+    assert domain(ACME, "loopback", "127.0.0.1") == "127.0.0.1"
+    assert domain(ACME, "login_success", "127.0.0.1") == "acme.stackenterprise.co"
+
+
+def test_the_steps_name_the_page_and_each_field() -> None:
+    told = steps(ACME, "localhost")
+    assert "Open https://acme.stackenterprise.co\n" in told
+    assert "  Name     soe-auth\n" in told
+    assert "  Domain   localhost\n" in told
+
+
+def test_the_preface_is_toml_that_says_nothing_and_tells_every_key() -> None:
+    assert tomllib.loads(preface()) == {}
+    for setting in TABLE:
+        assert f"#   {setting.key} " in preface()
+
+
+def test_a_handout_is_a_project_file_as_a_whole(environ: dict[str, str]) -> None:
+    assert tomllib.loads(handouts(settings_of(environ))) == {
+        "site": "https://acme.stackenterprise.co",
+        "client_id": "110",
+    }
+    assert "soe-auth init --site acme.stackenterprise.co --client-id 110 --yes" in handouts(
+        settings_of(environ)
+    )
+
+
+def test_a_handout_says_what_is_no_default(environ: dict[str, str]) -> None:
+    text = handouts(
+        settings_of(
+            environ,
+            scope="write_access",
+            redirect="login_success",
+            redirect_host="127.0.0.1",
+            port="8765",
+        )
+    )
+    assert tomllib.loads(text)["scope"] == "write_access"
+    assert (
+        "--scope write_access --redirect login_success --redirect-host 127.0.0.1 --port 8765"
+        in text
+    )
+    assert "cannot say how the browser comes back" in text
+    assert "  Domain   acme.stackenterprise.co" in text
+    assert "the scopes write_access; good for a day" in text
+
+
+def test_the_administrator_is_told_what_it_is_and_that_it_has_no_secret(
+    environ: dict[str, str],
+) -> None:
+    told = administrator_text(settings_of(environ, scope="no_expiry"), ACME)
+    for words in ("Name     soe-auth", "Domain   localhost", "no secret", "PKCE", "without end"):
+        assert words in told
+    assert "read only" in administrator_text(settings_of(environ), ACME)
+
+
+@given(st.lists(st.text("".join(map(chr, range(0x20, 0x7F))), max_size=12), max_size=4))
+def test_whatever_is_a_scope_comes_through_a_handout_unchanged(names: list[str]) -> None:
+    try:
+        scope = Scope.parse(",".join(names))
+    except ValueError:
+        return
+    base = settings_of({"SOE_AUTH_CONFIG_DIR": "/nonexistent"})
+    text = handouts(replace(base, scope=scope), width=40)
+    assert Scope.parse(tomllib.loads(text).get("scope", "")) == scope
+
+
+@pytest.mark.parametrize("width", [20, 40, 72])
+def test_a_handout_keeps_to_its_width_but_for_what_is_copied(
+    environ: dict[str, str], width: int
+) -> None:
+    for line in handouts(settings_of(environ), width=width).splitlines():
+        assert len(line) <= width or line.startswith(("#   ", "site", "client_id"))
+
+
+def test_a_new_profile_is_written_with_all_that_is_no_default(environ: dict[str, str]) -> None:
+    settings = settings_of(environ, port="8765")
+    found = {change.key: change.value for change in changes(settings, read_config_files(environ))}
+    assert found == {
+        "site": "https://acme.stackenterprise.co",
+        "client_id": "110",
+        "port": 8765,
+    }
+
+
+def test_only_what_the_files_do_not_say_is_written(environ: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text(
+        'redirect = "login_success"\nport = "no port"\n'
+        '[profile.acme]\nsite = "acme"\nclient_id = 110\nscope = ["write_access"]\n'
+    )
+    configs = read_config_files(environ)
+    same = settings_of(environ, port="8765")
+    (port,) = changes(same, configs)
+    assert (port.key, port.value, port.before) == ("port", 8765, "")
+    back = settings_of(environ, port="8765", redirect="loopback", scope="")
+    assert [str(change) for change in changes(back, configs)] == [
+        "scope from write_access to none",
+        "redirect from login_success to loopback",
+        "port from none to 8765",
+    ]
+
+
+def test_without_a_client_id_there_is_nothing_to_hand_on(environ: dict[str, str]) -> None:
+    with pytest.raises(SettingsError):
+        handouts(resolve({"site": "acme"}, environ=environ, cwd=nowhere))
