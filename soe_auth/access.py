@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from soe_auth.settings import Settings
     from soe_auth.store import FileStore
+    from soe_auth.tokens import Token
 
 _VARIABLE = "SOE_AUTH_TOKEN"
 
@@ -31,7 +32,7 @@ def from_environment(environ: Mapping[str, str]) -> Secret | None:
         raise SettingsError(f"access_token (from {_VARIABLE}): {problem}.") from None
 
 
-def from_store(settings: Settings, store: FileStore, *, now: float) -> Secret:
+def from_store(settings: Settings, store: FileStore, *, now: float) -> Token:
     """Return the profile's token, if it serves these settings and lives long enough.
 
     Takes no lock. Raises LoginRequired, whose message says which command to type.
@@ -46,7 +47,7 @@ def from_store(settings: Settings, store: FileStore, *, now: float) -> Secret:
         site, client_id, settings.scope, min_ttl=settings.min_ttl, now=now
     ):
         remedy = f"type `{settings.login_command}`"
-        if token.life < settings.min_ttl:
+        if token.life_in_question(settings.min_ttl):
             remedy += f", and ask for less: the site gave {in_words(token.life)} in all"
         raise LoginRequired(f"The token of profile {settings.profile} {problem}; {remedy}.")
-    return token.access_token
+    return token

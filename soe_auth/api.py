@@ -33,7 +33,7 @@ def get_token(profile: str | None = None, *, min_ttl: float | None = None) -> Se
     if access_token := access.from_environment(os.environ):
         return access_token
     settings = _settings(profile, min_ttl)
-    return access.from_store(settings, _store(settings, _ignore), now=time.time())
+    return access.from_store(settings, _store(settings, _ignore), now=time.time()).access_token
 
 
 def login(
@@ -57,8 +57,8 @@ def login(
     dump.
 
     Raises SettingsError, LoginError, ServerError, NetworkError, StoreError; with `if_needed`,
-    LoginRequired after a login that came to no token; RuntimeError inside a running event loop,
-    where `alogin` is the one to await.
+    LoginRequired where no browser can be started, or after a login that came to no token;
+    RuntimeError inside a running event loop, where `alogin` is the one to await.
     """
     _refuse_inside_a_loop()
     settings = _settings(profile, min_ttl, site=site, client_id=client_id, scope=scope)
@@ -105,8 +105,10 @@ def _effects(
     browser: Callable[[str], bool] | None,
     announce: Callable[[str], None] | None,
 ) -> Effects:
+    codes: list[int] = []
+
     def show(url: str) -> bool:
-        shown = launch(url, settings.browser, os.environ)
+        shown = launch(url, settings.browser, os.environ, codes.append)
         if not shown and announce is None:
             raise LoginError(
                 "No browser could be started, and there is nobody to tell the address to.",
@@ -121,6 +123,7 @@ def _effects(
         request=tell,
         detail=_ignore,
         browser=browser or show,
+        browser_failed=lambda: any(codes),
         place=recognise(os.environ),
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from base64 import urlsafe_b64encode
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -26,9 +26,11 @@ from soe_auth.errors import (
     SoeAuthError,
     StoreError,
 )
+from soe_auth.peers import why_busy
 from soe_auth.profiles import remember
 from soe_auth.protocol import Denied
 from soe_auth.redeem import read_answer, redeem_form
+from soe_auth.registration import domain
 from soe_auth.secret import Secret, no_core_dumps
 from soe_auth.sockets import LoopbackSockets, bind
 
@@ -43,7 +45,9 @@ if TYPE_CHECKING:
     from soe_auth.store import FileStore
     from soe_auth.tokens import Token
 
-_POLL = 0.1  # seconds between two looks at a login lock that another holds
+_POLL = 0.1  # seconds between two looks at a login lock that another holds, or at the browser
+_PATIENCE = 30.0  # seconds after which a word about what may be wrong is welcome
+_RETIREMENT = 2.0  # seconds in which the site may end a token that was replaced
 _LOCAL_PATH_BYTES = 6  # 48 bits: not to be guessed through a loopback within a login's time
 
 
@@ -54,7 +58,8 @@ class Effects:
     `announce` tells the person a sentence, `detail` one that only the curious want, and `request`
     one that they have to act on, so that it may not be left out. `consent` puts a question to them
     and returns whether they said yes; None where there is nobody to ask. `browser` shows a URL and
-    returns False where it cannot; None opens nothing. `pasted` gives the lines that a person
+    returns False where it cannot; None opens nothing. `browser_failed` says, after that, whether it
+    has turned out that it could not. `pasted` gives the lines that a person
     pastes; None where there is no terminal. `harden` is called once the browser is off, before a
     code arrives. `now` is in seconds since the epoch.
     """
@@ -67,6 +72,7 @@ class Effects:
     place: Place
     consent: Callable[[str], bool] | None = None
     pasted: Callable[[], AsyncIterator[str]] | None = None
+    browser_failed: Callable[[], bool] = lambda: False
     harden: Callable[[], None] = no_core_dumps
     now: Callable[[], float] = time.time
     entropy: Entropy = os.urandom
@@ -152,6 +158,10 @@ def begin(settings: Settings, effects: Effects) -> Pending:
     Raises SettingsError, LoopbackUnavailable, StoreError.
     """
     site, client_id = settings.registration
+    if settings.ca_bundle:
+        from soe_auth.route import trust
+
+        trust(settings.network)  # to hear it before anyone signs in, if it is no good
     stored = effects.store.load(settings.profile) if settings.from_project else None
     tell_of_project(settings, stored, effects.consent, effects.announce)
     sockets: LoopbackSockets | None
@@ -159,7 +169,7 @@ def begin(settings: Settings, effects: Effects) -> Pending:
         sockets = _bind_for_the_way_there(settings, effects)
         redirect_uri = protocol.login_success_uri(site)
     else:
-        sockets = bind(settings.port, settings.redirect_host)
+        sockets = bind(settings.port, settings.redirect_host, why_busy)
         redirect_uri = protocol.redirect_uri_for(site, sockets.host, sockets.port)
     return Pending(
         protocol.begin(site, client_id, settings.scope, redirect_uri, effects.entropy),
@@ -169,8 +179,13 @@ def begin(settings: Settings, effects: Effects) -> Pending:
     )
 
 
-async def finish(pending: Pending, settings: Settings, effects: Effects) -> Token:
+async def finish(
+    pending: Pending, settings: Settings, effects: Effects, *, patience: float = _PATIENCE
+) -> Token:
     """Await the answer, redeem it, store the token; then tell the person, then the browser.
+
+    Last of all, with the listener closed, the token that was replaced is ended on the site. When
+    nothing has come for `patience` seconds, the person is told once what may be wrong.
 
     Raises LoginError, ServerError, NetworkError, StoreError; the browser has been told by then.
     """
@@ -187,26 +202,31 @@ async def finish(pending: Pending, settings: Settings, effects: Effects) -> Toke
         announce=effects.announce,
         detail=effects.detail,
     )
-    async with opening as doors, exchange.connect(pending.request.site) as site:
-        try:
-            code = await _code(doors, settings)
-            token = await _redeem(code, pending.request, site, effects)
-            effects.store.save(settings.profile, token)
-        except SoeAuthError as problem:
-            await doors.conclude(pages.not_signed_in(str(problem), problem.hint))
-            raise
-        with suppress(StoreError):  # the token itself is safe; the rest is for comfort
-            effects.store.forget_unanswered(settings.profile)
-            if account := await site.account_name(token.access_token):
-                token = replace(token, account=account)
+    async with exchange.connect(pending.request.site, network=settings.network) as site:
+        async with opening as doors:
+            try:
+                async with _company(pending, settings, effects, patience):
+                    code = await _code(doors, settings)
+                token = await _redeem(code, pending.request, site, effects)
+                replaced = _to_retire(settings.profile, token, effects)
                 effects.store.save(settings.profile, token)
-        lasts = token.lasts(effects.now())
-        effects.announce(
-            f"Signed in to {token.site.authority}{f' as {token.account}' if token.account else ''}."
-            f" The token lasts {lasts}."
-        )
-        _remember(settings, effects)
-        await doors.conclude(pages.signed_in(token.site.authority, token.account, lasts))
+            except SoeAuthError as problem:
+                await doors.conclude(pages.not_signed_in(str(problem), problem.hint))
+                raise
+            with suppress(StoreError):  # the token itself is safe; the rest is for comfort
+                effects.store.forget_unanswered(settings.profile)
+                if account := await site.account_name(token.access_token):
+                    token = replace(token, account=account)
+                    effects.store.save(settings.profile, token)
+            lasts = token.lasts(effects.now())
+            who = f" as {token.account}" if token.account else ""
+            effects.announce(f"Signed in to {token.site.authority}{who}. The token lasts {lasts}.")
+            if words := token.life_in_question(settings.min_ttl):
+                effects.announce(words)
+            _remember(settings, effects)
+            await doors.conclude(pages.signed_in(token.site.authority, token.account, lasts))
+        if replaced:
+            await _retire(replaced, site, effects)
     return token
 
 
@@ -230,8 +250,15 @@ def _begun(settings: Settings, effects: Effects, *, unasked: bool = False) -> It
         if unasked:
             store.note_unanswered(profile)
         try:
-            _send_off(pending, settings, effects)
+            opened = _open(pending, effects)
+            if unasked:
+                _see_that_somebody_may_answer(settings, effects, opened=opened)
+            _tell_the_way(pending, settings, effects, opened=opened)
             yield pending
+        except LoginRequired:  # nobody was asked, so there is nothing to hold back
+            with suppress(StoreError):
+                store.forget_unanswered(profile)
+            raise
         except BaseException:
             if unasked:
                 with suppress(StoreError):
@@ -277,12 +304,18 @@ def _stored(settings: Settings, effects: Effects) -> Token | None:
     site, client_id = settings.registration
     token = effects.store.load(settings.profile)
     if token is None or token.shortfall(
-        site, client_id, settings.scope, min_ttl=settings.min_ttl, now=effects.now()
+        site,
+        client_id,
+        settings.scope,
+        min_ttl=token.worth_asking(settings.min_ttl),
+        now=effects.now(),
     ):
         return None
     effects.announce(
         f"Signed in to {site.authority} already. The token lasts {token.lasts(effects.now())}."
     )
+    if words := token.life_in_question(settings.min_ttl):
+        effects.announce(words)
     return token
 
 
@@ -303,16 +336,28 @@ def _local_path(entropy: Entropy) -> str:
     return "/" + urlsafe_b64encode(entropy(_LOCAL_PATH_BYTES)).decode("ascii")
 
 
-def _send_off(pending: Pending, settings: Settings, effects: Effects) -> None:
-    """Open the browser, and say what a person needs to go on if it does not come up."""
+def _open(pending: Pending, effects: Effects) -> bool:
+    here = pending.address
+    return here is not None and effects.browser is not None and effects.browser(here)
+
+
+def _see_that_somebody_may_answer(settings: Settings, effects: Effects, *, opened: bool) -> None:
+    """Raise LoginRequired where a login that nobody typed would only wait for its time-out."""
+    can_paste = effects.pasted is not None
+    if why := effects.place.why_nobody_answers(opened=opened, can_paste=can_paste):
+        raise LoginRequired(f"{why}; type `{settings.login_command}`, or set SOE_AUTH_TOKEN.")
+
+
+def _tell_the_way(pending: Pending, settings: Settings, effects: Effects, *, opened: bool) -> None:
+    """Say what a person needs to go on if no browser comes up."""
     here, paste_only = pending.address, settings.redirect == "login_success"
-    opened = here is not None and effects.browser is not None and effects.browser(here)
     if opened:
         effects.announce(f"Opening {here} in your browser …")
     elif effects.browser:
         effects.announce("No browser could be started here.")
-    if effects.place.remote:
-        effects.announce(f"This is {effects.place.remote}: your browser may be on another machine.")
+    port = pending.sockets.port if pending.sockets and not paste_only else None
+    if sentence := effects.place.sentence(port):
+        effects.announce(sentence)
     tell = effects.announce if opened else effects.request
     to_offer = here if not opened and not paste_only else None
     if to_offer:
@@ -328,6 +373,38 @@ def _send_off(pending: Pending, settings: Settings, effects: Effects) -> None:
             "Paste the address that the browser ends at"
             + (":" if paste_only else ", if it cannot come back by itself:")
         )
+
+
+@asynccontextmanager
+async def _company(
+    pending: Pending, settings: Settings, effects: Effects, patience: float
+) -> AsyncIterator[None]:
+    """Tell the person, while they are waited for, what they could not know."""
+    import asyncio
+
+    async def see_that_the_browser_came_up() -> None:
+        while not effects.browser_failed():  # noqa: ASYNC110  # a thread knows, and knows no loop
+            await asyncio.sleep(_POLL)
+        effects.request(
+            "The browser command ended with an error; open the address yourself:\n"
+            f"  {pending.address}"
+        )
+
+    async def speak_of_the_domain() -> None:
+        await asyncio.sleep(patience)
+        effects.announce(
+            "Nothing has come back yet. If the site shows an error about redirect_uri,"
+            f" {_domain_needed(settings)}."
+        )
+
+    tasks = [asyncio.create_task(see_that_the_browser_came_up())]
+    tasks.append(asyncio.create_task(speak_of_the_domain()))
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _code(doors: Doors, settings: Settings) -> Secret:
@@ -361,13 +438,55 @@ async def _redeem(
     return token
 
 
+def _to_retire(profile: str, new: Token, effects: Effects) -> Token | None:
+    """Return the token that the new one is about to replace, if the site should end it.
+
+    A site may give the same token twice: that one must live. Another site's is not this one's to
+    end. What cannot be read is for `save` to complain of.
+    """
+    with suppress(StoreError):
+        old = effects.store.load(profile)
+        if (
+            old
+            and old.site == new.site
+            and old.access_token != new.access_token
+            and not old.has_ended(effects.now())
+        ):
+            return old
+    return None
+
+
+async def _retire(token: Token, site: SiteConnection, effects: Effects) -> None:
+    """Ask the site to end a token that was replaced: nobody will log out of it any more.
+
+    The login has succeeded by now: this may take a moment and no more, and may fail.
+    """
+    from soe_auth.exchange import Ending
+
+    ending = await site.invalidate(token.access_token, within=_RETIREMENT)
+    words = f"The token that was replaced: {ending.value}."
+    if token.expires_at != "never" or ending in {Ending.ENDED, Ending.ALREADY_INVALID}:
+        effects.detail(words)
+    else:
+        effects.announce(
+            f"{words} It does not end by itself, so end it by hand:"
+            f" sign in at {token.site}, open your avatar, Settings."
+        )
+
+
 def _timed_out_hint(settings: Settings) -> str:
-    if settings.redirect == "login_success":
-        return "Start again with `soe-auth login`, and paste the whole address that it ends at."
+    paste = ", and paste the whole address that it ends at"
     return (
-        "If the site showed an error, see that the application's Domain there is"
-        f" {settings.redirect_host}; then start again with `soe-auth login`."
+        f"If the site showed an error about redirect_uri, {_domain_needed(settings)};"
+        " then start again with `soe-auth login`"
+        f"{paste if settings.redirect == 'login_success' else ''}."
     )
+
+
+def _domain_needed(settings: Settings) -> str:
+    site, _ = settings.registration
+    needed = domain(site, settings.redirect, settings.redirect_host)
+    return f"the application's Domain there must be {needed}"
 
 
 def _remember(settings: Settings, effects: Effects) -> None:

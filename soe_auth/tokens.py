@@ -20,6 +20,10 @@ _USUAL_LIFE = 24 * 3600.0
 
 _WEEK = 7 * 86400 - 3600  # closer than that, a weekday's name says it
 
+# A token is near its end in its last hour, or in the last quarter of a shorter life than a day's.
+_LAST_HOUR = 3600.0
+_LAST_PART = 1 / 4
+
 Expiry = float | Literal["never", "unknown"]
 
 
@@ -55,10 +59,31 @@ class Token:
             case expires_at:
                 return expires_at - now
 
+    def has_ended(self, now: float) -> bool:
+        """Whether it is past an end that is known."""
+        return isinstance(self.expires_at, float) and self.expires_at <= now
+
     @property
     def life(self) -> float:
         """Seconds of life that it was given, in all; infinite for "never"."""
         return self.remaining(self.obtained_at)
+
+    def worth_asking(self, min_ttl: float) -> float:
+        """Return how much life must be left for a login to gain nothing, where min_ttl is wanted.
+
+        That is min_ttl; but where this token was given no more than that in all, the next one would
+        fall short as well, and each call would take a login: so then it is half of what was given.
+        """
+        return min_ttl if min_ttl < self.life else self.life / 2
+
+    def life_in_question(self, min_ttl: float) -> str | None:
+        """Say for a person that the site gives no more life, even to a new token, than min_ttl."""
+        if min_ttl < self.life:
+            return None
+        return (
+            f"The site gives {in_words(self.life)} in all,"
+            f" where {in_words(min_ttl)} more are asked for."
+        )
 
     def shortfall(
         self, site: Site | None, client_id: str | None, scope: Scope, *, min_ttl: float, now: float
@@ -82,6 +107,21 @@ class Token:
             f"The site granted {self.granted_scope.in_words()}"
             f" where {self.scope.in_words()} was asked for."
         )
+
+    def warnings(self, now: float) -> list[str]:
+        """Say for a person, in sentences, what deserves attention while it lives."""
+        found = []
+        left = self.remaining(now)
+        if self.expires_at == "never":
+            age = in_words(now - self.obtained_at)
+            found.append(f"It does not end by itself; it was given {age} ago.")
+        elif left > 0 and self.expires_at == "unknown":
+            found.append(f"It is taken to last {in_words(left)} more, as the site did not say.")
+        elif 0 < left < min(_LAST_HOUR, self.life * _LAST_PART):
+            found.append(f"It ends in {in_words(left)}.")
+        if words := self.scope_in_question:
+            found.append(words)
+        return found
 
     def lasts(self, now: float) -> str:
         """Say for a person how long it lasts: `until Tue 09:12 (24 h)`, in local time."""

@@ -154,7 +154,13 @@ def test_a_login_shows_its_secrets_to_the_site_and_the_token_file_alone(
     token = watched.command("token").stdout.strip()
     assert CANARY in token
     secrets.add(token)
-    for argv in (("status", "-v"), ("status", "--json"), ("login", "--if-needed", "--json", "-v")):
+    for argv in (
+        ("status", "-v"),
+        ("status", "--json"),
+        ("status", "--verify", "--json", "-v"),
+        ("status", "--check", "-v"),
+        ("login", "--if-needed", "--json", "-v"),
+    ):
         assert watched(*argv).returncode == 0
 
     assert not found(secrets, *watched.written)

@@ -19,7 +19,6 @@ import pytest
 from conftest import VISITOR, Command
 
 from soe_auth.cli import COMMANDS, main
-from soe_auth.cli.console import Console
 from soe_auth.cli.paste import pasted_lines
 from soe_auth.cli.pkce import draw_pair
 from soe_auth.protocol import challenge_of, draw
@@ -87,9 +86,6 @@ def test_login_if_needed_opens_nothing_while_the_token_serves(signed_in: Command
     assert (idle.returncode, idle.stdout) == (0, "")
     assert said(idle).startswith("Signed in to localhost")
     assert "already. The token lasts until" in said(idle)
-    more = signed_in("login", "--if-needed", "--min-ttl", "25h", "--browser", VISITOR)
-    assert more.returncode == 0
-    assert "Signed in" in said(more)
 
 
 def test_a_site_with_a_path_is_cut_off_with_a_word_about_it(
@@ -675,13 +671,6 @@ async def test_a_terminal_that_cannot_be_read_closes_the_paste_door() -> None:
     os.close(terminal)  # from here on, this end gives EIO
     assert [line async for line in pasted_lines(person)] == []
     os.close(person)
-
-
-def test_details_are_for_those_who_ask(capsys: pytest.CaptureFixture[str]) -> None:
-    Console({}).detail("quiet")
-    Console({}, verbose=True).detail("told")
-    Console({}, quiet=True).say("quiet")
-    assert capsys.readouterr().err == "told\n"
 
 
 def test_main_returns_the_exit_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

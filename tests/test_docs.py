@@ -36,7 +36,7 @@ from conftest import TOKEN, VISITOR, Command
 import soe_auth as package
 from soe_auth import errors
 from soe_auth.__main__ import READER_GONE, SIGNALLED
-from soe_auth.cli import COMMANDS, exit_codes, main
+from soe_auth.cli import COMMANDS, config, exit_codes, main
 from soe_auth.config_files import PROJECT_KEYS
 from soe_auth.sandbox import DEFAULT_APPLICATIONS, OWN_DOMAIN, Sandbox
 from soe_auth.scope import Scope
@@ -67,10 +67,20 @@ NOT_RUN = {
     "docs/how-to/another-machine.md": {
         "ssh -L 8765:localhost:8765 you@devbox.example": "there is no other machine here",
     },
+    "docs/how-to/several-sites.md": {
+        "soe-auth login -p admin --site acme.stackenterprise.co --client-id 110"
+        ' --browser "firefox -P admin"': "there is no such browser profile",
+        'soe-auth config set browser "firefox -P admin" -p admin': "as above",
+    },
 }
 
 # Where a page's reader sits; elsewhere a browser comes up.
-OVER_SSH = {"docs/how-to/another-machine.md": {"SSH_CONNECTION": "192.0.2.1 50000 192.0.2.2 22"}}
+OVER_SSH = {
+    "docs/how-to/another-machine.md": {
+        "SSH_CONNECTION": "192.0.2.1 50000 192.0.2.2 22",
+        "USER": "you",
+    }
+}
 
 REAL_SITE = "https://acme.stackenterprise.co"
 PRACTICE_SITE = "http://localhost:7700"
@@ -222,7 +232,13 @@ class Terminal:
 
     def _start(self, *argv: str) -> "pexpect.spawn[str]":
         child = pexpect.spawn(
-            argv[0], list(argv[1:]), env=self.environ, encoding="utf-8", timeout=15, echo=False
+            argv[0],
+            list(argv[1:]),
+            env=self.environ,
+            encoding="utf-8",
+            timeout=15,
+            echo=False,
+            dimensions=(40, 400),  # the pages show each line whole
         )
         child.delaybeforesend = None
         self.children.append(child)
@@ -251,6 +267,13 @@ class Terminal:
             r"http://localhost:(\d+)/[\w-]{8}(?=\s)",
             lambda address: (
                 f"http://localhost:{'8765' if address[1] == self.port else '51423'}/k7Qx2mVa"
+            ),
+            text,
+        )
+        text = re.sub(
+            r"ssh -L (\d+):localhost:\1(?= )",
+            lambda line: "ssh -L {0}:localhost:{0}".format(
+                "8765" if line[1] == self.port else "51423"
             ),
             text,
         )
@@ -350,11 +373,18 @@ def options_in(text: str) -> list[str]:
 
 
 def options_of_help(command: str, capsys: pytest.CaptureFixture[str]) -> set[str]:
-    with pytest.raises(SystemExit):
-        main([command, "--help"], environ={})
-    listed = capsys.readouterr().out.partition("\noptions:\n")[2]
+    for action in [[action] for action in config.ACTIONS] if command == "config" else [[]]:
+        with pytest.raises(SystemExit):
+            main([command, *action, "--help"], environ={})
+    listed = "".join(capsys.readouterr().out.split("\noptions:\n")[1:])
     heads = re.findall(r"^  (-.*?)(?:  |$)", listed, re.MULTILINE)
     return set(options_in(" ".join(heads)))
+
+
+def test_every_action_of_config_stands_in_its_section() -> None:
+    text = section(DOCS / "reference" / "cli.md", "soe-auth config")
+    told = [coded(row[0])[0].split()[0] for row in rows(text) if row[0].startswith("`")]
+    assert list(dict.fromkeys(told[: told.index("--show-origin")])) == list(config.ACTIONS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -389,7 +419,8 @@ def test_every_setting_stands_in_the_table_as_it_is() -> None:
     assert [row[0] for row in table] == [f"`{setting.key}`" for setting in TABLE]
     settings: tuple[Setting[Any], ...] = TABLE
     for setting, (_, flag, variable, default, _, profile) in zip(settings, table, strict=True):
-        assert (flag, variable) == (f"`{setting.flag}`", f"`{setting.variable}`")
+        assert flag == (f"`{setting.flag}`" if setting.option else "none")
+        assert variable == f"`{setting.variable}`"
         assert profile == ("yes" if setting.profile else "no")
         if default.startswith("none"):
             assert setting.default in (None, Scope())
@@ -445,7 +476,7 @@ def json_blocks(page: Path) -> list[Any]:
 
 @pytest.mark.process
 def test_the_forms_of_files_and_reports_are_the_true_ones(signed_in: Command) -> None:
-    token_file, several, without, single = json_blocks(DOCS / "reference" / "files.md")
+    token_file, several, without, single, looked = json_blocks(DOCS / "reference" / "files.md")
     assert list(token_file) == list(json.loads(TOKEN.to_json()))
     read = Token.from_json(json.dumps({**token_file, "access_token": "t"}).encode())
     assert str(read.site) == REAL_SITE
@@ -453,6 +484,12 @@ def test_the_forms_of_files_and_reports_are_the_true_ones(signed_in: Command) ->
     assert list(several) == list(status)
     assert list(several["profiles"][0]) == list(status["profiles"][0])
     assert list(single) == list(json.loads(signed_in("login", "--if-needed", "--json").stdout))
+    doctor = json.loads(signed_in("doctor", "--json").stdout)
+    assert list(looked) == list(doctor)
+    assert {tuple(finding) for finding in doctor["findings"]} == {tuple(looked["findings"][0])}
+    told = rows(section(DOCS / "reference" / "files.md", "JSON for programs"))
+    [names] = [row[1] for row in told if row[0] == "`name`"]
+    assert coded(names) == list(dict.fromkeys(f["name"] for f in doctor["findings"]))
     signed_in("logout")
     (bare,) = json.loads(signed_in("status", "--json").stdout)["profiles"]
     assert list(without) == list(bare)

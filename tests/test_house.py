@@ -48,7 +48,11 @@ def test_a_token_is_printed_without_loading_anything_heavy(tmp_path: Path) -> No
     statement = (
         "from soe_auth.cli import main\n"
         f"main(['token'], {{'SOE_AUTH_CONFIG_DIR': {str(tmp_path)!r}}})\n"
-        "assert main(['token'], {'SOE_AUTH_TOKEN': 'x'}) == 0"
+        "assert main(['token'], {'SOE_AUTH_TOKEN': 'x'}) == 0\n"
+        "assert main(['status', '--check', '2h'], {'SOE_AUTH_TOKEN': 'x'}) == 0\n"
+        f"no_token = {{'SOE_AUTH_CONFIG_DIR': {str(tmp_path)!r}, 'SOE_AUTH_SITE': 'acme',"
+        " 'SOE_AUTH_CLIENT_ID': '1'}\n"
+        "assert main(['status', '--check'], no_token) == 3"
     )
     assert not loaded_by(statement) & HEAVY
 
@@ -135,6 +139,7 @@ def test_secrets_are_revealed_only_where_they_leave() -> None:
         "cli/pkce.py",
         "cli/token.py",
         "exchange.py",
+        "issuer.py",
         "protocol.py",
         "redeem.py",
         "secret.py",

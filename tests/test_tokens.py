@@ -114,3 +114,58 @@ def test_how_long_a_token_lasts_is_said_in_local_time(monkeypatch: pytest.Monkey
     assert replace(TOKEN, expires_at="never").lasts(0) == "until it is revoked"
     assert "unknown" in replace(TOKEN, expires_at="unknown").lasts(0)
     assert os.environ["TZ"] == "UTC"
+
+
+LIFE = 86400.0
+
+
+@pytest.mark.parametrize(
+    ("life", "left", "warned"),
+    [
+        (LIFE, 3601, []),
+        (LIFE, 3599, ["It ends in 1 h."]),
+        (LIFE, 30, ["It ends in 30 s."]),
+        (LIFE, 0, []),
+        (LIFE, -1, []),
+        (1200, 301, []),
+        (1200, 299, ["It ends in 5 min."]),
+    ],
+)
+def test_a_token_near_its_end_is_warned_of_in_time_for_its_life(
+    life: float, left: float, warned: list[str]
+) -> None:
+    token = replace(TOKEN, obtained_at=0.0, expires_at=life)
+    assert token.warnings(life - left) == warned
+
+
+def test_a_life_without_end_or_unknown_is_warned_of_as_what_it_is() -> None:
+    endless = replace(TOKEN, expires_at="never")
+    assert endless.warnings(1000 + 3 * LIFE) == ["It does not end by itself; it was given 3 d ago."]
+    unknown = replace(TOKEN, expires_at="unknown")
+    assert unknown.warnings(1000 + 3600) == [
+        "It is taken to last 23 h more, as the site did not say."
+    ]
+    assert unknown.warnings(1000 + LIFE) == []
+
+
+def test_another_scope_than_was_asked_for_is_warned_of() -> None:
+    less = replace(TOKEN, granted_scope=Scope())
+    assert less.warnings(1000) == ["The site granted read only where write_access was asked for."]
+
+
+def test_only_an_end_that_is_known_can_be_past() -> None:
+    assert TOKEN.has_ended(87400)
+    assert not TOKEN.has_ended(87399)
+    for expires_at in ("never", "unknown"):
+        assert not replace(TOKEN, expires_at=expires_at).has_ended(1e12)
+
+
+def test_more_than_the_site_ever_gives_does_not_call_for_a_login_each_time() -> None:
+    assert TOKEN.worth_asking(LIFE - 1) == LIFE - 1
+    assert TOKEN.life_in_question(LIFE - 1) is None
+    for too_much in (LIFE, LIFE + 3600):  # of a day asked for, a second is always gone
+        assert TOKEN.worth_asking(too_much) == LIFE / 2
+    assert TOKEN.life_in_question(LIFE + 3600) == (
+        "The site gives 24 h in all, where 25 h more are asked for."
+    )
+    assert replace(TOKEN, expires_at="never").worth_asking(366 * LIFE) == 366 * LIFE

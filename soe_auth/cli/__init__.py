@@ -17,10 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 COMMANDS = {
+    "init": "set up a site in a short conversation: start here",
     "login": "sign in with your browser and keep the token",
     "token": "print the token, for scripts; never opens a browser unless told to",
     "status": "show every profile: site, account, scope, time left",
     "logout": "end the token on the site and remove it here",
+    "doctor": "find out why a login would fail here",
+    "config": "see and change the settings, and where each comes from",
     "pkce": "by hand, step 1: make a code verifier and its challenge",
     "url": "by hand, step 2: make the authorization URL",
     "exchange": "by hand, step 3: turn a code into a token",
@@ -38,7 +41,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
     try:
         return _run(argv, environ)
     except SoeAuthError as error:
-        console.error(f"soe-auth: {error}")
+        console.fail(str(error))
         if error.hint:
             console.error(f"  {error.hint}")
         return exit_code(error)
@@ -58,7 +61,7 @@ def _run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         allow_abbrev=False,
     )
     command.configure(parser)
-    _add_common(parser)
+    add_common(parser)
     leading = argv[: len(argv) - len(chosen.rest) - 1]
     args = parser.parse_args([*leading, *chosen.rest])
     code: int = command.run(args, Console(environ, verbose=args.verbose, quiet=args.quiet))
@@ -72,17 +75,19 @@ def _overview() -> argparse.ArgumentParser:
         usage="soe-auth [-p NAME] [-v | -q] COMMAND …",
         description="Browser login for Stack Overflow for Teams Enterprise.\n\ncommands:\n"
         + "\n".join(f"  {name:{width}}  {does}" for name, does in COMMANDS.items()),
-        epilog="`soe-auth COMMAND --help` tells more of each. New here? `soe-auth demo`.",
+        epilog="`soe-auth COMMAND --help` tells more of each."
+        " New here? `soe-auth demo`, then `soe-auth init`.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    _add_common(parser)
+    add_common(parser)
     parser.add_argument("command", nargs="?", choices=COMMANDS, help=argparse.SUPPRESS)
     parser.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     return parser
 
 
-def _add_common(parser: argparse.ArgumentParser) -> None:
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """Give the parser what every command takes."""
     parser.add_argument("-p", "--profile", metavar="NAME", help="the profile to use")
     loudness = parser.add_mutually_exclusive_group()
     loudness.add_argument("-v", "--verbose", action="store_true", help="tell more on stderr")

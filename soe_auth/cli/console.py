@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -24,19 +25,38 @@ class Console:
         """Print what was asked for."""
         print(text, flush=True)
 
+    def report(self, text: str, *, hang: int = 0) -> None:
+        """Print what was asked for, for a person to read: on a terminal it is broken to fit."""
+        if sys.stdout.isatty():
+            text = fitted(text, os.get_terminal_size(sys.stdout.fileno()).columns, hang=hang)
+        print(text, flush=True)
+
     def say(self, sentence: str) -> None:
         """Tell the person, unless they want quiet."""
         if not self._quiet:
-            print(sentence, file=sys.stderr, flush=True)
+            self._tell(sentence)
 
     def detail(self, sentence: str) -> None:
         """Tell the person who asked for more."""
         if self._verbose:
-            print(sentence, file=sys.stderr, flush=True)
+            self._tell(sentence)
 
     def error(self, sentence: str) -> None:
         """Tell what went wrong, or what only the person can do."""
-        print(sentence, file=sys.stderr, flush=True)
+        self._tell(sentence)
+
+    def fail(self, sentence: str) -> None:
+        """Tell of the error that ends the command; on a terminal its first word is red."""
+        word = "soe-auth:"
+        self._tell(f"{word} {sentence}", red=word)
+
+    def _tell(self, text: str, *, red: str = "") -> None:
+        if sys.stderr.isatty():
+            text = fitted(text, os.get_terminal_size(sys.stderr.fileno()).columns)
+            # https://no-color.org
+            if not self.environ.get("NO_COLOR") and self.environ.get("TERM", "dumb") != "dumb":
+                text = text.replace(red, f"\x1b[1;31m{red}\x1b[0m" if red else "", 1)
+        print(text, file=sys.stderr, flush=True)
 
     @property
     def confirm(self) -> Callable[[str], bool] | None:
@@ -45,6 +65,14 @@ class Console:
         Quiet does not silence it. Where stderr is no terminal, nobody would see the question.
         """
         return _confirm if self.can_ask and sys.stderr.isatty() else None
+
+    @property
+    def ask(self) -> Callable[[str], str | None] | None:
+        """What puts a question to the person and returns their line; None at the end of input.
+
+        None itself where `confirm` is.
+        """
+        return _ask if self.confirm else None
 
     @property
     def can_ask(self) -> bool:
@@ -59,7 +87,40 @@ class Console:
         return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
 
 
+def fitted(text: str, columns: int, *, hang: int = 0) -> str:
+    """Break lines between words where they are too long for that many columns.
+
+    What follows of a line has its indent, and `hang` columns more.
+    What is to be copied in one go, an address or a command in backticks, is never broken.
+    """
+    from textwrap import wrap
+
+    def fit(line: str) -> str:
+        if len(line) <= columns:
+            return line
+        indent = line[: len(line) - len(line.lstrip())]
+        whole = re.sub("`[^`]*`", lambda code: code[0].replace(" ", "\0"), line.strip())
+        parts = wrap(
+            whole,
+            max(columns, len(indent) + 20),
+            initial_indent=indent,
+            subsequent_indent=indent + " " * hang,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        return "\n".join(parts).replace("\0", " ")
+
+    return "\n".join(map(fit, text.split("\n")))
+
+
 def _confirm(question: str) -> bool:
     """Ask; whatever is not a yes is a no, the end of the input included."""
+    return (_ask(question) or "").lower() in {"y", "yes"}
+
+
+def _ask(question: str) -> str | None:
     print(question, end="", file=sys.stderr, flush=True)
-    return sys.stdin.buffer.readline().strip().lower() in {b"y", b"yes"}
+    line = sys.stdin.buffer.readline()
+    if not line:
+        print(file=sys.stderr, flush=True)  # the terminal shows nothing of Ctrl-D
+    return line.decode("utf-8", "replace").strip() if line else None

@@ -100,7 +100,7 @@ def _soe_auth(
 
 async def _whoami(settings: Settings, store: FileStore) -> str:
     site, _ = settings.registration
-    access_token = access.from_store(settings, store, now=time.time())
-    async with connect(site) as connection:
-        name = await connection.account_name(access_token)
+    token = access.from_store(settings, store, now=time.time())
+    async with connect(site, network=settings.network) as connection:
+        name = await connection.account_name(token.access_token)
     return name or "somebody it does not name"

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 def login_effects(settings: Settings, console: Console, *, browser: bool = True) -> Effects:
     """Return the real effects: this terminal, this desktop, this disk, this clock."""
+    codes: list[int] = []
 
     def show(url: str) -> bool:
-        return launch(url, settings.browser, console.environ)
+        return launch(url, settings.browser, console.environ, codes.append)
 
     return Effects(
         store=open_store(settings.paths, console),
@@ -28,6 +29,7 @@ def login_effects(settings: Settings, console: Console, *, browser: bool = True)
         request=console.error,
         detail=console.detail,
         browser=show if browser else None,
+        browser_failed=lambda: any(codes),
         place=recognise(console.environ),
         consent=console.confirm,
         pasted=_pasted if console.can_ask else None,

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     import argparse
 
     from soe_auth.cli.console import Console
+    from soe_auth.network import Network
     from soe_auth.redeem import Answer
     from soe_auth.site import Site
 
@@ -64,7 +65,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         )
     form = redeem_form(client_id, redirect_uri, code, code_verifier)
     now = time.time()
-    answer = asyncio.run(_exchange(site, form))
+    answer = asyncio.run(_exchange(site, form, settings.network))
     token = read_answer(
         answer,
         site=site,
@@ -84,8 +85,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-async def _exchange(site: Site, form: Secret) -> Answer:
-    async with connect(site) as connection:
+async def _exchange(site: Site, form: Secret, network: Network) -> Answer:
+    async with connect(site, network=network) as connection:
         return await connection.exchange(form)
 
 

@@ -15,6 +15,7 @@ from soe_auth.errors import (
     StoreError,
 )
 
+BUG = 1  # what Python ends with after a traceback
 USAGE = 2
 
 EXIT_CODES: dict[type[SoeAuthError], int] = {

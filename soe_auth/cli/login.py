@@ -16,6 +16,7 @@ from soe_auth.cli.effects import login_effects
 from soe_auth.cli.options import add_settings, resolve_settings
 from soe_auth.cli.report import FORMAT_VERSION, token_report
 from soe_auth.errors import LoginRequired, SettingsError
+from soe_auth.registration import domain, steps
 
 if TYPE_CHECKING:
     import argparse
@@ -27,14 +28,7 @@ if TYPE_CHECKING:
 _REGISTRATION = """\
 To sign in, soe-auth needs the client ID of an API application on {site}:
 
-  1. Open {url}
-     then your avatar, Settings, API applications (under "Apps & integrations").
-     Some sites show that page to administrators only: then ask one.
-  2. Open an application that you may use, or make one:
-       Name     soe-auth
-       Domain   {domain}
-     Domain must not stay empty, though the form calls it optional.
-  3. Copy its Client ID, a number such as 110, and type it here:
+{steps}, and type it here:
        soe-auth login --site {typed} --client-id 110{flags}
 """
 _OTHER_DOMAIN = """
@@ -90,9 +84,8 @@ def _explain_registration(site: Site, settings: Settings, console: Console) -> N
     console.say(
         _REGISTRATION.format(
             site=site.authority,
-            url=site,
+            steps=steps(site, domain(site, settings.redirect, settings.redirect_host)),
             typed=site.as_typed,
-            domain=site.authority if own_page else settings.redirect_host,
             flags=" --redirect login_success" if own_page else "",
         )
     )

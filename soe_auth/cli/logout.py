@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 
 from soe_auth.cli.exit_codes import EXIT_CODES
 from soe_auth.cli.options import open_store
-from soe_auth.errors import LoginRequired, NetworkError, ServerError, SettingsError
+from soe_auth.errors import LoginRequired, NetworkError, ServerError, SettingsError, StoreError
 from soe_auth.exchange import Ending
+from soe_auth.network import Network
 from soe_auth.settings import find_paths, resolve
 from soe_auth.signout import logout
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterable
 
     from soe_auth.cli.console import Console
     from soe_auth.signout import Goodbye
@@ -53,14 +55,31 @@ def run(args: argparse.Namespace, console: Console) -> int:
     profiles = store.profiles() if args.all else [_chosen(args.profile, store, console)]
     if not profiles:
         console.say("There is no token to remove.")
-    worst = 0
-    for profile in profiles:
-        goodbye = asyncio.run(logout(profile, store, local=args.local))
-        if goodbye is None:
-            console.say(f"Profile {profile} has no token here; nothing to remove.")
-            continue
-        worst = max(worst, _tell(profile, goodbye, console))
-    return worst
+    networks = [Network() if args.local else _network(name, console) for name in profiles]
+    goodbyes = asyncio.run(_log_out(zip(profiles, networks, strict=True), store, local=args.local))
+    return max((_tell(*each, console) for each in zip(profiles, goodbyes, strict=True)), default=0)
+
+
+async def _log_out(
+    profiles: Iterable[tuple[str, Network]], store: FileStore, *, local: bool
+) -> list[Goodbye | StoreError | None]:
+    """Log out of each, all at the same time: neither a slow site nor a bad file holds up others."""
+
+    async def one(profile: str, network: Network) -> Goodbye | StoreError | None:
+        try:
+            return await logout(profile, store, local=local, network=network)
+        except StoreError as problem:
+            return problem
+
+    return await asyncio.gather(*(one(profile, network) for profile, network in profiles))
+
+
+def _network(profile: str, console: Console) -> Network:
+    """Find the profile's way to its site; bad settings keep no copy here from being removed."""
+    try:
+        return resolve({}, profile=profile, environ=console.environ).network
+    except SettingsError:
+        return Network()
 
 
 def _chosen(profile: str | None, store: FileStore, console: Console) -> str:
@@ -73,13 +92,20 @@ def _chosen(profile: str | None, store: FileStore, console: Console) -> str:
         raise
 
 
-def _tell(profile: str, goodbye: Goodbye, console: Console) -> int:
+def _tell(profile: str, goodbye: Goodbye | StoreError | None, console: Console) -> int:
+    if goodbye is None:
+        console.say(f"Profile {profile} has no token here; nothing to remove.")
+        return 0
+    if isinstance(goodbye, StoreError):
+        console.fail(str(goodbye))
+        console.error(f"  {goodbye.hint}")
+        return EXIT_CODES[StoreError]
     url = goodbye.token.site
     site = url.authority
     console.say(f"The token of profile {profile} is removed from this machine.")
     code, sentence = _ON_SITE[goodbye.on_site]
     if code:
-        console.error(f"soe-auth: {sentence.format(site=site)}")
+        console.fail(sentence.format(site=site))
         console.error(f"  End it by hand: sign in at {url}, open your avatar, Settings.")
     else:
         console.say(sentence.format(site=site))

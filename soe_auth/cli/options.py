@@ -29,18 +29,27 @@ def add_settings(parser: argparse.ArgumentParser, *settings: Setting[Any]) -> No
         )
 
 
-def resolve_settings(args: argparse.Namespace, console: Console) -> Settings:
-    """Resolve the settings with the flags that were given, telling what was cut off a site."""
-    flags = {
+def given_settings(args: argparse.Namespace) -> dict[str, str]:
+    """Return the values of the settings' flags that were given, as typed, by their keys."""
+    return {
         name.removeprefix("setting_"): value
         for name, value in vars(args).items()
         if name.startswith("setting_") and value is not None
     }
-    settings = resolve(flags, profile=args.profile, environ=console.environ)
-    if settings.site and settings.site.surplus:
-        surplus = printable(settings.site.surplus, 80)
-        console.say(f"The site is {settings.site}; “{surplus}” was left out.")
+
+
+def resolve_settings(args: argparse.Namespace, console: Console) -> Settings:
+    """Resolve the settings with the flags that were given, telling what was cut off a site."""
+    settings = resolve(given_settings(args), profile=args.profile, environ=console.environ)
+    if settings.site:
+        tell_surplus(settings.site, console)
     return settings
+
+
+def tell_surplus(site: Site, console: Console) -> None:
+    """Tell what was cut off a site."""
+    if site.surplus:
+        console.say(f"The site is {site}; “{printable(site.surplus, 80)}” was left out.")
 
 
 def add_redirect_uri(parser: argparse.ArgumentParser) -> None:

@@ -18,7 +18,7 @@ def token_report(
     """Return the token's facts, as docs/reference describes them.
 
     Times are ISO 8601 in UTC, `seconds_left` is None for no end, `problem` says why the token does
-    not serve its profile, or is None.
+    not serve its profile, or is None; `warnings` are sentences for a person.
     """
     left = token.remaining(now)
     return {
@@ -34,6 +34,7 @@ def token_report(
         ),
         "seconds_left": None if math.isinf(left) else max(0, int(left)),
         "problem": why_not,
+        "warnings": token.warnings(now),
     }
 
 

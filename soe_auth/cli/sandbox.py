@@ -7,11 +7,13 @@ oddly, slowly or not at all, to see what a tool makes of it. Ctrl-C ends it.
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from typing import TYPE_CHECKING, TypeVar
 
 from soe_auth.duration import parse_duration
 from soe_auth.errors import SettingsError
+from soe_auth.ports import read_port
 from soe_auth.sandbox import (
     ACCOUNT_ANSWERS,
     INVALIDATE_ANSWERS,
@@ -21,7 +23,6 @@ from soe_auth.sandbox import (
     Quirks,
     Sandbox,
 )
-from soe_auth.settings import PORT
 
 if TYPE_CHECKING:
     import argparse
@@ -62,7 +63,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Serve until the person ends it."""
-    port = _read("port", PORT.read, args.port)
+    port = _read("port", read_port, args.port)
     lifetime = _read("lifetime", _lifetime, args.lifetime)
     quirks = Quirks(
         delay=_read("delay", parse_duration, args.delay),
@@ -93,7 +94,12 @@ async def _serve(site: Sandbox, console: Console) -> int:
             "Ctrl-C ends it, and with it all that was done on it."
         )
         forever: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        return await forever
+        try:
+            return await forever
+        finally:
+            if hasattr(signal, "setitimer"):  # pragma: no branch - not on Windows
+                # Ctrl-C is how it is meant to end, which needs no hurry: see __main__.
+                signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _lifetime(text: str) -> float:

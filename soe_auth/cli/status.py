@@ -1,59 +1,162 @@
-"""Show every profile: its site, account and scope, and how long its token lasts."""
+"""Show every profile: its site, account and scope, and how long its token lasts.
+
+With --check nothing is printed, and the exit code is the answer: 0 if the token that `soe-auth
+token` would print lives for that span more, 3 if not. With --verify each site is asked whether its
+token is still good: 3 if one is not, 6 if a site could not be reached, 5 if its answer made no
+sense.
+"""
 
 from __future__ import annotations
 
 import json
 import time
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from soe_auth import access
+from soe_auth.cli.exit_codes import EXIT_CODES
 from soe_auth.cli.options import open_store
 from soe_auth.cli.report import FORMAT_VERSION, token_report
-from soe_auth.settings import find_paths, no_profile_yet, profile_names, resolve
+from soe_auth.duration import parse_duration
+from soe_auth.errors import LoginRequired, NetworkError, ServerError, SettingsError
+from soe_auth.settings import (
+    CA_BUNDLE,
+    PROXY,
+    find_paths,
+    no_profile_yet,
+    profile_names,
+    resolve,
+)
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from soe_auth.cli.console import Console
+    from soe_auth.exchange import Verdict
+    from soe_auth.network import Network
     from soe_auth.settings import Settings
     from soe_auth.tokens import Token
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A profile, its token, and what the site says of that, if it was asked."""
+
+    settings: Settings
+    token: Token | None
+    verdict: Verdict | None = None
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
     parser.add_argument("--json", action="store_true", help="print it as JSON")
+    parser.add_argument(
+        "--check",
+        metavar="SPAN",
+        nargs="?",
+        const="",
+        help="print nothing: exit 0 if the token lives for SPAN more, 3 if not; default: min_ttl",
+    )
+    parser.add_argument(
+        "--verify", action="store_true", help="ask each site whether its token is still good"
+    )
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Show the profiles, or the one that -p names."""
-    store = open_store(find_paths(console.environ), console)
-    names = {args.profile} if args.profile else {*profile_names(console.environ), *store.profiles()}
-    if not names:
-        raise no_profile_yet()
-    # What a variable overrides for this call is not what the profiles are.
-    plain = {k: v for k, v in console.environ.items() if k == "SOE_AUTH_CONFIG_DIR"}
-    rows = [(resolve({}, profile=name, environ=plain), store.load(name)) for name in sorted(names)]
-    for settings, token in rows:
-        if not settings.known and token is None:
-            _ = settings.registration  # which says that there is no such profile
+    if args.check is not None:
+        if args.json or args.verify:
+            raise SettingsError(
+                "--check prints nothing, and asks nobody.", hint="Leave --json and --verify out."
+            )
+        return _check(args, console)
+    rows = _rows(args.profile, console)
+    if args.verify:
+        rows = _verified(rows, console)
     now = time.time()
     if args.json:
-        profiles = [_report(settings, token, now) for settings, token in rows]
+        profiles = [_report(row, now) for row in rows]
         console.result(json.dumps({"version": FORMAT_VERSION, "profiles": profiles}, indent=2))
     else:
-        console.result("\n\n".join(_card(settings, token, now) for settings, token in rows))
+        console.result("\n\n".join(_card(row, now) for row in rows))
     if console.environ.get("SOE_AUTH_TOKEN"):
         console.say("SOE_AUTH_TOKEN is set: `soe-auth token` answers with that one.")
+    return _exit_code(rows) if args.verify else 0
+
+
+def _check(args: argparse.Namespace, console: Console) -> int:
+    """End as `soe-auth token --min-ttl SPAN` would; only -v says why."""
+    try:
+        span = parse_duration(args.check) if args.check else None
+    except ValueError as problem:
+        raise SettingsError(f"check (from --check): {problem}.") from None
+    try:
+        if access.from_environment(console.environ) is None:
+            settings = resolve({}, profile=args.profile, environ=console.environ)
+            if span is not None:
+                settings = replace(settings, min_ttl=span)
+            access.from_store(settings, open_store(settings.paths, console), now=time.time())
+    except LoginRequired as problem:
+        console.detail(str(problem))
+        return EXIT_CODES[LoginRequired]
     return 0
 
 
-def _report(settings: Settings, token: Token | None, now: float) -> dict[str, object]:
+def _rows(chosen: str | None, console: Console) -> list[_Row]:
+    store = open_store(find_paths(console.environ), console)
+    names = {chosen} if chosen else {*profile_names(console.environ), *store.profiles()}
+    if not names:
+        raise no_profile_yet()
+    # What a variable overrides for this call is not what the profiles are, but the way to a site.
+    kept = {"SOE_AUTH_CONFIG_DIR", CA_BUNDLE.variable, PROXY.variable}
+    plain = {name: value for name, value in console.environ.items() if name in kept}
+    rows = [
+        _Row(resolve({}, profile=name, environ=plain), store.load(name)) for name in sorted(names)
+    ]
+    for row in rows:
+        if not row.settings.known and row.token is None:
+            _ = row.settings.registration  # which says that there is no such profile
+    return rows
+
+
+def _verified(rows: Sequence[_Row], console: Console) -> list[_Row]:
+    import asyncio
+
+    from soe_auth.verify import verify
+
+    def network(row: _Row) -> Network:  # which a variable may say, as for any call
+        return resolve({}, profile=row.settings.profile, environ=console.environ).network
+
+    verdicts = iter(asyncio.run(verify([(row.token, network(row)) for row in rows if row.token])))
+    return [replace(row, verdict=next(verdicts)) if row.token else row for row in rows]
+
+
+def _exit_code(rows: Sequence[_Row]) -> int:
+    """Put first what a person can mend: a token that is not good, or none at all to ask about."""
+    from soe_auth.exchange import Standing
+
+    found = {row.verdict.standing for row in rows if row.verdict}
+    if not found or Standing.NO_LONGER_GOOD in found:
+        return EXIT_CODES[LoginRequired]
+    if Standing.UNREACHABLE in found:
+        return EXIT_CODES[NetworkError]
+    return EXIT_CODES[ServerError] if Standing.UNCLEAR in found else 0
+
+
+def _report(row: _Row, now: float) -> dict[str, object]:
+    settings, token, verdict = row.settings, row.token, row.verdict
     if token is None:
         site = str(settings.site) if settings.site else None
         return {"profile": settings.profile, "site": site, "token": None}
-    return token_report(settings.profile, token, now, why_not=_why_not(settings, token, now))
+    report = token_report(settings.profile, token, now, why_not=_why_not(settings, token, now))
+    if verdict is None:
+        return report
+    return {**report, "verified": verdict.is_good, "verification": _in_words(verdict)}
 
 
-def _card(settings: Settings, token: Token | None, now: float) -> str:
+def _card(row: _Row, now: float) -> str:
+    settings, token = row.settings, row.token
     site = token.site if token else settings.site
     lines = [settings.profile, f"  site     {site or 'not set'}"]
     if token is None:
@@ -66,7 +169,17 @@ def _card(settings: Settings, token: Token | None, now: float) -> str:
         lines.append(f"  token    {problem}; type `{settings.login_command}`")
     else:
         lines.append(f"  token    lasts {token.lasts(now)}")
+    lines += [f"  note     {warning}" for warning in token.warnings(now)]
+    if row.verdict:
+        lines.append(f"  on site  {_in_words(row.verdict)}")
     return "\n".join(lines)
+
+
+def _in_words(verdict: Verdict) -> str:
+    words = verdict.standing.value
+    if verdict.account:
+        return f"{words}, as {verdict.account}"
+    return f"{words}: {verdict.reason}" if verdict.reason else words
 
 
 def _why_not(settings: Settings, token: Token, now: float) -> str | None:

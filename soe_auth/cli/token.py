@@ -36,12 +36,18 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
 def _own(args: argparse.Namespace, console: Console) -> Secret:
     settings = resolve_settings(args, console)
+    store = open_store(settings.paths, console)
     try:
-        return access.from_store(settings, open_store(settings.paths, console), now=time.time())
+        token = access.from_store(settings, store, now=time.time())
     except LoginRequired:
         if not args.login:
             raise
-    from soe_auth.cli.effects import login_effects
-    from soe_auth.signin import login_if_needed
+        from soe_auth.cli.effects import login_effects
+        from soe_auth.signin import login_if_needed
 
-    return login_if_needed(settings, login_effects(settings, console)).access_token
+        login_if_needed(settings, login_effects(settings, console))
+        # A new token may fall short, too, of what was asked for.
+        token = access.from_store(settings, store, now=time.time())
+    for warning in token.warnings(time.time()):
+        console.detail(warning)
+    return token.access_token

@@ -1,0 +1,140 @@
+"""What people read: fitted to their window, calm in a pipe, as terminals of each width show it."""
+
+import os
+import re
+import shlex
+import subprocess
+import time
+from dataclasses import dataclass
+
+import pexpect
+import pytest
+from conftest import VISITOR, Command
+
+from soe_auth.cli.console import Console, fitted
+from soe_auth.sandbox import Sandbox
+
+WIDTHS = [40, 80, 120]
+
+
+def test_a_line_that_is_too_long_is_broken_between_words() -> None:
+    text = "Profile acme has no token; it was ended an hour ago.\n  Sign in again, if you need one."
+    for line in fitted(text, 24).split("\n"):
+        assert len(line) <= 24
+    assert fitted(text, 24).replace("\n  ", " ").replace("\n", " ").split() == text.split()
+    assert fitted(text, 24).count("\n  ") == 2  # what was indented stays so
+    assert fitted(text, 200) == text
+
+
+def test_what_is_to_be_copied_is_never_broken() -> None:
+    command = "`soe-auth login --site NAME.stackenterprise.co --client-id ID`"
+    address = "https://acme.stackenterprise.co/oauth?client_id=110&state=" + "x" * 43
+    shown = fitted(f"No profile yet; type {command}.\n  {address}", 30).split("\n")
+    assert any(command in line for line in shown)
+    assert f"  {address}" in shown
+
+
+def test_details_are_for_those_who_ask(capsys: pytest.CaptureFixture[str]) -> None:
+    Console({}).detail("quiet")
+    Console({}, verbose=True).detail("told")
+    Console({}, quiet=True).say("quiet")
+    assert capsys.readouterr().err == "told\n"
+
+
+# --- real terminals ---
+
+
+def on_a_terminal(command: Command, *argv: str, columns: int = 80, term: str = "xterm") -> str:
+    """What a terminal receives from a command that ends by itself."""
+    child = pexpect.spawn(
+        command.path,
+        list(argv),
+        env={**command.environ, "TERM": term},
+        encoding="utf-8",
+        dimensions=(24, columns),
+        timeout=20,
+    )
+    child.expect(pexpect.EOF)
+    child.close()
+    assert isinstance(child.before, str)
+    return child.before
+
+
+@pytest.mark.process
+def test_an_error_is_found_by_its_colour_where_there_are_colours(soe_auth: Command) -> None:
+    red = "\x1b[1;31msoe-auth:\x1b[0m No site is set"
+    assert on_a_terminal(soe_auth, "login").startswith(red)
+    plain = "soe-auth: No site is set"
+    assert on_a_terminal(soe_auth, "login", term="dumb").startswith(plain)
+    no_colour = soe_auth.with_variables(NO_COLOR="1")
+    assert on_a_terminal(no_colour, "login").startswith(plain)
+    assert soe_auth("login").stderr.startswith(plain)
+    assert soe_auth.with_variables(NO_COLOR="")("login").stderr.startswith(plain)
+
+
+@dataclass(frozen=True)
+class Emulator:
+    """A terminal emulator with a server of its own, in which a command runs to its end."""
+
+    command: Command
+    columns: int
+
+    def shows(self, *argv: str) -> str:
+        """Return the rows of its screen, once the command has ended."""
+        line = f"{shlex.join([self.command.path, *argv])}; echo THE-END; exec cat"
+        size = ("-x", str(self.columns), "-y", "50")
+        try:
+            self._tmux("-f", os.devnull, "new-session", "-d", *size, line)
+            while "THE-END" not in (screen := self._tmux("capture-pane", "-p")):
+                time.sleep(0.02)  # the emulator tells nobody when something was drawn
+        finally:
+            self._tmux("kill-server")
+        return screen.partition("THE-END")[0].rstrip()
+
+    def _tmux(self, *argv: str) -> str:
+        socket = str(self.command.home / "tmux")
+        return subprocess.run(
+            ["tmux", "-S", socket, *argv],
+            env={**self.command.environ, "TERM": "xterm", "LC_ALL": "C.UTF-8"},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=20,
+        ).stdout
+
+
+CALM = {
+    "status": ("status",),
+    "no token": ("token", "--min-ttl", "25h"),
+    "signed in already": ("login", "--if-needed"),
+    "no such profile": ("token", "-p", "nobody"),
+    "a wrong setting": ("login", "--timeout", "soon"),
+    "settings": ("config", "list"),
+    "logout": ("logout", "--local"),
+}
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("columns", WIDTHS)
+@pytest.mark.parametrize("name", CALM)
+def test_a_window_of_any_width_breaks_no_word(signed_in: Command, name: str, columns: int) -> None:
+    in_a_pipe = signed_in if name == "logout" else signed_in(*CALM[name])
+    shown = Emulator(signed_in, columns).shows(*CALM[name])
+    told = shown.split()
+    assert told
+    if not isinstance(in_a_pipe, Command):
+        assert told == (in_a_pipe.stdout + in_a_pipe.stderr).split()
+    assert all(len(row) <= columns for row in shown.splitlines())
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("columns", WIDTHS)
+def test_an_address_is_shown_in_one_go_in_a_window_of_any_width(
+    soe_auth: Command, site: Sandbox, columns: int
+) -> None:
+    ssh = soe_auth.with_variables(SSH_CONNECTION="192.0.2.1 50000 192.0.2.2 22", BROWSER=VISITOR)
+    shown = Emulator(ssh, columns).shows("login", "--site", site.url, "--client-id", "110")
+    one_line = shown.replace("\n", "") if columns == min(WIDTHS) else shown
+    addresses = re.findall(r"http://localhost:\d+/oauth\?[!-~\n]+", one_line)
+    assert any("code_challenge_method=S256" in a.replace("\n", "") for a in addresses), shown
+    assert "Signed in to localhost" in " ".join(shown.split())
