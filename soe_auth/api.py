@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from soe_auth import access, signin
 from soe_auth.browser import launch, recognise
 from soe_auth.errors import LoginError
+from soe_auth.sendoff import Effects
 from soe_auth.settings import resolve
-from soe_auth.signin import Effects
 from soe_auth.store import FileStore
 
 if TYPE_CHECKING:

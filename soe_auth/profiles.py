@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from soe_auth.settings import Stored
     from soe_auth.site import Site
+    from soe_auth.table import Stored
 
 # Tables, arrays and texts within each other: a TOML document, or what the parser makes of one.
 Document = MutableMapping[str, Any]

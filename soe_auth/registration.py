@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from soe_auth.settings import CLIENT_ID, PORT, REDIRECT, REDIRECT_HOST, SITE, TABLE
+from soe_auth.table import CLIENT_ID, PORT, REDIRECT, REDIRECT_HOST, SITE, TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from soe_auth.config_files import Configs
     from soe_auth.scope import Scope
-    from soe_auth.settings import Redirect, RedirectHost, Setting, Settings, Stored
+    from soe_auth.settings import Settings
     from soe_auth.site import Site
+    from soe_auth.table import Redirect, RedirectHost, Setting, Stored
 
 _STEPS = """\
   1. Open {url}

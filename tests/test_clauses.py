@@ -30,8 +30,9 @@ from soe_auth.sandbox import Quirks, Sandbox
 from soe_auth.sandbox.visitor import visit
 from soe_auth.scope import Scope
 from soe_auth.secret import Secret
+from soe_auth.sendoff import Effects
 from soe_auth.settings import resolve
-from soe_auth.signin import Effects, login
+from soe_auth.signin import login
 
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"  # RFC 7636 appendix B
 

@@ -40,7 +40,8 @@ from soe_auth.cli import COMMANDS, config, exit_codes, main
 from soe_auth.config_files import PROJECT_KEYS
 from soe_auth.sandbox import DEFAULT_APPLICATIONS, OWN_DOMAIN, Sandbox
 from soe_auth.scope import Scope
-from soe_auth.settings import TABLE, Setting, resolve
+from soe_auth.settings import resolve
+from soe_auth.table import TABLE, Setting
 from soe_auth.tokens import Token
 
 ROOT = Path(__file__).parent.parent

@@ -13,8 +13,9 @@ from soe_auth import consent
 from soe_auth.config_files import PROJECT_KEYS
 from soe_auth.errors import LoginRequired, SettingsError
 from soe_auth.sandbox import Sandbox
-from soe_auth.settings import TABLE, Settings, resolve
+from soe_auth.settings import Settings, resolve
 from soe_auth.signin import login, login_if_needed
+from soe_auth.table import TABLE
 
 ODD = "https://soe.example"
 

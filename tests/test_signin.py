@@ -27,16 +27,9 @@ from soe_auth.errors import (
 )
 from soe_auth.sandbox import Quirks, Sandbox
 from soe_auth.sandbox.visitor import Page, visit
+from soe_auth.sendoff import Effects, begin
 from soe_auth.settings import Settings, resolve
-from soe_auth.signin import (
-    Effects,
-    alogin,
-    alogin_if_needed,
-    begin,
-    finish,
-    login,
-    login_if_needed,
-)
+from soe_auth.signin import alogin, alogin_if_needed, finish, login, login_if_needed
 from soe_auth.store import FileStore
 
 

@@ -25,10 +25,6 @@ from soe_auth.network import Proxy
 from soe_auth.profiles import begin, forget, remember, remove_setting, write_setting
 from soe_auth.registration import preface
 from soe_auth.settings import (
-    BY_KEY,
-    DEFAULT_PROFILE,
-    SITE,
-    TRUSTED_SITES,
     check_config_file,
     choose_profile,
     find_paths,
@@ -36,6 +32,7 @@ from soe_auth.settings import (
     resolve,
 )
 from soe_auth.site import Site
+from soe_auth.table import BY_KEY, DEFAULT_PROFILE, SITE, TRUSTED_SITES
 from soe_auth.text import printable
 
 if TYPE_CHECKING:
@@ -44,7 +41,8 @@ if TYPE_CHECKING:
 
     from soe_auth.cli.console import Console
     from soe_auth.config_files import Configs
-    from soe_auth.settings import Setting, Settings
+    from soe_auth.settings import Settings
+    from soe_auth.table import Setting
 
 ACTIONS = {
     "list": "show every setting that holds here, and which profiles there are",

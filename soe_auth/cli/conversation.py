@@ -15,8 +15,9 @@ from soe_auth.errors import NetworkError, SettingsError
 from soe_auth.profile_name import read_profile_name
 from soe_auth.registration import administrator_text, domain, steps
 from soe_auth.scope import Scope
-from soe_auth.settings import CLIENT_ID, REDIRECT, SITE, TABLE, resolve
+from soe_auth.settings import resolve
 from soe_auth.site import Site
+from soe_auth.table import CLIENT_ID, REDIRECT, SITE, TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,7 +14,7 @@ from soe_auth.cli.exit_codes import BUG, EXIT_CODES
 from soe_auth.cli.options import add_settings, given_settings
 from soe_auth.cli.report import FORMAT_VERSION
 from soe_auth.doctor import examine
-from soe_auth.settings import BROWSER, PORT, REDIRECT, REDIRECT_HOST, SITE
+from soe_auth.table import BROWSER, PORT, REDIRECT, REDIRECT_HOST, SITE
 from soe_auth.text import printable
 
 if TYPE_CHECKING:

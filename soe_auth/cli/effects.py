@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from soe_auth.browser import launch, recognise
 from soe_auth.cli.options import open_store
-from soe_auth.signin import Effects
+from soe_auth.sendoff import Effects
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -29,7 +29,7 @@ from soe_auth.exchange import connect
 from soe_auth.protocol import code_in
 from soe_auth.redeem import read_answer, redeem_form
 from soe_auth.secret import Secret, no_core_dumps
-from soe_auth.settings import CLIENT_ID, SCOPE, SITE
+from soe_auth.table import CLIENT_ID, SCOPE, SITE
 
 if TYPE_CHECKING:
     import argparse

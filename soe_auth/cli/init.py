@@ -14,8 +14,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from soe_auth import settings as known
 from soe_auth import signin
+from soe_auth import table as known
 from soe_auth.cli.conversation import Conversation
 from soe_auth.cli.effects import login_effects
 from soe_auth.cli.interview import Interview
@@ -24,7 +24,8 @@ from soe_auth.config_files import read_handout
 from soe_auth.errors import SettingsError, SoeAuthError
 from soe_auth.profiles import remember
 from soe_auth.registration import changes, handouts, preface
-from soe_auth.settings import TABLE, Setting, read_config_files, resolve
+from soe_auth.settings import read_config_files, resolve
+from soe_auth.table import TABLE, Setting
 from soe_auth.text import printable
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import json
 import time
 from typing import TYPE_CHECKING
 
-from soe_auth import settings as known
 from soe_auth import signin
+from soe_auth import table as known
 from soe_auth.cli.effects import login_effects
 from soe_auth.cli.options import add_settings, resolve_settings
 from soe_auth.cli.report import FORMAT_VERSION, token_report

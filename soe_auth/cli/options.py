@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from soe_auth.errors import SettingsError
 from soe_auth.protocol import login_success_uri, read_redirect_uri
-from soe_auth.settings import Paths, Setting, Settings, resolve
+from soe_auth.settings import Paths, Settings, resolve
 from soe_auth.store import FileStore
 from soe_auth.text import printable
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from soe_auth.cli.console import Console
     from soe_auth.site import Site
+    from soe_auth.table import Setting
 
 
 def add_settings(parser: argparse.ArgumentParser, *settings: Setting[Any]) -> None:

@@ -19,14 +19,8 @@ from soe_auth.cli.options import open_store
 from soe_auth.cli.report import FORMAT_VERSION, token_report
 from soe_auth.duration import parse_duration
 from soe_auth.errors import LoginRequired, NetworkError, ServerError, SettingsError
-from soe_auth.settings import (
-    CA_BUNDLE,
-    PROXY,
-    find_paths,
-    no_profile_yet,
-    profile_names,
-    resolve,
-)
+from soe_auth.settings import find_paths, no_profile_yet, profile_names, resolve
+from soe_auth.table import CA_BUNDLE, PROXY
 
 if TYPE_CHECKING:
     import argparse

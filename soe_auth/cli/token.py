@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from soe_auth import access
 from soe_auth.cli.options import add_settings, open_store, resolve_settings
 from soe_auth.errors import LoginRequired
-from soe_auth.settings import MIN_TTL
+from soe_auth.table import MIN_TTL
 
 if TYPE_CHECKING:
     import argparse

@@ -20,7 +20,7 @@ from soe_auth.cli.options import (
 from soe_auth.errors import SettingsError
 from soe_auth.protocol import authorize_url, draw
 from soe_auth.secret import Secret
-from soe_auth.settings import CLIENT_ID, SCOPE, SITE
+from soe_auth.table import CLIENT_ID, SCOPE, SITE
 
 if TYPE_CHECKING:
     import argparse

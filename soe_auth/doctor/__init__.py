@@ -24,7 +24,8 @@ from soe_auth.doctor.here import (
 from soe_auth.doctor.kept import look_at_store, look_at_tokens
 from soe_auth.doctor.there import look_at_site
 from soe_auth.errors import LoginRequired, SettingsError, SoeAuthError
-from soe_auth.settings import BROWSER, PORT, REDIRECT_HOST, Settings, find_paths, resolve
+from soe_auth.settings import Settings, find_paths, resolve
+from soe_auth.table import BROWSER, PORT, REDIRECT_HOST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

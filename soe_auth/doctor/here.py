@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 from soe_auth.browser import find_browser, recognise
 from soe_auth.doctor.findings import Finding, fine, from_error, odd, wrong
 from soe_auth.errors import SettingsError
-from soe_auth.settings import TABLE
+from soe_auth.table import TABLE
 from soe_auth.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from soe_auth.settings import Setting, Settings
+    from soe_auth.settings import Settings
+    from soe_auth.table import Setting
 
 _LIBRARIES = ("aiohttp", "httpx", "truststore", "filelock", "platformdirs", "tomlkit")
 _EXAMPLE = 8765  # a port, where none is fixed
