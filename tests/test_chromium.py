@@ -150,7 +150,7 @@ def desktop(tmp_path: Path, playwright: Playwright) -> Iterator[Desktop]:
 
 @pytest.fixture
 def person(soe_auth: Command, desktop: Desktop) -> Command:
-    return soe_auth.with_variables(BROWSER=str(desktop.opener))
+    return soe_auth.with_variables(BROWSER=str(desktop.opener), DISPLAY=":99")  # or none is opened
 
 
 @dataclass
