@@ -276,9 +276,7 @@ def profile_names(environ: Mapping[str, str] = os.environ) -> list[str]:
 
 def no_profile_yet() -> LoginRequired:
     """Return the error that says so, and what to type."""
-    return LoginRequired(
-        "No profile yet; type `soe-auth login --site NAME.stackenterprise.co --client-id ID`."
-    )
+    return LoginRequired("No profile yet; type `soe-auth init`.")
 
 
 def _find_sources(

@@ -17,12 +17,8 @@ import time
 from typing import TYPE_CHECKING
 
 from soe_auth import consent
-from soe_auth.cli.options import (
-    add_redirect_uri,
-    add_settings,
-    redirect_uri_for,
-    resolve_settings,
-)
+from soe_auth.cli.by_hand import add_redirect_uri, redirect_uri_for
+from soe_auth.cli.options import add_settings, resolve_settings
 from soe_auth.cli.report import FORMAT_VERSION, token_report
 from soe_auth.errors import SettingsError
 from soe_auth.exchange import connect

@@ -66,7 +66,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
     except LoginRequired:
         raise SettingsError(
             "No site is set, and there is no profile yet.",
-            hint="Say which: `soe-auth login --site NAME.stackenterprise.co --client-id ID`.",
+            hint="Say which: `soe-auth login --site NAME.stackenterprise.co --client-id ID`,"
+            " or be asked: `soe-auth init`.",
         ) from None
     if settings.site and not settings.client_id and not settings.needs_consent:
         _explain_registration(settings.site, settings, console)

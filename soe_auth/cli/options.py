@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from soe_auth.errors import SettingsError
-from soe_auth.protocol import login_success_uri, read_redirect_uri
 from soe_auth.settings import Paths, Settings, resolve
 from soe_auth.store import FileStore
 from soe_auth.text import printable
@@ -51,24 +49,6 @@ def tell_surplus(site: Site, console: Console) -> None:
     """Tell what was cut off a site."""
     if site.surplus:
         console.say(f"The site is {site}; “{printable(site.surplus, 80)}” was left out.")
-
-
-def add_redirect_uri(parser: argparse.ArgumentParser) -> None:
-    """Give the parser the option for the steps by hand, which have no listener of their own."""
-    parser.add_argument(
-        "--redirect-uri",
-        metavar="URI",
-        help="where the site sends the browser, the same in every step; default: its own page"
-        " /oauth/login_success",
-    )
-
-
-def redirect_uri_for(site: Site, args: argparse.Namespace) -> str:
-    """Return the redirect URI that was given, or that of the site's own page."""
-    try:
-        return read_redirect_uri(args.redirect_uri or login_success_uri(site))
-    except ValueError as problem:
-        raise SettingsError(f"redirect_uri (from --redirect-uri): {problem}.") from None
 
 
 def open_store(paths: Paths, console: Console) -> FileStore:

@@ -96,8 +96,7 @@ def _resolve(
             odd(
                 "settings",
                 "there is no profile yet, and no site is known",
-                "Type `soe-auth login --site NAME.stackenterprise.co --client-id ID`,"
-                " or look at a site with --site.",
+                "Type `soe-auth init`, or look at a site with --site.",
             )
         )
         return _resolve(flags, _NOBODY, environ, cwd, trouble)
