@@ -240,7 +240,7 @@ def test_a_file_that_cannot_be_read_is_a_settings_error(home: Path) -> None:
 
 
 def test_without_any_profile_a_login_is_required(home: Path) -> None:
-    with pytest.raises(LoginRequired, match="soe-auth login --site"):
+    with pytest.raises(LoginRequired, match="type `soe-auth init`"):
         found(home)
 
 
