@@ -41,7 +41,7 @@ class Doors:
         """How often something came to the listener that was not the answer, by the reason why."""
         return self._listener.strays if self._listener else {}
 
-    async def first_answer(self, timeout: float) -> Granted | Denied:  # noqa: ASYNC109  # see below
+    async def first_answer(self, timeout: float) -> Granted | Denied:  # noqa: ASYNC109  # a late answer must not be lost
         """Wait for the first genuine answer.
 
         Raises TimeoutError after that many seconds, and LoginError where no door is left.

@@ -159,24 +159,19 @@ def _login(settings: Settings, effects: Effects, *, unasked: bool = False) -> To
 def _begun(settings: Settings, effects: Effects, *, unasked: bool = False) -> Iterator[Pending]:
     """Begin, send the browser off, and give all back at the end.
 
-    One that nobody asked for is noted as unanswered until there is a token, so that not even
-    killing it makes room for the next tab.
+    One that nobody asked for is noted as unanswered as soon as somebody may answer it, until there
+    is a token: so not even killing it makes room for the next tab.
     """
     store, profile = effects.store, settings.profile
     pending = begin(settings, effects)
     with closing(pending), store.shown_as_waiting(profile, pending.address):
+        opened = open_browser(pending, effects)
         if unasked:
+            see_that_somebody_may_answer(settings, effects, opened=opened)
             store.note_unanswered(profile)
         try:
-            opened = open_browser(pending, effects)
-            if unasked:
-                see_that_somebody_may_answer(settings, effects, opened=opened)
             tell_the_way(pending, settings, effects, opened=opened)
             yield pending
-        except LoginRequired:  # nobody was asked, so there is nothing to hold back
-            with suppress(StoreError):
-                store.forget_unanswered(profile)
-            raise
         except BaseException:
             if unasked:
                 with suppress(StoreError):

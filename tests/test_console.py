@@ -72,6 +72,12 @@ def test_an_error_is_found_by_its_colour_where_there_are_colours(soe_auth: Comma
     assert soe_auth.with_variables(NO_COLOR="")("login").stderr.startswith(plain)
 
 
+@pytest.mark.process
+def test_a_terminal_that_does_not_know_its_width_gets_whole_lines(signed_in: Command) -> None:
+    shown = on_a_terminal(signed_in, "token", "--min-ttl", "25h", columns=0, term="dumb")
+    assert shown.replace("\r\n", "\n") == signed_in("token", "--min-ttl", "25h").stderr
+
+
 @dataclass(frozen=True)
 class Emulator:
     """A terminal emulator with a server of its own, in which a command runs to its end."""

@@ -479,6 +479,22 @@ def test_after_an_unanswered_login_none_is_started_by_itself_for_a_while(
     assert len(person.opened) == 3
 
 
+def test_where_nobody_is_those_in_vain_are_not_forgotten(person: Person, site: Sandbox) -> None:
+    clock = [1000.0]
+    store = FileStore(person.home, report=person.told.append, now=lambda: clock[0])
+    settings = person.settings(site=site.url)
+    with store.login_lock(settings.profile):
+        store.note_unanswered(settings.profile)
+        store.note_unanswered(settings.profile)
+    clock[0] += 7200
+    nowhere = Place("a CI job", unattended=True)
+    with pytest.raises(LoginRequired, match="nobody is here"):
+        login_if_needed(settings, person.effects(store=store, place=nowhere, browser=None))
+    assert store.held_back(settings.profile) <= 0  # nor is it counted among them
+    store.note_unanswered(settings.profile)
+    assert store.held_back(settings.profile) == 240
+
+
 def test_an_explicit_login_does_not_wait_for_another(person: Person, site: Sandbox) -> None:
     settings = person.settings(site=site.url)
     store = person.effects().store

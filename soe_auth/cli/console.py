@@ -52,7 +52,9 @@ class Console:
 
     def _tell(self, text: str, *, red: str = "") -> None:
         if sys.stderr.isatty():
-            text = fitted(text, os.get_terminal_size(sys.stderr.fileno()).columns)
+            # A terminal that has not been told its width says 0.
+            if columns := os.get_terminal_size(sys.stderr.fileno()).columns:
+                text = fitted(text, columns)
             # https://no-color.org
             if not self.environ.get("NO_COLOR") and self.environ.get("TERM", "dumb") != "dumb":
                 text = text.replace(red, f"\x1b[1;31m{red}\x1b[0m" if red else "", 1)
