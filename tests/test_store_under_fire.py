@@ -57,6 +57,9 @@ except StoreError as problem:
 mark("ends")
 """
 
+# The allocator asks for memory as it sees fit, not as often in every run; no file is touched.
+OF_MEMORY = re.compile(r"brk|mmap|mremap|munmap|mprotect|madvise")
+
 
 @dataclass(frozen=True)
 class Writer:
@@ -102,7 +105,11 @@ class Writer:
         for call in calls:
             counted[call] += 1
             numbered.append((call, counted[call]))
-        return [call for call in numbered[begins + 1 : ends] if re.fullmatch(r"\w+", call[0])]
+        return [
+            call
+            for call in numbered[begins + 1 : ends]
+            if re.fullmatch(r"\w+", call[0]) and not OF_MEMORY.fullmatch(call[0])
+        ]
 
 
 def nothing(_directory: Path) -> None:
