@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from soe_auth.settings import Settings
-    from soe_auth.store import FileStore
+    from soe_auth.store import Store
     from soe_auth.tokens import Token
 
 _VARIABLE = "SOE_AUTH_TOKEN"
@@ -32,7 +32,7 @@ def from_environment(environ: Mapping[str, str]) -> Secret | None:
         raise SettingsError(f"access_token (from {_VARIABLE}): {problem}.") from None
 
 
-def from_store(settings: Settings, store: FileStore, *, now: float) -> Token:
+def from_store(settings: Settings, store: Store, *, now: float) -> Token:
     """Return the profile's token, if it serves these settings and lives long enough.
 
     Takes no lock. Raises LoginRequired, whose message says which command to type.

@@ -12,13 +12,15 @@ from soe_auth.browser import launch, recognise
 from soe_auth.errors import LoginError
 from soe_auth.sendoff import Effects
 from soe_auth.settings import resolve
-from soe_auth.store import FileStore
+from soe_auth.store.file import FileStore
+from soe_auth.store.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from soe_auth.secret import Secret
     from soe_auth.settings import Settings
+    from soe_auth.store import Store
     from soe_auth.tokens import Token
 
 
@@ -119,6 +121,7 @@ def _effects(
     tell = announce or _ignore
     return Effects(
         store=_store(settings, tell),
+        turns=Turns(settings.paths.directory, report=tell),
         announce=tell,
         request=tell,
         detail=_ignore,
@@ -128,7 +131,7 @@ def _effects(
     )
 
 
-def _store(settings: Settings, report: Callable[[str], None]) -> FileStore:
+def _store(settings: Settings, report: Callable[[str], None]) -> Store:
     return FileStore(settings.paths.directory, report=report)
 
 

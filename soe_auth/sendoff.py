@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from soe_auth.browser import Place
     from soe_auth.protocol import AuthorizationRequest, Entropy
     from soe_auth.settings import Settings
-    from soe_auth.store import FileStore
+    from soe_auth.store import Store
+    from soe_auth.store.turns import Turns
 
 _LOOK = 0.1  # seconds between two looks at whether the browser command has failed
 _LOCAL_PATH_BYTES = 6  # 48 bits: not to be guessed through a loopback within a login's time
@@ -45,7 +46,8 @@ class Effects:
     code arrives. `now` is in seconds since the epoch.
     """
 
-    store: FileStore
+    store: Store
+    turns: Turns
     announce: Callable[[str], None]
     request: Callable[[str], None]
     detail: Callable[[str], None]
@@ -95,6 +97,7 @@ def begin(settings: Settings, effects: Effects) -> Pending:
         from soe_auth.route import trust
 
         trust(settings.network)  # to hear it before anyone signs in, if it is no good
+    effects.store.prepare(settings.profile)
     stored = effects.store.load(settings.profile) if settings.from_project else None
     tell_of_project(settings, stored, effects.consent, effects.announce)
     sockets: LoopbackSockets | None

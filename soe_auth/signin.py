@@ -54,7 +54,7 @@ def login(settings: Settings, effects: Effects) -> Token:
 
     Raises SettingsError, LoginError, ServerError, NetworkError, StoreError.
     """
-    with effects.store.login_lock(settings.profile):
+    with effects.turns.take(settings.profile):
         return _login(settings, effects)
 
 
@@ -76,7 +76,7 @@ def login_if_needed(settings: Settings, effects: Effects) -> Token:
 async def alogin(settings: Settings, effects: Effects) -> Token:
     """Log in inside a running event loop. Raises as `login`."""
     with (
-        effects.store.login_lock(settings.profile),
+        effects.turns.take(settings.profile),
         _begun(settings, effects) as pending,
     ):
         return await finish(pending, settings, effects)
@@ -132,7 +132,7 @@ async def finish(
                 await doors.conclude(pages.not_signed_in(str(problem), problem.hint))
                 raise
             with suppress(StoreError):  # the token itself is safe; the rest is for comfort
-                effects.store.forget_unanswered(settings.profile)
+                effects.turns.forget_unanswered(settings.profile)
                 if account := await site.account_name(token.access_token):
                     token = replace(token, account=account)
                     effects.store.save(settings.profile, token)
@@ -162,20 +162,20 @@ def _begun(settings: Settings, effects: Effects, *, unasked: bool = False) -> It
     One that nobody asked for is noted as unanswered as soon as somebody may answer it, until there
     is a token: so not even killing it makes room for the next tab.
     """
-    store, profile = effects.store, settings.profile
+    turns, profile = effects.turns, settings.profile
     pending = begin(settings, effects)
-    with closing(pending), store.shown_as_waiting(profile, pending.address):
+    with closing(pending), turns.shown_as_waiting(profile, pending.address):
         opened = open_browser(pending, effects)
         if unasked:
             see_that_somebody_may_answer(settings, effects, opened=opened)
-            store.note_unanswered(profile)
+            turns.note_unanswered(profile)
         try:
             tell_the_way(pending, settings, effects, opened=opened)
             yield pending
         except BaseException:
             if unasked:
                 with suppress(StoreError):
-                    store.note_unanswered(profile, again=True)  # the pause is from now on
+                    turns.note_unanswered(profile, again=True)  # the pause is from now on
             raise
 
 
@@ -188,7 +188,7 @@ def _knock(held: ExitStack, settings: Settings, effects: Effects) -> Iterator[fl
     told = False
     while True:
         try:
-            held.enter_context(effects.store.login_lock(settings.profile))
+            held.enter_context(effects.turns.take(settings.profile))
         except LoginBusy as busy:
             if effects.now() >= give_up_at:
                 raise
@@ -205,7 +205,7 @@ def _if_still_needed(settings: Settings, effects: Effects) -> Token | None:
     """Look again under the lock, as somebody may have been faster. Raises LoginRequired."""
     if token := _stored(settings, effects):
         return token
-    if (pause := effects.store.held_back(settings.profile)) > 0:
+    if (pause := effects.turns.held_back(settings.profile)) > 0:
         raise LoginRequired(
             f"The last login to profile {settings.profile} came to no token, so none is started by"
             f" itself for {in_words(pause)}; type `{settings.login_command}`."

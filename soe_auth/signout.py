@@ -10,7 +10,7 @@ from soe_auth.network import Network
 
 if TYPE_CHECKING:
     from soe_auth.exchange import Ending
-    from soe_auth.store import FileStore
+    from soe_auth.store import Store
     from soe_auth.tokens import Token
 
 
@@ -29,7 +29,7 @@ _SYSTEM = Network()
 
 
 async def logout(
-    profile: str, store: FileStore, *, local: bool = False, network: Network = _SYSTEM
+    profile: str, store: Store, *, local: bool = False, network: Network = _SYSTEM
 ) -> Goodbye | None:
     """Remove the profile's token, after asking the site it was given for to end it.
 

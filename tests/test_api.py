@@ -12,7 +12,7 @@ from conftest import TOKEN, VISITOR
 import soe_auth
 from soe_auth.sandbox import Sandbox
 from soe_auth.sandbox.visitor import visit
-from soe_auth.store import FileStore
+from soe_auth.store.file import FileStore
 
 
 @pytest.fixture(autouse=True)

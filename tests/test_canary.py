@@ -33,7 +33,7 @@ from soe_auth.sandbox.visitor import visit
 from soe_auth.secret import Secret
 from soe_auth.signin import alogin, login
 from soe_auth.signout import logout
-from soe_auth.store import FileStore
+from soe_auth.store import Store
 from soe_auth.tokens import Token
 
 SLOW = {"hang", "slow", "trickle"}
@@ -297,7 +297,7 @@ def everything(monkeypatch: pytest.MonkeyPatch) -> Iterator[Everything]:
 class WatchingStore:
     """A store that, while a code and a token are held, looks at all that the login has made."""
 
-    store: FileStore
+    store: Store
     before: set[int] = field(default_factory=lambda: {id(thing) for thing in of_our_own()})
     objects: list[object] = field(default_factory=list)
     core_limit: int = -1

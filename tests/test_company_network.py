@@ -44,7 +44,7 @@ from soe_auth.secret import Secret
 from soe_auth.settings import Settings, resolve
 from soe_auth.signout import logout
 from soe_auth.site import Site
-from soe_auth.store import FileStore
+from soe_auth.store.file import FileStore
 
 CANARY = Secret("code=canary")
 PASSWORD = "pass-canary:/word"  # as it is typed where nothing has to be escaped

@@ -16,7 +16,7 @@ from conftest import TOKEN, VISITOR, Command
 from soe_auth.cli import main
 from soe_auth.profiles import forget, remember, remove_setting, write_setting
 from soe_auth.sandbox import Sandbox
-from soe_auth.store import FileStore
+from soe_auth.store.file import FileStore
 from soe_auth.table import BY_KEY
 
 ACME = '[profile.acme]\nsite = "https://acme.stackenterprise.co"\nclient_id = "110"\n'

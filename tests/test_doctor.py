@@ -34,7 +34,8 @@ from soe_auth.network import Proxy
 from soe_auth.ports import ANY_PORT
 from soe_auth.sandbox import Sandbox, running
 from soe_auth.settings import resolve
-from soe_auth.store import FileStore
+from soe_auth.store.file import FileStore
+from soe_auth.store.turns import Turns
 
 CONFIG = 'default_profile = "acme"\n[profile.acme]\nsite = "{}"\nclient_id = "110"\n'
 
@@ -47,6 +48,7 @@ class Ground:
         self.config = home / "config"
         self.config.mkdir(mode=0o700)
         self.store = FileStore(self.config, report=print)
+        self.turns = Turns(self.config, report=print)
         self.now: Callable[[], float] = time.time
 
     def write(self, text: str) -> None:
@@ -368,7 +370,7 @@ def test_the_browser_is_told_with_who_chose_it(ground: Ground) -> None:
 def test_a_store_that_is_as_it_should_be_is_told_in_a_line(ground: Ground) -> None:
     assert one(ground.look("store")).says == f"nothing yet in {ground.config}, yours alone"
     ground.keep()
-    with ground.store.login_lock("acme"):
+    with ground.turns.take("acme"):
         assert one(ground.look("store")).says == f"1 token in {ground.config}, yours alone"
     ground.keep("beta")
     assert one(ground.look("store")).says == f"2 tokens in {ground.config}, yours alone"
@@ -385,7 +387,7 @@ def test_a_token_that_others_can_read_is_wrong(ground: Ground) -> None:
 
 def test_directories_and_locks_that_others_can_look_into_are_odd(ground: Ground) -> None:
     ground.keep()
-    with ground.store.login_lock("acme"):
+    with ground.turns.take("acme"):
         pass
     loose = [ground.config / name for name in ("tokens", "locks", "locks/acme.lock")]
     for path in loose:

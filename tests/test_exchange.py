@@ -42,7 +42,7 @@ from soe_auth.scope import Scope
 from soe_auth.secret import Secret
 from soe_auth.signout import logout
 from soe_auth.site import Site
-from soe_auth.store import FileStore
+from soe_auth.store.file import FileStore
 from soe_auth.tokens import Token
 
 CANARY = Secret("code=canary")

@@ -24,7 +24,7 @@ from soe_auth.sandbox import Quirks, Sandbox, running
 from soe_auth.secret import Secret
 from soe_auth.signin import alogin, login, login_if_needed
 from soe_auth.site import Site
-from soe_auth.store import FileStore
+from soe_auth.store import Store
 from soe_auth.tokens import Token
 from soe_auth.verify import verify
 
@@ -286,7 +286,7 @@ def test_so_is_one_for_another_scope_or_application_of_the_same_site(
 class Spy:
     """A store that calls something before it saves, and before it loads."""
 
-    store: FileStore
+    store: Store
     before_saving: Callable[[], None] = lambda: None
     before_loading: Callable[[], None] = lambda: None
 

@@ -30,7 +30,8 @@ from soe_auth.sandbox.visitor import Page, visit
 from soe_auth.sendoff import Effects, begin
 from soe_auth.settings import Settings, resolve
 from soe_auth.signin import alogin, alogin_if_needed, finish, login, login_if_needed
-from soe_auth.store import FileStore
+from soe_auth.store.file import FileStore
+from soe_auth.store.turns import Turns
 
 
 @dataclass
@@ -54,6 +55,7 @@ class Person:
     def effects(self, **changed: object) -> Effects:
         effects = Effects(
             store=FileStore(self.home, report=self.told.append),
+            turns=Turns(self.home, report=self.told.append),
             announce=self.told.append,
             request=self.told.append,
             detail=self.curious.append,
@@ -481,24 +483,23 @@ def test_after_an_unanswered_login_none_is_started_by_itself_for_a_while(
 
 def test_where_nobody_is_those_in_vain_are_not_forgotten(person: Person, site: Sandbox) -> None:
     clock = [1000.0]
-    store = FileStore(person.home, report=person.told.append, now=lambda: clock[0])
+    turns = Turns(person.home, report=person.told.append, now=lambda: clock[0])
     settings = person.settings(site=site.url)
-    with store.login_lock(settings.profile):
-        store.note_unanswered(settings.profile)
-        store.note_unanswered(settings.profile)
+    with turns.take(settings.profile):
+        turns.note_unanswered(settings.profile)
+        turns.note_unanswered(settings.profile)
     clock[0] += 7200
     nowhere = Place("a CI job", unattended=True)
     with pytest.raises(LoginRequired, match="nobody is here"):
-        login_if_needed(settings, person.effects(store=store, place=nowhere, browser=None))
-    assert store.held_back(settings.profile) <= 0  # nor is it counted among them
-    store.note_unanswered(settings.profile)
-    assert store.held_back(settings.profile) == 240
+        login_if_needed(settings, person.effects(turns=turns, place=nowhere, browser=None))
+    assert turns.held_back(settings.profile) <= 0  # nor is it counted among them
+    turns.note_unanswered(settings.profile)
+    assert turns.held_back(settings.profile) == 240
 
 
 def test_an_explicit_login_does_not_wait_for_another(person: Person, site: Sandbox) -> None:
     settings = person.settings(site=site.url)
-    store = person.effects().store
-    with store.login_lock(settings.profile), pytest.raises(LoginBusy):
+    with person.effects().turns.take(settings.profile), pytest.raises(LoginBusy):
         login(settings, person.effects())
     assert person.opened == []
 
@@ -549,7 +550,7 @@ async def test_of_tasks_that_ask_at_once_one_logs_in_while_the_loop_goes_on(
 
 async def test_a_task_waits_no_longer_than_a_login_may_take(person: Person) -> None:
     settings = person.settings(site="acme", timeout="1s")
-    with person.effects().store.login_lock(settings.profile), pytest.raises(LoginBusy):
+    with person.effects().turns.take(settings.profile), pytest.raises(LoginBusy):
         await alogin_if_needed(settings, person.effects())
     assert person.opened == []
 

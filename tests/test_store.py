@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 from conftest import TOKEN
 
-from soe_auth.errors import LoginBusy, StoreError
+from soe_auth.errors import StoreError
 from soe_auth.files import own_directory, read_private, set_aside, write_private
-from soe_auth.store import FileStore
+from soe_auth.store.file import FileStore
+from soe_auth.store.turns import Turns
 
 NOBODY = 65534
 
@@ -83,9 +84,10 @@ def test_files_and_directories_are_private_under_any_umask(tmp_path: Path, umask
 
     def use(directory: Path) -> None:
         store = FileStore(directory / "a" / "config", report=print)
-        with store.login_lock("acme"), store.shown_as_waiting("acme", "http://localhost:1/x"):
+        turns = Turns(directory / "a" / "config", report=print)
+        with turns.take("acme"), turns.shown_as_waiting("acme", "http://localhost:1/x"):
             store.save("acme", TOKEN)
-            store.note_unanswered("acme")
+            turns.note_unanswered("acme")
             assert store.load("acme") == TOKEN
             assert {mode(path) for path in directory.rglob("*") if path.is_file()} == {0o600}
         assert {mode(path) for path in directory.rglob("*") if path.is_dir()} == {0o700}
@@ -197,8 +199,8 @@ def test_what_is_no_file_of_ours_alone_is_neither_read_nor_replaced(
         store.load("acme")
     with pytest.raises(StoreError, match="could not be written: it "):
         store.save("acme", TOKEN)
-    with pytest.raises(StoreError, match="could not be written: it "), store.login_lock("acme"):
-        raise AssertionError("a person would sign in for nothing")
+    with pytest.raises(StoreError, match="could not be written: it "):
+        store.prepare("acme")
     assert (tmp_path / "elsewhere").read_bytes() == TOKEN.to_json()
 
 
@@ -349,46 +351,7 @@ def test_a_store_that_cannot_be_made_is_a_store_error(tmp_path: Path) -> None:
     assert error.value.hint
 
 
-def test_one_login_at_a_time_holds_a_profile(store: FileStore) -> None:
-    with store.login_lock("acme"):
-        with pytest.raises(LoginBusy), store.login_lock("acme"):
-            raise AssertionError("two hold the lock")
-        with store.login_lock("other"):
-            pass
-    with store.login_lock("acme"):
-        pass
-
-
-def test_each_unanswered_login_doubles_the_pause_until_somebody_answers(tmp_path: Path) -> None:
-    clock = [1000.0]
-    store = FileStore(tmp_path, report=print, now=lambda: clock[0])
-    assert store.held_back("acme") <= 0
-    pauses = []
-    with store.login_lock("acme"):
-        for _ in range(9):
-            store.note_unanswered("acme")
-            pauses.append(store.held_back("acme"))
-    assert pauses == [60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]
-    clock[0] += 3599
-    assert store.held_back("acme") == 1
-    clock[0] -= 86400
-    assert store.held_back("acme") == 3600
-    clock[0] += 86400 + 2
-    assert store.held_back("acme") <= 0
-    store.forget_unanswered("acme")
-    assert store.held_back("acme") <= 0
-
-
-def test_a_count_that_does_not_parse_holds_nothing_back(tmp_path: Path) -> None:
-    store = FileStore(tmp_path, report=print, now=lambda: 1000.0)
-    with store.login_lock("acme"):
-        (tmp_path / "locks" / "acme.unanswered").write_bytes(b"x")
-        assert store.held_back("acme") <= 0
-        store.note_unanswered("acme")
-        assert store.held_back("acme") == 60
-
-
-def test_reading_and_saving_take_no_lock(store: FileStore) -> None:
-    with store.login_lock("acme"):
+def test_reading_and_saving_take_no_lock(store: FileStore, tmp_path: Path) -> None:
+    with Turns(tmp_path / "config", report=print).take("acme"):
         store.save("acme", TOKEN)
         assert store.load("acme") == TOKEN

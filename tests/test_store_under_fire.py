@@ -20,7 +20,7 @@ import pytest
 from conftest import TOKEN, Command
 
 from soe_auth.secret import Secret
-from soe_auth.store import FileStore
+from soe_auth.store.file import FileStore
 from soe_auth.tokens import Token
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
@@ -36,7 +36,7 @@ WORK = """
 import fcntl, os, sys, time
 from pathlib import Path
 from soe_auth.errors import StoreError
-from soe_auth.store import FileStore
+from soe_auth.store.file import FileStore
 from soe_auth.tokens import Token
 
 def mark(place):
@@ -297,7 +297,7 @@ import hashlib, random, sys
 from dataclasses import replace
 from pathlib import Path
 from soe_auth.secret import Secret
-from soe_auth.store import FileStore
+from soe_auth.store.file import FileStore
 from soe_auth.tokens import Token
 
 reports = []

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from soe_auth.cli.console import Console
-    from soe_auth.store import FileStore
+    from soe_auth.store import Store
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -98,7 +98,7 @@ def _soe_auth(
     return main([*argv, "--browser", browser] if browser else argv, environ)
 
 
-async def _whoami(settings: Settings, store: FileStore) -> str:
+async def _whoami(settings: Settings, store: Store) -> str:
     site, _ = settings.registration
     token = access.from_store(settings, store, now=time.time())
     async with connect(site, network=settings.network) as connection:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from soe_auth.browser import launch, recognise
 from soe_auth.cli.options import open_store
 from soe_auth.sendoff import Effects
+from soe_auth.store.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -25,6 +26,7 @@ def login_effects(settings: Settings, console: Console, *, browser: bool = True)
 
     return Effects(
         store=open_store(settings.paths, console),
+        turns=Turns(settings.paths.directory, report=console.say),
         announce=console.say,
         request=console.error,
         detail=console.detail,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from soe_auth.cli.console import Console
     from soe_auth.signout import Goodbye
-    from soe_auth.store import FileStore
+    from soe_auth.store import Store
 
 # What became of the token on the site: exit code, and the truth for the person.
 _ON_SITE: dict[Ending | None, tuple[int, str]] = {
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
 
 async def _log_out(
-    profiles: Iterable[tuple[str, Network]], store: FileStore, *, local: bool
+    profiles: Iterable[tuple[str, Network]], store: Store, *, local: bool
 ) -> list[Goodbye | StoreError | None]:
     """Log out of each, all at the same time: neither a slow site nor a bad file holds up others."""
 
@@ -82,7 +82,7 @@ def _network(profile: str, console: Console) -> Network:
         return Network()
 
 
-def _chosen(profile: str | None, store: FileStore, console: Console) -> str:
+def _chosen(profile: str | None, store: Store, console: Console) -> str:
     """Find the profile; a token got by variables only may be there where no profile is."""
     try:
         return resolve({}, profile=profile, environ=console.environ).profile

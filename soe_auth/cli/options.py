@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from soe_auth.settings import Paths, Settings, resolve
-from soe_auth.store import FileStore
+from soe_auth.store.file import FileStore
 from soe_auth.text import printable
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from soe_auth.cli.console import Console
     from soe_auth.site import Site
+    from soe_auth.store import Store
     from soe_auth.table import Setting
 
 
@@ -51,6 +52,6 @@ def tell_surplus(site: Site, console: Console) -> None:
         console.say(f"The site is {site}; “{printable(site.surplus, 80)}” was left out.")
 
 
-def open_store(paths: Paths, console: Console) -> FileStore:
+def open_store(paths: Paths, console: Console) -> Store:
     """Open the token store beside the user's config.toml."""
     return FileStore(paths.directory, report=console.say)

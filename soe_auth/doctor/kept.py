@@ -11,7 +11,7 @@ from soe_auth.doctor.findings import Finding, fine, from_error, odd, wrong
 from soe_auth.errors import SettingsError, StoreError
 from soe_auth.files import writable_by_all
 from soe_auth.settings import profile_names, resolve
-from soe_auth.store import Seen, inspect
+from soe_auth.store.inspection import Seen, inspect
 from soe_auth.tokens import visible_ascii
 
 if TYPE_CHECKING:

@@ -1,0 +1,82 @@
+"""A look at the store that changes nothing there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from soe_auth.files import own_directory, read_private
+from soe_auth.profile_name import is_profile_name
+from soe_auth.store.directory import LARGEST_FILE
+from soe_auth.tokens import Token
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One thing in the store as it was found.
+
+    `loose` says that its mode lets others in, `problem` why it cannot be used. A `token` is there
+    where the kind is "token" and there is no problem.
+    """
+
+    path: Path
+    kind: Literal["directory", "token", "half written", "set aside", "lock"]
+    loose: bool = False
+    problem: str | None = None
+    token: Token | None = None
+
+
+def inspect(directory: Path) -> list[Seen]:
+    """Look at the store below a config directory, and change nothing there.
+
+    No mode is repaired, no file set aside, no lock taken. What is not ours is left out.
+    """
+    return [
+        seen
+        for name, look in (("tokens", _look_at_token), ("locks", _look_at_lock))
+        for seen in _look_into(directory / name, look)
+    ]
+
+
+def _look_into(directory: Path, look: Callable[[Path], Seen | None]) -> list[Seen]:
+    try:
+        loose = own_directory(directory, repair=False)
+        entries = sorted(directory.iterdir())
+    except FileNotFoundError:
+        return []
+    except OSError as problem:
+        return [Seen(directory, "directory", problem=problem.strerror or str(problem))]
+    return [Seen(directory, "directory", loose), *filter(None, map(look, entries))]
+
+
+def _look_at_token(path: Path) -> Seen | None:
+    if path.name.startswith(".") and path.name.endswith(".new"):
+        return Seen(path, "half written")
+    if ".json.corrupt-" in path.name:
+        return Seen(path, "set aside")
+    if path.suffix != ".json" or not is_profile_name(path.stem):
+        return None
+    try:
+        data, loose = read_private(path, LARGEST_FILE, repair=False)
+    except FileNotFoundError:  # pragma: no cover - it was removed between two looks
+        return None
+    except OSError as problem:
+        return Seen(path, "token", problem=problem.strerror or str(problem))
+    try:
+        return Seen(path, "token", loose, token=Token.from_json(data))
+    except ValueError as problem:
+        return Seen(path, "token", loose, problem=str(problem))
+
+
+def _look_at_lock(path: Path) -> Seen | None:
+    try:
+        _, loose = read_private(path, LARGEST_FILE, repair=False)
+    except FileNotFoundError:  # pragma: no cover - as above
+        return None
+    except OSError as problem:
+        return Seen(path, "lock", problem=problem.strerror or str(problem))
+    return Seen(path, "lock", loose)
