@@ -80,7 +80,7 @@ class LoginTimedOut(LoginError):
     """Nobody answered within the time-out; `strays` requests came that were not the redirect."""
 
     def __init__(self, waited: str, strays: Mapping[str, int], *, hint: str | None = None) -> None:
-        self.strays = sum(strays.values())
+        self.strays: int = sum(strays.values())
         kinds = "; ".join(f"{reason} ({count})" for reason, count in strays.items())
         seen = f"what came was not the answer: {kinds}" if strays else "nothing came back"
         super().__init__(f"The login was not finished within {waited}; {seen}.", hint=hint)

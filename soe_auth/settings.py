@@ -27,8 +27,10 @@ from soe_auth.table import (
     REDIRECT_HOST,
     SCOPE,
     SITE,
+    STORE,
     TABLE,
     TIMEOUT,
+    Place,
     Redirect,
     RedirectHost,
     Setting,
@@ -64,16 +66,15 @@ class Settings:
     """All settings of one profile, and for each key the place that its value came from.
 
     `known` says whether a config.toml has the profile, `project` is the project file that was
-    heeded, as it is shown. `needs_consent` is true of a site that only that file names, outside
-    *.stackenterprise.co: nothing may be sent or opened there until the person has agreed.
-    `place(key)` is a value's origin with the line of the file, if it is from one.
+    heeded, as it is shown, and `only_project` whether nobody else names the site. `place(key)` is a
+    value's origin with the line of the file, if it is from one.
     """
 
     profile: str
     paths: Paths
     known: bool
     project: str | None
-    needs_consent: bool
+    only_project: bool
     site: Site | None
     client_id: str | None
     scope: Scope
@@ -85,6 +86,7 @@ class Settings:
     min_ttl: float
     ca_bundle: Path | None
     proxy: Proxy | Literal["none"] | None
+    store: Place
     origins: Mapping[str, str]
     place: Callable[[str], str] = field(repr=False, compare=False)
 
@@ -105,6 +107,11 @@ class Settings:
                 hint=f"Say which: `soe-auth login --site {self.site.as_typed} --client-id ID`.",
             )
         return self.site, self.client_id
+
+    @property
+    def needs_consent(self) -> bool:
+        """Whether nothing may be sent to the site or opened there until the person has agreed."""
+        return self.only_project and self.site is not None and not self.site.in_cloud
 
     @property
     def network(self) -> Network:
@@ -215,11 +222,10 @@ def resolve(
         paths=found.paths,
         known=found.profile in configs.profiles,
         project=project.table.origin if project else None,
-        needs_consent=(
+        only_project=(
             project is not None
             and project.site is not None
             and found.stated is None
-            and not project.site.in_cloud
             and not configs.name_site(project.site)
         ),
         site=site,
@@ -233,6 +239,7 @@ def resolve(
         min_ttl=pick(MIN_TTL),
         ca_bundle=pick(CA_BUNDLE),
         proxy=pick(PROXY),
+        store=pick(STORE),
         origins={s.key: used[s.key].origin(s) if s.key in used else "default" for s in TABLE},
         place=place,
     )

@@ -25,6 +25,7 @@ T = TypeVar("T")
 
 Redirect = Literal["loopback", "login_success"]
 RedirectHost = Literal["localhost", "127.0.0.1"]
+Place = Literal["file", "keyring"]
 Stored = str | int | list[str]
 
 
@@ -113,6 +114,14 @@ def _read_proxy(text: str) -> Proxy | Literal["none"]:
     return "none" if text == "none" else Proxy.parse(text)
 
 
+def _read_store(text: str) -> Place:
+    match text:
+        case "file" | "keyring":
+            return text
+        case _:
+            raise ValueError("write file or keyring")
+
+
 def _read_timeout(text: str) -> float:
     if seconds := parse_duration(text):
         return seconds
@@ -181,6 +190,13 @@ PROXY: Setting[Proxy | Literal["none"] | None] = Setting(
     "the http or https proxy to use, in place of the environment's; or none",
     option=False,  # a password may be in it, and every process can read a command line
 )
+STORE: Setting[Place] = Setting(
+    "store",
+    _read_store,
+    "file",
+    "where tokens are kept: file, or keyring for the system's",
+    option=False,
+)
 
 TABLE = (
     SITE,
@@ -194,6 +210,7 @@ TABLE = (
     MIN_TTL,
     CA_BUNDLE,
     PROXY,
+    STORE,
 )
 BY_KEY: Mapping[str, Setting[Any]] = {setting.key: setting for setting in TABLE}
 

@@ -26,6 +26,10 @@ _LAST_PART = 1 / 4
 
 Expiry = float | Literal["never", "unknown"]
 
+# What a token file says of the system's keyring: the token is there and the secret not here, or it
+# is here and may be there as well.
+Mark = Literal["stub", "copy"]
+
 
 @dataclass(frozen=True, slots=True)
 class Token:
@@ -135,8 +139,8 @@ class Token:
                 day = time.strftime(form, time.localtime(expires_at))
                 return f"until {day} ({in_words(expires_at - now)})"
 
-    def to_json(self) -> bytes:
-        """Write the file form, secret included."""
+    def to_json(self, mark: Mark | None = None) -> bytes:
+        """Write the file form; secret included, unless it is marked as a stub."""
         fields = {
             "version": FORMAT_VERSION,
             "site": str(self.site),
@@ -146,8 +150,11 @@ class Token:
             "obtained_at": self.obtained_at,
             "expires_at": self.expires_at,
             "account": self.account,
-            "access_token": self.access_token.reveal(),
         }
+        if mark:
+            fields["kept_in"] = "keyring"
+        if mark != "stub":
+            fields["access_token"] = self.access_token.reveal()
         return json.dumps(fields, indent=1).encode() + b"\n"
 
     @classmethod
@@ -170,6 +177,17 @@ class Token:
         except (KeyError, TypeError, RecursionError):
             # Not chained: the cause may quote the file, and the file holds the token.
             raise ValueError("it is not a token file") from None
+
+
+def mark_of(data: bytes) -> Mark | None:
+    """Return what a token file says of the keyring; None for one that says nothing, or no JSON."""
+    try:
+        fields = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(fields, dict) or fields.get("kept_in") != "keyring":
+        return None
+    return "copy" if "access_token" in fields else "stub"
 
 
 def visible_ascii(value: object) -> str:

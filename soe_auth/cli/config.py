@@ -11,13 +11,13 @@ import os
 import shlex
 import signal
 import subprocess
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
 from soe_auth.cli import add_common
 from soe_auth.cli.console import fitted
-from soe_auth.cli.options import open_store, tell_surplus
+from soe_auth.cli.options import tell_surplus
 from soe_auth.cli.report import FORMAT_VERSION
 from soe_auth.config_files import no_such_key
 from soe_auth.errors import LoginRequired, SettingsError, SoeAuthError
@@ -32,7 +32,8 @@ from soe_auth.settings import (
     resolve,
 )
 from soe_auth.site import Site
-from soe_auth.table import BY_KEY, DEFAULT_PROFILE, SITE, TRUSTED_SITES
+from soe_auth.store.file import FileStore
+from soe_auth.table import BY_KEY, DEFAULT_PROFILE, SITE, STORE, TRUSTED_SITES
 from soe_auth.text import printable
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from soe_auth.cli.console import Console
     from soe_auth.config_files import Configs
     from soe_auth.settings import Settings
-    from soe_auth.table import Setting
+    from soe_auth.table import Place, Setting
 
 ACTIONS = {
     "list": "show every setting that holds here, and which profiles there are",
@@ -241,10 +242,11 @@ def _set(args: argparse.Namespace, console: Console) -> None:
     profile = _owner(setting, args.profile, console, may_be_new=setting is SITE)
     if setting is DEFAULT_PROFILE:
         _known(value, read_config_files(console.environ))
-    if profile is None:
-        write_setting(config, setting.key, setting.stored(value))
-    else:
-        remember(config, profile, {setting.key: setting.stored(value)})
+    with _moving(setting, profile, value, console):
+        if profile is None:
+            write_setting(config, setting.key, setting.stored(value))
+        else:
+            remember(config, profile, {setting.key: setting.stored(value)})
     if isinstance(value, Site):
         tell_surplus(value, console)
     text = printable(setting.text(value)) or "empty"
@@ -256,9 +258,22 @@ def _unset(args: argparse.Namespace, console: Console) -> None:
     setting = _setting(args.key)
     config = find_paths(console.environ).config
     profile = _owner(setting, args.profile, console)
-    there = remove_setting(config, profile, setting.key)
+    with _moving(setting, profile, None, console):
+        there = remove_setting(config, profile, setting.key)
     did = "is removed from" if there else "was not set in"
     console.say(f"{setting.key} {did} {_place(config, profile)}")
+
+
+def _moving(
+    setting: Setting[Any], owner: str | None, value: Place | None, console: Console
+) -> AbstractContextManager[None]:
+    """Return what moves tokens along with the one setting that says where they are."""
+    if setting is not STORE:
+        return nullcontext()
+    from soe_auth.cli.moving import tokens_move_with
+
+    configs, paths = read_config_files(console.environ), find_paths(console.environ)
+    return tokens_move_with(owner, value, configs, paths.directory, console)
 
 
 def _forget(profile: str, console: Console) -> None:
@@ -266,7 +281,7 @@ def _forget(profile: str, console: Console) -> None:
     _known(profile, configs)
     if profile not in configs.files[0].profiles:
         raise SettingsError(f"Profile {profile} is not in {paths.config}, but in the system's.")
-    if profile in open_store(paths, console).profiles():
+    if profile in FileStore(paths.directory, report=console.say).profiles():
         raise SettingsError(
             f"Profile {profile} has a token on this machine.",
             hint=f"End it first: `soe-auth logout -p {profile}`.",

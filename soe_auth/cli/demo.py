@@ -59,7 +59,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
             console.say(
                 f'   $ curl -H "Authorization: Bearer $(soe-auth token)" {site.url}/api/v3/users/me'
             )
-            name = asyncio.run(_whoami(settings, open_store(settings.paths, console)))
+            name = asyncio.run(_whoami(settings, open_store(settings, console)))
             console.say(f"   The API answers: you are {name}.")
             console.say("\n5. Logging out ends the token on the site, and removes it here.")
             code = _soe_auth(["logout"], environ, console)
@@ -73,7 +73,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
 def _environ_of_its_own(environ: Mapping[str, str], directory: Path) -> dict[str, str]:
     """Return the environment with settings of the demo's own, so that the user's stay untouched."""
     foreign = {name: value for name, value in environ.items() if not name.startswith("SOE_AUTH_")}
-    return {**foreign, "SOE_AUTH_CONFIG_DIR": str(directory), "SOE_AUTH_PROFILE": "demo"}
+    own = {"CONFIG_DIR": str(directory), "PROFILE": "demo", "STORE": "file"}
+    return {**foreign, **{f"SOE_AUTH_{name}": value for name, value in own.items()}}
 
 
 def _browser(chosen: str | None, console: Console) -> str | None:

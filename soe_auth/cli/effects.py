@@ -25,7 +25,7 @@ def login_effects(settings: Settings, console: Console, *, browser: bool = True)
         return launch(url, settings.browser, console.environ, codes.append)
 
     return Effects(
-        store=open_store(settings.paths, console),
+        store=open_store(settings, console, with_a_person=True),
         turns=Turns(settings.paths.directory, report=console.say),
         announce=console.say,
         request=console.error,

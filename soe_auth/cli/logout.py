@@ -7,23 +7,23 @@ Exit 6: the site could not be reached. The copy here is gone in every case.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from soe_auth.cli.exit_codes import EXIT_CODES
-from soe_auth.cli.options import open_store
 from soe_auth.errors import LoginRequired, NetworkError, ServerError, SettingsError, StoreError
 from soe_auth.exchange import Ending
 from soe_auth.network import Network
 from soe_auth.settings import find_paths, resolve
 from soe_auth.signout import logout
+from soe_auth.store import open_store, place_of
+from soe_auth.store.file import FileStore
+from soe_auth.table import Place
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable
 
     from soe_auth.cli.console import Console
     from soe_auth.signout import Goodbye
-    from soe_auth.store import Store
 
 # What became of the token on the site: exit code, and the truth for the person.
 _ON_SITE: dict[Ending | None, tuple[int, str]] = {
@@ -49,29 +49,33 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Log out of one profile, or of all; the worst result is the exit code."""
-    store = open_store(find_paths(console.environ), console)
+    directory = find_paths(console.environ).directory
+    files = FileStore(directory, report=console.say)
     if args.all and args.profile:
         raise SettingsError("--all and -p exclude each other.", hint="Leave one of them out.")
-    profiles = store.profiles() if args.all else [_chosen(args.profile, store, console)]
+    profiles = files.profiles() if args.all else [_chosen(args.profile, files, console)]
     if not profiles:
         console.say("There is no token to remove.")
     networks = [Network() if args.local else _network(name, console) for name in profiles]
-    goodbyes = asyncio.run(_log_out(zip(profiles, networks, strict=True), store, local=args.local))
-    return max((_tell(*each, console) for each in zip(profiles, goodbyes, strict=True)), default=0)
+    # Where a token is, and not where the settings want the next one, is where it is ended.
+    stores = {
+        place: open_store(directory, place, report=console.say, with_a_person=True)
+        for place in get_args(Place)
+    }
 
-
-async def _log_out(
-    profiles: Iterable[tuple[str, Network]], store: Store, *, local: bool
-) -> list[Goodbye | StoreError | None]:
-    """Log out of each, all at the same time: neither a slow site nor a bad file holds up others."""
-
-    async def one(profile: str, network: Network) -> Goodbye | StoreError | None:
+    async def log_out(profile: str, network: Network) -> Goodbye | StoreError | None:
         try:
-            return await logout(profile, store, local=local, network=network)
+            store = stores[place_of(directory, profile, report=console.say)]
+            return await logout(profile, store, local=args.local, network=network)
         except StoreError as problem:
             return problem
 
-    return await asyncio.gather(*(one(profile, network) for profile, network in profiles))
+    async def log_out_of_all() -> list[Goodbye | StoreError | None]:
+        """Do it at the same time: neither a slow site nor a bad file holds up others."""
+        return await asyncio.gather(*map(log_out, profiles, networks))
+
+    goodbyes = asyncio.run(log_out_of_all())
+    return max((_tell(*each, console) for each in zip(profiles, goodbyes, strict=True)), default=0)
 
 
 def _network(profile: str, console: Console) -> Network:
@@ -82,7 +86,7 @@ def _network(profile: str, console: Console) -> Network:
         return Network()
 
 
-def _chosen(profile: str | None, store: Store, console: Console) -> str:
+def _chosen(profile: str | None, store: FileStore, console: Console) -> str:
     """Find the profile; a token got by variables only may be there where no profile is."""
     try:
         return resolve({}, profile=profile, environ=console.environ).profile

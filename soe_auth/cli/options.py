@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from soe_auth.settings import Paths, Settings, resolve
-from soe_auth.store.file import FileStore
+from soe_auth import store as stores
+from soe_auth.settings import resolve
 from soe_auth.text import printable
 
 if TYPE_CHECKING:
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from soe_auth.cli.console import Console
+    from soe_auth.settings import Settings
     from soe_auth.site import Site
     from soe_auth.store import Store
     from soe_auth.table import Setting
@@ -52,6 +53,8 @@ def tell_surplus(site: Site, console: Console) -> None:
         console.say(f"The site is {site}; “{printable(site.surplus, 80)}” was left out.")
 
 
-def open_store(paths: Paths, console: Console) -> Store:
-    """Open the token store beside the user's config.toml."""
-    return FileStore(paths.directory, report=console.say)
+def open_store(settings: Settings, console: Console, *, with_a_person: bool = False) -> Store:
+    """Open the token store of a profile: beside the user's config.toml, or the keyring."""
+    return stores.open_store(
+        settings.paths.directory, settings.store, report=console.say, with_a_person=with_a_person
+    )

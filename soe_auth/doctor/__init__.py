@@ -21,7 +21,7 @@ from soe_auth.doctor.here import (
     look_at_values,
     look_at_versions,
 )
-from soe_auth.doctor.kept import look_at_store, look_at_tokens
+from soe_auth.doctor.kept import look_at_keyring, look_at_store, look_at_tokens
 from soe_auth.doctor.there import look_at_site
 from soe_auth.errors import LoginRequired, SettingsError, SoeAuthError
 from soe_auth.settings import Settings, find_paths, resolve
@@ -62,6 +62,8 @@ def examine(
         yield from _looked("settings", lambda: look_at_values(known))
     directory = find_paths(environ).directory
     yield from _looked("store", lambda: look_at_store(directory))
+    if settings and settings.store == "keyring":
+        yield from _looked("keyring", look_at_keyring)
     yield from _looked("token", lambda: look_at_tokens(profile, directory, environ, now(), cwd=cwd))
     chosen, origin, ports, host, needed = (
         (

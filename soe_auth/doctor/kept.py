@@ -12,6 +12,9 @@ from soe_auth.errors import SettingsError, StoreError
 from soe_auth.files import writable_by_all
 from soe_auth.settings import profile_names, resolve
 from soe_auth.store.inspection import Seen, inspect
+from soe_auth.store.keyring_store import item_name
+from soe_auth.store.vault import QUICK, Vault
+from soe_auth.table import STORE
 from soe_auth.tokens import visible_ascii
 
 if TYPE_CHECKING:
@@ -112,22 +115,61 @@ def look_at_tokens(
 ) -> Iterator[Finding]:
     """Say how long the token of each profile lasts, or of the one that is named."""
     yield from _given(environ)
-    tokens = {seen.path.stem: seen.token for seen in inspect(directory) if seen.token}
+    files = {
+        seen.path.stem: seen
+        for seen in inspect(directory)
+        if seen.kind == "token" and not seen.problem
+    }
     try:
-        names = {profile} if profile else {*profile_names(environ), *tokens}
+        names = {profile} if profile else {*profile_names(environ), *files}
     except SettingsError:  # which has been said of the settings
         names = set()
-        if tokens:
-            yield odd("token", f"{len(tokens)} kept here; whose, the settings have to say first")
-    # What a variable overrides for this call is not what the profiles are.
-    plain = {name: value for name, value in environ.items() if name == "SOE_AUTH_CONFIG_DIR"}
+        if files:
+            yield odd("token", f"{len(files)} kept here; whose, the settings have to say first")
+    # What a variable overrides for this call is not what the profiles are, but where tokens are.
+    kept = {"SOE_AUTH_CONFIG_DIR", STORE.variable}
+    plain = {name: value for name, value in environ.items() if name in kept}
+    vault = Vault(limit=QUICK, report=lambda _: None)
     for name in sorted(names):
+        seen = files.get(name)
+        token = seen.token if seen else None
         try:
             settings = resolve({}, profile=name, environ=plain, cwd=cwd)
+            if seen and (misplaced := judge_place(settings, seen)):
+                yield misplaced
+            if settings.store == "keyring":
+                token = vault.get(item_name(directory, name))
         except SettingsError as problem:
             yield from_error("token", problem)
+        except StoreError as problem:
+            yield odd("token", f"profile {name}'s cannot be looked at: {problem}", problem.hint)
         else:
-            yield judge_token(settings, tokens.get(name), now)
+            yield judge_token(settings, token, now)
+
+
+def look_at_keyring(limit: float = QUICK) -> Iterator[Finding]:
+    """Say whether the system's keyring answers, and which it is."""
+    try:
+        yield fine("keyring", f"{Vault(limit=limit, report=lambda _: None).ask()} answers")
+    except StoreError as problem:
+        yield from_error("keyring", problem)
+
+
+def judge_place(settings: Settings, seen: Seen) -> Finding | None:
+    """Say that a profile's token is not where the settings want it, or not there alone."""
+    name, place = settings.profile, settings.store
+    if (place == "keyring" and seen.token is None) or (place == "file" and seen.mark is None):
+        return None
+    where = {
+        None: "in a file",
+        "stub": "in the keyring",
+        "copy": "in a file, and maybe the keyring",
+    }
+    return odd(
+        "store",
+        f"a token of profile {name} lies {where[seen.mark]}, and the settings say store = {place}",
+        f"Type `soe-auth config set store {place}` to have it there alone.",
+    )
 
 
 def judge_token(settings: Settings, token: Token | None, now: float) -> Finding:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from soe_auth.store.file import FileStore
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from soe_auth.table import Place
     from soe_auth.tokens import Token
 
 
@@ -25,3 +31,29 @@ class Store(Protocol):
 
     def prepare(self, profile: str) -> None:
         """See that a token could be kept, before a person signs in for it."""
+
+
+def open_store(
+    directory: Path,
+    place: Place,
+    *,
+    report: Callable[[str], None],
+    with_a_person: bool = False,
+) -> Store:
+    """Return the store below a config directory that keeps tokens in that place.
+
+    `report` gets a sentence for each thing found wrong or put right. A keyring is asked for ten
+    seconds at most; for a minute where a person is there who can unlock it.
+    """
+    if place == "file":
+        return FileStore(directory, report=report)
+    from soe_auth.store.keyring_store import KeyringStore
+    from soe_auth.store.vault import QUICK, WITH_A_PERSON, Vault
+
+    vault = Vault(limit=WITH_A_PERSON if with_a_person else QUICK, report=report)
+    return KeyringStore(directory, vault, report=report)
+
+
+def place_of(directory: Path, profile: str, *, report: Callable[[str], None]) -> Place:
+    """Return where the profile's token is, whatever the settings say. Raises StoreError."""
+    return "keyring" if FileStore(directory, report=report).look(profile)[1] else "file"

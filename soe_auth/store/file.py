@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from soe_auth.errors import StoreError
 from soe_auth.files import (
     check_replaceable,
     make_private_directory,
@@ -17,11 +19,13 @@ from soe_auth.files import (
 )
 from soe_auth.profile_name import is_profile_name
 from soe_auth.store.directory import LARGEST_FILE, as_store_error, claim, once
-from soe_auth.tokens import Token
+from soe_auth.tokens import Token, mark_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from soe_auth.tokens import Mark
 
 
 class FileStore:
@@ -47,31 +51,54 @@ class FileStore:
 
         A file that does not parse is set aside, never erased, and counts as none.
         """
+        token, mark = self.look(profile)
+        if mark == "stub":
+            self._report(
+                f"The token of profile {profile} is in the keyring, and is not used, as the"
+                " settings say store = file; `soe-auth config set store file` moves it."
+            )
+        return token
+
+    def look(self, profile: str) -> tuple[Token | None, Mark | None]:
+        """Return what `load` returns, and what the file says of the keyring."""
         path = self._path(profile)
         with as_store_error(path, "read"):
             try:
                 claim(self._tokens, own_directory, self._report)
                 data, repaired = read_private(path, LARGEST_FILE)
             except FileNotFoundError:
-                return None
+                return None, None
             if repaired:
                 self._report(f"Others could read {path}; its mode is 0600 again.")
+            mark = mark_of(data)
+            if mark == "stub":
+                return None, mark
             try:
-                return Token.from_json(data)
+                return Token.from_json(data), mark
             except ValueError as problem:
                 stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._now()))
                 name = path.with_name(f"{path.name}.corrupt-{stamp}")
                 aside = set_aside(path, data, LARGEST_FILE, name)
                 if aside is None:  # somebody has put a new one there meanwhile
-                    return self.load(profile)
+                    return self.look(profile)
                 self._report(f"{path} was set aside as {aside.name}: {problem}.")
-                return None
+                return None, None
 
     def save(self, profile: str, token: Token) -> None:
         """Keep the token durably: after a crash there is the old one or this one, whole.
 
-        A link, a foreign file or one with a second name in its place is refused, not replaced.
+        A link, a foreign file or one with a second name in its place is refused, not replaced. A
+        file that is marked stays so: what the keyring may hold must not be forgotten.
         """
+        path = self._path(profile)
+        mark = None
+        with as_store_error(path, "written"), suppress(FileNotFoundError):
+            check_replaceable(path)
+            mark = mark_of(read_private(path, LARGEST_FILE)[0])
+        self.write(profile, token, "copy" if mark else None)
+
+    def write(self, profile: str, token: Token, mark: Mark | None) -> None:
+        """Do as `save`, with that mark in the file."""
         path = self._path(profile)
         with as_store_error(path, "written"):
             claim(self._tokens, make_private_directory, self._report)
@@ -80,10 +107,25 @@ class FileStore:
                     f"Every user of this machine can write to {parent}, and so put other files in"
                     f" place of yours; type `chmod o-w {parent}`."
                 )
-            write_private(path, token.to_json())
+            write_private(path, token.to_json(mark))
 
     def remove(self, profile: str) -> bool:
-        """Remove the profile's token; return whether there was one."""
+        """Remove the profile's token; return whether there was one.
+
+        Raises StoreError for a file that is marked, as the keyring may hold the token.
+        """
+        path = self._path(profile)
+        with suppress(OSError):  # it may be no file of ours, and goes all the same
+            if mark_of(read_private(path, LARGEST_FILE)[0]):
+                raise StoreError(
+                    f"The keyring may hold a token of profile {profile}, and the settings say"
+                    " store = file.",
+                    hint="`soe-auth config set store file` moves it; then try again.",
+                )
+        return self.discard(profile)
+
+    def discard(self, profile: str) -> bool:
+        """Remove the profile's file, whatever it says; return whether there was one."""
         path = self._path(profile)
         with as_store_error(path, "removed"):
             return remove_private(path)

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Literal
 from soe_auth.files import own_directory, read_private
 from soe_auth.profile_name import is_profile_name
 from soe_auth.store.directory import LARGEST_FILE
-from soe_auth.tokens import Token
+from soe_auth.tokens import Token, mark_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from soe_auth.tokens import Mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,7 @@ class Seen:
     """One thing in the store as it was found.
 
     `loose` says that its mode lets others in, `problem` why it cannot be used. A `token` is there
-    where the kind is "token" and there is no problem.
+    where the kind is "token" and there is no problem, unless `mark` says that the keyring has it.
     """
 
     path: Path
@@ -28,6 +30,7 @@ class Seen:
     loose: bool = False
     problem: str | None = None
     token: Token | None = None
+    mark: Mark | None = None
 
 
 def inspect(directory: Path) -> list[Seen]:
@@ -66,8 +69,11 @@ def _look_at_token(path: Path) -> Seen | None:
         return None
     except OSError as problem:
         return Seen(path, "token", problem=problem.strerror or str(problem))
+    mark = mark_of(data)
+    if mark == "stub":
+        return Seen(path, "token", loose, mark=mark)
     try:
-        return Seen(path, "token", loose, token=Token.from_json(data))
+        return Seen(path, "token", loose, token=Token.from_json(data), mark=mark)
     except ValueError as problem:
         return Seen(path, "token", loose, problem=str(problem))
 

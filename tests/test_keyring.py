@@ -1,0 +1,772 @@
+"""Tokens in the system's keyring: a real Secret Service, and backends that fail in every way.
+
+The backends are real ones of the keyring library, in a file of their own on PYTHONPATH; `Box` keeps
+its items in a file, and does what BOX says at the call that it names.
+"""
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from conftest import TOKEN, VISITOR, Command
+
+from soe_auth.errors import StoreError
+from soe_auth.sandbox import Sandbox
+from soe_auth.secret import Secret
+from soe_auth.store import open_store
+from soe_auth.store.file import FileStore
+from soe_auth.store.keyring_store import item_name
+from soe_auth.tokens import Token
+
+pytestmark = pytest.mark.process
+
+PASSWORD = "the keyring's own"
+IN_FILE = replace(TOKEN, expires_at="never", obtained_at=2000.0)
+IN_KEYRING = replace(IN_FILE, access_token=Secret("canary(2)*"), obtained_at=3000.0)
+PROFILE = f"""
+[profile.acme]
+site = "{TOKEN.site}"
+client_id = "{TOKEN.client_id}"
+scope = "{TOKEN.scope}"
+"""
+
+BOX = """
+import json, os, sys, time
+from pathlib import Path
+from keyring.backend import KeyringBackend
+from keyring.errors import PasswordDeleteError
+
+BOX = Path(os.environ.get("BOX_FILE", "/does/not/exist"))
+WHAT, _, AT = os.environ.get("BOX", "").partition(":")
+
+
+class Box(KeyringBackend):
+    priority = 5
+    calls = 0
+
+    def does(self, when):
+        Box.calls += when == "before"
+        if AT not in ("", f"{when}{Box.calls}"):
+            return
+        if WHAT == "hang":
+            time.sleep(1000)
+        if WHAT == "die":
+            os._exit(9)
+
+    def items(self):
+        return json.loads(BOX.read_text()) if BOX.exists() else {}
+
+    def keep(self, items):
+        BOX.write_text(json.dumps(items))
+
+    def get_password(self, service, username):
+        self.does("before")
+        text = self.items().get(f"{service}/{username}")
+        if WHAT == "leak" and text:
+            raise ValueError(text)
+        self.does("after")
+        return text
+
+    def set_password(self, service, username, password):
+        self.does("before")
+        if WHAT == "leak":
+            raise SystemExit(password)
+        if WHAT == "decline":
+            raise NotImplementedError
+        if WHAT == "cut":
+            password = password[:100]
+        if WHAT != "forget":
+            self.keep({**self.items(), f"{service}/{username}": password})
+        self.does("after")
+
+    def delete_password(self, service, username):
+        self.does("before")
+        items = self.items()
+        if WHAT != "cling":
+            del items[f"{service}/{username}"]
+        self.keep(items)
+        self.does("after")
+
+
+"""
+
+WEAK = """
+class Weak(Box):
+    priority = 0.5
+
+    def set_password(self, service, username, password):
+        self.keep({**self.items(), f"{service}/{username}": password})
+
+"""
+
+OTHERS = """
+class Bytes(Box):
+    def get_password(self, service, username):
+        return b"not a text"
+
+
+class Odd(Box):
+    @property
+    def priority(self):
+        raise RuntimeError("no \\x1b[31mway")
+"""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The command at a place with a keyring, the profile acme, and what is seen in each."""
+
+    command: Command
+    box: Path
+
+    def __call__(self, *argv: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        done = self.command.with_variables(**variables)(*argv)
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
+    @property
+    def config(self) -> Path:
+        return self.command.home / "config"
+
+    @property
+    def item(self) -> str:
+        return f"soe-auth/{item_name(self.config, 'acme')}"
+
+    @property
+    def in_keyring(self) -> str | None:
+        """The secret of acme in the keyring."""
+        items = json.loads(self.box.read_text()) if self.box.exists() else {}
+        return json.loads(items[self.item])["access_token"] if self.item in items else None
+
+    @property
+    def file(self) -> dict[str, Any]:
+        """The file of acme; an empty one if there is none."""
+        path = self.config / "tokens" / "acme.json"
+        found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+        return found
+
+    @property
+    def places(self) -> set[str]:
+        """Where a secret of acme is, and where the file says that there is or may be one."""
+        found = {"keyring"} if self.in_keyring else set()
+        if "access_token" in self.file:
+            found.add("file")
+        if "kept_in" in self.file:
+            found.add("marked")
+        return found
+
+    def settle(self, place: str) -> None:
+        """Have the settings say where tokens are kept, by hand."""
+        self.config.mkdir(exist_ok=True)
+        (self.config / "config.toml").write_text(f'store = "{place}"\n{PROFILE}')
+
+    def put_in_file(self, token: Token = IN_FILE) -> None:
+        FileStore(self.config, report=print).save("acme", token)
+
+    def put_in_keyring(self) -> None:
+        FileStore(self.config, report=print).write("acme", IN_KEYRING, "stub")
+        self.box.write_text(json.dumps({self.item: IN_KEYRING.to_json().decode()}))
+
+
+@pytest.fixture
+def desk(soe_auth: Command) -> Desk:
+    """A desk with the backend Box."""
+    (soe_auth.home / "backends.py").write_text(BOX + WEAK + OTHERS)
+    box = soe_auth.home / "box.json"
+    command = soe_auth.with_variables(
+        PYTHONPATH=str(soe_auth.home),
+        PYTHON_KEYRING_BACKEND="backends.Box",
+        BOX_FILE=str(box),
+    )
+    desk = Desk(command, box)
+    desk.settle("keyring")
+    return desk
+
+
+@contextmanager
+def session(home: Path) -> Iterator[dict[str, str]]:
+    """A session of a desktop: a bus, and gnome-keyring on it; yields the variables that tell."""
+    daemon = "gnome-keyring-daemon --unlock --components=secrets --foreground"
+    script = (
+        f"printf %s {shlex.quote(PASSWORD)} | {daemon} >/dev/null 2>&1 &"
+        ' echo "$DBUS_SESSION_BUS_ADDRESS"; cat; kill %1'
+    )
+    with TemporaryDirectory(prefix="run-", dir="/tmp") as run:  # its sockets need a short name
+        variables = {"HOME": str(home), "XDG_RUNTIME_DIR": run}
+        bus = subprocess.Popen(
+            ["dbus-run-session", "--", "bash", "-mc", script],
+            env={"PATH": os.environ["PATH"], **variables},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        assert bus.stdin
+        assert bus.stdout
+        variables["DBUS_SESSION_BUS_ADDRESS"] = bus.stdout.readline().strip()
+        try:
+            subprocess.run(
+                ["gdbus", "wait", "--session", "--timeout", "20", "org.freedesktop.secrets"],
+                env={"PATH": os.environ["PATH"], **variables},
+                check=True,
+            )
+            yield variables
+        finally:
+            bus.stdin.close()
+            bus.wait(20)
+            bus.stdout.close()
+
+
+@pytest.fixture
+def at_home(soe_auth: Command) -> Iterator[Command]:
+    """The command in a session with an unlocked keyring."""
+    with session(soe_auth.home) as variables:
+        yield soe_auth.with_variables(**variables)
+
+
+def locked(command: Command) -> None:
+    script = (
+        "import secretstorage as s; c = s.get_default_collection(s.dbus_init()); c.lock();"
+        "assert c.is_locked()"
+    )
+    subprocess.run([sys.executable, "-c", script], env=command.environ, check=True)
+
+
+def test_a_token_lives_in_a_secret_service_and_in_no_file(at_home: Command, site: Sandbox) -> None:
+    def does(*argv: str) -> str:
+        done = at_home(*argv)
+        assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+        return done.stdout.strip() or done.stderr
+
+    def seen(secret: str) -> list[Path]:
+        files = [path for path in at_home.home.rglob("*") if path.is_file()]
+        return [path for path in files if secret.encode() in path.read_bytes()]
+
+    does("config", "set", "store", "keyring")
+    login = ("login", "--browser", VISITOR)
+    does(*login, "--site", site.url, "--client-id", "110")
+    first = does("token")
+    assert "lasts until" in does("status")
+    assert does("status", "--check", "2h") == ""
+    assert "good, as Jane Doe" in does("status", "--verify")
+    assert re.search(r"keyring: keyring.backends.SecretService.Keyring answers", does("doctor"))
+    does(*login)
+    second = does("token")
+    assert second != first
+    assert seen(first) == seen(second) == []
+    assert (at_home.home / ".local" / "share" / "keyrings" / "login.keyring").exists()
+
+    assert "moved to the file" in does("config", "set", "store", "file")
+    assert does("token") == second
+    assert [path.suffix for path in seen(second)] == [".json"]
+    assert "moved to the keyring" in does("config", "set", "store", "keyring")
+    assert does("token") == second
+    assert seen(second) == []
+
+    assert "has ended it" in does("logout")
+    assert at_home("token").returncode == 3
+    assert not list((at_home.home / "config" / "tokens").iterdir())
+    does(*login)
+    assert "moved to the file" in does("config", "unset", "store")
+
+
+def test_two_config_directories_have_an_item_each(at_home: Command, site: Sandbox) -> None:
+    desks = [
+        at_home.with_variables(
+            SOE_AUTH_CONFIG_DIR=str(at_home.home / name), SOE_AUTH_STORE="keyring"
+        )
+        for name in ("one", "two")
+    ]
+    for desk in desks:
+        desk("login", "--browser", VISITOR, "--site", site.url, "--client-id", "110")
+    first, second = (desk("token").stdout for desk in desks)
+    assert first != second
+    assert desks[0]("logout").returncode == 0
+    assert desks[1]("token").stdout == second
+
+
+def test_a_locked_keyring_is_exit_7_before_a_browser_is_opened(
+    at_home: Command, site: Sandbox
+) -> None:
+    at_home = at_home.with_variables(SOE_AUTH_STORE="keyring")
+    flags = ("--site", site.url, "--client-id", "110", "--browser", VISITOR)
+    assert at_home("login", *flags).returncode == 0
+    locked(at_home)
+    for command in (["token"], ["status"], ["status", "--check"], ["login", *flags], ["logout"]):
+        done = at_home(*command)
+        assert done.returncode == 7, (command, done.stderr)
+        assert "soe-auth: The keyring is locked, and was not unlocked." in done.stderr
+        assert "Opening" not in done.stderr
+    assert "The keyring is locked" in at_home("doctor").stdout
+
+
+def test_without_a_keyring_nothing_is_kept_and_the_sentence_says_what_to_do(
+    soe_auth: Command, site: Sandbox
+) -> None:
+    soe_auth = soe_auth.with_variables(SOE_AUTH_STORE="keyring")
+    done = soe_auth("login", "--site", site.url, "--client-id", "110", "--browser", VISITOR)
+    assert done.returncode == 7
+    assert "There is no keyring here." in done.stderr
+    assert "soe-auth config set store file" in done.stderr
+    assert not list((soe_auth.home / "config" / "tokens").iterdir())
+
+
+def test_without_the_library_the_sentence_says_how_to_install_it(desk: Desk) -> None:
+    library = desk.command.home / "keyring"
+    library.mkdir()
+    (library / "__init__.py").write_text("raise ModuleNotFoundError")
+    done = desk("token")
+    assert done.returncode == 7
+    assert "pip install 'soe-auth[keyring]'" in done.stderr
+
+
+# --- backends that are not to be trusted ---
+
+
+def with_backends_that_nobody_named(desk: Desk, more: str) -> Desk:
+    about = desk.command.home / "backends-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: backends\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[keyring.backends]\nbackends = backends\n")
+    (desk.command.home / "backends.py").write_text(BOX + WEAK + more)
+    variables = {**desk.command.variables}
+    del variables["PYTHON_KEYRING_BACKEND"]
+    return replace(desk, command=replace(desk.command, variables=variables))
+
+
+@pytest.mark.parametrize(
+    ("backend", "sentence"),
+    [
+        ("keyring.backends.null.Keyring", "keeps nothing (null)"),
+        ("keyring.backends.fail.Keyring", "There is no keyring here"),
+        ("keyring.backends.chainer.ChainerBackend", "There is no keyring here"),
+        ("no.such.Backend", "The keyring cannot be used: No module named 'no'."),
+        ("backends.Odd", "The keyring cannot be used: no \N{REPLACEMENT CHARACTER}[31mway."),
+        ("backends.Bytes", "The keyring refused (AttributeError)."),
+    ],
+)
+def test_a_backend_that_can_keep_nothing_is_refused(
+    desk: Desk, backend: str, sentence: str
+) -> None:
+    done = desk("token", PYTHON_KEYRING_BACKEND=backend)
+    assert done.returncode == 7
+    assert sentence in done.stderr
+    assert len(done.stderr.splitlines()) == 2
+
+
+def test_a_weak_backend_is_used_only_where_it_was_named(desk: Desk) -> None:
+    desk.put_in_keyring()
+    named = desk("token", PYTHON_KEYRING_BACKEND="backends.Weak")
+    assert named.stdout == "canary(2)*\n"
+    found = with_backends_that_nobody_named(desk, "Box.viable = False\nWeak.viable = True\n")(
+        "token"
+    )
+    assert (found.returncode, found.stdout) == (7, "")
+    assert "(backends.Weak) is one that its makers do not recommend" in found.stderr
+
+
+def test_of_a_chain_only_the_strongest_is_used(desk: Desk) -> None:
+    desk.put_in_file()
+    chain = with_backends_that_nobody_named(desk, "")
+    for variables in ({}, {"PYTHON_KEYRING_BACKEND": "keyring.backends.chainer.ChainerBackend"}):
+        done = chain("config", "set", "store", "keyring", BOX="decline", **variables)
+        assert done.returncode == 7
+        assert "The keyring refused (NotImplementedError)." in done.stderr
+        assert desk.in_keyring is None
+    assert chain("config", "set", "store", "keyring").returncode == 0
+    assert desk.in_keyring == "canary(1)*"
+
+
+# --- what goes wrong in it ---
+
+
+def test_what_a_backend_says_in_failing_is_not_repeated(desk: Desk) -> None:
+    desk.put_in_keyring()
+    done = desk("token", "-v", BOX="leak")
+    assert done.returncode == 7
+    assert "The keyring refused (ValueError)." in done.stderr
+    assert "canary" not in done.stderr + done.stdout
+    desk.put_in_file()
+    desk.box.unlink()
+    done = desk("config", "set", "store", "keyring", BOX="leak")
+    assert (done.returncode, "refused (SystemExit)" in done.stderr) == (7, True)
+    assert "canary" not in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize("what", ["cut", "forget"])
+def test_a_backend_that_does_not_keep_what_it_is_given_loses_nothing(desk: Desk, what: str) -> None:
+    desk.settle("file")
+    desk.put_in_file()
+    done = desk("config", "set", "store", "keyring", BOX=what)
+    assert done.returncode == 7
+    assert "(backends.Box) did not give back what it was to keep." in done.stderr
+    assert desk("token").stdout == "canary(1)*\n"
+    assert desk.places == {"file"}
+
+
+def test_a_login_that_a_keyring_does_not_keep_ends_as_not_signed_in(
+    desk: Desk, site: Sandbox
+) -> None:
+    flags = ("--site", site.url, "--client-id", "110", "--browser", VISITOR, "-p", "new")
+    done = desk("login", *flags, BOX="forget")
+    assert done.returncode == 7
+    assert "did not give back" in done.stderr
+    stub = json.loads((desk.config / "tokens" / "new.json").read_text())
+    assert stub["kept_in"] == "keyring"
+    assert "access_token" not in stub
+    assert desk("login", *flags).returncode == 0
+
+
+def test_an_item_that_cannot_be_removed_is_told(desk: Desk) -> None:
+    desk.put_in_keyring()
+    done = desk("logout", "--local", BOX="cling")
+    assert done.returncode == 7
+    assert "still holds what it was to remove" in done.stderr
+    assert desk.places == {"keyring", "marked"}
+    assert desk("logout", "--local").returncode == 0
+    assert desk.places == set()
+
+
+def test_an_item_that_is_no_token_is_told_and_counts_as_none(desk: Desk) -> None:
+    desk.put_in_keyring()
+    desk.box.write_text(json.dumps({desk.item: "{"}))
+    done = desk("token")
+    assert done.returncode == 3
+    assert "is no token; the next login replaces it." in done.stderr
+
+
+def test_a_keyring_that_hangs_is_given_up_and_the_process_ends(desk: Desk) -> None:
+    begun = time.monotonic()
+    done = desk("token", BOX="hang")
+    assert 9 < time.monotonic() - begun < 25
+    assert done.returncode == 7
+    assert done.stdout == ""
+    told = [line for line in done.stderr.splitlines() if "eyring" in line]
+    assert told[0] == "Waiting for the keyring, which may ask you to unlock it …"
+    assert told[1] == "soe-auth: The keyring did not answer within 10 s."
+
+
+@pytest.mark.parametrize("argv", [["token"], ["login", "--no-browser"]])
+def test_ctrl_c_ends_the_wait_for_a_keyring(desk: Desk, argv: list[str]) -> None:
+    process = subprocess.Popen(
+        [desk.command.path, *argv],
+        env=desk.command.with_variables(BOX="hang").environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr
+    assert "Waiting for the keyring" in process.stderr.readline()
+    begun = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert time.monotonic() - begun < 5
+    assert "interrupted" in told
+
+
+def test_a_program_that_asks_a_hanging_keyring_can_end(desk: Desk) -> None:
+    script = """
+import time
+from soe_auth.errors import StoreError
+from soe_auth.store.vault import Vault
+told = []
+vault = Vault(limit=0.3, report=told.append)
+for _ in range(2):
+    begun = time.monotonic()
+    try:
+        vault.get("x")
+    except StoreError as problem:
+        print(problem, problem.hint, time.monotonic() - begun < 0.2, told)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=desk.command.with_variables(BOX="hang").environ,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    first, second = done.stdout.splitlines()
+    assert "did not answer within" in first
+    assert "False ['Waiting for the keyring" in first
+    assert "True" in second
+
+
+# --- two places ---
+
+
+def test_a_token_in_a_file_is_not_taken_where_the_settings_say_keyring(desk: Desk) -> None:
+    desk.put_in_file()
+    done = desk("token")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "lies in a file, and is not used" in done.stderr
+    assert "lies in a file" in desk("status").stderr
+    assert "lies in a file" in desk("doctor").stdout
+    assert "Type `soe-auth config set store keyring`" in desk("doctor").stdout
+    assert "has moved to the keyring" in desk("config", "set", "store", "keyring").stderr
+    assert desk("token").stdout == "canary(1)*\n"
+    assert desk.places == {"keyring", "marked"}
+
+
+def test_a_token_in_the_keyring_is_not_taken_where_the_settings_say_file(desk: Desk) -> None:
+    desk.put_in_keyring()
+    desk.settle("file")
+    done = desk("token", BOX="hang")  # which is not asked
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "is in the keyring, and is not used" in done.stderr
+    assert "lies in the keyring" in desk("doctor").stdout
+    assert "has moved to the file" in desk("config", "set", "store", "file").stderr
+    assert desk("token").stdout == "canary(2)*\n"
+    assert desk.places == {"file"}
+
+
+def test_a_login_moves_what_lies_in_a_file_and_ends_it_on_the_site(
+    desk: Desk, site: Sandbox
+) -> None:
+    flags = ("-p", "acme", "--site", site.url, "--client-id", "110", "--browser", VISITOR)
+    (desk.config / "config.toml").unlink()
+    assert desk("login", *flags).returncode == 0
+    assert desk.places == {"file"}
+    old = desk.file["access_token"]
+    again = desk("login", "-v", "--browser", VISITOR, SOE_AUTH_STORE="keyring")
+    assert again.returncode == 0, again.stderr
+    assert "The token that was replaced: ended" in again.stderr
+    assert desk.places == {"keyring", "marked"}
+    assert desk.in_keyring != old
+
+
+def test_after_a_login_to_a_file_the_keyring_is_not_forgotten(desk: Desk, site: Sandbox) -> None:
+    desk.put_in_keyring()
+    (desk.config / "config.toml").unlink()
+    flags = ("-p", "acme", "--site", site.url, "--client-id", "110", "--browser", VISITOR)
+    assert desk("login", *flags, BOX="hang").returncode == 0
+    assert desk.places == {"keyring", "file", "marked"}
+    assert "in a file, and maybe the keyring" in desk("doctor").stdout
+    token = desk("token").stdout.strip()
+    assert desk("config", "set", "store", "file").returncode == 0
+    assert desk.places == {"file"}
+    assert desk("token").stdout.strip() == token
+
+
+@pytest.mark.parametrize("settled", ["file", "keyring"])
+@pytest.mark.parametrize("put", [Desk.put_in_file, Desk.put_in_keyring])
+def test_a_logout_ends_a_token_where_it_is(
+    desk: Desk, put: Callable[[Desk], None], settled: str
+) -> None:
+    desk.settle(settled)
+    put(desk)
+    done = desk("logout", "--all", "--local")
+    assert done.returncode == 0, done.stderr
+    assert "is removed from this machine" in done.stderr
+    assert desk.places == set()
+
+
+def test_a_file_that_tells_of_the_keyring_is_not_removed_without_it(desk: Desk) -> None:
+    desk.put_in_keyring()
+    with pytest.raises(StoreError, match="The keyring may hold a token of profile acme"):
+        FileStore(desk.config, report=print).remove("acme")
+    assert desk.places == {"keyring", "marked"}
+
+
+def test_who_has_a_token_can_be_listed_without_asking_the_keyring(desk: Desk) -> None:
+    desk.put_in_keyring()
+    assert open_store(desk.config, "keyring", report=print).profiles() == ["acme"]
+
+
+def test_from_python_the_setting_holds_as_well(desk: Desk) -> None:
+    desk.put_in_keyring()
+    script = """
+import soe_auth
+print(soe_auth.get_token("acme").reveal())
+[status] = soe_auth.status()
+print(status.problem)
+print(soe_auth.logout("acme", local=True).on_site)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=desk.command.environ,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    assert done.stdout.splitlines() == ["canary(2)*", "None", "None"]
+    assert desk.places == set()
+
+
+# --- a move ---
+
+
+def test_each_token_goes_where_the_settings_will_say(desk: Desk) -> None:
+    own = '[profile.acme]\nstore = "file"\n'
+    (desk.config / "config.toml").write_text(
+        PROFILE.replace("[profile.acme]\n", own) + PROFILE.replace("acme]", "other]")
+    )
+    store = FileStore(desk.config, report=print)
+    for profile in ("acme", "other", "gone"):
+        store.save(profile, IN_FILE)
+    moved = desk("config", "set", "store", "keyring").stderr
+    assert re.findall(r"profile (\w+) has moved", moved) == ["gone", "other"]
+    moved = desk("config", "unset", "store", "-p", "acme").stderr
+    assert re.findall(r"profile (\w+) has moved", moved) == ["acme"]
+    moved = desk("config", "set", "store", "file", "-p", "other").stderr
+    assert re.findall(r"profile (\w+) has moved", moved) == ["other"]
+    (desk.command.home / "system" / "soe-auth").mkdir(parents=True)
+    (desk.command.home / "system" / "soe-auth" / "config.toml").write_text('store = "keyring"')
+    moved = desk("config", "unset", "store").stderr
+    assert "has moved" not in moved
+
+
+def test_a_mark_without_an_item_is_taken_away(desk: Desk) -> None:
+    desk.put_in_keyring()
+    desk.box.unlink()
+    assert desk("token").returncode == 3
+    assert desk("config", "set", "store", "file").returncode == 0
+    assert desk.file == {}
+
+
+def test_a_move_is_refused_while_a_variable_says_where_tokens_are(desk: Desk) -> None:
+    desk.settle("file")
+    desk.put_in_file()
+    done = desk("config", "set", "store", "keyring", SOE_AUTH_STORE="file")
+    assert done.returncode == 2
+    assert "SOE_AUTH_STORE is set" in done.stderr
+    assert desk.places == {"file"}
+
+
+def test_a_move_to_a_keyring_that_does_not_answer_changes_nothing(desk: Desk) -> None:
+    desk.settle("file")
+    before = (desk.config / "config.toml").read_text()
+    done = desk("config", "set", "store", "keyring", PYTHON_KEYRING_BACKEND="no.such.Backend")
+    assert done.returncode == 7
+    assert (desk.config / "config.toml").read_text() == before
+
+
+def test_who_has_lost_the_keyring_is_told_how_to_do_without_it(desk: Desk, site: Sandbox) -> None:
+    desk.put_in_keyring()
+    nowhere = {"PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"}
+    done = desk("config", "set", "store", "file", **nowhere)
+    assert done.returncode == 7
+    assert "There is no keyring here." in done.stderr
+    assert "`soe-auth config edit`, and log in anew." in done.stderr
+    assert desk("token").stdout == "canary(2)*\n"
+    (desk.config / "config.toml").unlink()
+    flags = ("-p", "acme", "--site", site.url, "--client-id", "110", "--browser", VISITOR)
+    assert desk("login", *flags, **nowhere).returncode == 0
+    assert desk("token", **nowhere).returncode == 0
+
+
+def test_a_setting_in_a_file_that_makes_no_sense_stops_a_move(desk: Desk) -> None:
+    desk.put_in_file()
+    (desk.config / "config.toml").write_text(f'store = "cellar"\n{PROFILE}')
+    done = desk("config", "unset", "store", "-p", "acme")
+    assert done.returncode == 2
+    assert "store of profile acme: write file or keyring." in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("to", "put", "left"),
+    [
+        ("keyring", Desk.put_in_file, {"file"}),
+        ("file", Desk.put_in_keyring, {"keyring", "marked"}),
+    ],
+)
+def test_a_move_without_its_setting_is_undone(
+    desk: Desk, to: str, put: Callable[[Desk], None], left: set[str]
+) -> None:
+    desk.settle({"file": "keyring", "keyring": "file"}[to])
+    (desk.command.home / "another name").hardlink_to(desk.config / "config.toml")
+    put(desk)
+    done = desk("config", "set", "store", to, "-p", "acme")
+    assert done.returncode == 2
+    assert "could not be written: it has a second name" in done.stderr
+    assert desk.places == left
+    desk.box.unlink(missing_ok=True)
+    assert desk("config", "set", "store", to, "-p", "acme").returncode == 2
+    assert desk.places == left - {"keyring"}
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("to", "put", "secret"),
+    [("keyring", Desk.put_in_file, "canary(1)*"), ("file", Desk.put_in_keyring, "canary(2)*")],
+)
+def test_a_move_cut_short_anywhere_loses_nothing_and_forgets_nothing(
+    desk: Desk, to: str, put: Callable[[Desk], None], secret: str
+) -> None:
+    points = 0
+    for call in range(1, 30):
+        for when in ("before", "after"):
+            desk.settle({"file": "keyring", "keyring": "file"}[to])
+            desk.box.unlink(missing_ok=True)
+            (desk.config / "tokens" / "acme.json").unlink(missing_ok=True)
+            put(desk)
+            done = desk("config", "set", "store", to, BOX=f"die:{when}{call}")
+            if done.returncode == 0:
+                assert points >= 8
+                return
+            assert done.returncode == 9
+            points += 1
+            # The setting in force finds it, and an item in the keyring has its mark.
+            assert desk("token").stdout.strip() == secret, (call, when)
+            assert "keyring" not in desk.places or "marked" in desk.places
+            assert desk("config", "set", "store", to).returncode == 0
+            assert desk("token").stdout.strip() == secret
+            assert desk.places == ({"keyring", "marked"} if to == "keyring" else {"file"})
+    pytest.fail("it never came to its end")
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("first", [True, False])
+def test_a_process_killed_at_any_call_to_the_keyring_leaves_the_old_token_or_the_new_one(
+    desk: Desk, *, first: bool
+) -> None:
+    script = """
+import sys
+from pathlib import Path
+from soe_auth.store import open_store
+from soe_auth.tokens import Token
+store = open_store(Path(sys.argv[1]), "keyring", report=print)
+if sys.argv[2] == "save":
+    store.save("acme", Token.from_json(sys.stdin.buffer.read()))
+else:
+    store.remove("acme")
+"""
+    old = "" if first else "canary(2)*"
+    for work in ("save", "remove"):
+        for call in range(1, 30):
+            (desk.config / "tokens" / "acme.json").unlink(missing_ok=True)
+            desk.box.unlink(missing_ok=True)
+            if not first:
+                desk.put_in_keyring()
+            done = subprocess.run(
+                [sys.executable, "-c", script, desk.config, work],
+                env=desk.command.with_variables(BOX=f"die:after{call}").environ,
+                input=IN_FILE.to_json(),
+                capture_output=True,
+                check=False,
+                timeout=30,
+            )
+            assert "file" not in desk.places
+            assert "keyring" not in desk.places or "marked" in desk.places
+            if done.returncode == 0:
+                break
+            assert done.returncode == 9, done.stderr
+            assert desk("token").stdout.strip() in {old, "canary(1)*" if work == "save" else ""}
+            assert desk("logout", "--local").returncode == 0
+            assert desk.places == set()
+        else:
+            pytest.fail("it never came to its end")
