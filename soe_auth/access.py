@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from soe_auth.settings import Settings
+    from soe_auth.site import Site
     from soe_auth.store import Store
     from soe_auth.tokens import Token
 
@@ -30,6 +31,20 @@ def from_environment(environ: Mapping[str, str]) -> Secret | None:
         return Secret(visible_ascii(environ[_VARIABLE]))
     except ValueError as problem:
         raise SettingsError(f"access_token (from {_VARIABLE}): {problem}.") from None
+
+
+def site_of_environment(settings: Settings) -> Site | None:
+    """Return the site that the token of SOE_AUTH_TOKEN is for; None where nothing says.
+
+    A token of the store is bound to its site. This one may be any site's, and a project file may be
+    anybody's: its word alone does not say where a token goes. Raises SettingsError.
+    """
+    if settings.only_project:
+        raise SettingsError(
+            f"{_VARIABLE} is set, and only {settings.project} says which site it is for.",
+            hint="Set SOE_AUTH_SITE as well.",
+        )
+    return settings.site
 
 
 def from_store(settings: Settings, store: Store, *, now: float) -> Token:

@@ -160,8 +160,16 @@ def test_a_login_shows_its_secrets_to_the_site_and_the_token_file_alone(
         ("status", "--verify", "--json", "-v"),
         ("status", "--check", "-v"),
         ("login", "--if-needed", "--json", "-v"),
+        ("run", "-v", "--", "true"),
+        ("token", "-v", "--format", "json", "-o", str(watched.command.home / "asked for")),
     ):
         assert watched(*argv).returncode == 0
+    for argv, code in (
+        (("run", "-v", "--", str(watched.command.home / "none")), 127),
+        (("token", "-v", "-o", str(watched.command.home)), 2),
+        (("token", "-v", "--wait", "0", "--min-ttl", "25h"), 3),
+    ):
+        assert watched(*argv).returncode == code
 
     assert not found(secrets, *watched.written)
     assert not found(secrets, seen["argv"], seen["environ"], seen["processes"], seen["page"])

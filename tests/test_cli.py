@@ -88,6 +88,21 @@ def test_login_if_needed_opens_nothing_while_the_token_serves(signed_in: Command
     assert "already. The token lasts until" in said(idle)
 
 
+def test_login_if_needed_leaves_it_at_the_token_of_the_environment(soe_auth: Command) -> None:
+    job = soe_auth.with_variables(SOE_AUTH_TOKEN="canary(1)*")
+    idle = job("login", "--if-needed", "--browser", "/does/not/exist")
+    assert (idle.returncode, idle.stdout) == (0, "")
+    assert said(idle) == (
+        "SOE_AUTH_TOKEN is set: `soe-auth token` answers with that one, so no login is needed.\n"
+    )
+    report = json.loads(job("login", "--if-needed", "--json").stdout)
+    assert report["profile"] is None
+    assert "access_token" not in report
+    wrong = soe_auth.with_variables(SOE_AUTH_TOKEN="two words")("login", "--if-needed")
+    assert wrong.returncode == 2
+    assert "SOE_AUTH_TOKEN" in said(wrong)
+
+
 def test_a_site_with_a_path_is_cut_off_with_a_word_about_it(
     soe_auth: Command, site: Sandbox
 ) -> None:

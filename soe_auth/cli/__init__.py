@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from importlib import import_module
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from soe_auth.cli.console import Console
@@ -20,6 +21,7 @@ COMMANDS = {
     "init": "set up a site in a short conversation: start here",
     "login": "sign in with your browser and keep the token",
     "token": "print the token, for scripts; never opens a browser unless told to",
+    "run": "run a command with the token in its environment",
     "status": "show every profile: site, account, scope, time left",
     "logout": "end the token on the site and remove it here",
     "doctor": "find out why a login would fail here",
@@ -49,7 +51,9 @@ def main(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
 
 def _run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     overview = _overview()
-    chosen = overview.parse_args(argv)
+    # What is behind two dashes is the command's own; argparse would take the first pair for itself.
+    ours = list(takewhile(lambda word: word != "--", argv))
+    chosen = overview.parse_args(ours)
     if chosen.command is None:
         overview.print_help(sys.stderr)
         return USAGE
@@ -62,8 +66,8 @@ def _run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     )
     command.configure(parser)
     add_common(parser)
-    leading = argv[: len(argv) - len(chosen.rest) - 1]
-    args = parser.parse_args([*leading, *chosen.rest])
+    leading = ours[: len(ours) - len(chosen.rest) - 1]
+    args = parser.parse_args([*leading, *chosen.rest, *argv[len(ours) :]])
     code: int = command.run(args, Console(environ, verbose=args.verbose, quiet=args.quiet))
     return code
 

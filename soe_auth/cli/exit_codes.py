@@ -17,6 +17,9 @@ from soe_auth.errors import (
 
 BUG = 1  # what Python ends with after a traceback
 USAGE = 2
+# Of `soe-auth run`, whose other codes are those of the command that it has become (env(1)).
+CANNOT_RUN = 126
+NOT_FOUND = 127
 
 EXIT_CODES: dict[type[SoeAuthError], int] = {
     SettingsError: USAGE,

@@ -10,11 +10,11 @@ import json
 import time
 from typing import TYPE_CHECKING
 
-from soe_auth import signin
+from soe_auth import access, signin
 from soe_auth import table as known
 from soe_auth.cli.effects import login_effects
 from soe_auth.cli.options import add_settings, resolve_settings
-from soe_auth.cli.report import FORMAT_VERSION, token_report
+from soe_auth.cli.report import FORMAT_VERSION, no_report, token_report
 from soe_auth.errors import LoginRequired, SettingsError
 from soe_auth.registration import domain, steps
 
@@ -61,6 +61,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Log in; the exit code tells how it ended."""
+    if args.if_needed and access.from_environment(console.environ):
+        # In a CI job there is nobody to sign in, and what it needs is there already.
+        console.say(
+            "SOE_AUTH_TOKEN is set: `soe-auth token` answers with that one, so no login is needed."
+        )
+        return _report(no_report(), args, console)
     try:
         settings = resolve_settings(args, console)
     except LoginRequired:
@@ -74,8 +80,11 @@ def run(args: argparse.Namespace, console: Console) -> int:
     effects = login_effects(settings, console, browser=not args.no_browser)
     log_in = signin.login_if_needed if args.if_needed else signin.login
     token = log_in(settings, effects)
+    return _report(token_report(settings.profile, token, time.time()), args, console)
+
+
+def _report(report: dict[str, object], args: argparse.Namespace, console: Console) -> int:
     if args.json:
-        report = token_report(settings.profile, token, time.time())
         console.result(json.dumps({"version": FORMAT_VERSION, **report}, indent=2))
     return 0
 

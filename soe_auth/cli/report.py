@@ -38,5 +38,12 @@ def token_report(
     }
 
 
+def no_report() -> dict[str, object]:
+    """Return the same facts for a token of which nothing is known but itself."""
+    binding = dict.fromkeys(("profile", "site", "client_id", "scope", "granted_scope", "account"))
+    life = dict.fromkeys(("obtained_at", "expires_at", "seconds_left", "problem"))
+    return {**binding, **life, "warnings": []}
+
+
 def _iso(when: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(when))

@@ -18,9 +18,10 @@ from soe_auth.cli.exit_codes import EXIT_CODES
 from soe_auth.cli.options import open_store
 from soe_auth.cli.report import FORMAT_VERSION, token_report
 from soe_auth.duration import parse_duration
-from soe_auth.errors import LoginRequired, NetworkError, ServerError, SettingsError
-from soe_auth.settings import find_paths, no_profile_yet, profile_names, resolve
-from soe_auth.table import CA_BUNDLE, PROXY
+from soe_auth.errors import LoginRequired, NetworkError, ServerError, SettingsError, StoreError
+from soe_auth.overview import resolve_all, see_that_there_is, why_not
+from soe_auth.settings import find_paths, resolve
+from soe_auth.store.file import FileStore
 
 if TYPE_CHECKING:
     import argparse
@@ -30,16 +31,22 @@ if TYPE_CHECKING:
     from soe_auth.exchange import Verdict
     from soe_auth.network import Network
     from soe_auth.settings import Settings
+    from soe_auth.store import Store
+    from soe_auth.table import Place
     from soe_auth.tokens import Token
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A profile, its token, and what the site says of that, if it was asked."""
+    """A profile, its token, and what the site says of that, if it was asked.
+
+    With `trouble` it cannot be known whether there is a token.
+    """
 
     settings: Settings
     token: Token | None
     verdict: Verdict | None = None
+    trouble: StoreError | None = None
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -76,6 +83,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
         console.result("\n\n".join(_card(row, now) for row in rows))
     if console.environ.get("SOE_AUTH_TOKEN"):
         console.say("SOE_AUTH_TOKEN is set: `soe-auth token` answers with that one.")
+    if trouble := next(filter(None, (row.trouble for row in rows)), None):
+        raise trouble
     return _exit_code(rows) if args.verify else 0
 
 
@@ -90,7 +99,7 @@ def _check(args: argparse.Namespace, console: Console) -> int:
             settings = resolve({}, profile=args.profile, environ=console.environ)
             if span is not None:
                 settings = replace(settings, min_ttl=span)
-            access.from_store(settings, open_store(settings.paths, console), now=time.time())
+            access.from_store(settings, open_store(settings, console), now=time.time())
     except LoginRequired as problem:
         console.detail(str(problem))
         return EXIT_CODES[LoginRequired]
@@ -98,19 +107,19 @@ def _check(args: argparse.Namespace, console: Console) -> int:
 
 
 def _rows(chosen: str | None, console: Console) -> list[_Row]:
-    store = open_store(find_paths(console.environ), console)
-    names = {chosen} if chosen else {*profile_names(console.environ), *store.profiles()}
-    if not names:
-        raise no_profile_yet()
-    # What a variable overrides for this call is not what the profiles are, but the way to a site.
-    kept = {"SOE_AUTH_CONFIG_DIR", CA_BUNDLE.variable, PROXY.variable}
-    plain = {name: value for name, value in console.environ.items() if name in kept}
-    rows = [
-        _Row(resolve({}, profile=name, environ=plain), store.load(name)) for name in sorted(names)
-    ]
-    for row in rows:
-        if not row.settings.known and row.token is None:
-            _ = row.settings.registration  # which says that there is no such profile
+    files = FileStore(find_paths(console.environ).directory, report=console.say)
+    stores: dict[Place, Store] = {}  # so that one which hangs is waited for once
+    rows = []
+    for settings in resolve_all(chosen, files.profiles, console.environ):
+        if settings.store not in stores:
+            stores[settings.store] = open_store(settings, console)
+        try:
+            row = _Row(settings, stores[settings.store].load(settings.profile))
+        except StoreError as trouble:
+            row = _Row(settings, None, trouble=trouble)
+        else:
+            see_that_there_is(settings, row.token)
+        rows.append(row)
     return rows
 
 
@@ -142,8 +151,9 @@ def _report(row: _Row, now: float) -> dict[str, object]:
     settings, token, verdict = row.settings, row.token, row.verdict
     if token is None:
         site = str(settings.site) if settings.site else None
-        return {"profile": settings.profile, "site": site, "token": None}
-    report = token_report(settings.profile, token, now, why_not=_why_not(settings, token, now))
+        problem = {"problem": str(row.trouble)} if row.trouble else {}
+        return {"profile": settings.profile, "site": site, "token": None, **problem}
+    report = token_report(settings.profile, token, now, why_not=why_not(settings, token, now))
     if verdict is None:
         return report
     return {**report, "verified": verdict.is_good, "verification": _in_words(verdict)}
@@ -153,12 +163,15 @@ def _card(row: _Row, now: float) -> str:
     settings, token = row.settings, row.token
     site = token.site if token else settings.site
     lines = [settings.profile, f"  site     {site or 'not set'}"]
+    if row.trouble:
+        lines.append("  token    cannot be looked at")
+        return "\n".join(lines)
     if token is None:
         lines.append(f"  token    none; type `{settings.login_command}`")
         return "\n".join(lines)
     lines.append(f"  account  {token.account or 'not told by the site'}")
     lines.append(f"  scope    {token.granted_scope.in_words()}")
-    problem = _why_not(settings, token, now)
+    problem = why_not(settings, token, now)
     if problem:
         lines.append(f"  token    {problem}; type `{settings.login_command}`")
     else:
@@ -174,12 +187,3 @@ def _in_words(verdict: Verdict) -> str:
     if verdict.account:
         return f"{words}, as {verdict.account}"
     return f"{words}: {verdict.reason}" if verdict.reason else words
-
-
-def _why_not(settings: Settings, token: Token, now: float) -> str | None:
-    """Say why the token does not serve its profile; a profile of variables only has no say."""
-    if settings.known or "site" in settings.from_project:
-        site, client_id, scope = settings.site, settings.client_id, settings.scope
-    else:
-        site, client_id, scope = token.site, token.client_id, token.scope
-    return token.shortfall(site, client_id, scope, min_ttl=0, now=now)

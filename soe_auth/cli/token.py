@@ -7,47 +7,105 @@ only with --login. SOE_AUTH_TOKEN, when set, is the answer.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
 
-from soe_auth import access
-from soe_auth.cli.options import add_settings, open_store, resolve_settings
-from soe_auth.errors import LoginRequired
+from soe_auth.cli import formats
+from soe_auth.cli.options import add_settings
+from soe_auth.cli.supply import await_supply, supply
+from soe_auth.duration import parse_duration
+from soe_auth.errors import SettingsError
+from soe_auth.files import write_private
 from soe_auth.table import MIN_TTL
+from soe_auth.text import printable
 
 if TYPE_CHECKING:
     import argparse
 
     from soe_auth.cli.console import Console
-    from soe_auth.secret import Secret
+    from soe_auth.cli.supply import Supply
+
+# For each format, the option that goes with it.
+_FORMATS = {"plain": None, "header": "api", "env": "shell", "json": None, "curl": "api"}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
     add_settings(parser, MIN_TTL)
-    parser.add_argument("--login", action="store_true", help="sign in first, if that is needed")
+    waiting = parser.add_mutually_exclusive_group()
+    waiting.add_argument("--login", action="store_true", help="sign in first, if that is needed")
+    waiting.add_argument(
+        "--wait", metavar="SPAN", help="wait that long, at most, until somebody has signed in"
+    )
+    parser.add_argument(
+        "--format", choices=_FORMATS, default="plain", help="how to write it; default: plain"
+    )
+    parser.add_argument(
+        "--api",
+        choices=get_args(formats.Api),
+        help="whose header it is, with --format header or curl; default: v3",
+    )
+    parser.add_argument(
+        "--shell",
+        choices=get_args(formats.Shell),
+        help="who reads the line, with --format env; default: sh",
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", help="write it to a file that only you can read"
+    )
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    """Print the token."""
-    access_token = access.from_environment(console.environ) or _own(args, console)
-    console.result(access_token.reveal())
+    """Print the token, or write it to a file."""
+    _see_that_options_fit(args)
+    if args.wait is None:
+        found = supply(args, console, login=args.login)
+    else:
+        found = await_supply(args, console, _span(args.wait))
+    text = _written(found, args)
+    if args.output in {None, "-"}:
+        console.result(text)
+    else:
+        _write(args.output, text)
     return 0
 
 
-def _own(args: argparse.Namespace, console: Console) -> Secret:
-    settings = resolve_settings(args, console)
-    store = open_store(settings.paths, console)
-    try:
-        token = access.from_store(settings, store, now=time.time())
-    except LoginRequired:
-        if not args.login:
-            raise
-        from soe_auth.cli.effects import login_effects
-        from soe_auth.signin import login_if_needed
+def _see_that_options_fit(args: argparse.Namespace) -> None:
+    for option in ("api", "shell"):
+        if getattr(args, option) is not None and _FORMATS[args.format] != option:
+            fitting = [name for name, needs in _FORMATS.items() if needs == option]
+            raise SettingsError(
+                f"--{option} has no meaning with --format {args.format}.",
+                hint=f"Leave it out, or ask for --format {' or '.join(fitting)}.",
+            )
 
-        login_if_needed(settings, login_effects(settings, console))
-        # A new token may fall short, too, of what was asked for.
-        token = access.from_store(settings, store, now=time.time())
-    for warning in token.warnings(time.time()):
-        console.detail(warning)
-    return token.access_token
+
+def _span(text: str) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError as problem:
+        raise SettingsError(f"wait (from --wait): {problem}.") from None
+
+
+def _written(found: Supply, args: argparse.Namespace) -> str:
+    match args.format:
+        case "header":
+            return formats.header(found.access_token, args.api or "v3")
+        case "env":
+            return formats.export(found.access_token, args.shell or "sh")
+        case "json":
+            return formats.as_json(found, time.time())
+        case "curl":
+            return formats.curl_config(found.access_token, args.api or "v3")
+        case _:
+            return formats.plain(found.access_token)
+
+
+def _write(name: str, text: str) -> None:
+    try:
+        write_private(Path(name), f"{text}\n".encode())
+    except OSError as problem:
+        raise SettingsError(
+            f"The token was not written to {printable(name)}: {problem.strerror or problem}.",
+            hint="Name a file of your own, or a new one, in a directory that is there.",
+        ) from None

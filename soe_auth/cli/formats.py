@@ -1,0 +1,69 @@
+"""The ways in which a token is written for other programs, each quoted by the reader's own rules.
+
+A token is visible ASCII, and any of it may be in one: quotes, `$`, `*` and backslashes too.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Literal
+
+from soe_auth.cli.report import FORMAT_VERSION, no_report, token_report
+
+if TYPE_CHECKING:
+    from soe_auth.cli.supply import Supply
+    from soe_auth.secret import Secret
+
+Api = Literal["v3", "v2.3"]
+Shell = Literal["sh", "fish", "powershell"]
+
+_HEADERS: dict[Api, str] = {"v3": "Authorization: Bearer ", "v2.3": "X-API-Access-Token: "}
+
+
+def plain(token: Secret) -> str:
+    """Return the token itself."""
+    return token.reveal()
+
+
+def header(token: Secret, api: Api) -> str:
+    """Return the header that the API wants, name and value."""
+    return _HEADERS[api] + token.reveal()
+
+
+def export(token: Secret, shell: Shell) -> str:
+    """Return the line that, evaluated by the shell, sets and exports SOE_AUTH_TOKEN.
+
+    Between single quotes a POSIX shell takes all but the quote as it is (POSIX.1-2017, XCU 2.2.2),
+    fish all but the quote and the backslash ("The fish language", Quotes), PowerShell all but the
+    quote, which it has doubled (about_Quoting_Rules).
+    """
+    value = token.reveal()
+    match shell:
+        case "sh":
+            quoted = value.replace("'", "'\\''")
+            return f"export SOE_AUTH_TOKEN='{quoted}'"
+        case "fish":
+            quoted = value.replace("\\", "\\\\").replace("'", "\\'")
+            return f"set -gx SOE_AUTH_TOKEN '{quoted}'"
+        case "powershell":  # pragma: no branch - there is no other
+            quoted = value.replace("'", "''")
+            return f"$env:SOE_AUTH_TOKEN = '{quoted}'"
+
+
+def curl_config(token: Secret, api: Api) -> str:
+    """Return a line for `curl -K -`, which has the header sent (curl(1), --config)."""
+    quoted = header(token, api).replace("\\", "\\\\").replace('"', '\\"')
+    return f'header = "{quoted}"'
+
+
+def as_json(supply: Supply, now: float) -> str:
+    """Return what is known of the token, and the token, as docs/reference describes it.
+
+    Of one that the environment gave, nothing is known.
+    """
+    if supply.token and supply.profile:
+        report = token_report(supply.profile, supply.token, now)
+    else:
+        report = no_report()
+    report["access_token"] = supply.access_token.reveal()
+    return json.dumps({"version": FORMAT_VERSION, **report}, indent=2)

@@ -1,0 +1,131 @@
+"""Run a command with the token in its environment, and nowhere else.
+
+It finds SOE_AUTH_TOKEN there, and the site's URL in SOE_AUTH_SITE. It takes the place of this
+process, so that signals, the terminal and the exit code are its own. Without a token that serves it
+is not started: exit 3, and one line on stderr says what to type.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import signal
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from soe_auth import access
+from soe_auth.cli.exit_codes import CANNOT_RUN, NOT_FOUND
+from soe_auth.cli.options import add_settings, resolve_settings
+from soe_auth.cli.supply import supply
+from soe_auth.errors import LoginRequired, SettingsError
+from soe_auth.table import MIN_TTL, SITE
+from soe_auth.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from soe_auth.cli.console import Console
+    from soe_auth.cli.supply import Supply
+
+_TOKEN = "SOE_AUTH_TOKEN"  # noqa: S105  # a variable's name
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)  # POSIX.1-2017, XBD 3.235
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.usage = "soe-auth run [options] [--] CMD …"
+    add_settings(parser, MIN_TTL)
+    parser.add_argument("--login", action="store_true", help="sign in first, if that is needed")
+    parser.add_argument(
+        "--env", metavar="NAME", default=_TOKEN, help=f"the token's variable; default: {_TOKEN}"
+    )
+    parser.add_argument("cmd", nargs=argparse.REMAINDER, help="the command, with its arguments")
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Become the command; return only if that fails, or where a process cannot become another."""
+    command, variable = _command(args.cmd), _variable(args.env)
+    with _core_limit_kept():
+        found = supply(args, console, login=args.login)
+    environ = dict(console.environ)
+    environ.pop(_TOKEN, None)
+    environ[variable] = found.access_token.reveal()
+    if site := _site(found, args, console):
+        environ[SITE.variable] = site
+    start = become if os.name == "posix" else call
+    try:
+        return start(command, environ)
+    except OSError as problem:
+        console.fail(f"{printable(command[0])} could not be run: {problem.strerror}.")
+        return NOT_FOUND if isinstance(problem, FileNotFoundError) else CANNOT_RUN
+
+
+def become(command: list[str], environ: Mapping[str, str]) -> int:
+    """Have the command take the place of this process, as if it had been called itself.
+
+    Raises OSError where that cannot be.
+    """
+    for number in signal.valid_signals():
+        # The system gives a caught signal its default in what we become, but one that came while we
+        # do would be lost.
+        if callable(signal.getsignal(number)):
+            signal.signal(number, signal.SIG_DFL)
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # which Python ignores, and nobody else does
+        signal.signal(number, signal.SIG_DFL)
+    os.execvpe(command[0], command, environ)  # noqa: S606  # what the person asked for; no shell
+
+
+def call(command: list[str], environ: Mapping[str, str]) -> int:
+    """Run the command as a child and return its exit code. Raises OSError where that cannot be."""
+    import subprocess
+
+    with subprocess.Popen(command, env=environ) as child:  # noqa: S603  # as above
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C comes to the child as well
+        return child.wait()
+
+
+def _command(words: list[str]) -> list[str]:
+    command = words[1:] if words[:1] == ["--"] else words
+    if not command or not command[0]:
+        raise SettingsError(
+            "There is no command to run.", hint="Put it last: `soe-auth run -- CMD …`."
+        )
+    return command
+
+
+def _variable(name: str) -> str:
+    if name == SITE.variable or not _NAME.fullmatch(name):
+        raise SettingsError(
+            f"env (from --env): {printable(name, 40)} cannot be the token's variable.",
+            hint="Write a name of letters, digits and _, such as API_TOKEN.",
+        )
+    return name
+
+
+def _site(found: Supply, args: argparse.Namespace, console: Console) -> str | None:
+    """Return the URL of the token's site, or where that is unknown, of the settings' site, if any.
+
+    Raises SettingsError as `resolve` and `access.site_of_environment`.
+    """
+    if found.token:
+        return str(found.token.site)
+    try:
+        settings = resolve_settings(args, console)
+    except LoginRequired:  # there is no profile
+        return None
+    site = access.site_of_environment(settings)
+    return str(site) if site else None
+
+
+@contextmanager
+def _core_limit_kept() -> Iterator[None]:
+    """Give back what a login has taken from its own process, for the command to inherit."""
+    try:
+        import resource
+    except ImportError:  # pragma: no cover - Windows
+        yield
+        return
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    yield
+    resource.setrlimit(resource.RLIMIT_CORE, before)

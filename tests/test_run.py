@@ -1,0 +1,349 @@
+"""A command run with the token is as if it had been called itself, but for two variables."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pexpect
+import pytest
+from conftest import TOKEN, VISITOR, Command
+
+from soe_auth.cli import main
+from soe_auth.cli.run import call
+from soe_auth.sandbox import Sandbox
+from soe_auth.store.file import FileStore
+
+SIGNALS = [n for n in signal.valid_signals() if n not in {signal.SIGKILL, signal.SIGSTOP}]
+FED = {"SOE_AUTH_TOKEN": "canary(1)*"}
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """Give the tests' own process back what a command would have taken with it."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        if signal.getsignal(number) != handler:
+            signal.signal(number, handler)
+
+
+def within(command: Command, *argv: str) -> "subprocess.CompletedProcess[str]":
+    """Run the command without coverage, whose hook would be in the child's environment, too."""
+    environ = {k: v for k, v in command.environ.items() if not k.startswith("COVERAGE_")}
+    return subprocess.run(
+        [*argv], env=environ, capture_output=True, text=True, check=False, timeout=40
+    )
+
+
+# --- what the command has ------------------------------------------------------------------------
+
+
+@pytest.mark.process
+def test_a_command_has_the_token_and_the_site_and_else_what_it_would_have_had(
+    signed_in: Command, site: Sandbox
+) -> None:
+    token = signed_in("token").stdout.strip()
+    told = within(signed_in, signed_in.path, "run", "--", "env", "-0").stdout
+    alone = within(signed_in, "env", "-0").stdout
+    assert sorted(told.split("\0")) == sorted(
+        [*alone.split("\0"), f"SOE_AUTH_TOKEN={token}", f"SOE_AUTH_SITE={site.url}"]
+    )
+
+
+@pytest.mark.process
+def test_the_token_is_in_the_environment_only(signed_in: Command) -> None:
+    token = signed_in("token").stdout.strip()
+    command = "import sys; print(open('/proc/self/cmdline').read(), *sys.argv, sys.stdin.read())"
+    done = signed_in("run", "-v", "--", sys.executable, "-c", command, "an argument")
+    assert "an argument" in done.stdout
+    assert token not in done.stdout + done.stderr
+
+
+@pytest.mark.process
+def test_another_variable_may_have_it_and_then_no_other_has(signed_in: Command) -> None:
+    token = signed_in("token").stdout
+    named = signed_in("run", "--env", "API_TOKEN", "printenv", "API_TOKEN", "SOE_AUTH_TOKEN")
+    assert named.stdout == token
+    named = signed_in.with_variables(**FED)("run", "--env", "API_TOKEN", "--", "env")
+    assert "\nAPI_TOKEN=canary(1)*\n" in f"\n{named.stdout}"
+    assert named.stdout.count("canary(1)*") == 1
+
+
+@pytest.mark.parametrize("name", ["", "1ST", "A B", "A=B", "É", "SOE_AUTH_SITE", "A\n"])
+def test_what_is_no_name_of_a_variable_is_refused(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", "--env", name, "true"], FED) == 2
+    assert "cannot be the token's variable" in capsys.readouterr().err
+
+
+# --- whose token, whose site ---------------------------------------------------------------------
+
+
+@pytest.mark.process
+def test_a_token_of_the_environment_is_passed_on_with_the_site_of_the_settings(
+    soe_auth: Command,
+) -> None:
+    fed = soe_auth.with_variables(**FED)
+    show = ("run", "sh", "-c", 'echo "$SOE_AUTH_TOKEN ${SOE_AUTH_SITE-none}"')
+    assert fed(*show).stdout == "canary(1)* none\n"
+    named = fed.with_variables(SOE_AUTH_SITE="acme", SOE_AUTH_CLIENT_ID="1")
+    assert named(*show).stdout == "canary(1)* https://acme.stackenterprise.co\n"
+    assert fed.with_variables(SOE_AUTH_PROFILE="none")(*show).stdout == "canary(1)* none\n"
+    wrong = named.with_variables(SOE_AUTH_SITE="not a site")(*show)
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+
+
+@pytest.mark.process
+def test_a_site_that_a_project_file_alone_names_gets_no_token_of_the_environment(
+    soe_auth: Command, tmp_path: Path
+) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".soe-auth.toml").write_text('site = "elsewhere"\nclient_id = "1"')
+    here = soe_auth.with_variables(**FED).within(tmp_path)
+    done = here("run", "--", "echo", "started")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "soe-auth: SOE_AUTH_TOKEN is set, and only " in done.stderr
+    assert (
+        ".soe-auth.toml says which site it is for.\n  Set SOE_AUTH_SITE as well.\n" in done.stderr
+    )
+    stated = here.with_variables(SOE_AUTH_SITE="elsewhere")
+    assert stated("run", "--", "echo", "started").stdout == "started\n"
+    own = '[profile.elsewhere]\nsite = "elsewhere"\nclient_id = "1"\n'
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "config.toml").write_text(own)
+    assert here("run", "--", "echo", "started").stdout == "started\n"
+
+
+def test_a_stored_token_has_a_site_of_its_own_whatever_a_project_file_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = FileStore(tmp_path / "config", report=print)
+    store.save("acme", replace(TOKEN, expires_at="never"))
+    (tmp_path / ".git").mkdir()
+    project = tmp_path / ".soe-auth.toml"
+    monkeypatch.chdir(tmp_path)
+    environ = {"SOE_AUTH_CONFIG_DIR": str(tmp_path / "config")}
+    named = {"profile": "acme", "client_id": "110", "scope": "write_access"}
+    for site, code in (("https://acme.stackenterprise.co", 127), ("https://elsewhere.example", 3)):
+        project.write_text("".join(f"{k} = '{v}'\n" for k, v in {**named, "site": site}.items()))
+        assert main(["run", "--", str(tmp_path / "none")], environ) == code
+        assert "canary(1)*" not in "".join(capsys.readouterr())
+
+
+@pytest.mark.process
+def test_without_a_token_nothing_is_started(signed_in: Command) -> None:
+    done = signed_in("run", "--min-ttl", "25h", "--", "echo", "started")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "soe-auth login -p localhost-" in done.stderr
+
+
+@pytest.mark.process
+def test_with_login_a_person_is_asked_for_it_first_and_nothing_of_that_is_left_behind(
+    soe_auth: Command, site: Sandbox
+) -> None:
+    command = soe_auth.with_variables(
+        SOE_AUTH_SITE=site.url, SOE_AUTH_CLIENT_ID="110", BROWSER=VISITOR
+    )
+    look = "ulimit -c; ls /proc/self/fd; grep Sig /proc/self/status; printenv SOE_AUTH_TOKEN"
+    done = within(command, command.path, "run", "--login", "--", "sh", "-c", look)
+    assert done.returncode == 0, done.stderr
+    assert "Signed in" in done.stderr
+    as_ever = within(command.with_variables(SOE_AUTH_TOKEN="x"), "sh", "-c", look)
+    assert done.stdout == as_ever.stdout.removesuffix("x\n") + command("token").stdout
+
+
+# --- as if it had been called itself -------------------------------------------------------------
+
+
+@pytest.mark.process
+def test_it_takes_the_place_of_ours(soe_auth: Command) -> None:
+    with subprocess.Popen(
+        [soe_auth.path, "run", "--", "sh", "-c", "echo $$; exec cat"],
+        env={**soe_auth.environ, **FED},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        out, _ = process.communicate("what stdin has\n", timeout=20)
+    assert out == f"{process.pid}\nwhat stdin has\n"
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("code", [0, 1, 3, 42, 255])
+def test_its_exit_code_is_the_answer(soe_auth: Command, code: int) -> None:
+    fed = soe_auth.with_variables(**FED)
+    assert fed("run", "--", "sh", "-c", f"exit {code}").returncode == code
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_a_signal_ends_it_as_it_would_end_any(soe_auth: Command, number: signal.Signals) -> None:
+    with subprocess.Popen(
+        [soe_auth.path, "run", "--", "sh", "-c", "echo ready; exec sleep 60"],
+        env={**soe_auth.environ, **FED},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(number)
+        _, err = process.communicate(timeout=10)
+    assert (process.returncode, err) == (-number, "")
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("nohup", [[], ["nohup"], ["setsid", "nohup"]], ids=" ".join)
+def test_signals_and_files_are_as_if_it_had_been_called_itself(
+    soe_auth: Command, nohup: list[str]
+) -> None:
+    look = ("sh", "-c", "grep -E 'Sig|Shd' /proc/self/status; ls /proc/self/fd; umask; ulimit -a")
+    fed = soe_auth.with_variables(**FED)
+    through = within(fed, *nohup, soe_auth.path, "run", "--", *look)
+    itself = within(fed, *nohup, *look)
+    assert through.stdout == itself.stdout
+    ignored = int(through.stdout.split("SigIgn:")[1].split()[0], 16)
+    assert bool(ignored & 1 << signal.SIGHUP - 1) == bool(nohup)
+    assert not ignored & 1 << signal.SIGPIPE - 1
+
+
+@pytest.mark.process
+def test_a_file_that_was_handed_to_us_is_handed_on(soe_auth: Command) -> None:
+    script = f"{soe_auth.path} run -- cat /proc/self/fd/7 7<<end\nhanded on\nend\n"
+    assert within(soe_auth.with_variables(**FED), "sh", "-c", script).stdout == "handed on\n"
+
+
+ON_A_TERMINAL = """
+test -t 0 && test -t 1 && read -p "who? " name && echo "it is $name"
+trap 'echo kept; exit 5' INT
+echo ready
+while :; do sleep .05; done
+"""
+
+
+@pytest.mark.process
+def test_the_terminal_and_its_keys_are_the_commands_own(soe_auth: Command) -> None:
+    shell = pexpect.spawn(
+        "bash",
+        ["--norc", "-i"],
+        env={**soe_auth.environ, **FED, "PS1": "prompt> ", "TERM": "dumb"},
+        encoding="utf-8",
+        timeout=15,
+        echo=False,
+    )
+    shell.delaybeforesend = None
+    shell.expect("prompt> ")
+    script = soe_auth.home / "script"
+    script.write_text(ON_A_TERMINAL)
+    shell.sendline(f"{soe_auth.path} run -- bash {script}")
+    shell.expect(r"who\? ")
+    shell.sendline("me")
+    shell.expect("it is me")
+    shell.expect("ready")
+    shell.sendcontrol("z")
+    shell.expect("Stopped")
+    shell.expect("prompt> ")
+    shell.sendline("fg")
+    shell.expect("soe-auth")
+    shell.sendintr()
+    shell.expect("kept")
+    shell.expect("prompt> ")
+    shell.sendline("echo code $?")
+    shell.expect("code 5")
+    shell.close(force=True)
+
+
+# --- what is the command, and what is ours -------------------------------------------------------
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (["run", "--", "printf", "%s,", "a", "--", "-b"], "a,--,-b,"),
+        (["run", "printf", "%s,", "a", "--", "-b"], "a,--,-b,"),
+        (["run", "printf", "%s,", "--help", "-p", "--version"], "--help,-p,--version,"),
+        (["run", "--", "--", "x"], None),
+        (["run", "-v", "--min-ttl", "1m", "printf", "%s,", "-v"], "-v,"),
+        (["-q", "-p", "acme", "run", "printf", "%s,", "a b", "$x"], "a b,$x,"),
+        (["run", "-q", "-p", "acme", "--", "printf", "%s,", "*"], "*,"),
+        (["run", "printf", "%s,", "run", "--env"], "run,--env,"),
+    ],
+)
+def test_from_the_commands_name_on_all_is_its_own(
+    soe_auth: Command, argv: list[str], told: str | None
+) -> None:
+    done = soe_auth.with_variables(**FED)(*argv)
+    if told is None:
+        assert done.returncode == 127
+    else:
+        assert (done.returncode, done.stdout, done.stderr) == (0, told, "")
+
+
+@pytest.mark.parametrize(
+    "argv", [["run"], ["run", "--"], ["run", "--", ""], ["-q", "run", "--login"]]
+)
+def test_no_command_is_a_usage_error(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(argv, FED) == 2
+    assert capsys.readouterr().err == (
+        "soe-auth: There is no command to run.\n  Put it last: `soe-auth run -- CMD …`.\n"
+    )
+
+
+def test_an_unknown_option_is_no_command() -> None:
+    with pytest.raises(SystemExit) as ending:
+        main(["run", "--nope", "true"], FED)
+    assert ending.value.code == 2
+
+
+def test_what_cannot_be_run_is_127_if_it_is_not_there_and_else_126(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("no program\n")
+    environ = {
+        **FED,
+        "PATH": "/usr/bin:/bin",
+        "SOE_AUTH_SITE": "acme",
+        "SOE_AUTH_CONFIG_DIR": str(tmp_path),
+    }
+    for command, code, problem in [
+        (str(tmp_path / "none"), 127, "No such file or directory"),
+        ("no-such\x1b[31m-command", 127, "No such file or directory"),
+        (str(tmp_path), 126, "Permission denied"),
+        (str(file), 126, "Permission denied"),
+        (str(file / "below"), 126, "Not a directory"),
+    ]:
+        assert main(["run", "--", command], environ) == code
+        told = capsys.readouterr()
+        shown = command.replace("\x1b", "�")
+        assert told.err == f"soe-auth: {shown} could not be run: {problem}.\n"
+        assert told.out == ""
+    file.chmod(0o755)
+    assert main(["run", "--", str(file)], environ) == 126
+    assert "Exec format error" in capsys.readouterr().err
+
+
+# --- where no process can become another ---------------------------------------------------------
+
+
+@pytest.mark.process
+def test_elsewhere_a_child_has_the_environment_and_its_exit_code_is_passed_on(
+    tmp_path: Path,
+) -> None:
+    script = f"import os; print(os.environ, file=open({str(tmp_path / 'told')!r}, 'w')); exit(42)"
+    assert call([sys.executable, "-c", script], {"SOE_AUTH_TOKEN": "canary(1)*"}) == 42
+    assert "canary(1)*" in (tmp_path / "told").read_text()
+    with pytest.raises(FileNotFoundError):
+        call([str(tmp_path / "none")], dict(os.environ))
+
+
+@pytest.mark.process
+def test_elsewhere_ctrl_c_is_the_childs_alone() -> None:
+    script = "trap 'exit 5' INT; kill -INT $PPID; kill -INT $$"
+    assert call(["sh", "-c", script], dict(os.environ)) == 5

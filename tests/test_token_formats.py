@@ -1,0 +1,428 @@
+"""A token in the forms that other programs read: each is read back by the real reader."""
+
+import json
+import os
+import signal
+import socket
+import stat
+import string
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from conftest import TOKEN, VISITOR, Command
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from soe_auth.cli import formats, main
+from soe_auth.cli.report import no_report, token_report
+from soe_auth.cli.supply import Supply, look_until
+from soe_auth.errors import LoginRequired
+from soe_auth.sandbox import Sandbox
+from soe_auth.secret import Secret
+
+VISIBLE = "".join(map(chr, range(ord("!"), ord("~") + 1)))
+NASTY = [
+    "'",
+    "\\",
+    "\\'",
+    "'\\",
+    "''",
+    "\\\\'",
+    '"',
+    '\\"',
+    "$(id)",
+    "`id`",
+    "!x",
+    "%s",
+    "-n",
+    "\\n",
+]
+TOKENS = st.lists(st.text(VISIBLE, min_size=1), min_size=1, max_size=100)
+
+FORMATS: list[tuple[str, ...]] = [
+    (),
+    ("--format", "plain"),
+    ("--format", "header"),
+    ("--format", "header", "--api", "v2.3"),
+    ("--format", "env"),
+    ("--format", "env", "--shell", "fish"),
+    ("--format", "env", "--shell", "powershell"),
+    ("--format", "json"),
+    ("--format", "curl"),
+    ("--format", "curl", "--api", "v2.3"),
+]
+
+# --- what a shell makes of it --------------------------------------------------------------------
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("shell", "program"), [("sh", "sh"), ("sh", "bash"), ("sh", "dash"), ("fish", "fish")]
+)
+@settings(max_examples=10, deadline=None)
+@given(tokens=TOKENS)
+@example(tokens=[VISIBLE, *VISIBLE, *(f"{c}{c}" for c in VISIBLE), *NASTY])
+def test_a_shell_reads_the_very_token(
+    shell: formats.Shell, program: str, tokens: list[str]
+) -> None:
+    lines = [formats.export(Secret(token), shell) for token in tokens]
+    script = "\nprintenv SOE_AUTH_TOKEN\n".join([*lines, ""])
+    done = subprocess.run(
+        [program], input=script, capture_output=True, text=True, check=True, timeout=30
+    )
+    assert done.stdout.splitlines() == tokens
+    assert done.stderr == ""
+
+
+@given(token=st.text(VISIBLE, min_size=1))
+@example(token="'")
+@example(token="''\\'")
+def test_a_line_for_powershell_has_each_quote_doubled_and_all_else_as_it_is(token: str) -> None:
+    line = formats.export(Secret(token), "powershell")
+    head, quoted = line.split(" = ", 1)
+    assert head == "$env:SOE_AUTH_TOKEN"
+    assert quoted[0] == quoted[-1] == "'"
+    assert quoted[1:-1].replace("''", "") == token.replace("'", "")
+    assert quoted[1:-1].replace("''", "'") == token
+
+
+@pytest.mark.process
+def test_a_shell_that_evaluates_the_line_has_the_token_and_its_children_too(
+    signed_in: Command,
+) -> None:
+    token = signed_in("token").stdout
+    script = f'eval "$({signed_in.path} token --format env)"; printenv SOE_AUTH_TOKEN'
+    assert subprocess.check_output(["sh", "-c", script], env=signed_in.environ, text=True) == token
+    script = f"{signed_in.path} token --format env --shell fish | source; printenv SOE_AUTH_TOKEN"
+    fish = subprocess.check_output(["fish", "-c", script], env=signed_in.environ, text=True)
+    assert fish == token
+
+
+# --- what curl makes of it -----------------------------------------------------------------------
+
+
+@contextmanager
+def listener() -> Iterator[tuple[str, list[str], list[str]]]:
+    """A server that keeps each request, and what the process list held while it had it."""
+    requests: list[str] = []
+    processes: list[str] = []
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = server.accept()
+            except OSError:
+                return
+            with connection:
+                text = b""
+                while b"\r\n\r\n" not in text:
+                    text += connection.recv(4096)
+                for process in Path("/proc").glob("[0-9]*"):
+                    try:
+                        processes.append((process / "cmdline").read_text(errors="replace"))
+                    except OSError:
+                        continue
+                requests.append(text.decode())
+                connection.sendall(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/", requests, processes
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def curl(config: str, url: str) -> str:
+    return subprocess.run(
+        ["curl", "-q", "-sS", "--noproxy", "*", "-K", "-", url],
+        input=config,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    ).stdout
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("api", "name"), [("v3", "Authorization: Bearer"), ("v2.3", "X-API-Access-Token:")]
+)
+def test_curl_sends_the_very_token_and_has_it_in_no_process_list(
+    api: formats.Api, name: str
+) -> None:
+    tokens = [VISIBLE, *NASTY, *string.punctuation, "canary(1)*"]
+    with listener() as (url, requests, processes):
+        for token in tokens:
+            curl(formats.curl_config(Secret(token), api), url)
+    for token, request in zip(tokens, requests, strict=True):
+        assert f"\r\n{name} {token}\r\n" in request
+    assert any("curl\0" in process for process in processes)
+    assert not any(VISIBLE in process or "canary(1)*" in process for process in processes)
+
+
+@pytest.mark.process
+def test_curl_is_who_signed_in_on_both_apis(signed_in: Command, site: Sandbox) -> None:
+    v3 = signed_in("token", "--format", "curl").stdout
+    assert json.loads(curl(v3, f"{site.url}/api/v3/users/me"))["name"] == "Jane Doe"
+    v2 = signed_in("token", "--format", "curl", "--api", "v2.3").stdout
+    assert json.loads(curl(v2, f"{site.url}/api/2.3/me"))["items"][0]["display_name"] == "Jane Doe"
+
+
+@pytest.mark.process
+def test_a_header_is_the_one_that_its_api_wants(signed_in: Command, site: Sandbox) -> None:
+    token = signed_in("token").stdout
+    assert signed_in("token", "--format", "header").stdout == f"Authorization: Bearer {token}"
+    v2 = signed_in("token", "--format", "header", "--api", "v2.3").stdout
+    assert v2 == f"X-API-Access-Token: {token}"
+    for header, path in ((v2, "api/2.3/me"), (f"Authorization: Bearer {token}", "api/v3/users/me")):
+        got = subprocess.check_output(
+            ["curl", "-q", "-sS", "--noproxy", "*", "-H", header.strip(), f"{site.url}/{path}"],
+            text=True,
+        )
+        assert "Jane Doe" in got
+
+
+# --- JSON ----------------------------------------------------------------------------------------
+
+
+def test_json_has_the_same_keys_wherever_the_token_is_from() -> None:
+    stored = json.loads(formats.as_json(Supply(TOKEN.access_token, "acme", TOKEN), 2000.0))
+    given_one = json.loads(formats.as_json(Supply(Secret("x")), 2000.0))
+    assert list(stored) == list(given_one)
+    assert list(no_report()) == list(token_report("acme", TOKEN, 2000.0))
+    assert stored["version"] == given_one["version"] == 1
+    assert (stored["profile"], stored["site"]) == ("acme", "https://acme.stackenterprise.co")
+    assert (stored["seconds_left"], stored["access_token"]) == (85400, "canary(1)*")
+    known = {key for key, value in given_one.items() if value is not None}
+    assert known == {"version", "warnings", "access_token"}
+
+
+# --- what is printed, and what is not ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", FORMATS, ids=" ".join)
+def test_each_format_is_the_answer_and_nothing_else(
+    options: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["token", *options], {"SOE_AUTH_TOKEN": "canary(1)*"}) == 0
+    told = capsys.readouterr()
+    assert told.out.count("canary(1)*") == 1
+    assert told.out.endswith("\n")
+    assert told.err == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        (["--api", "v3"], "ask for --format header or curl"),
+        (["--api", "v2.3", "--format", "env"], "ask for --format header or curl"),
+        (["--api", "v3", "--format", "json"], "ask for --format header or curl"),
+        (["--shell", "sh"], "ask for --format env"),
+        (["--shell", "fish", "--format", "curl"], "ask for --format env"),
+        (["--wait", "soon"], "wait (from --wait): write a duration"),
+    ],
+)
+def test_an_option_that_has_no_meaning_is_said_not_ignored(
+    options: list[str], hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["token", *options], {"SOE_AUTH_TOKEN": "canary(1)*"}) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert hint in told.err
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--wait", "5m", "--login"],
+        ["--format", "xml"],
+        ["--format", "env", "--shell", "tcsh"],
+        ["--format", "curl", "--api", "v4"],
+        ["-o"],
+    ],
+)
+def test_what_there_is_not_is_a_usage_error(options: list[str]) -> None:
+    with pytest.raises(SystemExit) as ending:
+        main(["token", *options], {"SOE_AUTH_TOKEN": "canary(1)*"})
+    assert ending.value.code == 2
+
+
+# --- to a file -----------------------------------------------------------------------------------
+
+
+def token_to(file: Path | str, *options: str) -> int:
+    return main(["token", "-o", str(file), *options], {"SOE_AUTH_TOKEN": "canary(1)*"})
+
+
+@pytest.fixture
+def no_umask() -> Iterator[None]:
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("no_umask")
+def test_a_file_is_for_its_owner_alone_and_stdout_has_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "token"
+    assert token_to(file) == 0
+    assert file.read_text() == "canary(1)*\n"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    file.chmod(0o666)
+    assert token_to(file, "--format", "curl") == 0
+    assert file.read_text() == 'header = "Authorization: Bearer canary(1)*"\n'
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert list(tmp_path.iterdir()) == [file]
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("", "")
+
+
+def test_a_dash_is_stdout_and_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert token_to("-") == 0
+    assert capsys.readouterr().out == "canary(1)*\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_where_no_file_of_yours_can_be_is_refused_and_left_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = tmp_path / "old"
+    old.write_text("old\n")
+    (tmp_path / "link").symlink_to(old)
+    (tmp_path / "second name").hardlink_to(old)
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "directory").mkdir()
+    for name, problem in {
+        "link": "it is a link",
+        "second name": "it has a second name (a hard link), by which it can be changed",
+        "pipe": "it is not a regular file",
+        "directory": "it is not a regular file",
+        "none/token": "No such file or directory",
+        "old/token": "Not a directory",
+    }.items():
+        before = sorted(tmp_path.iterdir())
+        assert token_to(tmp_path / name) == 2
+        told = capsys.readouterr()
+        assert told.out == ""
+        assert told.err == (
+            f"soe-auth: The token was not written to {tmp_path / name}: {problem}.\n"
+            "  Name a file of your own, or a new one, in a directory that is there.\n"
+        )
+        assert sorted(tmp_path.iterdir()) == before
+        assert old.read_text() == "old\n"
+
+
+# --- waiting for somebody ------------------------------------------------------------------------
+
+
+@contextmanager
+def waiting(command: Command, *argv: str) -> "Iterator[subprocess.Popen[str]]":
+    """A command that waits, from when it says so."""
+    with subprocess.Popen(
+        [command.path, *argv],
+        env=command.environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stderr
+            line = process.stderr.readline()
+            assert line.endswith(" Waiting for that, 60 s at most …\n"), line
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.process
+def test_a_script_that_was_started_before_the_person_logged_in_gets_the_token(
+    soe_auth: Command, site: Sandbox
+) -> None:
+    with waiting(soe_auth, "token", "--wait", "1m") as script:
+        login = soe_auth("login", "--site", site.url, "--client-id", "110", "--browser", VISITOR)
+        assert login.returncode == 0, login.stderr
+        out, err = script.communicate(timeout=10)
+    assert (script.returncode, err) == (0, "")
+    assert out == soe_auth("token").stdout
+
+
+@pytest.mark.process
+def test_a_token_that_is_too_short_is_waited_out_and_that_is_said_even_in_quiet(
+    signed_in: Command,
+) -> None:
+    done = signed_in("-q", "token", "--min-ttl", "25h", "--wait", "1s", "--format", "json")
+    assert (done.returncode, done.stdout) == (3, "")
+    first, last = done.stderr.splitlines()
+    assert "less than the 25 h asked for" in first
+    assert first.endswith(" Waiting for that, 1 s at most …")
+    assert f"soe-auth: {first.partition(' Waiting')[0]}" == last
+
+
+@pytest.mark.process
+def test_what_is_odd_about_the_settings_is_told_once_however_long_the_wait(
+    signed_in: Command, site: Sandbox
+) -> None:
+    odd = signed_in.with_variables(SOE_AUTH_SITE=f"{site.url}/questions")
+    done = odd("token", "--min-ttl", "25h", "--wait", "2s")
+    assert done.returncode == 3
+    assert done.stderr.count("was left out") == 1
+
+
+@pytest.mark.process
+def test_settings_that_become_wrong_end_the_wait(soe_auth: Command) -> None:
+    with waiting(soe_auth, "token", "--wait", "1m") as script:
+        (soe_auth.home / "config").mkdir()
+        (soe_auth.home / "config" / "config.toml").write_text("nonsense\n")
+        out, err = script.communicate(timeout=10)
+    assert (script.returncode, out) == (2, "")
+    assert "config.toml" in err
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_wait_is_ended_at_once_by_who_has_waited_enough(
+    soe_auth: Command, number: signal.Signals
+) -> None:
+    with waiting(soe_auth, "token", "--wait", "1m") as script:
+        before = time.monotonic()
+        script.send_signal(number)
+        out, err = script.communicate(timeout=10)
+        assert time.monotonic() - before < 1
+    assert (script.returncode, out, err) == (128 + number, "", "\nsoe-auth: interrupted.\n")
+
+
+def test_a_token_that_is_there_is_not_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["token", "--wait", "5m"], {"SOE_AUTH_TOKEN": "x"}) == 0
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("x\n", "")
+
+
+def test_a_wait_looks_twice_a_second_and_once_more_at_its_end() -> None:
+    clock, looks = [100.0], []
+
+    def look() -> Supply:
+        looks.append(clock[0])
+        raise LoginRequired("nobody yet")
+
+    def pause(seconds: float) -> None:
+        clock[0] += seconds
+
+    with pytest.raises(LoginRequired, match="nobody yet"):
+        look_until(look, 1.75, now=lambda: clock[0], pause=pause)
+    assert looks == [100.0, 100.5, 101.0, 101.5, 101.75]
+
+
+def test_a_wait_of_no_time_is_one_look(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["token", "--wait", "0"], {"SOE_AUTH_CONFIG_DIR": str(tmp_path)}) == 3
+    assert capsys.readouterr().out == ""
