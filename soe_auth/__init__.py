@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from soe_auth.version import __version__
 
 if TYPE_CHECKING:
-    from soe_auth.api import alogin, get_token, login
+    from soe_auth.aiohttp_auth import AiohttpAuth
+    from soe_auth.api import alogin, get_token, login, logout, status
     from soe_auth.errors import (
         ExchangeRefused,
         LoginBusy,
@@ -26,14 +27,23 @@ if TYPE_CHECKING:
         SoeAuthError,
         StoreError,
     )
+    from soe_auth.exchange import Ending
+    from soe_auth.httpx_auth import SoeAuth
+    from soe_auth.overview import ProfileStatus
+    from soe_auth.requests_auth import RequestsAuth
     from soe_auth.scope import Scope
     from soe_auth.secret import Secret
+    from soe_auth.signout import Goodbye
     from soe_auth.site import Site
+    from soe_auth.store import Store
     from soe_auth.tokens import Expiry, Token
 
 __all__ = [
+    "AiohttpAuth",
+    "Ending",
     "ExchangeRefused",
     "Expiry",
+    "Goodbye",
     "LoginBusy",
     "LoginDenied",
     "LoginError",
@@ -42,28 +52,43 @@ __all__ = [
     "LoopbackUnavailable",
     "MalformedResponse",
     "NetworkError",
+    "ProfileStatus",
+    "RequestsAuth",
     "Scope",
     "Secret",
     "ServerError",
     "SettingsError",
     "Site",
+    "SoeAuth",
     "SoeAuthError",
+    "Store",
     "StoreError",
     "Token",
     "__version__",
     "alogin",
     "get_token",
     "login",
+    "logout",
+    "status",
 ]
 
 _ROOMS = {
+    "AiohttpAuth": "aiohttp_auth",
+    "RequestsAuth": "requests_auth",
+    "SoeAuth": "httpx_auth",
     "alogin": "api",
     "get_token": "api",
     "login": "api",
+    "logout": "api",
+    "status": "api",
+    "Ending": "exchange",
     "Expiry": "tokens",
+    "Goodbye": "signout",
+    "ProfileStatus": "overview",
     "Scope": "scope",
     "Secret": "secret",
     "Site": "site",
+    "Store": "store",
     "Token": "tokens",
 }
 

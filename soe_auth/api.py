@@ -3,39 +3,47 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from typing import TYPE_CHECKING
 
-from soe_auth import access, signin
-from soe_auth.browser import launch, recognise
-from soe_auth.errors import LoginError
-from soe_auth.sendoff import Effects
-from soe_auth.settings import resolve
+from soe_auth import access, overview, signin, signout
+from soe_auth.call import (
+    effects_for,
+    ignore,
+    open_place,
+    open_store,
+    refuse_inside_a_loop,
+    settings_for,
+)
+from soe_auth.settings import find_paths
 from soe_auth.store.file import FileStore
-from soe_auth.store.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from soe_auth.overview import ProfileStatus
     from soe_auth.secret import Secret
-    from soe_auth.settings import Settings
+    from soe_auth.signout import Goodbye
     from soe_auth.store import Store
     from soe_auth.tokens import Token
 
 
-def get_token(profile: str | None = None, *, min_ttl: float | None = None) -> Secret:
+def get_token(
+    profile: str | None = None, *, min_ttl: float | None = None, store: Store | None = None
+) -> Secret:
     """Return a token that lives for at least `min_ttl` seconds more; never opens a browser.
 
     SOE_AUTH_TOKEN, when set, is the answer; else the token of the profile, or of the default one.
-    `min_ttl` defaults to the setting of that name. The token shows itself by `.reveal()`.
+    `min_ttl` defaults to the setting of that name. `store` is asked in place of the one that the
+    settings name. The token shows itself by `.reveal()`.
 
     Raises LoginRequired if a person is needed, SettingsError, StoreError.
     """
     if access_token := access.from_environment(os.environ):
         return access_token
-    settings = _settings(profile, min_ttl)
-    return access.from_store(settings, _store(settings, _ignore), now=time.time()).access_token
+    settings = settings_for(profile, min_ttl)
+    kept_in = open_store(settings) if store is None else store
+    return access.from_store(settings, kept_in, now=time.time()).access_token
 
 
 def login(
@@ -48,6 +56,7 @@ def login(
     min_ttl: float | None = None,
     browser: Callable[[str], bool] | None = None,
     announce: Callable[[str], None] | None = None,
+    store: Store | None = None,
 ) -> Token:
     """Log in with a person and their browser; return the token, which is stored as well.
 
@@ -55,17 +64,17 @@ def login(
     way. With `if_needed`, a stored token that lives for `min_ttl` seconds more will do, and of many
     threads, tasks and processes that ask at once one logs in, and all get its token. `browser`
     shows a URL and returns False if it cannot; `announce` tells the person a sentence; by default
-    the desktop's browser is used and nothing is told. From a login on, the process writes no core
-    dump.
+    the desktop's browser is used and nothing is told. `store` is used in place of the one that the
+    settings name. From a login on, the process writes no core dump.
 
     Raises SettingsError, LoginError, ServerError, NetworkError, StoreError; with `if_needed`,
     LoginRequired where no browser can be started, or after a login that came to no token;
     RuntimeError inside a running event loop, where `alogin` is the one to await.
     """
-    _refuse_inside_a_loop()
-    settings = _settings(profile, min_ttl, site=site, client_id=client_id, scope=scope)
+    refuse_inside_a_loop("login()", "await alogin()")
+    settings = settings_for(profile, min_ttl, site=site, client_id=client_id, scope=scope)
     log_in = signin.login_if_needed if if_needed else signin.login
-    return log_in(settings, _effects(settings, browser, announce))
+    return log_in(settings, effects_for(settings, store, browser, announce))
 
 
 async def alogin(
@@ -78,62 +87,53 @@ async def alogin(
     min_ttl: float | None = None,
     browser: Callable[[str], bool] | None = None,
     announce: Callable[[str], None] | None = None,
+    store: Store | None = None,
 ) -> Token:
     """Do as `login`, inside a running event loop."""
-    settings = _settings(profile, min_ttl, site=site, client_id=client_id, scope=scope)
+    settings = settings_for(profile, min_ttl, site=site, client_id=client_id, scope=scope)
     log_in = signin.alogin_if_needed if if_needed else signin.alogin
-    return await log_in(settings, _effects(settings, browser, announce))
+    return await log_in(settings, effects_for(settings, store, browser, announce))
 
 
-def _refuse_inside_a_loop() -> None:
-    """Raise RuntimeError before a browser is opened for a login that asyncio would not run."""
-    if asyncio := sys.modules.get("asyncio"):
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            return
-        raise RuntimeError("login() cannot run inside an event loop; await alogin() instead")
+def logout(
+    profile: str | None = None, *, local: bool = False, store: Store | None = None
+) -> Goodbye | None:
+    """Ask the site to end the profile's token, and remove it from this machine.
+
+    The copy here goes whatever the site says, or without its being asked, where `local` is True.
+    Returns what was removed and what the site said; None where there was no token. SOE_AUTH_TOKEN
+    plays no part. Works inside a running event loop as well, and holds it up for as long as the
+    site takes, ten seconds at most.
+
+    Raises SettingsError, StoreError; LoginRequired where there is no profile at all.
+    """
+    import asyncio
+    from concurrent.futures import ThreadPoolExecutor
+
+    settings = settings_for(profile)
+    kept_in = open_place(settings) if store is None else store
+
+    def run() -> Goodbye | None:
+        story = signout.logout(settings.profile, kept_in, local=local, network=settings.network)
+        return asyncio.run(story)
+
+    with ThreadPoolExecutor(max_workers=1) as thread:  # in which no loop is running yet
+        return thread.submit(run).result()
 
 
-def _settings(profile: str | None, min_ttl: float | None, **given: str | None) -> Settings:
-    flags = {key: value for key, value in given.items() if value is not None}
-    if min_ttl is not None:
-        flags["min_ttl"] = f"{max(0, round(min_ttl))}s"
-    return resolve(flags, profile=profile)
+def status(profile: str | None = None, *, store: Store | None = None) -> list[ProfileStatus]:
+    """Return the status of every profile, sorted by name, or of the one that is named.
 
+    No site is asked. SOE_AUTH_TOKEN plays no part.
 
-def _effects(
-    settings: Settings,
-    browser: Callable[[str], bool] | None,
-    announce: Callable[[str], None] | None,
-) -> Effects:
-    codes: list[int] = []
-
-    def show(url: str) -> bool:
-        shown = launch(url, settings.browser, os.environ, codes.append)
-        if not shown and announce is None:
-            raise LoginError(
-                "No browser could be started, and there is nobody to tell the address to.",
-                hint="Pass announce=print, or a browser of your own.",
-            )
-        return shown
-
-    tell = announce or _ignore
-    return Effects(
-        store=_store(settings, tell),
-        turns=Turns(settings.paths.directory, report=tell),
-        announce=tell,
-        request=tell,
-        detail=_ignore,
-        browser=browser or show,
-        browser_failed=lambda: any(codes),
-        place=recognise(os.environ),
-    )
-
-
-def _store(settings: Settings, report: Callable[[str], None]) -> Store:
-    return FileStore(settings.paths.directory, report=report)
-
-
-def _ignore(_sentence: str) -> None:
-    pass
+    Raises SettingsError, StoreError; LoginRequired where there is no profile at all.
+    """
+    files = FileStore(find_paths(os.environ).directory, report=ignore)
+    listed = (files if store is None else store).profiles
+    now, found = time.time(), []
+    for settings in overview.resolve_all(profile, listed, os.environ):
+        kept_in = open_store(settings) if store is None else store
+        token = kept_in.load(settings.profile)
+        overview.see_that_there_is(settings, token)
+        found.append(overview.status_of(settings, token, now))
+    return found

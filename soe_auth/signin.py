@@ -58,19 +58,23 @@ def login(settings: Settings, effects: Effects) -> Token:
         return _login(settings, effects)
 
 
-def login_if_needed(settings: Settings, effects: Effects) -> Token:
+def login_if_needed(
+    settings: Settings, effects: Effects, *, refused: Secret | None = None
+) -> Token:
     """Return the stored token if it serves, else log in; waits for a login begun elsewhere.
 
     After a login of this kind that came to no token, the next is held back for a while, growing
-    each time: many tools that ask through a night must not fill a screen with tabs. Raises
-    LoginRequired then, else as `login`.
+    each time: many tools that ask through a night must not fill a screen with tabs. `refused`
+    is a token that the site no longer takes: where it is the stored one, that does not serve.
+    Raises LoginRequired while held back, else as `login`.
     """
-    if token := _stored(settings, effects):
+    if token := _stored(settings, effects, refused):
         return token
     with ExitStack() as held:
         for pause in _knock(held, settings, effects):
             time.sleep(pause)
-        return _if_still_needed(settings, effects) or _login(settings, effects, unasked=True)
+        still_stored = _if_still_needed(settings, effects, refused)
+        return still_stored or _login(settings, effects, unasked=True)
 
 
 async def alogin(settings: Settings, effects: Effects) -> Token:
@@ -82,16 +86,18 @@ async def alogin(settings: Settings, effects: Effects) -> Token:
         return await finish(pending, settings, effects)
 
 
-async def alogin_if_needed(settings: Settings, effects: Effects) -> Token:
+async def alogin_if_needed(
+    settings: Settings, effects: Effects, *, refused: Secret | None = None
+) -> Token:
     """Do as `login_if_needed` inside a running event loop, which goes on while this waits."""
     import asyncio
 
-    if token := _stored(settings, effects):
+    if token := _stored(settings, effects, refused):
         return token
     with ExitStack() as held:
         for pause in _knock(held, settings, effects):
             await asyncio.sleep(pause)
-        if token := _if_still_needed(settings, effects):
+        if token := _if_still_needed(settings, effects, refused):
             return token
         pending = held.enter_context(_begun(settings, effects, unasked=True))
         return await finish(pending, settings, effects)
@@ -201,9 +207,9 @@ def _knock(held: ExitStack, settings: Settings, effects: Effects) -> Iterator[fl
             return
 
 
-def _if_still_needed(settings: Settings, effects: Effects) -> Token | None:
+def _if_still_needed(settings: Settings, effects: Effects, refused: Secret | None) -> Token | None:
     """Look again under the lock, as somebody may have been faster. Raises LoginRequired."""
-    if token := _stored(settings, effects):
+    if token := _stored(settings, effects, refused):
         return token
     if (pause := effects.turns.held_back(settings.profile)) > 0:
         raise LoginRequired(
@@ -213,10 +219,12 @@ def _if_still_needed(settings: Settings, effects: Effects) -> Token | None:
     return None
 
 
-def _stored(settings: Settings, effects: Effects) -> Token | None:
+def _stored(settings: Settings, effects: Effects, refused: Secret | None) -> Token | None:
     site, client_id = settings.registration
     token = effects.store.load(settings.profile)
-    if token is None or token.shortfall(
+    if token is None or token.access_token == refused:
+        return None
+    if token.shortfall(
         site,
         client_id,
         settings.scope,

@@ -3,11 +3,13 @@
 import asyncio
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import TOKEN, VISITOR
+from conftest import TOKEN
+from http_clients import InMemory
 
 import soe_auth
 from soe_auth.sandbox import Sandbox
@@ -22,6 +24,16 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SOE_AUTH_CONFIG_DIR", str(tmp_path))
     monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "system"))
     return tmp_path
+
+
+def approving() -> Callable[[str], bool]:
+    """Return a browser at which somebody signs in and approves."""
+
+    def browser(url: str) -> bool:
+        threading.Thread(target=lambda: asyncio.run(visit(url)), daemon=True).start()
+        return True
+
+    return browser
 
 
 @pytest.fixture
@@ -90,11 +102,9 @@ async def test_a_program_logs_in_inside_a_loop() -> None:
     assert soe_auth.get_token("mine") == token.access_token
 
 
-def test_the_desktops_browser_is_the_default(
-    site: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("BROWSER", VISITOR)
-    assert soe_auth.login(site=site.url, client_id="110").account == "Jane Doe"
+@pytest.mark.usefixtures("soe_sandbox")
+def test_the_desktops_browser_is_the_default() -> None:
+    assert soe_auth.login().account == "Jane Doe"
 
 
 async def test_login_inside_a_loop_is_refused_before_a_browser_is_opened() -> None:
@@ -117,3 +127,93 @@ def test_a_login_that_nobody_could_see_is_refused() -> None:
 def test_the_settings_of_a_login_are_checked() -> None:
     with pytest.raises(soe_auth.SettingsError, match="No client ID"):
         soe_auth.login(site="acme")
+
+
+# --- log out, status, a store of one's own ---
+
+
+def test_a_program_logs_out_and_learns_what_the_site_said(site: Sandbox, home: Path) -> None:
+    token = soe_auth.login("mine", site=site.url, client_id="110", browser=approving())
+    assert soe_auth.logout("mine") == soe_auth.Goodbye(token, soe_auth.Ending.ENDED)
+    assert soe_auth.logout("mine") is None
+    assert not list((home / "tokens").glob("*.json"))
+    again = soe_auth.login("mine", browser=approving())
+    site.end_tokens()
+    assert soe_auth.logout() == soe_auth.Goodbye(again, soe_auth.Ending.ALREADY_INVALID)
+
+
+def test_a_local_log_out_asks_nobody(stored: soe_auth.Token) -> None:
+    assert soe_auth.logout("acme", local=True) == soe_auth.Goodbye(stored, None)
+
+
+def test_a_program_sees_the_status_of_every_profile(home: Path, stored: soe_auth.Token) -> None:
+    with (home / "config.toml").open("a") as config:
+        config.write('[profile.zulu]\nsite = "zulu"\nclient_id = "1"\n')
+        config.write('[profile.old]\nsite = "acme"\nclient_id = "110"\nscope = "write_access"\n')
+    expired = replace(stored, expires_at=time.time() - 7200)
+    FileStore(home, report=print).save("old", expired)
+    acme, old, zulu = soe_auth.status()
+    assert acme == soe_auth.ProfileStatus("acme", stored.site, stored, None)
+    assert old == soe_auth.ProfileStatus("old", stored.site, expired, "expired 2 h ago")
+    assert zulu == soe_auth.ProfileStatus("zulu", soe_auth.Site.parse("zulu"), None, "has no token")
+    assert soe_auth.status("old") == [old]
+    assert "canary" not in repr([acme, old, zulu])
+
+
+def test_the_status_of_a_profile_that_is_not_there_is_an_error(stored: soe_auth.Token) -> None:
+    with pytest.raises(soe_auth.SettingsError, match="no profile nobody"):
+        soe_auth.status("nobody")
+    store = InMemory()
+    store.save("nobody", stored)
+    (found,) = soe_auth.status("nobody", store=store)
+    assert (found.site, found.problem) == (stored.site, None)
+
+
+def test_without_a_profile_there_is_no_status_and_nothing_to_log_out_of() -> None:
+    for call in (soe_auth.status, soe_auth.logout):
+        with pytest.raises(soe_auth.LoginRequired, match="soe-auth init"):
+            call()
+
+
+@pytest.mark.usefixtures("stored")
+async def test_what_needs_no_person_works_where_a_loop_is_running(site: Sandbox) -> None:
+    assert soe_auth.get_token("acme") == TOKEN.access_token
+    assert [one.profile for one in soe_auth.status()] == ["acme"]
+    await asyncio.to_thread(
+        soe_auth.login, "mine", site=site.url, client_id="110", browser=approving()
+    )
+    goodbye = soe_auth.logout("mine")
+    assert goodbye
+    assert goodbye.on_site is soe_auth.Ending.ENDED
+
+
+def test_an_empty_store_of_ones_own_is_not_mixed_up_with_none(
+    home: Path, stored: soe_auth.Token
+) -> None:
+    store = InMemory()
+    FileStore(home, report=print).save("another", stored)
+    with pytest.raises(soe_auth.LoginRequired, match="has no token"):
+        soe_auth.get_token("acme", store=store)
+    assert soe_auth.logout("acme", store=store) is None
+    (found,) = soe_auth.status(store=store)
+    assert found.problem == "has no token"
+    assert soe_auth.get_token("acme") == TOKEN.access_token
+
+
+async def test_every_call_takes_a_store_of_ones_own(home: Path) -> None:
+    store = InMemory()
+    async with Sandbox() as site:
+        token = await soe_auth.alogin(
+            "mine", site=site.url, client_id="110", browser=approving(), store=store
+        )
+        assert store.tokens == {"mine": token}
+        assert soe_auth.get_token("mine", store=store) == token.access_token
+        assert [one.token for one in soe_auth.status(store=store)] == [token]
+        with pytest.raises(soe_auth.LoginRequired):
+            soe_auth.get_token("mine")
+        newer = await asyncio.to_thread(soe_auth.login, "mine", browser=approving(), store=store)
+        assert store.tokens == {"mine": newer}
+        goodbye = await asyncio.to_thread(soe_auth.logout, "mine", store=store)
+    assert goodbye == soe_auth.Goodbye(newer, soe_auth.Ending.ENDED)
+    assert store.tokens == {}
+    assert not (home / "tokens").exists()

@@ -1,0 +1,211 @@
+"""What the tests of HTTP clients stand on: servers that remember, and one face for each client."""
+
+import asyncio
+import ssl
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import NamedTuple, Unpack
+
+import aiohttp
+import httpx
+import requests
+import trustme
+from network import tls
+
+import soe_auth
+from soe_auth.carrier import Options
+
+
+class Heard(NamedTuple):
+    path: str
+    authorization: str | None
+    body: bytes
+
+
+class Said(NamedTuple):
+    status: int = 200
+    location: str = ""
+
+
+@dataclass
+class Server:
+    """A server on every loopback name: it hears each request, and says what `answer` has for it."""
+
+    context: ssl.SSLContext | None = None
+    answer: Callable[[Heard], Said] = lambda _heard: Said()
+    heard: list[Heard] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                heard = Heard(self.path, self.headers.get("Authorization"), body)
+                outer.heard.append(heard)
+                said = outer.answer(heard)
+                self.send_response(said.status)
+                if said.location:
+                    self.send_header("Location", said.location)
+                self.send_header("Content-Length", "2")
+                self.end_headers()
+                self.wfile.write(b"ok")
+
+            def do_POST(self) -> None:
+                if self.headers.get("Transfer-Encoding") == "chunked":
+                    while size := int(self.rfile.readline(), 16):
+                        self.rfile.read(size + 2)
+                    self.rfile.readline()
+                self.do_GET()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        class Quiet(ThreadingHTTPServer):
+            def handle_error(self, *_: object) -> None:
+                pass
+
+        self.http = Quiet(("127.0.0.1", 0), Handler)
+        self.port = self.http.server_address[1]
+        if self.context:
+            self.http.socket = self.context.wrap_socket(
+                self.http.socket, server_side=True, do_handshake_on_connect=False
+            )
+
+    def url(self, path: str = "/", host: str = "localhost") -> str:
+        return f"{'https' if self.context else 'http'}://{host}:{self.port}{path}"
+
+    @property
+    def tokens(self) -> list[str | None]:
+        return [heard.authorization for heard in self.heard]
+
+
+@contextmanager
+def listening(*servers: Server) -> Iterator[None]:
+    threads = [
+        threading.Thread(target=server.http.serve_forever, args=(0.01,)) for server in servers
+    ]
+    for thread in threads:
+        thread.start()
+    yield
+    for server in servers:
+        server.http.shutdown()
+        server.http.server_close()
+    for thread in threads:
+        thread.join()
+
+
+class Answer(NamedTuple):
+    status: int
+    statuses_before: list[int]
+
+
+class InMemory:
+    """A store of the user's own; it has a length, and so is no truth as long as it is empty."""
+
+    def __init__(self) -> None:
+        self.tokens: dict[str, soe_auth.Token] = {}
+        self.waits_for: threading.Event | None = None
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def load(self, profile: str) -> soe_auth.Token | None:
+        if self.waits_for and not self.waits_for.wait(5):
+            raise soe_auth.StoreError("The loop stood still.")
+        return self.tokens.get(profile)
+
+    def save(self, profile: str, token: soe_auth.Token) -> None:
+        self.tokens[profile] = token
+
+    def remove(self, profile: str) -> bool:
+        return self.tokens.pop(profile, None) is not None
+
+    def profiles(self) -> list[str]:
+        return sorted(self.tokens)
+
+    def prepare(self, profile: str) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Ca:
+    folder: Path
+    ca: trustme.CA = field(default_factory=trustme.CA)
+
+    @cached_property
+    def file(self) -> str:
+        file = self.folder / "ca.pem"
+        self.ca.cert_pem.write_to_path(file)
+        return str(file)
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=self.file)
+
+    def server(self) -> ssl.SSLContext:
+        return tls(self.ca.issue_cert("localhost", "127.0.0.1"))
+
+
+# --- each client behind one face: GET, or POST with a body; redirects are followed ---
+
+Body = bytes | None
+Ask = Callable[..., Answer]
+
+
+def by_httpx(ca: Ca, url: str, body: Body = None, **options: Unpack[Options]) -> Answer:
+    auth = soe_auth.SoeAuth("acme", **options)
+    with httpx.Client(
+        auth=auth, verify=ca.context, follow_redirects=True, trust_env=False
+    ) as client:
+        answer = client.request("POST" if body else "GET", url, content=body)
+    return Answer(answer.status_code, [before.status_code for before in answer.history])
+
+
+def by_async_httpx(ca: Ca, url: str, body: Body = None, **options: Unpack[Options]) -> Answer:
+    async def ask() -> Answer:
+        auth = soe_auth.SoeAuth("acme", **options)
+        async with httpx.AsyncClient(
+            auth=auth, verify=ca.context, follow_redirects=True, trust_env=False
+        ) as client:
+            answer = await client.request("POST" if body else "GET", url, content=body)
+        return Answer(answer.status_code, [before.status_code for before in answer.history])
+
+    return asyncio.run(ask())
+
+
+def by_requests(ca: Ca, url: str, body: Body = None, **options: Unpack[Options]) -> Answer:
+    with requests.Session() as session:
+        session.trust_env = False
+        session.verify = ca.file
+        session.auth = soe_auth.RequestsAuth("acme", **options)
+        answer = session.request("POST" if body else "GET", url, data=body)
+    return Answer(answer.status_code, [before.status_code for before in answer.history])
+
+
+def by_aiohttp(ca: Ca, url: str, body: Body = None, **options: Unpack[Options]) -> Answer:
+    async def ask() -> Answer:
+        auth = soe_auth.AiohttpAuth("acme", **options)
+        connector = aiohttp.TCPConnector(ssl=ca.context)
+        async with (
+            aiohttp.ClientSession(middlewares=[auth], connector=connector) as session,
+            session.request("POST" if body else "GET", url, data=body) as answer,
+        ):
+            return Answer(answer.status, [before.status for before in answer.history])
+
+    return asyncio.run(ask())
+
+
+CLIENTS: list[Ask] = [by_httpx, by_async_httpx, by_requests, by_aiohttp]
+
+
+async def in_pieces() -> AsyncIterator[bytes]:
+    yield b"one"
+    yield b"two"
