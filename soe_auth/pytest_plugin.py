@@ -1,1 +1,94 @@
-"""Fixtures for the tests of tools that use soe-auth."""
+"""Fixtures for the tests of tools that use soe-auth: a site to test against, and a token for it.
+
+pytest loads this in every run where soe-auth is installed, so it loads nothing until it is used.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from soe_auth.sandbox import Sandbox, SandboxSettings
+    from soe_auth.tokens import Token
+
+_PREFACE = 'store = "file"\ntimeout = "20s"\n'  # a login that goes wrong is no person's to wait for
+
+
+@pytest.fixture
+def soe_sandbox_settings() -> SandboxSettings:
+    """Say how `soe_sandbox` is made: with these arguments of `Sandbox`; by default none.
+
+    Override it in a test file, a class or a conftest.py, as with `{"lifetime": 30}`.
+    """
+    return {}
+
+
+@pytest.fixture
+def soe_sandbox_profile() -> str:
+    """Name the profile that `soe_sandbox` makes; by default "sandbox".
+
+    Override it where the tool under test asks for a profile by its name.
+    """
+    return "sandbox"
+
+
+@pytest.fixture
+def soe_sandbox(
+    soe_sandbox_settings: SandboxSettings,
+    soe_sandbox_profile: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Sandbox]:
+    """Run a practice site, which `soe-auth` takes for the user's own; nobody has signed in yet.
+
+    Until the test ends, the environment has none of the user's SOE_AUTH_* variables, a new config
+    directory with one profile, for the site, and a BROWSER that signs in and approves. PATH begins
+    with the directory of this Python's `soe-auth`.
+    """
+    import shlex
+    import sys
+    import sysconfig
+
+    from soe_auth.profiles import remember
+    from soe_auth.sandbox import running
+
+    directory = tmp_path_factory.mktemp("soe-auth")
+    for name in [name for name in os.environ if name.startswith("SOE_AUTH_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("SOE_AUTH_CONFIG_DIR", str(directory))
+    monkeypatch.setenv("SOE_AUTH_PROFILE", soe_sandbox_profile)  # sets aside a project's file
+    monkeypatch.setenv("XDG_CONFIG_DIRS", str(directory / "system"))
+    visitor = [sys.executable, "-m", "soe_auth.sandbox.visitor"]
+    monkeypatch.setenv("BROWSER", shlex.join(visitor))
+    monkeypatch.setenv("PATH", sysconfig.get_path("scripts"), prepend=os.pathsep)
+    with running(**soe_sandbox_settings) as sandbox:
+        profile = {"site": sandbox.url, "client_id": sandbox.applications[0].client_id}
+        remember(directory / "config.toml", soe_sandbox_profile, profile, preface=_PREFACE)
+        yield sandbox
+
+
+@pytest.fixture
+def soe_token(soe_sandbox: Sandbox) -> Token:  # noqa: ARG001 - where the login goes to
+    """Sign in to `soe_sandbox` as a person would; return the `Token`, which is stored as well.
+
+    Raises what `soe_auth.login` raises, where the site was told to make trouble.
+    """
+    import asyncio
+    from concurrent.futures import ThreadPoolExecutor
+
+    from soe_auth.api import login
+    from soe_auth.sandbox.visitor import visit
+
+    # In threads of their own, as an event loop may be running in this one.
+    with ThreadPoolExecutor(max_workers=2, thread_name_prefix="soe-token") as threads:
+
+        def browser(url: str) -> bool:
+            threads.submit(lambda: asyncio.run(visit(url)))
+            return True
+
+        return threads.submit(login, browser=browser).result()

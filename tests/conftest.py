@@ -30,6 +30,8 @@ TOKEN = Token(
 hypothesis.settings.register_profile("long", max_examples=20_000, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
+pytest_plugins = ["pytester"]
+
 VISITOR = f"{sys.executable} -m soe_auth.sandbox.visitor"
 
 

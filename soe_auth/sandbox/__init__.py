@@ -4,7 +4,7 @@ It shares no code with the client, so that the two can disagree. A person for pl
 none is in `soe_auth.sandbox.visitor`.
 """
 
-from soe_auth.sandbox.background import running
+from soe_auth.sandbox.background import SandboxSettings, running
 from soe_auth.sandbox.exchanges import Exchange
 from soe_auth.sandbox.quirks import (
     ACCOUNT_ANSWERS,
@@ -37,5 +37,6 @@ __all__ = [
     "Exchange",
     "Quirks",
     "Sandbox",
+    "SandboxSettings",
     "running",
 ]

@@ -122,11 +122,13 @@ class Grants:
 
     def end_all_like(self, token: Token) -> None:
         """End every token its application holds for its account."""
-        self._tokens = {
-            secret: other
-            for secret, other in self._tokens.items()
-            if (other.application, other.account) != (token.application, token.account)
-        }
+        for other in list(self._tokens.values()):
+            if (other.application, other.account) == (token.application, token.account):
+                self.end_token(other)
+
+    def end_all(self) -> None:
+        """End every token; another thread than the site's own may ask for it."""
+        self._tokens.clear()
 
     def _secret(self) -> str:
         """Write 256 bits with the characters that a shell and a URL trip over, as SOE does."""

@@ -46,8 +46,9 @@ class Sandbox:
     that is. `lifetime` is a token's life in seconds. `clock` tells seconds since the epoch,
     `entropy` makes that many random bytes, `narrate` is told one sentence at a time what happens
     and never a secret. With `ssl_context` the site speaks TLS. `quirks` may be replaced while it
-    runs; `exchanges` lists what the token endpoint was sent. Raises ValueError where two
-    applications or two accounts share an ID; entering raises OSError where the port is taken.
+    runs; `exchanges` lists what the token endpoint was sent; `end_tokens` may be called from any
+    thread. Raises ValueError where two applications or two accounts share an ID; entering raises
+    OSError where the port is taken.
     """
 
     port: int = 0
@@ -61,11 +62,13 @@ class Sandbox:
     narrate: Callable[[str], None] = _silent
     ssl_context: ssl.SSLContext | None = None
     exchanges: list[Exchange] = field(init=False, default_factory=list)
+    _grants: Grants = field(init=False, repr=False)
     _closing: asyncio.Event = field(init=False, repr=False, default_factory=asyncio.Event)
     _runner: web.AppRunner | None = field(init=False, repr=False, default=None)
 
     def __post_init__(self) -> None:
         """Hold the registry to one entry per ID."""
+        self._grants = Grants(clock=self.clock, entropy=self.entropy, lifetime=self.lifetime)
         for keys in (
             [application.client_id for application in self.applications],
             [account.id for account in self.accounts],
@@ -78,6 +81,10 @@ class Sandbox:
         """The site's base URL, without a slash at its end."""
         scheme = "https" if self.ssl_context else "http"
         return f"{scheme}://{self.host}:{self.port}"
+
+    def end_tokens(self) -> None:
+        """End every token that was given out, as an administrator of the site would."""
+        self._grants.end_all()
 
     async def __aenter__(self) -> Self:
         """Bind the sockets and begin to answer; from then on `port` is the true one."""
@@ -116,7 +123,7 @@ class Sandbox:
                 for application in self.applications
             },
             accounts={account.id: account for account in self.accounts},
-            grants=Grants(clock=self.clock, entropy=self.entropy, lifetime=self.lifetime),
+            grants=self._grants,
             sessions=Sessions(self.entropy),
             exchanges=self.exchanges,
             quirks=lambda: self.quirks,
