@@ -36,6 +36,7 @@ from conftest import TOKEN, VISITOR, Command
 import soe_auth as package
 from soe_auth import errors
 from soe_auth.__main__ import READER_GONE, SIGNALLED
+from soe_auth.carrier import Carrier, Options
 from soe_auth.cli import COMMANDS, config, exit_codes, main
 from soe_auth.config_files import PROJECT_KEYS
 from soe_auth.sandbox import DEFAULT_APPLICATIONS, OWN_DOMAIN, Sandbox
@@ -67,6 +68,9 @@ NOT_RUN = {
     },
     "docs/how-to/another-machine.md": {
         "ssh -L 8765:localhost:8765 you@devbox.example": "there is no other machine here",
+    },
+    "docs/how-to/hooks.md": {
+        "git commit": "in a repository with hooks; tests/test_pre_commit.py makes one",
     },
     "docs/how-to/several-sites.md": {
         "soe-auth login -p admin --site acme.stackenterprise.co --client-id 110"
@@ -467,6 +471,7 @@ def test_every_exit_code_is_told_and_no_other() -> None:
     told = {int(row[0]): coded(row[-1]) for row in table}
     kinds = {code: [kind.__name__] for kind, code in exit_codes.EXIT_CODES.items()}
     others: dict[int, list[str]] = {code: [] for code in (0, 1, SIGNALLED + 2, READER_GONE)}
+    others |= {exit_codes.CANNOT_RUN: [], exit_codes.NOT_FOUND: []}
     assert told == kinds | others
     assert exit_codes.USAGE in told
 
@@ -513,6 +518,7 @@ def test_the_files_lie_where_it_is_said_with_the_modes_that_are_said(signed_in: 
 # --- Python --------------------------------------------------------------------------------------
 
 API = DOCS / "reference" / "api.md"
+PYTHON = DOCS / "how-to" / "python.md"
 
 
 def test_every_public_name_is_told() -> None:
@@ -545,7 +551,8 @@ def test_the_signatures_are_those_of_the_functions() -> None:
         for node in tree.body
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     ]
-    assert {node.name for node in told} == {"get_token", "login", "alogin"}
+    functions = {name for name in package.__all__ if inspect.isfunction(getattr(package, name))}
+    assert {node.name for node in told} == functions
     for node in told:
         (true,) = ast.parse(inspect.getsource(getattr(package, node.name))).body
         assert isinstance(true, type(node))
@@ -553,6 +560,56 @@ def test_the_signatures_are_those_of_the_functions() -> None:
         assert node.returns is not None
         assert true.returns is not None
         assert ast.unparse(node.returns) == ast.unparse(true.returns)
+
+
+def test_the_arguments_of_the_clients_classes_are_those_that_they_take() -> None:
+    (told,) = [
+        node
+        for block in blocks(API, "python")
+        for node in ast.parse(block.text).body
+        if isinstance(node, ast.ClassDef)
+    ]
+    (init,) = told.body
+    assert isinstance(init, ast.FunctionDef)
+    options = {
+        argument.arg: (ast.unparse(argument.annotation), ast.literal_eval(default))
+        for argument, default in zip(init.args.kwonlyargs, init.args.kw_defaults, strict=True)
+        if argument.annotation and default
+    }
+    assert options == {
+        name: (kind.__forward_arg__, getattr(Carrier(), name))
+        for name, kind in Options.__annotations__.items()
+    }
+
+
+AS_IN_A_NOTEBOOK = """
+import ast, asyncio, inspect, sys
+code = compile(sys.stdin.read(), "page", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+result = eval(code, {"__name__": "__main__"})
+if inspect.iscoroutine(result):
+    asyncio.run(result)
+"""
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("block", blocks(PYTHON, "python"), ids=lambda block: f"line {block.line}")
+def test_the_programs_of_the_page_for_python_run(
+    block: Block, soe_auth: Command, site: Sandbox
+) -> None:
+    person = soe_auth.with_variables(BROWSER=VISITOR)
+    login = person("login", "-p", "acme", "--site", site.url, "--client-id", "110")
+    assert login.returncode == 0, login.stderr
+    ran = subprocess.run(
+        [sys.executable, "-c", AS_IN_A_NOTEBOOK],
+        input=block.text.replace(REAL_SITE, site.url),
+        env=person.environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    printed = re.findall(r"print\(.*\)  # (.*)", block.text)
+    assert ran.stdout.splitlines() == [line for line in printed if not line.startswith("says ")]
+    assert ran.stderr == ""
 
 
 @pytest.mark.process

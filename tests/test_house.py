@@ -49,10 +49,15 @@ def test_a_token_is_printed_without_loading_anything_heavy(tmp_path: Path) -> No
         "from soe_auth.cli import main\n"
         f"main(['token'], {{'SOE_AUTH_CONFIG_DIR': {str(tmp_path)!r}}})\n"
         "assert main(['token'], {'SOE_AUTH_TOKEN': 'x'}) == 0\n"
+        "for form in ('header', 'env', 'json', 'curl'):\n"
+        "    assert main(['token', '--format', form], {'SOE_AUTH_TOKEN': 'x'}) == 0\n"
         "assert main(['status', '--check', '2h'], {'SOE_AUTH_TOKEN': 'x'}) == 0\n"
         f"no_token = {{'SOE_AUTH_CONFIG_DIR': {str(tmp_path)!r}, 'SOE_AUTH_SITE': 'acme',"
         " 'SOE_AUTH_CLIENT_ID': '1'}\n"
-        "assert main(['status', '--check'], no_token) == 3"
+        "assert main(['status', '--check'], no_token) == 3\n"
+        "assert main(['token', '--wait', '0'], no_token) == 3\n"
+        "assert main(['run', 'true'], no_token) == 3\n"
+        "assert main(['run', '/none'], {**no_token, 'SOE_AUTH_TOKEN': 'x'}) == 127"
     )
     assert not loaded_by(statement) & {*HEAVY, "hashlib", "subprocess", "threading"}
 
@@ -87,7 +92,7 @@ def test_what_is_public_is_exactly_the_list() -> None:
 
 
 def test_no_room_has_the_name_of_a_public_function() -> None:
-    assert not {path.stem for path in ROOMS.iterdir()} & {"login", "alogin", "get_token"}
+    assert not {path.stem for path in ROOMS.iterdir()} & set(soe_auth.__all__)
 
 
 def test_every_error_is_public_and_drawn_in_the_tree() -> None:
@@ -135,9 +140,11 @@ def test_secrets_are_revealed_only_where_they_leave() -> None:
         if isinstance(node, ast.Attribute) and node.attr == "reveal"
     }
     assert revealing == {
+        "bearer.py",
         "cli/exchange.py",
+        "cli/formats.py",
         "cli/pkce.py",
-        "cli/token.py",
+        "cli/run.py",
         "exchange.py",
         "issuer.py",
         "protocol.py",
