@@ -1,7 +1,9 @@
-# Each target sets up what it needs in .venv (tools/setup), so a fresh checkout needs no other step.
+# Each target sets up what it needs in .venv (tools/setup), or for `bench` in build/bench, so a fresh
+# checkout needs no other step.
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 FUZZ_SECONDS ?= 180
 BIN := .venv/bin
 
@@ -20,7 +22,7 @@ endif
 .NOTPARALLEL:
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz lint clean ready-demo ready-lint ready-test
+.PHONY: help demo test fuzz bench lint clean ready-demo ready-lint ready-test
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
@@ -40,10 +42,17 @@ test: ready-test lint ## lint, then the tests with coverage; some of them: PYTES
 fuzz: ready-lint ## the fuzzing of `make test`, for minutes (FUZZ_SECONDS=180)
 	HYPOTHESIS_PROFILE=long FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest -s tests/test_fuzz.py -o timeout=1800
 
+bench: ## how long it takes, beside others of its kind (BENCH_ARGS="--rounds 5")
+	@tools/bench $(BENCH_ARGS)
+
 lint: ready-lint ## format, lint, types and the rules of import
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
+	@# It looks for packages where the python of PATH has them, and lists each module that it read.
+	@echo basedpyright --verifytypes soe_auth; \
+	told=$$(PATH="$(CURDIR)/$(BIN):$$PATH" basedpyright --verifytypes soe_auth --ignoreexternal) || \
+		{ printf '%s\n' "$$told"; exit 1; }
 	$(BIN)/lint-imports
 
 clean: ## remove .venv, caches and what was built

@@ -1,0 +1,69 @@
+"""`make bench` in short: it measures what it says, and fails where something goes wrong."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def bench(*options: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--rounds", "1", *options],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=50,
+    )
+
+
+@pytest.mark.process
+def test_the_benchmark_prints_and_writes_a_row_for_each_command(tmp_path: Path) -> None:
+    written, page = tmp_path / "made/bench.json", tmp_path / "page.md"
+    page.write_text("before\n<!-- table -->\nold\n<!-- end of table -->\nafter\n")
+    done = bench("--only", "commands", "--json", written, "--page", page)
+    assert (done.returncode, done.stderr) == (0, "")
+    [part] = json.loads(written.read_text())
+    rows = {row["what"]: row for row in part["rows"] if "not here" not in row["what"]}
+    assert {"token", "token, from SOE_AUTH_TOKEN", "status --check", "run -- true"} < set(rows)
+    assert {"import argparse", "python -c pass", "an empty console script"} < set(rows)
+    table = [line for line in done.stdout.splitlines() if line.startswith("|")]
+    for what, row in rows.items():
+        shown = [f"{row[kind]['x']:.2f}x" for kind in ("wall", "cpu", "rss")]
+        [line] = [line for line in table if line.split("|")[1].strip() == what]
+        assert [cell.strip() for cell in line.split("|")[2:5]] == shown
+        assert 0 < row["wall"]["least"] <= row["wall"]["median"] <= row["wall"]["most"]
+    assert page.read_text() == (
+        f"before\n<!-- table -->\n{done.stdout}<!-- end of table -->\nafter\n"
+    )
+
+
+@pytest.mark.process
+def test_the_benchmark_plays_logins_to_their_end(tmp_path: Path) -> None:
+    written = tmp_path / "bench.json"
+    done = bench("--only", "launch", "fire", "--json", written)
+    assert (done.returncode, done.stderr) == (0, "")
+    launch, fire = json.loads(written.read_text())
+    assert launch["rows"][0]["wall"]["x"] > 1
+    [row] = fire["rows"]
+    assert row["rss"]["median"] > fire["x"]["rss"] > 2**20
+
+
+@pytest.mark.process
+def test_what_goes_wrong_ends_the_benchmark_and_is_told(tmp_path: Path) -> None:
+    python = tmp_path / "bin/python"
+    python.parent.mkdir()
+    python.symlink_to(sys.executable)
+    command = python.with_name("soe-auth")
+    command.write_text("#!/bin/sh\necho broken >&2; exit 3\n")
+    command.chmod(0o700)
+    written = tmp_path / "bench.json"
+    done = bench("--python", python, "--json", written)
+    assert done.returncode == 1
+    assert "broken" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not written.exists()
