@@ -63,7 +63,7 @@ class Row:
 def row(what: str, costs: Sequence[Cost], must: str = "", aim: str = "") -> Row:
     """Make a row of what whole processes cost, as multiples of x."""
     if not costs:
-        return Row(what=f"{what}: not here", must=must, aim=aim)
+        return Row(what=what, must=must, aim=aim)
     return Row(
         what=what,
         wall=Figure([cost.wall for cost in costs]),
@@ -94,7 +94,7 @@ class Part:
         """Return the lines of the table."""
         return [
             [
-                row.what,
+                row.what if any(row.figures.values()) else f"{row.what}: not here",
                 *(
                     figure.shown(self.bases[name]) if figure else ""
                     for name, figure in row.figures.items()

@@ -5,10 +5,9 @@
 >>> headers = {"Authorization": f"Bearer {token.reveal()}"}
 """
 
-from typing import TYPE_CHECKING
-
 from soe_auth.version import __version__
 
+TYPE_CHECKING = False  # typing itself is not light
 if TYPE_CHECKING:
     from soe_auth.aiohttp_auth import AiohttpAuth
     from soe_auth.api import alogin, get_token, login, logout, status

@@ -6,12 +6,17 @@ It imports the least that it can, so that Ctrl-C is met from the start.
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from typing import NoReturn
+
+TYPE_CHECKING = False  # typing itself is not light
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from soe_auth.shortcut import Answer
 
 SIGNALLED = 128  # plus the signal's number, as a shell reports it: Ctrl-C is 130
 READER_GONE = SIGNALLED + 13  # SIGPIPE
+_SIGINT = 2  # on every system; the module signal is not light
 
 # How long an interrupted command may take to put everything away. Some waits cannot be cut short,
 # such as a look-up of a host name; nobody who typed Ctrl-C waits for them.
@@ -22,6 +27,10 @@ def entry_point() -> NoReturn:
     """Run the command of sys.argv and leave with its exit code."""
     came: list[int] = []
     try:
+        from soe_auth.shortcut import answer
+
+        if sys.stdout and (known := answer(sys.argv[1:], os.environ)):
+            _give(known)
         _watch_signals(came)
         from soe_auth.cli import main
 
@@ -36,11 +45,27 @@ def entry_point() -> NoReturn:
         # The reader has gone (`soe-auth status | head -1`): the interpreter must not try again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = READER_GONE
-    sys.exit(code)
+    sys.stderr.flush()
+    os._exit(code)  # all is flushed and synced; the system tears the rest down faster
+
+
+def _give(known: Answer) -> None:
+    """Do what the answer says and leave; return only where its command cannot be become."""
+    if known.command is None:
+        if known.text is not None:
+            print(known.text, flush=True)
+        os._exit(0)
+    from soe_auth.successor import become
+
+    try:
+        become(known.command, known.environ)
+    except OSError:  # the long way says why
+        return
 
 
 def _watch_signals(came: list[int]) -> None:
     """Have SIGINT, SIGTERM and SIGHUP end what runs, and leave their numbers in `came`."""
+    import signal
 
     def end(number: int, _frame: object) -> None:
         came.append(number)
@@ -81,7 +106,7 @@ def _raise() -> NoReturn:
 def _leave(came: list[int]) -> NoReturn:
     """Say it in a line and be gone: what the system tears down anyway is left to the system."""
     os.write(2, b"\nsoe-auth: interrupted.\n")
-    os._exit(SIGNALLED + (came or [signal.SIGINT])[0])
+    os._exit(SIGNALLED + (came or [_SIGINT])[0])
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from soe_auth.duration import in_words
 from soe_auth.errors import LoginRequired, SettingsError
-from soe_auth.secret import Secret
+from soe_auth.secret import TOKEN_VARIABLE, Secret
 from soe_auth.tokens import visible_ascii
 
 if TYPE_CHECKING:
@@ -17,20 +17,18 @@ if TYPE_CHECKING:
     from soe_auth.store import Store
     from soe_auth.tokens import Token
 
-_VARIABLE = "SOE_AUTH_TOKEN"
-
 
 def from_environment(environ: Mapping[str, str]) -> Secret | None:
     """Return the token that SOE_AUTH_TOKEN holds, if it is set: that is how a CI job is fed.
 
     Raises SettingsError if what it holds can be no token.
     """
-    if not environ.get(_VARIABLE):
+    if not environ.get(TOKEN_VARIABLE):
         return None
     try:
-        return Secret(visible_ascii(environ[_VARIABLE]))
+        return Secret(visible_ascii(environ[TOKEN_VARIABLE]))
     except ValueError as problem:
-        raise SettingsError(f"access_token (from {_VARIABLE}): {problem}.") from None
+        raise SettingsError(f"access_token (from {TOKEN_VARIABLE}): {problem}.") from None
 
 
 def site_of_environment(settings: Settings) -> Site | None:
@@ -41,7 +39,7 @@ def site_of_environment(settings: Settings) -> Site | None:
     """
     if settings.only_project:
         raise SettingsError(
-            f"{_VARIABLE} is set, and only {settings.project} says which site it is for.",
+            f"{TOKEN_VARIABLE} is set, and only {settings.project} says which site it is for.",
             hint="Set SOE_AUTH_SITE as well.",
         )
     return settings.site

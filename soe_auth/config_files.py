@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from soe_auth.errors import SettingsError
 from soe_auth.profile_name import read_profile_name
+from soe_auth.project_places import PYPROJECT, project_places
 from soe_auth.site import Site
 from soe_auth.text import printable
 from soe_auth.toml_lines import line_of
@@ -27,8 +28,6 @@ PROJECT_KEYS = ("site", "client_id", "scope", "profile")
 CONFIG_KEYS = ("default_profile", "trusted_sites")
 
 _LIST_KEYS = ("scope",)  # what a person may write as a list as well
-_PYPROJECT = "pyproject.toml"
-_PROJECT_FILES = (".soe-auth.toml", _PYPROJECT)
 _LONGEST_PATH = 400  # as it is shown
 _LARGEST_PROJECT_FILE = 256 * 1024
 # tomllib takes time and memory with the square of a dotted key's length, and a key is one line.
@@ -181,12 +180,10 @@ def find_project(cwd: Callable[[], Path], keys: Sequence[str]) -> ProjectFile | 
         start = cwd()
     except OSError:  # it was removed, or we may not know it
         return None
-    for directory in _up_to_the_root(start):
-        for name in _PROJECT_FILES:
-            path = directory / name
-            origin = printable(str(path), _LONGEST_PATH)
-            if (found := _project_table(path, origin)) is not None:
-                return _project_file(*found, keys)
+    for place in project_places(str(start)):
+        origin = printable(place, _LONGEST_PATH)
+        if (found := _project_table(place, origin)) is not None:
+            return _project_file(*found, keys)
     return None
 
 
@@ -250,22 +247,14 @@ def _config_file(path: Path, keys: Sequence[str]) -> ConfigFile:
     )
 
 
-def _up_to_the_root(start: Path) -> Sequence[Path]:
-    directories = [start, *start.parents]
-    for count, directory in enumerate(directories, 1):
-        if os.path.lexists(directory / ".git"):  # a file in work trees and submodules
-            return directories[:count]
-    return [start]
-
-
-def _project_table(path: Path, origin: str) -> tuple[Table, dict[str, Any]] | None:
+def _project_table(path: str, origin: str) -> tuple[Table, dict[str, Any]] | None:
     """Return the table that is about us, and what is in it; None where there is none."""
-    data = _read_ours(path)
+    data, is_pyproject = _read_ours(path), path.endswith(PYPROJECT)
     # The marker comes first: other tools' files are none of our business, broken or not.
-    if data is None or (path.name == _PYPROJECT and b"soe-auth" not in data):
+    if data is None or (is_pyproject and b"soe-auth" not in data):
         return None
     values, text = _parse_bounded(data, origin)
-    if path.name != _PYPROJECT:
+    if not is_pyproject:
         return Table(origin, text, (), {}), values
     tool = values.get("tool")
     own = tool.get("soe-auth") if isinstance(tool, dict) else None
@@ -286,7 +275,7 @@ def _parse_bounded(data: bytes, origin: str) -> tuple[dict[str, Any], str]:
     return _parse(data, origin)
 
 
-def _read_ours(path: Path) -> bytes | None:
+def _read_ours(path: str) -> bytes | None:
     """Read a file that is ours or root's; None for any other, for a pipe, and for none at all.
 
     One byte more than the limit tells that there is more.

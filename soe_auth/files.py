@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
+
+from soe_auth.own_files import NO_FOLLOW, POSIX, check_replaceable, own_directory, read_private
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,11 +15,6 @@ if TYPE_CHECKING:
 
 _PRIVATE_DIRECTORY = 0o700
 _PRIVATE_FILE = 0o600
-_OTHERS = 0o077
-# Windows has none of these flags: its links need a privilege, and it has no such special files.
-_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
-_NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # to open a pipe would else wait for who writes to it
-_POSIX = os.name == "posix"
 
 
 def make_private_directory(path: Path) -> bool:
@@ -36,24 +32,12 @@ def make_private_directory(path: Path) -> bool:
     return own_directory(path)
 
 
-def own_directory(path: Path, *, repair: bool = True) -> bool:
-    """Take away what others may do with a directory of ours; return whether that was needed.
-
-    Without `repair` it is left as it is. Raises OSError: FileNotFoundError, and PermissionError
-    where it is a link, a file or belongs to somebody else.
-    """
-    status = path.lstat()
-    if not stat.S_ISDIR(status.st_mode):
-        raise PermissionError(f"{path} is a link or a file, not a directory")
-    return _claim(path, status, repair=repair)
-
-
 def writable_by_all(path: Path) -> list[Path]:
     """Return the directories above path in which any user could put something else in its place.
 
     Not those with the sticky bit, as /tmp has it, in which everybody can rename only their own.
     """
-    if not _POSIX:
+    if not POSIX:
         return []  # pragma: no cover - Windows: modes tell nothing of who may write
     modes = ((parent, parent.stat().st_mode) for parent in path.resolve().parents)
     return [parent for parent, mode in modes if mode & stat.S_IWOTH and not mode & stat.S_ISVTX]
@@ -69,10 +53,10 @@ def write_private(path: Path, data: bytes, *, durable: bool = True) -> None:
     check_replaceable(path)
     with _changing(path, durable=durable):
         beside = path.with_name(f".{path.name}.{os.urandom(8).hex()}.new")
-        file = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW, _PRIVATE_FILE)
+        file = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_FOLLOW, _PRIVATE_FILE)
         try:
             with os.fdopen(file, "wb") as stream:
-                if _POSIX:  # pragma: no branch - Windows has no fchmod
+                if POSIX:  # pragma: no branch - Windows has no fchmod
                     os.fchmod(file, _PRIVATE_FILE)  # an odd umask may have left us less
                 stream.write(data)
                 stream.flush()
@@ -82,32 +66,6 @@ def write_private(path: Path, data: bytes, *, durable: bool = True) -> None:
         except BaseException:
             beside.unlink(missing_ok=True)
             raise
-
-
-def read_private(path: Path, limit: int, *, repair: bool = True) -> tuple[bytes, bool]:
-    """Return at most limit bytes of a file of ours, and whether its mode had to be repaired.
-
-    Without `repair` the mode is left as it is. Raises OSError: FileNotFoundError, and
-    PermissionError where it is not a file of ours alone.
-    """
-    try:
-        file = os.open(path, os.O_RDONLY | _NO_FOLLOW | _NO_WAIT)
-    except OSError as problem:
-        if problem.errno == errno.ELOOP:
-            raise PermissionError("it is a link") from None
-        raise
-    with os.fdopen(file, "rb") as stream:
-        status = os.fstat(file)
-        _refuse_odd(status)
-        return stream.read(limit), _claim(file, status, repair=repair)
-
-
-def check_replaceable(path: Path) -> None:
-    """Raise PermissionError if path is there and is not a file of ours alone."""
-    with suppress(FileNotFoundError):
-        status = path.lstat()
-        _refuse_odd(status)
-        _refuse_foreign(status)
 
 
 def remove_private(path: Path, *, durable: bool = True) -> bool:
@@ -148,7 +106,7 @@ def _changing(path: Path, *, alone: bool = False, durable: bool = True) -> Itera
     sweeps away what writers of path that were killed have left there, as it holds a secret. Windows
     has no such locks, and needs no flush of a directory. Raises OSError.
     """
-    if not _POSIX:
+    if not POSIX:
         yield  # pragma: no cover - Windows
         return  # pragma: no cover - Windows
     from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, flock
@@ -171,34 +129,3 @@ def _sweep(path: Path) -> None:
     for entry in list(path.parent.iterdir()):
         if entry.name.startswith(f".{path.name}.") and entry.name.endswith(".new"):
             entry.unlink()
-
-
-def _refuse_odd(status: os.stat_result) -> None:
-    """Refuse what could lead elsewhere, or be read and written under another name."""
-    if stat.S_ISLNK(status.st_mode):
-        raise PermissionError("it is a link")
-    if not stat.S_ISREG(status.st_mode):
-        raise PermissionError("it is not a regular file")
-    if status.st_nlink > 1:
-        raise PermissionError("it has a second name (a hard link), by which it can be changed")
-
-
-def _refuse_foreign(status: os.stat_result) -> None:
-    if _POSIX and status.st_uid != os.geteuid():
-        raise PermissionError("it belongs to another user")
-
-
-def _claim(path: Path | int, status: os.stat_result, *, repair: bool = True) -> bool:
-    """Refuse a foreign owner, take away what others may do; return whether that was needed."""
-    _refuse_foreign(status)
-    if not _POSIX or not status.st_mode & _OTHERS:
-        return False
-    if not repair:
-        return True
-    try:
-        os.chmod(path, stat.S_IMODE(status.st_mode) & ~_OTHERS)  # noqa: PTH101  # path may be an open file
-    except OSError as problem:
-        raise PermissionError(
-            f"others may read it, and its mode cannot be changed ({problem.strerror})"
-        ) from None
-    return True

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+TYPE_CHECKING = False  # typing itself is not light
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+TOKEN_VARIABLE = "SOE_AUTH_TOKEN"  # noqa: S105  # the variable that may hold one, for a CI job
 
 
 class Secret:

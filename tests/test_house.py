@@ -119,7 +119,8 @@ def test_only_the_command_line_prints() -> None:
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call) and ast.unparse(node.func) in {"print", "sys.stdout.write"}
     }
-    assert printing <= {"cli", "sandbox"}  # the visitor is a program of its own
+    # The visitor is a program of its own, and `__main__` prints what the short way has found.
+    assert printing <= {"cli", "sandbox", "__main__.py"}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOMS)))
@@ -142,13 +143,14 @@ def test_secrets_are_revealed_only_where_they_leave() -> None:
     assert revealing == {
         "bearer.py",
         "cli/exchange.py",
-        "cli/formats.py",
+        "cli/report.py",
         "cli/pkce.py",
-        "cli/run.py",
         "exchange.py",
+        "formats.py",
         "issuer.py",
         "protocol.py",
         "redeem.py",
         "secret.py",
+        "successor.py",
         "tokens.py",
     }

@@ -47,8 +47,9 @@ def test_a_command_has_the_token_and_the_site_and_else_what_it_would_have_had(
     signed_in: Command, site: Sandbox
 ) -> None:
     token = signed_in("token").stdout.strip()
-    told = within(signed_in, signed_in.path, "run", "--", "env", "-0").stdout
-    alone = within(signed_in, "env", "-0").stdout
+    located = signed_in.with_variables(LANG="C.UTF-8")  # else Python sets LC_CTYPE (PEP 538)
+    told = within(located, located.path, "run", "--", "env", "-0").stdout
+    alone = within(located, "env", "-0").stdout
     assert sorted(told.split("\0")) == sorted(
         [*alone.split("\0"), f"SOE_AUTH_TOKEN={token}", f"SOE_AUTH_SITE={site.url}"]
     )

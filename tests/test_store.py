@@ -15,7 +15,8 @@ import pytest
 from conftest import TOKEN
 
 from soe_auth.errors import StoreError
-from soe_auth.files import own_directory, read_private, set_aside, write_private
+from soe_auth.files import set_aside, write_private
+from soe_auth.own_files import own_directory, read_private
 from soe_auth.store.file import FileStore
 from soe_auth.store.turns import Turns
 
@@ -114,7 +115,7 @@ def test_a_mode_that_cannot_be_repaired_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x")
     (tmp_path / "file").chmod(0o644)
     script = (
-        "from pathlib import Path; from soe_auth.files import read_private;"
+        "from pathlib import Path; from soe_auth.own_files import read_private;"
         f"read_private(Path({str(tmp_path / 'file')!r}), 9)"
     )
     as_root = [] if os.geteuid() == 0 else ["--map-root-user"]

@@ -18,8 +18,9 @@ from conftest import TOKEN, VISITOR, Command
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from soe_auth.cli import formats, main
-from soe_auth.cli.report import no_report, token_report
+from soe_auth import formats
+from soe_auth.cli import main
+from soe_auth.cli.report import no_report, supply_report, token_report
 from soe_auth.cli.supply import Supply, look_until
 from soe_auth.errors import LoginRequired
 from soe_auth.sandbox import Sandbox
@@ -68,7 +69,7 @@ FORMATS: list[tuple[str, ...]] = [
 @given(tokens=TOKENS)
 @example(tokens=[VISIBLE, *VISIBLE, *(f"{c}{c}" for c in VISIBLE), *NASTY])
 def test_a_shell_reads_the_very_token(
-    shell: formats.Shell, program: str, tokens: list[str]
+    shell: "formats.Shell", program: str, tokens: list[str]
 ) -> None:
     lines = [formats.export(Secret(token), shell) for token in tokens]
     script = "\nprintenv SOE_AUTH_TOKEN\n".join([*lines, ""])
@@ -154,7 +155,7 @@ def curl(config: str, url: str) -> str:
     ("api", "name"), [("v3", "Authorization: Bearer"), ("v2.3", "X-API-Access-Token:")]
 )
 def test_curl_sends_the_very_token_and_has_it_in_no_process_list(
-    api: formats.Api, name: str
+    api: "formats.Api", name: str
 ) -> None:
     tokens = [VISIBLE, *NASTY, *string.punctuation, "canary(1)*"]
     with listener() as (url, requests, processes):
@@ -192,8 +193,8 @@ def test_a_header_is_the_one_that_its_api_wants(signed_in: Command, site: Sandbo
 
 
 def test_json_has_the_same_keys_wherever_the_token_is_from() -> None:
-    stored = json.loads(formats.as_json(Supply(TOKEN.access_token, "acme", TOKEN), 2000.0))
-    given_one = json.loads(formats.as_json(Supply(Secret("x")), 2000.0))
+    stored = supply_report(Supply(TOKEN.access_token, "acme", TOKEN), 2000.0)
+    given_one = supply_report(Supply(Secret("x")), 2000.0)
     assert list(stored) == list(given_one)
     assert list(no_report()) == list(token_report("acme", TOKEN, 2000.0))
     assert stored["version"] == given_one["version"] == 1

@@ -1,4 +1,4 @@
-"""A stored token as other programs may read it: everything but the secret."""
+"""A stored token as other programs may read it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from soe_auth.cli.supply import Supply
     from soe_auth.tokens import Token
 
 FORMAT_VERSION = 1
@@ -43,6 +44,15 @@ def no_report() -> dict[str, object]:
     binding = dict.fromkeys(("profile", "site", "client_id", "scope", "granted_scope", "account"))
     life = dict.fromkeys(("obtained_at", "expires_at", "seconds_left", "problem"))
     return {**binding, **life, "warnings": []}
+
+
+def supply_report(supply: Supply, now: float) -> dict[str, object]:
+    """Return the token, and what is known of it; of one that the environment gave, nothing is."""
+    if supply.token and supply.profile:
+        report = token_report(supply.profile, supply.token, now)
+    else:
+        report = no_report()
+    return {"version": FORMAT_VERSION, **report, "access_token": supply.access_token.reveal()}
 
 
 def _iso(when: float) -> str:

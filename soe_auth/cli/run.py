@@ -19,6 +19,8 @@ from soe_auth.cli.exit_codes import CANNOT_RUN, NOT_FOUND
 from soe_auth.cli.options import add_settings, resolve_settings
 from soe_auth.cli.supply import supply
 from soe_auth.errors import LoginRequired, SettingsError
+from soe_auth.secret import TOKEN_VARIABLE
+from soe_auth.successor import become, environment_with
 from soe_auth.table import MIN_TTL, SITE
 from soe_auth.text import printable
 
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from soe_auth.cli.console import Console
     from soe_auth.cli.supply import Supply
 
-_TOKEN = "SOE_AUTH_TOKEN"  # noqa: S105  # a variable's name
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)  # POSIX.1-2017, XBD 3.235
 
 
@@ -38,7 +39,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, MIN_TTL)
     parser.add_argument("--login", action="store_true", help="sign in first, if that is needed")
     parser.add_argument(
-        "--env", metavar="NAME", default=_TOKEN, help=f"the token's variable; default: {_TOKEN}"
+        "--env",
+        metavar="NAME",
+        default=TOKEN_VARIABLE,
+        help=f"the token's variable; default: {TOKEN_VARIABLE}",
     )
     parser.add_argument("cmd", nargs=argparse.REMAINDER, help="the command, with its arguments")
 
@@ -48,32 +52,14 @@ def run(args: argparse.Namespace, console: Console) -> int:
     command, variable = _command(args.cmd), _variable(args.env)
     with _core_limit_kept():
         found = supply(args, console, login=args.login)
-    environ = dict(console.environ)
-    environ.pop(_TOKEN, None)
-    environ[variable] = found.access_token.reveal()
-    if site := _site(found, args, console):
-        environ[SITE.variable] = site
+    site = _site(found, args, console)
+    environ = environment_with(found.access_token, site, console.environ, variable)
     start = become if os.name == "posix" else call
     try:
         return start(command, environ)
     except OSError as problem:
         console.fail(f"{printable(command[0])} could not be run: {problem.strerror}.")
         return NOT_FOUND if isinstance(problem, FileNotFoundError) else CANNOT_RUN
-
-
-def become(command: list[str], environ: Mapping[str, str]) -> int:
-    """Have the command take the place of this process, as if it had been called itself.
-
-    Raises OSError where that cannot be.
-    """
-    for number in signal.valid_signals():
-        # The system gives a caught signal its default in what we become, but one that came while we
-        # do would be lost.
-        if callable(signal.getsignal(number)):
-            signal.signal(number, signal.SIG_DFL)
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # which Python ignores, and nobody else does
-        signal.signal(number, signal.SIG_DFL)
-    os.execvpe(command[0], command, environ)  # noqa: S606  # what the person asked for; no shell
 
 
 def call(command: list[str], environ: Mapping[str, str]) -> int:

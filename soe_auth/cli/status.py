@@ -17,6 +17,7 @@ from soe_auth import access
 from soe_auth.cli.exit_codes import EXIT_CODES
 from soe_auth.cli.options import open_store
 from soe_auth.cli.report import FORMAT_VERSION, token_report
+from soe_auth.cli.supply import ask, stored
 from soe_auth.duration import parse_duration
 from soe_auth.errors import LoginRequired, NetworkError, ServerError, SettingsError, StoreError
 from soe_auth.overview import resolve_all, see_that_there_is, why_not
@@ -96,10 +97,11 @@ def _check(args: argparse.Namespace, console: Console) -> int:
         raise SettingsError(f"check (from --check): {problem}.") from None
     try:
         if access.from_environment(console.environ) is None:
+            question = ask(console.environ, args.profile, args.check)
             settings = resolve({}, profile=args.profile, environ=console.environ)
             if span is not None:
                 settings = replace(settings, min_ttl=span)
-            access.from_store(settings, open_store(settings, console), now=time.time())
+            stored(settings, console, question)
     except LoginRequired as problem:
         console.detail(str(problem))
         return EXIT_CODES[LoginRequired]

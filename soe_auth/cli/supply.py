@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from soe_auth import access
@@ -11,10 +13,11 @@ from soe_auth.cli.console import Console
 from soe_auth.cli.options import open_store, resolve_settings
 from soe_auth.duration import in_words
 from soe_auth.errors import LoginRequired
+from soe_auth.recall import Question
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from soe_auth.secret import Secret
     from soe_auth.settings import Settings
@@ -39,9 +42,10 @@ def supply(args: argparse.Namespace, console: Console, *, login: bool = False) -
     """
     if access_token := access.from_environment(console.environ):
         return Supply(access_token)
+    question = ask(console.environ, args.profile, args.setting_min_ttl)
     settings = resolve_settings(args, console)
     try:
-        return _stored(settings, console)
+        return stored(settings, console, question)
     except LoginRequired:
         if not login:
             raise
@@ -50,7 +54,7 @@ def supply(args: argparse.Namespace, console: Console, *, login: bool = False) -
 
     login_if_needed(settings, login_effects(settings, console))
     # A new token may fall short, too, of what was asked for.
-    return _stored(settings, console)
+    return stored(settings, console)
 
 
 def await_supply(args: argparse.Namespace, console: Console, span: float) -> Supply:
@@ -63,7 +67,7 @@ def await_supply(args: argparse.Namespace, console: Console, span: float) -> Sup
     except LoginRequired as missing:
         console.error(f"{missing} Waiting for that, {in_words(span)} at most …")
     quiet = Console(console.environ, quiet=True)  # what is odd about the settings is told already
-    return look_until(lambda: _stored(resolve_settings(args, quiet), console), span)
+    return look_until(lambda: stored(resolve_settings(args, quiet), console), span)
 
 
 def look_until(
@@ -85,9 +89,37 @@ def look_until(
         pause(min(_POLL, left))
 
 
-def _stored(settings: Settings, console: Console) -> Supply:
+def ask(environ: Mapping[str, str], profile: str | None, min_ttl: str | None) -> Question | None:
+    """Return the question that settings answer which are resolved next, if it is a simple one."""
+    with suppress(ValueError, OSError):
+        return Question(environ, (profile or "", min_ttl or ""))
+    return None
+
+
+def stored(settings: Settings, console: Console, question: Question | None = None) -> Supply:
+    """Return the stored token, if it serves the settings; keep these as the question's answer.
+
+    Raises LoginRequired, StoreError.
+    """
     now = time.time()
     token = access.from_store(settings, open_store(settings, console), now=now)
     for warning in token.warnings(now):
         console.detail(warning)
+    if question:
+        _keep(question, settings, console)
     return Supply(token.access_token, settings.profile, token)
+
+
+def _keep(question: Question, settings: Settings, console: Console) -> None:
+    """Have the short way know these settings next time, if they are such as it can go by."""
+    here = settings.paths.directory, settings.paths.system_config.parent
+    site, client_id = settings.registration
+    if (
+        here == (Path(question.directory), Path(question.system))
+        and settings.store == "file"
+        and not site.surplus  # of which a person is told each time
+    ):
+        answer = [settings.profile, str(site), client_id, str(settings.scope)]
+        options = question.options
+        with suppress(ValueError, OSError):  # it is a help, and no need
+            question.keep([*answer, repr(settings.min_ttl)], Question(console.environ, options))

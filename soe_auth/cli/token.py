@@ -6,16 +6,18 @@ only with --login. SOE_AUTH_TOKEN, when set, is the answer.
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
-from soe_auth.cli import formats
 from soe_auth.cli.options import add_settings
+from soe_auth.cli.report import supply_report
 from soe_auth.cli.supply import await_supply, supply
 from soe_auth.duration import parse_duration
 from soe_auth.errors import SettingsError
 from soe_auth.files import write_private
+from soe_auth.formats import APIS, SHELLS, written
 from soe_auth.table import MIN_TTL
 from soe_auth.text import printable
 
@@ -42,12 +44,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--api",
-        choices=get_args(formats.Api),
+        choices=APIS,
         help="whose header it is, with --format header or curl; default: v3",
     )
     parser.add_argument(
         "--shell",
-        choices=get_args(formats.Shell),
+        choices=SHELLS,
         help="who reads the line, with --format env; default: sh",
     )
     parser.add_argument(
@@ -88,17 +90,11 @@ def _span(text: str) -> float:
 
 
 def _written(found: Supply, args: argparse.Namespace) -> str:
-    match args.format:
-        case "header":
-            return formats.header(found.access_token, args.api or "v3")
-        case "env":
-            return formats.export(found.access_token, args.shell or "sh")
-        case "json":
-            return formats.as_json(found, time.time())
-        case "curl":
-            return formats.curl_config(found.access_token, args.api or "v3")
-        case _:
-            return formats.plain(found.access_token)
+    if args.format == "json":
+        return json.dumps(supply_report(found, time.time()), indent=2)
+    return written(
+        found.access_token, args.format, api=args.api or APIS[0], shell=args.shell or SHELLS[0]
+    )
 
 
 def _write(name: str, text: str) -> None:

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 
 from soe_auth.errors import StoreError
 from soe_auth.files import (
-    check_replaceable,
     make_private_directory,
-    own_directory,
-    read_private,
     remove_private,
     set_aside,
     writable_by_all,
     write_private,
 )
+from soe_auth.own_files import check_replaceable, own_directory, read_private
 from soe_auth.profile_name import is_profile_name
 from soe_auth.store.directory import LARGEST_FILE, as_store_error, claim, once
 from soe_auth.tokens import Token, mark_of

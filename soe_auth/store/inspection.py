@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from soe_auth.files import own_directory, read_private
+from soe_auth.own_files import own_directory, read_private
 from soe_auth.profile_name import is_profile_name
 from soe_auth.store.directory import LARGEST_FILE
 from soe_auth.tokens import Token, mark_of

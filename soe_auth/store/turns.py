@@ -7,7 +7,8 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from soe_auth.errors import LoginBusy
-from soe_auth.files import make_private_directory, read_private, remove_private, write_private
+from soe_auth.files import make_private_directory, remove_private, write_private
+from soe_auth.own_files import read_private
 from soe_auth.store.directory import LARGEST_FILE, as_store_error, claim, once
 from soe_auth.text import printable
 

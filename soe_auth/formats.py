@@ -1,23 +1,38 @@
 """The ways in which a token is written for other programs, each quoted by the reader's own rules.
 
 A token is visible ASCII, and any of it may be in one: quotes, `$`, `*` and backslashes too.
+Only what is light is imported here.
 """
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Literal
-
-from soe_auth.cli.report import FORMAT_VERSION, no_report, token_report
-
+TYPE_CHECKING = False  # typing itself is not light
 if TYPE_CHECKING:
-    from soe_auth.cli.supply import Supply
+    from typing import Literal
+
     from soe_auth.secret import Secret
 
-Api = Literal["v3", "v2.3"]
-Shell = Literal["sh", "fish", "powershell"]
+    Format = Literal["plain", "header", "env", "curl"]
+    Api = Literal["v3", "v2.3"]
+    Shell = Literal["sh", "fish", "powershell"]
+
+APIS: tuple[Api, ...] = ("v3", "v2.3")
+SHELLS: tuple[Shell, ...] = ("sh", "fish", "powershell")
 
 _HEADERS: dict[Api, str] = {"v3": "Authorization: Bearer ", "v2.3": "X-API-Access-Token: "}
+
+
+def written(token: Secret, form: Format, *, api: Api = "v3", shell: Shell = "sh") -> str:
+    """Return the token in one of the forms that need to know nothing else of it."""
+    match form:
+        case "plain":
+            return plain(token)
+        case "header":
+            return header(token, api)
+        case "env":
+            return export(token, shell)
+        case "curl":
+            return curl_config(token, api)
 
 
 def plain(token: Secret) -> str:
@@ -54,16 +69,3 @@ def curl_config(token: Secret, api: Api) -> str:
     """Return a line for `curl -K -`, which has the header sent (curl(1), --config)."""
     quoted = header(token, api).replace("\\", "\\\\").replace('"', '\\"')
     return f'header = "{quoted}"'
-
-
-def as_json(supply: Supply, now: float) -> str:
-    """Return what is known of the token, and the token, as docs/reference describes it.
-
-    Of one that the environment gave, nothing is known.
-    """
-    if supply.token and supply.profile:
-        report = token_report(supply.profile, supply.token, now)
-    else:
-        report = no_report()
-    report["access_token"] = supply.access_token.reveal()
-    return json.dumps({"version": FORMAT_VERSION, **report}, indent=2)

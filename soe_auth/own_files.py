@@ -1,0 +1,91 @@
+"""Files that are ours alone; what others could have put there is refused.
+
+Only what is light is imported here, as `soe-auth token` comes this way in every commit.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from errno import ELOOP
+
+TYPE_CHECKING = False  # typing itself is not light
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# Windows has none of these flags: its links need a privilege, and it has no such special files.
+NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # to open a pipe would else wait for who writes to it
+POSIX = os.name == "posix"
+_OTHERS = 0o077
+
+
+def own_directory(path: Path | str, *, repair: bool = True) -> bool:
+    """Take away what others may do with a directory of ours; return whether that was needed.
+
+    Without `repair` it is left as it is. Raises OSError: FileNotFoundError, and PermissionError
+    where it is a link, a file or belongs to somebody else.
+    """
+    status = os.lstat(path)
+    if not stat.S_ISDIR(status.st_mode):
+        raise PermissionError(f"{path} is a link or a file, not a directory")
+    return _claim(path, status, repair=repair)
+
+
+def read_private(path: Path | str, limit: int, *, repair: bool = True) -> tuple[bytes, bool]:
+    """Return at most limit bytes of a file of ours, and whether its mode had to be repaired.
+
+    Without `repair` the mode is left as it is. Raises OSError: FileNotFoundError, and
+    PermissionError where it is not a file of ours alone.
+    """
+    try:
+        file = os.open(path, os.O_RDONLY | NO_FOLLOW | _NO_WAIT)
+    except OSError as problem:
+        if problem.errno == ELOOP:
+            raise PermissionError("it is a link") from None
+        raise
+    with os.fdopen(file, "rb") as stream:
+        status = os.fstat(file)
+        _refuse_odd(status)
+        return stream.read(limit), _claim(file, status, repair=repair)
+
+
+def check_replaceable(path: Path | str) -> None:
+    """Raise PermissionError if path is there and is not a file of ours alone."""
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return
+    _refuse_odd(status)
+    _refuse_foreign(status)
+
+
+def _refuse_odd(status: os.stat_result) -> None:
+    """Refuse what could lead elsewhere, or be read and written under another name."""
+    if stat.S_ISLNK(status.st_mode):
+        raise PermissionError("it is a link")
+    if not stat.S_ISREG(status.st_mode):
+        raise PermissionError("it is not a regular file")
+    if status.st_nlink > 1:
+        raise PermissionError("it has a second name (a hard link), by which it can be changed")
+
+
+def _refuse_foreign(status: os.stat_result) -> None:
+    if POSIX and status.st_uid != os.geteuid():
+        raise PermissionError("it belongs to another user")
+
+
+def _claim(path: Path | str | int, status: os.stat_result, *, repair: bool) -> bool:
+    """Refuse a foreign owner, take away what others may do; return whether that was needed."""
+    _refuse_foreign(status)
+    if not POSIX or not status.st_mode & _OTHERS:
+        return False
+    if not repair:
+        return True
+    try:
+        os.chmod(path, stat.S_IMODE(status.st_mode) & ~_OTHERS)
+    except OSError as problem:
+        raise PermissionError(
+            f"others may read it, and its mode cannot be changed ({problem.strerror})"
+        ) from None
+    return True
