@@ -7,8 +7,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from soe_auth import store as stores
-from soe_auth.browser import launch, recognise
+from soe_auth.browser import launch
 from soe_auth.errors import LoginError
+from soe_auth.place import recognise
 from soe_auth.sendoff import Effects
 from soe_auth.settings import resolve
 from soe_auth.store.turns import Turns

@@ -19,8 +19,7 @@ Messages never carry a state, code, verifier or token, and nothing that a termin
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # typing itself is not light
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

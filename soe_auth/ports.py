@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _USABLE = range(1024, 65536)  # below, a program needs the system's leave
 
@@ -34,8 +30,10 @@ class Ports:
     def __str__(self) -> str:
         return str(self.first) if self.is_one else f"{self.first}-{self.last}"
 
-    def __iter__(self) -> Iterator[int]:
-        return iter(range(self.first, self.last + 1))
+    @property
+    def numbers(self) -> range:
+        """The ports to try, in order."""
+        return range(self.first, self.last + 1)
 
     @property
     def is_one(self) -> bool:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import time
-from base64 import urlsafe_b64encode
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,19 +17,19 @@ from soe_auth.errors import LoginRequired, LoopbackUnavailable, SettingsError
 from soe_auth.peers import why_busy
 from soe_auth.registration import domain
 from soe_auth.secret import no_core_dumps
-from soe_auth.sockets import LoopbackSockets, bind
+from soe_auth.sockets import LoopbackSockets, bind, local_path
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from soe_auth.browser import Place
+    from soe_auth.headstart import HeadStart
+    from soe_auth.place import Place
     from soe_auth.protocol import AuthorizationRequest, Entropy
     from soe_auth.settings import Settings
     from soe_auth.store import Store
     from soe_auth.store.turns import Turns
 
 _LOOK = 0.1  # seconds between two looks at whether the browser command has failed
-_LOCAL_PATH_BYTES = 6  # 48 bits: not to be guessed through a loopback within a login's time
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +40,10 @@ class Effects:
     one that they have to act on, so that it may not be left out. `consent` puts a question to them
     and returns whether they said yes; None where there is nobody to ask. `browser` shows a URL and
     returns False where it cannot; None opens nothing. `browser_failed` says, after that, whether it
-    has turned out that it could not. `pasted` gives the lines that a person
-    pastes; None where there is no terminal. `harden` is called once the browser is off, before a
-    code arrives. `now` is in seconds since the epoch.
+    has turned out that it could not. `pasted` gives the lines that a person pastes; None where
+    there is no terminal. `ahead` is what has been done of the login already. `harden` is called
+    once the browser is off, before a code arrives, `kept` as soon as the token is safe. `now` is in
+    seconds since the epoch.
     """
 
     store: Store
@@ -56,7 +56,9 @@ class Effects:
     consent: Callable[[str], bool] | None = None
     pasted: Callable[[], AsyncIterator[str]] | None = None
     browser_failed: Callable[[], bool] = lambda: False
+    ahead: HeadStart | None = None
     harden: Callable[[], None] = no_core_dumps
+    kept: Callable[[], None] = lambda: None
     now: Callable[[], float] = time.time
     entropy: Entropy = os.urandom
 
@@ -79,7 +81,7 @@ class Pending:
         """The short local address that leads a browser on this machine to the site."""
         if self.sockets is None:
             return None
-        return f"http://{self.sockets.host}:{self.sockets.port}{self.launch_path}"
+        return self.sockets.url(self.launch_path)
 
     def close(self) -> None:
         """Give the port back."""
@@ -93,6 +95,7 @@ def begin(settings: Settings, effects: Effects) -> Pending:
     Raises SettingsError, LoopbackUnavailable, StoreError.
     """
     site, client_id = settings.registration
+    ahead = effects.ahead
     if settings.ca_bundle:
         from soe_auth.route import trust
 
@@ -105,18 +108,24 @@ def begin(settings: Settings, effects: Effects) -> Pending:
         sockets = _bind_for_the_way_there(settings, effects)
         redirect_uri = protocol.login_success_uri(site)
     else:
-        sockets = bind(settings.port, settings.redirect_host, why_busy)
+        sockets = (
+            ahead.sockets
+            if ahead
+            else bind(settings.port.numbers, settings.redirect_host, why_busy)
+        )
         redirect_uri = protocol.redirect_uri_for(site, sockets.host, sockets.port)
     return Pending(
         protocol.begin(site, client_id, settings.scope, redirect_uri, effects.entropy),
         sockets,
-        launch_path=_local_path(effects.entropy),
-        done_path=_local_path(effects.entropy),
+        launch_path=ahead.path if ahead else local_path(effects.entropy),
+        done_path=local_path(effects.entropy),
     )
 
 
 def open_browser(pending: Pending, effects: Effects) -> bool:
     """Open the short local address; return whether a browser was started."""
+    if effects.ahead:
+        return True
     here = pending.address
     return here is not None and effects.browser is not None and effects.browser(here)
 
@@ -205,7 +214,3 @@ def _bind_for_the_way_there(settings: Settings, effects: Effects) -> LoopbackSoc
         with suppress(LoopbackUnavailable):
             return bind(0, settings.redirect_host)
     return None
-
-
-def _local_path(entropy: Entropy) -> str:
-    return "/" + urlsafe_b64encode(entropy(_LOCAL_PATH_BYTES)).decode("ascii")

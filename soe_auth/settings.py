@@ -114,6 +114,18 @@ class Settings:
         return self.only_project and self.site is not None and not self.site.in_cloud
 
     @property
+    def of_browser(self) -> list[str]:
+        """What a browser can be sent off by, before anything else is known; empty if it cannot.
+
+        The redirect's host, the first port and the last, and the browser's command.
+        """
+        browser = self.browser or ""
+        odd = self.from_project or self.ca_bundle or not browser.isprintable()
+        if odd or self.redirect != "loopback":
+            return []
+        return [self.redirect_host, str(self.port.first), str(self.port.last), browser]
+
+    @property
     def network(self) -> Network:
         """What the settings say of the way to the site."""
         return Network(self.ca_bundle, self.proxy)

@@ -1,7 +1,8 @@
 """The redirect's address on this machine: loopback sockets, bound before anyone hears of the port.
 
 It stands apart from the server so that the port is ours, and the browser on its way, before
-anything heavy is loaded: the kernel's backlog holds the browser meanwhile.
+anything heavy is loaded: the kernel's backlog holds the browser meanwhile. Only what is light is
+imported here.
 """
 
 from __future__ import annotations
@@ -9,29 +10,32 @@ from __future__ import annotations
 import errno
 import socket
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from binascii import b2a_base64
 
-from soe_auth.errors import LoopbackUnavailable
-from soe_auth.ports import Ports
-
+TYPE_CHECKING = False  # typing itself is not light
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 _BACKLOG = 64
 _TRIES = 20
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+_PATH_BYTES = 6  # 48 bits: not to be guessed through a loopback within a login's time
 
 
-@dataclass(frozen=True, slots=True)
 class LoopbackSockets:
     """Listening sockets on 127.0.0.1 and ::1, where the machine has them, on one port.
 
     `host` is the name that a browser reaches them by.
     """
 
-    sockets: tuple[socket.socket, ...]
-    host: str
-    port: int
+    __slots__ = ("host", "port", "sockets")
+
+    def __init__(self, sockets: Sequence[socket.socket], host: str, port: int) -> None:
+        self.sockets, self.host, self.port = sockets, host, port
+
+    def url(self, path: str) -> str:
+        """Return the URL by which a browser on this machine reaches a path."""
+        return f"http://{self.host}:{self.port}{path}"
 
     def close(self) -> None:
         """Give the port back."""
@@ -40,7 +44,7 @@ class LoopbackSockets:
 
 
 def bind(
-    ports: Ports | int,
+    ports: range | int,
     host: str,
     why_busy: Callable[[int], str | None] = lambda _port: None,
 ) -> LoopbackSockets:
@@ -51,9 +55,9 @@ def bind(
     Raises LoopbackUnavailable.
     """
     if isinstance(ports, int):
-        ports = Ports(ports, ports)
+        ports = range(ports, ports + 1)
     problems: dict[int, str] = {}
-    for port in ports if ports.first else [0] * _TRIES:
+    for port in ports if ports.start else [0] * _TRIES:
         bound: list[socket.socket] = []
         try:
             for family in (socket.AF_INET, socket.AF_INET6):
@@ -68,21 +72,28 @@ def bind(
                 useless.close()
             continue
         if bound:
-            return LoopbackSockets(tuple(bound), host, bound[0].getsockname()[1])
+            return LoopbackSockets(bound, host, bound[0].getsockname()[1])
+    from soe_auth.errors import LoopbackUnavailable
+
     raise LoopbackUnavailable(
         f"No loopback port could be had for the redirect: {_explain(ports, problems, why_busy)}.",
         hint="Choose another with --port, end what holds it, or use --redirect login_success.",
     )
 
 
-def _explain(ports: Ports, problems: dict[int, str], why_busy: Callable[[int], str | None]) -> str:
-    first = ports.first
+def local_path(entropy: Callable[[int], bytes]) -> str:
+    """Draw a path on the loopback that no other program can guess (RFC 4648 section 5)."""
+    return "/" + b2a_base64(entropy(_PATH_BYTES), newline=False).translate(_URL_SAFE).decode()
+
+
+def _explain(ports: range, problems: dict[int, str], why_busy: Callable[[int], str | None]) -> str:
+    first, *others = ports
     if first not in problems:
         return "this machine has no such loopback address"
     if not first:
         return problems[first]
     words = f"port {first} {why_busy(first) or f'cannot be used: {problems[first]}'}"
-    return words if ports.is_one else f"none of {ports} is free; {words}"
+    return f"none of {first}-{others[-1]} is free; {words}" if others else words
 
 
 def _listen(family: socket.AddressFamily, port: int) -> socket.socket | None:

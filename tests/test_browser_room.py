@@ -8,7 +8,8 @@ from queue import Queue
 
 import pytest
 
-from soe_auth.browser import find_browser, launch, recognise
+from soe_auth.browser import find_browser, launch
+from soe_auth.place import recognise
 
 
 def program(directory: Path, name: str, script: str = "exit 0") -> Path:

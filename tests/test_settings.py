@@ -70,7 +70,7 @@ def test_a_port_may_be_a_range_and_is_kept_as_it_was(
 ) -> None:
     write(home, f"{ACME}port = {written}\n")
     settings = found(home)
-    assert list(settings.port) == ports
+    assert list(settings.port.numbers) == ports
     assert settings.profile_values["port"] == kept
 
 

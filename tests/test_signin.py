@@ -12,7 +12,6 @@ from urllib.request import urlopen
 
 import pytest
 
-from soe_auth.browser import Place
 from soe_auth.errors import (
     ExchangeRefused,
     LoginBusy,
@@ -25,6 +24,7 @@ from soe_auth.errors import (
     SettingsError,
     StoreError,
 )
+from soe_auth.place import Place
 from soe_auth.sandbox import Quirks, Sandbox
 from soe_auth.sandbox.visitor import Page, visit
 from soe_auth.sendoff import Effects, begin
@@ -184,6 +184,18 @@ def test_an_account_that_is_not_told_is_no_failure(person: Person, site: Sandbox
     token = login(person.settings(site=site.url), person.effects())
     assert token.account is None
     assert "<h1>Signed in</h1>" in person.last_page
+
+
+def test_a_token_is_handed_over_as_soon_as_it_is_safe(person: Person, site: Sandbox) -> None:
+    stored: list[object] = []
+    keep = person.effects().store
+
+    def note() -> None:
+        stored.append(keep.load(token_profile(site)))
+
+    token = login(person.settings(site=site.url), person.effects(kept=note))
+    assert stored == [replace(token, account=None)]
+    assert token.account == "Jane Doe"
 
 
 def test_flags_are_remembered_as_a_profile_and_then_nothing_needs_to_be_said(

@@ -87,11 +87,11 @@ def test_of_a_range_the_first_port_that_is_free_on_both_families_is_taken() -> N
     ports = three_free_ports()
     with taken(ports.first), socket.socket(socket.AF_INET6) as other:
         other.bind(("::1", ports.first + 1))
-        bound = bind(ports, "localhost")
+        bound = bind(ports.numbers, "localhost")
         assert bound.port == ports.last
         message = rf"none of {ports} is free; port {ports.first} is held by somebody"
         with bound.sockets[0], bound.sockets[1], pytest.raises(LoopbackUnavailable, match=message):
-            bind(ports, "localhost", lambda _: "is held by somebody")
+            bind(ports.numbers, "localhost", lambda _: "is held by somebody")
 
 
 def test_a_busy_port_names_who_holds_it() -> None:
@@ -112,7 +112,7 @@ def test_after_a_connection_a_port_is_free_within_a_minute_and_a_range_steps_ove
         client.close()
     with pytest.raises(LoopbackUnavailable, match="used a moment ago, and will be free within a"):
         bind(ports.first, "localhost", why_busy)
-    bound = bind(ports, "localhost", why_busy)
+    bound = bind(ports.numbers, "localhost", why_busy)
     bound.close()
     assert bound.port == ports.first + 1
 

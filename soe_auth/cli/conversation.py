@@ -8,10 +8,11 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from soe_auth.browser import launch, recognise
+from soe_auth.browser import launch
 from soe_auth.cli.options import tell_surplus
 from soe_auth.config_files import find_project
 from soe_auth.errors import NetworkError, SettingsError
+from soe_auth.place import recognise
 from soe_auth.profile_name import read_profile_name
 from soe_auth.registration import administrator_text, domain, steps
 from soe_auth.scope import Scope

@@ -5,28 +5,47 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from soe_auth.browser import launch, recognise
+from soe_auth.browser import launch, watch
 from soe_auth.cli.options import open_store
+from soe_auth.place import recognise
 from soe_auth.sendoff import Effects
 from soe_auth.store.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from soe_auth.cli.console import Console
+    from soe_auth.headstart import HeadStart
     from soe_auth.settings import Settings
 
 
-def login_effects(settings: Settings, console: Console, *, browser: bool = True) -> Effects:
-    """Return the real effects: this terminal, this desktop, this disk, this clock."""
+def login_effects(
+    settings: Settings,
+    console: Console,
+    *,
+    browser: bool = True,
+    ahead: HeadStart | None = None,
+    kept: Callable[[], None] = lambda: None,
+) -> Effects:
+    """Return the real effects: this terminal, this desktop, this disk, this clock.
+
+    `ahead` is a head start that was taken; one for other settings is given up. `kept` is called
+    as soon as the token is safe.
+    """
     codes: list[int] = []
+    if ahead and ahead.known != [settings.profile, *settings.of_browser]:
+        ahead.give_up()
+        ahead = None
+    if ahead:
+        watch(ahead.pid, codes.append)
+    held = {settings.profile: ahead.release} if ahead else {}
 
     def show(url: str) -> bool:
         return launch(url, settings.browser, console.environ, codes.append)
 
     return Effects(
         store=open_store(settings, console, with_a_person=True),
-        turns=Turns(settings.paths.directory, report=console.say),
+        turns=Turns(settings.paths.directory, report=console.say, held=held),
         announce=console.say,
         request=console.error,
         detail=console.detail,
@@ -35,6 +54,8 @@ def login_effects(settings: Settings, console: Console, *, browser: bool = True)
         place=recognise(console.environ),
         consent=console.confirm,
         pasted=_pasted if console.can_ask else None,
+        ahead=ahead,
+        kept=kept,
     )
 
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from soe_auth import access, signin
 from soe_auth import table as known
 from soe_auth.cli.effects import login_effects
-from soe_auth.cli.options import add_settings, resolve_settings
+from soe_auth.cli.options import add_settings, given_settings, resolve_settings
 from soe_auth.cli.report import FORMAT_VERSION, no_report, token_report
+from soe_auth.cli.supply import ask, keep
 from soe_auth.errors import LoginRequired, SettingsError
 from soe_auth.registration import domain, steps
 
@@ -67,6 +68,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
             "SOE_AUTH_TOKEN is set: `soe-auth token` answers with that one, so no login is needed."
         )
         return _report(no_report(), args, console)
+    simple = not given_settings(args)
+    question = ask(console, args.profile, None) if simple else None
     try:
         settings = resolve_settings(args, console)
     except LoginRequired:
@@ -77,9 +80,11 @@ def run(args: argparse.Namespace, console: Console) -> int:
         ) from None
     if settings.site and not settings.client_id and not settings.needs_consent:
         _explain_registration(settings.site, settings, console)
-    effects = login_effects(settings, console, browser=not args.no_browser)
+    effects = login_effects(settings, console, browser=not args.no_browser, ahead=args.ahead)
     log_in = signin.login_if_needed if args.if_needed else signin.login
     token = log_in(settings, effects)
+    if question:
+        keep(question, settings, console)
     return _report(token_report(settings.profile, token, time.time()), args, console)
 
 

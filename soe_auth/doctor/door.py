@@ -57,7 +57,7 @@ def look_at_loopback(
     site's own page, the loopback is not `needed`, and nothing about it is wrong.
     """
     try:
-        bound = bind(ports, host, why_busy)
+        bound = bind(ports.numbers, host, why_busy)
     except LoopbackUnavailable as problem:
         found = [from_error("loopback", problem)]
     else:

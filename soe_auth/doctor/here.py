@@ -10,9 +10,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from soe_auth.browser import find_browser, recognise
+from soe_auth.browser import find_browser
 from soe_auth.doctor.findings import Finding, fine, from_error, odd, wrong
 from soe_auth.errors import SettingsError
+from soe_auth.place import recognise
 from soe_auth.table import TABLE
 from soe_auth.version import __version__
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from soe_auth.settings import Settings
     from soe_auth.table import Setting
 
-_LIBRARIES = ("aiohttp", "httpx", "truststore", "filelock", "platformdirs", "tomlkit")
+_LIBRARIES = ("aiohttp", "httpx", "truststore", "platformdirs", "tomlkit")
 _EXAMPLE = 8765  # a port, where none is fixed
 
 

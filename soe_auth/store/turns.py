@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 
 from soe_auth.errors import LoginBusy
 from soe_auth.files import make_private_directory, remove_private, write_private
+from soe_auth.locks import hold
 from soe_auth.own_files import read_private
 from soe_auth.store.directory import LARGEST_FILE, as_store_error, claim, once
 from soe_auth.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+
+    from soe_auth.locks import Release
 
 # How long the next automatic login is held back after one that came to no token: enough for the
 # other hooks of one commit, and at last so rare that a night of them opens a handful of tabs.
@@ -26,8 +29,8 @@ class Turns:
     """One login at a time for each profile, by files in `locks` below the config directory.
 
     They are apart from the tokens: reading and saving take no lock. `report` gets a sentence, once,
-    for each thing put right; `now` gives seconds since the epoch. Every method raises StoreError
-    when the disk does not do as asked.
+    for each thing put right; `now` gives seconds since the epoch. `held` are locks that are held
+    already, by their profiles. Every method raises StoreError when the disk does not do as asked.
     """
 
     def __init__(
@@ -36,7 +39,9 @@ class Turns:
         *,
         report: Callable[[str], None],
         now: Callable[[], float] = time.time,
+        held: Mapping[str, Release] | None = None,
     ) -> None:
+        self._held = dict(held or {})
         self._locks = directory / "locks"
         self._report = once(report)
         self._now = now
@@ -47,22 +52,18 @@ class Turns:
 
         Raises LoginBusy where another holds it.
         """
-        from filelock import FileLock, Timeout
-
         path = self._locks / f"{profile}.lock"
         with as_store_error(path, "locked"):
             claim(self._locks, make_private_directory, self._report)
-            lock = FileLock(path, mode=0o600, thread_local=False)
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
-                raise LoginBusy(profile, self._waiting_at(profile)) from None
+            release = self._held.pop(profile, None) or hold(path)
+        if release is None:
+            raise LoginBusy(profile, self._waiting_at(profile))
         try:
             with suppress(OSError):  # one who was killed may have left it
                 remove_private(self._waiting_path(profile), durable=False)
             yield
         finally:
-            lock.release()
+            release()
 
     @contextmanager
     def shown_as_waiting(self, profile: str, address: str | None) -> Iterator[None]:

@@ -1,0 +1,87 @@
+"""The head start of a login: its browser is sent off before the settings are even read.
+
+What that takes is known from the last time. The kernel's backlog holds the browser while the login
+comes after; state and verifier are drawn then. Only what is light is imported here.
+"""
+
+from __future__ import annotations
+
+import os
+
+from soe_auth.browser import start, watch
+from soe_auth.errors import LoopbackUnavailable
+from soe_auth.locks import hold
+from soe_auth.own_files import check_replaceable, own_directory
+from soe_auth.recall import Question, asked
+from soe_auth.shortcut import read_command_line
+from soe_auth.sockets import bind, local_path
+
+TYPE_CHECKING = False  # typing itself is not light
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from soe_auth.locks import Release
+    from soe_auth.sockets import LoopbackSockets
+
+
+class HeadStart:
+    """A login whose browser is on its way to the short local address.
+
+    `known` are the profile and what the browser was sent off by, `release` gives its login lock
+    back, `path` is that of the address, `pid` the browser's process.
+    """
+
+    __slots__ = ("known", "path", "pid", "release", "sockets")
+
+    def __init__(
+        self,
+        known: Sequence[str],
+        release: Release,
+        sockets: LoopbackSockets,
+        path: str,
+        pid: int,
+    ) -> None:
+        self.known, self.release, self.sockets = known, release, sockets
+        self.path, self.pid = path, pid
+
+    def give_up(self) -> None:
+        """Give the port and the turn back; the browser is left to itself."""
+        self.sockets.close()
+        self.release()
+        watch(self.pid, lambda _code: None)
+
+
+def head_start(argv: Sequence[str], environ: Mapping[str, str]) -> HeadStart | None:
+    """Send the browser off for `soe-auth login`, if that is known to be all it will take.
+
+    What is odd or in the way is for the login itself to find and to tell: None then, and nothing
+    has been done.
+    """
+    try:
+        command, options, _ = read_command_line(argv)
+        if command != "login":
+            return None
+        question = Question(environ, asked(options.get("profile", ""), ""))
+        profile, _, _, _, _, *of_browser = question.recall()
+        host, first, last, browser = of_browser
+        locks, tokens = f"{question.directory}/locks", f"{question.directory}/tokens"
+        if own_directory(locks, repair=False) or own_directory(tokens, repair=False):
+            return None
+        check_replaceable(f"{tokens}/{profile}.json")
+        release = hold(f"{locks}/{profile}.lock")
+    except (OSError, ValueError):
+        return None
+    if release is None:
+        return None
+    try:
+        sockets = bind(range(int(first), int(last) + 1), host)
+    except LoopbackUnavailable:
+        release()
+        return None
+    path = local_path(os.urandom)
+    pid = start(sockets.url(path), browser or None, environ)
+    if pid is None:
+        sockets.close()
+        release()
+        return None
+    return HeadStart([profile, *of_browser], release, sockets, path, pid)

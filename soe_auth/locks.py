@@ -1,0 +1,53 @@
+"""A lock that ends with its holder, however that ends. Only what is light is imported here."""
+
+from __future__ import annotations
+
+import os
+from errno import EACCES, EAGAIN
+
+from soe_auth.own_files import NO_FOLLOW, POSIX
+
+TYPE_CHECKING = False  # typing itself is not light
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Release = Callable[[], None]
+
+_PRIVATE_FILE = 0o600
+
+
+def hold(path: Path | str) -> Release | None:
+    """Lock a file, made if needed, until the release; return None where another has it locked.
+
+    Raises OSError.
+    """
+    return by_flock(path) if POSIX else by_filelock(path)
+
+
+def by_flock(path: Path | str) -> Release | None:
+    """Do as `hold`, on POSIX. No child inherits the lock."""
+    from fcntl import LOCK_EX, LOCK_NB, flock
+
+    file = os.open(path, os.O_RDWR | os.O_CREAT | NO_FOLLOW, _PRIVATE_FILE)
+    try:
+        os.fchmod(file, _PRIVATE_FILE)  # an odd umask may have left us less
+        flock(file, LOCK_EX | LOCK_NB)
+    except OSError as problem:
+        os.close(file)
+        if problem.errno in {EACCES, EAGAIN}:
+            return None
+        raise
+    return lambda: os.close(file)
+
+
+def by_filelock(path: Path | str) -> Release | None:
+    """Do as `hold`, on any system, by a library that is not light."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path, mode=_PRIVATE_FILE, thread_local=False)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return None
+    return lock.release
