@@ -58,6 +58,8 @@ def _cases(place: Place) -> Iterator[Case]:
     yield Case("token --format json", place.soe_auth("token", "--format", "json"))
     yield Case("status --check", place.soe_auth("status", "--check"), *light)
     yield Case("run -- true", place.soe_auth("run", "--", "true"), *light)
+    names = place.soe_auth("completion", "--profiles")
+    yield Case("completion --profiles", names, *light)
     yield Case("--help", place.soe_auth("--help"))
     yield Case("true", place.program(shutil.which("true") or "/bin/true"))
     yield Case("python -c pass", place.bare("-c", "pass"))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 SIGNALLED = 128  # plus the signal's number, as a shell reports it: Ctrl-C is 130
 READER_GONE = SIGNALLED + 13  # SIGPIPE
+NOT_WRITTEN = 74  # EX_IOERR of sysexits(3)
 _SIGINT = 2  # on every system; the module signal is not light
 
 # How long an interrupted command may take to put everything away. Some waits cannot be cut short,
@@ -27,40 +28,72 @@ def entry_point() -> NoReturn:
     """Run the command of sys.argv and leave with its exit code."""
     came: list[int] = []
     try:
+        # All is flushed and synced; the system tears the rest down faster.
+        os._exit(_run(sys.argv[1:], came))
+    except KeyboardInterrupt:
+        _leave(came)
+
+
+def _run(argv: list[str], came: list[int]) -> int:
+    """Answer by the short way or go the long one; return the exit code, with all flushed."""
+    try:
         from soe_auth.shortcut import answer
 
-        if sys.stdout and (known := answer(sys.argv[1:], os.environ)):
-            _give(known)
+        if sys.stdout and (known := answer(argv, os.environ)) and _give(known):
+            return 0
+        ahead = None
+        if "login" in argv:
+            from soe_auth.headstart import head_start
+
+            ahead = head_start(argv, os.environ)
         _watch_signals(came)
         from soe_auth.cli import main
 
-        for stream in (sys.stdout, sys.stderr):
-            # A terminal whose encoding lacks a character gets another one, not a traceback.
-            stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # it is a TextIOWrapper
-        code = main(sys.argv[1:])
+        _prepare_streams()
+        try:
+            code = main(argv, ahead=ahead)
+        except SystemExit as end:  # which is how argparse ends
+            code = int(end.code or 0)
         sys.stdout.flush()
-    except KeyboardInterrupt:
-        _leave(came)
-    except BrokenPipeError:
-        # The reader has gone (`soe-auth status | head -1`): the interpreter must not try again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = READER_GONE
-    sys.stderr.flush()
-    os._exit(code)  # all is flushed and synced; the system tears the rest down faster
+        sys.stderr.flush()
+    except BrokenPipeError:  # the reader has gone (`soe-auth status | head -1`)
+        return READER_GONE
+    except OSError as problem:
+        return _not_written(problem)
+    return code
 
 
-def _give(known: Answer) -> None:
-    """Do what the answer says and leave; return only where its command cannot be become."""
+def _give(known: Answer) -> bool:
+    """Do what the answer says; return False where its command cannot be become."""
     if known.command is None:
         if known.text is not None:
             print(known.text, flush=True)
-        os._exit(0)
+        return True
     from soe_auth.successor import become
 
     try:
         become(known.command, known.environ)
     except OSError:  # the long way says why
-        return
+        return False
+
+
+def _prepare_streams() -> None:
+    for name in ("stdout", "stderr"):
+        if stream := getattr(sys, name):
+            # A terminal whose encoding lacks a character gets another one, not a traceback.
+            stream.reconfigure(errors="replace")
+        else:  # it was closed, and what is opened next must not get its number
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115  # for good
+
+
+def _not_written(problem: OSError) -> int:
+    """Say that stdout could not be written, if it was that: another flush fails as well, then."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        print(f"soe-auth: stdout could not be written: {problem.strerror}.", file=sys.stderr)
+        return NOT_WRITTEN
+    raise problem
 
 
 def _watch_signals(came: list[int]) -> None:

@@ -14,7 +14,6 @@ import time
 
 from soe_auth.own_files import read_private
 from soe_auth.project_places import project_places
-from soe_auth.secret import TOKEN_VARIABLE
 from soe_auth.version import __version__
 
 TYPE_CHECKING = False  # typing itself is not light
@@ -22,19 +21,43 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 _NAME = "recall"
-_MOST = 32  # keys that are kept, newest first
-_LARGEST_FILE = 256 * 1024
+_MOST = 32  # entries that are kept, newest first
+_LONGEST = 8 * 1024  # bytes of an entry
 
-# What a key begins with, what its values begin with, and what stands between the parts of either.
-# The last can be in no path and no variable; a key with one of the others in it is not kept.
-_KEY, _VALUES, _NEXT = b"\1", b"\2", b"\0"
+# An entry is a key and values, of which the first says how many follow. Before each entry, and
+# behind the last, stands _ENTRY, so that one which was cut short is known; between key and values
+# stands _VALUES, between the parts of either _NEXT.
+_ENTRY, _VALUES, _NEXT = b"\1", b"\2", b"\0"
+_LARGEST_FILE = _MOST * (_LONGEST + 1) + 1
 
-_VARIABLES = ("HOME", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS")
-_MAY_BE_SECRET = (TOKEN_VARIABLE, "SOE_AUTH_PROXY")
+# All that settings are made of, and no other variable: a secret may be in any.
+VARIABLES = (
+    "HOME",
+    "XDG_CONFIG_HOME",
+    "XDG_CONFIG_DIRS",
+    "SOE_AUTH_CONFIG_DIR",
+    "SOE_AUTH_PROFILE",
+    "SOE_AUTH_SITE",
+    "SOE_AUTH_CLIENT_ID",
+    "SOE_AUTH_SCOPE",
+    "SOE_AUTH_REDIRECT",
+    "SOE_AUTH_REDIRECT_HOST",
+    "SOE_AUTH_PORT",
+    "SOE_AUTH_BROWSER",
+    "SOE_AUTH_TIMEOUT",
+    "SOE_AUTH_MIN_TTL",
+    "SOE_AUTH_CA_BUNDLE",
+    "SOE_AUTH_STORE",
+)
+# A password may be in it; where it is set, nothing is kept.
+MAY_BE_SECRET = "SOE_AUTH_PROXY"  # noqa: S105  # the name of a variable
 
 # A file may change twice in one tick of the clock that its times are from, and the second change
 # leave no trace: one that changed just now is not vouched for. Some file systems tick in 2 seconds.
 _SETTLED = 3 * 10**9  # nanoseconds
+
+# The options of the question which profiles there are. No other has one only.
+PROFILES = ("profiles",)
 
 
 class Question:
@@ -51,27 +74,24 @@ class Question:
         environ: Mapping[str, str],
         options: Sequence[str],
         *,
-        now: Callable[[], int] = time.time_ns,
+        clock: Callable[[], int] = time.time_ns,
     ) -> None:
-        """Look at variables and files. Raises ValueError where it is not simple, OSError."""
-        if sys.platform != "linux" or any(environ.get(name) for name in _MAY_BE_SECRET):
+        """Look at variables and files. Raises ValueError where it is not simple, OSError.
+
+        `clock` gives nanoseconds since the epoch.
+        """
+        if sys.platform != "linux" or environ.get(MAY_BE_SECRET):
             raise ValueError
         self.options = options
-        self._asked, self._changed = now(), 0
+        self._asked, self._changed = clock(), 0
         self.directory, self.system = _directories(environ)
-        variables = [
-            f"{name}={value}"
-            for name, value in sorted(environ.items())
-            if name.startswith("SOE_AUTH_") or name in _VARIABLES
-        ]
+        variables = [f"{name}={environ[name]}" for name in VARIABLES if name in environ]
         files = [self._state(f"{each}/config.toml") for each in (self.directory, self.system)]
         # Without those that are not there, directories without a project file ask the same.
         places = [(path, self._state(path)) for path in project_places(os.getcwd())]
         project = [part for place in places if place[1] for part in place]
-        parts = [__version__, str(os.geteuid()), *options, *variables, *files, *project]
-        self._key = _NEXT.join(map(os.fsencode, parts))
-        if _KEY in self._key or _VALUES in self._key:
-            raise ValueError
+        us = __version__, str(os.geteuid()), str(len(options))
+        self._key = _joined([*us, *options, *variables, *files, *project])
 
     def _state(self, path: str) -> str:
         """Return which file is at path, and when it changed; nothing where there is none."""
@@ -86,15 +106,19 @@ class Question:
     def recall(self) -> list[str]:
         """Return the answer that was kept. Raises ValueError where there is none, OSError."""
         data, loose = read_private(f"{self.directory}/{_NAME}", _LARGEST_FILE, repair=False)
-        _, found, after = data.partition(_KEY + self._key + _VALUES)
-        if loose or not found:
+        _, _, found = data.partition(_ENTRY + self._key + _VALUES)
+        values, closed, _ = found.partition(_ENTRY)
+        count, *answer = os.fsdecode(values).split("\0")
+        # A crash may leave zeros where something was written, and each would be one part more.
+        if loose or not closed or count != str(len(answer)):
             raise ValueError
-        return os.fsdecode(after.partition(_KEY)[0]).split("\0")
+        return answer
 
     def keep(self, answer: Sequence[str], again: Question) -> None:
         """Keep the answer that was found between this question and `again`, the next of its kind.
 
-        It is not kept where something changed meanwhile, or shortly before. Raises OSError.
+        It is not kept where something changed meanwhile, or shortly before. Raises OSError, and
+        ValueError for an answer that cannot be kept.
         """
         if again._key != self._key or self._changed > self._asked - _SETTLED:
             return
@@ -102,16 +126,35 @@ class Question:
 
         from soe_auth.files import write_private
 
+        path = Path(self.directory, _NAME)
         try:
-            data, _ = read_private(f"{self.directory}/{_NAME}", _LARGEST_FILE)
+            data, loose = read_private(path, _LARGEST_FILE, repair=False)
         except FileNotFoundError:
-            data = b""
-        others = [e for e in data.split(_KEY)[1:] if e.partition(_VALUES)[0] != self._key]
-        own = self._key + _VALUES + _NEXT.join(map(os.fsencode, answer))
-        if len(own) >= _LARGEST_FILE // _MOST:
+            data, loose = b"", False
+        # Where others could write, what is there is not handed on.
+        entries = [] if loose else data.split(_ENTRY)[1:-1]
+        own = self._key + _VALUES + _joined([str(len(answer)), *answer])
+        if len(own) > _LONGEST or own in entries:
             return
-        kept = b"".join(_KEY + each for each in [own, *others[: _MOST - 1]])
-        write_private(Path(self.directory, _NAME), kept, durable=False)
+        others = [e for e in entries if len(e) <= _LONGEST and e.partition(_VALUES)[0] != self._key]
+        kept = [own, *others][:_MOST]
+        write_private(path, _ENTRY + _ENTRY.join(kept) + _ENTRY, durable=False)
+
+
+def asked(profile: str, min_ttl: str, check: str = "") -> tuple[str, ...]:
+    """Return the options of a question. One may be empty: that is as if it were not given.
+
+    `check` is not the same as `min_ttl`, as it leaves what else says `min_ttl` to be read.
+    """
+    return (profile, min_ttl, check) if check else (profile, min_ttl)
+
+
+def _joined(parts: Sequence[str]) -> bytes:
+    """Return the parts of a key or of values; raises ValueError where a mark of ours is in one."""
+    encoded = [os.fsencode(part) for part in parts]
+    if any(mark in part for part in encoded for mark in (_ENTRY, _VALUES, _NEXT)):
+        raise ValueError
+    return _NEXT.join(encoded)
 
 
 def _directories(environ: Mapping[str, str]) -> tuple[str, str]:

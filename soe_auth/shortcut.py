@@ -1,8 +1,9 @@
 """The short way: `token`, `status --check` and `run`, answered from what is known already.
 
-They run in every commit. Whatever is odd, missing or asked for in other words goes the long way,
-by `cli`, which alone has something to say to a person. Where both can answer, they answer the same.
-Only what is light is imported here.
+They run in every commit. So are the names of profiles, which a shell asks for while somebody types.
+Whatever is odd, missing or asked for in other words goes the long way, by `cli`, which alone has
+something to say to a person. Where both can answer, they answer the same. Only what is light is
+imported here.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import time
 
 from soe_auth.own_files import own_directory, read_private
-from soe_auth.recall import Question
+from soe_auth.recall import PROFILES, Question, asked
 from soe_auth.secret import TOKEN_VARIABLE, Secret
 
 TYPE_CHECKING = False  # typing itself is not light
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 _LARGEST_FILE = 64 * 1024
+_LATEST = 1e11  # seconds since the epoch: the year 5138
 
 # Each command that is known here, and its options, by the names that they are called by.
 _OPTIONS = {
@@ -29,6 +31,7 @@ _OPTIONS = {
     },
     "status": {"-p": "profile", "--profile": "profile", "--check": "check"},
     "run": {"-p": "profile", "--profile": "profile", "--min-ttl": "min_ttl"},
+    "login": {"-p": "profile", "--profile": "profile"},
 }
 _LEADING = {"-p": "profile", "--profile": "profile"}
 
@@ -58,7 +61,11 @@ def answer(
     `now` gives seconds since the epoch.
     """
     try:
-        command, options, rest = _read_command_line(argv)
+        if list(argv) == ["completion", "--profiles"]:
+            return Answer("\n".join(Question(environ, PROFILES).recall()))
+        command, options, rest = read_command_line(argv)
+        if command == "login":
+            return None
         given = environ.get(TOKEN_VARIABLE)
         if not given:
             token, site = _stored(environ, options, now)
@@ -83,7 +90,7 @@ def answer(
             return None
 
 
-def _read_command_line(argv: Sequence[str]) -> tuple[str, dict[str, str], list[str]]:
+def read_command_line(argv: Sequence[str]) -> tuple[str, dict[str, str], list[str]]:
     """Return the command, its options as typed, and the words after them.
 
     Raises ValueError for a command line that is not simple.
@@ -127,9 +134,9 @@ def _stored(
 
     Raises ValueError where none does or the settings are not known, OSError.
     """
-    span = options.get("min_ttl") or options.get("check") or ""
-    question = Question(environ, (options.get("profile", ""), span))
-    profile, site, client_id, scope, min_ttl = question.recall()
+    given = (options.get(name, "") for name in ("profile", "min_ttl", "check"))
+    question = Question(environ, asked(*given))
+    profile, site, client_id, scope, min_ttl, *_ = question.recall()
     tokens = f"{question.directory}/tokens"
     if own_directory(tokens, repair=False):
         raise ValueError
@@ -189,7 +196,7 @@ def _text(line: str, name: str, end: str) -> str:
 def _time(line: str, name: str) -> float:
     value = _value(line, name, ",")
     time = float(value)
-    if not 0 < time < float("inf") or repr(time) != value:
+    if not 0 < time < _LATEST or repr(time) != value:
         raise ValueError
     return time
 

@@ -15,6 +15,8 @@ from soe_auth.site import Site
 
 FORMAT_VERSION = 1
 
+_LATEST = 253402300799  # the end of the year 9999: no calendar is asked for more
+
 # What SOE gives by its guide; the longest that a token of unknown life is trusted.
 _USUAL_LIFE = 24 * 3600.0
 
@@ -155,7 +157,9 @@ class Token:
             fields["kept_in"] = "keyring"
         if mark != "stub":
             fields["access_token"] = self.access_token.reveal()
-        return json.dumps(fields, indent=1).encode() + b"\n"
+        # As it is and not escaped, for the short way; a name may hold what is no character at all.
+        text = json.dumps(fields, indent=1, ensure_ascii=False)
+        return text.encode("utf-8", "surrogatepass") + b"\n"
 
     @classmethod
     def from_json(cls, data: bytes) -> Token:
@@ -207,7 +211,7 @@ def _text(value: object) -> str:
 
 
 def _time(value: object) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LATEST:
         return float(value)
     raise TypeError
 

@@ -30,6 +30,7 @@ def test_the_benchmark_prints_and_writes_a_row_for_each_command(tmp_path: Path) 
     [part] = json.loads(written.read_text())
     rows = {row["what"]: row for row in part["rows"] if "wall" in row}
     assert {"token", "token, from SOE_AUTH_TOKEN", "status --check", "run -- true"} < set(rows)
+    assert "completion --profiles" in rows
     assert {"import argparse", "python -c pass", "an empty console script"} < set(rows)
     table = [line for line in done.stdout.splitlines() if line.startswith("|")]
     for what, row in rows.items():

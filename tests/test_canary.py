@@ -15,6 +15,7 @@ import pickle
 import resource
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -100,7 +101,9 @@ except urllib.error.HTTPError as answer:
     seen["launch"] = str(answer.headers)
 page = asyncio.run(visit(sys.argv[-1], refuse="--refuse" in sys.argv))
 seen["page"] = page.text
-Path(os.environ["WATCHED"]).write_text(json.dumps(seen))
+written = Path(os.environ["WATCHED"] + ".new")
+written.write_text(json.dumps(seen))
+written.rename(os.environ["WATCHED"])
 """
 
 
@@ -122,6 +125,8 @@ class Watched:
         return done
 
     def seen(self) -> dict[str, Any]:
+        while not self.log.exists():  # the command does not wait for its browser to end
+            time.sleep(0.01)
         seen: dict[str, Any] = json.loads(self.log.read_text())
         return seen
 

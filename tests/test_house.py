@@ -16,7 +16,7 @@ from soe_auth.errors import SoeAuthError
 
 ROOMS = Path(soe_auth.__file__).parent
 SOURCES = sorted(ROOMS.rglob("*.py"))
-HEAVY = {"aiohttp", "httpx", "asyncio", "ssl", "rich", "keyring", "filelock", "tomlkit"}
+HEAVY = {"aiohttp", "httpx", "asyncio", "ssl", "rich", "keyring", "filelock", "shtab", "tomlkit"}
 
 
 def loaded_by(statement: str) -> set[str]:

@@ -34,7 +34,7 @@ def test_a_newer_file_form_is_refused() -> None:
 
 
 @pytest.mark.parametrize("field", list(json.loads(TOKEN.to_json())))
-@pytest.mark.parametrize("value", [None, True, [], {}, "", 'x"y', float("nan")])
+@pytest.mark.parametrize("value", [None, True, [], {}, "", 'x"y', float("nan"), 1e12, -(10**400)])
 def test_a_wrong_value_is_refused_or_read_as_what_it_is(field: str, value: object) -> None:
     fields = {**json.loads(TOKEN.to_json()), field: value}
     problem = None

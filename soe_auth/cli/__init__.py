@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
 from importlib import import_module
 from itertools import takewhile
 from typing import TYPE_CHECKING
@@ -15,7 +16,9 @@ from soe_auth.errors import SoeAuthError
 from soe_auth.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+    from soe_auth.headstart import HeadStart
 
 COMMANDS = {
     "init": "set up a site in a short conversation: start here",
@@ -26,6 +29,7 @@ COMMANDS = {
     "logout": "end the token on the site and remove it here",
     "doctor": "find out why a login would fail here",
     "config": "see and change the settings, and where each comes from",
+    "completion": "have your shell complete commands and names of profiles",
     "pkce": "by hand, step 1: make a code verifier and its challenge",
     "url": "by hand, step 2: make the authorization URL",
     "exchange": "by hand, step 3: turn a code into a token",
@@ -34,14 +38,20 @@ COMMANDS = {
 }
 
 
-def main(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
-    """Run one command and return its exit code.
+def main(
+    argv: Sequence[str],
+    environ: Mapping[str, str] = os.environ,
+    *,
+    ahead: HeadStart | None = None,
+    clock: Callable[[], int] = time.time_ns,
+) -> int:
+    """Run one command and return its exit code; `ahead` is the head start of a login.
 
     Usage errors raise SystemExit(2), and Ctrl-C KeyboardInterrupt; `__main__` makes an end of it.
     """
     console = Console(environ)
     try:
-        return _run(argv, environ)
+        return _run(argv, environ, ahead, clock)
     except SoeAuthError as error:
         console.fail(str(error))
         if error.hint:
@@ -49,7 +59,12 @@ def main(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
         return exit_code(error)
 
 
-def _run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
+def _run(
+    argv: Sequence[str],
+    environ: Mapping[str, str],
+    ahead: HeadStart | None,
+    clock: Callable[[], int],
+) -> int:
     overview = _overview()
     # What is behind two dashes is the command's own; argparse would take the first pair for itself.
     ours = list(takewhile(lambda word: word != "--", argv))
@@ -68,7 +83,9 @@ def _run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     add_common(parser)
     leading = ours[: len(ours) - len(chosen.rest) - 1]
     args = parser.parse_args([*leading, *chosen.rest, *argv[len(ours) :]])
-    code: int = command.run(args, Console(environ, verbose=args.verbose, quiet=args.quiet))
+    args.ahead = ahead
+    console = Console(environ, verbose=args.verbose, quiet=args.quiet, clock=clock)
+    code: int = command.run(args, console)
     return code
 
 

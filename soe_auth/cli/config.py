@@ -54,7 +54,7 @@ ACTIONS = {
     "edit": "open your config.toml in your editor, and check it afterwards",
 }
 
-_KEYS: dict[str, Setting[Any]] = {
+KEYS: dict[str, Setting[Any]] = {
     **BY_KEY,
     DEFAULT_PROFILE.key: DEFAULT_PROFILE,
     TRUSTED_SITES.key: TRUSTED_SITES,
@@ -67,7 +67,7 @@ _UNNAMED = "none"  # stands for the profile, where there is none
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the actions, each with a parser of its own."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True, title="actions")
-    keys = "\n".join(f"  {key}\n      {setting.help}" for key, setting in _KEYS.items())
+    keys = "\n".join(f"  {key}\n      {setting.help}" for key, setting in KEYS.items())
     keys = fitted(f"keys:\n{keys}", get_terminal_size().columns - 2)
     for name, does in ACTIONS.items():
         action = actions.add_parser(
@@ -294,9 +294,9 @@ def _forget(profile: str, console: Console) -> None:
 
 def _setting(key: str) -> Setting[Any]:
     try:
-        return _KEYS[key]
+        return KEYS[key]
     except KeyError:
-        raise no_such_key(key, list(_KEYS)) from None
+        raise no_such_key(key, list(KEYS)) from None
 
 
 def _owner(

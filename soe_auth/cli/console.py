@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,12 +13,21 @@ if TYPE_CHECKING:
 
 
 class Console:
-    """The only place that prints, and the environment that the command was called in."""
+    """The only place that prints, and the environment that the command was called in.
+
+    `clock` gives nanoseconds since the epoch, as files have them.
+    """
 
     def __init__(
-        self, environ: Mapping[str, str], *, verbose: bool = False, quiet: bool = False
+        self,
+        environ: Mapping[str, str],
+        *,
+        verbose: bool = False,
+        quiet: bool = False,
+        clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self.environ = environ
+        self.clock = clock
         self._verbose = verbose
         self._quiet = quiet
 

@@ -97,7 +97,7 @@ def _check(args: argparse.Namespace, console: Console) -> int:
         raise SettingsError(f"check (from --check): {problem}.") from None
     try:
         if access.from_environment(console.environ) is None:
-            question = ask(console.environ, args.profile, args.check)
+            question = ask(console, args.profile, None, args.check)
             settings = resolve({}, profile=args.profile, environ=console.environ)
             if span is not None:
                 settings = replace(settings, min_ttl=span)

@@ -12,15 +12,15 @@ from soe_auth import access
 from soe_auth.cli.console import Console
 from soe_auth.cli.options import open_store, resolve_settings
 from soe_auth.duration import in_words
-from soe_auth.errors import LoginRequired
-from soe_auth.recall import Question
+from soe_auth.errors import LoginRequired, SoeAuthError
+from soe_auth.recall import Question, asked
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Sequence
 
     from soe_auth.secret import Secret
-    from soe_auth.settings import Settings
+    from soe_auth.settings import Paths, Settings
     from soe_auth.tokens import Token
 
 _POLL = 0.5  # seconds between two looks for a login that somebody is waited for
@@ -35,14 +35,22 @@ class Supply:
     token: Token | None = None
 
 
-def supply(args: argparse.Namespace, console: Console, *, login: bool = False) -> Supply:
+def supply(
+    args: argparse.Namespace,
+    console: Console,
+    *,
+    login: bool = False,
+    at_once: Callable[[Supply], None] | None = None,
+) -> Supply:
     """Return a token that serves; with `login`, a person is asked for one if that is needed.
 
+    `at_once` is given the token of a login as soon as it is safe, while the rest of the login is
+    still under way, and only if nothing is in the way of that.
     Raises LoginRequired if a person is needed, SettingsError, StoreError, and what a login raises.
     """
     if access_token := access.from_environment(console.environ):
         return Supply(access_token)
-    question = ask(console.environ, args.profile, args.setting_min_ttl)
+    question = ask(console, args.profile, args.setting_min_ttl)
     settings = resolve_settings(args, console)
     try:
         return stored(settings, console, question)
@@ -52,7 +60,12 @@ def supply(args: argparse.Namespace, console: Console, *, login: bool = False) -
     from soe_auth.cli.effects import login_effects
     from soe_auth.signin import login_if_needed
 
-    login_if_needed(settings, login_effects(settings, console))
+    def hand_over() -> None:
+        if at_once:
+            with suppress(SoeAuthError, OSError):  # which is for the end of the login to tell
+                at_once(stored(settings, Console(console.environ, quiet=True)))
+
+    login_if_needed(settings, login_effects(settings, console, kept=hand_over))
     # A new token may fall short, too, of what was asked for.
     return stored(settings, console)
 
@@ -89,10 +102,13 @@ def look_until(
         pause(min(_POLL, left))
 
 
-def ask(environ: Mapping[str, str], profile: str | None, min_ttl: str | None) -> Question | None:
+def ask(
+    console: Console, profile: str | None, min_ttl: str | None, check: str = ""
+) -> Question | None:
     """Return the question that settings answer which are resolved next, if it is a simple one."""
+    options = asked(profile or "", min_ttl or "", check)
     with suppress(ValueError, OSError):
-        return Question(environ, (profile or "", min_ttl or ""))
+        return Question(console.environ, options, clock=console.clock)
     return None
 
 
@@ -106,20 +122,22 @@ def stored(settings: Settings, console: Console, question: Question | None = Non
     for warning in token.warnings(now):
         console.detail(warning)
     if question:
-        _keep(question, settings, console)
+        keep(question, settings, console)
     return Supply(token.access_token, settings.profile, token)
 
 
-def _keep(question: Question, settings: Settings, console: Console) -> None:
+def keep(question: Question, settings: Settings, console: Console) -> None:
     """Have the short way know these settings next time, if they are such as it can go by."""
-    here = settings.paths.directory, settings.paths.system_config.parent
     site, client_id = settings.registration
-    if (
-        here == (Path(question.directory), Path(question.system))
-        and settings.store == "file"
-        and not site.surplus  # of which a person is told each time
-    ):
-        answer = [settings.profile, str(site), client_id, str(settings.scope)]
-        options = question.options
+    if settings.store == "file" and not site.surplus:  # of which a person is told each time
+        of_token = [str(site), client_id, str(settings.scope), repr(settings.min_ttl)]
+        answer = [settings.profile, *of_token, *settings.of_browser]
+        keep_answer(question, answer, settings.paths, console)
+
+
+def keep_answer(question: Question, answer: Sequence[str], paths: Paths, console: Console) -> None:
+    """Keep a question's answer, if the question was about the files that are at these paths."""
+    here = paths.directory, paths.system_config.parent
+    if here == (Path(question.directory), Path(question.system)):
         with suppress(ValueError, OSError):  # it is a help, and no need
-            question.keep([*answer, repr(settings.min_ttl)], Question(console.environ, options))
+            question.keep(answer, Question(console.environ, question.options))

@@ -60,15 +60,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     """Print the token, or write it to a file."""
     _see_that_options_fit(args)
+    given: list[Supply] = []
+
+    def give(found: Supply) -> None:
+        text = _written(found, args)
+        if args.output in {None, "-"}:
+            console.result(text)
+        else:
+            _write(args.output, text)
+        given.append(found)
+
     if args.wait is None:
-        found = supply(args, console, login=args.login)
+        at_once = None if args.format == "json" else give  # which tells the account as well
+        found = supply(args, console, login=args.login, at_once=at_once)
     else:
         found = await_supply(args, console, _span(args.wait))
-    text = _written(found, args)
-    if args.output in {None, "-"}:
-        console.result(text)
-    else:
-        _write(args.output, text)
+    if not given:
+        give(found)
     return 0
 
 
