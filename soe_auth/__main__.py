@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import sys
 
+from soe_auth.streams import NotWritten, put
+
 TYPE_CHECKING = False  # typing itself is not light
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -54,12 +56,13 @@ def _run(argv: list[str], came: list[int]) -> int:
             code = main(argv, ahead=ahead)
         except SystemExit as end:  # which is how argparse ends
             code = int(end.code or 0)
-        sys.stdout.flush()
+        put(end="")
         sys.stderr.flush()
     except BrokenPipeError:  # the reader has gone (`soe-auth status | head -1`)
         return READER_GONE
-    except OSError as problem:
-        return _not_written(problem)
+    except NotWritten as problem:
+        print(f"soe-auth: stdout could not be written: {problem}.", file=sys.stderr)
+        return NOT_WRITTEN
     return code
 
 
@@ -67,7 +70,7 @@ def _give(known: Answer) -> bool:
     """Do what the answer says; return False where its command cannot be become."""
     if known.command is None:
         if known.text is not None:
-            print(known.text, flush=True)
+            put(known.text)
         return True
     from soe_auth.successor import become
 
@@ -84,16 +87,6 @@ def _prepare_streams() -> None:
             stream.reconfigure(errors="replace")
         else:  # it was closed, and what is opened next must not get its number
             setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115  # for good
-
-
-def _not_written(problem: OSError) -> int:
-    """Say that stdout could not be written, if it was that: another flush fails as well, then."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        print(f"soe-auth: stdout could not be written: {problem.strerror}.", file=sys.stderr)
-        return NOT_WRITTEN
-    raise problem
 
 
 def _watch_signals(came: list[int]) -> None:

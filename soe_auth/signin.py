@@ -7,7 +7,14 @@ browser is on its way.
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import (
+    AsyncExitStack,
+    ExitStack,
+    asynccontextmanager,
+    closing,
+    contextmanager,
+    suppress,
+)
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -34,7 +41,8 @@ from soe_auth.sendoff import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from contextlib import AbstractAsyncContextManager
 
     from soe_auth.doors import Doors
     from soe_auth.exchange import SiteConnection
@@ -45,6 +53,7 @@ if TYPE_CHECKING:
     from soe_auth.tokens import Token
 
 _POLL = 0.1  # seconds between two looks at a login lock that another holds
+_PULSE = 0.05  # seconds that the loop of a login sleeps at most
 _PATIENCE = 30.0  # seconds after which a word about what may be wrong is welcome
 _RETIREMENT = 2.0  # seconds in which the site may end a token that was replaced
 
@@ -113,7 +122,9 @@ async def finish(
 
     Raises LoginError, ServerError, NetworkError, StoreError; the browser has been told by then.
     """
-    from soe_auth import exchange, pages
+    import asyncio
+
+    from soe_auth import pages
     from soe_auth.doors import open_doors
 
     effects.harden()
@@ -126,9 +137,14 @@ async def finish(
         announce=effects.announce,
         detail=effects.detail,
     )
-    async with exchange.connect(pending.request.site, network=settings.network) as site:
+    async with AsyncExitStack() as held:
+        await held.enter_async_context(_wakeful())
         async with opening as doors:
             try:
+                connect = await asyncio.to_thread(_the_way_to_connect)
+                way = connect(pending.request.site, network=settings.network)
+                site = await held.enter_async_context(way)
+                await site.rehearse()
                 async with company(pending, settings, effects, patience):
                     code = await _code(doors, settings)
                 token = await _redeem(code, pending.request, site, effects)
@@ -137,6 +153,7 @@ async def finish(
             except SoeAuthError as problem:
                 await doors.conclude(pages.not_signed_in(str(problem), problem.hint))
                 raise
+            effects.kept()
             with suppress(StoreError):  # the token itself is safe; the rest is for comfort
                 effects.turns.forget_unanswered(settings.profile)
                 if account := await site.account_name(token.access_token):
@@ -250,6 +267,33 @@ async def _code(doors: Doors, settings: Settings) -> Secret:
     if isinstance(answer, Denied):
         raise LoginDenied(answer.code, answer.description)
     return answer.code
+
+
+@asynccontextmanager
+async def _wakeful() -> AsyncIterator[None]:
+    """Have the loop wake up often, so that it hears Ctrl-C at any moment.
+
+    Python runs the handler of a signal between two of its own steps. One that comes just before the
+    loop goes to sleep would not be heard before it wakes: when a name server gives up, for one.
+    """
+    import asyncio
+
+    async def wake_up() -> None:
+        while True:  # noqa: ASYNC110  # nobody tells of a signal that is not heard
+            await asyncio.sleep(_PULSE)
+
+    pulse = asyncio.create_task(wake_up())
+    try:
+        yield
+    finally:
+        pulse.cancel()
+
+
+def _the_way_to_connect() -> Callable[..., AbstractAsyncContextManager[SiteConnection]]:
+    """Load what calls the site, in a thread, so that the browser is led on meanwhile."""
+    from soe_auth.exchange import connect
+
+    return connect
 
 
 async def _redeem(

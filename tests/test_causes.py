@@ -43,6 +43,7 @@ SHORT = {
     "recall",
     "secret",
     "shortcut",
+    "streams",
     "version",
 }
 # What the module signal makes its enums with.

@@ -22,7 +22,7 @@ from conftest import TOKEN, Command
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from soe_auth.__main__ import NOT_WRITTEN, READER_GONE, _not_written
+from soe_auth.__main__ import NOT_WRITTEN, READER_GONE
 from soe_auth.cli import main
 from soe_auth.cli.console import Console
 from soe_auth.cli.supply import keep
@@ -1015,10 +1015,10 @@ class Ways:
 
     def run(self, *argv: str, **options: Any) -> "subprocess.CompletedProcess[bytes]":
         module = options.pop("module", False)
-        given = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        given = {"env": self.environ(), **pipes, **options}
         return subprocess.run(
             self.command(*argv, module=module),
-            env=self.environ(),
             cwd=self.place.cwd,
             check=False,
             timeout=30,
@@ -1082,12 +1082,21 @@ def test_a_command_that_cannot_be_run_is_told_of_by_the_long_way(
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("argv", [["token"], ["token", "--format", "json"], ["status"], ["--help"]])
-def test_a_full_disk_is_told_in_a_line(ways: Ways, argv: list[str]) -> None:
+@pytest.mark.parametrize("variables", [{}, {"PYTHONUNBUFFERED": "1"}], ids=["", "unbuffered"])
+@pytest.mark.parametrize("argv", [["token"], ["token", "--format", "json"], ["status"]])
+def test_a_full_disk_is_told_in_a_line(
+    ways: Ways, argv: list[str], variables: dict[str, str]
+) -> None:
     with Path("/dev/full").open("wb") as full:
-        done = ways.run(*argv, stdout=full)
+        done = ways.run(*argv, stdout=full, env=ways.environ(**variables))
     assert done.returncode == NOT_WRITTEN
     assert done.stderr == b"soe-auth: stdout could not be written: No space left on device.\n"
+
+
+@pytest.mark.process
+def test_help_for_a_full_disk_is_told_of_as_well(ways: Ways) -> None:
+    with Path("/dev/full").open("wb") as full:
+        assert ways.run("--help", stdout=full).returncode == NOT_WRITTEN
 
 
 @pytest.mark.process
@@ -1192,8 +1201,3 @@ sys.exit(any(main(["token", "--min-ttl", f"{n}s"], clock=later) for n in range(5
     data = ways.place.recall.read_bytes()
     assert (data[:1], data[-1:]) == (b"\1", b"\1")
     assert ways.place.short("token", "--min-ttl", "4s")
-
-
-def test_what_fails_and_is_not_stdout_is_a_bug_and_shown_as_one() -> None:
-    with pytest.raises(OSError, match="a bug"):
-        _not_written(OSError("a bug"))

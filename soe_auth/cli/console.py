@@ -8,6 +8,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from soe_auth.streams import put
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -33,13 +35,13 @@ class Console:
 
     def result(self, text: str) -> None:
         """Print what was asked for."""
-        print(text, flush=True)
+        put(text)
 
     def report(self, text: str, *, hang: int = 0) -> None:
         """Print what was asked for, for a person to read: on a terminal it is broken to fit."""
         if sys.stdout.isatty():
             text = fitted(text, os.get_terminal_size(sys.stdout.fileno()).columns, hang=hang)
-        print(text, flush=True)
+        put(text)
 
     def say(self, sentence: str) -> None:
         """Tell the person, unless they want quiet."""
