@@ -41,8 +41,11 @@ class HeadStart:
         path: str,
         pid: int,
     ) -> None:
-        self.known, self.release, self.sockets = known, release, sockets
-        self.path, self.pid = path, pid
+        self.known: Sequence[str] = known
+        self.release: Release = release
+        self.sockets: LoopbackSockets = sockets
+        self.path: str = path
+        self.pid: int = pid
 
     def give_up(self) -> None:
         """Give the port and the turn back; the browser is left to itself."""

@@ -69,6 +69,9 @@ class Question:
 
     __slots__ = ("_asked", "_changed", "_key", "directory", "options", "system")
 
+    directory: str
+    system: str
+
     def __init__(
         self,
         environ: Mapping[str, str],
@@ -82,7 +85,7 @@ class Question:
         """
         if sys.platform != "linux" or environ.get(MAY_BE_SECRET):
             raise ValueError
-        self.options = options
+        self.options: Sequence[str] = options
         self._asked, self._changed = clock(), 0
         self.directory, self.system = _directories(environ)
         variables = [f"{name}={environ[name]}" for name in VARIABLES if name in environ]

@@ -50,7 +50,9 @@ class Answer:
         command: list[str] | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        self.text, self.command, self.environ = text, command, environ or {}
+        self.text: str | None = text
+        self.command: list[str] | None = command
+        self.environ: Mapping[str, str] = environ or {}
 
 
 def answer(

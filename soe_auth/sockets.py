@@ -31,7 +31,9 @@ class LoopbackSockets:
     __slots__ = ("host", "port", "sockets")
 
     def __init__(self, sockets: Sequence[socket.socket], host: str, port: int) -> None:
-        self.sockets, self.host, self.port = sockets, host, port
+        self.sockets: Sequence[socket.socket] = sockets
+        self.host: str = host
+        self.port: int = port
 
     def url(self, path: str) -> str:
         """Return the URL by which a browser on this machine reaches a path."""
