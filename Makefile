@@ -4,6 +4,7 @@
 PYTHON ?= python3
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+PYTEST_WORKERS ?= 2
 FUZZ_SECONDS ?= 180
 BIN := .venv/bin
 
@@ -35,7 +36,7 @@ test: ready-test lint ## lint, then the tests with coverage; some of them: PYTES
 	@$(BIN)/coverage erase
 	@# The suite's failure outlives the report, and a report that cannot be made is a failure too.
 	@status=0; \
-	$(BIN)/coverage run -m pytest $(PYTEST_ARGS) || status=$$?; \
+	$(BIN)/coverage run -m pytest -n $(PYTEST_WORKERS) --dist worksteal $(PYTEST_ARGS) || status=$$?; \
 	{ $(BIN)/coverage combine --quiet && $(BIN)/coverage report; } || status=1; \
 	exit $$status
 

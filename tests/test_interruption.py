@@ -20,12 +20,18 @@ pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
 AT_ONCE = 0.15  # seconds
 MOMENTS = int(os.environ.get("INTERRUPTED_MOMENTS", "40"))
 
-# The interpreter's own start is not ours: from the first line of ours on, it says so.
+# The interpreter's own start is not ours: from where we read the command line on, it says so.
 FROM_OUR_FIRST_LINE = """
 import sys
-from soe_auth import __main__ as command
-print("ready", file=sys.stderr, flush=True)
-command.entry_point()
+from soe_auth.__main__ import entry_point
+
+class CommandLine(list):
+    def __getitem__(self, which):
+        print("ready", file=sys.stderr, flush=True)
+        return super().__getitem__(which)
+
+sys.argv = CommandLine(sys.argv)
+entry_point()
 """
 
 

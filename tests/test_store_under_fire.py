@@ -13,12 +13,14 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from conftest import TOKEN, Command
 
+import soe_auth
 from soe_auth.secret import Secret
 from soe_auth.store.file import FileStore
 from soe_auth.tokens import Token
@@ -28,12 +30,15 @@ pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
 NOWHERE = Path(os.devnull)
 # Without coverage, which makes system calls and files of its own.
 PLAIN = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
+PACKAGE = Path(soe_auth.__file__).parent
 OLD = TOKEN
 NEW = replace(TOKEN, access_token=Secret("new" * 1000), account="Sam Roe")
 
 # The marks let a reader of the trace find where the work begins and ends.
 WORK = """
-import fcntl, os, sys, time
+import sys
+sys.path.append(sys.argv[2])
+import fcntl, os, time
 from pathlib import Path
 from soe_auth.errors import StoreError
 from soe_auth.store.file import FileStore
@@ -68,6 +73,19 @@ class Writer:
     work: str
     directory: Path
 
+    @property
+    def library(self) -> Path:
+        """A directory with our package and nothing else, in which nothing changes meanwhile.
+
+        Python looks into a directory of its path again when that has changed, which would be more
+        system calls than were counted.
+        """
+        library = self.directory.with_name("library")
+        library.mkdir(exist_ok=True)
+        with suppress(FileExistsError):
+            (library / PACKAGE.name).symlink_to(PACKAGE)
+        return library
+
     def run(self, *strace: str, trace: Path = NOWHERE) -> subprocess.CompletedProcess[bytes]:
         script = WORK.format(work=self.work)
         return subprocess.run(
@@ -78,11 +96,9 @@ class Writer:
                 trace,
                 *strace,
                 sys.executable,
-                "-I",
-                "-B",
-                "-c",
-                script,
+                *("-I", "-S", "-B", "-c", script),
                 self.directory,
+                self.library,
             ],
             env=PLAIN,
             input=NEW.to_json(),
@@ -263,7 +279,10 @@ def test_a_read_only_disk_is_exit_7_before_a_browser_is_opened(signed_in: Comman
 def test_a_limit_on_file_sizes_is_a_full_disk_too(tmp_path: Path) -> None:
     a_token(tmp_path)
     done = subprocess.run(
-        [sys.executable, "-I", "-c", WORK.format(work="store.save('acme', new)"), tmp_path],
+        [
+            *(sys.executable, "-I", "-c", WORK.format(work="store.save('acme', new)")),
+            *(tmp_path, PACKAGE.parent),
+        ],
         env=PLAIN,
         input=NEW.to_json(),
         capture_output=True,
