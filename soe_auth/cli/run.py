@@ -66,9 +66,10 @@ def call(command: list[str], environ: Mapping[str, str]) -> int:
     """Run the command as a child and return its exit code. Raises OSError where that cannot be."""
     import subprocess
 
-    with subprocess.Popen(command, env=environ) as child:  # noqa: S603  # as above
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C comes to the child as well
-        return child.wait()
+    # Ctrl-C comes to the child as well, and is for it alone. It does not inherit a handler, as it
+    # would that the signal is ignored.
+    signal.signal(signal.SIGINT, lambda *_: None)
+    return subprocess.run(command, env=environ, check=False).returncode  # noqa: S603  # as above
 
 
 def _command(words: list[str]) -> list[str]:
