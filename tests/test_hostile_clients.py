@@ -29,6 +29,8 @@ from soe_auth.sandbox import Sandbox
 from soe_auth.sandbox.visitor import visit
 from soe_auth.secret import Secret
 
+pytestmark = pytest.mark.alone
+
 # The answer to all of it: a short page with a status 4xx, or, to what is not finished, none at all.
 QUIETLY = re.compile(rb"HTTP/(0.9|1.[01]) 4\d\d |$")
 

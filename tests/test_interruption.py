@@ -15,7 +15,7 @@ from conftest import VISITOR, Command
 
 from soe_auth.sandbox import Quirks, Sandbox, running
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.process, pytest.mark.alone, pytest.mark.timeout(120)]
 
 AT_ONCE = 0.15  # seconds
 MOMENTS = int(os.environ.get("INTERRUPTED_MOMENTS", "40"))
