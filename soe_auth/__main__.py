@@ -86,7 +86,7 @@ def _prepare_streams() -> None:
             # A terminal whose encoding lacks a character gets another one, not a traceback.
             stream.reconfigure(errors="replace")
         else:  # it was closed, and what is opened next must not get its number
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115  # for good
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115  # pathlib is not light, and it is to stay open
 
 
 def _watch_signals(came: list[int]) -> None:

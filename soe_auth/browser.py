@@ -76,7 +76,7 @@ def launch(
     `told_of_end` with its exit code, whenever that is.
     """
     if sys.platform == "win32":  # pragma: no cover - Windows has its own way, and no posix_spawn
-        os.startfile(_vetted(url))  # noqa: S606  # a web address
+        os.startfile(_vetted(url))  # noqa: S606  # a web address and nothing else, see _vetted
         return True
     pid = start(url, chosen, environ)
     if pid is None:

@@ -69,7 +69,7 @@ def call(command: list[str], environ: Mapping[str, str]) -> int:
     # Ctrl-C comes to the child as well, and is for it alone. It does not inherit a handler, as it
     # would that the signal is ignored.
     signal.signal(signal.SIGINT, lambda *_: None)
-    return subprocess.run(command, env=environ, check=False).returncode  # noqa: S603  # as above
+    return subprocess.run(command, env=environ, check=False).returncode  # noqa: S603  # what the person asked for
 
 
 def _command(words: list[str]) -> list[str]:
@@ -110,7 +110,7 @@ def _core_limit_kept() -> Iterator[None]:
     """Give back what a login has taken from its own process, for the command to inherit."""
     try:
         import resource
-    except ImportError:  # pragma: no cover - Windows
+    except ImportError:  # pragma: no cover - Windows has no such limits
         yield
         return
     before = resource.getrlimit(resource.RLIMIT_CORE)
