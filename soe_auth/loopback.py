@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
@@ -28,9 +28,10 @@ from soe_auth.protocol import (
     screen,
 )
 from soe_auth.secret import Secret
+from soe_auth.sockets import BACKLOG
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
     from socket import socket
 
 Address = tuple[str, int]
@@ -44,7 +45,10 @@ _GRACE = 2.0
 
 # Far more than a person's tabs have, and far fewer than a process may have open: whoever fills the
 # door with connections loses the oldest of them, and the browser comes in all the same.
-_MOST_CONNECTIONS = 128
+_MOST_CONNECTIONS = 64
+
+# asyncio takes this many at once, and some times over before it tells of the first.
+_TAKEN_AT_ONCE = 16
 
 # aiohttp would log a request line with its errors, and the line may hold a code. A logger outside
 # the tree of loggers, so that nobody's configuration can switch it on.
@@ -172,10 +176,33 @@ async def serve(
     await runner.setup()
     try:
         for bound in sockets:
-            await web.SockSite(runner, bound).start()
-        yield listener
+            await web.SockSite(runner, bound, backlog=_TAKEN_AT_ONCE).start()
+            bound.listen(BACKLOG)  # as many as may wait, which asyncio sets to the same number
+        with _told_of_overflow(listener):
+            yield listener
     finally:
         await runner.cleanup()
+
+
+@contextmanager
+def _told_of_overflow(listener: Loopback) -> Iterator[None]:
+    """Count what the system refused to open as a stray; asyncio logs a traceback for each."""
+    loop = asyncio.get_running_loop()
+    before = loop.get_exception_handler()
+
+    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if "socket" in context and isinstance(context.get("exception"), OSError):
+            listener.refuse(Stray("this process may open no more connections"))
+        elif before:
+            before(loop, context)
+        else:
+            loop.default_exception_handler(context)
+
+    loop.set_exception_handler(handle)
+    try:
+        yield
+    finally:
+        loop.set_exception_handler(before)
 
 
 class _Server(web.Server):

@@ -16,7 +16,7 @@ TYPE_CHECKING = False  # typing itself is not light
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-_BACKLOG = 64
+BACKLOG = 128
 _TRIES = 20
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _PATH_BYTES = 6  # 48 bits: not to be guessed through a loopback within a login's time
@@ -111,7 +111,7 @@ def _listen(family: socket.AddressFamily, port: int) -> socket.socket | None:
         if sys.platform == "win32":  # pragma: no cover - Windows lets others share without it
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
         bound.bind(("127.0.0.1" if family == socket.AF_INET else "::1", port))
-        bound.listen(_BACKLOG)
+        bound.listen(BACKLOG)
         bound.setblocking(False)  # noqa: FBT003  # the socket module's own signature
     except OSError as problem:
         if bound:

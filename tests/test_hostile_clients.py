@@ -331,6 +331,9 @@ async def test_more_connections_than_a_process_may_have_open_shut_no_browser_out
             page = await visit(address)
             assert await login.wait() == 0
         assert "Signed in as Jane Doe" in page.text
+        signed_in, remembered = (await said_by(login)).splitlines()
+        assert signed_in.startswith("Signed in")
+        assert remembered.startswith("Remembered")
         for _, writer in held:
             writer.transport.abort()
 

@@ -2,6 +2,9 @@
 
 import asyncio
 import http.client
+import os
+import resource
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -220,6 +223,36 @@ async def test_idle_connections_hold_neither_the_login_nor_its_end(
             assert (await tab).status == 200
         for _, writer in idle:
             writer.close()
+
+
+async def test_a_process_that_may_open_no_more_says_so_once_a_connection_and_goes_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    loop = asyncio.get_running_loop()
+    others: list[str] = []
+    loop.set_exception_handler(lambda _loop, context: others.append(context["message"]))
+    async with waiting() as login:
+        waiting_to_come_in = [socket.socket() for _ in range(4)]
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        os.close(next_file := os.dup(0))
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (next_file, hard))
+            for connection in waiting_to_come_in:
+                connection.connect(("127.0.0.1", login.sockets.port))
+            await asyncio.sleep(0.01)  # in which the loop looks at its sockets
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            for connection in waiting_to_come_in:
+                connection.close()
+        loop.call_exception_handler({"message": "another's"})
+        assert set(login.listener.strays) == {"this process may open no more connections"}
+        answer = await raw(login.sockets.port, b"GET /favicon.ico HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert b" 421 " in answer
+    assert others == ["another's"]
+    loop.set_exception_handler(None)
+    async with waiting():
+        loop.call_exception_handler({"message": "ours to log as ever"})
+    assert [record.message for record in caplog.records] == ["ours to log as ever"]
 
 
 async def test_the_port_is_closed_once_the_login_has_ended() -> None:
