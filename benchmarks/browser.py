@@ -11,7 +11,7 @@ import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from benchmarks.place import Pipe
 from benchmarks.runner import Failed
@@ -37,25 +37,34 @@ class Return:
 
     port: int
     target: str
+    form: str = ""  # where the answer is to come in a form
 
     @classmethod
     def of(cls, authorize: str) -> Return:
         """Read it from an authorize URL."""
         query = parse_qs(urlsplit(authorize).query)
         redirect = urlsplit(query["redirect_uri"][0])
-        state = f"&state={query['state'][0]}" if "state" in query else ""
-        return cls(redirect.port or 80, f"{redirect.path or '/'}?code=made-up{state}")
+        state = [("state", value) for value in query.get("state", [])]
+        answer = urlencode([("code", "made-up"), *state])
+        port, path = redirect.port or 80, redirect.path or "/"
+        if query.get("response_mode") == ["form_post"]:
+            return cls(port, path, answer)
+        return cls(port, f"{path}?{answer}")
 
 
-async def fetch(port: int, target: str, *, begun: Callable[[], None] = lambda: None) -> str | None:
-    """Get a page of a listener on this machine; return where it redirects to, if it does.
+async def fetch(
+    port: int, target: str, form: str = "", *, begun: Callable[[], None] = lambda: None
+) -> str | None:
+    """Get a page of a listener on this machine, or send it a form; return where it redirects to.
 
     `begun` is called when the connection is there and the request about to leave.
     """
     reader, writer = await asyncio.open_connection(_LISTENER, port)
     begun()
+    method, length = ("POST", f"Content-Length: {len(form)}\r\n") if form else ("GET", "")
     writer.write(
-        f"GET {target} HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n".encode()
+        f"{method} {target} HTTP/1.1\r\nHost: localhost:{port}\r\n{length}"
+        f"Connection: close\r\n\r\n{form}".encode()
     )
     answer = (await reader.read()).decode()
     writer.close()
@@ -78,7 +87,7 @@ async def to_site(address: str, site: Site) -> Return:
 
 async def come_back(back: Return, begun: Callable[[], None]) -> None:
     """Bring the answer, and look at the page that it leads to, if it leads on."""
-    if page := await fetch(back.port, back.target, begun=begun):
+    if page := await fetch(back.port, back.target, back.form, begun=begun):
         await fetch(back.port, urlsplit(page).path)
 
 

@@ -39,15 +39,17 @@ async def measure_launch(world: World, rounds: Rounds) -> list[Row]:
     first = place.knowing(SOE_AUTH_CONFIG_DIR=str(new))
     ours = "login: start to browser"
     contenders = {
-        "first login: start to browser": first.soe_auth(
-            "login", "--site", place.site.url, "--client-id", "110"
+        "first login: start to browser": (
+            place,
+            first.soe_auth("login", "--site", place.site.url, "--client-id", "110"),
         ),
-        ours: place.soe_auth("login", "-p", "bench"),
-        **{f"{ours}; {name}": job for name, job in _peers(place).items()},
+        ours: (place, place.soe_auth("login", "-p", "bench")),
+        **{f"{ours}; {name}": (place, job) for name, job in _peers(place).items()},
+        f"{ours}; msal": (world.https, _msal(world.https)),
     }
     seconds: dict[str, list[float]] = {what: [] for what in contenders}
     async for counts in rounds.each():
-        for what, job in contenders.items():
+        for what, (place, job) in contenders.items():
             if job is None:
                 continue
             shutil.rmtree(new, ignore_errors=True)
@@ -77,6 +79,8 @@ async def measure_return(world: World, rounds: Rounds) -> list[Row]:
             "; floor": place.bare(str(PEERS / "floor.py"), place.site.url),
             **{f"; {name}": job for name, job in _peers(place).items()},
         }
+        if scheme == "https":
+            contenders["; msal"] = _msal(place)
         logins = await _play(contenders, place, rounds)
         for name, played in logins.items():
             for row in _rows(name, scheme, played):
@@ -102,7 +106,32 @@ def _peers(place: Place) -> Mapping[str, Job | None]:
     return {
         "google": place.peer("google_auth_oauthlib", "with_google.py", place.site.url),
         "oauth2-cli": place.peer("oauth2_cli_auth", "with_oauth2_cli_auth.py", place.site.url),
+        "httpx-auth": place.peer("httpx_auth", "with_httpx_auth.py", place.site.url),
+        "git-credential-oauth": _git_credential_oauth(place),
     }
+
+
+def _msal(place: Place) -> Job | None:
+    return place.peer("msal", "with_msal.py", place.site.url)
+
+
+def _git_credential_oauth(place: Place) -> Job | None:
+    path = shutil.which("git-credential-oauth")
+    if path is None:
+        return None
+    (place.home / ".gitconfig").write_text(
+        f'[credential "{place.site.url}"]\n'
+        "oauthClientId = 110\noauthAuthURL = /oauth\noauthTokenURL = /oauth/access_token/json\n",
+        encoding="utf-8",
+    )
+    programs = place.home / "programs"  # it asks for no other browser than this one
+    programs.mkdir(exist_ok=True)
+    if not (programs / "xdg-open").exists():
+        (programs / "xdg-open").symlink_to(place.environ["BROWSER"])
+    scheme, _, host = place.site.url.partition("://")
+    asked = f"printf 'protocol={scheme}\\nhost={host}\\n\\n'"
+    there = place.knowing(PATH=f"{programs}:{place.environ['PATH']}")
+    return there.program("/bin/sh", "-c", f"{asked} | {path} get | sed -n s/^password=//p")
 
 
 async def _play(

@@ -7,25 +7,39 @@ the sandbox's part, and the tests'.
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import time
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from benchmarks.runner import Failed
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator
 
 TOKEN = "made-up"  # noqa: S105  # as it says
+_PATIENCE = 20.0  # seconds for a browser to show a page
 
 # One and the same token each time, so that none is replaced, and has to be ended, by the next. An
 # SOE site says no more of it than `expires`; the rest is for the peers, who ask for the standard's.
-_ANSWERS = {
+_JSON = {
     b"POST": f'{{"access_token": "{TOKEN}", "expires": 86400,'
     ' "token_type": "bearer", "expires_in": 86400}',
     b"GET": '{"id": 1, "name": "Jane Doe"}',
 }
+
+# It tells when something of it is to be seen, and then closes its tab.
+_SIGN_IN = """\
+<!doctype html><title>Sign in</title><h1>Sign in</h1><script>
+new PerformanceObserver((_, observer) => {
+  observer.disconnect();
+  fetch("/shown").then(() => close());
+}).observe({type: "paint", buffered: true});
+</script>
+"""
 
 
 @dataclass(slots=True)
@@ -34,6 +48,28 @@ class Site:
 
     url: str
     asked_at: float = 0.0
+    _shown: asyncio.Queue[float] = field(default_factory=asyncio.Queue)
+
+    async def shown(self) -> float:
+        """Return when the sign-in page is to be seen, once it is, in seconds of the same clock.
+
+        Raises Failed where it does not come up.
+        """
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                return await self._shown.get()
+        except TimeoutError:
+            raise Failed("The browser has shown no sign-in page.") from None
+
+    def _json(self, method: bytes, target: bytes) -> str:
+        issuer, discovery, _ = target.decode().partition("/.well-known/openid-configuration")
+        if not discovery:
+            return _JSON[method]
+        ends = {"authorization_endpoint": "/oauth", "token_endpoint": "/oauth/access_token/json"}
+        return json.dumps(
+            {"issuer": f"{self.url}{issuer}"}
+            | {name: f"{self.url}{path}" for name, path in ends.items()}
+        )
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer all requests of a connection."""
@@ -43,10 +79,14 @@ class Site:
                     self.asked_at = time.monotonic()
                     length = head.lower().partition(b"content-length:")[2].split(b"\r\n")[0]
                     await reader.readexactly(int(length))
-                body = _ANSWERS[head.split()[0]].encode()
+                method, target, _ = head.split(maxsplit=2)
+                if target == b"/shown":
+                    self._shown.put_nowait(time.monotonic())
+                is_page = method == b"GET" and target.startswith(b"/oauth")
+                body = (_SIGN_IN if is_page else self._json(method, target)).encode()
                 writer.write(
-                    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-                    b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
+                    b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s"
+                    % (b"text/html" if is_page else b"application/json", len(body), body)
                 )
         writer.close()
 

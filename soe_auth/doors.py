@@ -6,14 +6,16 @@ Both are open at once, and the first genuine answer through either one wins.
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+import os
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from soe_auth.errors import LoginError
 from soe_auth.protocol import Denied, Granted, Stray, judge_paste, login_success_uri
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+    from types import ModuleType
 
     from soe_auth.loopback import Loopback
     from soe_auth.pages import Page
@@ -40,6 +42,13 @@ class Doors:
     def strays(self) -> Mapping[str, int]:
         """How often something came to the listener that was not the answer, by the reason why."""
         return self._listener.strays if self._listener else {}
+
+    @property
+    def nothing(self) -> str:
+        """Say in what way nothing came."""
+        if self._listener and not self._listener.led_on:
+            return "no browser came to the address above"
+        return "nothing came back from the site"
 
     async def first_answer(self, timeout: float) -> Granted | Denied:  # noqa: ASYNC109  # a late answer must not be lost
         """Wait for the first genuine answer.
@@ -80,7 +89,10 @@ class Doors:
                 case answer:
                     return answer
         if self._request.redirect_uri == login_success_uri(self._request.site):
-            raise LoginError("The terminal was closed before an address was pasted.")
+            raise LoginError(
+                "The terminal was closed before an address was pasted.",
+                hint="Start again with `soe-auth login`, and leave the terminal open meanwhile.",
+            )
         # The other door stays open: wait for what never comes.
         never: asyncio.Future[Granted | Denied] = asyncio.get_running_loop().create_future()
         return await never
@@ -96,17 +108,19 @@ async def open_doors(
     pasted: Callable[[], AsyncIterator[str]] | None,
     announce: Callable[[str], None],
     detail: Callable[[str], None],
+    alone: bool,
 ) -> AsyncIterator[Doors]:
     """Open the doors that there are, until the block ends.
 
     `announce` is told once of each kind of stray that concerns the person, `detail` of every other.
+    `alone` says that nobody else's program runs in this process.
     """
     lines = pasted() if pasted else None
     if sockets is None:
         yield Doors(request, None, lines, announce)
         return
-    from soe_auth.loopback import LocalPaths, serve
     from soe_auth.peers import is_stranger
+    from soe_auth.usher import ushering
 
     told: set[str] = set()
 
@@ -117,6 +131,37 @@ async def open_doors(
         say = announce if loud else detail
         say(f"Something else came to the listener: {stray.reason}. Still waiting.")
 
-    paths = LocalPaths(launch_path, done_path)
-    async with serve(sockets.sockets, sockets.port, request, paths, tell, is_stranger) as listener:
+    bound, port = sockets.sockets, sockets.port
+    with ushering(bound, port, launch_path, request, is_stranger) as usher:
+        loopback = await asyncio.to_thread(_the_listener, alone=alone)
+        guests = usher.leave()
+    paths = loopback.LocalPaths(launch_path, done_path)
+    listening = loopback.serve(bound, port, request, paths, tell, is_stranger, guests)
+    async with listening as listener:
+        listener.led_on = usher.led_on
         yield Doors(request, listener, lines, announce)
+
+
+def _the_listener(*, alone: bool) -> ModuleType:
+    """Load the listener, in a thread, so that the browser is led on meanwhile.
+
+    aiohttp reads all CAs as it is loaded, for a client that we do not use: 33 ms and 2 MB. In a
+    process that is ours alone it finds none. There nobody else looks at the variable meanwhile, and
+    whoever used that client would be refused by it, not deceived.
+    """
+    with _set("SSL_CERT_FILE", os.devnull) if alone else nullcontext():
+        from soe_auth import loopback
+    return loopback
+
+
+@contextmanager
+def _set(variable: str, value: str) -> Iterator[None]:
+    before = os.environ.get(variable)
+    os.environ[variable] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[variable]
+        else:
+            os.environ[variable] = before

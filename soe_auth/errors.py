@@ -76,12 +76,17 @@ class LoginDenied(LoginError):
 
 
 class LoginTimedOut(LoginError):
-    """Nobody answered within the time-out; `strays` requests came that were not the redirect."""
+    """Nobody answered within the time-out; `strays` requests came that were not the redirect.
 
-    def __init__(self, waited: str, strays: Mapping[str, int], *, hint: str | None = None) -> None:
+    Where none did, `nothing` says in what way.
+    """
+
+    def __init__(
+        self, waited: str, strays: Mapping[str, int], nothing: str, *, hint: str | None = None
+    ) -> None:
         self.strays: int = sum(strays.values())
         kinds = "; ".join(f"{reason} ({count})" for reason, count in strays.items())
-        seen = f"what came was not the answer: {kinds}" if strays else "nothing came back"
+        seen = f"what came was not the answer: {kinds}" if strays else nothing
         super().__init__(f"The login was not finished within {waited}; {seen}.", hint=hint)
 
 

@@ -1,7 +1,9 @@
 """The head start of a login: its browser is sent off before the settings are even read.
 
-What that takes is known from the last time. The kernel's backlog holds the browser while the login
-comes after; state and verifier are drawn then. Only what is light is imported here.
+What that takes is known from the last time, or all on the command line: of a login that names the
+site and the client ID, where nothing has been written down yet. The kernel's backlog holds the
+browser while the login comes after; state and verifier are drawn then. Only what is light is
+imported here.
 """
 
 from __future__ import annotations
@@ -22,6 +24,17 @@ if TYPE_CHECKING:
 
     from soe_auth.locks import Release
     from soe_auth.sockets import LoopbackSockets
+
+
+# What the settings say where nobody has said anything: the redirect's host, the first port and the
+# last, the browser's command.
+_DEFAULTS = ("localhost", "0", "0", "")
+
+_CLOUD = ".stackenterprise.co"
+_PRACTICE = "http://localhost:"
+_DEVICES = frozenset({"aux", "com", "con", "lpt", "nul", "prn"})  # of Windows, some with a digit
+_PORTS = range(1024, 65536)
+_LONGEST_LABEL = 63
 
 
 class HeadStart:
@@ -65,7 +78,10 @@ def head_start(argv: Sequence[str], environ: Mapping[str, str]) -> HeadStart | N
         if command != "login":
             return None
         question = Question(environ, asked(options.get("profile", ""), ""))
-        profile, _, _, _, _, *of_browser = question.recall()
+        if "site" in options:
+            profile, of_browser = _first_profile(question, options), [*_DEFAULTS]
+        else:
+            profile, _, _, _, _, *of_browser = question.recall()
         host, first, last, browser = of_browser
         locks, tokens = f"{question.directory}/locks", f"{question.directory}/tokens"
         if own_directory(locks, repair=False) or own_directory(tokens, repair=False):
@@ -88,3 +104,48 @@ def head_start(argv: Sequence[str], environ: Mapping[str, str]) -> HeadStart | N
         release()
         return None
     return HeadStart([profile, *of_browser], release, sockets, path, pid)
+
+
+def _first_profile(question: Question, options: Mapping[str, str]) -> str:
+    """Return the profile of a first login, for which its directories are made.
+
+    Raises ValueError where that is not simple, OSError.
+    """
+    is_plain = options.keys() == {"site", "client_id"} and _is_number(options["client_id"])
+    if not (is_plain and question.is_bare):
+        raise ValueError
+    profile = _profile_of(options["site"])
+    for name in ("locks", "tokens"):
+        _make(f"{question.directory}/{name}")
+    return profile
+
+
+def _profile_of(site: str) -> str:
+    """Return the profile's name for a site in the plainest spelling; ValueError for any other."""
+    port, name = site.removeprefix(_PRACTICE), site.removesuffix(_CLOUD)
+    if port != site:
+        if _is_number(port) and port[0] != "0" and int(port) in _PORTS:
+            return f"localhost-{port}"
+    elif (
+        name.isascii()
+        and name == name.lower() != "localhost"
+        and name[:1].isalpha()
+        and not name.endswith("-")
+        and name.replace("-", "").isalnum()
+        and len(name) <= _LONGEST_LABEL
+        and name.rstrip("0123456789") not in _DEVICES
+    ):
+        return name
+    raise ValueError
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= _LONGEST_LABEL
+
+
+def _make(directory: str) -> None:
+    """Make a directory for us alone, and what is missing above it. Raises OSError."""
+    if not os.path.isdir(directory):
+        _make(os.path.dirname(directory))
+        os.mkdir(directory, 0o700)
+        os.chmod(directory, 0o700)  # an odd umask may have left us less

@@ -11,7 +11,9 @@ import logging
 from collections import Counter
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -31,7 +33,7 @@ from soe_auth.secret import Secret
 from soe_auth.sockets import BACKLOG
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
     from socket import socket
 
 Address = tuple[str, int]
@@ -85,6 +87,7 @@ class Loopback:
         self._shown = asyncio.Event()
         self._evictable: dict[web.RequestHandler, None] = {}  # oldest first
         self.strays: Counter[str] = Counter()
+        self.led_on: bool = False  # whether a browser was sent to the site
 
     async def redirect(self) -> Granted | Denied:
         """Wait for the site's genuine answer."""
@@ -120,6 +123,7 @@ class Loopback:
         verdict: Verdict | None = screen(arrival, self._port)
         if verdict is None:
             if arrival.target.matches(self._paths.launch):
+                self.led_on = True
                 return _see_other(self._request.url)
             if arrival.target.matches(self._paths.done) and self._page.done():
                 return await self._show(request, self._page.result())
@@ -137,7 +141,7 @@ class Loopback:
         return _respond(stray(reason.status))
 
     def _from_stranger(self, request: web.BaseRequest) -> bool:
-        ends = (request.get_extra_info(end, _GONE)[:2] for end in ("peername", "sockname"))
+        ends = ((request.get_extra_info(end) or _GONE)[:2] for end in ("peername", "sockname"))
         return self._is_stranger(*ends)
 
     async def _hold(self, request: web.BaseRequest, answer: Granted | Denied) -> web.Response:
@@ -166,15 +170,21 @@ async def serve(
     paths: LocalPaths,
     on_stray: Callable[[Stray], None],
     is_stranger: Callable[[Address, Address], bool],
+    guests: Mapping[socket, bytes] = MappingProxyType({}),
 ) -> AsyncIterator[Loopback]:
     """Listen on the sockets, all of one port, until the block ends; then all is closed.
 
     `is_stranger` tells from the two ends of a connection whether another user is at the far one.
+    `guests` are connections that came before, with what each has brought.
     """
     listener = Loopback(request, port, paths, on_stray, is_stranger)
-    runner = web.ServerRunner(_Server(listener), shutdown_timeout=0.1)
+    server = _Server(listener)
+    runner = web.ServerRunner(server, shutdown_timeout=0.1)
     await runner.setup()
     try:
+        for guest, brought in guests.items():
+            connection = partial(_Connection, server, listener, brought)
+            await asyncio.get_running_loop().connect_accepted_socket(connection, guest)
         for bound in sockets:
             await web.SockSite(runner, bound, backlog=_TAKEN_AT_ONCE).start()
             bound.listen(BACKLOG)  # as many as may wait, which asyncio sets to the same number
@@ -219,9 +229,9 @@ class _Server(web.Server):
 class _Connection(web.RequestHandler):
     """Answers what aiohttp cannot read as any other stray; aiohttp's own answer would repeat it."""
 
-    __slots__ = ("_listener",)
+    __slots__ = ("_brought", "_listener")
 
-    def __init__(self, server: _Server, listener: Loopback) -> None:
+    def __init__(self, server: _Server, listener: Loopback, brought: bytes = b"") -> None:
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
@@ -231,10 +241,13 @@ class _Connection(web.RequestHandler):
             keepalive_timeout=5,
         )
         self._listener = listener
+        self._brought = brought
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._listener.enter(self)
+        if self._brought:
+            self.data_received(self._brought)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._listener.leave(self)

@@ -30,12 +30,7 @@ _LONGEST = 8 * 1024  # bytes of an entry
 _ENTRY, _VALUES, _NEXT = b"\1", b"\2", b"\0"
 _LARGEST_FILE = _MOST * (_LONGEST + 1) + 1
 
-# All that settings are made of, and no other variable: a secret may be in any.
-VARIABLES = (
-    "HOME",
-    "XDG_CONFIG_HOME",
-    "XDG_CONFIG_DIRS",
-    "SOE_AUTH_CONFIG_DIR",
+_SETTINGS = (
     "SOE_AUTH_PROFILE",
     "SOE_AUTH_SITE",
     "SOE_AUTH_CLIENT_ID",
@@ -49,6 +44,8 @@ VARIABLES = (
     "SOE_AUTH_CA_BUNDLE",
     "SOE_AUTH_STORE",
 )
+# All that settings are made of, and no other variable: a secret may be in any.
+VARIABLES = ("HOME", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS", "SOE_AUTH_CONFIG_DIR", *_SETTINGS)
 # A password may be in it; where it is set, nothing is kept.
 MAY_BE_SECRET = "SOE_AUTH_PROXY"  # noqa: S105  # the name of a variable
 
@@ -64,10 +61,10 @@ class Question:
     """What settings are made of, as it is now; two that are equal have the same answer.
 
     `directory` is the user's config directory, `system` the system's; `options` are the settings
-    given on the command line, as typed.
+    given on the command line, as typed. With `is_bare` no file and no variable says anything.
     """
 
-    __slots__ = ("_asked", "_changed", "_key", "directory", "options", "system")
+    __slots__ = ("_asked", "_changed", "_key", "directory", "is_bare", "options", "system")
 
     directory: str
     system: str
@@ -93,6 +90,8 @@ class Question:
         # Without those that are not there, directories without a project file ask the same.
         places = [(path, self._state(path)) for path in project_places(os.getcwd())]
         project = [part for place in places if place[1] for part in place]
+        said = any(environ.get(name) for name in _SETTINGS)
+        self.is_bare: bool = not (said or any(files) or project)
         us = __version__, str(os.geteuid()), str(len(options))
         self._key = _joined([*us, *options, *variables, *files, *project])
 
@@ -165,9 +164,9 @@ def _directories(environ: Mapping[str, str]) -> tuple[str, str]:
 
     Raises ValueError where that is not simple.
     """
-    home = environ.get("XDG_CONFIG_HOME") or environ.get("HOME", "") + "/.config"
+    home = environ.get("XDG_CONFIG_HOME") or (environ.get("HOME") or "~") + "/.config"
     user = environ.get("SOE_AUTH_CONFIG_DIR") or f"{home}/soe-auth"
-    system = (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").partition(":")[0] + "/soe-auth"
+    system = (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").partition(":")[0]
     if not (user.startswith("/") and system.startswith("/")):
         raise ValueError
-    return user, system
+    return user, f"{system}/soe-auth"

@@ -31,7 +31,12 @@ _OPTIONS = {
     },
     "status": {"-p": "profile", "--profile": "profile", "--check": "check"},
     "run": {"-p": "profile", "--profile": "profile", "--min-ttl": "min_ttl"},
-    "login": {"-p": "profile", "--profile": "profile"},
+    "login": {
+        "-p": "profile",
+        "--profile": "profile",
+        "--site": "site",
+        "--client-id": "client_id",
+    },
 }
 _LEADING = {"-p": "profile", "--profile": "profile"}
 

@@ -136,6 +136,7 @@ async def finish(
         pasted=effects.pasted,
         announce=effects.announce,
         detail=effects.detail,
+        alone=effects.alone,
     )
     async with AsyncExitStack() as held:
         await held.enter_async_context(_wakeful())
@@ -262,7 +263,10 @@ async def _code(doors: Doors, settings: Settings) -> Secret:
         answer = await doors.first_answer(settings.timeout)
     except TimeoutError:
         raise LoginTimedOut(
-            in_words(settings.timeout), doors.strays, hint=_timed_out_hint(settings)
+            in_words(settings.timeout),
+            doors.strays,
+            doors.nothing,
+            hint=_timed_out_hint(settings),
         ) from None
     if isinstance(answer, Denied):
         raise LoginDenied(answer.code, answer.description)

@@ -54,6 +54,16 @@ def test_the_benchmark_plays_logins_to_their_end(tmp_path: Path) -> None:
     assert row["rss"]["median"] > fire["x"]["rss"] > 2**20
 
 
+@pytest.mark.browser
+@pytest.mark.process
+def test_the_benchmark_sees_the_sign_in_page_come_up_in_a_browser_both_ways(tmp_path: Path) -> None:
+    written = tmp_path / "bench.json"
+    done = bench("--only", "hop", "--json", written)
+    assert (done.returncode, done.stderr) == (0, "")
+    [hop] = json.loads(written.read_text())
+    assert all(0 < row["wall"]["median"] < 20 for row in hop["rows"])
+
+
 @pytest.mark.process
 def test_what_goes_wrong_ends_the_benchmark_and_is_told(tmp_path: Path) -> None:
     python = tmp_path / "bin/python"

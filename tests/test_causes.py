@@ -6,6 +6,7 @@ here, and decides whether it is worth it.
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -170,7 +171,8 @@ def test_a_command_is_become_with_nothing_more(place: Place) -> None:
 
 def test_help_knows_of_no_command(place: Place) -> None:
     asked = beyond_bare(place, "--help")
-    assert asked.rooms == SHORT | {"cli.__init__", "cli.console", "cli.exit_codes", "errors"}
+    of_cli = {"cli.__init__", "cli.console", "cli.exit_codes", "cli.parser"}
+    assert asked.rooms == SHORT | of_cli | {"errors", "text"}
     assert not asked.others & {*HEAVY, "dataclasses", "inspect", "json", "pathlib"}
     assert within(asked, calls=800, read=1250), asked
 
@@ -192,3 +194,25 @@ def test_a_browser_is_launched_before_what_is_heavy(
     asked = beyond_bare(place, "login", until=f'execve("{browser}"')
     assert not asked.others & HEAVY
     assert within(asked, calls=calls, read=read), asked
+
+
+def test_so_is_that_of_a_first_login_where_no_file_has_a_say(place: Place) -> None:
+    browser = place.root / "browser"
+    browser.write_text("#!/bin/sh\nkill $PPID\n")  # nobody will come back
+    browser.chmod(0o755)
+    bare = Place(place.root, {"BROWSER": str(browser)}, place.root / "work")
+    bare.cwd.mkdir()
+    for config in (bare.root / "config", bare.root / "system"):
+        shutil.rmtree(config)
+    first = ["login", "--site", "acme", "--client-id", "110"]
+    asked = beyond_bare(bare, *first, until=f'execve("{browser}"')
+    assert asked.rooms == {
+        *SHORT,
+        "headstart",
+        "browser",
+        "errors",
+        "locks",
+        "sockets",
+        "surroundings",
+    }
+    assert within(asked, calls=800, read=540), asked

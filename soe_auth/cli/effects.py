@@ -55,6 +55,7 @@ def login_effects(
         consent=console.confirm,
         pasted=_pasted if console.can_ask else None,
         ahead=ahead,
+        alone=True,
         kept=kept,
     )
 

@@ -1,0 +1,89 @@
+"""What the short local address costs a person: from the start of a login to its sign-in page.
+
+The page is shown by a real Chromium that runs already, in a new tab. The address reaches it at
+once; a desktop's opener takes its time for that, in which the listener gets ready.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from benchmarks.place import PEERS
+from benchmarks.table import Figure, Row
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from benchmarks.place import World
+    from benchmarks.runner import Rounds
+
+_NAMES = ("chromium", "chromium-browser", "google-chrome")
+_FLAGS = (
+    "--headless",
+    "--remote-debugging-port=0",
+    "--no-first-run",
+    # It asks for nothing by itself: nothing but this machine is contacted.
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-gpu",
+    *(["--no-sandbox"] if os.geteuid() == 0 else []),  # Chromium's own sandbox refuses root
+)
+_WHAT = "login: start to sign-in page"
+_LOOK = 0.02  # seconds between two looks at whether the browser has come up
+
+
+async def measure(world: World, rounds: Rounds) -> list[Row]:
+    """Measure until the page is shown, by the short address and by the authorize URL itself."""
+    place = world.http
+    contenders = {
+        _WHAT: place.soe_auth("login", "-p", "bench"),
+        f"{_WHAT}; authorize URL itself": place.bare(str(PEERS / "direct.py")),
+    }
+    seconds: dict[str, list[float]] = {what: [] for what in contenders}
+    if chromium := next(filter(None, map(shutil.which, _NAMES)), None):
+        async with _running(chromium, place.home / "chromium") as port:
+            async for counts in rounds.each():
+                for what, job in contenders.items():
+                    running = await rounds.spawner.start(job)
+                    address, _ = await place.browser.told(running)
+                    await _open_tab(port, address)
+                    shown_at = await place.site.shown()
+                    running.kill()
+                    await rounds.spawner.costs(running, killed=True)
+                    if counts:
+                        seconds[what].append(shown_at - running.started_at[0])
+    return [
+        Row(what=what, wall=Figure(taken, "ms") if taken else None)
+        for what, taken in seconds.items()
+    ]
+
+
+@asynccontextmanager
+async def _running(chromium: str, directory: Path) -> AsyncIterator[int]:
+    """Run a browser with a profile of its own; yield the port of its DevTools."""
+    browser = await asyncio.create_subprocess_exec(
+        *(chromium, *_FLAGS, f"--user-data-dir={directory}", "about:blank"),
+        stderr=asyncio.subprocess.PIPE,
+    )
+    gone = asyncio.create_task(browser.communicate())  # to its last process, each of which has this
+    try:
+        told = directory / "DevToolsActivePort"
+        while not (told.exists() and told.stat().st_size):  # noqa: ASYNC110  # a file tells nobody
+            await asyncio.sleep(_LOOK)
+        yield int(told.read_text(encoding="utf-8").split()[0])
+    finally:
+        browser.terminate()
+        await gone
+
+
+async def _open_tab(port: int, address: str) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"PUT /json/new?{address} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    await reader.readline()
+    writer.close()

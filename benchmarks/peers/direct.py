@@ -1,0 +1,34 @@
+"""A login of soe-auth's that launches the authorize URL itself, as early as that can be done.
+
+It is for the time until the sign-in page, and leads no further: nobody waits for the answer.
+"""
+
+import os
+import sys
+from hashlib import sha256
+
+from soe_auth.browser import start
+from soe_auth.headstart import HeadStart
+from soe_auth.locks import hold
+from soe_auth.recall import Question, asked
+from soe_auth.sockets import bind
+
+question = Question(os.environ, asked("bench", ""))
+profile, site, client_id, _, _, *of_browser = question.recall()
+host, first, last, browser = of_browser
+release = hold(f"{question.directory}/locks/{profile}.lock")
+sockets = bind(range(int(first), int(last) + 1), host)
+state, verifier = os.urandom(32).hex(), os.urandom(32).hex()
+url = (
+    f"{site}/oauth?client_id={client_id}&state={state}&code_challenge_method=S256"
+    f"&redirect_uri=http%3A%2F%2F{host}%3A{sockets.port}%2Fcallback%2Facme"
+    f"&code_challenge={sha256(verifier.encode()).hexdigest()}"
+)
+pid = start(url, browser or None, os.environ)
+if release is None or pid is None:
+    sys.exit("the lock is taken, or there is no browser")
+
+from soe_auth.cli import main  # noqa: E402  # all the rest comes when the browser is off
+
+ahead = HeadStart([profile, *of_browser], release, sockets, "/nowhere", pid)
+sys.exit(main(["login", "-p", profile], ahead=ahead))
