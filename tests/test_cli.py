@@ -299,6 +299,27 @@ def test_status_of_nothing_is_exit_3(soe_auth: Command) -> None:
     assert "No profile yet" in said(done)
 
 
+@pytest.mark.parametrize(
+    ("variables", "code"),
+    [
+        ({}, 3),
+        ({"SOE_AUTH_SITE": "acme"}, 2),
+        ({"SOE_AUTH_SITE": "a", "SOE_AUTH_CLIENT_ID": "1"}, 3),
+    ],
+)
+def test_a_ci_job_without_a_token_is_told_where_to_give_it_one(
+    variables: dict[str, str], code: int, soe_auth: Command
+) -> None:
+    job = soe_auth.with_variables(**variables, GITHUB_ACTIONS="true")
+    for words in (["token"], ["run", "--", "true"]):
+        done = job(*words)
+        assert done.returncode == code
+        told = said(done).splitlines()[-1]
+        assert told.endswith(
+            " This is a CI job (GitHub Actions): give it a token in SOE_AUTH_TOKEN."
+        )
+
+
 def test_logout_ends_the_token_on_the_site_and_removes_it_here(signed_in: Command) -> None:
     done = signed_in("logout")
     assert done.returncode == 0
@@ -510,12 +531,33 @@ def test_every_command_explains_itself(soe_auth: Command, command: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "argv", [["lgoin"], ["login", "--sight", "x"], ["token", "-v", "-q"], ["--nope"]]
+    ("typed", "what", "to_do"),
+    [
+        ("lgoin", "There is no command 'lgoin'.", "Did you mean login?"),
+        ("help", "There is no command 'help'.", "`soe-auth --help` tells what it takes."),
+        ("--nope", "There is no option '--nope'.", "`soe-auth --help` tells what it takes."),
+        ("login --sight=x", "There is no option '--sight'.", "Did you mean --site?"),
+        ("login --site", "--site: expected one argument.", "`soe-auth login --help` tells"),
+        ("token more", "'more' is a word too many.", "`soe-auth token --help` tells"),
+        ("token --format env,json", "There is no --format 'env,json'.", "Did you mean json?"),
+        ("token -v -q", "-q/--quiet: not allowed with argument -v/--verbose.", "`soe-auth token"),
+        ("config", "The following arguments are required: ACTION.", "`soe-auth config --help`"),
+        ("config sett x", "There is no action 'sett'.", "Did you mean set?"),
+    ],
 )
-def test_what_is_mistyped_is_a_usage_error(soe_auth: Command, argv: list[str]) -> None:
-    done = soe_auth(*argv)
-    assert done.returncode == 2
-    assert "usage: soe-auth" in said(done)
+def test_what_is_mistyped_is_told_as_any_other_error(
+    typed: str, what: str, to_do: str, soe_auth: Command
+) -> None:
+    done = soe_auth(*typed.split())
+    assert (done.returncode, done.stdout) == (2, "")
+    first, second = said(done).splitlines()
+    assert first == f"soe-auth: {what}"
+    assert second.startswith(f"  {to_do}")
+
+
+def test_what_is_mistyped_cannot_move_the_cursor(soe_auth: Command) -> None:
+    for words in (["\x1b[2Jlogin"], ["login", "--\x1b[2J"], ["token", "\x1b[2J"], ["-p\x1b", "-p"]):
+        assert "\x1b" not in said(soe_auth(*words))
 
 
 def test_common_options_may_stand_before_or_behind_the_command(
@@ -559,13 +601,7 @@ def test_a_terminal_that_lacks_a_character_gets_another(signed_in: Command) -> N
 @pytest.fixture
 def waiting(signed_in: Command) -> Iterator[subprocess.Popen[str]]:
     """A login that waits for a browser which never comes."""
-    with subprocess.Popen(
-        [signed_in.path, "login", "--no-browser"],
-        env=signed_in.environ,
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with signed_in.started("login", "--no-browser") as process:
         assert process.stderr
         while "/oauth?" not in process.stderr.readline():
             assert process.poll() is None
@@ -585,13 +621,7 @@ def test_a_login_that_waits_would_leave_no_core_dump(waiting: subprocess.Popen[s
 
 
 def test_the_sandbox_prints_a_login_command_that_works(soe_auth: Command) -> None:
-    with subprocess.Popen(
-        [soe_auth.path, "sandbox", "--lifetime", "2h"],
-        env=soe_auth.environ,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as sandbox:
+    with soe_auth.started("sandbox", "--lifetime", "2h") as sandbox:
         assert sandbox.stdout
         line = next(line for line in sandbox.stdout if "soe-auth login" in line)
         login = soe_auth(*line.split()[1:], "--browser", VISITOR)

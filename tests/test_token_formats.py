@@ -249,9 +249,7 @@ def test_an_option_that_has_no_meaning_is_said_not_ignored(
     ],
 )
 def test_what_there_is_not_is_a_usage_error(options: list[str]) -> None:
-    with pytest.raises(SystemExit) as ending:
-        main(["token", *options], {"SOE_AUTH_TOKEN": "canary(1)*"})
-    assert ending.value.code == 2
+    assert main(["token", *options], {"SOE_AUTH_TOKEN": "canary(1)*"}) == 2
 
 
 # --- to a file -----------------------------------------------------------------------------------
@@ -329,14 +327,7 @@ def test_a_place_where_no_file_of_yours_can_be_is_refused_and_left_as_it_is(
 @contextmanager
 def waiting(command: Command, *argv: str) -> "Iterator[subprocess.Popen[str]]":
     """A command that waits, from when it says so."""
-    with subprocess.Popen(
-        [command.path, *argv],
-        env=command.environ,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with command.started(*argv) as process:
         try:
             assert process.stderr
             line = process.stderr.readline()

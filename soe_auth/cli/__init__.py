@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from soe_auth.cli.console import Console
 from soe_auth.cli.exit_codes import USAGE, exit_code
+from soe_auth.cli.parser import Parser
 from soe_auth.errors import SoeAuthError
 from soe_auth.version import __version__
 
@@ -47,7 +48,8 @@ def main(
 ) -> int:
     """Run one command and return its exit code; `ahead` is the head start of a login.
 
-    Usage errors raise SystemExit(2), and Ctrl-C KeyboardInterrupt; `__main__` makes an end of it.
+    `--help` and `--version` raise SystemExit(0), and Ctrl-C KeyboardInterrupt; `__main__` makes an
+    end of it.
     """
     console = Console(environ)
     try:
@@ -73,12 +75,7 @@ def _run(
         overview.print_help(sys.stderr)
         return USAGE
     command = import_module(f"soe_auth.cli.{chosen.command}")
-    parser = argparse.ArgumentParser(
-        prog=f"soe-auth {chosen.command}",
-        description=command.__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Parser(prog=f"soe-auth {chosen.command}", description=command.__doc__)
     command.configure(parser)
     add_common(parser)
     leading = ours[: len(ours) - len(chosen.rest) - 1]
@@ -89,17 +86,15 @@ def _run(
     return code
 
 
-def _overview() -> argparse.ArgumentParser:
+def _overview() -> Parser:
     width = max(map(len, COMMANDS))
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="soe-auth",
         usage="soe-auth [-p NAME] [-v | -q] COMMAND …",
         description="Browser login for Stack Overflow for Teams Enterprise.\n\ncommands:\n"
         + "\n".join(f"  {name:{width}}  {does}" for name, does in COMMANDS.items()),
         epilog="`soe-auth COMMAND --help` tells more of each."
         " New here? `soe-auth demo`, then `soe-auth init`.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add_common(parser)
     parser.add_argument("command", nargs="?", choices=COMMANDS, help=argparse.SUPPRESS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,12 +12,13 @@ from soe_auth import access
 from soe_auth.cli.console import Console
 from soe_auth.cli.options import open_store, resolve_settings
 from soe_auth.duration import in_words
-from soe_auth.errors import LoginRequired, SoeAuthError
+from soe_auth.errors import LoginRequired, SettingsError, SoeAuthError
 from soe_auth.recall import Question, asked
+from soe_auth.surroundings import ci_job
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from soe_auth.secret import Secret
     from soe_auth.settings import Paths, Settings
@@ -50,13 +51,14 @@ def supply(
     """
     if access_token := access.from_environment(console.environ):
         return Supply(access_token)
-    question = ask(console, args.profile, args.setting_min_ttl)
-    settings = resolve_settings(args, console)
-    try:
-        return stored(settings, console, question)
-    except LoginRequired:
-        if not login:
-            raise
+    question = simple_question(console, args.profile, args.setting_min_ttl)
+    with _advising_a_job(console):
+        settings = resolve_settings(args, console)
+        try:
+            return stored(settings, console, question)
+        except LoginRequired:
+            if not login:
+                raise
     from soe_auth.cli.effects import login_effects
     from soe_auth.signin import login_if_needed
 
@@ -68,6 +70,18 @@ def supply(
     login_if_needed(settings, login_effects(settings, console, kept=hand_over))
     # A new token may fall short, too, of what was asked for.
     return stored(settings, console)
+
+
+@contextmanager
+def _advising_a_job(console: Console) -> Iterator[None]:
+    """Have an error end with what to do in a CI job, if this is one."""
+    try:
+        yield
+    except (LoginRequired, SettingsError) as missing:
+        if job := ci_job(console.environ):
+            advice = f"This is {job}: give it a token in SOE_AUTH_TOKEN."
+            missing.hint = f"{missing.hint} {advice}".strip()
+        raise
 
 
 def await_supply(args: argparse.Namespace, console: Console, span: float) -> Supply:
@@ -102,7 +116,7 @@ def look_until(
         pause(min(_POLL, left))
 
 
-def ask(
+def simple_question(
     console: Console, profile: str | None, min_ttl: str | None, check: str = ""
 ) -> Question | None:
     """Return the question that settings answer which are resolved next, if it is a simple one."""
