@@ -1,0 +1,245 @@
+"""Prints the man page, made of the parsers, the table of settings and the reference.
+
+.venv/bin/python tools/manpage.py > man/soe-auth.1
+"""
+
+import argparse
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib import import_module
+from itertools import groupby
+from pathlib import Path
+
+from soe_auth.cli import COMMANDS, add_common
+from soe_auth.table import TABLE
+from soe_auth.version import __version__
+
+ROOT = Path(__file__).parent.parent
+REFERENCE = ROOT / "docs" / "reference"
+
+DESCRIPTION = """
+Signs you in to a site of Stack Overflow for Teams Enterprise with your own browser, and keeps the
+API token that this gives for you alone. Scripts then ask `soe-auth token`, which never opens a
+browser unless it is told to.
+
+Results go to standard output; all that is meant for a person goes to standard error. Spans of time
+read `90s`, `10m`, `8h`, `1d`, or in a row as in `1h30m`.
+"""
+
+EVERYWHERE = "These may stand before or behind the name of the command."
+
+SIGNALS = "SIGTERM and SIGHUP end it as Ctrl-C does, with 143 and 129."
+
+OTHER_VARIABLES = {
+    "BROWSER": "the commands that open a URL, where no setting names one",
+    "VISUAL, EDITOR": "the editor of `soe-auth config edit`",
+    "NO_COLOR": "if it is not empty, nothing is coloured",
+    "HTTPS_PROXY, ALL_PROXY, NO_PROXY": "the proxy to use, where no setting names one",
+    "SSL_CERT_FILE": "the file of the CAs to believe, where no setting names one",
+    "XDG_CONFIG_HOME, XDG_CONFIG_DIRS": "where the config directories lie",
+}
+
+OTHER_FILES = {
+    "/etc/xdg/soe-auth/config.toml": "the system's settings, weaker than yours",
+    ".soe-auth.toml, pyproject.toml": "what a project may say of its site; looked for from the"
+    " current directory up to the root of the repository",
+}
+
+EXAMPLES = {
+    "soe-auth demo": "See a whole login happen, on a practice site:",
+    "soe-auth login --site acme.stackenterprise.co --client-id 110": "Sign in for the first time:",
+    "soe-auth login --if-needed --min-ttl 8h": "Every morning, sign in unless the token lasts:",
+    "soe-auth token --format curl |\n  curl -K - https://acme.stackenterprise.co/api/v3/users/me": (
+        "Call the API, with the token in no command line:"
+    ),
+    "soe-auth run -- ./report.py": "Run a program that finds the token in `SOE_AUTH_TOKEN`:",
+    "soe-auth status --check 2h || soe-auth login": "Before something long, see that it lasts:",
+}
+
+SEE_ALSO = "`curl`(1), `env`(1), `ssh`(1), `xdg-open`(1)"
+
+# What roff takes for its own, or sets as a typographer would.
+SIGNS = str.maketrans(
+    {
+        "\\": r"\e",
+        "-": r"\-",
+        "'": r"\(aq",
+        '"': r"\(dq",
+        "~": r"\(ti",
+        "^": r"\(ha",
+        "`": r"\(ga",
+        "…": "...",
+        "“": r"\(lq",
+        "”": r"\(rq",
+    }
+)
+
+
+def actions(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    """Return what a parser takes."""
+    return parser._actions  # noqa: SLF001  # there is no other way to see them
+
+
+_PARSER = argparse.ArgumentParser()
+add_common(_PARSER)
+COMMON = actions(_PARSER)
+COMMON_OPTIONS = {name for action in COMMON for name in action.option_strings}
+
+
+def page() -> Iterator[str]:
+    """Yield the page's lines. It has no date, so that it changes only where its text does."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    yield rf".\" Made by tools/{Path(__file__).name}, of what stands elsewhere."
+    yield rf'.TH SOE\-AUTH 1 "" "soe\-auth {__version__}" "User commands"'
+    yield from (".nh", ".ad l")  # words stay whole, to be searched for and copied
+    yield ".SH NAME"
+    yield rf"soe\-auth \- {words(project['description'])}"
+    yield ".SH SYNOPSIS"
+    yield r"\fBsoe\-auth\fR [\fIOPTION\fR ...] \fICOMMAND\fR [\fIARGUMENT\fR ...]"
+    yield ".SH DESCRIPTION"
+    yield from prose(DESCRIPTION)
+    yield ".SH OPTIONS"
+    yield from prose(EVERYWHERE)
+    for action in COMMON:
+        yield from entry(named(action), action.help)
+    yield ".SH COMMANDS"
+    for command in COMMANDS:
+        yield from section(command)
+    yield ".SH EXIT STATUS"
+    for code, says, *_ in table("exit-codes.md", "code"):
+        yield from entry(bold(code), says)
+    yield ".PP"
+    yield from prose(SIGNALS)
+    yield ".SH ENVIRONMENT"
+    for setting in TABLE:
+        yield from entry(bold(setting.variable), setting.help)
+    for variable, does in table("settings.md", "variable"):
+        yield from entry(words(variable), does)
+    for names, are in OTHER_VARIABLES.items():
+        yield from entry(bold(names), are)
+    yield ".SH FILES"
+    for path, mode, is_what in table("files.md", "in it"):
+        yield from entry(italic(f"~/.config/soe-auth/{path.strip('`')}"), f"{is_what}; mode {mode}")
+    for path, is_what in OTHER_FILES.items():
+        yield from entry(italic(path), is_what)
+    yield ".SH EXAMPLES"
+    yield from prose("\n\n".join(f"{does}\n  {command}" for command, does in EXAMPLES.items()))
+    yield ".SH SEE ALSO"
+    yield words(SEE_ALSO)
+
+
+# --- commands ------------------------------------------------------------------------------------
+
+
+def section(command: str) -> Iterator[str]:
+    """Yield what a command is for, and what it takes of its own."""
+    module = import_module(f"soe_auth.cli.{command}")
+    parser = argparse.ArgumentParser(prog=f"soe-auth {command}")
+    module.configure(parser)
+    parsers = [parser]
+    yield rf".SS soe\-auth {command}"
+    yield from prose(module.__doc__)
+    for action in own(parser):
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001  # as above
+            for name, sub in action.choices.items():
+                yield from subsection(name, sub)
+                parsers.append(sub)
+        else:
+            yield from entry(named(action), action.help)
+    if more := [f"`{each.prog} --help`" for each in parsers if each.epilog]:
+        yield ".PP"
+        yield from prose(f"More is told by {', '.join(more)}.")
+
+
+def subsection(name: str, parser: argparse.ArgumentParser) -> Iterator[str]:
+    """Yield what an action of a command is for, and what it takes of its own."""
+    positionals = [named(action) for action in own(parser) if not action.option_strings]
+    options = [action for action in own(parser) if action.option_strings]
+    yield from entry(" ".join([bold(name), *positionals]), parser.description)
+    if options:
+        yield ".RS"
+        for action in options:
+            yield from entry(named(action), action.help)
+        yield ".RE"
+
+
+def own(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    """Return what a parser takes and the others do not."""
+    return [each for each in actions(parser) if not COMMON_OPTIONS & set(each.option_strings)]
+
+
+def named(action: argparse.Action) -> str:
+    """Return how an argument or option is typed."""
+    value = ""
+    if action.nargs != 0:
+        metavar = action.metavar or action.dest.upper()
+        if action.choices and not action.metavar:
+            metavar = " | ".join(map(str, action.choices))
+        value = italic(str(metavar))
+        if action.nargs == argparse.OPTIONAL and action.option_strings:
+            value = f"[{value}]"
+        if action.nargs == argparse.REMAINDER:
+            value += " ..."
+    options = ", ".join(map(bold, action.option_strings))
+    return " ".join(part for part in (options, value) if part)
+
+
+# --- the reference -------------------------------------------------------------------------------
+
+
+def table(page: str, first: str) -> list[list[str]]:
+    """Return the rows of the table of a page of the reference whose first column is named so."""
+    text = (REFERENCE / page).read_text(encoding="utf-8")
+    [body] = re.findall(rf"^\| {first} \|.*\n\|[ |-]+\|\n((?:\|.*\n)+)", text, re.MULTILINE)
+    return [
+        [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in body.splitlines()
+    ]
+
+
+# --- roff ----------------------------------------------------------------------------------------
+
+
+def plain(text: str) -> str:
+    """Return text as roff has it; a line that begins with a dot would be an order."""
+    return re.sub(r"^(?=\.)", r"\\&", text.translate(SIGNS))
+
+
+def bold(text: str) -> str:
+    """Return text in bold."""
+    return rf"\fB{plain(text)}\fR"
+
+
+def italic(text: str) -> str:
+    """Return text in italics, which a terminal underlines."""
+    return rf"\fI{plain(text)}\fR"
+
+
+def words(markdown: str) -> str:
+    """Return Markdown as roff: code is bold, and of a link there is its text."""
+    text = re.sub(r"\[([^]]+)\]\([^)]+\)", r"\1", markdown).replace(r"\|", "|")
+    parts = text.split("`")
+    return "".join(bold(part) if number % 2 else plain(part) for number, part in enumerate(parts))
+
+
+def prose(markdown: str | None) -> Iterator[str]:
+    """Yield paragraphs, a sentence a line; lines that are indented stay as they are."""
+    for number, paragraph in enumerate((markdown or "").strip().split("\n\n")):
+        if number:
+            yield ".PP"
+        for indented, lines in groupby(paragraph.splitlines(), lambda line: line.startswith(" ")):
+            if indented:
+                yield from (".RS", ".nf", *(plain(line.strip()) for line in lines), ".fi", ".RE")
+            else:
+                yield from re.split(r"(?<=[.?]) (?=[A-Z\\])", words(" ".join(lines)))
+
+
+def entry(tag: str, markdown: str | None) -> Iterator[str]:
+    """Yield a word and, beside or below it, what it means."""
+    yield from (".TP", tag)
+    yield from prose(markdown)
+
+
+if __name__ == "__main__":
+    sys.stdout.write("\n".join([*page(), ""]))
