@@ -23,10 +23,10 @@ endif
 .NOTPARALLEL:
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz bench lint clean ready-demo ready-lint ready-test
+.PHONY: help demo test fuzz bench lint docs pictures clean ready-demo ready-lint ready-test
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
 demo: ready-demo ## start a local site and sign in to it
 	@$(BIN)/soe-auth demo
@@ -58,6 +58,13 @@ lint: ready-lint ## format, lint, types and the rules of import
 	told=$$(PATH="$(CURDIR)/$(BIN):$$PATH" basedpyright --verifytypes soe_auth --ignoreexternal) || \
 		{ printf '%s\n' "$$told"; exit 1; }
 	$(BIN)/lint-imports
+
+docs: ready-lint ## the pages as a site, in build/docs
+	rm -rf build/docs
+	$(BIN)/python -m sphinx --fail-on-warning --quiet --conf-dir docs . build/docs
+
+pictures: ready-test ## make the pictures of the README anew
+	$(BIN)/python tools/pictures.py
 
 clean: ## remove .venv, caches and what was built
 	rm -rf .venv build dist test-artifacts *.egg-info .coverage .coverage.* \
