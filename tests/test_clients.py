@@ -1,4 +1,4 @@
-"""The clients of the page for them, as the page has them, against the practice site.
+"""The clients of the page for them, and CI jobs of theirs, as the pages have them.
 
 PowerShell, the vendor's SDK, just, direnv and the CI services themselves are not there to be run.
 """
@@ -20,10 +20,12 @@ from soe_auth.sandbox import Sandbox
 pytestmark = pytest.mark.process
 
 PAGE = Path(__file__).parent.parent / "docs" / "how-to" / "clients.md"
+CI = PAGE.with_name("ci.md")
 REAL_SITE = "https://acme.stackenterprise.co"
 
 HTTPX, REQUESTS, NOTEBOOK, WITH_TOKEN = blocks(PAGE, "python")
-PLAIN_REPORT, HIDDEN_REPORT, GIVE_TO_CI, ENVRC = blocks(PAGE, "sh")
+PLAIN_REPORT, HIDDEN_REPORT, ENVRC = blocks(PAGE, "sh")
+(GIVE_TO_CI,) = blocks(CI, "sh")
 FROM_VARIABLES, SDK, FOR_EACH_REQUEST = blocks(PAGE, "javascript")
 
 # Stands in for the vendor's script, which is not ours to copy: it takes the same arguments, and
@@ -201,7 +203,7 @@ def test_the_tasks_of_vs_code_run_in_the_order_in_which_it_would(
     assert answer(desk, report["command"], *report["args"]) == "Jane Doe\n"
 
 
-@pytest.mark.parametrize("job", blocks(PAGE, "yaml"), ids=["GitHub", "GitLab"])
+@pytest.mark.parametrize("job", blocks(CI, "yaml"), ids=["GitHub", "GitLab"])
 def test_a_ci_job_is_fed_by_its_variables_alone(
     desk: Command, site: Sandbox, job: Block, tmp_path: Path
 ) -> None:
@@ -219,8 +221,6 @@ def test_a_ci_job_is_fed_by_its_variables_alone(
 def test_the_services_get_the_token_through_a_pipe_and_without_a_newline(
     desk: Command, tmp_path: Path, site: Sandbox
 ) -> None:
-    login, *pipes = GIVE_TO_CI.text.splitlines()
-    assert login.startswith("soe-auth login -p ci ")
     desk("config", "set", "site", site.url, "-p", "ci")
     desk("config", "set", "client_id", "110", "-p", "ci")
     tokens = tmp_path / "config" / "tokens"
@@ -231,7 +231,7 @@ def test_the_services_get_the_token_through_a_pipe_and_without_a_newline(
         script.chmod(0o755)
     at_hand = desk.with_variables(PATH=f"{desk.cwd}:{desk.environ['PATH']}")
     token = desk("token", "-p", "ci").stdout.strip()
-    for pipe in pipes:
+    for pipe in GIVE_TO_CI.text.splitlines():
         answer(at_hand, "sh", "-c", pipe)
         assert desk.cwd
         assert (desk.cwd / "sent").read_text() == token

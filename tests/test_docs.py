@@ -16,7 +16,6 @@ Some things differ each time, and the pages write a stand-in for them:
 import ast
 import html
 import inspect
-import json
 import re
 import shlex
 import socket
@@ -31,14 +30,14 @@ from typing import Any
 import httpx
 import pexpect
 import pytest
-from conftest import TOKEN, VISITOR, Command
+from conftest import VISITOR, Command
 
 import soe_auth as package
 from soe_auth import errors
 from soe_auth.__main__ import NOT_WRITTEN, READER_GONE, SIGNALLED
 from soe_auth.carrier import Carrier, Options
 from soe_auth.cli import COMMANDS, config, exit_codes, main
-from soe_auth.config_files import PROJECT_KEYS
+from soe_auth.project_file import PROJECT_KEYS
 from soe_auth.sandbox import DEFAULT_APPLICATIONS, OWN_DOMAIN, Sandbox
 from soe_auth.scope import Scope
 from soe_auth.settings import resolve
@@ -47,7 +46,7 @@ from soe_auth.tokens import Token
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md"))]
 RUN = [
     ROOT / "README.md",
     *sorted((DOCS / "tutorial").iterdir()),
@@ -477,31 +476,6 @@ def test_every_exit_code_is_told_and_no_other() -> None:
     assert exit_codes.USAGE in told
 
 
-def json_blocks(page: Path) -> list[Any]:
-    return [json.loads(block.text) for block in blocks(page, "json")]
-
-
-@pytest.mark.process
-def test_the_forms_of_files_and_reports_are_the_true_ones(signed_in: Command) -> None:
-    token_file, several, without, single, looked = json_blocks(DOCS / "reference" / "files.md")
-    assert list(token_file) == list(json.loads(TOKEN.to_json()))
-    read = Token.from_json(json.dumps({**token_file, "access_token": "t"}).encode())
-    assert str(read.site) == REAL_SITE
-    status = json.loads(signed_in("status", "--json").stdout)
-    assert list(several) == list(status)
-    assert list(several["profiles"][0]) == list(status["profiles"][0])
-    assert list(single) == list(json.loads(signed_in("login", "--if-needed", "--json").stdout))
-    doctor = json.loads(signed_in("doctor", "--json").stdout)
-    assert list(looked) == list(doctor)
-    assert {tuple(finding) for finding in doctor["findings"]} == {tuple(looked["findings"][0])}
-    told = rows(section(DOCS / "reference" / "files.md", "JSON for programs"))
-    [names] = [row[1] for row in told if row[0] == "`name`"]
-    assert coded(names) == list(dict.fromkeys(f["name"] for f in doctor["findings"]))
-    signed_in("logout")
-    (bare,) = json.loads(signed_in("status", "--json").stdout)["profiles"]
-    assert list(without) == list(bare)
-
-
 @pytest.mark.process
 def test_the_files_lie_where_it_is_said_with_the_modes_that_are_said(signed_in: Command) -> None:
     table = rows(section(DOCS / "reference" / "files.md", "Where they lie"))
@@ -629,7 +603,7 @@ def test_the_five_lines_of_the_readme_run(signed_in: Command, site: Sandbox) -> 
     assert (ran.stdout, ran.stderr) == ("Jane Doe\n", "")
 
 
-# --- the house, the links, the version -----------------------------------------------------------
+# --- the house, the links ------------------------------------------------------------------------
 
 DESIGN = DOCS / "explanation" / "design.md"
 
@@ -670,9 +644,3 @@ def test_every_page_can_be_reached_from_the_index() -> None:
         (DOCS / link.partition("#")[0]).resolve() for link in re.findall(r"\]\(([^)]+)\)", index)
     }
     assert {page for page in DOCS.rglob("*.md") if page.name != "index.md"} <= linked
-
-
-def test_the_newest_entry_of_the_changelog_is_this_version() -> None:
-    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
-    assert newest
-    assert newest[1] == package.__version__
