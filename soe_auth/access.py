@@ -28,7 +28,10 @@ def from_environment(environ: Mapping[str, str]) -> Secret | None:
     try:
         return Secret(visible_ascii(environ[TOKEN_VARIABLE]))
     except ValueError as problem:
-        raise SettingsError(f"access_token (from {TOKEN_VARIABLE}): {problem}.") from None
+        raise SettingsError(
+            f"access_token (from SOE_AUTH_TOKEN): {problem}.",
+            hint="Set SOE_AUTH_TOKEN to the token and nothing else, or unset it.",
+        ) from None
 
 
 def site_of_environment(settings: Settings) -> Site | None:
@@ -39,7 +42,7 @@ def site_of_environment(settings: Settings) -> Site | None:
     """
     if settings.only_project:
         raise SettingsError(
-            f"{TOKEN_VARIABLE} is set, and only {settings.project} says which site it is for.",
+            f"SOE_AUTH_TOKEN is set, and only {settings.project} says which site it is for.",
             hint="Set SOE_AUTH_SITE as well.",
         )
     return settings.site
@@ -59,8 +62,13 @@ def from_store(settings: Settings, store: Store, *, now: float) -> Token:
     if problem := token.shortfall(
         site, client_id, settings.scope, min_ttl=settings.min_ttl, now=now
     ):
-        remedy = f"type `{settings.login_command}`"
         if token.life_in_question(settings.min_ttl):
-            remedy += f", and ask for less: the site gave {in_words(token.life)} in all"
-        raise LoginRequired(f"The token of profile {settings.profile} {problem}; {remedy}.")
+            raise LoginRequired(
+                f"The token of profile {settings.profile} {problem}; type"
+                f" `{settings.login_command}`, and ask for less: the site gave"
+                f" {in_words(token.life)} in all."
+            )
+        raise LoginRequired(
+            f"The token of profile {settings.profile} {problem}; type `{settings.login_command}`."
+        )
     return token

@@ -1,4 +1,4 @@
-"""The token for aiohttp, as a client middleware."""
+"""The token in what aiohttp sends: a middleware for its client."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def get_token(
     if access_token := access.from_environment(os.environ):
         return access_token
     settings = settings_for(profile, min_ttl)
-    kept_in = open_store(settings) if store is None else store
+    kept_in = open_store(settings, store)
     return access.from_store(settings, kept_in, now=time.time()).access_token
 
 
@@ -111,7 +111,7 @@ def logout(
     from concurrent.futures import ThreadPoolExecutor
 
     settings = settings_for(profile)
-    kept_in = open_place(settings) if store is None else store
+    kept_in = open_place(settings, store)
 
     def run() -> Goodbye | None:
         story = signout.logout(settings.profile, kept_in, local=local, network=settings.network)
@@ -132,8 +132,7 @@ def status(profile: str | None = None, *, store: Store | None = None) -> list[Pr
     listed = (files if store is None else store).profiles
     now, found = time.time(), []
     for settings in overview.resolve_all(profile, listed, os.environ):
-        kept_in = open_store(settings) if store is None else store
-        token = kept_in.load(settings.profile)
+        token = open_store(settings, store).load(settings.profile)
         overview.see_that_there_is(settings, token)
         found.append(overview.status_of(settings, token, now))
     return found

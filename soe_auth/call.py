@@ -36,16 +36,24 @@ def settings_for(
 
 
 def open_store(
-    settings: Settings, report: Callable[[str], None] = ignore, *, with_a_person: bool = False
+    settings: Settings,
+    given: Store | None,
+    report: Callable[[str], None] = ignore,
+    *,
+    with_a_person: bool = False,
 ) -> Store:
-    """Open the store that the settings name."""
+    """Return the store that was given, or else open the one that the settings name."""
+    if given is not None:
+        return given
     return stores.open_store(
         settings.paths.directory, settings.store, report=report, with_a_person=with_a_person
     )
 
 
-def open_place(settings: Settings) -> Store:
-    """Open the store that has the profile's token, whatever the settings want for the next one."""
+def open_place(settings: Settings, given: Store | None) -> Store:
+    """Do as `open_store`, but open the store that has the token, whatever the settings say now."""
+    if given is not None:
+        return given
     directory = settings.paths.directory
     place = stores.place_of(directory, settings.profile, report=ignore)
     return stores.open_store(directory, place, report=ignore, with_a_person=True)
@@ -80,10 +88,8 @@ def effects_for(
         return shown
 
     tell = announce or ignore
-    if store is None:
-        store = open_store(settings, tell, with_a_person=True)
     return Effects(
-        store=store,
+        store=open_store(settings, store, tell, with_a_person=True),
         turns=Turns(settings.paths.directory, report=tell),
         announce=tell,
         request=tell,

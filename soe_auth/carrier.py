@@ -89,10 +89,9 @@ class Carrier:
         settle(settings, None, ignore)
         if given:
             return None if given == refused else given
-        store = open_store(settings) if self.store is None else self.store
         now = time.time()
         try:
-            token = access.from_store(settings, store, now=now)
+            token = access.from_store(settings, open_store(settings, self.store), now=now)
         except LoginRequired:
             if self.login:
                 return settings

@@ -53,12 +53,14 @@ def settle(settings: Settings, ask: Ask | None, announce: Tell) -> None:
     """
     if settings.site is None or not settings.needs_consent:
         return
-    named = f"{settings.project} names the site {settings.site}"
-    question = f"{named}, outside https://*.stackenterprise.co.\nSign in there? [y/N] "
+    question = (
+        f"{settings.project} names the site {settings.site}, outside"
+        " https://*.stackenterprise.co.\nSign in there? [y/N] "
+    )
     if ask is None or not ask(question):
         client_id = f" --client-id {settings.client_id}" if settings.client_id else ""
         raise SettingsError(
-            f"{named}, and you have not agreed to it.",
+            f"{settings.project} names the site {settings.site}, and you have not agreed to it.",
             hint="If you trust it, name it yourself:"
             f" `soe-auth login --site {settings.site}{client_id}`.",
         )

@@ -52,8 +52,8 @@ _CERTIFICATE_FAULTS = {
 # OpenSSL's two, CERT_E_UNTRUSTEDROOT and CERT_E_CHAINING of Windows, errSecNotTrusted of macOS.
 _UNKNOWN_AUTHORITY = {19, 20, 0x800B0109, 0x800B010A, -67843}
 _CERTIFICATE_HINT = (
-    "Nothing was sent. If your company looks into TLS, its own CA belongs in the system's trust"
-    " store, or in a file that ca_bundle or SSL_CERT_FILE names."
+    "Nothing was sent. If your company looks into TLS, put its own CA into the system's trust"
+    " store, or into a file that ca_bundle or SSL_CERT_FILE names."
 )
 _LOGIN_WANTED = (
     "It wants a user and a password: http://USER:PASSWORD@HOST:PORT, in the setting proxy or in"
@@ -333,10 +333,12 @@ class SiteConnection:
         authority, proxy = self._site.authority, self._way.proxy
         timed_out = isinstance(problem, TimeoutError | httpx.TimeoutException)
         if status is not None:
-            how = "did not end its answer in time" if timed_out else "broke its answer off"
-            return _Failure(f"{authority} {how} (HTTP {status})")
-        through = f" through the proxy {proxy}" if proxy else ""
-        unreached = f"{authority} could not be reached{through}"
+            if timed_out:
+                return _Failure(f"{authority} did not end its answer in time (HTTP {status})")
+            return _Failure(f"{authority} broke its answer off (HTTP {status})")
+        unreached = f"{authority} could not be reached"
+        if proxy:
+            unreached = f"{authority} could not be reached through the proxy {proxy}"
         if isinstance(problem, httpx.ConnectTimeout):
             return _Failure(f"{unreached} in time", PROXY_HINT if proxy else None)
         if timed_out:
@@ -352,9 +354,11 @@ class SiteConnection:
         if failure.issuer:
             port = self._site.port or _USUAL_PORT
             issuer = await issuer_of(self._site.host, port, proxy=way.proxy, tls=way.tls)
-            by = f"was issued by “{issuer}”, which" if issuer else "comes from an authority that"
-            who = "is not in ca_bundle" if way.network.ca_bundle else "this machine does not know"
-            says += f": it {by} {who}"
+            which = "is not in ca_bundle" if way.network.ca_bundle else "this machine does not know"
+            if issuer:
+                says = f"{says}: it was issued by “{issuer}”, which {which}"
+            else:
+                says = f"{says}: it comes from an authority that {which}"
         return NetworkError(f"{says}.", hint=failure.hint)
 
 

@@ -1,4 +1,4 @@
-"""The token for httpx, sync and async."""
+"""The token in what httpx sends, sync and async: an `auth` for its clients."""
 
 from __future__ import annotations
 

@@ -55,11 +55,8 @@ def see_that_there_is(settings: Settings, token: Token | None) -> None:
 
 def why_not(settings: Settings, token: Token, now: float) -> str | None:
     """Say why the token does not serve its profile; a profile of variables only has no say."""
-    if settings.known or "site" in settings.from_project:
-        site, client_id, scope = settings.site, settings.client_id, settings.scope
-    else:
-        site, client_id, scope = token.site, token.client_id, token.scope
-    return token.shortfall(site, client_id, scope, min_ttl=0, now=now)
+    own = settings if settings.in_a_file else token
+    return token.shortfall(own.site, own.client_id, own.scope, min_ttl=0, now=now)
 
 
 def status_of(settings: Settings, token: Token | None, now: float) -> ProfileStatus:

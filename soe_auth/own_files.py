@@ -1,4 +1,4 @@
-"""Files that are ours alone; what others could have put there is refused.
+"""Reads files that are ours alone, and refuses what others could have put there.
 
 Only what is light is imported here, as `soe-auth token` comes this way in every commit.
 """

@@ -1,4 +1,4 @@
-"""What kind of place this is, and what helps there."""
+"""What kind of place a login runs in, such as an SSH session, and what helps there."""
 
 from __future__ import annotations
 

@@ -114,7 +114,8 @@ def _rewrite(
             write_private(config, after.encode())
     except OSError as problem:
         raise SettingsError(
-            f"{config} could not be written: {problem.strerror or problem}."
+            f"{config} could not be written: {problem.strerror or problem}.",
+            hint="See that the file and its directory are yours, and that the disk has room.",
         ) from None
     return after != before
 

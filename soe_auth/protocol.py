@@ -230,9 +230,10 @@ def judge_paste(text: str, request: AuthorizationRequest) -> Verdict:
     """
     text = text.strip().strip("'\"")
     if "://" in text:
-        if text.partition("?")[0] != request.redirect_uri:
+        address, query = _taken_apart(text)
+        if address != request.redirect_uri:
             return Stray(f"it does not begin with {request.redirect_uri}", notable=True)
-        return _judge_query(text.partition("?")[2].partition("#")[0], request)
+        return _judge_query(query, request)
     if "=" in text:
         return _judge_query(text.removeprefix("?"), request)
     return Stray("a code alone cannot be checked; paste the whole address", notable=True)
@@ -249,9 +250,10 @@ def code_in(given: Secret, *, site: Site, redirect_uri: str, state: Secret | Non
         if state:
             raise ValueError("a code alone cannot be held against SOE_AUTH_STATE")
         return given
-    if "://" in text and text.partition("?")[0] != redirect_uri:
+    address, query = _taken_apart(text)
+    if "://" in text and address != redirect_uri:
         raise ValueError(f"it does not begin with {redirect_uri}")
-    parameters = _parameters(text.partition("?")[2].partition("#")[0] or text)
+    parameters = _parameters(query or text)
     if state and not state.matches(parameters.get("state", "")):
         raise ValueError("its state is not the one in SOE_AUTH_STATE")
     if parameters.get("iss", str(site)) != str(site):
@@ -259,6 +261,12 @@ def code_in(given: Secret, *, site: Site, redirect_uri: str, state: Secret | Non
     if code := parameters.get("code"):
         return Secret(code)
     raise ValueError("there is no code in it")
+
+
+def _taken_apart(url: str) -> tuple[str, str]:
+    """Return what comes before the query of a URL, and the query without a fragment."""
+    address, _, rest = url.partition("?")
+    return address, rest.partition("#")[0]
 
 
 def _judge_query(query: str, request: AuthorizationRequest) -> Verdict:

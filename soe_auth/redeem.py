@@ -118,7 +118,7 @@ def _understand(answer: Answer, sent: Sequence[Secret]) -> _Grant | _Refusal | _
     try:
         fields = json.loads(answer.body.decode("utf-8-sig"))
     except (ValueError, RecursionError):
-        return _Nonsense(f"with {_kind(answer.body)}")
+        return _Nonsense(_kind(answer.body))
     if not isinstance(fields, dict):
         return _Nonsense("with JSON of another shape")
     if "error" in fields or "error_message" in fields:
@@ -141,11 +141,11 @@ def _understand(answer: Answer, sent: Sequence[Secret]) -> _Grant | _Refusal | _
 def _kind(body: bytes) -> str:
     match body.strip()[:1]:
         case b"":
-            return "an empty body"
+            return "with an empty body"
         case b"<":
-            return "a web page"
+            return "with a web page"
         case _:
-            return "no JSON"
+            return "with no JSON"
 
 
 def _words_of_refusal(fields: Mapping[str, object], sent: Sequence[Secret]) -> str:

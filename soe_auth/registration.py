@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from soe_auth.table import CLIENT_ID, PORT, REDIRECT, REDIRECT_HOST, SITE, TABLE
+from soe_auth.table import CLIENT_ID, PORT, PROFILE, REDIRECT, REDIRECT_HOST, SITE, TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -85,9 +85,8 @@ def changes(settings: Settings, configs: Configs) -> list[Change]:
     One that is new gets its site and its client ID in any case.
     """
     new = settings.profile not in configs.profiles
-    table: Sequence[Setting[Any]] = [setting for setting in TABLE if setting.profile]
     found = []
-    for setting in table:
+    for setting in PROFILE:
         before, value = _there(setting, settings.profile, configs), getattr(settings, setting.key)
         if before != value or (new and setting in (SITE, CLIENT_ID)):
             found.append(
@@ -112,7 +111,7 @@ def handouts(settings: Settings, *, width: int = _WIDTH) -> str:
         for_colleague.append(
             "Such a file cannot say how the browser comes back, so everybody needs the line once."
         )
-    # None of these can hold a quote or a backslash: see site.py, settings.py and scope.py.
+    # None of these can hold a quote or a backslash: see site.py, table.py and scope.py.
     lines = [f'site = "{site}"', f'client_id = "{client_id}"']
     if settings.scope.names:
         lines.append(f'scope = "{settings.scope}"')
@@ -126,14 +125,14 @@ def handouts(settings: Settings, *, width: int = _WIDTH) -> str:
     )
 
 
-def administrator_text(settings: Settings, site: Site, *, width: int = _WIDTH) -> str:
+def administrator_text(settings: Settings, site: Site) -> str:
     """Return what to send to the administrator who registers the application."""
-    return "\n".join(_comments(_for_administrator(settings, site), width))
+    return "\n".join(_comments(_for_administrator(settings, site), _WIDTH))
 
 
 def _there(setting: Setting[Any], profile: str, configs: Configs) -> Any:  # noqa: ANN401  # as the table
     """Return what the files say of a setting, or its default; None for what cannot be read."""
-    for table in configs.tables(profile):
+    for table in configs.tables_of(profile):
         if setting.key in table.values:
             try:
                 return setting.read(table.values[setting.key])

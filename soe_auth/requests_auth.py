@@ -1,4 +1,4 @@
-"""The token for requests, which is known here by its ways alone and need not be installed."""
+"""The token in what requests sends; that library is known by its ways, and need not be there."""
 
 from __future__ import annotations
 

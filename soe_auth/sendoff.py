@@ -41,9 +41,9 @@ class Effects:
     and returns whether they said yes; None where there is nobody to ask. `browser` shows a URL and
     returns False where it cannot; None opens nothing. `browser_failed` says, after that, whether it
     has turned out that it could not. `pasted` gives the lines that a person pastes; None where
-    there is no terminal. `ahead` is what has been done of the login already. `harden` is called
-    once the browser is off, before a code arrives, `kept` as soon as the token is safe. `now` is in
-    seconds since the epoch.
+    there is no terminal. `ahead` is what has been done of the login already. `alone` says that
+    nobody else's program runs in this process. `harden` is called once the browser is off, before
+    a code arrives, `kept` as soon as the token is safe. `now` is in seconds since the epoch.
     """
 
     store: Store
@@ -57,6 +57,7 @@ class Effects:
     pasted: Callable[[], AsyncIterator[str]] | None = None
     browser_failed: Callable[[], bool] = lambda: False
     ahead: HeadStart | None = None
+    alone: bool = False
     harden: Callable[[], None] = no_core_dumps
     kept: Callable[[], None] = lambda: None
     now: Callable[[], float] = time.time
@@ -151,12 +152,11 @@ def tell_the_way(pending: Pending, settings: Settings, effects: Effects, *, open
     to_offer = here if not opened and not paste_only else None
     if to_offer:
         tell(f"Open this address in a browser on this machine:\n  {to_offer}")
-    if not opened or effects.place.remote or paste_only:
-        tell(
-            f"{'Or this one' if to_offer else 'Open this address'}"
-            f"{' if no browser comes up' if opened else ' in a browser anywhere'}:\n"
-            f"  {pending.request.url}"
-        )
+        tell(f"Or this one in a browser anywhere:\n  {pending.request.url}")
+    elif not opened:
+        tell(f"Open this address in a browser anywhere:\n  {pending.request.url}")
+    elif effects.place.remote or paste_only:
+        tell(f"Open this address if no browser comes up:\n  {pending.request.url}")
     if effects.pasted:
         tell(
             "Paste the address that the browser ends at"

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from soe_auth.config_files import check_profile_name, find_project, read_configs
+from soe_auth.config_files import check_profile_name, naming, read_configs
 from soe_auth.errors import LoginRequired, SettingsError
 from soe_auth.network import Network, Proxy
+from soe_auth.project_file import find_project
 from soe_auth.table import (
     BROWSER,
     BY_KEY,
@@ -22,6 +23,7 @@ from soe_auth.table import (
     CLIENT_ID,
     MIN_TTL,
     PORT,
+    PROFILE,
     PROXY,
     REDIRECT,
     REDIRECT_HOST,
@@ -40,8 +42,9 @@ from soe_auth.table import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from soe_auth.config_files import ConfigFile, Configs, ProjectFile, Table
+    from soe_auth.config_files import ConfigFile, Configs, TomlTable
     from soe_auth.ports import Ports
+    from soe_auth.project_file import ProjectFile
     from soe_auth.scope import Scope
     from soe_auth.site import Site
 
@@ -59,6 +62,11 @@ class Paths:
     def config(self) -> Path:
         """The user's config.toml."""
         return self.directory / "config.toml"
+
+    @property
+    def files(self) -> list[Path]:
+        """Both config.toml, the stronger one first."""
+        return [self.config, self.system_config]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +141,7 @@ class Settings:
     @property
     def from_flags(self) -> list[str]:
         """The keys of a profile's settings that were given as flags."""
-        return [s.key for s in TABLE if s.profile and self.origins[s.key] == s.flag]
+        return [s.key for s in PROFILE if self.origins[s.key] == s.flag]
 
     @property
     def from_project(self) -> list[str]:
@@ -145,15 +153,20 @@ class Settings:
         """The profile as it is written in config.toml: all but the defaults and the project's."""
         others = ("default", self.project)
         return {
-            key: setting.stored(getattr(self, key))
-            for key, setting in BY_KEY.items()
-            if setting.profile and self.origins[key] not in others
+            s.key: s.stored(getattr(self, s.key))
+            for s in PROFILE
+            if self.origins[s.key] not in others
         }
+
+    @property
+    def in_a_file(self) -> bool:
+        """Whether a file has the profile, and not variables alone."""
+        return self.known or "site" in self.from_project
 
     @property
     def login_command(self) -> str:
         """What a person types to log in to this profile."""
-        if not self.known and "site" not in self.from_project:
+        if not self.in_a_file:
             return "soe-auth login --site NAME --client-id ID"
         return f"soe-auth login -p {self.profile}"
 
@@ -171,10 +184,8 @@ class _Layer:
 
     def read(self, setting: Setting[T]) -> T:
         """Read a setting that it has. Raises SettingsError, which names the place."""
-        try:
+        with naming(setting, lambda: self.place(setting)):
             return setting.read(self.values[setting.key])
-        except ValueError as problem:
-            raise SettingsError(f"{setting.key} (from {self.place(setting)}): {problem}.") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +198,12 @@ class _Sources:
     project: ProjectFile | None
     stated: Site | None
     layers: Sequence[_Layer]
+
+    @property
+    def only_project(self) -> bool:
+        """Whether nobody but the project file names the site."""
+        site = self.project.site if self.project else None
+        return site is not None and self.stated is None and not self.configs.name_site(site)
 
 
 def find_paths(environ: Mapping[str, str]) -> Paths:
@@ -215,7 +232,6 @@ def resolve(
     profile at all and no site.
     """
     found = _find_sources(flags, profile, environ, cwd)
-    configs, project = found.configs, found.project
     used: dict[str, _Layer] = {}
 
     def pick(setting: Setting[T]) -> T:
@@ -228,19 +244,13 @@ def resolve(
     def place(key: str) -> str:
         return used[key].place(BY_KEY[key]) if key in used else "default"
 
-    site = pick(SITE)
     return Settings(
         profile=found.profile,
         paths=found.paths,
-        known=found.profile in configs.profiles,
-        project=project.table.origin if project else None,
-        only_project=(
-            project is not None
-            and project.site is not None
-            and found.stated is None
-            and not configs.name_site(project.site)
-        ),
-        site=site,
+        known=found.profile in found.configs.profiles,
+        project=found.project.table.origin if found.project else None,
+        only_project=found.only_project,
+        site=pick(SITE),
         client_id=pick(CLIENT_ID),
         scope=pick(SCOPE),
         redirect=pick(REDIRECT),
@@ -272,19 +282,18 @@ def choose_profile(
 
 def read_config_files(environ: Mapping[str, str] = os.environ) -> Configs:
     """Read the user's and the system's config.toml, as they stand there. Raises SettingsError."""
-    return _read_configs(find_paths(environ))
+    return read_configs(find_paths(environ).files)
 
 
 def check_config_file(file: ConfigFile, profiles: Sequence[str]) -> None:
     """Read every value of a config.toml; `profiles` are all there are. Raises SettingsError."""
     for table in file.tables:
-        layer = _table_layer(table)
-        for key in table.values:
-            layer.read(BY_KEY[key])
+        table.check()
     if file.default_profile not in (None, *profiles):
         raise SettingsError(
             f"default_profile (from {file.top.place('default_profile')}): there is no profile"
             f" {file.default_profile}.",
+            hint="Name one that is there: `soe-auth config set default_profile NAME`.",
         )
 
 
@@ -305,7 +314,7 @@ def _find_sources(
     cwd: Callable[[], Path],
 ) -> _Sources:
     paths = find_paths(environ)
-    configs = _read_configs(paths)
+    configs = read_configs(paths.files)
     variables = {s.key: environ[s.variable] for s in TABLE if environ.get(s.variable)}
     given = [
         _Layer(flags, lambda setting: setting.flag, lambda setting: setting.flag),
@@ -313,25 +322,21 @@ def _find_sources(
     ]
     named = profile or environ.get("SOE_AUTH_PROFILE")
     stated = next((layer.read(SITE) for layer in given if SITE.key in layer.values), None)
-    project = find_project(cwd, tuple(BY_KEY))
+    project = find_project(cwd)
     if project and not project.is_for(named, stated, configs):
         project = None
-    name = named or _choose_profile(stated, project, configs)
+    name = named or _profile_for(stated, project, configs)
     check_profile_name(name)
-    tables = [*([project.table] if project else []), *configs.tables(name)]
+    tables = [*([project.table] if project else []), *configs.tables_of(name)]
     layers = [*given, *map(_table_layer, tables)]
     return _Sources(name, paths, configs, project, stated, layers)
 
 
-def _table_layer(table: Table) -> _Layer:
+def _table_layer(table: TomlTable) -> _Layer:
     return _Layer(table.values, lambda _: table.origin, lambda setting: table.place(setting.key))
 
 
-def _read_configs(paths: Paths) -> Configs:
-    return read_configs([paths.config, paths.system_config], tuple(BY_KEY))
-
-
-def _choose_profile(stated: Site | None, project: ProjectFile | None, configs: Configs) -> str:
+def _profile_for(stated: Site | None, project: ProjectFile | None, configs: Configs) -> str:
     """Choose the profile where none was named."""
     if project and (names := project.profiles(configs)):
         if project.site is None:

@@ -94,8 +94,10 @@ def _explain(ports: range, problems: dict[int, str], why_busy: Callable[[int], s
         return "this machine has no such loopback address"
     if not first:
         return problems[first]
-    words = f"port {first} {why_busy(first) or f'cannot be used: {problems[first]}'}"
-    return f"none of {first}-{others[-1]} is free; {words}" if others else words
+    why = why_busy(first) or f"cannot be used: {problems[first]}"
+    if others:
+        return f"none of {first}-{others[-1]} is free; port {first} {why}"
+    return f"port {first} {why}"
 
 
 def _listen(family: socket.AddressFamily, port: int) -> socket.socket | None:

@@ -1,4 +1,4 @@
-"""The standard output, and what there is to know when it fails. Only what is light is imported."""
+"""Writes to the standard output, and tells why it fails. Only what is light is imported here."""
 
 from __future__ import annotations
 

@@ -198,7 +198,7 @@ STORE: Setting[Place] = Setting(
     option=False,
 )
 
-TABLE = (
+TABLE: tuple[Setting[Any], ...] = (
     SITE,
     CLIENT_ID,
     SCOPE,
@@ -213,6 +213,7 @@ TABLE = (
     STORE,
 )
 BY_KEY: Mapping[str, Setting[Any]] = {setting.key: setting for setting in TABLE}
+PROFILE = tuple(setting for setting in TABLE if setting.profile)
 
 # What a config.toml may say besides, at its top: no flag, no variable and no project file can.
 DEFAULT_PROFILE: Setting[str | None] = Setting(

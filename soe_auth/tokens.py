@@ -201,7 +201,7 @@ def visible_ascii(value: object) -> str:
     """
     if isinstance(value, str) and value and all("!" <= c <= "~" for c in value):
         return value
-    raise ValueError("a token is a non-empty string of visible ASCII")
+    raise ValueError("a token is visible ASCII without blanks, and not empty")
 
 
 def _text(value: object) -> str:

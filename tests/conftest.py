@@ -3,11 +3,15 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeAlias
 
 import hypothesis
+import pexpect
 import pytest
 
 from soe_auth.sandbox import Sandbox, running
@@ -31,6 +35,11 @@ hypothesis.settings.register_profile("long", max_examples=20_000, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 pytest_plugins = ["pytester"]
+
+Terminal: TypeAlias = "pexpect.spawn[str]"
+Start: TypeAlias = Callable[..., Terminal]
+
+NOBODY = 65534  # a user, by the system's number
 
 VISITOR = f"{sys.executable} -m soe_auth.sandbox.visitor"
 
@@ -80,11 +89,62 @@ class Command:
             check=False,
         )
 
+    def started(self, *argv: str, stdin: int = subprocess.DEVNULL) -> "subprocess.Popen[str]":
+        """Start it, to be dealt with while it runs."""
+        return subprocess.Popen(
+            [self.path, *argv],
+            env=self.environ,
+            cwd=self.cwd,
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def on_a_terminal(self, *argv: str, columns: int = 400) -> Terminal:
+        """Start it on a terminal, which is so wide that no address is broken if nobody minds."""
+        child = pexpect.spawn(
+            self.path,
+            list(argv),
+            env=self.environ,
+            cwd=self.cwd,
+            encoding="utf-8",
+            codec_errors="replace",
+            timeout=20,
+            dimensions=(40, columns),
+        )
+        child.delaybeforesend = None
+        return child
+
     def with_variables(self, **variables: str) -> "Command":
         return replace(self, variables={**self.variables, **variables})
 
     def within(self, directory: Path) -> "Command":
         return replace(self, cwd=directory)
+
+
+def as_nobody(work: Callable[[], None]) -> None:
+    """Do it as a user whom modes concern, which root is not; an ordinary user does it as is."""
+    if child := os.fork():
+        assert os.waitpid(child, 0)[1] == 0
+        return
+    ending = "true"
+    try:
+        if os.geteuid() == 0:
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+        work()
+    except BaseException:  # noqa: BLE001  # the child must not go on as a second pytest
+        traceback.print_exc()
+        ending = "false"
+    os.execlp(ending, ending)  # noqa: S606  # it leaves the endings of pytest and coverage out
+
+
+def end_of(child: Terminal) -> tuple[int | None, str]:
+    """Wait for the end of what runs on a terminal; return its exit code and its last words."""
+    child.expect(pexpect.EOF)
+    child.close()
+    return child.exitstatus, child.before
 
 
 @pytest.fixture
@@ -96,6 +156,20 @@ def site() -> Iterator[Sandbox]:
 @pytest.fixture
 def soe_auth(tmp_path: Path) -> Command:
     return Command(tmp_path)
+
+
+@pytest.fixture
+def start(soe_auth: Command) -> Iterator[Start]:
+    """What starts the command on a terminal, and ends it with the test at the latest."""
+    with ExitStack() as children:
+
+        def start(*argv: str, cwd: Path | None = None, columns: int = 400, **more: str) -> Terminal:
+            command = replace(soe_auth, cwd=cwd).with_variables(**more)
+            child = command.on_a_terminal(*argv, columns=columns)
+            children.callback(child.close, force=True)
+            return child
+
+        yield start
 
 
 @pytest.fixture

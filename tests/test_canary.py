@@ -26,7 +26,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from conftest import VISITOR, Command
-from test_signin import Person
+from person import Person
 
 from soe_auth.errors import SoeAuthError
 from soe_auth.sandbox import TOKEN_ANSWERS, Quirks, Sandbox, running

@@ -16,11 +16,11 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import aiohttp
 import pytest
+from arrivals import GOOD, REDIRECT, REQUEST, arrive, read
 from hypothesis import given
 from hypothesis import strategies as st
-from test_loopback import PAGE, PATHS, Login, raw, waiting
-from test_protocol import GOOD, REDIRECT, REQUEST, arrive, read
-from test_signin import Person
+from listening import PAGE, PATHS, Login, raw, waiting
+from person import Person
 
 import soe_auth
 from soe_auth.errors import ExchangeRefused, NetworkError, ServerError

@@ -9,9 +9,8 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-import pexpect
 import pytest
-from conftest import TOKEN, VISITOR, Command
+from conftest import TOKEN, VISITOR, Command, end_of
 
 from soe_auth.cli import main
 from soe_auth.profiles import forget, remember, remove_setting, write_setting
@@ -498,16 +497,12 @@ def test_ctrl_c_in_the_editor_is_the_editors(soe_auth: Command) -> None:
         "except KeyboardInterrupt:\n    print('mine', flush=True)\n"
     )
     command = soe_auth.with_variables(EDITOR=shlex.join([sys.executable, "-c", program]))
-    child = pexpect.spawn(
-        soe_auth.path, ["config", "edit"], env=command.environ, encoding="utf-8", timeout=15
-    )
+    child = command.on_a_terminal("config", "edit")
     child.expect("ready")
     child.sendintr()
     child.expect("mine")
     child.expect("All is well")
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 0
+    assert end_of(child)[0] == 0
 
 
 # --- several accounts ----------------------------------------------------------------------------

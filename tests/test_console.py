@@ -7,9 +7,8 @@ import subprocess
 import time
 from dataclasses import dataclass
 
-import pexpect
 import pytest
-from conftest import VISITOR, Command
+from conftest import VISITOR, Command, end_of
 
 from soe_auth.cli.console import Console, fitted
 from soe_auth.sandbox import Sandbox
@@ -46,18 +45,8 @@ def test_details_are_for_those_who_ask(capsys: pytest.CaptureFixture[str]) -> No
 
 def on_a_terminal(command: Command, *argv: str, columns: int = 80, term: str = "xterm") -> str:
     """What a terminal receives from a command that ends by itself."""
-    child = pexpect.spawn(
-        command.path,
-        list(argv),
-        env={**command.environ, "TERM": term},
-        encoding="utf-8",
-        dimensions=(24, columns),
-        timeout=20,
-    )
-    child.expect(pexpect.EOF)
-    child.close()
-    assert isinstance(child.before, str)
-    return child.before
+    child = command.with_variables(TERM=term).on_a_terminal(*argv, columns=columns)
+    return end_of(child)[1]
 
 
 @pytest.mark.process

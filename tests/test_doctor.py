@@ -15,12 +15,10 @@ from email.utils import formatdate
 from pathlib import Path
 from threading import Event
 
-import pexpect
 import pytest
 import trustme
-from conftest import TOKEN, VISITOR, Command
+from conftest import NOBODY, TOKEN, VISITOR, Command, as_nobody, end_of
 from network import always_answering, forwarding, http, tls
-from test_store import NOBODY, as_nobody
 
 from soe_auth.cli.doctor import exit_code_of
 from soe_auth.doctor import Finding, examine
@@ -153,17 +151,7 @@ def test_what_is_wrong_stands_at_the_end_with_what_to_do(soe_auth: Command) -> N
 @pytest.mark.process
 @pytest.mark.parametrize("columns", [40, 80])
 def test_in_a_narrow_window_lines_are_broken_between_words(soe_auth: Command, columns: int) -> None:
-    child = pexpect.spawn(
-        soe_auth.path,
-        ["doctor"],
-        env=soe_auth.environ,
-        encoding="utf-8",
-        dimensions=(50, columns),
-        timeout=15,
-    )
-    child.expect(pexpect.EOF)
-    child.close()
-    lines = child.before.split("\r\n")
+    lines = end_of(soe_auth.on_a_terminal("doctor", columns=columns))[1].split("\r\n")
     assert all(len(line) <= columns for line in lines if "`" not in line and "/" not in line)
     verdicts = re.compile(r"(fine|odd |wrong)  ? ?[a-zA-Z]+: ")
     *found, _, end, _ = lines

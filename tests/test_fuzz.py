@@ -13,16 +13,16 @@ from urllib.parse import urlencode
 
 import pytest
 import tomlkit
+from arrivals import GOOD, REDIRECT, REQUEST, arrive
 from conftest import TOKEN
 from hypothesis import example, given
 from hypothesis import strategies as st
+from listening import waiting
 from test_hostile_clients import QUIETLY, REQUESTS, ends_well, target_of
-from test_loopback import waiting
-from test_protocol import GOOD, REDIRECT, REQUEST, arrive
 
-from soe_auth.config_files import PROJECT_KEYS
 from soe_auth.errors import ExchangeRefused, LoginRequired, MalformedResponse, SettingsError
 from soe_auth.profile_name import is_profile_name
+from soe_auth.project_file import PROJECT_KEYS
 from soe_auth.protocol import Denied, Granted, Stray, judge, judge_paste
 from soe_auth.redeem import Answer, read_answer
 from soe_auth.settings import resolve

@@ -20,8 +20,8 @@ from urllib.parse import parse_qs, quote, urlsplit
 import aiohttp
 import pytest
 from conftest import Command
+from listening import PAGE, PATHS, Login, waiting
 from test_docs import approve
-from test_loopback import PAGE, PATHS, Login, waiting
 from yarl import URL
 
 from soe_auth.protocol import Granted

@@ -4,20 +4,16 @@ import asyncio
 import re
 import shlex
 import tomllib
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pexpect
 import pytest
-from conftest import VISITOR, Command
+from conftest import VISITOR, Command, Start, Terminal, end_of
 from network import always_answering, http
 
 from soe_auth.cli import main
 from soe_auth.sandbox import Sandbox
 
 pytestmark = pytest.mark.process
-
-Start = Callable[..., "pexpect.spawn[str]"]
 
 AGAIN = r"Choice \[\d\]: "
 PAGE_OF_IT = Path(__file__).parent.parent / "docs" / "how-to" / "set-up.md"
@@ -32,31 +28,12 @@ SIGN_IN = r"Sign in now\? \[Y/n\]: "
 
 
 @pytest.fixture
-def start(soe_auth: Command) -> Iterator[Start]:
-    children: list[pexpect.spawn[str]] = []
-
-    def start(
-        *argv: str, cwd: Path | None = None, columns: int = 200, **more: str
-    ) -> "pexpect.spawn[str]":
-        child = pexpect.spawn(
-            soe_auth.path,
-            ["init", *argv],
-            env={**soe_auth.environ, "BROWSER": VISITOR, **more},
-            cwd=cwd or soe_auth.home,
-            encoding="utf-8",
-            timeout=15,
-            dimensions=(50, columns),
-        )
-        child.delaybeforesend = None
-        children.append(child)
-        return child
-
-    yield start
-    for child in children:
-        child.close(force=True)
+def start(start: Start, soe_auth: Command) -> Start:
+    usual = {"cwd": soe_auth.home, "columns": 200, "BROWSER": VISITOR}
+    return lambda *argv, **more: start("init", *argv, **{**usual, **more})
 
 
-def answer(child: "pexpect.spawn[str]", *dialogue: tuple[str, str]) -> str:
+def answer(child: Terminal, *dialogue: tuple[str, str]) -> str:
     """Answer each question when it is put; return all that was shown meanwhile."""
     shown = ""
     for question, text in dialogue:
@@ -64,12 +41,6 @@ def answer(child: "pexpect.spawn[str]", *dialogue: tuple[str, str]) -> str:
         shown += child.before + child.after
         child.sendline(text)
     return shown
-
-
-def end_of(child: "pexpect.spawn[str]") -> tuple[int | None, str]:
-    child.expect(pexpect.EOF)
-    child.close()
-    return child.exitstatus, child.before
 
 
 def config_of(soe_auth: Command) -> Path:
@@ -475,7 +446,7 @@ def test_what_is_missing_or_wrong_is_named_by_its_option(
 def test_unattended_a_site_that_is_not_there_ends_it(soe_auth: Command) -> None:
     done = soe_auth("init", "--site", "http://localhost:1", "--client-id", "110", "--yes")
     assert done.returncode == 6
-    assert "With --no-check it is not asked." in done.stderr
+    assert "Or add --no-check, and it is not asked." in done.stderr
     assert not config_of(soe_auth).exists()
 
 

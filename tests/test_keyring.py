@@ -460,13 +460,7 @@ def test_a_keyring_that_hangs_is_given_up_and_the_process_ends(desk: Desk) -> No
 
 @pytest.mark.parametrize("argv", [["token"], ["login", "--no-browser"]])
 def test_ctrl_c_ends_the_wait_for_a_keyring(desk: Desk, argv: list[str]) -> None:
-    process = subprocess.Popen(
-        [desk.command.path, *argv],
-        env=desk.command.with_variables(BOX="hang").environ,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = desk.command.with_variables(BOX="hang").started(*argv)
     assert process.stderr
     assert "Waiting for the keyring" in process.stderr.readline()
     begun = time.monotonic()

@@ -15,7 +15,7 @@ from urllib.request import Request, urlopen
 import pytest
 from conftest import TOKEN, VISITOR, Command
 from network import http, served
-from test_signin import Person
+from person import Person
 
 from soe_auth.errors import StoreError
 from soe_auth.exchange import Standing

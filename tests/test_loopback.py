@@ -2,73 +2,23 @@
 
 import asyncio
 import http.client
-import os
-import resource
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
+from listening import PAGE, PATHS, no_more_files, raw, waiting
 
-from soe_auth.loopback import Address, LocalPaths, Loopback, serve
-from soe_auth.pages import not_signed_in, signed_in
-from soe_auth.peers import is_stranger
-from soe_auth.protocol import AuthorizationRequest, Denied, Granted, Stray, begin, redirect_uri_for
-from soe_auth.scope import Scope
+from soe_auth.loopback import Address
+from soe_auth.pages import not_signed_in
+from soe_auth.protocol import Denied, Granted
 from soe_auth.secret import Secret
-from soe_auth.site import Site
-from soe_auth.sockets import LoopbackSockets, bind
-
-PATHS = LocalPaths(launch="/launchme", done="/alldone1")
-PAGE = signed_in("acme.stackenterprise.co", "Jane Doe", "until it is revoked")
-
-
-@dataclass
-class Login:
-    """A listener that waits, what it was asked for, and what strays it met."""
-
-    listener: Loopback
-    sockets: LoopbackSockets
-    request: AuthorizationRequest
-    strays: list[Stray] = field(default_factory=list)
-
-    @property
-    def origin(self) -> str:
-        return f"http://localhost:{self.sockets.port}"
-
-    @property
-    def good(self) -> str:
-        return f"{self.request.redirect_uri}?code=c%28o%29de&state={self.request.state.reveal()}"
-
-
-@asynccontextmanager
-async def waiting(
-    stranger: Callable[[Address, Address], bool] = is_stranger,
-) -> AsyncIterator[Login]:
-    site = Site.parse("acme")
-    sockets = bind(0, "localhost")
-    uri = redirect_uri_for(site, "localhost", sockets.port)
-    request = begin(site, "110", Scope(), uri, lambda size: b"\xa5" * size)
-    strays: list[Stray] = []
-    serving = serve(sockets.sockets, sockets.port, request, PATHS, strays.append, stranger)
-    async with serving as listener:
-        yield Login(listener, sockets, request, strays)
 
 
 @pytest.fixture
 async def browser() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession() as session:
         yield session
-
-
-async def raw(port: int, data: bytes, address: str = "127.0.0.1") -> bytes:
-    reader, writer = await asyncio.open_connection(address, port)
-    writer.write(data)
-    answer = await asyncio.wait_for(reader.read(), 5)
-    writer.close()
-    return answer
 
 
 async def test_the_launch_address_sends_the_browser_to_the_site_as_often_as_asked(
@@ -233,17 +183,12 @@ async def test_a_process_that_may_open_no_more_says_so_once_a_connection_and_goe
     loop.set_exception_handler(lambda _loop, context: others.append(context["message"]))
     async with waiting() as login:
         waiting_to_come_in = [socket.socket() for _ in range(4)]
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        os.close(next_file := os.dup(0))
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (next_file, hard))
+        with no_more_files():
             for connection in waiting_to_come_in:
                 connection.connect(("127.0.0.1", login.sockets.port))
             await asyncio.sleep(0.01)  # in which the loop looks at its sockets
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-            for connection in waiting_to_come_in:
-                connection.close()
+        for connection in waiting_to_come_in:
+            connection.close()
         loop.call_exception_handler({"message": "another's"})
         assert set(login.listener.strays) == {"this process may open no more connections"}
         answer = await raw(login.sockets.port, b"GET /favicon.ico HTTP/1.1\r\nHost: a\r\n\r\n")

@@ -33,21 +33,10 @@ def person(signed_in: Command, tabs: Path) -> Command:
     return signed_in.with_variables(BROWSER=str(browser))
 
 
-def start(command: Command, *argv: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [command.path, *argv],
-        env=command.environ,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 @contextmanager
 def waiting(command: Command, *argv: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
     """A login that waits for its person, and the address at which it does."""
-    with start(command, *argv) as process:
+    with command.started(*argv) as process:
         assert process.stderr
         while not (
             address := re.search(r"http://localhost:\d+/\S{8}(?=\s)", process.stderr.readline())
@@ -61,8 +50,8 @@ def test_of_many_processes_one_logs_in_and_all_get_its_token(
     person: Command, tabs: Path, site: Sandbox
 ) -> None:
     before = len(site.exchanges)
-    processes = [start(person, "token", "--login") for _ in range(MANY // 2)]
-    processes += [start(person, "login", "--if-needed", "-q") for _ in range(MANY // 2)]
+    processes = [person.started("token", "--login") for _ in range(MANY // 2)]
+    processes += [person.started("login", "--if-needed", "-q") for _ in range(MANY // 2)]
     ended = [process.communicate(timeout=60) for process in processes]
     assert [process.returncode for process in processes] == [0] * MANY, ended
     assert len(tabs.read_text().splitlines()) == 1
@@ -107,7 +96,7 @@ def test_of_threads_tasks_and_processes_one_logs_in(
         )
         for _ in range(2)
     ]
-    command = start(person, "token", "--login")
+    command = person.started("token", "--login")
     printed = {program.communicate(timeout=60)[0].strip() for program in programs}
     token = command.communicate(timeout=60)[0].strip()
     assert printed == {f"{token} 16"}
@@ -154,7 +143,7 @@ def test_who_waited_for_a_login_that_was_refused_opens_no_other_tab(
     refusing = tabs.with_name("browser")
     refusing.write_text(f'#!/bin/sh\necho "$1" >> {tabs}\nexec {VISITOR} --refuse "$1"\n')
     scope = person.with_variables(SOE_AUTH_SCOPE="write_access")  # it was not approved before
-    processes = [start(scope, "token", "--login") for _ in range(4)]
+    processes = [scope.started("token", "--login") for _ in range(4)]
     for process in processes:
         process.communicate(timeout=60)
     assert sorted(process.returncode for process in processes) == [3, 3, 3, 4]

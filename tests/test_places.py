@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pexpect
 import pytest
-from conftest import VISITOR, Command
+from conftest import VISITOR, Command, Terminal, end_of
 
 from soe_auth.sandbox import Sandbox
 
@@ -42,11 +41,8 @@ def launcher(directory: Path, script: str) -> str:
 
 
 @contextmanager
-def login_on_a_terminal(command: Command, *argv: str) -> Iterator["pexpect.spawn[str]"]:
-    child = pexpect.spawn(
-        command.path, ["login", *argv], env=command.environ, encoding="utf-8", timeout=15
-    )
-    child.setwinsize(40, 400)  # so that no address is wrapped
+def login_on_a_terminal(command: Command, *argv: str) -> Iterator[Terminal]:
+    child = command.on_a_terminal("login", *argv)
     try:
         yield child
     finally:
@@ -68,9 +64,7 @@ def test_a_launcher_that_misbehaves_does_no_harm(
         subprocess.run([*VISITOR.split(), address], check=True, timeout=30)
         child.expect("Signed in to localhost")
         told += child.before
-        child.expect(pexpect.EOF)
-        child.close()
-    assert child.exitstatus == 0
+        assert end_of(child)[0] == 0
     assert "noise" not in told
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from conftest import TOKEN, VISITOR, Command
-from test_signin import Person
+from person import Person
 
 from soe_auth import consent
-from soe_auth.config_files import PROJECT_KEYS
 from soe_auth.errors import LoginRequired, SettingsError
+from soe_auth.project_file import PROJECT_KEYS
 from soe_auth.sandbox import Sandbox
 from soe_auth.settings import Settings, resolve
 from soe_auth.signin import login, login_if_needed
@@ -198,13 +198,13 @@ def test_it_may_set_nothing_else(repository: Repository, key: str, profile: str)
         ('keyring = "evil"', "there is no setting 'keyring'", "There are site,"),
         ('sites = "acme"', "there is no setting 'sites'", "Did you mean site?"),
         ('"\\u001b[2J" = 1', "there is no setting '\ufffd[2J'", "There are site,"),
-        ("[profile.acme]", "profile is the name of a profile, in quotes", ""),
+        ("[profile.acme]", "write profile as the name of a profile, in quotes", ""),
         ('profile = "../../evil"', "'../../evil' cannot be the name of a profile", ""),
         ('profile = "nul"', "'nul' cannot be the name of a profile", ""),
         ('site = "https://a:b@soe.example"', "a site has no user name", ""),
         ('site = "https://soe.example\\u001b[2J"', "no blanks, backslashes or invisible", ""),
         ("site = true", "write it as text in quotes", ""),
-        ("client_id = 110", "client_id needs the site beside it", "A client ID is a number"),
+        ("client_id = 110", "client_id needs the site beside it", "Write the site as well"),
         ("x = [" + "[" * 5000, "nested too deep", ""),
         ("\udcff", "is not valid TOML", ""),
     ],

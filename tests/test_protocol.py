@@ -1,9 +1,9 @@
-import json
 import re
 from dataclasses import replace
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import pytest
+from arrivals import ACME, GOOD, PORT, REDIRECT, REQUEST, arrive, read
 from hypothesis import given
 from hypothesis import strategies as st
 from oauthlib.oauth2 import WebApplicationClient
@@ -11,7 +11,6 @@ from oauthlib.oauth2 import WebApplicationClient
 from soe_auth.errors import ExchangeRefused, MalformedResponse
 from soe_auth.protocol import (
     Arrival,
-    AuthorizationRequest,
     Denied,
     Granted,
     Stray,
@@ -25,38 +24,10 @@ from soe_auth.protocol import (
     read_redirect_uri,
     redirect_uri_for,
 )
-from soe_auth.redeem import Answer, read_answer, redeem_form
+from soe_auth.redeem import Answer, redeem_form
 from soe_auth.scope import Scope
 from soe_auth.secret import Secret
 from soe_auth.site import Site
-from soe_auth.tokens import Token
-
-ACME = Site.parse("acme")
-PORT = 51423
-REDIRECT = f"http://localhost:{PORT}/callback/acme.stackenterprise.co"
-REQUEST = AuthorizationRequest(
-    site=ACME,
-    client_id="110",
-    scope=Scope.parse("write_access"),
-    redirect_uri=REDIRECT,
-    state=Secret("state-of-this-login"),
-    code_verifier=Secret("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"),
-)
-GOOD = {"state": "state-of-this-login", "code": "c(o)d*e"}
-
-
-def arrive(
-    query: object = GOOD,
-    *,
-    method: str = "GET",
-    path: str = "/callback/acme.stackenterprise.co",
-    host: str = f"localhost:{PORT}",
-    **headers: str,
-) -> Arrival:
-    text = query if isinstance(query, str) else urlencode(query)  # type: ignore[arg-type]  # pairs
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Arrival(method, Secret(f"{path}?{text}"), {"host": host, **named})
-
 
 # --- begin ---
 
@@ -344,18 +315,6 @@ def test_an_address_that_is_not_the_right_one_is_refused(text: str, why: str) ->
 
 
 # --- the answer ---
-
-
-def read(status: int, body: bytes | object, scope: str = "") -> Token:
-    data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return read_answer(
-        Answer(status, data),
-        site=ACME,
-        client_id="110",
-        scope=Scope.parse(scope),
-        now=1000.0,
-        sent=(Secret("c(o)d*e"), REQUEST.code_verifier),
-    )
 
 
 def test_the_vendors_answer_is_read() -> None:

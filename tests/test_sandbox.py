@@ -12,12 +12,12 @@ import threading
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import quote
 
 import aiohttp
 import pytest
 import trustme
-from yarl import URL
+from practice import CALLBACK, CHALLENGE, STATE, VERIFIER, Answer, Client, request_for
 
 from soe_auth.sandbox import (
     DEFAULT_ACCOUNTS,
@@ -29,64 +29,20 @@ from soe_auth.sandbox import (
     running,
 )
 
-VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"  # RFC 7636 appendix B
-CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
-CALLBACK = "http://localhost:5555/callback"
-STATE = "state-of-the-test"
-
-
-@dataclass(frozen=True)
-class Seen:
-    status: int
-    headers: dict[str, str]
-    text: str
-
-    @property
-    def location(self) -> str:
-        return self.headers.get("Location", "")
-
-    @property
-    def answer(self) -> dict[str, str]:
-        return dict(parse_qsl(urlsplit(self.location).query))
-
 
 @dataclass
-class Browser:
-    """Goes where the test says, follows nothing, and sends the forms of pages."""
+class Browser(Client):
+    """Sends the forms of pages as well."""
 
-    session: aiohttp.ClientSession
-    site: Sandbox
-
-    async def send(
-        self,
-        path: str,
-        method: str = "GET",
-        form: dict[str, str] | bytes | None = None,
-        headers: dict[str, str] | None = None,
-    ) -> Seen:
-        url = path if "://" in path else self.site.url + path
-        async with self.session.request(
-            method, URL(url, encoded=True), data=form, headers=headers, allow_redirects=False
-        ) as response:
-            return Seen(response.status, dict(response.headers), await response.text())
-
-    async def press(self, page: Seen, **button: str) -> Seen:
+    async def press(self, page: Answer, **button: str) -> Answer:
         action = found(r'<form[^>]* action="([^"]*)"', page)
         hidden = re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)"', page.text)
         form = {name: html.unescape(value) for name, value in hidden}
         return await self.send(action, "POST", {**form, **button})
 
-    async def sign_in(self, account: int = 1, back: str = "/") -> Seen:
+    async def sign_in(self, account: int = 1, back: str = "/") -> Answer:
         page = await self.send(f"/users/login?returnurl={quote(back, safe='')}")
         return await self.press(page, account=str(account))
-
-
-@dataclass
-class Clock:
-    now: float = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @dataclass
@@ -97,22 +53,10 @@ class Tale:
         self.sentences.append(sentence)
 
 
-def found(pattern: str, page: Seen) -> str:
+def found(pattern: str, page: Answer) -> str:
     match = re.search(pattern, page.text)
     assert match, page.text
     return html.unescape(match[1])
-
-
-def request_for(**changes: str | None) -> str:
-    asked: dict[str, str | None] = {
-        "client_id": "110",
-        "redirect_uri": CALLBACK,
-        "state": STATE,
-        "code_challenge": CHALLENGE,
-        "code_challenge_method": "S256",
-    }
-    kept = {name: value for name, value in (asked | changes).items() if value is not None}
-    return f"/oauth?{urlencode(kept)}"
 
 
 @pytest.fixture
@@ -155,8 +99,8 @@ async def test_a_person_signs_in_approves_and_goes_back_with_code_and_state(
     granted = await browser.press(consent, decision="approve")
     assert granted.status == 303
     assert granted.location.startswith(f"{CALLBACK}?code=")
-    assert set(granted.answer) == {"code", "state"}
-    assert granted.answer["state"] == STATE
+    assert set(granted.brought) == {"code", "state"}
+    assert granted.brought["state"] == STATE
     assert "Jane Doe signed in." in tale.sentences
     assert "The application 'Loopback tools' asks for: read, write_access." in tale.sentences
     assert "Jane Doe approved." in tale.sentences
@@ -165,9 +109,9 @@ async def test_a_person_signs_in_approves_and_goes_back_with_code_and_state(
 async def test_a_code_holds_characters_that_must_be_percent_encoded(browser: Browser) -> None:
     await browser.sign_in()
     granted = await browser.press(await browser.send(request_for()), decision="approve")
-    assert set("()*") <= set(granted.answer["code"])
+    assert set("()*") <= set(granted.brought["code"])
     assert not set("()*") & set(granted.location)
-    assert len(granted.answer["code"]) > 43
+    assert len(granted.brought["code"]) > 43
 
 
 async def test_state_comes_back_only_if_it_was_sent(browser: Browser) -> None:
@@ -175,7 +119,7 @@ async def test_state_comes_back_only_if_it_was_sent(browser: Browser) -> None:
     for asked in (request_for(state=None), request_for(state="")):
         page = await browser.send(asked)
         granted = await browser.press(page, decision="approve") if page.status == 200 else page
-        assert set(granted.answer) == {"code"}
+        assert set(granted.brought) == {"code"}
 
 
 async def test_a_query_in_the_redirect_uri_is_kept(browser: Browser) -> None:
@@ -257,9 +201,9 @@ async def test_a_wrong_request_from_a_trusted_place_is_told_so_there(
     refused = await browser.send(request_for(**changes))
     assert refused.status == 303
     assert refused.location.startswith(f"{CALLBACK}?error=")
-    assert refused.answer["error"] == error
-    assert words in refused.answer["error_description"]
-    assert refused.answer["state"] == STATE
+    assert refused.brought["error"] == error
+    assert words in refused.brought["error_description"]
+    assert refused.brought["state"] == STATE
 
 
 async def test_every_known_scope_may_be_asked_for_in_one_breath(browser: Browser) -> None:
@@ -447,9 +391,9 @@ async def test_a_refusal_goes_back_in_the_form_of_the_rfc(browser: Browser, tale
     await browser.sign_in()
     refused = await browser.press(await browser.send(request_for()), decision="cancel")
     assert refused.status == 303
-    assert refused.answer["error"] == "access_denied"
-    assert refused.answer["error_description"]
-    assert refused.answer["state"] == STATE
+    assert refused.brought["error"] == "access_denied"
+    assert refused.brought["error_description"]
+    assert refused.brought["state"] == STATE
     assert "Jane Doe refused." in tale.sentences
 
 
@@ -459,7 +403,7 @@ async def test_an_approval_is_remembered_per_account_application_and_scope(
     await browser.sign_in()
     await browser.press(await browser.send(request_for(scope="write_access")), decision="approve")
     again = await browser.send(request_for(scope="write_access"))
-    assert set(again.answer) == {"code", "state"}
+    assert set(again.brought) == {"code", "state"}
     assert "Jane Doe approved this before: no click is needed." in tale.sentences
     assert (await browser.send(request_for(scope="no_expiry"))).status == 200
     assert (await browser.send(request_for())).status == 200
@@ -516,7 +460,7 @@ async def test_a_switch_tells_what_state_a_refusal_carries(
 ) -> None:
     browser.site.quirks = Quirks(refusal=refusal)
     refused = await browser.send(request_for(scope="root"))
-    assert refused.answer.get("state") == state
+    assert refused.brought.get("state") == state
 
 
 async def test_a_switch_adds_the_issuer(browser: Browser) -> None:
@@ -528,8 +472,8 @@ async def test_a_switch_adds_the_issuer(browser: Browser) -> None:
         ("wrong", "https://elsewhere.example"),
     ):
         browser.site.quirks = Quirks(issuer=issuer)
-        assert (await browser.send(request_for())).answer.get("iss") == sent
-        assert (await browser.send(request_for(scope="root"))).answer.get("iss") == sent
+        assert (await browser.send(request_for())).brought.get("iss") == sent
+        assert (await browser.send(request_for(scope="root"))).brought.get("iss") == sent
 
 
 # Pages

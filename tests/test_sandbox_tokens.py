@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import aiohttp
 import pytest
-from yarl import URL
+from practice import CHALLENGE, STATE, VERIFIER, Answer, Client, Clock, request_for
 
 from soe_auth.sandbox import (
     ACCOUNT_ANSWERS,
@@ -25,47 +25,15 @@ from soe_auth.sandbox.delivery import DELIVERIES
 from soe_auth.sandbox.sockets import bind_loopback
 from soe_auth.sandbox.visitor import visit
 
-VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"  # RFC 7636 appendix B
-CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
-STATE = "state-of-the-test"
 EXCHANGE = "/oauth/access_token/json"
 V3 = "/api/v3/users/me"
 V2 = "/api/2.3/me"
 
 
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def fields(self) -> dict[str, object]:
-        found = json.loads(self.body)
-        assert isinstance(found, dict)
-        return found
-
-    @property
-    def items(self) -> list[dict[str, object]]:
-        found = self.fields["items"]
-        assert isinstance(found, list)
-        return found
-
-
 @dataclass
-class Clock:
-    now: float = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@dataclass
-class Program:
+class Program(Client):
     """Signs in through the visitor, redeems codes and uses tokens."""
 
-    session: aiohttp.ClientSession
-    site: Sandbox
     clock: Clock
     tale: list[str]
     codes: list[str] = field(default_factory=list)
@@ -75,16 +43,8 @@ class Program:
         return f"{self.site.url}/oauth/login_success"
 
     async def code(self, scope: str = "", account: str = "Jane Doe") -> str:
-        asked = {
-            "client_id": "112",
-            "redirect_uri": self.redirect_uri,
-            "scope": scope,
-            "state": STATE,
-            "code_challenge": CHALLENGE,
-            "code_challenge_method": "S256",
-        }
-        url = f"{self.site.url}/oauth?{urlencode(asked)}"
-        page = await visit(url, account=account, narrate=self.tale.append)
+        asked = request_for(client_id="112", redirect_uri=self.redirect_uri, scope=scope)
+        page = await visit(self.site.url + asked, account=account, narrate=self.tale.append)
         self.codes.append(dict(parse_qsl(urlsplit(page.url).query))["code"])
         return self.codes[-1]
 
@@ -111,19 +71,6 @@ class Program:
         v2 = await self.send(V2, headers={"X-API-Access-Token": token})
         assert v2.status == v3.status
         return v3.status
-
-    async def send(
-        self,
-        path: str,
-        method: str = "GET",
-        form: object = None,
-        headers: dict[str, str] | None = None,
-    ) -> Answer:
-        url = URL(self.site.url + path, encoded=True)
-        async with self.session.request(
-            method, url, data=form, headers=headers, allow_redirects=False
-        ) as response:
-            return Answer(response.status, dict(response.headers), await response.read())
 
 
 @asynccontextmanager

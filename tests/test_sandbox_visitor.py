@@ -3,26 +3,19 @@
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from aiohttp import web
+from practice import request_for
 
 from soe_auth.sandbox import Sandbox, running
 from soe_auth.sandbox.visitor import VisitStopped, main, visit
 
-CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"  # RFC 7636 appendix B
-
 
 def start(site: Sandbox, **changes: str) -> str:
-    asked = {
-        "client_id": "112",
-        "redirect_uri": f"{site.url}/oauth/login_success",
-        "state": "state-of-the-test",
-        "code_challenge": CHALLENGE,
-        "code_challenge_method": "S256",
-    }
-    return f"{site.url}/oauth?{urlencode(asked | changes)}"
+    own_page = f"{site.url}/oauth/login_success"
+    return site.url + request_for(**{"client_id": "112", "redirect_uri": own_page, **changes})
 
 
 @pytest.fixture

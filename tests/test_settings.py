@@ -134,7 +134,7 @@ def test_a_wrong_value_is_named_with_its_origin(
         ("timeout = [1]\n", "timeout (from"),
         ("profile = 1\n", "write each profile as a table"),
         ("[profile]\nacme = 1\n", "write each profile as a table"),
-        ("default_profile = 1\n", "default_profile is the name"),
+        ("default_profile = 1\n", "write default_profile as the name"),
         ('default_profile = "../acme"\n', "'../acme' cannot be the name of a profile"),
         ('[profile."a\\u001bb"]\n', "'a\ufffdb' cannot be the name of a profile"),
         ("[profile.con]\n", "'con' cannot be the name of a profile: Windows has a device"),

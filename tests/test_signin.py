@@ -5,12 +5,13 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 from urllib.request import urlopen
 
 import pytest
+from person import Person
 
 from soe_auth.errors import (
     ExchangeRefused,
@@ -27,58 +28,10 @@ from soe_auth.errors import (
 from soe_auth.place import Place
 from soe_auth.sandbox import Quirks, Sandbox
 from soe_auth.sandbox.visitor import Page, visit
-from soe_auth.sendoff import Effects, begin
-from soe_auth.settings import Settings, resolve
+from soe_auth.sendoff import begin
+from soe_auth.settings import resolve
 from soe_auth.signin import alogin, alogin_if_needed, finish, login, login_if_needed
-from soe_auth.store.file import FileStore
 from soe_auth.store.turns import Turns
-
-
-@dataclass
-class Person:
-    """Somebody at a desk: what they are told, what their browser does, what they paste."""
-
-    home: Path
-    refuse: bool = False
-    told: list[str] = field(default_factory=list)
-    curious: list[str] = field(default_factory=list)
-    opened: list[str] = field(default_factory=list)
-    pages: list[Page] = field(default_factory=list)
-    threads: list[threading.Thread] = field(default_factory=list)
-
-    def settings(self, *, site: str = "", **flags: str) -> Settings:
-        given = {"client_id": "110", "timeout": "20s", **flags}
-        if site:
-            given["site"] = site
-        return resolve(given, environ={"SOE_AUTH_CONFIG_DIR": str(self.home)})
-
-    def effects(self, **changed: object) -> Effects:
-        effects = Effects(
-            store=FileStore(self.home, report=self.told.append),
-            turns=Turns(self.home, report=self.told.append),
-            announce=self.told.append,
-            request=self.told.append,
-            detail=self.curious.append,
-            browser=self.browse,
-            place=Place(remote=None),
-        )
-        return replace(effects, **changed)  # type: ignore[arg-type]  # each test knows its fields
-
-    def browse(self, url: str) -> bool:
-        self.opened.append(url)
-        walk = threading.Thread(target=lambda: self.pages.append(asyncio.run(self._walk(url))))
-        walk.start()
-        self.threads.append(walk)
-        return True
-
-    async def _walk(self, url: str) -> Page:
-        return await visit(url, refuse=self.refuse)
-
-    @property
-    def last_page(self) -> str:
-        for thread in self.threads:
-            thread.join()
-        return self.pages[-1].text
 
 
 @pytest.fixture
@@ -282,7 +235,7 @@ def test_when_nothing_comes_back_the_domain_to_write_is_told_once(
     effects = person.effects(pasted=never)
     with closing(begin(settings, effects)) as pending:
         person.browse(pending.request.url)
-        with pytest.raises(LoginTimedOut) as timed_out:
+        with pytest.raises(LoginTimedOut, match="no browser came to the address") as timed_out:
             asyncio.run(finish(pending, settings, effects, patience=0.1))
     assert "redirect_uri" in person.last_page
     domain = f"the application's Domain there must be {needed.format(port=site.port)}"
@@ -290,6 +243,15 @@ def test_when_nothing_comes_back_the_domain_to_write_is_told_once(
         f"Nothing has come back yet. If the site shows an error about redirect_uri, {domain}."
     ]
     assert domain in timed_out.value.hint
+
+
+def test_a_browser_that_was_sent_to_the_site_and_stays_there_is_told_apart_from_none(
+    person: Person, site: Sandbox
+) -> None:
+    settings = person.settings(site=site.url, client_id="113", timeout="1s")
+    with pytest.raises(LoginTimedOut, match="nothing came back from the site"):
+        login(settings, person.effects())
+    assert "redirect_uri" in person.last_page
 
 
 def test_a_browser_that_fails_is_told_with_the_address_and_the_login_goes_on(
@@ -436,7 +398,7 @@ def test_a_time_out_at_the_paste_door_says_what_to_paste(person: Person, site: S
     settings = person.settings(
         site=site.url, client_id="112", redirect="login_success", timeout="1s"
     )
-    with pytest.raises(LoginTimedOut) as timed_out:
+    with pytest.raises(LoginTimedOut, match="within 1 s; no browser came") as timed_out:
         login(settings, person.effects(browser=lambda _: True, pasted=never))
     assert "paste the whole address" in timed_out.value.hint
 

@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from listening import three_free_ports
 
 from soe_auth.errors import LoopbackUnavailable
 from soe_auth.peers import why_busy
-from soe_auth.ports import Ports
 from soe_auth.sockets import bind
 
 
@@ -69,18 +69,6 @@ def taken(port: int = 0) -> socket.socket:
     other.bind(("127.0.0.1", port))
     other.listen()
     return other
-
-
-def three_free_ports() -> Ports:
-    """Three ports in a row that nobody has, below those that the system gives out by itself."""
-    for first in range(20_000, 30_000, 3):
-        try:
-            for port in range(first, first + 3):
-                bind(port, "localhost").close()
-        except LoopbackUnavailable:
-            continue
-        return Ports(first, first + 2)
-    raise AssertionError("no three free ports")
 
 
 def test_of_a_range_the_first_port_that_is_free_on_both_families_is_taken() -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 import pexpect
 import pytest
 from conftest import VISITOR, Command
-from test_sockets import three_free_ports
+from listening import three_free_ports
 
 from soe_auth.sandbox import Sandbox
 

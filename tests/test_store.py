@@ -6,21 +6,18 @@ import subprocess
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from contextlib import chdir
 from pathlib import Path
 
 import pytest
-from conftest import TOKEN
+from conftest import NOBODY, TOKEN, as_nobody
 
 from soe_auth.errors import StoreError
 from soe_auth.files import set_aside, write_private
 from soe_auth.own_files import own_directory, read_private
 from soe_auth.store.file import FileStore
 from soe_auth.store.turns import Turns
-
-NOBODY = 65534
 
 
 @pytest.fixture
@@ -54,23 +51,6 @@ def test_a_removed_token_is_gone(store: FileStore) -> None:
     store.save("acme", TOKEN)
     assert store.remove("acme")
     assert store.load("acme") is None
-
-
-def as_nobody(work: Callable[[], None]) -> None:
-    """Do it as a user whom modes concern, which root is not; an ordinary user does it as is."""
-    if child := os.fork():
-        assert os.waitpid(child, 0)[1] == 0
-        return
-    ending = "true"
-    try:
-        if os.geteuid() == 0:
-            os.setgid(NOBODY)
-            os.setuid(NOBODY)
-        work()
-    except BaseException:  # noqa: BLE001  # the child must not go on as a second pytest
-        traceback.print_exc()
-        ending = "false"
-    os.execlp(ending, ending)  # noqa: S606  # it leaves the endings of pytest and coverage out
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o002, 0o022, 0o077, 0o777])

@@ -3,47 +3,20 @@
 import asyncio
 import json
 import os
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pexpect
 import pytest
-from conftest import VISITOR, Command
+from conftest import VISITOR, Command, Start, Terminal, end_of
 
 from soe_auth.sandbox import Sandbox
 from soe_auth.sandbox.visitor import visit
 
 pytestmark = pytest.mark.process
 
-Start = Callable[..., "pexpect.spawn[str]"]
 
-
-@pytest.fixture
-def start(soe_auth: Command) -> Iterator[Start]:
-    children: list[pexpect.spawn[str]] = []
-
-    def start(*argv: str, cwd: Path | None = None) -> "pexpect.spawn[str]":
-        child = pexpect.spawn(
-            soe_auth.path,
-            list(argv),
-            env=soe_auth.environ,
-            cwd=cwd,
-            encoding="utf-8",
-            codec_errors="replace",
-            timeout=15,
-        )
-        child.setwinsize(40, 400)  # so that no address is wrapped
-        child.delaybeforesend = None
-        children.append(child)
-        return child
-
-    yield start
-    for child in children:
-        child.close(force=True)
-
-
-def by_hand(start: Start, site: Sandbox) -> tuple["pexpect.spawn[str]", str]:
+def by_hand(start: Start, site: Sandbox) -> tuple[Terminal, str]:
     """Start a login to the site's own page, and return it with the address it asks to open."""
     child = start(
         "login",
@@ -54,12 +27,6 @@ def by_hand(start: Start, site: Sandbox) -> tuple["pexpect.spawn[str]", str]:
     address = child.match[1]
     child.expect("Paste the address")
     return child, address
-
-
-def end_of(child: "pexpect.spawn[str]") -> tuple[int | None, str]:
-    child.expect(pexpect.EOF)
-    child.close()
-    return child.exitstatus, child.before
 
 
 def test_the_pasted_address_of_the_sites_own_page_signs_in(
@@ -149,7 +116,7 @@ def checkout(tmp_path: Path, site: Sandbox) -> Path:
 LOGIN = ("login", "--browser", VISITOR)
 
 
-def asked(child: "pexpect.spawn[str]", checkout: Path, site: Sandbox) -> None:
+def asked(child: Terminal, checkout: Path, site: Sandbox) -> None:
     child.expect(r"(?s)(\S+) names the site (\S+), outside .*Sign in there\? \[y/N\] ")
     assert (child.match[1], child.match[2]) == (str(checkout / ".soe-auth.toml"), site.url)
 

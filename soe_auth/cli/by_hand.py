@@ -1,14 +1,16 @@
-"""What the steps by hand share: the redirect URI, as they have no listener of their own."""
+"""What the steps by hand share: the redirect URI and the state, as they have no listener."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from soe_auth.errors import SettingsError
+from soe_auth.cli.options import read_option
 from soe_auth.protocol import login_success_uri, read_redirect_uri
+from soe_auth.secret import Secret
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping
 
     from soe_auth.site import Site
 
@@ -23,9 +25,12 @@ def add_redirect_uri(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def redirect_uri_for(site: Site, args: argparse.Namespace) -> str:
+def given_redirect_uri(site: Site, args: argparse.Namespace) -> str:
     """Return the redirect URI that was given, or that of the site's own page."""
-    try:
-        return read_redirect_uri(args.redirect_uri or login_success_uri(site))
-    except ValueError as problem:
-        raise SettingsError(f"redirect_uri (from --redirect-uri): {problem}.") from None
+    uri = args.redirect_uri or login_success_uri(site)
+    return read_option("redirect_uri", read_redirect_uri, uri)
+
+
+def given_state(environ: Mapping[str, str]) -> Secret | None:
+    """Return the state that SOE_AUTH_STATE holds, if it is set."""
+    return Secret(environ["SOE_AUTH_STATE"]) if environ.get("SOE_AUTH_STATE") else None

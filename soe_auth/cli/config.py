@@ -7,37 +7,26 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import shlex
-import signal
-import subprocess
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
 from soe_auth.cli import add_common
 from soe_auth.cli.console import fitted
+from soe_auth.cli.editing import edit_config
 from soe_auth.cli.options import tell_surplus
 from soe_auth.cli.report import FORMAT_VERSION
 from soe_auth.config_files import no_such_key
 from soe_auth.errors import LoginRequired, SettingsError, SoeAuthError
 from soe_auth.network import Proxy
-from soe_auth.profiles import begin, forget, remember, remove_setting, write_setting
-from soe_auth.registration import preface
-from soe_auth.settings import (
-    check_config_file,
-    choose_profile,
-    find_paths,
-    read_config_files,
-    resolve,
-)
+from soe_auth.profiles import forget, remember, remove_setting, write_setting
+from soe_auth.settings import choose_profile, find_paths, read_config_files, resolve
 from soe_auth.site import Site
 from soe_auth.store.file import FileStore
 from soe_auth.table import BY_KEY, DEFAULT_PROFILE, SITE, STORE, TRUSTED_SITES
 from soe_auth.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from soe_auth.cli.console import Console
@@ -74,33 +63,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
             name,
             help=does,
             description=f"{does[0].upper()}{does[1:]}.",
-            epilog=keys if name in {"get", "set", "unset"} else None,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
             argument_default=argparse.SUPPRESS,  # what was given before the action stays
-            allow_abbrev=False,
         )
-        match name:
-            case "list":
-                action.add_argument(
-                    "--show-origin",
-                    action="store_true",
-                    default=False,
-                    help="tell where each value comes from, with the line of its file",
-                )
-                action.add_argument(
-                    "--json", action="store_true", default=False, help="print it as JSON"
-                )
-            case "get":
-                action.add_argument("key", metavar="KEY", help="one of those below")
-            case "set":
-                action.add_argument("key", metavar="KEY", help="one of those below")
-                action.add_argument("value", metavar="VALUE", help="as you would type it elsewhere")
-            case "unset":
-                action.add_argument(
-                    "key", metavar="KEY", help="one of those below, or profile.NAME"
-                )
-            case _:  # the others take nothing
-                pass
+        if name == "list":
+            action.add_argument(
+                "--show-origin",
+                action="store_true",
+                default=False,
+                help="tell where each value comes from, with the line of its file",
+            )
+            action.add_argument(
+                "--json", action="store_true", default=False, help="print it as JSON"
+            )
+        if name in {"get", "set", "unset"}:
+            or_profile = ", or profile.NAME" if name == "unset" else ""
+            action.add_argument("key", metavar="KEY", help=f"one of those below{or_profile}")
+            action.epilog = keys
+        if name == "set":
+            action.add_argument("value", metavar="VALUE", help="as you would type it elsewhere")
         add_common(action)
 
 
@@ -120,7 +100,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         case "path":
             _path(args, console)
         case _:
-            _edit(console)
+            edit_config(console)
     return 0
 
 
@@ -238,11 +218,12 @@ def _set(args: argparse.Namespace, console: Console) -> None:
             "Every program on this machine can read a password that stands in a command line.",
             hint=f"Write {setting.key} into the file by hand: `soe-auth config edit`.",
         )
-    config = find_paths(console.environ).config
-    profile = _owner(setting, args.profile, console, may_be_new=setting is SITE)
+    configs = read_config_files(console.environ)  # nothing is changed in a file that is broken
+    config = configs.own.path
+    profile = _owner(setting, args.profile, configs, console, may_be_new=setting is SITE)
     if setting is DEFAULT_PROFILE:
-        _known(value, read_config_files(console.environ))
-    with _moving(setting, profile, value, console):
+        _known(value, configs)
+    with _moving(setting, profile, value, configs, console):
         if profile is None:
             write_setting(config, setting.key, setting.stored(value))
         else:
@@ -256,31 +237,42 @@ def _set(args: argparse.Namespace, console: Console) -> None:
 
 def _unset(args: argparse.Namespace, console: Console) -> None:
     setting = _setting(args.key)
-    config = find_paths(console.environ).config
-    profile = _owner(setting, args.profile, console)
-    with _moving(setting, profile, None, console):
+    configs = read_config_files(console.environ)  # as above
+    config = configs.own.path
+    profile = _owner(setting, args.profile, configs, console)
+    with _moving(setting, profile, None, configs, console):
         there = remove_setting(config, profile, setting.key)
-    did = "is removed from" if there else "was not set in"
-    console.say(f"{setting.key} {did} {_place(config, profile)}")
+    place = _place(config, profile)
+    console.say(
+        f"{setting.key} is removed from {place}"
+        if there
+        else f"{setting.key} was not set in {place}"
+    )
 
 
 def _moving(
-    setting: Setting[Any], owner: str | None, value: Place | None, console: Console
+    setting: Setting[Any],
+    owner: str | None,
+    value: Place | None,
+    configs: Configs,
+    console: Console,
 ) -> AbstractContextManager[None]:
     """Return what moves tokens along with the one setting that says where they are."""
     if setting is not STORE:
         return nullcontext()
     from soe_auth.cli.moving import tokens_move_with
 
-    configs, paths = read_config_files(console.environ), find_paths(console.environ)
-    return tokens_move_with(owner, value, configs, paths.directory, console)
+    return tokens_move_with(owner, value, configs, find_paths(console.environ).directory, console)
 
 
 def _forget(profile: str, console: Console) -> None:
     paths, configs = find_paths(console.environ), read_config_files(console.environ)
     _known(profile, configs)
-    if profile not in configs.files[0].profiles:
-        raise SettingsError(f"Profile {profile} is not in {paths.config}, but in the system's.")
+    if profile not in configs.own.profiles:
+        raise SettingsError(
+            f"Profile {profile} is not in {paths.config}, but in the system's.",
+            hint="Ask who looks after this machine to take it out there.",
+        )
     if profile in FileStore(paths.directory, report=console.say).profiles():
         raise SettingsError(
             f"Profile {profile} has a token on this machine.",
@@ -300,10 +292,14 @@ def _setting(key: str) -> Setting[Any]:
 
 
 def _owner(
-    setting: Setting[Any], named: str | None, console: Console, *, may_be_new: bool = False
+    setting: Setting[Any],
+    named: str | None,
+    configs: Configs,
+    console: Console,
+    *,
+    may_be_new: bool = False,
 ) -> str | None:
     """Return the profile in whose table a setting is kept; None for the top of the file."""
-    configs = read_config_files(console.environ)  # nothing is changed in a file that is broken
     if setting.key not in BY_KEY and named:
         raise SettingsError(f"{setting.key} is not a profile's own.", hint="Leave -p out.")
     if not named and not setting.profile:
@@ -336,52 +332,3 @@ def _tell_what_is_stronger(
         if settings.origins.get(setting.key, place) != place:
             where = settings.place(setting.key)
             console.say(f"But for profile {settings.profile}, {where} comes first.")
-
-
-# --- by hand -------------------------------------------------------------------------------------
-
-
-def _edit(console: Console) -> None:
-    config = find_paths(console.environ).config
-    editor = console.environ.get("VISUAL") or console.environ.get("EDITOR") or ""
-    try:
-        command = shlex.split(editor, posix=os.name == "posix")
-    except ValueError:
-        command = []
-    if not command:
-        raise SettingsError(
-            "No editor is known, or its command cannot be read.",
-            hint=f"Set VISUAL or EDITOR to one, or edit {config} by other means.",
-        )
-    if not config.exists():
-        begin(config, preface())
-    try:
-        with _ctrl_c_is_the_editors():
-            ended = subprocess.run([*command, str(config)], env=console.environ, check=False)  # noqa: S603  # the person's own editor, and no shell
-    except OSError as problem:
-        raise SettingsError(
-            f"{printable(command[0])} could not be started: {problem.strerror}.",
-            hint="VISUAL and EDITOR name the editor; the first that is set counts.",
-        ) from None
-    try:
-        configs = read_config_files(console.environ)
-        check_config_file(configs.files[0], configs.profiles)
-    except SettingsError as problem:
-        raise SettingsError(
-            str(problem),
-            hint="What you wrote is kept, but is no good yet: `soe-auth config edit`."
-            + (f" {problem.hint}" if problem.hint else ""),
-        ) from None
-    if ended.returncode:
-        raise SettingsError(f"The editor ended with exit code {ended.returncode}.")
-    console.say(f"All is well in {config}")
-
-
-@contextmanager
-def _ctrl_c_is_the_editors() -> Iterator[None]:
-    """Leave Ctrl-C to the editor, as some have a use for it; a handler is not inherited by it."""
-    before = signal.signal(signal.SIGINT, lambda *_: None)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from soe_auth.browser import launch
-from soe_auth.cli.options import tell_surplus
-from soe_auth.config_files import find_project
+from soe_auth.cli.options import read_option, tell_surplus
 from soe_auth.errors import NetworkError, SettingsError
 from soe_auth.place import recognise
 from soe_auth.profile_name import read_profile_name
+from soe_auth.project_file import find_project
 from soe_auth.registration import administrator_text, domain, steps
 from soe_auth.scope import Scope
 from soe_auth.settings import resolve
 from soe_auth.site import Site
-from soe_auth.table import CLIENT_ID, REDIRECT, SITE, TABLE
+from soe_auth.table import CLIENT_ID, REDIRECT, SITE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,11 +65,7 @@ class Conversation:
 
     def _site(self) -> Settings:
         if "site" in self.given:
-            try:
-                site = Site.parse(self.given["site"])
-            except ValueError as problem:
-                raise SettingsError(f"site (from {SITE.flag}): {problem}.") from None
-            return self._meet(site, again=False)
+            return self._meet(read_option("site", Site.parse, self.given["site"]), again=False)
         return self.interview.ask(
             "Which site? (acme or its URL)",
             lambda text: self._meet(Site.parse(text), again=True),
@@ -81,11 +77,9 @@ class Conversation:
         """Return what the environment, the profile or the project says; what is trusted only."""
         if stated := self.console.environ.get(SITE.variable):
             return stated
-        if self.profile in self.configs.profiles:
-            for table in self.configs.tables(self.profile):
-                if "site" in table.values:
-                    return table.values["site"]
-        project = find_project(self._here, [setting.key for setting in TABLE])
+        if self.profile and (kept := self.configs.site_of(self.profile)) is not None:
+            return kept
+        project = find_project(self._here)
         if project is None or project.site is None:
             return ""
         if project.site.in_cloud or self.configs.name_site(project.site):
@@ -98,7 +92,7 @@ class Conversation:
 
     def _here(self) -> Path:
         """Return the directory whose project file makes defaults: none where nobody sees them."""
-        if self.interview.put is None:
+        if not self.interview.can_ask:
             raise FileNotFoundError
         return Path.cwd()
 
@@ -115,7 +109,7 @@ class Conversation:
             )
         settings = resolve(
             {**self.given, SITE.key: str(site)},
-            profile=self.profile or (self._free_name(site) if self.interview.put else None),
+            profile=self.profile or (self._free_name(site) if self.interview.can_ask else None),
             environ=self.console.environ,
             cwd=self._here,
         )
@@ -136,26 +130,30 @@ class Conversation:
         try:
             answer = asyncio.run(_glance(site, settings.network))
         except NetworkError as problem:
-            if self.interview.put is None:
-                hint = f"{problem.hint} With --no-check it is not asked."
-                raise NetworkError(str(problem), hint=hint) from None
-            self.console.error(f"{problem}\n  {problem.hint}")
-            if self.interview.confirm("Go on all the same?", default=False, flag="--no-check"):
-                return
-            if again:
-                raise ValueError("name another site, or the same one to try again") from None
-            raise
+            self._go_on_after(problem, again=again)
+            return
+        if answer.is_json and answer.status in _TURNED_AWAY:
+            self.console.say("It is there, and answers as an SOE site does.")
         else:
-            if answer.is_json and answer.status in _TURNED_AWAY:
-                self.console.say("It is there, and answers as an SOE site does.")
-            else:
-                self.console.say(
-                    f"It answers (HTTP {answer.status}), but whether it is an SOE site cannot be"
-                    " told from that: a login page may stand before it."
-                )
+            self.console.say(
+                f"It answers (HTTP {answer.status}), but whether it is an SOE site cannot be"
+                " told from that: a login page may stand before it."
+            )
+
+    def _go_on_after(self, problem: NetworkError, *, again: bool) -> None:
+        """Return only if a person takes the site as it was typed, though nobody answers there."""
+        if not self.interview.can_ask:
+            hint = f"{problem.hint} Or add --no-check, and it is not asked."
+            raise NetworkError(str(problem), hint=hint) from None
+        self.console.error(f"{problem}\n  {problem.hint}")
+        if self.interview.confirm("Go on all the same?", default=False, flag="--no-check"):
+            return
+        if again:
+            raise ValueError("name another site, or the same one to try again") from None
+        raise problem
 
     def _redirect(self, settings: Settings) -> Settings:
-        if self.interview.put is None:
+        if not self.interview.can_ask:
             return settings
         site, _ = self._registered(settings)
         here = domain(site, "loopback", settings.redirect_host)
@@ -177,11 +175,10 @@ class Conversation:
 
     def _client_id(self, settings: Settings) -> Settings:
         site, wanted = self._registered(settings)
-        question = "Client ID"
         if settings.client_id:
             self.console.say(f"\nThe application's Domain on the site has to be {wanted}.")
             default = settings.client_id
-        elif self.interview.put:
+        elif self.interview.can_ask:
             self.console.error(f"\nOn {site.authority}:\n\n{steps(site, wanted)}.\n")
             if self.browser:
                 self._offer_page(site, settings)
@@ -192,7 +189,7 @@ class Conversation:
         def read(text: str) -> str:
             return "" if text == _NONE_YET else CLIENT_ID.read(text) or ""
 
-        client_id = self.interview.ask(question, read, default=default, flag=CLIENT_ID.flag)
+        client_id = self.interview.ask("Client ID", read, default=default, flag=CLIENT_ID.flag)
         if client_id:
             return replace(settings, client_id=client_id)
         self.console.result(administrator_text(self._scope(settings), site))
@@ -215,7 +212,7 @@ class Conversation:
             )
 
     def _scope(self, settings: Settings) -> Settings:
-        if "scope" in self.given or self.interview.put is None:
+        if "scope" in self.given or not self.interview.can_ask:
             return settings
         names = set(settings.scope.names)
         may = self.interview.choose(
@@ -230,14 +227,13 @@ class Conversation:
             default="forever" if "no_expiry" in names else "day",
             flag="--scope",
         )
-        others = names - {"write_access", "no_expiry"}
-        if others:
-            self.console.error(f"It asks for {', '.join(sorted(others))} as before.")
-        asked = [
-            *others,
-            *(["write_access"] * (may == "write")),
-            *(["no_expiry"] * (lasts != "day")),
-        ]
+        asked = names - {"write_access", "no_expiry"}
+        if asked:
+            self.console.error(f"It asks for {', '.join(sorted(asked))} as before.")
+        if may == "write":
+            asked.add("write_access")
+        if lasts == "forever":
+            asked.add("no_expiry")
         return replace(settings, scope=Scope(tuple(sorted(asked))))
 
     def _name(self, settings: Settings) -> Settings:
@@ -249,7 +245,7 @@ class Conversation:
                 raise ValueError("that profile belongs to another site")
             return name
 
-        if self.interview.put:
+        if self.interview.can_ask:
             self.console.error("")
         name = self.interview.ask(
             "A name for this profile", read, default=settings.profile, flag="-p"

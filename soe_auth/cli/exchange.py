@@ -17,7 +17,7 @@ import time
 from typing import TYPE_CHECKING
 
 from soe_auth import consent
-from soe_auth.cli.by_hand import add_redirect_uri, redirect_uri_for
+from soe_auth.cli.by_hand import add_redirect_uri, given_redirect_uri, given_state
 from soe_auth.cli.options import add_settings, resolve_settings
 from soe_auth.cli.report import FORMAT_VERSION, token_report
 from soe_auth.errors import SettingsError
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     settings = resolve_settings(args, console)
     consent.settle(settings, console.confirm, console.say)
     site, client_id = settings.registration
-    redirect_uri = redirect_uri_for(site, args)
+    redirect_uri = given_redirect_uri(site, args)
     no_core_dumps()
     code = _code(_secret("code", "SOE_AUTH_CODE", console), site, redirect_uri, console)
     code_verifier = _secret("code verifier", "SOE_AUTH_CODE_VERIFIER", console)
@@ -87,8 +87,7 @@ async def _exchange(site: Site, form: Secret, network: Network) -> Answer:
 
 
 def _code(given: Secret, site: Site, redirect_uri: str, console: Console) -> Secret:
-    is_set = bool(console.environ.get("SOE_AUTH_STATE"))
-    state = Secret(console.environ["SOE_AUTH_STATE"]) if is_set else None
+    state = given_state(console.environ)
     try:
         return code_in(given, site=site, redirect_uri=redirect_uri, state=state)
     except ValueError as problem:

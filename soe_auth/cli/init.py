@@ -15,44 +15,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from soe_auth import signin
-from soe_auth import table as known
 from soe_auth.cli.conversation import Conversation
 from soe_auth.cli.effects import login_effects
 from soe_auth.cli.interview import Interview
 from soe_auth.cli.options import add_settings, given_settings
-from soe_auth.config_files import read_handout
 from soe_auth.errors import SettingsError, SoeAuthError
 from soe_auth.profiles import remember
+from soe_auth.project_file import read_handout
 from soe_auth.registration import changes, handouts, preface
 from soe_auth.settings import read_config_files, resolve
-from soe_auth.table import TABLE, Setting
+from soe_auth.table import PROFILE
 from soe_auth.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Any
-
     from soe_auth.cli.console import Console
-    from soe_auth.config_files import Configs, ProjectFile
+    from soe_auth.config_files import Configs
+    from soe_auth.project_file import ProjectFile
     from soe_auth.settings import Settings
 
-_KEYS = tuple(setting.key for setting in TABLE)
-_PROFILE_SETTINGS: Sequence[Setting[Any]] = [setting for setting in TABLE if setting.profile]
 _LONGEST_PATH = 400  # as it is shown
 _WIDEST = 76
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
-    add_settings(
-        parser,
-        known.SITE,
-        known.CLIENT_ID,
-        known.SCOPE,
-        known.REDIRECT,
-        known.REDIRECT_HOST,
-        known.PORT,
-    )
+    add_settings(parser, *PROFILE)
     parser.add_argument(
         "--from",
         dest="handout",
@@ -108,21 +95,18 @@ def _read_handout(name: str) -> ProjectFile:
     origin = "the hand-out" if name == "-" else printable(name, _LONGEST_PATH)
     try:
         if name == "-":
-            handout = read_handout(sys.stdin.buffer, origin, _KEYS)
+            handout = read_handout(sys.stdin.buffer, origin)
         else:
             with Path(name).open("rb") as stream:
-                handout = read_handout(stream, origin, _KEYS)
+                handout = read_handout(stream, origin)
     except OSError as problem:
-        raise SettingsError(f"{origin} cannot be read: {problem.strerror}.") from None
+        raise SettingsError(
+            f"{origin} cannot be read: {problem.strerror}.",
+            hint="See that --from names a file that is there, and that you may read.",
+        ) from None
     if handout.site is None:
-        raise SettingsError(f"{origin} names no site.", hint='It needs one, as site = "…".')
-    for setting in _PROFILE_SETTINGS:
-        if setting.key in handout.table.values:
-            try:
-                setting.read(handout.table.values[setting.key])
-            except ValueError as problem:
-                place = handout.table.place(setting.key)
-                raise SettingsError(f"{setting.key} (from {place}): {problem}.") from None
+        raise SettingsError(f"{origin} names no site.", hint='Write one into it, as site = "…".')
+    handout.table.check()
     return handout
 
 
@@ -134,14 +118,17 @@ def _agree(handout: ProjectFile, configs: Configs, interview: Interview, *, sure
     interview.tell("\n".join([f"{handout.table.file} says:", *says]))
     if sure or site is None:
         return
-    if interview.put is None:
+    if not interview.can_ask:
         raise SettingsError(
             "--yes is missing.",
-            hint="Nobody can be asked here whether that is the right site: --yes says that it is.",
+            hint="Add it if that is the right site, as nobody can be asked here.",
         )
     known_site = site.in_cloud or configs.name_site(site)
     if not interview.confirm("Is that your site?", default=known_site, flag="--yes"):
-        raise SettingsError(f"{site} was not agreed to, so nothing was written.")
+        raise SettingsError(
+            f"{site} was not agreed to, so nothing was written.",
+            hint="Ask who gave you the file, or name your own site: `soe-auth init --site SITE`.",
+        )
 
 
 def _write(settings: Settings, configs: Configs, console: Console) -> None:
@@ -168,7 +155,7 @@ def _log_in(
 ) -> None:
     """Sign in, if that is wanted, with what holds now. Raises as `signin.login`."""
     held = resolve({}, profile=settings.profile, environ=console.environ)
-    for setting in _PROFILE_SETTINGS:
+    for setting in PROFILE:
         if getattr(held, setting.key) != getattr(settings, setting.key):
             console.say(f"{held.origins[setting.key]} has another {setting.key}; it comes first.")
     if wanted is None:
@@ -180,7 +167,7 @@ def _log_in(
 
 
 def _wants_to_sign_in(interview: Interview) -> bool:
-    if interview.put is None:
+    if not interview.can_ask:
         return False
     try:
         return interview.confirm("Sign in now?", default=True, flag="--login")

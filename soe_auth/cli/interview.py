@@ -27,6 +27,11 @@ class Interview:
     put: Callable[[str], str | None] | None
     tell: Callable[[str], None]
 
+    @property
+    def can_ask(self) -> bool:
+        """Whether there is somebody to ask."""
+        return self.put is not None
+
     def ask(self, question: str, read: Callable[[str], T], *, default: str, flag: str) -> T:
         """Ask until `read` takes the answer; Enter alone takes the default, unless it is empty.
 
@@ -39,7 +44,10 @@ class Interview:
                 try:
                     return read(default)
                 except ValueError as problem:
-                    raise SettingsError(f"The default of {flag} will not do: {problem}.") from None
+                    raise SettingsError(
+                        f"The default of {flag} will not do: {problem}.",
+                        hint=f"Give another as an option: {flag}.",
+                    ) from None
             raise SettingsError(
                 f"{flag} is missing.",
                 hint="With --yes, or without a terminal, nothing is asked: give it as an option.",
@@ -47,7 +55,10 @@ class Interview:
         for _ in range(_TRIES):
             line = self.put(f"{question} [{default}]: " if default else f"{question}: ")
             if line is None:
-                raise SettingsError("You ended the conversation, and nothing was written.")
+                raise SettingsError(
+                    "You ended the conversation, and nothing was written.",
+                    hint="Start again with `soe-auth init` when you like.",
+                )
             try:
                 if text := line or default:
                     return read(text)

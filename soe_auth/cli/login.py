@@ -11,13 +11,13 @@ import time
 from typing import TYPE_CHECKING
 
 from soe_auth import access, signin
-from soe_auth import table as known
 from soe_auth.cli.effects import login_effects
 from soe_auth.cli.options import add_settings, given_settings, resolve_settings
 from soe_auth.cli.report import FORMAT_VERSION, no_report, token_report
-from soe_auth.cli.supply import ask, keep
+from soe_auth.cli.supply import keep, simple_question
 from soe_auth.errors import LoginRequired, SettingsError
 from soe_auth.registration import domain, steps
+from soe_auth.table import BROWSER, MIN_TTL, PROFILE, TIMEOUT
 
 if TYPE_CHECKING:
     import argparse
@@ -41,18 +41,7 @@ Then add --redirect login_success, and paste the address that the browser ends a
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
-    add_settings(
-        parser,
-        known.SITE,
-        known.CLIENT_ID,
-        known.SCOPE,
-        known.REDIRECT,
-        known.REDIRECT_HOST,
-        known.PORT,
-        known.BROWSER,
-        known.TIMEOUT,
-        known.MIN_TTL,
-    )
+    add_settings(parser, *PROFILE, BROWSER, TIMEOUT, MIN_TTL)
     parser.add_argument("--no-browser", action="store_true", help="show the address, open nothing")
     parser.add_argument(
         "--if-needed", action="store_true", help="do nothing if the token lives for --min-ttl"
@@ -68,8 +57,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
             "SOE_AUTH_TOKEN is set: `soe-auth token` answers with that one, so no login is needed."
         )
         return _report(no_report(), args, console)
-    simple = not given_settings(args)
-    question = ask(console, args.profile, None) if simple else None
+    question = None if given_settings(args) else simple_question(console, args.profile, None)
     try:
         settings = resolve_settings(args, console)
     except LoginRequired:

@@ -48,12 +48,12 @@ def tokens_move_with(
 def _place_after(profile: str, owner: str | None, place: Place | None, configs: Configs) -> Place:
     """Return what `store` will say for a profile, in whose table, or at the top, it changes."""
     file, *weaker = configs.files
-    *own, top = [table.values.get(STORE.key) for table in Configs([file]).tables(profile)]
+    *own, top = [table.values.get(STORE.key) for table in Configs([file]).tables_of(profile)]
     if owner:
         own = [place]
     else:
         top = place
-    others = [table.values.get(STORE.key) for table in Configs(weaker).tables(profile)]
+    others = [table.values.get(STORE.key) for table in Configs(weaker).tables_of(profile)]
     said = next(filter(None, [*own, top, *others]), None)
     try:
         return STORE.read(said) if said else STORE.default

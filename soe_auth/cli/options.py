@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from soe_auth import store as stores
+from soe_auth.errors import SettingsError
 from soe_auth.settings import resolve
 from soe_auth.text import printable
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
     from typing import Any
 
     from soe_auth.cli.console import Console
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from soe_auth.site import Site
     from soe_auth.store import Store
     from soe_auth.table import Setting
+
+T = TypeVar("T")
 
 
 def add_settings(parser: argparse.ArgumentParser, *settings: Setting[Any]) -> None:
@@ -37,6 +41,15 @@ def given_settings(args: argparse.Namespace) -> dict[str, str]:
         for name, value in vars(args).items()
         if name.startswith("setting_") and value is not None
     }
+
+
+def read_option(name: str, read: Callable[[str], T], text: str) -> T:
+    """Read the value of an option. Raises SettingsError, which names it."""
+    try:
+        return read(text)
+    except ValueError as problem:
+        flag = name.replace("_", "-")
+        raise SettingsError(f"{name} (from --{flag}): {problem}.") from None
 
 
 def resolve_settings(args: argparse.Namespace, console: Console) -> Settings:

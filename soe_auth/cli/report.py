@@ -1,4 +1,4 @@
-"""A stored token as other programs may read it."""
+"""What is known of a token, in JSON for other programs; docs/reference/json.md has its form."""
 
 from __future__ import annotations
 

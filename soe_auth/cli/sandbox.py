@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
+from soe_auth.cli.options import read_option
 from soe_auth.duration import parse_duration
 from soe_auth.errors import SettingsError
 from soe_auth.ports import read_port
@@ -26,11 +27,8 @@ from soe_auth.sandbox import (
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
 
     from soe_auth.cli.console import Console
-
-T = TypeVar("T")
 
 _SWITCHES = {
     "token": ("the token endpoint", TOKEN_ANSWERS),
@@ -63,10 +61,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Serve until the person ends it."""
-    port = _read("port", read_port, args.port)
-    lifetime = _read("lifetime", _lifetime, args.lifetime)
+    port = read_option("port", read_port, args.port)
+    lifetime = read_option("lifetime", _lifetime, args.lifetime)
     quirks = Quirks(
-        delay=_read("delay", parse_duration, args.delay),
+        delay=read_option("delay", parse_duration, args.delay),
         **{switch: getattr(args, switch) for switch in _SWITCHES},
     )
 
@@ -81,7 +79,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
         return 0
     except OSError as problem:
         raise SettingsError(
-            f"port (from --port): {port} cannot be had: {problem.strerror}."
+            f"port (from --port): {port} cannot be had: {problem.strerror}.",
+            hint="Choose another, or leave --port out for any free one.",
         ) from None
 
 
@@ -106,10 +105,3 @@ def _lifetime(text: str) -> float:
     if seconds := parse_duration(text):
         return seconds
     raise ValueError("a token needs some time to live")
-
-
-def _read(name: str, read: Callable[[str], T], text: str) -> T:
-    try:
-        return read(text)
-    except ValueError as problem:
-        raise SettingsError(f"{name} (from --{name}): {problem}.") from None

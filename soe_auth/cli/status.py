@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from soe_auth import access
 from soe_auth.cli.exit_codes import EXIT_CODES
-from soe_auth.cli.options import open_store
+from soe_auth.cli.options import open_store, read_option
 from soe_auth.cli.report import FORMAT_VERSION, token_report
-from soe_auth.cli.supply import ask, stored
+from soe_auth.cli.supply import simple_question, stored
 from soe_auth.duration import parse_duration
 from soe_auth.errors import LoginRequired, NetworkError, ServerError, SettingsError, StoreError
 from soe_auth.overview import resolve_all, see_that_there_is, why_not
@@ -91,13 +91,10 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
 def _check(args: argparse.Namespace, console: Console) -> int:
     """End as `soe-auth token --min-ttl SPAN` would; only -v says why."""
-    try:
-        span = parse_duration(args.check) if args.check else None
-    except ValueError as problem:
-        raise SettingsError(f"check (from --check): {problem}.") from None
+    span = read_option("check", parse_duration, args.check) if args.check else None
     try:
         if access.from_environment(console.environ) is None:
-            question = ask(console, args.profile, None, args.check)
+            question = simple_question(console, args.profile, None, args.check)
             settings = resolve({}, profile=args.profile, environ=console.environ)
             if span is not None:
                 settings = replace(settings, min_ttl=span)

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from soe_auth.cli.options import add_settings
+from soe_auth.cli.options import add_settings, read_option
 from soe_auth.cli.report import supply_report
 from soe_auth.cli.supply import await_supply, supply
 from soe_auth.duration import parse_duration
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         at_once = None if args.format == "json" else give  # which tells the account as well
         found = supply(args, console, login=args.login, at_once=at_once)
     else:
-        found = await_supply(args, console, _span(args.wait))
+        found = await_supply(args, console, read_option("wait", parse_duration, args.wait))
     if not given:
         give(found)
     return 0
@@ -88,13 +88,6 @@ def _see_that_options_fit(args: argparse.Namespace) -> None:
                 f"--{option} has no meaning with --format {args.format}.",
                 hint=f"Leave it out, or ask for --format {' or '.join(fitting)}.",
             )
-
-
-def _span(text: str) -> float:
-    try:
-        return parse_duration(text)
-    except ValueError as problem:
-        raise SettingsError(f"wait (from --wait): {problem}.") from None
 
 
 def _written(found: Supply, args: argparse.Namespace) -> str:

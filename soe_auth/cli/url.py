@@ -11,11 +11,10 @@ import re
 from typing import TYPE_CHECKING
 
 from soe_auth import consent
-from soe_auth.cli.by_hand import add_redirect_uri, redirect_uri_for
+from soe_auth.cli.by_hand import add_redirect_uri, given_redirect_uri, given_state
 from soe_auth.cli.options import add_settings, resolve_settings
 from soe_auth.errors import SettingsError
 from soe_auth.protocol import authorize_url, draw
-from soe_auth.secret import Secret
 from soe_auth.table import CLIENT_ID, SCOPE, SITE
 
 if TYPE_CHECKING:
@@ -43,14 +42,13 @@ def run(args: argparse.Namespace, console: Console) -> int:
             "code_challenge (from --code-challenge): it is 43 characters, from A-Z a-z 0-9 - _.",
             hint="Make one with `soe-auth pkce`.",
         )
-    given = console.environ.get("SOE_AUTH_STATE")
     console.result(
         authorize_url(
             site,
             client_id,
             settings.scope,
-            redirect_uri_for(site, args),
-            state=Secret(given) if given else draw(os.urandom),
+            given_redirect_uri(site, args),
+            state=given_state(console.environ) or draw(os.urandom),
             code_challenge=args.code_challenge,
         )
     )

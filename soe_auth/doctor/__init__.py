@@ -10,7 +10,7 @@ import os
 import time
 from pathlib import Path
 from traceback import extract_tb
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from soe_auth.doctor.door import look_at_loopback
 from soe_auth.doctor.findings import Finding, from_error, odd
@@ -25,14 +25,17 @@ from soe_auth.doctor.kept import look_at_keyring, look_at_store, look_at_tokens
 from soe_auth.doctor.there import look_at_site
 from soe_auth.errors import LoginRequired, SettingsError, SoeAuthError
 from soe_auth.settings import Settings, find_paths, resolve
-from soe_auth.table import BROWSER, PORT, REDIRECT_HOST
+from soe_auth.table import BROWSER, PORT, REDIRECT, REDIRECT_HOST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from soe_auth.protocol import Entropy
+    from soe_auth.table import Setting
 
 __all__ = ["Finding", "examine"]
+
+T = TypeVar("T")
 
 _NOBODY = "nobody"  # the name of a profile, where there is none
 
@@ -52,35 +55,29 @@ def examine(
     nothing: a look that fails is a finding, and the next one goes on.
     """
     yield from _looked("versions", look_at_versions)
-    trouble: list[Finding] = []
-    settings = _resolve(flags, profile, environ, cwd, trouble)
+    settings, trouble = _resolve(flags, profile, environ, cwd)
     yield from _looked("settings", lambda: trouble)
     if settings:
-        known = settings
         if not trouble:
-            yield from _looked("settings", lambda: look_at_profile(known))
-        yield from _looked("settings", lambda: look_at_values(known))
+            yield from _looked("settings", lambda: look_at_profile(settings))
+        yield from _looked("settings", lambda: look_at_values(settings))
     directory = find_paths(environ).directory
     yield from _looked("store", lambda: look_at_store(directory))
     if settings and settings.store == "keyring":
         yield from _looked("keyring", look_at_keyring)
-    yield from _looked("token", lambda: look_at_tokens(profile, directory, environ, now(), cwd=cwd))
-    chosen, origin, ports, host, needed = (
-        (
-            settings.browser,
-            settings.origins[BROWSER.key],
-            settings.port,
-            settings.redirect_host,
-            settings.redirect == "loopback",
-        )
-        if settings
-        else (BROWSER.default, "", PORT.default, REDIRECT_HOST.default, True)
-    )
+    yield from _looked("token", lambda: look_at_tokens(profile, directory, environ, now(), cwd))
+
+    def held(setting: Setting[T]) -> T:
+        value: T = getattr(settings, setting.key) if settings else setting.default
+        return value
+
+    ports, host, needed = held(PORT), held(REDIRECT_HOST), held(REDIRECT) == "loopback"
+    origin = settings.origins[BROWSER.key] if settings else "default"
     yield from _looked("place", lambda: look_at_place(environ, ports.first or None))
-    yield from _looked("browser", lambda: look_at_browser(chosen, origin, environ))
+    yield from _looked("browser", lambda: look_at_browser(held(BROWSER), origin, environ))
     yield from _looked("loopback", lambda: look_at_loopback(ports, host, entropy, needed=needed))
     if settings:
-        yield from _looked("site", lambda: look_at_site(known, environ, now))
+        yield from _looked("site", lambda: look_at_site(settings, environ, now))
 
 
 def _resolve(
@@ -88,23 +85,23 @@ def _resolve(
     profile: str | None,
     environ: Mapping[str, str],
     cwd: Callable[[], Path],
-    trouble: list[Finding],
-) -> Settings | None:
-    """Resolve the settings, of nobody where there is no profile yet, for the flags hold anyway."""
+) -> tuple[Settings | None, list[Finding]]:
+    """Resolve the settings, and say what is in the way of that.
+
+    Where there is no profile yet, they are those of nobody, for the flags hold anyway.
+    """
     try:
-        return resolve(flags, profile=profile, environ=environ, cwd=cwd)
+        return resolve(flags, profile=profile, environ=environ, cwd=cwd), []
     except LoginRequired:
-        trouble.append(
-            odd(
-                "settings",
-                "there is no profile yet, and no site is known",
-                "Type `soe-auth init`, or look at a site with --site.",
-            )
+        no_profile = odd(
+            "settings",
+            "there is no profile yet, and no site is known",
+            "Type `soe-auth init`, or look at a site with --site.",
         )
-        return _resolve(flags, _NOBODY, environ, cwd, trouble)
+        settings, trouble = _resolve(flags, _NOBODY, environ, cwd)
+        return settings, [no_profile, *trouble]
     except SettingsError as problem:
-        trouble.append(from_error("settings", problem))
-        return None
+        return None, [from_error("settings", problem)]
 
 
 def _looked(name: str, look: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:

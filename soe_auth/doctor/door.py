@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
@@ -56,29 +56,34 @@ def look_at_loopback(
     `known` returns the addresses of a name here, or raises OSError. Where the redirect is the
     site's own page, the loopback is not `needed`, and nothing about it is wrong.
     """
-    try:
-        bound = bind(ports.numbers, host, why_busy)
-    except LoopbackUnavailable as problem:
-        found = [from_error("loopback", problem)]
-    else:
-        try:
-            own = tuple(listening.getsockname()[0] for listening in bound.sockets)
-            names: dict[str, tuple[str, ...]] = {name: (name,) for name in own}
-            if host not in names:
-                names[host] = _addresses(host, bound.port, known)
-            knocks = asyncio.run(_knock_everywhere(bound, names, entropy))
-        finally:
-            bound.close()
-        found = [judge(knock, bound.port) for knock in knocks]
-        found += [
-            odd("loopback", f"this machine has no {family}; a login does without it")
-            for address, family in _FAMILIES.items()
-            if address not in {knock.name for knock in knocks}
-        ]
+    found = _look(ports, host, entropy, known)
     if needed:
         return found
     todo = "The redirect login_success does without it."
     return [f if f.verdict == "fine" else odd(f.name, f.says, todo) for f in found]
+
+
+def _look(
+    ports: Ports, host: str, entropy: Entropy, known: Callable[[str, int], tuple[str, ...]]
+) -> list[Finding]:
+    try:
+        bound = bind(ports.numbers, host, why_busy)
+    except LoopbackUnavailable as problem:
+        return [from_error("loopback", problem)]
+    with closing(bound):
+        own = [listening.getsockname()[0] for listening in bound.sockets]
+        names: dict[str, tuple[str, ...]] = {name: (name,) for name in own}
+        if host not in names:
+            names[host] = _addresses(host, bound.port, known)
+        knocks = asyncio.run(_knock_everywhere(bound, names, entropy))
+    absent = [family for address, family in _FAMILIES.items() if address not in names]
+    return [
+        *(judge(knock, bound.port) for knock in knocks),
+        *(
+            odd("loopback", f"this machine has no {family}; a login does without it")
+            for family in absent
+        ),
+    ]
 
 
 def judge(knock: Knock, port: int) -> Finding:

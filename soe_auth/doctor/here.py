@@ -8,7 +8,7 @@ import stat
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from soe_auth.browser import find_browser
 from soe_auth.doctor.findings import Finding, fine, from_error, odd, wrong
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from soe_auth.settings import Settings
-    from soe_auth.table import Setting
 
 _LIBRARIES = ("aiohttp", "httpx", "truststore", "platformdirs", "tomlkit")
 _EXAMPLE = 8765  # a port, where none is fixed
@@ -78,8 +77,7 @@ def _mode(path: Path) -> int:
 
 def look_at_values(settings: Settings) -> Iterator[Finding]:
     """Say every value that is not the default, and where it comes from."""
-    table: Sequence[Setting[Any]] = TABLE
-    for setting in table:
+    for setting in TABLE:
         if settings.origins[setting.key] != "default":
             said = setting.text(getattr(settings, setting.key))
             yield fine("settings", f"{setting.key} is {said} (from {settings.place(setting.key)})")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from soe_auth.tokens import visible_ascii
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
     from soe_auth.settings import Settings
     from soe_auth.tokens import Token
@@ -110,8 +110,7 @@ def look_at_tokens(
     directory: Path,
     environ: Mapping[str, str],
     now: float,
-    *,
-    cwd: Callable[[], Path] = Path.cwd,
+    cwd: Callable[[], Path],
 ) -> Iterator[Finding]:
     """Say how long the token of each profile lasts, or of the one that is named."""
     yield from _given(environ)
@@ -123,22 +122,23 @@ def look_at_tokens(
     try:
         names = {profile} if profile else {*profile_names(environ), *files}
     except SettingsError:  # which has been said of the settings
-        names = set()
         if files:
             yield odd("token", f"{len(files)} kept here; whose, the settings have to say first")
+        return
     # What a variable overrides for this call is not what the profiles are, but where tokens are.
     kept = {"SOE_AUTH_CONFIG_DIR", STORE.variable}
     plain = {name: value for name, value in environ.items() if name in kept}
     vault = Vault(limit=QUICK, report=lambda _: None)
     for name in sorted(names):
         seen = files.get(name)
-        token = seen.token if seen else None
         try:
             settings = resolve({}, profile=name, environ=plain, cwd=cwd)
             if seen and (misplaced := judge_place(settings, seen)):
                 yield misplaced
             if settings.store == "keyring":
                 token = vault.get(item_name(directory, name))
+            else:
+                token = seen.token if seen else None
         except SettingsError as problem:
             yield from_error("token", problem)
         except StoreError as problem:
@@ -147,10 +147,10 @@ def look_at_tokens(
             yield judge_token(settings, token, now)
 
 
-def look_at_keyring(limit: float = QUICK) -> Iterator[Finding]:
+def look_at_keyring() -> Iterator[Finding]:
     """Say whether the system's keyring answers, and which it is."""
     try:
-        yield fine("keyring", f"{Vault(limit=limit, report=lambda _: None).ask()} answers")
+        yield fine("keyring", f"{Vault(limit=QUICK, report=lambda _: None).ask()} answers")
     except StoreError as problem:
         yield from_error("keyring", problem)
 
@@ -178,7 +178,7 @@ def judge_token(settings: Settings, token: Token | None, now: float) -> Finding:
     log_in = f"Type `{settings.login_command}`."
     if token is None:
         return odd("token", f"profile {name} has none", log_in)
-    own = settings if settings.known or "site" in settings.from_project else token
+    own = settings if settings.in_a_file else token
     if problem := token.shortfall(own.site, own.client_id, own.scope, min_ttl=0, now=now):
         return odd("token", f"profile {name}'s {problem}", log_in)
     return fine("token", f"profile {name}'s lasts {token.lasts(now)}")

@@ -1,4 +1,4 @@
-"""Reading a form from a request."""
+"""Reading the form that a request brings, bounded in size."""
 
 from typing import Final
 

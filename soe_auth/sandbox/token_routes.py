@@ -32,22 +32,23 @@ class TokenRoutes:
         name = self._context.quirks().token
         if name != "ok":
             self._context.narrate(f"A switch is set: the token endpoint answers with '{name}'.")
+        pairs, malformed = await self._fields(request)
         if name in INSTEAD:
-            pairs = await self._fields(request)
-            self._record(request, [] if isinstance(pairs, str) else pairs, granted=False)
+            self._record(request, pairs, granted=False)
             answer = INSTEAD[name](await self._sent(request))
         else:
-            answer = await self._redeem(request, name)
+            answer = self._redeem(request, pairs, malformed, name)
         return await deliver(request, answer, self._context, name)
 
-    async def _redeem(self, request: web.Request, alteration: str) -> Answer:
-        pairs = await self._fields(request)
+    def _redeem(
+        self, request: web.Request, pairs: Pairs, malformed: Malformed | None, alteration: str
+    ) -> Answer:
         try:
-            if isinstance(pairs, str):
-                raise Rejected(pairs)
+            if malformed:
+                raise malformed
             token = self._token_for(request, pairs)
         except (Rejected, Malformed) as reason:
-            self._record(request, [] if isinstance(pairs, str) else pairs, granted=False)
+            self._record(request, pairs, granted=False)
             self._context.narrate(f"Exchange refused: {reason}")
             return refusal(str(reason))
         self._record(request, pairs, granted=True)
@@ -69,20 +70,18 @@ class TokenRoutes:
         )
         return ALTERED[alteration](fields) if alteration in ALTERED else in_json(200, fields)
 
-    async def _fields(self, request: web.Request) -> list[tuple[str, str]] | str:
-        """Read the body, or say in a sentence why it cannot be read."""
+    async def _fields(self, request: web.Request) -> tuple[Pairs, Malformed | None]:
+        """Read the body; where it cannot be read, there are no pairs but what is wrong with it."""
         try:
-            return await read_form(request)
+            return await read_form(request), None
         except Malformed as malformed:
-            return str(malformed)
+            return [], malformed
 
-    def _record(
-        self, request: web.Request, fields: list[tuple[str, str]], *, granted: bool
-    ) -> None:
+    def _record(self, request: web.Request, fields: Pairs, *, granted: bool) -> None:
         self._context.exchanges.append(
             Exchange(
                 method=request.method,
-                fields=fields,
+                fields=list(fields),
                 query=request.rel_url.raw_query_string,
                 headers=request.headers,
                 granted=granted,

@@ -1,4 +1,4 @@
-"""A look at the store that changes nothing there."""
+"""A look at the store for `soe-auth doctor`, which changes nothing there."""
 
 from __future__ import annotations
 

@@ -24,7 +24,6 @@ def moving(
     directory: Path,
     *,
     report: Callable[[str], None],
-    limit: float = WITH_A_PERSON,
 ) -> Iterator[list[str]]:
     """Move the token of each profile to its place; yields the profiles whose token is elsewhere.
 
@@ -34,8 +33,11 @@ def moving(
     """
     files = FileStore(directory, report=report)
     turns = Turns(directory, report=report)
-    vault = Vault(limit=limit, report=report)
+    vault = Vault(limit=WITH_A_PERSON, report=report)
     store = KeyringStore(directory, vault, report=report)
+    copy = {"keyring": store.copy_in, "file": store.copy_out}
+    leave = {"keyring": store.leave_keyring, "file": store.leave_file}
+    old = {"keyring": "file", "file": "keyring"}
     misplaced = {name: place for name, place in places.items() if not _is_at(place, name, files)}
     with ExitStack() as held:
         for name in misplaced:
@@ -45,17 +47,15 @@ def moving(
             for name, place in misplaced.items():
                 if files.look(name)[1] != "copy":  # what was in both places stays in both
                     begun.append(name)
-                (store.copy_in if place == "keyring" else store.copy_out)(name)
+                copy[place](name)
             yield list(misplaced)
         except BaseException:
             for name in begun:
                 with suppress(StoreError):  # the file stays marked, and tells
-                    (store.leave_keyring if misplaced[name] == "keyring" else store.leave_file)(
-                        name
-                    )
+                    leave[misplaced[name]](name)
             raise
         for name, place in misplaced.items():
-            (store.leave_file if place == "keyring" else store.leave_keyring)(name)
+            leave[old[place]](name)
 
 
 def _is_at(place: Place, profile: str, files: FileStore) -> bool:

@@ -82,10 +82,9 @@ class Turns:
         """Return for how many seconds no automatic login should start, after those in vain."""
         path = self._unanswered_path(profile)
         with as_store_error(path, "read"):
-            try:
-                count, at = map(int, read_private(path, LARGEST_FILE)[0].split())
-            except (FileNotFoundError, ValueError):
-                return 0.0
+            count, at = _counted(path)
+        if not count:
+            return 0.0
         pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(count - 1, 10))
         # A clock that was set back must not hold for longer than the pause itself.
         return min(pause, at + pause - self._now())
@@ -97,10 +96,7 @@ class Turns:
         """
         path = self._unanswered_path(profile)
         with as_store_error(path, "written"):
-            try:
-                count = int(read_private(path, LARGEST_FILE)[0].split()[0])
-            except (FileNotFoundError, ValueError, IndexError):
-                count = 0
+            count, _ = _counted(path)
             count = max(1, count if again else count + 1)
             write_private(path, f"{count} {self._now():.0f}\n".encode(), durable=False)
 
@@ -122,3 +118,12 @@ class Turns:
 
     def _unanswered_path(self, profile: str) -> Path:
         return self._locks / f"{profile}.unanswered"
+
+
+def _counted(path: Path) -> tuple[int, int]:
+    """Return how many logins were in vain, and when the last one was; none for what is no count."""
+    try:
+        count, at = map(int, read_private(path, LARGEST_FILE)[0].split())
+    except (FileNotFoundError, ValueError):
+        return 0, 0
+    return count, at

@@ -147,7 +147,10 @@ def _as_token(text: str | None) -> Token | None:
 
 
 class _Refused(Exception):
-    """A refusal in our own words, with what to do about it."""
+    """A refusal in our own words, with what to do about it.
+
+    It stays in the thread: the frames of its traceback hold plain text, as no StoreError's may.
+    """
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)

@@ -1,0 +1,49 @@
+"""One login's request, and what may answer it: a redirect, and the token endpoint."""
+
+import json
+from urllib.parse import urlencode
+
+from soe_auth.protocol import Arrival, AuthorizationRequest
+from soe_auth.redeem import Answer, read_answer
+from soe_auth.scope import Scope
+from soe_auth.secret import Secret
+from soe_auth.site import Site
+from soe_auth.tokens import Token
+
+ACME = Site.parse("acme")
+PORT = 51423
+REDIRECT = f"http://localhost:{PORT}/callback/acme.stackenterprise.co"
+REQUEST = AuthorizationRequest(
+    site=ACME,
+    client_id="110",
+    scope=Scope.parse("write_access"),
+    redirect_uri=REDIRECT,
+    state=Secret("state-of-this-login"),
+    code_verifier=Secret("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"),
+)
+GOOD = {"state": "state-of-this-login", "code": "c(o)d*e"}
+
+
+def arrive(
+    query: object = GOOD,
+    *,
+    method: str = "GET",
+    path: str = "/callback/acme.stackenterprise.co",
+    host: str = f"localhost:{PORT}",
+    **headers: str,
+) -> Arrival:
+    text = query if isinstance(query, str) else urlencode(query)  # type: ignore[arg-type]  # pairs
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Arrival(method, Secret(f"{path}?{text}"), {"host": host, **named})
+
+
+def read(status: int, body: bytes | object, scope: str = "") -> Token:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return read_answer(
+        Answer(status, data),
+        site=ACME,
+        client_id="110",
+        scope=Scope.parse(scope),
+        now=1000.0,
+        sent=(Secret("c(o)d*e"), REQUEST.code_verifier),
+    )

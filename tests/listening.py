@@ -1,0 +1,85 @@
+"""A listener that waits for the redirect of one login, and ports for it."""
+
+import asyncio
+import os
+import resource
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+
+from soe_auth.errors import LoopbackUnavailable
+from soe_auth.loopback import Address, LocalPaths, Loopback, serve
+from soe_auth.pages import signed_in
+from soe_auth.peers import is_stranger
+from soe_auth.ports import Ports
+from soe_auth.protocol import AuthorizationRequest, Stray, begin, redirect_uri_for
+from soe_auth.scope import Scope
+from soe_auth.site import Site
+from soe_auth.sockets import LoopbackSockets, bind
+
+PATHS = LocalPaths(launch="/launchme", done="/alldone1")
+PAGE = signed_in("acme.stackenterprise.co", "Jane Doe", "until it is revoked")
+
+
+@dataclass
+class Login:
+    """A listener that waits, what it was asked for, and what strays it met."""
+
+    listener: Loopback
+    sockets: LoopbackSockets
+    request: AuthorizationRequest
+    strays: list[Stray] = field(default_factory=list)
+
+    @property
+    def origin(self) -> str:
+        return f"http://localhost:{self.sockets.port}"
+
+    @property
+    def good(self) -> str:
+        return f"{self.request.redirect_uri}?code=c%28o%29de&state={self.request.state.reveal()}"
+
+
+@asynccontextmanager
+async def waiting(
+    stranger: Callable[[Address, Address], bool] = is_stranger,
+) -> AsyncIterator[Login]:
+    site = Site.parse("acme")
+    sockets = bind(0, "localhost")
+    uri = redirect_uri_for(site, "localhost", sockets.port)
+    request = begin(site, "110", Scope(), uri, lambda size: b"\xa5" * size)
+    strays: list[Stray] = []
+    serving = serve(sockets.sockets, sockets.port, request, PATHS, strays.append, stranger)
+    async with serving as listener:
+        yield Login(listener, sockets, request, strays)
+
+
+async def raw(port: int, data: bytes, address: str = "127.0.0.1") -> bytes:
+    reader, writer = await asyncio.open_connection(address, port)
+    writer.write(data)
+    answer = await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    return answer
+
+
+def three_free_ports() -> Ports:
+    """Three ports in a row that nobody has, below those that the system gives out by itself."""
+    for first in range(20_000, 30_000, 3):
+        try:
+            for port in range(first, first + 3):
+                bind(port, "localhost").close()
+        except LoopbackUnavailable:
+            continue
+        return Ports(first, first + 2)
+    raise AssertionError("no three free ports")
+
+
+@contextmanager
+def no_more_files() -> Iterator[None]:
+    """Let this process open nothing more within."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    os.close(next_one := os.dup(0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (next_one, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -1,0 +1,60 @@
+"""Somebody who logs in, in process: real sockets and disk; browser, person and clock are given."""
+
+import asyncio
+import threading
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from soe_auth.place import Place
+from soe_auth.sandbox.visitor import Page, visit
+from soe_auth.sendoff import Effects
+from soe_auth.settings import Settings, resolve
+from soe_auth.store.file import FileStore
+from soe_auth.store.turns import Turns
+
+
+@dataclass
+class Person:
+    """Somebody at a desk: what they are told, what their browser does, what they paste."""
+
+    home: Path
+    refuse: bool = False
+    told: list[str] = field(default_factory=list)
+    curious: list[str] = field(default_factory=list)
+    opened: list[str] = field(default_factory=list)
+    pages: list[Page] = field(default_factory=list)
+    threads: list[threading.Thread] = field(default_factory=list)
+
+    def settings(self, *, site: str = "", **flags: str) -> Settings:
+        given = {"client_id": "110", "timeout": "20s", **flags}
+        if site:
+            given["site"] = site
+        return resolve(given, environ={"SOE_AUTH_CONFIG_DIR": str(self.home)})
+
+    def effects(self, **changed: object) -> Effects:
+        effects = Effects(
+            store=FileStore(self.home, report=self.told.append),
+            turns=Turns(self.home, report=self.told.append),
+            announce=self.told.append,
+            request=self.told.append,
+            detail=self.curious.append,
+            browser=self.browse,
+            place=Place(remote=None),
+        )
+        return replace(effects, **changed)  # type: ignore[arg-type]  # each test knows its fields
+
+    def browse(self, url: str) -> bool:
+        self.opened.append(url)
+        walk = threading.Thread(target=lambda: self.pages.append(asyncio.run(self._walk(url))))
+        walk.start()
+        self.threads.append(walk)
+        return True
+
+    async def _walk(self, url: str) -> Page:
+        return await visit(url, refuse=self.refuse)
+
+    @property
+    def last_page(self) -> str:
+        for thread in self.threads:
+            thread.join()
+        return self.pages[-1].text
