@@ -74,20 +74,9 @@ def head_start(argv: Sequence[str], environ: Mapping[str, str]) -> HeadStart | N
     has been done.
     """
     try:
-        command, options, _ = read_command_line(argv)
-        if command != "login":
-            return None
-        question = Question(environ, asked(options.get("profile", ""), ""))
-        if "site" in options:
-            profile, of_browser = _first_profile(question, options), [*_DEFAULTS]
-        else:
-            profile, _, _, _, _, *of_browser = question.recall()
-        host, first, last, browser = of_browser
-        locks, tokens = f"{question.directory}/locks", f"{question.directory}/tokens"
-        if own_directory(locks, repair=False) or own_directory(tokens, repair=False):
-            return None
-        check_replaceable(f"{tokens}/{profile}.json")
-        release = hold(f"{locks}/{profile}.lock")
+        directory, known = _what_is_known(argv, environ)
+        profile, host, first, last, browser = known
+        release = _turn(directory, profile)
     except (OSError, ValueError):
         return None
     if release is None:
@@ -103,7 +92,34 @@ def head_start(argv: Sequence[str], environ: Mapping[str, str]) -> HeadStart | N
         sockets.close()
         release()
         return None
-    return HeadStart([profile, *of_browser], release, sockets, path, pid)
+    return HeadStart(known, release, sockets, path, pid)
+
+
+def _what_is_known(argv: Sequence[str], environ: Mapping[str, str]) -> tuple[str, list[str]]:
+    """Return the config directory; and the profile with what its browser is sent off by.
+
+    Raises ValueError where that is not known, or no login is asked for; OSError.
+    """
+    command, options, _ = read_command_line(argv)
+    if command != "login":
+        raise ValueError
+    question = Question(environ, asked(options.get("profile", ""), ""))
+    if options.keys() & {"site", "client_id"}:
+        return question.directory, [_first_profile(question, options), *_DEFAULTS]
+    profile, _, _, _, _, *of_browser = question.recall()
+    return question.directory, [profile, *of_browser]
+
+
+def _turn(directory: str, profile: str) -> Release | None:
+    """Take the profile's login lock; None where another has it.
+
+    Raises ValueError where a token could not be kept as it has to be, OSError.
+    """
+    locks, tokens = f"{directory}/locks", f"{directory}/tokens"
+    if own_directory(locks, repair=False) or own_directory(tokens, repair=False):
+        raise ValueError
+    check_replaceable(f"{tokens}/{profile}.json")
+    return hold(f"{locks}/{profile}.lock")
 
 
 def _first_profile(question: Question, options: Mapping[str, str]) -> str:
@@ -111,8 +127,8 @@ def _first_profile(question: Question, options: Mapping[str, str]) -> str:
 
     Raises ValueError where that is not simple, OSError.
     """
-    is_plain = options.keys() == {"site", "client_id"} and _is_number(options["client_id"])
-    if not (is_plain and question.is_bare):
+    is_plain = options.keys() == {"site", "client_id"}
+    if not (is_plain and _is_number(options["client_id"]) and question.is_bare):
         raise ValueError
     profile = _profile_of(options["site"])
     for name in ("locks", "tokens"):

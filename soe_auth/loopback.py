@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from asyncio.trsock import TransportSocket
 from collections import Counter
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -33,10 +34,10 @@ from soe_auth.secret import Secret
 from soe_auth.sockets import BACKLOG
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
     from socket import socket
 
-Address = tuple[str, int]
+    from soe_auth.sockets import Address, LoopbackSockets
 
 # The address of a connection that has ended before it was looked at.
 _GONE = ("", 0)
@@ -164,44 +165,51 @@ class Loopback:
 
 @asynccontextmanager
 async def serve(
-    sockets: Sequence[socket],
-    port: int,
+    sockets: LoopbackSockets,
     request: AuthorizationRequest,
     paths: LocalPaths,
     on_stray: Callable[[Stray], None],
     is_stranger: Callable[[Address, Address], bool],
     guests: Mapping[socket, bytes] = MappingProxyType({}),
 ) -> AsyncIterator[Loopback]:
-    """Listen on the sockets, all of one port, until the block ends; then all is closed.
+    """Listen on the sockets until the block ends; then all is closed.
 
     `is_stranger` tells from the two ends of a connection whether another user is at the far one.
     `guests` are connections that came before, with what each has brought.
     """
-    listener = Loopback(request, port, paths, on_stray, is_stranger)
+    listener = Loopback(request, sockets.port, paths, on_stray, is_stranger)
     server = _Server(listener)
     runner = web.ServerRunner(server, shutdown_timeout=0.1)
     await runner.setup()
+    not_taken = dict(guests)
     try:
         for guest, brought in guests.items():
             connection = partial(_Connection, server, listener, brought)
             await asyncio.get_running_loop().connect_accepted_socket(connection, guest)
-        for bound in sockets:
+            del not_taken[guest]
+        for bound in sockets.sockets:
             await web.SockSite(runner, bound, backlog=_TAKEN_AT_ONCE).start()
             bound.listen(BACKLOG)  # as many as may wait, which asyncio sets to the same number
-        with _told_of_overflow(listener):
+        with _told_of_overflow(listener, sockets):
             yield listener
     finally:
+        for guest in not_taken:
+            guest.close()
         await runner.cleanup()
 
 
 @contextmanager
-def _told_of_overflow(listener: Loopback) -> Iterator[None]:
-    """Count what the system refused to open as a stray; asyncio logs a traceback for each."""
+def _told_of_overflow(listener: Loopback, sockets: LoopbackSockets) -> Iterator[None]:
+    """Count what the system refused to open as a stray; asyncio logs a traceback for each.
+
+    What is about any other socket is for whoever has heard of it before.
+    """
     loop = asyncio.get_running_loop()
+    own = {bound.fileno() for bound in sockets.sockets}
     before = loop.get_exception_handler()
 
     def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        if "socket" in context and isinstance(context.get("exception"), OSError):
+        if isinstance(door := context.get("socket"), TransportSocket) and door.fileno() in own:
             listener.refuse(Stray("this process may open no more connections"))
         elif before:
             before(loop, context)
@@ -212,7 +220,9 @@ def _told_of_overflow(listener: Loopback) -> Iterator[None]:
     try:
         yield
     finally:
-        loop.set_exception_handler(before)
+        if loop.get_exception_handler() is handle:
+            loop.set_exception_handler(before)
+        own.clear()  # of two logins at once, the first to end may leave its handler behind
 
 
 class _Server(web.Server):

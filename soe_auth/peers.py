@@ -14,10 +14,9 @@ from soe_auth.text import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Address = tuple[str, int]
+    from soe_auth.sockets import Address
 
 _PROC = Path("/proc")
-_PROC_NET = _PROC / "net"
 _ROOT = 0
 _TIME_WAIT = "06"  # the state's number in the kernel's tables
 _IN_THE_WAY = ("127.0.0.1", "0.0.0.0", "::1", "::", "::ffff:127.0.0.1")  # noqa: S104  # only read
@@ -25,7 +24,7 @@ _NO_SOCKET = "0"  # the inode that a connection has when no program holds it any
 
 
 def is_stranger(
-    peer: Address, own: Address, *, user: int | None = None, proc_net: Path = _PROC_NET
+    peer: Address, own: Address, *, user: int | None = None, proc: Path = _PROC
 ) -> bool:
     """Return whether the connection's other end belongs to another ordinary user than `user`.
 
@@ -33,14 +32,21 @@ def is_stranger(
     stranger: forwarders run as root. False also where nobody can tell: outside Linux, and for an
     end that was closed already, which can send but no longer read what it is answered.
     """
-    table = proc_net / ("tcp6" if ":" in peer[0] else "tcp")
-    try:
+    if ":" in peer[0]:
+        owners = {_owner("tcp6", peer, own, proc)}
+    else:
+        # A socket for IPv6 reaches IPv4 as well, and the kernel lists it among its own kind.
+        mapped, own_mapped = ((f"::ffff:{host}", port) for host, port in (peer, own))
+        owners = {_owner("tcp", peer, own, proc), _owner("tcp6", mapped, own_mapped, proc)}
+    return not owners <= {None, _ROOT, os.geteuid() if user is None else user}
+
+
+def _owner(table: str, peer: Address, own: Address, proc: Path) -> int | None:
+    """Return the user whose the connection's other end is; None where a table does not tell."""
+    with suppress(OSError, ValueError), (proc / "net" / table).open(encoding="ascii") as rows:
         wanted = f"{_in_kernels_form(peer)} {_in_kernels_form(own)}"
-        with table.open(encoding="ascii") as rows:
-            owner = next((int(row.split()[7]) for row in rows if wanted in row), None)
-    except (OSError, ValueError):
-        return False
-    return owner not in {None, _ROOT, os.geteuid() if user is None else user}
+        return next((int(row.split()[7]) for row in rows if wanted in row), None)
+    return None
 
 
 def why_busy(port: int, *, proc: Path = _PROC) -> str | None:

@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,11 +13,13 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-from conftest import VISITOR, Command
+from both_ways import Place as Home
+from both_ways import settled, standing_in
+from conftest import VISITOR, Command, unmeasured
+from drawn import mostly, option
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
-from test_shortcut import Place as Home
-from test_shortcut import mostly, option, standing_in
+from programs import program
 
 from soe_auth.cli import add_common, login
 from soe_auth.cli.console import Console
@@ -42,9 +43,7 @@ class Place:
         home.mkdir(exist_ok=True)
         self.config = home / "config"
         self.opened = home / "opened"
-        browser = home / "browser"
-        browser.write_text(f'#!/bin/sh\necho "$1" >> {self.opened}\n')
-        browser.chmod(0o755)
+        browser = program(home, "browser", f'echo "$1" >> {self.opened}')
         self.environ = {
             "PATH": os.environ["PATH"],
             "HOME": str(home),
@@ -69,7 +68,7 @@ class Place:
 
     def know(self) -> None:
         """Keep what the settings come to, as if the files had been there for long."""
-        question = Question(self.environ, asked("", ""), clock=lambda: time.time_ns() + 10**10)
+        question = Question(self.environ, asked("", ""), clock=settled)
         settings = resolve({}, environ=self.environ)
         keep(question, settings, Console(self.environ))
 
@@ -243,7 +242,8 @@ def test_where_any_file_has_a_say_a_first_login_has_no_head_start(
 
 def test_another_command_line_is_another_login(place: Place) -> None:
     place.know()
-    for argv in (["login", "-p", "acme"], ["login", "--timeout", "5m"], ["login", "x"], ["token"]):
+    client_id = ["login", "--client-id", "110"]
+    for argv in (["login", "-p", "acme"], client_id, ["login", "--timeout", "5m"], ["login", "x"]):
         assert place.start(*argv) is None
     assert place.is_free
     assert not place.opened.exists()
@@ -372,7 +372,7 @@ def known(tmp_path: Path, site: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Com
 def test_the_browser_is_off_before_the_command_line_is_parsed(
     known: Command, tmp_path: Path
 ) -> None:
-    environ = {k: v for k, v in known.environ.items() if not k.startswith("COVERAGE_")}
+    environ = unmeasured(known.environ)
     trace = tmp_path / "trace"
     done = subprocess.run(
         ["strace", "-f", "-qq", "-e", "trace=execve,openat", "-o", trace, known.path, "login"],

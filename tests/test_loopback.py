@@ -3,16 +3,17 @@
 import asyncio
 import http.client
 import socket
+from asyncio.trsock import TransportSocket
 from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
 from listening import PAGE, PATHS, no_more_files, raw, waiting
 
-from soe_auth.loopback import Address
 from soe_auth.pages import not_signed_in
 from soe_auth.protocol import Denied, Granted
 from soe_auth.secret import Secret
+from soe_auth.sockets import Address
 
 
 @pytest.fixture
@@ -76,17 +77,6 @@ async def test_strays_are_answered_counted_and_harmless(browser: aiohttp.ClientS
         assert (await tab).status == 200
 
 
-async def test_a_second_tab_with_the_same_redirect_sees_the_same_end() -> None:
-    async with waiting() as login, aiohttp.ClientSession() as one, aiohttp.ClientSession() as two:
-        tabs = [asyncio.create_task(browser.get(login.good)) for browser in (one, two)]
-        await login.listener.redirect()
-        await asyncio.sleep(0)
-        await login.listener.conclude(PAGE)
-        done = [asyncio.ensure_future(tab) for tab in tabs]
-        first = await asyncio.wait_for(asyncio.gather(*done, return_exceptions=True), 5)
-        assert any(isinstance(a, aiohttp.ClientResponse) and a.status == 200 for a in first)
-
-
 async def test_a_browser_that_vanishes_after_its_redirect_does_not_hold_the_login() -> None:
     async with waiting() as login:
         _, writer = await asyncio.open_connection("127.0.0.1", login.sockets.port)
@@ -130,14 +120,6 @@ async def test_both_loopback_addresses_answer(address: str) -> None:
         assert answer.startswith(b"HTTP/1.1 404")
 
 
-async def test_bytes_that_are_no_http_do_not_disturb() -> None:
-    async with waiting() as login:
-        for noise in (b"\x16\x03\x01\x02\x00\x01\x00", b"hello\r\n\r\n", b"GET\r\n\r\n"):
-            answer = await raw(login.sockets.port, noise + b"\r\n\r\n")
-            assert b" 400 " in answer.split(b"\r\n")[0]
-        assert not login.listener._verdict.done()  # noqa: SLF001  # nothing public tells
-
-
 async def test_another_users_program_is_turned_away_wherever_it_asks(
     browser: aiohttp.ClientSession,
 ) -> None:
@@ -158,21 +140,6 @@ async def test_a_fault_of_our_own_ends_no_login(browser: aiohttp.ClientSession) 
         assert answer.status == 500
         assert "canary" not in await answer.text()
         assert [stray.reason for stray in login.strays] == ["it could not be handled"]
-
-
-async def test_idle_connections_hold_neither_the_login_nor_its_end(
-    browser: aiohttp.ClientSession,
-) -> None:
-    async with asyncio.timeout(5):
-        async with waiting() as login:
-            port = login.sockets.port
-            idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(100)]
-            tab = asyncio.create_task(browser.get(login.good))
-            await login.listener.redirect()
-            await login.listener.conclude(PAGE)
-            assert (await tab).status == 200
-        for _, writer in idle:
-            writer.close()
 
 
 async def test_a_process_that_may_open_no_more_says_so_once_a_connection_and_goes_on(
@@ -198,6 +165,22 @@ async def test_a_process_that_may_open_no_more_says_so_once_a_connection_and_goe
     async with waiting():
         loop.call_exception_handler({"message": "ours to log as ever"})
     assert [record.message for record in caplog.records] == ["ours to log as ever"]
+
+
+async def test_a_program_hears_of_its_own_servers_troubles_during_and_after_two_logins() -> None:
+    loop = asyncio.get_running_loop()
+    heard: list[str] = []
+    loop.set_exception_handler(lambda _loop, context: heard.append(context["message"]))
+    with socket.socket() as own:
+        trouble = {"exception": OSError(), "socket": TransportSocket(own)}
+        one, other = waiting(), waiting()
+        await one.__aenter__()
+        await other.__aenter__()
+        loop.call_exception_handler({"message": "during", **trouble})
+        await one.__aexit__(None, None, None)
+        await other.__aexit__(None, None, None)
+        loop.call_exception_handler({"message": "after", **trouble})
+    assert heard == ["during", "after"]
 
 
 async def test_the_port_is_closed_once_the_login_has_ended() -> None:

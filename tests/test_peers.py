@@ -30,9 +30,11 @@ def test_a_program_of_the_same_user_is_no_stranger(listening: socket.socket) -> 
 
 
 @pytest.mark.process
-def test_a_program_of_another_user_is_a_stranger(listening: socket.socket) -> None:
+@pytest.mark.parametrize("prefix", ["", "::ffff:"], ids=["as itself", "mapped to IPv6"])
+def test_a_program_of_another_user_is_a_stranger(listening: socket.socket, prefix: str) -> None:
     root = os.geteuid() == 0
     host, port = listening.getsockname()[:2]
+    host = host if ":" in host else prefix + host
     # The system's own Python: another user may not be able to enter where the tests' one lies.
     script = f"import socket; socket.create_connection(({host!r}, {port})).recv(1)"
     with subprocess.Popen(
@@ -48,19 +50,22 @@ def test_a_program_of_another_user_is_a_stranger(listening: socket.socket) -> No
 def test_root_is_no_stranger_to_anybody(tmp_path: Path) -> None:
     table = "  0: 0100007F:C001 0100007F:C002 01 0:0 0:0 0 {uid} 0 1\n"
     ends = ("127.0.0.1", 0xC001), ("127.0.0.1", 0xC002)
+    (tmp_path / "net").mkdir()
     for owner, stranger in ((0, False), (1000, False), (1001, True)):
-        (tmp_path / "tcp").write_text(table.format(uid=owner))
-        assert is_stranger(*ends, user=1000, proc_net=tmp_path) is stranger
+        (tmp_path / "net" / "tcp").write_text(table.format(uid=owner))
+        assert is_stranger(*ends, user=1000, proc=tmp_path) is stranger
 
 
 def test_where_nobody_can_tell_nobody_is_a_stranger(tmp_path: Path) -> None:
     ends = ("127.0.0.1", 1), ("127.0.0.1", 2)
-    assert not is_stranger(*ends, user=1000, proc_net=tmp_path)
+    assert not is_stranger(*ends, user=1000, proc=tmp_path)
     assert not is_stranger(("", 0), ("", 0), user=1000)
-    (tmp_path / "tcp").write_text("  sl  local_address rem_address\n")
-    assert not is_stranger(*ends, user=1000, proc_net=tmp_path)
-    (tmp_path / "tcp").write_text("  0: 0100007F:0001 0100007F:0002 01 0:0 0:0 0 ? 0 1\n")
-    assert not is_stranger(*ends, user=1000, proc_net=tmp_path)
+    table = tmp_path / "net" / "tcp"
+    table.parent.mkdir()
+    table.write_text("  sl  local_address rem_address\n")
+    assert not is_stranger(*ends, user=1000, proc=tmp_path)
+    table.write_text("  0: 0100007F:0001 0100007F:0002 01 0:0 0:0 0 ? 0 1\n")
+    assert not is_stranger(*ends, user=1000, proc=tmp_path)
 
 
 HEAD = "  sl  local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode\n"

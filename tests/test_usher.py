@@ -48,11 +48,8 @@ class Door:
 
     @asynccontextmanager
     async def listener(self, usher: Usher | None = None) -> AsyncIterator[None]:
-        port, guests = self.sockets.port, usher.leave() if usher else {}
-        bound = self.sockets.sockets
-        async with serve(
-            bound, port, self.request, PATHS, lambda _: None, is_stranger, guests
-        ) as _:
+        guests = usher.leave() if usher else {}
+        async with serve(self.sockets, self.request, PATHS, lambda _: None, is_stranger, guests):
             yield
 
     def plain(self, *lines: str) -> bytes:
@@ -91,10 +88,9 @@ def door() -> Door:
 @asynccontextmanager
 async def ushered() -> AsyncIterator[tuple[Door, Usher]]:
     there = door()
-    bound = there.sockets
-    with ushering(bound.sockets, bound.port, PATHS.launch, there.request, is_stranger) as usher:
+    with ushering(there.sockets, PATHS.launch, there.request, is_stranger) as usher:
         yield there, usher
-    bound.close()
+    there.sockets.close()
 
 
 def said(head: str) -> dict[str, str]:
@@ -131,15 +127,14 @@ async def test_what_is_not_plain_or_not_all_there_is_left_for_the_listener_to_re
 
 async def test_another_user_is_left_for_the_listener_to_turn_away() -> None:
     there = door()
-    bound, request = there.sockets, there.request
-    with ushering(bound.sockets, bound.port, PATHS.launch, request, lambda *_: True) as usher:
+    with ushering(there.sockets, PATHS.launch, there.request, lambda *_: True) as usher:
         visit = await there.visit(there.plain())
         await asyncio.sleep(0.1)
         [(guest, brought)] = usher.leave().items()
         guest.close()
         assert brought == there.plain()
     visit.writer.close()
-    bound.close()
+    there.sockets.close()
 
 
 async def test_where_nothing_more_can_be_opened_the_listener_lets_them_in() -> None:
@@ -152,6 +147,30 @@ async def test_where_nothing_more_can_be_opened_the_listener_lets_them_in() -> N
             async with there.listener():
                 early.sendall(there.plain())
                 assert b"303" in await asyncio.to_thread(early.recv, 4096)
+
+
+async def test_guests_are_closed_where_the_listener_does_not_come_to_be() -> None:
+    async with ushered() as (there, usher):
+        visits = [await there.visit() for _ in range(4)]
+        await asyncio.sleep(0.01)  # in which the loop looks at its sockets
+        guests = usher.leave()
+        assert len(guests) == 4
+
+        async def listen() -> None:
+            async with serve(
+                there.sockets, there.request, PATHS, lambda _: None, is_stranger, guests
+            ):
+                await asyncio.Event().wait()
+
+        task = asyncio.create_task(listen())
+        for _ in range(2):  # until it has begun to take them over
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        for visit in visits:
+            assert await visit.answer() == ""
+    assert all(guest.fileno() == -1 for guest in guests)
 
 
 async def test_however_many_come_it_lets_few_in_and_closes_whom_nobody_takes_over() -> None:
