@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from soe_auth.loopback import Loopback
     from soe_auth.pages import Page
     from soe_auth.protocol import AuthorizationRequest
-    from soe_auth.sockets import LoopbackSockets
+    from soe_auth.sendoff import Effects, Pending
 
 
 class Doors:
@@ -91,7 +91,7 @@ class Doors:
         if self._request.redirect_uri == login_success_uri(self._request.site):
             raise LoginError(
                 "The terminal was closed before an address was pasted.",
-                hint="Start again with `soe-auth login`, and leave the terminal open meanwhile.",
+                hint="Start again, and leave the terminal open meanwhile.",
             )
         # The other door stays open: wait for what never comes.
         never: asyncio.Future[Granted | Denied] = asyncio.get_running_loop().create_future()
@@ -99,25 +99,19 @@ class Doors:
 
 
 @asynccontextmanager
-async def open_doors(
-    request: AuthorizationRequest,
-    sockets: LoopbackSockets | None,
-    launch_path: str,
-    done_path: str,
-    *,
-    pasted: Callable[[], AsyncIterator[str]] | None,
-    announce: Callable[[str], None],
-    detail: Callable[[str], None],
-    alone: bool,
-) -> AsyncIterator[Doors]:
-    """Open the doors that there are, until the block ends.
+async def open_doors(pending: Pending, effects: Effects) -> AsyncIterator[Doors]:
+    """Open the doors that there are, until the block ends."""
+    lines = effects.pasted() if effects.pasted else None
+    async with _listening(pending, effects) as listener:
+        yield Doors(pending.request, listener, lines, effects.request)
 
-    `announce` is told once of each kind of stray that concerns the person, `detail` of every other.
-    `alone` says that nobody else's program runs in this process.
-    """
-    lines = pasted() if pasted else None
+
+@asynccontextmanager
+async def _listening(pending: Pending, effects: Effects) -> AsyncIterator[Loopback | None]:
+    """Listen at the login's sockets, behind an usher at first; None where it has none."""
+    request, sockets, launch_path = pending.request, pending.sockets, pending.launch_path
     if sockets is None:
-        yield Doors(request, None, lines, announce)
+        yield None
         return
     from soe_auth.peers import is_stranger
     from soe_auth.usher import ushering
@@ -128,18 +122,17 @@ async def open_doors(
         # Once for each reason: who can knock must not be able to fill the terminal.
         loud = stray.notable and stray.reason not in told
         told.add(stray.reason)
-        say = announce if loud else detail
+        say = effects.announce if loud else effects.detail
         say(f"Something else came to the listener: {stray.reason}. Still waiting.")
 
-    bound, port = sockets.sockets, sockets.port
-    with ushering(bound, port, launch_path, request, is_stranger) as usher:
-        loopback = await asyncio.to_thread(_the_listener, alone=alone)
+    with ushering(sockets, launch_path, request, is_stranger) as usher:
+        loopback = await asyncio.to_thread(_the_listener, alone=effects.alone)
         guests = usher.leave()
-    paths = loopback.LocalPaths(launch_path, done_path)
-    listening = loopback.serve(bound, port, request, paths, tell, is_stranger, guests)
-    async with listening as listener:
+    paths = loopback.LocalPaths(launch_path, pending.done_path)
+    serving = loopback.serve(sockets, request, paths, tell, is_stranger, guests)
+    async with serving as listener:
         listener.led_on = usher.led_on
-        yield Doors(request, listener, lines, announce)
+        yield listener
 
 
 def _the_listener(*, alone: bool) -> ModuleType:

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _NOT_REGISTERED = "See that the client ID, and the application's Domain, are right for this site."
-_LATER = "The site is in trouble; try again later with `soe-auth login`."
+_LATER = "The site is in trouble; try again later."
 _TO_DO_ABOUT = {
-    "access_denied": "Start again with `soe-auth login`, and approve the request on the site.",
+    "access_denied": "Start again, and approve the request on the site.",
     "invalid_request": _NOT_REGISTERED,
     "invalid_scope": "Ask for what the site knows: --scope write_access, no_expiry, or neither.",
     "server_error": _LATER,
@@ -69,7 +69,7 @@ class LoginDenied(LoginError):
         said = f"{code}: {description}" if description else code
         super().__init__(
             f"The site sent the login back: {said.rstrip('.')}.",
-            hint=_TO_DO_ABOUT.get(code, "Start again with `soe-auth login`."),
+            hint=_TO_DO_ABOUT.get(code, "Start again."),
         )
         self.code = code
         self.description = description
@@ -117,7 +117,7 @@ class ServerError(SoeAuthError):
 class ExchangeRefused(ServerError):
     """The token endpoint refused the code (RFC 6749 section 5.2, or SOE's own shapes)."""
 
-    hint = "Codes are good once and for minutes: start again with `soe-auth login`."
+    hint = "Codes are good once and for minutes: start again."
 
 
 class MalformedResponse(ServerError):

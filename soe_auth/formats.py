@@ -26,18 +26,13 @@ def written(token: Secret, form: Format, *, api: Api = "v3", shell: Shell = "sh"
     """Return the token in one of the forms that need to know nothing else of it."""
     match form:
         case "plain":
-            return plain(token)
+            return token.reveal()
         case "header":
             return header(token, api)
         case "env":
             return export(token, shell)
         case "curl":
             return curl_config(token, api)
-
-
-def plain(token: Secret) -> str:
-    """Return the token itself."""
-    return token.reveal()
 
 
 def header(token: Secret, api: Api) -> str:

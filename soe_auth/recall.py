@@ -53,7 +53,8 @@ MAY_BE_SECRET = "SOE_AUTH_PROXY"  # noqa: S105  # the name of a variable
 # leave no trace: one that changed just now is not vouched for. Some file systems tick in 2 seconds.
 _SETTLED = 3 * 10**9  # nanoseconds
 
-# The options of the question which profiles there are. No other has one only.
+# The options of the question which profiles there are. No other has one only. Every other is
+# answered with profile, site, client ID, scope, min_ttl, and then `Settings.of_browser`.
 PROFILES = ("profiles",)
 
 

@@ -1,13 +1,13 @@
 """The first half of a login, quick and light: bind the port, draw the secrets, open the browser.
 
-What a person is told meanwhile, and while they are waited for, is here as well.
+What a person is told meanwhile is here as well.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,6 @@ from soe_auth import protocol
 from soe_auth.consent import tell_of_project
 from soe_auth.errors import LoginRequired, LoopbackUnavailable, SettingsError
 from soe_auth.peers import why_busy
-from soe_auth.registration import domain
 from soe_auth.secret import no_core_dumps
 from soe_auth.sockets import LoopbackSockets, bind, local_path
 
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     from soe_auth.settings import Settings
     from soe_auth.store import Store
     from soe_auth.store.turns import Turns
-
-_LOOK = 0.1  # seconds between two looks at whether the browser command has failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,45 +159,6 @@ def tell_the_way(pending: Pending, settings: Settings, effects: Effects, *, open
             "Paste the address that the browser ends at"
             + (":" if paste_only else ", if it cannot come back by itself:")
         )
-
-
-@asynccontextmanager
-async def company(
-    pending: Pending, settings: Settings, effects: Effects, patience: float
-) -> AsyncIterator[None]:
-    """Tell the person, while they are waited for, what they could not know."""
-    import asyncio
-
-    async def see_that_the_browser_came_up() -> None:
-        while not effects.browser_failed():  # noqa: ASYNC110  # a thread knows, and knows no loop
-            await asyncio.sleep(_LOOK)
-        effects.request(
-            "The browser command ended with an error; open the address yourself:\n"
-            f"  {pending.address}"
-        )
-
-    async def speak_of_the_domain() -> None:
-        await asyncio.sleep(patience)
-        effects.announce(
-            "Nothing has come back yet. If the site shows an error about redirect_uri,"
-            f" {domain_needed(settings)}."
-        )
-
-    tasks = [asyncio.create_task(see_that_the_browser_came_up())]
-    tasks.append(asyncio.create_task(speak_of_the_domain()))
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def domain_needed(settings: Settings) -> str:
-    """Say which Domain the application on the site needs for this redirect."""
-    site, _ = settings.registration
-    needed = domain(site, settings.redirect, settings.redirect_host)
-    return f"the application's Domain there must be {needed}"
 
 
 def _bind_for_the_way_there(settings: Settings, effects: Effects) -> LoopbackSockets | None:

@@ -16,6 +16,8 @@ TYPE_CHECKING = False  # typing itself is not light
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+Address = tuple[str, int]
+
 BACKLOG = 128
 _TRIES = 20
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
@@ -60,18 +62,10 @@ def bind(
         ports = range(ports, ports + 1)
     problems: dict[int, str] = {}
     for port in ports if ports.start else [0] * _TRIES:
-        bound: list[socket.socket] = []
         try:
-            for family in (socket.AF_INET, socket.AF_INET6):
-                chosen = bound[0].getsockname()[1] if bound else port
-                if listening := _listen(family, chosen):
-                    bound.append(listening)
-                elif host == "127.0.0.1" and family == socket.AF_INET:
-                    break
+            bound = _listen_on_both(port, host)
         except OSError as caught:
             problems[port] = caught.strerror or str(caught)
-            for useless in bound:
-                useless.close()
             continue
         if bound:
             return LoopbackSockets(bound, host, bound[0].getsockname()[1])
@@ -98,6 +92,26 @@ def _explain(ports: range, problems: dict[int, str], why_busy: Callable[[int], s
     if others:
         return f"none of {first}-{others[-1]} is free; port {first} {why}"
     return f"port {first} {why}"
+
+
+def _listen_on_both(port: int, host: str) -> list[socket.socket]:
+    """Listen on one port of each family that is there; on none where the host's own is not.
+
+    Raises OSError.
+    """
+    bound: list[socket.socket] = []
+    try:
+        for family in (socket.AF_INET, socket.AF_INET6):
+            chosen = bound[0].getsockname()[1] if bound else port
+            if listening := _listen(family, chosen):
+                bound.append(listening)
+            elif host == "127.0.0.1" and family == socket.AF_INET:
+                break
+    except OSError:
+        for useless in bound:
+            useless.close()
+        raise
+    return bound
 
 
 def _listen(family: socket.AddressFamily, port: int) -> socket.socket | None:

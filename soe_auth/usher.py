@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from socket import socket
 
     from soe_auth.protocol import AuthorizationRequest
+    from soe_auth.sockets import Address, LoopbackSockets
 
 _MOST_GUESTS = 16  # the others wait in the kernel's backlog
 _LONGEST_HEAD = 8192
@@ -77,11 +78,10 @@ class Usher:
 
 @contextmanager
 def ushering(
-    sockets: Sequence[socket],
-    port: int,
+    sockets: LoopbackSockets,
     launch_path: str,
     request: AuthorizationRequest,
-    is_stranger: Callable[[tuple[str, int], tuple[str, int]], bool],
+    is_stranger: Callable[[Address, Address], bool],
 ) -> Iterator[Usher]:
     """Lead on to the site who asks for the launch path, until the usher leaves, or the block ends.
 
@@ -91,11 +91,11 @@ def ushering(
     def answer(guest: socket, brought: bytes) -> bytes:
         stranger = is_stranger(guest.getpeername()[:2], guest.getsockname()[:2])
         arrival = read_plain(brought, stranger=stranger)
-        if arrival and not screen(arrival, port) and arrival.target.matches(launch_path):
+        if arrival and not screen(arrival, sockets.port) and arrival.target.matches(launch_path):
             return _see_other(request.url)
         return b""
 
-    usher = Usher(sockets, answer)
+    usher = Usher(sockets.sockets, answer)
     if sys.platform != "win32":  # pragma: no branch - asyncio cannot watch a socket there
         usher.begin()
     try:

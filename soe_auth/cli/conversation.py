@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
-from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,12 +25,11 @@ if TYPE_CHECKING:
     from soe_auth.cli.console import Console
     from soe_auth.cli.interview import Interview
     from soe_auth.config_files import Configs
-    from soe_auth.exchange import Glance
     from soe_auth.network import Network
     from soe_auth.settings import Settings
+    from soe_auth.wire import Glance
 
 _NONE_YET = "none yet"
-_TURNED_AWAY = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 _WITHOUT_END = "A token without end is good for whoever finds it, until somebody ends it."
 
 
@@ -132,7 +130,7 @@ class Conversation:
         except NetworkError as problem:
             self._go_on_after(problem, again=again)
             return
-        if answer.is_json and answer.status in _TURNED_AWAY:
+        if answer.is_json and answer.turns_away:
             self.console.say("It is there, and answers as an SOE site does.")
         else:
             self.console.say(
@@ -260,8 +258,7 @@ class Conversation:
 
 async def _glance(site: Site, network: Network) -> Glance:
     """See what the site's API answers to who has no token. Raises NetworkError."""
-    from soe_auth.exchange import TimeLimits, connect
+    from soe_auth.exchange import FIRST_LOOK, WHO_AM_I, connect
 
-    limits = TimeLimits(connect=5.0, read=5.0, pauses=(), look_up=8.0)
-    async with connect(site, limits, network=network) as connection:
-        return await connection.glance("/api/v3/users/me")
+    async with connect(site, FIRST_LOOK, network=network) as connection:
+        return await connection.glance(WHO_AM_I)

@@ -57,7 +57,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
             console.say("\n4. Any tool takes it from there, and calls the site's API with it.")
             settings = resolve({}, environ=environ)
             console.say(
-                f'   $ curl -H "Authorization: Bearer $(soe-auth token)" {site.url}/api/v3/users/me'
+                f"   $ soe-auth token --format curl | curl -fsS -K - {site.url}/api/v3/users/me"
             )
             name = asyncio.run(_whoami(settings, open_store(settings, console)))
             console.say(f"   The API answers: you are {name}.")

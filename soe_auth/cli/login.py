@@ -1,7 +1,7 @@
 """Sign in with your browser, and keep the token for this user of this machine.
 
-The first login names the site and the client ID; they are remembered as a profile, so that from
-then on `soe-auth login` alone is enough.
+The first login names the site and the client ID, as in `soe-auth login --site acme --client-id
+110`; they are remembered as a profile, so that from then on `soe-auth login` alone is enough.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ To sign in, soe-auth needs the client ID of an API application on {site}:
 {steps}, and type it here:
        soe-auth login --site {typed} --client-id 110{flags}
 """
-_OTHER_DOMAIN = """
+_OTHER_DOMAIN = """\
 An application that is registered for the site's own Domain works as well:
        Domain   {site}
 Then add --redirect login_success, and paste the address that the browser ends at.

@@ -120,9 +120,7 @@ async def _knock_everywhere(
     redirect_uri = protocol.redirect_uri_for(site, bound.host, bound.port)
     request = protocol.begin(site, "0", Scope(), redirect_uri, entropy)
     paths = LocalPaths(_LAUNCH, _DONE)
-    async with serve(
-        bound.sockets, bound.port, request, paths, lambda _: None, is_stranger
-    ) as _listener:
+    async with serve(bound, request, paths, lambda _: None, is_stranger):
         return [
             Knock(name, addresses, await knock(addresses, bound.port))
             for name, addresses in names.items()

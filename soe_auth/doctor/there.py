@@ -13,7 +13,7 @@ from soe_auth.doctor.findings import Finding, fine, from_error, odd, wrong
 from soe_auth.doctor.names import addresses_of
 from soe_auth.duration import in_words
 from soe_auth.errors import NetworkError, ServerError, SettingsError, SoeAuthError
-from soe_auth.exchange import Glance, TimeLimits, connect
+from soe_auth.exchange import FIRST_LOOK, WHO_AM_I, connect
 from soe_auth.route import proxy_for
 from soe_auth.text import printable
 
@@ -23,12 +23,9 @@ if TYPE_CHECKING:
     from soe_auth.network import Network, Proxy
     from soe_auth.settings import Settings
     from soe_auth.site import Site
+    from soe_auth.wire import Glance
 
-# One try for each look: what fails now and then is to be seen, not to be got over.
-_LIMITS = TimeLimits(connect=5.0, read=5.0, pauses=(), look_up=8.0)
-_API, _AUTHORIZE = "/api/v3/users/me", "/oauth"
-
-_TURNED_AWAY = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
+_AUTHORIZE = "/oauth"
 _NOT_THERE = {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.GONE}
 _REDIRECTIONS, _TROUBLE = range(300, 400), frozenset(range(500, 600))
 
@@ -153,7 +150,7 @@ def judge_answers(site: Site, sight: Sight) -> Finding:
             f"{site} refuses to be asked from here: {came}",
             "Something before the site may know machines by their address: ask who runs it.",
         )
-    if api.status in _TURNED_AWAY and authorize.status not in _NOT_THERE:
+    if api.turns_away and authorize.status not in _NOT_THERE:
         return fine("site", f"{site} answers as an SOE does: {came}")
     return wrong(
         "site",
@@ -164,9 +161,9 @@ def judge_answers(site: Site, sight: Sight) -> Finding:
 
 
 async def _look(site: Site, network: Network, now: Callable[[], float]) -> Sight:
-    async with connect(site, _LIMITS, network=network) as connection:
+    async with connect(site, FIRST_LOOK, network=network) as connection:
         before = now()
-        api = await connection.glance(_API)
+        api = await connection.glance(WHO_AM_I)
         ahead = _ahead(api.date, (before + now()) / 2)
         return Sight(api, await connection.glance(_AUTHORIZE), ahead)
 
