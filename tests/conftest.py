@@ -13,6 +13,7 @@ from typing import TypeAlias
 import hypothesis
 import pexpect
 import pytest
+from both_ways import Place, two_profiles
 
 from soe_auth.sandbox import Sandbox, running
 from soe_auth.scope import Scope
@@ -119,6 +120,10 @@ class Command:
     def with_variables(self, **variables: str) -> "Command":
         return replace(self, variables={**self.variables, **variables})
 
+    def on_path(self) -> "Command":
+        """Where it is found by its name, as a person types it."""
+        return self.with_variables(PATH=f"{Path(self.path).parent}:{self.environ['PATH']}")
+
     def within(self, directory: Path) -> "Command":
         return replace(self, cwd=directory)
 
@@ -138,6 +143,11 @@ def as_nobody(work: Callable[[], None]) -> None:
         traceback.print_exc()
         ending = "false"
     os.execlp(ending, ending)  # noqa: S606  # it leaves the endings of pytest and coverage out
+
+
+def unmeasured(environ: Mapping[str, str]) -> dict[str, str]:
+    """Leave out coverage's hook, which loads a lot into every process of the tests."""
+    return {name: value for name, value in environ.items() if not name.startswith("COVERAGE_")}
 
 
 def end_of(child: Terminal) -> tuple[int | None, str]:
@@ -170,6 +180,11 @@ def start(soe_auth: Command) -> Iterator[Start]:
             return child
 
         yield start
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return two_profiles(tmp_path)
 
 
 @pytest.fixture

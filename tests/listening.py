@@ -7,15 +7,17 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
+import aiohttp
+
 from soe_auth.errors import LoopbackUnavailable
-from soe_auth.loopback import Address, LocalPaths, Loopback, serve
+from soe_auth.loopback import LocalPaths, Loopback, serve
 from soe_auth.pages import signed_in
 from soe_auth.peers import is_stranger
 from soe_auth.ports import Ports
-from soe_auth.protocol import AuthorizationRequest, Stray, begin, redirect_uri_for
+from soe_auth.protocol import AuthorizationRequest, Granted, Stray, begin, redirect_uri_for
 from soe_auth.scope import Scope
 from soe_auth.site import Site
-from soe_auth.sockets import LoopbackSockets, bind
+from soe_auth.sockets import Address, LoopbackSockets, bind
 
 PATHS = LocalPaths(launch="/launchme", done="/alldone1")
 PAGE = signed_in("acme.stackenterprise.co", "Jane Doe", "until it is revoked")
@@ -39,6 +41,15 @@ class Login:
         return f"{self.request.redirect_uri}?code=c%28o%29de&state={self.request.state.reveal()}"
 
 
+async def ends_well(login: Login) -> bool:
+    """Say whether the genuine redirect is taken, and its tab shown the end."""
+    async with asyncio.timeout(5), aiohttp.ClientSession() as browser:
+        tab = asyncio.create_task(browser.get(login.good))
+        verdict = await login.listener.redirect()
+        await login.listener.conclude(PAGE)
+        return isinstance(verdict, Granted) and (await tab).status == 200
+
+
 @asynccontextmanager
 async def waiting(
     stranger: Callable[[Address, Address], bool] = is_stranger,
@@ -48,7 +59,7 @@ async def waiting(
     uri = redirect_uri_for(site, "localhost", sockets.port)
     request = begin(site, "110", Scope(), uri, lambda size: b"\xa5" * size)
     strays: list[Stray] = []
-    serving = serve(sockets.sockets, sockets.port, request, PATHS, strays.append, stranger)
+    serving = serve(sockets, request, PATHS, strays.append, stranger)
     async with serving as listener:
         yield Login(listener, sockets, request, strays)
 

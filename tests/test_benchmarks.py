@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from programs import program
 
 ROOT = Path(__file__).parent.parent
 
@@ -69,9 +70,7 @@ def test_what_goes_wrong_ends_the_benchmark_and_is_told(tmp_path: Path) -> None:
     python = tmp_path / "bin/python"
     python.parent.mkdir()
     python.symlink_to(sys.executable)
-    command = python.with_name("soe-auth")
-    command.write_text("#!/bin/sh\necho broken >&2; exit 3\n")
-    command.chmod(0o700)
+    program(python.parent, "soe-auth", "echo broken >&2; exit 3")
     written = tmp_path / "bench.json"
     done = bench("--python", python, "--json", written)
     assert done.returncode == 1

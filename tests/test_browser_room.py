@@ -7,16 +7,10 @@ from pathlib import Path
 from queue import Queue
 
 import pytest
+from programs import program
 
 from soe_auth.browser import find_browser, launch
 from soe_auth.place import recognise
-
-
-def program(directory: Path, name: str, script: str = "exit 0") -> Path:
-    path = directory / name
-    path.write_text(f"#!/bin/sh\n{script}\n")
-    path.chmod(0o755)
-    return path
 
 
 def wait_for(path: Path) -> str:

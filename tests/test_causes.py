@@ -15,11 +15,10 @@ from pathlib import Path
 from shutil import which
 
 import pytest
-from test_shortcut import CONFIG, PATH, Place, place, remembered
+from both_ways import CONFIG, PATH, PROJECTS, Place, remember
+from programs import program
 
 import soe_auth
-
-__all__ = ["place"]  # the fixture
 
 STRACE = which("strace")
 pytestmark = [
@@ -136,7 +135,7 @@ def within(asked: Asked, *, calls: int, read: int) -> bool:
 def test_the_short_way_opens_what_is_remembered_and_the_token(
     place: Place, argv: list[str], more: set[str]
 ) -> None:
-    remembered(place, *argv)
+    remember(place, *argv)
     asked = beyond_bare(place, *argv)
     assert asked.rooms == SHORT | more
     assert asked.others <= {"__future__"}
@@ -145,7 +144,7 @@ def test_the_short_way_opens_what_is_remembered_and_the_token(
 
 
 def test_the_names_of_profiles_take_one_file(place: Place) -> None:
-    remembered(place, "completion", "--profiles")
+    remember(place, "completion", "--profiles")
     asked = beyond_bare(place, "completion", "--profiles")
     assert asked.rooms == SHORT
     assert asked.others <= {"__future__"}
@@ -181,13 +180,11 @@ def test_help_knows_of_no_command(place: Place) -> None:
 def test_a_browser_is_launched_before_what_is_heavy(
     place: Place, *, known: bool, calls: int, read: int
 ) -> None:
-    browser = place.root / "browser"
-    browser.write_text("#!/bin/sh\n")
-    browser.chmod(0o755)
+    browser = program(place.root, "browser")
     config = place.config / "config.toml"
     config.write_text(f'browser = "{browser}"\ntimeout = "1s"\n{CONFIG}')
-    (place.root / "repository" / ".soe-auth.toml").unlink()
-    remembered(place)
+    (place.root / PROJECTS).unlink()
+    remember(place)
     (place.config / "locks").mkdir(mode=0o700)
     if not known:
         place.recall.unlink()
@@ -197,9 +194,7 @@ def test_a_browser_is_launched_before_what_is_heavy(
 
 
 def test_so_is_that_of_a_first_login_where_no_file_has_a_say(place: Place) -> None:
-    browser = place.root / "browser"
-    browser.write_text("#!/bin/sh\nkill $PPID\n")  # nobody will come back
-    browser.chmod(0o755)
+    browser = program(place.root, "browser", "kill $PPID")  # nobody will come back
     bare = Place(place.root, {"BROWSER": str(browser)}, place.root / "work")
     bare.cwd.mkdir()
     for config in (bare.root / "config", bare.root / "system"):

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -528,6 +529,16 @@ def test_every_command_explains_itself(soe_auth: Command, command: str) -> None:
     done = soe_auth(command, "--help")
     assert done.returncode == 0
     assert done.stdout.startswith(f"usage: soe-auth {command}")
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_on_a_narrow_terminal_help_breaks_its_prose_but_no_command(soe_auth: Command) -> None:
+    narrow = replace(soe_auth, variables={"COLUMNS": "40"})
+    assert "  login       sign in with your\n              browser" in narrow("--help").stdout
+    help_of_completion = narrow("completion", "--help").stdout
+    assert "Print a script with which your shell\ncompletes commands" in help_of_completion
+    whole = "  soe-auth completion bash > ~/.local/share/bash-completion/completions/soe-auth\n"
+    assert whole in help_of_completion
 
 
 @pytest.mark.parametrize(
@@ -538,7 +549,8 @@ def test_every_command_explains_itself(soe_auth: Command, command: str) -> None:
         ("--nope", "There is no option '--nope'.", "`soe-auth --help` tells what it takes."),
         ("login --sight=x", "There is no option '--sight'.", "Did you mean --site?"),
         ("login --site", "--site: expected one argument.", "`soe-auth login --help` tells"),
-        ("token more", "'more' is a word too many.", "`soe-auth token --help` tells"),
+        ("token acme", "'acme' is a word too many.", "A profile is named by -p;"),
+        ("login acme", "'acme' is a word too many.", "A site is named by --site, a profile by -p;"),
         ("token --format env,json", "There is no --format 'env,json'.", "Did you mean json?"),
         ("token -v -q", "-q/--quiet: not allowed with argument -v/--verbose.", "`soe-auth token"),
         ("config", "The following arguments are required: ACTION.", "`soe-auth config --help`"),
@@ -553,6 +565,25 @@ def test_what_is_mistyped_is_told_as_any_other_error(
     first, second = said(done).splitlines()
     assert first == f"soe-auth: {what}"
     assert second.startswith(f"  {to_do}")
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "exchange http://localhost:1/callback/acme?code=Canary&state=Canary",
+        "token Canary(1)",
+        "token --format Canary(1)",
+        "token --Canary(1)",
+        "login --json=Canary(1)",
+        "status --Canary=Canary",
+        "config set extra proxy http://user:Canary@proxy:1",
+        "Canary(1)",
+    ],
+)
+def test_a_secret_in_the_wrong_place_is_not_repeated(typed: str, soe_auth: Command) -> None:
+    done = soe_auth(*typed.split())
+    assert done.returncode == 2
+    assert "Canary" not in said(done)
 
 
 def test_what_is_mistyped_cannot_move_the_cursor(soe_auth: Command) -> None:

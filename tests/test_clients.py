@@ -7,21 +7,19 @@ import ast
 import json
 import re
 import subprocess
-import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from conftest import Command
-from test_docs import Block, blocks
+from markdown_pages import DOCS, REAL_SITE, Block, blocks
+from programs import program
 
 from soe_auth.sandbox import Sandbox
 
 pytestmark = pytest.mark.process
 
-PAGE = Path(__file__).parent.parent / "docs" / "how-to" / "clients.md"
+PAGE = DOCS / "how-to" / "clients.md"
 CI = PAGE.with_name("ci.md")
-REAL_SITE = "https://acme.stackenterprise.co"
 
 HTTPX, REQUESTS, NOTEBOOK, WITH_TOKEN = blocks(PAGE, "python")
 PLAIN_REPORT, HIDDEN_REPORT, ENVRC = blocks(PAGE, "sh")
@@ -60,8 +58,7 @@ def desk(signed_in: Command, tmp_path: Path) -> Command:
     """Where somebody works who has signed in: a directory of their own, and the tools on PATH."""
     directory = tmp_path / "work"
     directory.mkdir()
-    path = f"{Path(sys.executable).parent}:{signed_in.environ['PATH']}"
-    return replace(signed_in.with_variables(PATH=path), cwd=directory)
+    return signed_in.on_path().within(directory)
 
 
 def run(desk: Command, *argv: str) -> "subprocess.CompletedProcess[str]":
@@ -225,15 +222,13 @@ def test_the_services_get_the_token_through_a_pipe_and_without_a_newline(
     desk("config", "set", "client_id", "110", "-p", "ci")
     tokens = tmp_path / "config" / "tokens"
     (tokens / f"localhost-{site.port}.json").rename(tokens / "ci.json")
+    assert desk.cwd
     for name in ("gh", "glab"):  # stand-ins: each keeps what it is sent and what it is told
-        script = desk.cwd / name if desk.cwd else tmp_path
-        script.write_text('#!/bin/sh\nprintf "%s\\n" "$*" > told\ncat > sent\n')
-        script.chmod(0o755)
+        program(desk.cwd, name, 'printf "%s\\n" "$*" > told\ncat > sent')
     at_hand = desk.with_variables(PATH=f"{desk.cwd}:{desk.environ['PATH']}")
     token = desk("token", "-p", "ci").stdout.strip()
     for pipe in GIVE_TO_CI.text.splitlines():
         answer(at_hand, "sh", "-c", pipe)
-        assert desk.cwd
         assert (desk.cwd / "sent").read_text() == token
         assert token not in (desk.cwd / "told").read_text()
 

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -438,26 +438,35 @@ async def test_without_a_bundle_it_is_this_machine_that_does_not_know_the_issuer
         assert site.exchanges == []
 
 
+@dataclass
+class Once:
+    """A server that shows its certificate once; asked again, it hangs up, or says nothing."""
+
+    context: ssl.SSLContext
+    hangs: bool = False
+    asked: int = 0
+    asked_again: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.asked += 1
+        if self.asked == 1:
+            await writer.start_tls(self.context)
+        else:
+            self.asked_again.set()
+            await reader.read(-1 if self.hangs else 2**16)
+
+
 async def test_an_issuer_that_cannot_be_learned_leaves_the_error_as_it_is(
     companys_ca: trustme.CA,
 ) -> None:
-    context, asked = tls(companys_ca.issue_cert("localhost")), 0
-
-    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal asked
-        asked += 1
-        if asked == 1:
-            await writer.start_tls(context)
-        else:
-            await reader.read(2**16)
-
+    once = Once(tls(companys_ca.issue_cert("localhost")))
     async with (
         served(once) as port,
         connect(Site.parse(f"https://localhost:{port}")) as connection,
     ):
         with network_error("it comes from an authority that this machine does not know"):
             await connection.exchange(CANARY)
-    assert asked == 2
+    assert once.asked == 2
 
 
 async def named(context: ssl.SSLContext) -> str | None:
@@ -566,17 +575,7 @@ async def test_a_look_at_the_issuer_ends_in_time() -> None:
 async def test_ctrl_c_ends_a_look_at_the_issuer_at_once(
     soe_auth: Command, companys_ca: trustme.CA
 ) -> None:
-    context, looking, asked = tls(companys_ca.issue_cert("localhost")), asyncio.Event(), 0
-
-    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal asked
-        asked += 1
-        if asked == 1:
-            await writer.start_tls(context)
-        else:
-            looking.set()
-            await reader.read()
-
+    once = Once(tls(companys_ca.issue_cert("localhost")), hangs=True)
     async with served(once) as port:
         command = await asyncio.create_subprocess_exec(
             soe_auth.path,
@@ -588,7 +587,7 @@ async def test_ctrl_c_ends_a_look_at_the_issuer_at_once(
             },
             stderr=asyncio.subprocess.PIPE,
         )
-        await looking.wait()
+        await once.asked_again.wait()
         command.send_signal(signal.SIGINT)
         before = time.monotonic()
         _, told = await command.communicate()

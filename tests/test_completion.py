@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pexpect
 import pytest
+from both_ways import Place
 from conftest import Command
-from test_shortcut import SYSTEMS, USERS, Place, Told, place, remembered
+from markdown_pages import DOCS
 
 from soe_auth.cli import COMMANDS, completion, config, main
 from soe_auth.cli.completion import SHELLS
-
-__all__ = ["place"]  # the fixture
 
 Complete = Callable[[str], set[str]]
 
@@ -41,10 +40,9 @@ PS1='ready'
 @pytest.fixture
 def at_home(soe_auth: Command) -> Command:
     """The command where it is found by its name, with two profiles and a file beside it."""
-    path = f"{Path(sys.executable).parent}:{soe_auth.environ['PATH']}"
     (soe_auth.home / "handout.toml").touch()
     write_config(soe_auth, '[profile.acme]\nsite = "acme"\n[profile.beta-2]\nsite = "beta"\n')
-    return soe_auth.with_variables(PATH=path, TERM="dumb").within(soe_auth.home)
+    return soe_auth.on_path().with_variables(TERM="dumb").within(soe_auth.home)
 
 
 def write_config(soe_auth: Command, text: str) -> None:
@@ -215,7 +213,7 @@ def test_what_is_no_shell_of_ours_is_a_usage_error(
 
 
 def test_its_help_and_the_page_tell_the_same_to_type() -> None:
-    page = Path(__file__).parents[1] / "docs" / "how-to" / "completion.md"
+    page = DOCS / "how-to" / "completion.md"
     told = [line.removeprefix("$ ") for line in page.read_text().splitlines()]
     to_type = re.findall(r"^  (.+)$", completion.__doc__ or "", re.MULTILINE)
     assert {shell for line in to_type for shell in SHELLS if f"completion {shell}" in line} == {
@@ -233,61 +231,6 @@ def test_a_script_is_the_same_wherever_it_is_made(shell: str, place: Place) -> N
     assert elsewhere.long("completion", shell) == told
     assert str(place.root) not in told.out
     assert sys.prefix not in told.out
-
-
-# --- the names of profiles -----------------------------------------------------------------------
-
-NAMES = "completion", "--profiles"
-
-
-def test_the_names_are_told_by_both_ways_each_on_a_line(place: Place) -> None:
-    assert place.short(*NAMES) is None
-    assert place.both(*NAMES) == (Told(0, "home\nwork\n"), False)
-    assert place.both(*NAMES) == (Told(0, "home\nwork\n"), True)
-    given = replace(place, variables={"SOE_AUTH_TOKEN": "canary(1)*"})
-    assert given.both(*NAMES) == (Told(0, "home\nwork\n"), True)
-    assert b"canary" not in place.recall.read_bytes()
-
-
-def test_what_the_names_come_to_is_no_answer_to_another_question(place: Place) -> None:
-    place.recall.unlink()
-    remembered(place, *NAMES)
-    assert place.short("token") is None
-    remembered(place)
-    assert place.both("token") == (Told(0, "token-of-work\n"), True)
-    assert place.both(*NAMES) == (Told(0, "home\nwork\n"), True)
-
-
-@pytest.mark.parametrize("name", [USERS, SYSTEMS])
-def test_a_profile_that_comes_or_goes_is_noticed(name: str, place: Place) -> None:
-    remembered(place, *NAMES)
-    path = place.root / name
-    before = path.read_text()
-    path.write_text(f"{before}\n[profile.new]\n")
-    assert place.both(*NAMES) == (Told(0, "home\nnew\nwork\n"), False)
-    assert place.both(*NAMES) == (Told(0, "home\nnew\nwork\n"), True)
-    path.write_text(before)
-    assert place.both(*NAMES) == (Told(0, "home\nwork\n"), False)
-
-
-@pytest.mark.parametrize(
-    "text", ["", "[profile", "profile = 1", '[profile."a b"]', "[profile.work]\ncolour = 1\n"]
-)
-def test_where_no_name_can_be_told_nothing_is_said_or_kept(text: str, place: Place) -> None:
-    place.recall.unlink()
-    (place.root / SYSTEMS).unlink()
-    (place.root / USERS).write_text(text)
-    for _ in range(2):
-        assert place.both(*NAMES) == (Told(0), False)
-    assert not place.recall.exists()
-
-
-def test_where_settings_are_not_simple_the_names_are_told_the_long_way(place: Place) -> None:
-    place.recall.unlink()
-    there = replace(place, variables={"SOE_AUTH_PROXY": "http://joe:canary@proxy.example"})
-    for _ in range(2):
-        assert there.both(*NAMES) == (Told(0, "home\nwork\n"), False)
-    assert not place.recall.exists()
 
 
 @pytest.mark.process

@@ -14,7 +14,6 @@ Some things differ each time, and the pages write a stand-in for them:
 """
 
 import ast
-import html
 import inspect
 import re
 import shlex
@@ -30,7 +29,22 @@ from typing import Any
 import httpx
 import pexpect
 import pytest
+from approval import approve
 from conftest import VISITOR, Command
+from markdown_pages import (
+    DESIGN,
+    DOCS,
+    PAGES,
+    REAL_SITE,
+    ROOT,
+    Block,
+    anchors,
+    blocks,
+    coded,
+    name,
+    rows,
+    section,
+)
 
 import soe_auth as package
 from soe_auth import errors
@@ -44,9 +58,6 @@ from soe_auth.settings import resolve
 from soe_auth.table import TABLE, Setting
 from soe_auth.tokens import Token
 
-ROOT = Path(__file__).parent.parent
-DOCS = ROOT / "docs"
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md"))]
 RUN = [
     ROOT / "README.md",
     *sorted((DOCS / "tutorial").iterdir()),
@@ -86,20 +97,12 @@ OVER_SSH = {
     }
 }
 
-REAL_SITE = "https://acme.stackenterprise.co"
 PRACTICE_SITE = "http://localhost:7700"
 
 SHELL = r"""while IFS= read -r line; do eval "$line"; printf '\036%s\n' "$?"; done"""
 
 
 # --- reading the pages ---------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Block:
-    language: str
-    text: str
-    line: int
 
 
 @dataclass(frozen=True)
@@ -121,16 +124,6 @@ class Step:
         return self.pastes or "--no-browser" in self.command
 
 
-def blocks(page: Path, *languages: str) -> list[Block]:
-    text = page.read_text(encoding="utf-8")
-    found = re.finditer(r"^```(\w+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    return [
-        Block(match[1], match[2], text.count("\n", 0, match.start()) + 1)
-        for match in found
-        if match[1] in languages
-    ]
-
-
 def steps(page: Path) -> list[Step]:
     return [step for block in blocks(page, "console") for step in steps_of(block)]
 
@@ -143,48 +136,7 @@ def steps_of(block: Block) -> Iterator[Step]:
         yield Step(command, shown, pastes=shown != lines)
 
 
-def section(page: Path, heading: str) -> str:
-    text = page.read_text(encoding="utf-8")
-    match = re.search(
-        rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL
-    )
-    assert match, f"{page.name} has no section {heading}"
-    return match[1]
-
-
-def rows(text: str) -> list[list[str]]:
-    """The cells of all tables in a text, without the rules below their heads."""
-    lines = [line for line in text.splitlines() if line.startswith("| ")]
-    cells = ([c.strip() for c in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines)
-    return [row for row in cells if set(row[0]) != {"-"}]
-
-
-def coded(text: str) -> list[str]:
-    return re.findall(r"`([^`]+)`", text)
-
-
-def name(page: Path) -> str:
-    return str(page.relative_to(ROOT))
-
-
 # --- the terminal, and the person before it ------------------------------------------------------
-
-
-def approve(address: str) -> str:
-    """Sign in and approve in a browser; return the address that it is sent to with the answer."""
-    with httpx.Client(trust_env=False) as browser:
-        page = browser.get(address, follow_redirects=True)
-        page = browser.get(page.url.join(press(browser, page, {"account": "1"})))
-        approved_before = page.headers.get("Location")
-        return approved_before or press(browser, page, {"decision": "approve"})
-
-
-def press(browser: httpx.Client, page: httpx.Response, button: dict[str, str]) -> str:
-    """Press a button of the one form on a page; return where that leads."""
-    hidden = re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', page.text)
-    (action,) = re.findall(r'method="post" action="([^"]+)"', page.text)
-    form = {key: html.unescape(value) for key, value in hidden} | button
-    return browser.post(page.url.join(action), data=form).headers["Location"]
 
 
 @dataclass
@@ -295,8 +247,7 @@ def open_terminal(soe_auth: Command, site: Sandbox) -> Iterator[Callable[[Path],
         with socket.socket() as free:
             free.bind(("localhost", 0))
             port = str(free.getsockname()[1])
-        environ = {**soe_auth.environ, **OVER_SSH.get(name(page), {"BROWSER": VISITOR})}
-        environ["PATH"] = f"{Path(sys.executable).parent}:{environ['PATH']}"
+        environ = {**soe_auth.on_path().environ, **OVER_SSH.get(name(page), {"BROWSER": VISITOR})}
         del environ["SOE_AUTH_CONFIG_DIR"]  # the pages show where things lie without it
         terminals.append(Terminal(environ, site.url, str(soe_auth.home), port))
         return terminals[-1]
@@ -605,8 +556,6 @@ def test_the_five_lines_of_the_readme_run(signed_in: Command, site: Sandbox) -> 
 
 # --- the house, the links ------------------------------------------------------------------------
 
-DESIGN = DOCS / "explanation" / "design.md"
-
 
 def test_the_floors_are_those_that_are_held() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -620,11 +569,6 @@ def test_every_room_is_described() -> None:
     described = set(re.findall(r"`(\w+)(?:\.py|/)`", section(DESIGN, "Room by room")))
     rooms = {path.stem for path in (ROOT / "soe_auth").iterdir() if not path.name.startswith("__")}
     assert described == rooms - {"sandbox", "py"}
-
-
-def anchors(page: Path) -> set[str]:
-    heads = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)

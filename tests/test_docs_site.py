@@ -13,9 +13,9 @@ from threading import Thread
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from chromium import FLAGS, path_of_chromium
+from markdown_pages import PAGES, ROOT
 from playwright.sync_api import sync_playwright
-from test_chromium import FLAGS, chromium
-from test_docs import PAGES, ROOT
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
 
@@ -101,7 +101,7 @@ def served(built: Path) -> Iterator[str]:
 @pytest.mark.browser
 def test_the_search_finds_a_page_and_asks_nobody_else(served: str) -> None:
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium(), args=FLAGS)
+        browser = driver.chromium.launch(executable_path=path_of_chromium(), args=FLAGS)
         page = browser.new_page(viewport={"width": 360, "height": 640})
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))

@@ -19,6 +19,7 @@ import pytest
 import trustme
 from conftest import NOBODY, TOKEN, VISITOR, Command, as_nobody, end_of
 from network import always_answering, forwarding, http, tls
+from programs import program
 
 from soe_auth.cli.doctor import exit_code_of
 from soe_auth.doctor import Finding, examine
@@ -332,8 +333,7 @@ def test_the_browser_is_told_with_who_chose_it(ground: Ground) -> None:
     programs = ground.home / "bin"
     programs.mkdir()
     for name in ("xdg-open", "firefox"):
-        (programs / name).write_text("#!/bin/sh\n")
-        (programs / name).chmod(0o755)
+        program(programs, name)
     path = str(programs)
 
     def look(display: str = ":0", **given: str) -> Finding:

@@ -17,8 +17,8 @@ from arrivals import GOOD, REDIRECT, REQUEST, arrive
 from conftest import TOKEN
 from hypothesis import example, given
 from hypothesis import strategies as st
-from listening import waiting
-from test_hostile_clients import QUIETLY, REQUESTS, ends_well, target_of
+from knocking import QUIETLY, REQUESTS, target_of
+from listening import ends_well, waiting
 
 from soe_auth.errors import ExchangeRefused, LoginRequired, MalformedResponse, SettingsError
 from soe_auth.profile_name import is_profile_name
@@ -188,7 +188,7 @@ async def test_a_login_ends_well_after_any_bytes_at_its_port() -> None:
                 writer.transport.abort()
 
         await asyncio.gather(*(throw() for _ in range(8)))
-        await ends_well(login)
+        assert await ends_well(login)
 
 
 def mutated(chance: random.Random, seeds: list[bytes]) -> bytes:

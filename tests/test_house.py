@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import unmeasured
 
 import soe_auth
 from soe_auth import errors
@@ -16,17 +17,16 @@ from soe_auth.errors import SoeAuthError
 
 ROOMS = Path(soe_auth.__file__).parent
 SOURCES = sorted(ROOMS.rglob("*.py"))
+TESTS = sorted(Path(__file__).parent.glob("*.py"))
 HEAVY = {"aiohttp", "httpx", "asyncio", "ssl", "rich", "keyring", "filelock", "shtab", "tomlkit"}
 
 
 def loaded_by(statement: str) -> set[str]:
     """Return the top-level modules that a fresh interpreter has loaded after a statement."""
     show = f"import sys\n{statement}\nprint(*{{name.split('.')[0] for name in sys.modules}})"
-    # Without coverage's hook, which loads a lot into every process of the tests.
-    environ = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE_")}
     done = subprocess.run(
         [sys.executable, "-c", show],
-        env=environ,
+        env=unmeasured(os.environ),
         capture_output=True,
         text=True,
         check=True,
@@ -153,4 +153,20 @@ def test_secrets_are_revealed_only_where_they_leave() -> None:
         "secret.py",
         "successor.py",
         "tokens.py",
+        "wire/__init__.py",
     }
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda path: path.name)
+def test_no_module_of_the_tests_needs_another_test_to_be_understood(path: Path) -> None:
+    imported = [
+        ast.unparse(node)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    assert [each for each in imported if " test_" in each] == []
+
+
+def test_what_tests_share_stands_in_modules_that_say_what_they_are_for() -> None:
+    for path in TESTS:
+        assert path.name.startswith("test_") or ast.get_docstring(ast.parse(path.read_text())), path

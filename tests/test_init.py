@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 from conftest import VISITOR, Command, Start, Terminal, end_of
+from markdown_pages import DOCS
 from network import always_answering, http
+from programs import program
 
 from soe_auth.cli import main
 from soe_auth.sandbox import Sandbox
@@ -16,7 +18,7 @@ from soe_auth.sandbox import Sandbox
 pytestmark = pytest.mark.process
 
 AGAIN = r"Choice \[\d\]: "
-PAGE_OF_IT = Path(__file__).parent.parent / "docs" / "how-to" / "set-up.md"
+PAGE_OF_IT = DOCS / "how-to" / "set-up.md"
 SITE = r"Which site\? \(acme or its URL\)(?: \[[^]]*\])?: "
 REDIRECT = rf"(?s)How does[^?]*\?.*?{AGAIN}"
 PAGE = r"Open that page in your browser\? \[[Yy]/[Nn]\]: "
@@ -209,9 +211,8 @@ def test_the_page_of_the_site_is_opened_if_asked(
     start: Start, site: Sandbox, tmp_path: Path
 ) -> None:
     seen = tmp_path / "seen"
-    browser = tmp_path / "browser"
-    browser.write_text(f"#!/bin/sh\nprintf '%s' \"$1\" >{seen}.part && mv {seen}.part {seen}\n")
-    browser.chmod(0o700)
+    script = f"printf '%s' \"$1\" >{seen}.part && mv {seen}.part {seen}"
+    browser = program(tmp_path, "browser", script)
     child = start(BROWSER=str(browser))
     answer(child, *happy(site)[:2], (PAGE, "y"))
     child.expect("Opening http://")

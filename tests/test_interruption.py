@@ -11,7 +11,7 @@ from urllib.request import urlopen
 
 import pexpect
 import pytest
-from conftest import VISITOR, Command
+from conftest import VISITOR, Command, unmeasured
 
 from soe_auth.sandbox import Quirks, Sandbox, running
 
@@ -47,12 +47,9 @@ def interrupt(process: "subprocess.Popen[str]", number: int = signal.SIGINT) -> 
 
 def start(command: Command, *argv: str, timed: bool = False) -> "subprocess.Popen[str]":
     """Start a command; one that is timed goes without coverage, which has much to do at the end."""
-    environ = command.environ
-    if timed:
-        environ = {k: v for k, v in environ.items() if not k.startswith("COVERAGE_")}
     process = subprocess.Popen(
         [sys.executable, "-c", FROM_OUR_FIRST_LINE, *argv],
-        env=environ,
+        env=unmeasured(command.environ) if timed else command.environ,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -61,6 +58,13 @@ def start(command: Command, *argv: str, timed: bool = False) -> "subprocess.Pope
     assert process.stderr
     assert process.stderr.readline() == "ready\n"
     return process
+
+
+def until_it_waits(login: "subprocess.Popen[str]") -> None:
+    """Read what it tells, up to the address for a browser elsewhere."""
+    assert login.stderr
+    while "/oauth?" not in login.stderr.readline():
+        assert login.poll() is None
 
 
 def test_at_any_moment_it_is_one_line_and_at_once_and_leaves_nothing(
@@ -140,12 +144,11 @@ def test_a_second_ctrl_c_changes_nothing(soe_auth: Command, site: Sandbox) -> No
     with start(
         soe_auth, "login", "--site", site.url, "--client-id", "110", "--no-browser"
     ) as login:
-        assert login.stderr
-        while "/oauth?" not in login.stderr.readline():
-            assert login.poll() is None
+        until_it_waits(login)
         for _ in range(5):
             login.send_signal(signal.SIGINT)
         assert login.wait(10) == 130
+        assert login.stderr
         assert login.stderr.read() == "\nsoe-auth: interrupted.\n"
 
 
@@ -158,9 +161,7 @@ def test_a_signal_that_is_ignored_stays_so(soe_auth: Command, site: Sandbox) -> 
         stderr=subprocess.PIPE,
         text=True,
     ) as login:
-        assert login.stderr
-        while "/oauth?" not in login.stderr.readline():
-            assert login.poll() is None
+        until_it_waits(login)
         login.send_signal(signal.SIGHUP)
         with pytest.raises(subprocess.TimeoutExpired):
             login.wait(0.5)
@@ -176,9 +177,7 @@ def test_being_told_to_end_is_as_quick(
     with start(
         soe_auth, "login", "--site", site.url, "--client-id", "110", "--no-browser"
     ) as login:
-        assert login.stderr
-        while "/oauth?" not in login.stderr.readline():
-            assert login.poll() is None
+        until_it_waits(login)
         lived, said = interrupt(login, number)
         assert login.returncode == 128 + number
         assert said == "\nsoe-auth: interrupted.\n"
@@ -188,9 +187,7 @@ def test_being_told_to_end_is_as_quick(
 def test_while_it_waits_for_anothers_login_it_is_at_once(soe_auth: Command, site: Sandbox) -> None:
     named = ("--site", site.url, "--client-id", "110")
     with start(soe_auth, "login", *named, "--no-browser") as first:
-        assert first.stderr
-        while "/oauth?" not in first.stderr.readline():
-            assert first.poll() is None
+        until_it_waits(first)
         with start(soe_auth, "login", "--if-needed", *named) as second:
             assert second.stderr
             assert "Waiting for the login that is under way" in second.stderr.readline()

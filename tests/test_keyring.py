@@ -527,12 +527,17 @@ def test_a_token_in_the_keyring_is_not_taken_where_the_settings_say_file(desk: D
     assert desk.places == {"file"}
 
 
+def first_login(desk: Desk, site: Sandbox, **variables: str) -> "subprocess.CompletedProcess[str]":
+    """Log in where no settings are left."""
+    (desk.config / "config.toml").unlink()
+    flags = ("-p", "acme", "--site", site.url, "--client-id", "110", "--browser", VISITOR)
+    return desk("login", *flags, **variables)
+
+
 def test_a_login_moves_what_lies_in_a_file_and_ends_it_on_the_site(
     desk: Desk, site: Sandbox
 ) -> None:
-    flags = ("-p", "acme", "--site", site.url, "--client-id", "110", "--browser", VISITOR)
-    (desk.config / "config.toml").unlink()
-    assert desk("login", *flags).returncode == 0
+    assert first_login(desk, site).returncode == 0
     assert desk.places == {"file"}
     old = desk.file["access_token"]
     again = desk("login", "-v", "--browser", VISITOR, SOE_AUTH_STORE="keyring")
@@ -544,9 +549,7 @@ def test_a_login_moves_what_lies_in_a_file_and_ends_it_on_the_site(
 
 def test_after_a_login_to_a_file_the_keyring_is_not_forgotten(desk: Desk, site: Sandbox) -> None:
     desk.put_in_keyring()
-    (desk.config / "config.toml").unlink()
-    flags = ("-p", "acme", "--site", site.url, "--client-id", "110", "--browser", VISITOR)
-    assert desk("login", *flags, BOX="hang").returncode == 0
+    assert first_login(desk, site, BOX="hang").returncode == 0
     assert desk.places == {"keyring", "file", "marked"}
     assert "in a file, and maybe the keyring" in desk("doctor").stdout
     token = desk("token").stdout.strip()
@@ -657,9 +660,7 @@ def test_who_has_lost_the_keyring_is_told_how_to_do_without_it(desk: Desk, site:
     assert "There is no keyring here." in done.stderr
     assert "`soe-auth config edit`, and log in anew." in done.stderr
     assert desk("token").stdout == "canary(2)*\n"
-    (desk.config / "config.toml").unlink()
-    flags = ("-p", "acme", "--site", site.url, "--client-id", "110", "--browser", VISITOR)
-    assert desk("login", *flags, **nowhere).returncode == 0
+    assert first_login(desk, site, **nowhere).returncode == 0
     assert desk("token", **nowhere).returncode == 0
 
 

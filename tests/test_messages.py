@@ -12,12 +12,13 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 
+from markdown_pages import DOCS
+
 import soe_auth
 from soe_auth import errors
 from soe_auth.errors import SoeAuthError
 
 ROOMS = Path(soe_auth.__file__).parent
-DOCS = Path(__file__).parent.parent / "docs"
 PAGE = DOCS / "reference" / "messages.md"
 
 # What the practice site and the demo tell is part of the play.
@@ -34,7 +35,7 @@ TELLS = {
     **dict.fromkeys(ERRORS, 0),
     **dict.fromkeys(("announce", "_announce", "request", "detail", "report", "_report"), 0),
     **dict.fromkeys(("say", "tell", "error", "fail", "print"), 0),
-    **dict.fromkeys(("_Refused", "_Failure", "_Nonsense", "Stray"), 0),
+    **dict.fromkeys(("_Refused", "Failure", "_Nonsense", "Stray"), 0),
     **dict.fromkeys(("ValueError", "PermissionError", "TimeoutError", "RuntimeError"), 0),
     "__init__": 0,
     "Place": 1,
@@ -44,7 +45,7 @@ TELLS = {
     "Finding": 2,
     "wrong": 2,
 }
-HINTS = {"_Refused": 1, "_Failure": 1, "wrong": 3, "Finding": 3}
+HINTS = {"_Refused": 1, "Failure": 1, "wrong": 3, "Finding": 3}
 
 # Where each string of several words is a part of what somebody is told.
 WORDS = {
@@ -59,12 +60,12 @@ WORDS = {
     "_explain": "sockets.py",
     "trust": "route.py",
     "_kind": "redeem.py",
-    "_CERTIFICATE_FAULTS": "exchange.py",
+    "_CERTIFICATE_FAULTS": "wire/failure.py",
     "Standing": "exchange.py",
     "Ending": "exchange.py",
     "_introduction": "exchange.py",
-    "_failure": "exchange.py",
-    "_error": "exchange.py",
+    "failure_of": "wire/failure.py",
+    "_error": "wire/__init__.py",
     "_ON_SITE": "cli/logout.py",
     "knock": "doctor/door.py",
     "_ask": "doctor/door.py",

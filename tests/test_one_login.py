@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import VISITOR, Command
+from programs import noting_browser
 
 from soe_auth.sandbox import Sandbox
 
@@ -26,11 +27,8 @@ def tabs(tmp_path: Path) -> Path:
 @pytest.fixture
 def person(signed_in: Command, tabs: Path) -> Command:
     """A command whose token was removed, and whose browser notes each tab that it opens."""
-    browser = tabs.with_name("browser")
-    browser.write_text(f'#!/bin/sh\necho "$1" >> {tabs}\nexec {VISITOR} "$1"\n')
-    browser.chmod(0o755)
     assert signed_in("logout").returncode == 0
-    return signed_in.with_variables(BROWSER=str(browser))
+    return signed_in.with_variables(BROWSER=noting_browser(tabs))
 
 
 @contextmanager

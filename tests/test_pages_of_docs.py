@@ -18,11 +18,12 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from approval import approve
 from conftest import TOKEN, VISITOR, Command
 from jsonschema import Draft202012Validator
+from markdown_pages import DESIGN, DOCS, ROOT, blocks, coded, rows, section
 from oauthlib.oauth2 import MissingTokenError, WebApplicationClient
 from referencing import Registry, Resource
-from test_docs import DESIGN, DOCS, ROOT, approve, blocks, coded, rows, section
 
 from soe_auth.cli.console import Console
 from soe_auth.cli.report import FORMAT_VERSION

@@ -7,7 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from test_docs import ROOT
+from markdown_pages import ROOT
 
 from soe_auth.pages import signed_in
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import VISITOR, Command, Terminal, end_of
+from programs import program
 
 from soe_auth.sandbox import Sandbox
 
@@ -33,13 +34,6 @@ def later(tmp_path: Path) -> Iterator[Path]:
     os.close(held)
 
 
-def launcher(directory: Path, script: str) -> str:
-    path = directory / "launcher"
-    path.write_text(f"#!/bin/sh\n{script}\n")
-    path.chmod(0o755)
-    return str(path)
-
-
 @contextmanager
 def login_on_a_terminal(command: Command, *argv: str) -> Iterator[Terminal]:
     child = command.on_a_terminal("login", *argv)
@@ -53,7 +47,7 @@ def login_on_a_terminal(command: Command, *argv: str) -> Iterator[Terminal]:
 def test_a_launcher_that_misbehaves_does_no_harm(
     soe_auth: Command, site: Sandbox, tmp_path: Path, later: Path, way: str
 ) -> None:
-    browser = launcher(tmp_path, LAUNCHERS[way].format(later=later))
+    browser = str(program(tmp_path, "launcher", LAUNCHERS[way].format(later=later)))
     registered = ("--site", site.url, "--client-id", "110")
     with login_on_a_terminal(soe_auth, *registered, "--browser", browser) as child:
         child.expect(r"Opening (http://localhost:\d+/\S+) in your browser")
@@ -127,7 +121,7 @@ def test_each_profile_opens_the_browser_of_its_own_table(
     text = config.read_text()
     table = f"[profile.localhost-{site.port}]\n"
     assert table in text
-    browser = f"browser = \"{launcher(tmp_path, script)} -P 'at work' %s\"\n"
+    browser = f"browser = \"{program(tmp_path, 'launcher', script)} -P 'at work' %s\"\n"
     config.write_text(text.replace(table, table + browser))
     assert signed_in("login").returncode == 0
     assert noted.read_text() == "-P at work\n"

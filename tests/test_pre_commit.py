@@ -17,16 +17,15 @@ from pathlib import Path
 import pexpect
 import pytest
 from conftest import VISITOR, Command
-from test_docs import blocks
+from markdown_pages import DOCS, REAL_SITE, ROOT, blocks
+from programs import program
 
 from soe_auth.sandbox import Sandbox
 
 pytestmark = pytest.mark.process
 
-ROOT = Path(__file__).parent.parent
 MANIFEST = ROOT / ".pre-commit-hooks.yaml"
-PAGE = ROOT / "docs" / "how-to" / "hooks.md"
-REAL_SITE = "https://acme.stackenterprise.co"
+PAGE = DOCS / "how-to" / "hooks.md"
 ADDRESS = "https://git.example.com/tools/soe-auth"
 
 CHECK, CHECK_INSTALLED, LOGIN = (block.text for block in blocks(PAGE, "yaml"))
@@ -56,8 +55,7 @@ class Repository:
             "PRE_COMMIT_HOME": str(home / "pre-commit"),
             "PREK_HOME": str(home / "prek"),
             **person,
-            **self.soe_auth.environ,
-            "PATH": f"{Path(sys.executable).parent}:{self.soe_auth.environ['PATH']}",
+            **self.soe_auth.on_path().environ,
         }
 
     def run(self, *argv: str) -> "subprocess.CompletedProcess[str]":
@@ -136,16 +134,9 @@ def tabs(tmp_path: Path) -> Path:
 @pytest.fixture
 def browser(tabs: Path) -> Iterator[str]:
     """A browser that notes each tab, and stays open when the person is done."""
-    script, open_ones = tabs.with_name("browser"), tabs.with_name("browser.pids")
-    script.write_text(
-        "#!/bin/sh\n"
-        f'echo "$1" >> {tabs}\n'
-        f"sleep 60 &\necho $! >> {open_ones}\n"
-        f'{VISITOR} "$1"\n'
-        "wait\n"
-    )
-    script.chmod(0o755)
-    yield str(script)
+    open_ones = tabs.with_name("browser.pids")
+    script = f'echo "$1" >> {tabs}\nsleep 60 &\necho $! >> {open_ones}\n{VISITOR} "$1"\nwait'
+    yield str(program(tabs.parent, "browser", script))
     if open_ones.exists():
         subprocess.run(["kill", *open_ones.read_text().split()], check=True)
 

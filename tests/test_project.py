@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import TOKEN, VISITOR, Command
+from conftest import TOKEN, Command
 from person import Person
+from programs import noting_browser
 
 from soe_auth import consent
 from soe_auth.errors import LoginRequired, SettingsError
@@ -547,10 +548,8 @@ def listening() -> Iterator[socket.socket]:
 @pytest.fixture
 def inside(soe_auth: Command, repository: Repository) -> Command:
     """The command in the repository, with a browser that leaves a trace."""
-    browser = repository.home / "browser"
-    browser.write_text(f'#!/bin/sh\necho "$1" >> {repository.home}/tabs\nexec {VISITOR} "$1"\n')
-    browser.chmod(0o755)
-    return soe_auth.within(repository.root).with_variables(BROWSER=str(browser))
+    browser = noting_browser(repository.home / "tabs")
+    return soe_auth.within(repository.root).with_variables(BROWSER=browser)
 
 
 @pytest.mark.process

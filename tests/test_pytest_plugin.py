@@ -10,11 +10,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from conftest import unmeasured
+from markdown_pages import DOCS
 
 import soe_auth
 from soe_auth.sandbox import Application, Quirks, Sandbox, SandboxSettings
 
-DOCS = Path(__file__).parent.parent / "docs"
 PAGE = DOCS / "how-to" / "test-your-tool.md"
 REFERENCE = DOCS / "reference" / "pytest.md"
 
@@ -138,9 +139,8 @@ def test_a_run_without_them_loads_next_to_nothing(pytester: pytest.Pytester) -> 
     pytester.makeconftest(MODULES_AT_THE_END)
 
     def loaded(*plugins: str) -> set[str]:
-        # Without coverage's hook, and other people's plugins, both of which load a lot.
-        environ = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE_")}
-        environ |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+        # Without other people's plugins, which load a lot.
+        environ = unmeasured(os.environ) | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
         argv = [sys.executable, "-m", "pytest", *plugins, "."]
         done = subprocess.run(
             argv, env=environ, capture_output=True, text=True, check=True, cwd=pytester.path

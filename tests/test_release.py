@@ -16,12 +16,11 @@ from pathlib import Path
 
 import pytest
 from conftest import Command
-from test_docs import DOCS, coded, rows, section
+from markdown_pages import DOCS, ROOT, coded, rows, section
 
 from soe_auth.cli import COMMANDS
 from soe_auth.version import __version__
 
-ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "soe_auth"
 MAN_PAGE = ROOT / "man" / "soe-auth.1"
 PLATFORMS = DOCS / "reference" / "platforms.md"

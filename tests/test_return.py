@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import trustme
-from conftest import VISITOR, Command
+from conftest import VISITOR, Command, unmeasured
 from network import tls
 
 from soe_auth.network import Network
@@ -58,12 +58,10 @@ def practice(scheme: str, ca: trustme.CA) -> Iterator[Sandbox]:
 @pytest.mark.process
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_after_a_rehearsal_the_first_call_loads_nothing(scheme: str, ca: trustme.CA) -> None:
-    # Without coverage's hook, which loads what it likes.
-    environ = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE_")}
     with practice(scheme, ca) as sandbox:
         done = subprocess.run(
             [sys.executable, "-c", LOADED_BY_A_CALL, sandbox.url],
-            env=environ,
+            env=unmeasured(os.environ),
             capture_output=True,
             text=True,
             check=False,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pexpect
 import pytest
-from conftest import TOKEN, VISITOR, Command
+from conftest import TOKEN, VISITOR, Command, unmeasured
 
 from soe_auth.cli import main
 from soe_auth.cli.run import call
@@ -33,9 +33,13 @@ def handlers() -> Iterator[None]:
 
 def within(command: Command, *argv: str) -> "subprocess.CompletedProcess[str]":
     """Run the command without coverage, whose hook would be in the child's environment, too."""
-    environ = {k: v for k, v in command.environ.items() if not k.startswith("COVERAGE_")}
     return subprocess.run(
-        [*argv], env=environ, capture_output=True, text=True, check=False, timeout=40
+        [*argv],
+        env=unmeasured(command.environ),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=40,
     )
 
 

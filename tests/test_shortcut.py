@@ -1,221 +1,52 @@
 """The short way answers as the long one would, or not at all; what it goes by is never stale."""
 
-import io
 import os
 import signal
 import socket
 import stat
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout, suppress
+from collections.abc import Callable
+from contextlib import chdir, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import which
 from typing import Any
 
 import pytest
-from conftest import TOKEN, Command
+from both_ways import (
+    CONFIG,
+    PROJECTS,
+    SHOW,
+    SYSTEMS,
+    USERS,
+    Place,
+    Told,
+    living,
+    settled,
+    standing_in,
+    tick,
+    told_by,
+)
+from conftest import NOBODY, TOKEN, Command, as_nobody, unmeasured
+from drawn import OPTIONS, change, command_lines, places
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from soe_auth.__main__ import NOT_WRITTEN, READER_GONE
-from soe_auth.cli import main
 from soe_auth.cli.console import Console
 from soe_auth.cli.supply import keep
-from soe_auth.errors import SoeAuthError
 from soe_auth.recall import MAY_BE_SECRET, VARIABLES, Question, asked
 from soe_auth.scope import Scope
 from soe_auth.secret import Secret
 from soe_auth.settings import resolve
 from soe_auth.shortcut import Answer, _read_token, answer
 from soe_auth.site import Site
-from soe_auth.store.file import FileStore
 from soe_auth.table import TABLE
 from soe_auth.tokens import Token
 from soe_auth.version import __version__
-
-CONFIG = """
-default_profile = "work"
-[profile.work]
-site = "acme"
-client_id = "110"
-[profile.home]
-site = "acme"
-client_id = "110"
-"""
-NOBODY = 65534
-PATH = os.environ["PATH"]
-
-
-def settled() -> int:
-    """Give a time by which what was just written is long settled."""
-    return time.time_ns() + 10**10
-
-
-@dataclass(frozen=True)
-class Told:
-    """What a command said and how it ended; or the command that it became, and its environment."""
-
-    code: int
-    out: str = ""
-    err: str = ""
-    became: tuple[list[str], dict[str, str]] | None = None
-
-
-@dataclass(frozen=True)
-class Place:
-    """A person's home, with what is set in it, and where they stand."""
-
-    root: Path
-    variables: Mapping[str, str]
-    cwd: Path
-
-    @property
-    def config(self) -> Path:
-        return self.root / "config"
-
-    @property
-    def recall(self) -> Path:
-        return self.config / "recall"
-
-    @property
-    def environ(self) -> dict[str, str]:
-        return {
-            "PATH": PATH,
-            "HOME": str(self.root),
-            "SOE_AUTH_CONFIG_DIR": str(self.config),
-            "XDG_CONFIG_DIRS": str(self.root / "system"),
-            "LC_CTYPE": "C.UTF-8",
-            **self.variables,
-        }
-
-    def short(self, *argv: str) -> Answer | None:
-        with standing_in(self):
-            return answer(argv, self.environ)
-
-    def long(self, *argv: str, clock: Callable[[], int] = settled) -> Told:
-        with standing_in(self):
-            return long_way(argv, self.environ, clock)
-
-    def both(self, *argv: str) -> tuple[Told, bool]:
-        """Return what the long way tells, and whether the short one does: the same, then."""
-        known, told = self.short(*argv), self.long(*argv)
-        if known is None:
-            return told, False
-        if known.command and which(known.command[0]) is None:
-            assert told.code == 127  # what cannot be become is left to the long way
-            return told, False
-        assert told == told_by(known), argv
-        return told, True
-
-    def save(self, profile: str, token: Token) -> None:
-        FileStore(self.config, report=lambda _: None).save(profile, token)
-
-
-def told_by(known: Answer) -> Told:
-    if known.command is not None:
-        return Told(0, became=(known.command, dict(known.environ)))
-    return Told(0, "" if known.text is None else f"{known.text}\n")
-
-
-@contextmanager
-def standing_in(place: Place) -> Iterator[None]:
-    """Stand there, with that environment: platformdirs asks the process for its own."""
-    before = dict(os.environ)
-    os.environ.clear()
-    os.environ.update(place.environ)
-    try:
-        with chdir(place.cwd):
-            yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-
-
-def long_way(argv: Sequence[str], environ: Mapping[str, str], clock: Callable[[], int]) -> Told:
-    if "run" in argv:
-        return in_a_child(argv, environ, clock)
-    out, err = io.StringIO(), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err):
-        try:
-            code = main(argv, environ, clock=clock)
-        except SystemExit as end:
-            code = int(end.code or 0)
-    return Told(code, out.getvalue(), err.getvalue())
-
-
-# A command that shows all that it was given; the second command in it keeps a shell from becoming
-# the first.
-SHOW = ("sh", "-c", "cat /proc/$$/cmdline; echo //; cat /proc/$$/environ; exit 0")
-
-
-def in_a_child(argv: Sequence[str], environ: Mapping[str, str], clock: Callable[[], int]) -> Told:
-    """Go the long way in a process that may become another."""
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        child = os.fork()
-        if child == 0:  # pragma: no cover - it becomes another, or leaves no trace
-            with suppress(BaseException):
-                os.dup2(out.fileno(), 1)
-                os.dup2(err.fileno(), 2)
-                sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
-                os._exit(main(argv, environ, clock=clock))
-            os._exit(99)
-        _, status = os.waitpid(child, 0)
-        out.seek(0)
-        err.seek(0)
-        words, _, variables = os.fsdecode(out.read()).partition("//\n")
-        became = None
-        if variables:
-            pairs = [each.partition("=") for each in variables.split("\0")[:-1]]
-            became = words.split("\0")[:-1], {name: value for name, _, value in pairs}
-        return Told(
-            os.waitstatus_to_exitcode(status), "" if became else words, err.read().decode(), became
-        )
-
-
-def tick(directory: Path) -> None:
-    """Wait until the clock of the file system has gone on, so that a change leaves its trace."""
-    probe = directory / "tick"
-    probe.touch()
-    before = probe.stat().st_mtime_ns
-    while probe.stat().st_mtime_ns == before:
-        probe.touch()
-    probe.unlink()
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Place:
-    """A person with two profiles, each with a token, whose settings are remembered."""
-    project = tmp_path / "repository" / "inner"
-    for directory in (tmp_path / "config", tmp_path / "system" / "soe-auth", project):
-        directory.mkdir(parents=True)
-    (tmp_path / "repository" / ".git").mkdir()
-    there = Place(tmp_path, {}, project)
-    (there.config / "config.toml").write_text(CONFIG)
-    (tmp_path / "system" / "soe-auth" / "config.toml").write_text('min_ttl = "1m"\n')
-    (tmp_path / "repository" / ".soe-auth.toml").write_text('profile = "work"\n')
-    (tmp_path / "repository" / "pyproject.toml").write_text("[project]\n")
-    for profile in ("work", "home"):
-        there.save(profile, living(Secret(f"token-of-{profile}")))
-    remembered(there)
-    return there
-
-
-def living(secret: Secret, **changes: Any) -> Token:
-    now = float(int(time.time()))
-    token = replace(
-        TOKEN,
-        access_token=secret,
-        scope=Scope(),
-        granted_scope=Scope(),
-        obtained_at=now,
-        expires_at=now + 86400,
-    )
-    return replace(token, **changes)
 
 
 def remembered(there: Place, *argv: str) -> Answer:
@@ -228,194 +59,19 @@ def remembered(there: Place, *argv: str) -> Answer:
     return known
 
 
+def both(there: Place, *argv: str) -> tuple[Told, bool]:
+    """Return what the long way tells, and whether the short one does: the same, then."""
+    known, told = there.short(*argv), there.long(*argv)
+    if known is None:
+        return told, False
+    if known.command and which(known.command[0]) is None:
+        assert told.code == 127  # what cannot be become is left to the long way
+        return told, False
+    assert told == told_by(known), argv
+    return told, True
+
+
 # --- both ways are the same ----------------------------------------------------------------------
-
-PROFILES = ("work", "home", "acme")
-
-
-def mostly(first: Sequence[Any], others: Sequence[Any]) -> st.SearchStrategy[Any]:
-    return st.sampled_from([*[each for each in first for _ in range(12)], *others])
-
-
-SPANS = mostly(["0", "10s", "1m", " 90s "], ["10m", "2h", "1h30m", "30d", "x", "", "-1", "- 1"])
-NAMES = mostly(PROFILES[:2], ["acme", "none", "a/b", "-x", "", "work\1"])
-SITES = mostly(["acme"], ["acme.stackenterprise.co/x", "https://ACME.stackenterprise.co", "b", "!"])
-VALUES = {
-    "site": SITES,
-    "client_id": mostly(["110"], ["111", "1 1"]),
-    "scope": mostly(["", "write_access"], ["write_access,no_expiry", '"']),
-    "min_ttl": mostly(["1m", "90s"], ["2h", "x"]),
-    "store": mostly(["file"], ["keyring", "drawer"]),
-    "port": mostly(["0"], ["8000-8010", "x"]),
-    "browser": mostly(["true"], ["'", "a\\u0000b", "a\\u0001b"]),
-    "timeout": st.just("5m"),
-    "proxy": st.just("http://joe:canary-proxy@proxy.example"),
-    "ca_bundle": st.just("~/ca.pem"),
-}
-
-
-@st.composite
-def tables(draw: st.DrawFn, keys: Sequence[str]) -> str:
-    """Draw the lines of a table; most of them set little."""
-    chosen = draw(st.lists(st.sampled_from(keys), max_size=1))
-    return "".join(f'{key} = "{draw(VALUES[key])}"\n' for key in chosen)
-
-
-@st.composite
-def configs(draw: st.DrawFn) -> str:
-    names = draw(st.lists(st.sampled_from(PROFILES), min_size=1, max_size=3, unique=True))
-    lines = [draw(tables(("min_ttl", "scope", "port", "browser", "store", "timeout", "proxy")))]
-    if default := draw(mostly([names[0]], [None, "none"])):
-        lines.insert(0, f'default_profile = "{default}"\n')
-    lines += [
-        f'[profile.{name}]\nsite = "{draw(SITES)}"\nclient_id = "{draw(VALUES["client_id"])}"\n'
-        + draw(tables(("scope", "min_ttl", "ca_bundle")))
-        for name in names
-    ]
-    return "".join(lines)
-
-
-PROJECT_FILES = mostly(
-    ["", 'profile = "work"\n', 'site = "acme"\nclient_id = "110"\n'],
-    ['site = "b"\n', 'min_ttl = "0"\n', 'scope = "write_access"\n', "=", 'profile = "none"\n'],
-)
-FILES = {
-    "config/config.toml": configs(),
-    "system/soe-auth/config.toml": mostly([""], ['min_ttl = "2h"\n', CONFIG, 'proxy = "none"\n']),
-    "repository/.soe-auth.toml": PROJECT_FILES,
-    "repository/inner/.soe-auth.toml": PROJECT_FILES,
-    "repository/pyproject.toml": st.one_of(
-        st.just("[project]\n"), PROJECT_FILES.map(lambda text: f"[tool.soe-auth]\n{text}")
-    ),
-    ".soe-auth.toml": PROJECT_FILES,
-}
-SETTERS = st.dictionaries(
-    st.sampled_from(
-        [*(setting.variable for setting in TABLE), "SOE_AUTH_PROFILE", "SOE_AUTH_TOKEN", "OTHER"]
-    ),
-    mostly(["", "work"], ["acme", "110", "10m", "file", "0", "x", "a b", "ä", "http://a:b@c"]),
-    max_size=1,
-)
-CHANGES = {
-    "expires_at": mostly([86400.0, "never"], [-10.0, 30.0, 90.0, 700.0, 4000.0, "unknown"]),
-    "account": mostly(["Jane Doe", None, "Zoë"], ['"', "\\", "\u2028", "\ud800", "\ud83d\ude00"]),
-    "access_token": mostly(["canary(1)*"], ['a"b', "a\\b", "x" * 3000]).map(Secret),
-    "granted_scope": st.sampled_from([Scope(), Scope(("write_access",))]),
-    "client_id": st.just("112"),
-    "site": st.just(Site.parse("c")),
-    "obtained_at": st.sampled_from([-5.0, 2e11, 1e-9, 1234.5]),
-}
-
-
-@st.composite
-def option(draw: st.DrawFn, names: Sequence[str], values: st.SearchStrategy[str]) -> list[str]:
-    """Draw an option in one of the forms in which it can be written, right or wrong."""
-    name, value = draw(st.sampled_from(names)), draw(values)
-    forms = [[name, value]] * 6 + [[f"{name}={value}"]] * 3 + [[name], [f"{name}{value}"]]
-    return draw(st.sampled_from(forms))
-
-
-PROFILE = option(["-p", "--profile"], NAMES)
-OPTIONS = {
-    "token": [
-        option(["--min-ttl"], SPANS),
-        option(["--format"], mostly(["plain", "header", "env", "curl"], ["json", "foo"])),
-        mostly([["-v"]], [["-q"], ["--api", "v2.3"], ["--"], ["word"], [""], ["--mint-ttl", "1m"]]),
-    ],
-    "status": [
-        option(["--check"], SPANS),
-        option(["--check"], SPANS),
-        mostly([["--check"]], [["--json"], ["word"], ["-q"]]),
-    ],
-    "run": [
-        option(["--min-ttl"], SPANS),
-        mostly([["--"]], [["--env", "NAME"], ["-q"]]),
-    ],
-}
-
-
-@st.composite
-def command_lines(draw: st.DrawFn) -> list[str]:
-    command = draw(st.sampled_from(["token", "token", "status", "run"]))
-    leading = draw(mostly([[]], [draw(PROFILE), ["-q"]]))
-    given = draw(st.lists(st.one_of(PROFILE, *OPTIONS[command]), max_size=2))
-    if command == "status" and draw(st.integers(0, 3)) != 0:
-        given.append(["--check"])
-    words = [word for each in given for word in each]
-    if command == "run":
-        words += draw(mostly([["--"], []], [["--", "--"]]))
-        words += draw(
-            mostly([[*SHOW, "x"], [*SHOW, "--", "-p", "run", "é"]], [[], [""], ["/none"]])
-        )
-    return [*leading, command, *words]
-
-
-@st.composite
-def places(draw: st.DrawFn, root: Path) -> Place:
-    """Draw all that settings are made of, and tokens that mostly serve them."""
-    home = Path(tempfile.mkdtemp(dir=root))
-    cwd = draw(st.sampled_from([home, home / "repository", home / "repository" / "inner"]))
-    there = Place(home, draw(SETTERS), cwd)
-    for directory in (cwd, home / "repository" / "inner", there.config):
-        directory.mkdir(parents=True, exist_ok=True)
-    (home / "system" / "soe-auth").mkdir(parents=True)
-    if draw(st.booleans()):
-        (home / "repository" / ".git").mkdir()
-    (there.config / "config.toml").write_text(draw(configs()))
-    for name in draw(st.lists(st.sampled_from(list(FILES)[1:]), max_size=1)):
-        (home / name).write_text(draw(FILES[name]))
-    for profile in PROFILES:
-        draw_token(draw, there, profile)
-    return there
-
-
-def draw_token(draw: st.DrawFn, there: Place, profile: str) -> None:
-    with standing_in(there):
-        try:
-            found = resolve({}, profile=profile, environ=there.environ)
-            site, client_id = found.registration
-        except SoeAuthError:
-            return
-    bound = {"site": site, "client_id": client_id, "scope": found.scope}
-    token = living(Secret(f"token-of-{profile}"), **bound, granted_scope=found.scope)
-    field = draw(mostly([None], list(CHANGES)))
-    if field:
-        value = draw(CHANGES[field])
-        if field == "expires_at" and isinstance(value, float):
-            value += token.obtained_at
-        token = replace(token, **{field: value})
-    there.save(profile, token)
-    path = there.config / "tokens" / f"{profile}.json"
-    match draw(mostly([None], ["loose", "link", "twice", "cut"])):
-        case "loose":
-            path.chmod(0o644)
-        case "link":
-            path.symlink_to(path.rename(path.with_name("elsewhere")))
-        case "twice":
-            os.link(path, path.with_name(f"{profile}.twice"))
-        case "cut":
-            path.write_bytes(path.read_bytes()[:-2])
-        case _:
-            pass
-
-
-def change(draw: Callable[[st.SearchStrategy[Any]], Any], there: Place) -> None:
-    """Give a file another content, and then and again another place."""
-    name = draw(st.sampled_from(list(FILES)))
-    path = there.root / name
-    tick(there.root)
-    match draw(st.sampled_from(["replaced", "in place", "removed", "repository"])):
-        case "replaced":
-            beside = path.with_name("beside")
-            beside.write_text(draw(FILES[name]))
-            beside.replace(path)
-        case "in place":
-            path.write_text(draw(FILES[name]))
-        case "removed":
-            path.unlink(missing_ok=True)
-        case _:
-            mark = there.root / "repository" / ".git"
-            mark.rmdir() if mark.exists() else mark.mkdir()
 
 
 @pytest.mark.timeout(600)
@@ -428,13 +84,13 @@ def test_over_many_settings_the_short_way_answers_as_the_long_one_or_not_at_all(
         max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck), database=None
     )
     @given(st.data())
-    def both(data: st.DataObject) -> None:
+    def compare(data: st.DataObject) -> None:
         there = data.draw(places(tmp_path))
         seen["settings"] += 1
         for _ in range(2):
             for argv in data.draw(st.lists(command_lines(), min_size=1, max_size=2)):
-                _, at_once = there.both(*argv)  # by what is remembered from before
-                told, answered = there.both(*argv)  # by what has just been kept
+                _, at_once = both(there, *argv)  # by what is remembered from before
+                told, answered = both(there, *argv)  # by what has just been kept
                 seen["at once"] += at_once
                 seen["fine"] += told.code == 0 and not told.err
                 seen["answered"] += answered
@@ -442,7 +98,7 @@ def test_over_many_settings_the_short_way_answers_as_the_long_one_or_not_at_all(
             if data.draw(st.booleans()):
                 change(data.draw, there)
 
-    both()
+    compare()
     assert seen["settings"] >= 1000
     assert seen["fine"] > 500
     assert seen["answered"] > seen["fine"] / 2
@@ -504,7 +160,7 @@ def test_a_token_of_the_environment_is_answered_with_and_only_if_it_can_be_one(
 ) -> None:
     for value, answered in {"canary(1)*": True, "a b": False, "é": False, "a\x7f": False}.items():
         fed = replace(place, variables={"SOE_AUTH_TOKEN": value})
-        assert fed.both("token", "--format", "header", "--min-ttl", "never")[1] is answered
+        assert both(fed, "token", "--format", "header", "--min-ttl", "never")[1] is answered
         for argv in (["status", "--check"], ["run", *SHOW]):  # which look at settings all the same
             assert fed.short(*argv) is None
 
@@ -512,14 +168,12 @@ def test_a_token_of_the_environment_is_answered_with_and_only_if_it_can_be_one(
 def test_what_an_option_asks_for_is_no_answer_to_another(place: Place) -> None:
     wrong = replace(place, variables={"SOE_AUTH_MIN_TTL": "x"})
     remembered(wrong, "token", "--min-ttl", "1h")
-    assert wrong.both("status", "--check", "1h")[0].code == 2
+    assert both(wrong, "status", "--check", "1h")[0].code == 2
     assert wrong.short("status", "--check", "1h") is None
 
 
 # --- what has changed is noticed -----------------------------------------------------------------
 
-USERS, SYSTEMS = "config/config.toml", "system/soe-auth/config.toml"
-PROJECTS = "repository/.soe-auth.toml"
 OTHER_TEXT = {
     USERS: CONFIG.replace('_profile = "work"', '_profile = "home"'),
     SYSTEMS: 'min_ttl = "9d"\n',
@@ -563,7 +217,7 @@ def test_an_edit_is_noticed(place: Place, name: str, by: Callable[[Path, str], N
     by(place.root / name, OTHER_TEXT[name])
     assert place.short("token") is None
     assert place.long("token") != before
-    assert place.both("token")[0] != before
+    assert both(place, "token")[0] != before
 
 
 @pytest.mark.parametrize("by", ["removed", "mode", "directory", "gone up"])
@@ -584,7 +238,7 @@ def test_a_file_that_is_not_what_it_was_is_noticed(place: Place, name: str, by: 
             if name == PROJECTS:
                 place.cwd.mkdir()
     assert place.short("token") is None
-    place.both("token")
+    both(place, "token")
 
 
 def test_a_link_that_leads_elsewhere_is_noticed(place: Place) -> None:
@@ -597,7 +251,7 @@ def test_a_link_that_leads_elsewhere_is_noticed(place: Place) -> None:
     path.unlink()
     path.symlink_to(other)
     assert place.short("token") is None
-    assert place.both("token")[0].out == "token-of-home\n"
+    assert both(place, "token")[0].out == "token-of-home\n"
     path.unlink()
     path.symlink_to("nowhere")
     assert place.short("token") is None
@@ -610,7 +264,7 @@ def test_a_project_file_that_appears_is_noticed(place: Place, name: str) -> None
     table = "[tool.soe-auth]\n" if name.endswith("pyproject.toml") else ""
     (place.root / name).write_text(f'{table}profile = "home"\n')
     assert place.short("token") is None
-    assert place.both("token")[0].out == "token-of-home\n"
+    assert both(place, "token")[0].out == "token-of-home\n"
 
 
 def test_a_system_file_that_appears_is_noticed(place: Place) -> None:
@@ -618,7 +272,7 @@ def test_a_system_file_that_appears_is_noticed(place: Place) -> None:
     remembered(place)
     (place.root / SYSTEMS).write_text(OTHER_TEXT[SYSTEMS])
     assert place.short("token") is None
-    assert place.both("token")[0].code == 3
+    assert both(place, "token")[0].code == 3
 
 
 def test_a_repository_that_begins_or_ends_is_noticed(place: Place) -> None:
@@ -629,9 +283,9 @@ def test_a_repository_that_begins_or_ends_is_noticed(place: Place) -> None:
     assert place.short("token") is None
     assert remembered(place).text == "token-of-work"
     mark.write_text("gitdir: elsewhere\n")  # as in a work tree
-    assert place.both("token") == (Told(0, "token-of-home\n"), True)
+    assert both(place, "token") == (Told(0, "token-of-home\n"), True)
     (place.cwd / ".git").mkdir()
-    assert place.both("token") == (Told(0, "token-of-work\n"), True)
+    assert both(place, "token") == (Told(0, "token-of-work\n"), True)
 
 
 def test_where_one_stands_is_noticed(place: Place) -> None:
@@ -643,7 +297,7 @@ def test_where_one_stands_is_noticed(place: Place) -> None:
     assert outside.short("token") is None
     assert remembered(outside).text == "token-of-work"
     # Without a project file, all directories ask the same.
-    assert replace(place, cwd=place.root).both("token") == (Told(0, "token-of-work\n"), True)
+    assert both(replace(place, cwd=place.root), "token") == (Told(0, "token-of-work\n"), True)
 
 
 def test_where_one_stands_may_be_gone(place: Place) -> None:
@@ -674,7 +328,7 @@ def test_where_one_stands_may_be_gone(place: Place) -> None:
 def test_a_variable_is_noticed(place: Place, name: str, value: str) -> None:
     changed = replace(place, variables={name: value})
     assert changed.short("token") is None
-    changed.both("token")
+    both(changed, "token")
 
 
 def test_every_variable_that_settings_have_is_looked_at() -> None:
@@ -686,14 +340,14 @@ def test_the_usual_directories_are_found_as_well(place: Place) -> None:
     there = replace(place, variables=usual)
     (place.config / ".config").mkdir()
     (place.config / ".config" / "soe-auth").symlink_to(place.config)
-    assert there.both("token")[0].code == 0
-    assert there.both("token")[1]
+    assert both(there, "token")[0].code == 0
+    assert both(there, "token")[1]
     moved = replace(there, variables={**usual, "XDG_CONFIG_HOME": str(place.config / ".config")})
-    assert not moved.both("token")[1]
-    assert moved.both("token")[1]
+    assert not both(moved, "token")[1]
+    assert both(moved, "token")[1]
     empty = replace(place, variables={"XDG_CONFIG_DIRS": f":{place.root / 'system'}"})
-    assert empty.both("token") == (Told(0, "token-of-work\n"), False)
-    assert empty.both("token") == (Told(0, "token-of-work\n"), False)  # they skip what is empty
+    assert both(empty, "token") == (Told(0, "token-of-work\n"), False)
+    assert both(empty, "token") == (Told(0, "token-of-work\n"), False)  # they skip what is empty
 
 
 @pytest.mark.parametrize("name", [USERS, SYSTEMS, PROJECTS])
@@ -713,6 +367,61 @@ def test_what_changes_while_it_is_looked_at_is_not_kept(place: Place) -> None:
         before = Question(place.environ, asked("", ""), clock=settled)
         (place.root / PROJECTS).unlink()
         before.keep(["work"], Question(place.environ, asked("", "")))
+    assert not place.recall.exists()
+
+
+# --- the names of profiles -----------------------------------------------------------------------
+
+NAMES = "completion", "--profiles"
+
+
+def test_the_names_are_told_by_both_ways_each_on_a_line(place: Place) -> None:
+    assert place.short(*NAMES) is None
+    assert both(place, *NAMES) == (Told(0, "home\nwork\n"), False)
+    assert both(place, *NAMES) == (Told(0, "home\nwork\n"), True)
+    given = replace(place, variables={"SOE_AUTH_TOKEN": "canary(1)*"})
+    assert both(given, *NAMES) == (Told(0, "home\nwork\n"), True)
+    assert b"canary" not in place.recall.read_bytes()
+
+
+def test_what_the_names_come_to_is_no_answer_to_another_question(place: Place) -> None:
+    place.recall.unlink()
+    remembered(place, *NAMES)
+    assert place.short("token") is None
+    remembered(place)
+    assert both(place, "token") == (Told(0, "token-of-work\n"), True)
+    assert both(place, *NAMES) == (Told(0, "home\nwork\n"), True)
+
+
+@pytest.mark.parametrize("name", [USERS, SYSTEMS])
+def test_a_profile_that_comes_or_goes_is_noticed(name: str, place: Place) -> None:
+    remembered(place, *NAMES)
+    path = place.root / name
+    before = path.read_text()
+    path.write_text(f"{before}\n[profile.new]\n")
+    assert both(place, *NAMES) == (Told(0, "home\nnew\nwork\n"), False)
+    assert both(place, *NAMES) == (Told(0, "home\nnew\nwork\n"), True)
+    path.write_text(before)
+    assert both(place, *NAMES) == (Told(0, "home\nwork\n"), False)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[profile", "profile = 1", '[profile."a b"]', "[profile.work]\ncolour = 1\n"]
+)
+def test_where_no_name_can_be_told_nothing_is_said_or_kept(text: str, place: Place) -> None:
+    place.recall.unlink()
+    (place.root / SYSTEMS).unlink()
+    (place.root / USERS).write_text(text)
+    for _ in range(2):
+        assert both(place, *NAMES) == (Told(0), False)
+    assert not place.recall.exists()
+
+
+def test_where_settings_are_not_simple_the_names_are_told_the_long_way(place: Place) -> None:
+    place.recall.unlink()
+    there = replace(place, variables={"SOE_AUTH_PROXY": "http://joe:canary@proxy.example"})
+    for _ in range(2):
+        assert both(there, *NAMES) == (Told(0, "home\nwork\n"), False)
     assert not place.recall.exists()
 
 
@@ -738,8 +447,8 @@ def test_a_looser_one_is_ignored_and_replaced_with_nothing_of_it(place: Place) -
     place.recall.write_bytes(place.recall.read_bytes().replace(b"\0work\0", b"\0home\0"))
     place.recall.chmod(0o660)
     assert place.short("token") is None
-    assert place.both("token", "--min-ttl", "2m") == (Told(0, "token-of-work\n"), False)
-    assert place.both("token", "--min-ttl", "2m") == (Told(0, "token-of-work\n"), True)
+    assert both(place, "token", "--min-ttl", "2m") == (Told(0, "token-of-work\n"), False)
+    assert both(place, "token", "--min-ttl", "2m") == (Told(0, "token-of-work\n"), True)
     assert place.short("token") is None
     assert stat.S_IMODE(place.recall.stat().st_mode) == 0o600
 
@@ -767,7 +476,7 @@ def test_what_is_no_file_of_ours_alone_is_left_alone(place: Place, what: str) ->
             path.mkdir()
     before = os.lstat(path)
     for _ in range(2):
-        assert place.both("token") == (Told(0, "token-of-work\n"), False)
+        assert both(place, "token") == (Told(0, "token-of-work\n"), False)
     assert os.lstat(path) == before
 
 
@@ -783,8 +492,8 @@ def test_one_that_was_cut_short_or_is_garbage_is_ignored(place: Place, data: st.
     kept = data.draw(st.sampled_from([whole[:cut], whole[cut:], whole[:cut] + bytes(64), hole]))
     place.recall.write_bytes(kept if data.draw(st.booleans()) else data.draw(st.binary()))
     for argv in (["token"], ["token", "--min-ttl", "2m"]):
-        assert place.both(*argv)[0] == Told(0, "token-of-work\n")
-    assert place.both("token")[1]
+        assert both(place, *argv)[0] == Told(0, "token-of-work\n")
+    assert both(place, "token")[1]
 
 
 def test_an_answer_is_recalled_whole_or_not_at_all(place: Place) -> None:
@@ -867,13 +576,11 @@ def test_a_directory_that_cannot_be_written_does_no_harm(place: Place) -> None:
     place.config.chmod(0o500)
     for parent in place.root.parents[:-2]:
         parent.chmod(parent.stat().st_mode | 0o011)
-    child = os.fork()
-    if child == 0:  # pragma: no cover - coverage cannot be written by nobody
-        with suppress(BaseException):
-            os.setuid(NOBODY)
-            os._exit(place.long("token") != Told(0, "token-of-work\n"))
-        os._exit(99)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+    def work() -> None:
+        assert place.long("token") == Told(0, "token-of-work\n")
+
+    as_nobody(work)
     assert not place.recall.exists()
 
 
@@ -944,7 +651,7 @@ def test_an_account_is_written_as_it_is_whatever_it_holds(place: Place) -> None:
         token = living(Secret("canary(1)*"), account=account)
         assert Token.from_json(token.to_json()) == token
         place.save("work", token)
-        assert place.both("token")[0] == Told(0, "canary(1)*\n")
+        assert both(place, "token")[0] == Told(0, "canary(1)*\n")
     assert "Zoë".encode() in replace(TOKEN, account="Zoë").to_json()
 
 
@@ -1150,7 +857,7 @@ entry_point()
 @pytest.mark.parametrize("argv", [["token"], ["status", "--check"], ["run", "true"]])
 def test_ctrl_c_at_any_moment_is_one_line_or_comes_too_late(ways: Ways, argv: list[str]) -> None:
     ends = Counter[int]()
-    environ = {k: v for k, v in ways.environ().items() if not k.startswith("COVERAGE_")}
+    environ = unmeasured(ways.environ())
     for moment in range(40):
         with subprocess.Popen(
             [sys.executable, "-I", "-c", FROM_OUR_FIRST_LINE, *argv],
@@ -1185,7 +892,7 @@ later = lambda: time.time_ns() + 10**10
 sys.stdin.read()
 sys.exit(any(main(["token", "--min-ttl", f"{n}s"], clock=later) for n in range(5)))
 """
-    environ = {k: v for k, v in ways.environ().items() if not k.startswith("COVERAGE_")}
+    environ = unmeasured(ways.environ())
     crowd = [
         subprocess.Popen(
             [sys.executable, "-c", script],

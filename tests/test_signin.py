@@ -25,12 +25,13 @@ from soe_auth.errors import (
     SettingsError,
     StoreError,
 )
+from soe_auth.landing import finish
 from soe_auth.place import Place
 from soe_auth.sandbox import Quirks, Sandbox
 from soe_auth.sandbox.visitor import Page, visit
 from soe_auth.sendoff import begin
 from soe_auth.settings import resolve
-from soe_auth.signin import alogin, alogin_if_needed, finish, login, login_if_needed
+from soe_auth.signin import alogin, alogin_if_needed, login, login_if_needed
 from soe_auth.store.turns import Turns
 
 

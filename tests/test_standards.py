@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from test_docs import DOCS, anchors, rows, section
+from markdown_pages import DOCS, anchors, rows, section
 
 PAGE = DOCS / "reference" / "standards.md"
 TESTS = Path(__file__).parent

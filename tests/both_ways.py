@@ -1,0 +1,196 @@
+"""A person's place, and what a command says there by the short way, and by the long one."""
+
+import io
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from soe_auth.cli import main
+from soe_auth.scope import Scope
+from soe_auth.secret import Secret
+from soe_auth.shortcut import Answer, answer
+from soe_auth.site import Site
+from soe_auth.store.file import FileStore
+from soe_auth.tokens import Token
+
+CONFIG = """
+default_profile = "work"
+[profile.work]
+site = "acme"
+client_id = "110"
+[profile.home]
+site = "acme"
+client_id = "110"
+"""
+PATH = os.environ["PATH"]
+USERS, SYSTEMS = "config/config.toml", "system/soe-auth/config.toml"
+PROJECTS = "repository/.soe-auth.toml"
+
+
+def settled() -> int:
+    """Give a time by which what was just written is long settled."""
+    return time.time_ns() + 10**10
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a command said and how it ended; or the command that it became, and its environment."""
+
+    code: int
+    out: str = ""
+    err: str = ""
+    became: tuple[list[str], dict[str, str]] | None = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """A person's home, with what is set in it, and where they stand."""
+
+    root: Path
+    variables: Mapping[str, str]
+    cwd: Path
+
+    @property
+    def config(self) -> Path:
+        return self.root / "config"
+
+    @property
+    def recall(self) -> Path:
+        return self.config / "recall"
+
+    @property
+    def environ(self) -> dict[str, str]:
+        return {
+            "PATH": PATH,
+            "HOME": str(self.root),
+            "SOE_AUTH_CONFIG_DIR": str(self.config),
+            "XDG_CONFIG_DIRS": str(self.root / "system"),
+            "LC_CTYPE": "C.UTF-8",
+            **self.variables,
+        }
+
+    def short(self, *argv: str) -> Answer | None:
+        with standing_in(self):
+            return answer(argv, self.environ)
+
+    def long(self, *argv: str, clock: Callable[[], int] = settled) -> Told:
+        with standing_in(self):
+            return long_way(argv, self.environ, clock)
+
+    def save(self, profile: str, token: Token) -> None:
+        FileStore(self.config, report=lambda _: None).save(profile, token)
+
+
+def told_by(known: Answer) -> Told:
+    if known.command is not None:
+        return Told(0, became=(known.command, dict(known.environ)))
+    return Told(0, "" if known.text is None else f"{known.text}\n")
+
+
+@contextmanager
+def standing_in(place: Place) -> Iterator[None]:
+    """Stand there, with that environment: platformdirs asks the process for its own."""
+    before = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(place.environ)
+    try:
+        with chdir(place.cwd):
+            yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def long_way(argv: Sequence[str], environ: Mapping[str, str], clock: Callable[[], int]) -> Told:
+    if "run" in argv:
+        return in_a_child(argv, environ, clock)
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        try:
+            code = main(argv, environ, clock=clock)
+        except SystemExit as end:
+            code = int(end.code or 0)
+    return Told(code, out.getvalue(), err.getvalue())
+
+
+# A command that shows all that it was given; the second command in it keeps a shell from becoming
+# the first.
+SHOW = ("sh", "-c", "cat /proc/$$/cmdline; echo //; cat /proc/$$/environ; exit 0")
+
+
+def in_a_child(argv: Sequence[str], environ: Mapping[str, str], clock: Callable[[], int]) -> Told:
+    """Go the long way in a process that may become another."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        child = os.fork()
+        if child == 0:  # pragma: no cover - it becomes another, or leaves no trace
+            with suppress(BaseException):
+                os.dup2(out.fileno(), 1)
+                os.dup2(err.fileno(), 2)
+                sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
+                os._exit(main(argv, environ, clock=clock))
+            os._exit(99)
+        _, status = os.waitpid(child, 0)
+        out.seek(0)
+        err.seek(0)
+        words, _, variables = os.fsdecode(out.read()).partition("//\n")
+        became = None
+        if variables:
+            pairs = [each.partition("=") for each in variables.split("\0")[:-1]]
+            became = words.split("\0")[:-1], {name: value for name, _, value in pairs}
+        return Told(
+            os.waitstatus_to_exitcode(status), "" if became else words, err.read().decode(), became
+        )
+
+
+def tick(directory: Path) -> None:
+    """Wait until the clock of the file system has gone on, so that a change leaves its trace."""
+    probe = directory / "tick"
+    probe.touch()
+    before = probe.stat().st_mtime_ns
+    while probe.stat().st_mtime_ns == before:
+        probe.touch()
+    probe.unlink()
+
+
+def remember(there: Place, *argv: str) -> None:
+    """Have the long way keep what the settings come to."""
+    there.long(*(argv or ("token",)))
+    tick(there.root)
+
+
+def living(secret: Secret, **changes: Any) -> Token:
+    now = float(int(time.time()))
+    token = Token(
+        access_token=secret,
+        site=Site.parse("acme"),
+        client_id="110",
+        scope=Scope(),
+        granted_scope=Scope(),
+        obtained_at=now,
+        expires_at=now + 86400,
+        account="Jane Doe",
+    )
+    return replace(token, **changes)
+
+
+def two_profiles(home: Path) -> Place:
+    """Make a home with two profiles, each with a token, whose settings are remembered."""
+    project = home / "repository" / "inner"
+    for directory in (home / "config", home / "system" / "soe-auth", project):
+        directory.mkdir(parents=True)
+    (home / "repository" / ".git").mkdir()
+    there = Place(home, {}, project)
+    (there.config / "config.toml").write_text(CONFIG)
+    (home / "system" / "soe-auth" / "config.toml").write_text('min_ttl = "1m"\n')
+    (home / "repository" / ".soe-auth.toml").write_text('profile = "work"\n')
+    (home / "repository" / "pyproject.toml").write_text("[project]\n")
+    for profile in ("work", "home"):
+        there.save(profile, living(Secret(f"token-of-{profile}")))
+    remember(there)
+    return there
