@@ -47,7 +47,7 @@ async def measure(world: World, rounds: Rounds) -> list[Row]:
     }
     seconds: dict[str, list[float]] = {what: [] for what in contenders}
     if chromium := next(filter(None, map(shutil.which, _NAMES)), None):
-        async with _running(chromium, place.home / "chromium") as port:
+        async with _running(chromium, place.directory / "chromium") as port:
             async for counts in rounds.each():
                 for what, job in contenders.items():
                     running = await rounds.spawner.start(job)
