@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from asyncio.trsock import TransportSocket
 from collections import Counter
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -195,7 +196,21 @@ async def serve(
     finally:
         for guest in not_taken:
             guest.close()
+        await _let_no_more_in(sockets)
         await runner.cleanup()
+
+
+async def _let_no_more_in(sockets: LoopbackSockets) -> None:
+    """Have whoever has come in the last moment arrive, so that they are closed with the others.
+
+    asyncio takes two steps from a connection that it has accepted to us, and would leave it open
+    to the collector if its server were closed in between.
+    """
+    if sys.platform != "win32":  # pragma: no branch - asyncio cannot watch a socket there
+        for bound in sockets.sockets:
+            asyncio.get_running_loop().remove_reader(bound)
+    for _ in range(2):
+        await asyncio.sleep(0)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import http.client
 import socket
 from asyncio.trsock import TransportSocket
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import aiohttp
 import pytest
@@ -181,6 +182,18 @@ async def test_a_program_hears_of_its_own_servers_troubles_during_and_after_two_
         await other.__aexit__(None, None, None)
         loop.call_exception_handler({"message": "after", **trouble})
     assert heard == ["during", "after"]
+
+
+@pytest.mark.parametrize("steps", range(6))
+async def test_a_connection_that_comes_just_before_the_end_is_not_left_open(steps: int) -> None:
+    with socket.socket() as late:
+        async with waiting() as login:
+            late.connect(("127.0.0.1", login.sockets.port))
+            for _ in range(steps):  # of the loop, each of which takes it one further
+                await asyncio.sleep(0)
+        late.settimeout(2)
+        with suppress(ConnectionResetError):
+            assert await asyncio.to_thread(late.recv, 1) == b""
 
 
 async def test_the_port_is_closed_once_the_login_has_ended() -> None:
