@@ -5,10 +5,12 @@ import shutil
 import signal
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright
+from playwright.sync_api import TimeoutError as NotInTime
 
 # What a desktop's opener does: start the browser, or hand the address to the one that is running.
 OPENER = """\
@@ -75,9 +77,17 @@ class Desktop:
         if self._browser is None:
             port = wait_for_text(self.home / "profile" / "DevToolsActivePort").split()[0]
             address = f"http://127.0.0.1:{port}"
-            self._browser = self.playwright.chromium.connect_over_cdp(address)
+            self._browser = self._attach(address)
             self._browser.contexts[0].set_default_timeout(20_000)
         return self._browser.contexts[0]
+
+    def _attach(self, address: str) -> Browser:
+        """Attach Playwright, which now and then waits in vain for a page that was just opening."""
+        attach = self.playwright.chromium.connect_over_cdp
+        for _ in range(2):
+            with suppress(NotInTime):
+                return attach(address, timeout=10_000)
+        return attach(address, timeout=10_000)
 
     def tab(self, number: int = 0) -> Page:
         while len(self.context.pages) <= number:
