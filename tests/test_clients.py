@@ -5,8 +5,10 @@ PowerShell, the vendor's SDK, just, direnv and the CI services themselves are no
 
 import ast
 import json
+import os
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from conftest import Command
 from markdown_pages import DOCS, REAL_SITE, Block, blocks
 from programs import program
 
-from soe_auth.sandbox import Sandbox
+from soe_auth.sandbox import Sandbox, running
 
 pytestmark = pytest.mark.process
 
@@ -51,6 +53,17 @@ def me(url, token):
     with urlopen(request) as answer:
         return json.load(answer)["name"]
 """
+
+
+def dashing(size: int) -> bytes:
+    """Draw what begins with a dash in base64url, which argparse takes for an option: 1 in 64."""
+    return b"\xfb" + os.urandom(size - 1)
+
+
+@pytest.fixture
+def site() -> Iterator[Sandbox]:
+    with running(entropy=dashing) as sandbox:
+        yield sandbox
 
 
 @pytest.fixture
@@ -90,6 +103,10 @@ def keep(desk: Command, name: str, block: Block, site: Sandbox) -> str:
 def signed_out(desk: Command) -> Command:
     assert desk("logout").returncode == 0
     return desk
+
+
+def test_the_tokens_of_these_tests_begin_with_a_dash(desk: Command) -> None:
+    assert answer(desk, "soe-auth", "token").startswith("-")
 
 
 def test_curl_takes_the_header_from_an_argument_as_well(desk: Command, site: Sandbox) -> None:
