@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
-from soe_auth.streams import NotWritten, put
+from soe_auth.streams import NotWritten, put, say
 
 TYPE_CHECKING = False  # typing itself is not light
 if TYPE_CHECKING:
@@ -29,11 +29,28 @@ _GRACE = 0.1
 def entry_point() -> NoReturn:
     """Run the command of sys.argv and leave with its exit code."""
     came: list[int] = []
+    sys.unraisablehook = lost
     try:
         # All is flushed and synced; the system tears the rest down faster.
         os._exit(_run(sys.argv[1:], came))
-    except KeyboardInterrupt:
-        _leave(came)
+    except BaseException as end:
+        if came or _is_of_ctrl_c(end):
+            _leave(came)
+        raise
+
+
+def _is_of_ctrl_c(end: BaseException | None) -> bool:
+    """Say whether Ctrl-C led to it: a class that is just being made has a RuntimeError for that."""
+    while end and not isinstance(end, KeyboardInterrupt):
+        end = end.__cause__ or end.__context__
+    return end is not None
+
+
+def lost(ignored: sys.UnraisableHookArgs) -> None:
+    """Leave if it is Ctrl-C: what a destructor or the lock of an import raises, Python ignores."""
+    if ignored.exc_type is KeyboardInterrupt:
+        _leave([])
+    sys.__unraisablehook__(ignored)
 
 
 def _run(argv: list[str], came: list[int]) -> int:
@@ -57,11 +74,10 @@ def _run(argv: list[str], came: list[int]) -> int:
         except SystemExit as end:  # which is how argparse ends
             code = int(end.code or 0)
         put(end="")
-        sys.stderr.flush()
     except BrokenPipeError:  # the reader has gone (`soe-auth status | head -1`)
         return READER_GONE
     except NotWritten as problem:
-        print(f"soe-auth: stdout could not be written: {problem}.", file=sys.stderr)
+        say(f"soe-auth: stdout could not be written: {problem}.")
         return NOT_WRITTEN
     return code
 

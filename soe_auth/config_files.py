@@ -11,7 +11,7 @@ from soe_auth.errors import SettingsError
 from soe_auth.profile_name import read_profile_name
 from soe_auth.site import Site
 from soe_auth.table import BY_KEY, DEFAULT_PROFILE, SCOPE, SITE, TRUSTED_SITES
-from soe_auth.text import printable
+from soe_auth.text import nearest, printable
 from soe_auth.toml_lines import line_of
 
 if TYPE_CHECKING:
@@ -223,12 +223,10 @@ def check_profile_name(name: str) -> None:
 
 def no_such_key(key: str, known: Iterable[str], place: str | None = None) -> SettingsError:
     """Return the error that says so, and names the nearest that there is."""
-    from difflib import get_close_matches
-
-    nearest = get_close_matches(key[:80], known, n=1)
+    meant = nearest(key, known)
     return SettingsError(
         f"{f'{place}: t' if place else 'T'}here is no setting {printable(key, 80)!r}.",
-        hint=f"Did you mean {nearest[0]}?" if nearest else f"There are {', '.join(known)}.",
+        hint=f"Did you mean {meant}?" if meant else f"There are {', '.join(known)}.",
     )
 
 

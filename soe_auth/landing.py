@@ -56,7 +56,7 @@ async def finish(
                 async with _company(pending, settings, effects, patience):
                     code = await _code(doors, settings)
                 token = await _redeem(code, pending.request, site, effects)
-                replaced = _to_retire(settings.profile, token, effects)
+                old = _stored_before(settings.profile, effects)
                 effects.store.save(settings.profile, token)
             except SoeAuthError as problem:
                 await doors.conclude(pages.not_signed_in(str(problem), problem.hint))
@@ -72,10 +72,12 @@ async def finish(
             effects.announce(f"Signed in to {token.site.authority}{who}. The token lasts {lasts}.")
             if words := token.life_in_question(settings.min_ttl):
                 effects.announce(words)
+            if old and (words := token.account_in_question(old, settings.profile)):
+                effects.announce(words)
             _remember(settings, effects)
             await doors.conclude(pages.signed_in(token.site.authority, token.account, lasts))
-        if replaced:
-            await _retire(replaced, site, effects)
+        if old and _is_to_be_ended(old, token, effects.now()):
+            await _retire(old, site, effects)
     return token
 
 
@@ -195,22 +197,22 @@ async def _redeem(
     return token
 
 
-def _to_retire(profile: str, new: Token, effects: Effects) -> Token | None:
-    """Return the token that the new one is about to replace, if the site should end it.
+def _stored_before(profile: str, effects: Effects) -> Token | None:
+    """Return the token that is about to be replaced; what cannot be read, `save` complains of."""
+    with suppress(StoreError):
+        return effects.store.load(profile)
+    return None
+
+
+def _is_to_be_ended(old: Token, new: Token, now: float) -> bool:
+    """Say whether the site should end the token that was replaced.
 
     A site may give the same token twice: that one must live. Another site's is not this one's to
-    end. What cannot be read is for `save` to complain of.
+    end.
     """
-    with suppress(StoreError):
-        old = effects.store.load(profile)
-        if (
-            old
-            and old.site == new.site
-            and old.access_token != new.access_token
-            and not old.has_ended(effects.now())
-        ):
-            return old
-    return None
+    if old.site != new.site or old.access_token == new.access_token:
+        return False
+    return not old.has_ended(now)
 
 
 async def _retire(token: Token, site: SiteConnection, effects: Effects) -> None:

@@ -38,6 +38,7 @@ from soe_auth.table import (
     Setting,
     Stored,
 )
+from soe_auth.text import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -73,14 +74,14 @@ class Paths:
 class Settings:
     """All settings of one profile, and for each key the place that its value came from.
 
-    `known` says whether a config.toml has the profile, `project` is the project file that was
-    heeded, as it is shown, and `only_project` whether nobody else names the site. `place(key)` is a
-    value's origin with the line of the file, if it is from one.
+    `profiles` are the names of all that the config.toml have, `project` is the project file that
+    was heeded, as it is shown, and `only_project` whether nobody else names the site. `place(key)`
+    is a value's origin with the line of the file, if it is from one.
     """
 
     profile: str
     paths: Paths
-    known: bool
+    profiles: Sequence[str]
     project: str | None
     only_project: bool
     site: Site | None
@@ -106,7 +107,8 @@ class Settings:
                 f"Profile {self.profile} has no site."
                 if self.known
                 else f"There is no profile {self.profile}.",
-                hint=f"Make it with `soe-auth login -p {self.profile} --site NAME --client-id ID`;"
+                hint=f"{self._or_make} it with"
+                f" `soe-auth login -p {self.profile} --site NAME --client-id ID`;"
                 " `soe-auth status` shows what there is.",
             )
         if self.client_id is None:
@@ -115,6 +117,16 @@ class Settings:
                 hint=f"Say which: `soe-auth login --site {self.site.as_typed} --client-id ID`.",
             )
         return self.site, self.client_id
+
+    @property
+    def _or_make(self) -> str:
+        meant = None if self.known else nearest(self.profile, self.profiles)
+        return f"Did you mean {meant}? If not, make" if meant else "Make"
+
+    @property
+    def known(self) -> bool:
+        """Whether a config.toml has the profile."""
+        return self.profile in self.profiles
 
     @property
     def needs_consent(self) -> bool:
@@ -247,7 +259,7 @@ def resolve(
     return Settings(
         profile=found.profile,
         paths=found.paths,
-        known=found.profile in found.configs.profiles,
+        profiles=found.configs.profiles,
         project=found.project.table.origin if found.project else None,
         only_project=found.only_project,
         site=pick(SITE),

@@ -1,6 +1,8 @@
-"""Writes to the standard output, and tells why it fails. Only what is light is imported here."""
+"""Writes to the standard streams, and tells why the output fails. It imports what is light only."""
 
 from __future__ import annotations
+
+import sys
 
 
 class NotWritten(Exception):
@@ -15,3 +17,11 @@ def put(text: str = "", end: str = "\n") -> None:
         raise
     except OSError as problem:
         raise NotWritten(problem.strerror) from None
+
+
+def say(text: str, end: str = "\n") -> None:
+    """Write to the standard error, at once; where nobody can hear it, that changes nothing."""
+    try:
+        print(text, end=end, file=sys.stderr, flush=True)
+    except OSError:
+        return

@@ -114,6 +114,17 @@ class Token:
             f" where {self.scope.in_words()} was asked for."
         )
 
+    def account_in_question(self, old: Token, profile: str) -> str | None:
+        """Say for a person that the token which it replaced was another account's on that site."""
+        if old.site != self.site or not (old.account and self.account):
+            return None
+        if old.account == self.account:
+            return None
+        return (
+            f"Profile {profile} was {old.account}'s until now. To keep both, give each account a"
+            " profile of its own: `soe-auth login -p NAME`."
+        )
+
     def warnings(self, now: float) -> list[str]:
         """Say for a person, in sentences, what deserves attention while it lives."""
         found = []

@@ -19,6 +19,7 @@ class Person:
 
     home: Path
     refuse: bool = False
+    account: str | None = None
     told: list[str] = field(default_factory=list)
     curious: list[str] = field(default_factory=list)
     opened: list[str] = field(default_factory=list)
@@ -51,7 +52,7 @@ class Person:
         return True
 
     async def _walk(self, url: str) -> Page:
-        return await visit(url, refuse=self.refuse)
+        return await visit(url, account=self.account, refuse=self.refuse)
 
     @property
     def last_page(self) -> str:

@@ -240,6 +240,47 @@ def test_the_variable_answers_for_the_store(soe_auth: Command) -> None:
     assert "canary" not in said(bad)
 
 
+@pytest.fixture(params=["full", "gone"])
+def deaf(request: pytest.FixtureRequest) -> Iterator[int]:
+    """A stderr that takes no word: a full disk, or a pipe whose reader has gone."""
+    if request.param == "full":
+        end = os.open("/dev/full", os.O_WRONLY)
+    else:
+        reader, end = os.pipe()
+        os.close(reader)
+    yield end
+    os.close(end)
+
+
+def unheard(soe_auth: Command, stderr: int, *argv: str) -> tuple[int, bytes]:
+    done = subprocess.run(
+        [soe_auth.path, *argv],
+        env=soe_auth.environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        timeout=40,
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
+def test_a_login_that_nobody_hears_of_is_one_all_the_same(
+    soe_auth: Command, site: Sandbox, deaf: int
+) -> None:
+    login = ("login", "-v", "--site", site.url, "--client-id", "110", "--browser", VISITOR)
+    assert unheard(soe_auth, deaf, *login) == (0, b"")
+    code, token = unheard(soe_auth, deaf, "token", "-v")
+    assert (code, soe_auth("token").stdout) == (0, token.decode())
+
+
+@pytest.mark.parametrize(("argv", "code"), [([], 2), (["tokn"], 2), (["token"], 3)])
+def test_an_exit_code_stays_what_it_is_where_nobody_hears_why(
+    soe_auth: Command, deaf: int, argv: list[str], code: int
+) -> None:
+    assert unheard(soe_auth, deaf, *argv) == (code, b"")
+
+
 def test_status_shows_every_profile(signed_in: Command, site: Sandbox) -> None:
     config = signed_in.home / "config" / "config.toml"
     config.write_text(config.read_text() + '\n[profile.acme]\nsite = "acme"\nclient_id = "9"\n')
@@ -253,7 +294,7 @@ def test_status_shows_every_profile(signed_in: Command, site: Sandbox) -> None:
     ]
     lines = sandbox.splitlines()
     assert lines[:4] == [
-        f"localhost-{site.port}",
+        f"localhost-{site.port} (default here)",
         f"  site     {site.url}",
         "  account  Jane Doe",
         "  scope    read only",

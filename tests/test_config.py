@@ -526,10 +526,17 @@ def test_two_accounts_on_one_site_live_side_by_side(soe_auth: Command, site: San
     assert soe_auth("token").stdout == tokens["john"]
 
     status = soe_auth("status").stdout
-    assert re.findall(r"^(\S+)\n.*\n *account +(.*)$", status, re.MULTILINE) == [
+    assert re.findall(r"^(\S.*)\n.*\n *account +(.*)$", status, re.MULTILINE) == [
         ("jane", "Jane Doe"),
-        ("john", "John Doe"),
+        ("john (default here)", "John Doe"),
     ]
+    assert soe_auth("status", "-p", "john").stdout.startswith("john\n")
+    undecided = soe_auth("config", "unset", "default_profile")
+    assert undecided.returncode == 0
+    assert "default" not in soe_auth("status").stdout
+    mistyped = soe_auth("token", "-p", "jhon")
+    assert mistyped.returncode == 2
+    assert "There is no profile jhon.\n  Did you mean john? If not, make it" in mistyped.stderr
     ambiguous = soe_auth.with_variables(SOE_AUTH_SITE=site.url)("token")
     assert ambiguous.returncode == 2
     assert "Several profiles belong to" in ambiguous.stderr

@@ -35,6 +35,26 @@ entry_point()
 """
 
 
+# Raised from our first line on, and where what ends a weak reference raises it.
+RAISING = """
+import sys, weakref
+from soe_auth.__main__ import entry_point
+
+def fail(*_):
+    {how}
+
+class CommandLine(list):
+    def __getitem__(self, which):
+        {where}
+        return super().__getitem__(which)
+
+sys.argv = CommandLine(sys.argv)
+entry_point()
+"""
+HERE = "fail()"
+WHERE_PYTHON_IGNORES_IT = "weakref.ref({1}, fail)"
+
+
 def interrupt(process: "subprocess.Popen[str]", number: int = signal.SIGINT) -> tuple[float, str]:
     """Send a signal; return how many seconds the process then lived, and what it said."""
     before = time.monotonic()
@@ -90,6 +110,43 @@ def test_at_any_moment_it_is_one_line_and_at_once_and_leaves_nothing(
     assert files == {".lock"}
     assert statistics.median(lives) < AT_ONCE
     assert max(lives) < 1
+
+
+def raising(command: Command, how: str, where: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-c", RAISING.format(how=how, where=where), "token"],
+        env=command.environ,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("how", "where"),
+    [
+        ("raise KeyboardInterrupt", HERE),
+        # As Python 3.11 makes of it while a class is being made.
+        ("raise RuntimeError('__set_name__') from KeyboardInterrupt()", HERE),
+        ("raise KeyboardInterrupt", WHERE_PYTHON_IGNORES_IT),
+    ],
+    ids=["as it is", "as what came of it", "where Python ignores it"],
+)
+def test_it_is_one_line_whatever_python_makes_of_it(
+    soe_auth: Command, how: str, where: str
+) -> None:
+    done = raising(soe_auth, how, where)
+    assert (done.returncode, done.stderr) == (130, "\nsoe-auth: interrupted.\n")
+
+
+def test_a_bug_is_not_taken_for_it(soe_auth: Command) -> None:
+    done = raising(soe_auth, "raise RuntimeError('a bug')", HERE)
+    assert done.returncode == 1
+    assert done.stderr.endswith("RuntimeError: a bug\n")
+    ignored = raising(soe_auth, "raise RuntimeError('a bug')", WHERE_PYTHON_IGNORES_IT)
+    assert ignored.returncode == 3
+    assert "RuntimeError: a bug\n" in ignored.stderr
 
 
 def test_in_the_exchange_it_is_at_once(soe_auth: Command) -> None:

@@ -282,6 +282,27 @@ def test_so_is_one_for_another_scope_or_application_of_the_same_site(
     assert not is_good(site, old)
 
 
+def test_a_login_says_whose_the_profile_was_if_that_was_somebody_else(
+    person: Person, site: Sandbox
+) -> None:
+    login(person.settings(site=site.url), person.effects())
+    login(person.settings(site=site.url), person.effects())
+    assert not any("until now" in told for told in person.told)
+    person.account = "John Doe"
+    login(person.settings(site=site.url), person.effects())
+    assert person.told[-1] == (
+        f"Profile localhost-{site.port} was Jane Doe's until now. To keep both, give each account a"
+        " profile of its own: `soe-auth login -p NAME`."
+    )
+
+
+def test_where_an_account_is_not_known_or_is_another_sites_nothing_is_said_of_it() -> None:
+    unknown = replace(TOKEN, account=None)
+    elsewhere = replace(TOKEN, account="John Doe", site=Site.parse("beta"))
+    for old, new in [(TOKEN, unknown), (unknown, TOKEN), (elsewhere, TOKEN), (TOKEN, TOKEN)]:
+        assert new.account_in_question(old, "acme") is None
+
+
 @dataclass
 class Spy:
     """A store that calls something before it saves, and before it loads."""

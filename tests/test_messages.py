@@ -54,6 +54,7 @@ WORDS = {
     "shortfall": "tokens.py",
     "life_in_question": "tokens.py",
     "scope_in_question": "tokens.py",
+    "account_in_question": "tokens.py",
     "warnings": "tokens.py",
     "Place": "place.py",
     "why_busy": "peers.py",

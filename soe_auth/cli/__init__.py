@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import time
 from importlib import import_module
 from itertools import takewhile
@@ -14,6 +13,7 @@ from soe_auth.cli.console import Console
 from soe_auth.cli.exit_codes import USAGE, exit_code
 from soe_auth.cli.parser import Parser
 from soe_auth.errors import SoeAuthError
+from soe_auth.streams import say
 from soe_auth.version import __version__
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def _run(
     ours = list(takewhile(lambda word: word != "--", argv))
     chosen = overview.parse_args(ours)
     if chosen.command is None:
-        overview.print_help(sys.stderr)
+        say(overview.format_help(), end="")
         return USAGE
     command = import_module(f"soe_auth.cli.{chosen.command}")
     parser = Parser(prog=f"soe-auth {chosen.command}", description=command.__doc__)

@@ -8,7 +8,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from soe_auth.streams import put
+from soe_auth.streams import put, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -70,7 +70,7 @@ class Console:
             # https://no-color.org
             if not self.environ.get("NO_COLOR") and self.environ.get("TERM", "dumb") != "dumb":
                 text = text.replace(red, f"\x1b[1;31m{red}\x1b[0m" if red else "", 1)
-        print(text, file=sys.stderr, flush=True)
+        say(text)
 
     @property
     def confirm(self) -> Callable[[str], bool] | None:
@@ -133,8 +133,8 @@ def _confirm(question: str) -> bool:
 
 
 def _ask(question: str) -> str | None:
-    print(question, end="", file=sys.stderr, flush=True)
+    say(question, end="")
     line = sys.stdin.buffer.readline()
     if not line:
-        print(file=sys.stderr, flush=True)  # the terminal shows nothing of Ctrl-D
+        say("")  # the terminal shows nothing of Ctrl-D
     return line.decode("utf-8", "replace").strip() if line else None

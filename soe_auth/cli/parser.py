@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from soe_auth.cli.console import fitted
 from soe_auth.errors import SettingsError
-from soe_auth.text import printable
+from soe_auth.text import nearest, printable
 
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -67,12 +67,9 @@ class Parser(argparse.ArgumentParser):
             raise SettingsError(f"{sentence[0].upper()}{sentence[1:]}.", hint=to_do)
         if not _HARMLESS.fullmatch(word):
             raise SettingsError(f"There is no such {what}.", hint=to_do)
-        from difflib import get_close_matches
-
-        nearest = get_close_matches(word, known, n=1)
+        meant = nearest(word, known)
         raise SettingsError(
-            f"There is no {what} {word!r}.",
-            hint=f"Did you mean {nearest[0]}?" if nearest else to_do,
+            f"There is no {what} {word!r}.", hint=f"Did you mean {meant}?" if meant else to_do
         )
 
     def _instead(self, to_do: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from soe_auth.cli.supply import simple_question, stored
 from soe_auth.duration import parse_duration
 from soe_auth.errors import LoginRequired, NetworkError, ServerError, SettingsError, StoreError
 from soe_auth.overview import resolve_all, see_that_there_is, why_not
-from soe_auth.settings import find_paths, resolve
+from soe_auth.settings import choose_profile, find_paths, resolve
 from soe_auth.store.file import FileStore
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
         profiles = [_report(row, now) for row in rows]
         console.result(json.dumps({"version": FORMAT_VERSION, "profiles": profiles}, indent=2))
     else:
-        console.result("\n\n".join(_card(row, now) for row in rows))
+        default = _default(rows, console)
+        console.result("\n\n".join(_card(row, now, default) for row in rows))
     if console.environ.get("SOE_AUTH_TOKEN"):
         console.say("SOE_AUTH_TOKEN is set: `soe-auth token` answers with that one.")
     if trouble := next(filter(None, (row.trouble for row in rows)), None):
@@ -158,10 +160,19 @@ def _report(row: _Row, now: float) -> dict[str, object]:
     return {**report, "verified": verdict.is_good, "verification": _in_words(verdict)}
 
 
-def _card(row: _Row, now: float) -> str:
+def _default(rows: Sequence[_Row], console: Console) -> str | None:
+    """Name the profile of several that a command takes here which names none, if there is one."""
+    if len(rows) > 1:
+        with suppress(SettingsError, LoginRequired):
+            return choose_profile(environ=console.environ)
+    return None
+
+
+def _card(row: _Row, now: float, default: str | None) -> str:
     settings, token = row.settings, row.token
     site = token.site if token else settings.site
-    lines = [settings.profile, f"  site     {site or 'not set'}"]
+    mark = " (default here)" if settings.profile == default else ""
+    lines = [f"{settings.profile}{mark}", f"  site     {site or 'not set'}"]
     if row.trouble:
         lines.append("  token    cannot be looked at")
         return "\n".join(lines)
