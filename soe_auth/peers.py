@@ -9,10 +9,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from soe_auth.sock_diag import owner_of
 from soe_auth.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from soe_auth.sockets import Address
 
@@ -24,21 +25,31 @@ _NO_SOCKET = "0"  # the inode that a connection has when no program holds it any
 
 
 def is_stranger(
-    peer: Address, own: Address, *, user: int | None = None, proc: Path = _PROC
+    peer: Address,
+    own: Address,
+    *,
+    user: int | None = None,
+    ask: Callable[[Address, Address], int | None] = owner_of,
+    proc: Path = _PROC,
 ) -> bool:
     """Return whether the connection's other end belongs to another ordinary user than `user`.
 
     `peer` and `own` are the two ends as host and port; `user` defaults to our own. Root is no
     stranger: forwarders run as root. False also where nobody can tell: outside Linux, and for an
-    end that was closed already, which can send but no longer read what it is answered.
+    end that was closed already, which can send but no longer read what it is answered. Where `ask`
+    knows nothing, the tables in `proc` are looked through.
     """
-    if ":" in peer[0]:
-        owners = {_owner("tcp6", peer, own, proc)}
-    else:
-        # A socket for IPv6 reaches IPv4 as well, and the kernel lists it among its own kind.
-        mapped, own_mapped = ((f"::ffff:{host}", port) for host, port in (peer, own))
-        owners = {_owner("tcp", peer, own, proc), _owner("tcp6", mapped, own_mapped, proc)}
+    asked = ask(peer, own)
+    owners = _owners(peer, own, proc) if asked is None else {asked}
     return not owners <= {None, _ROOT, os.geteuid() if user is None else user}
+
+
+def _owners(peer: Address, own: Address, proc: Path) -> set[int | None]:
+    if ":" in peer[0]:
+        return {_owner("tcp6", peer, own, proc)}
+    # A socket for IPv6 reaches IPv4 as well, and the kernel lists it among its own kind.
+    mapped, own_mapped = ((f"::ffff:{host}", port) for host, port in (peer, own))
+    return {_owner("tcp", peer, own, proc), _owner("tcp6", mapped, own_mapped, proc)}
 
 
 def _owner(table: str, peer: Address, own: Address, proc: Path) -> int | None:

@@ -1,6 +1,7 @@
 """What the tests stand on: a real sandbox, a config directory of their own, the real command."""
 
 import os
+import signal
 import subprocess
 import sys
 import traceback
@@ -43,6 +44,11 @@ Start: TypeAlias = Callable[..., Terminal]
 NOBODY = 65534  # a user, by the system's number
 
 VISITOR = f"{sys.executable} -m soe_auth.sandbox.visitor"
+
+
+def pytest_configure() -> None:
+    """Hear Ctrl-C, even as a shell's job in the background: what a test starts inherits that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -3,14 +3,19 @@
 import os
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
 from soe_auth.peers import is_stranger, why_busy
+from soe_auth.sock_diag import owner_of
+from soe_auth.sockets import Address
 
 NOBODY = 65534
+Ask: TypeAlias = Callable[[Address, Address], int | None]
 
 
 @pytest.fixture(params=["127.0.0.1", "::1"])
@@ -22,16 +27,27 @@ def listening(request: pytest.FixtureRequest) -> Iterator[socket.socket]:
         yield listening
 
 
-def test_a_program_of_the_same_user_is_no_stranger(listening: socket.socket) -> None:
+def unknown(_end: Address, _other: Address) -> None:
+    """Know nothing, as sock_diag does where the system does not have it."""
+
+
+both_ways = pytest.mark.parametrize("ask", [owner_of, unknown], ids=["sock_diag", "tables"])
+
+
+@both_ways
+def test_a_program_of_the_same_user_is_no_stranger(listening: socket.socket, ask: Ask) -> None:
     with socket.create_connection(listening.getsockname()[:2]):
         accepted, peer = listening.accept()
         with accepted:
-            assert not is_stranger(peer[:2], accepted.getsockname()[:2])
+            assert not is_stranger(peer[:2], accepted.getsockname()[:2], ask=ask)
 
 
 @pytest.mark.process
+@both_ways
 @pytest.mark.parametrize("prefix", ["", "::ffff:"], ids=["as itself", "mapped to IPv6"])
-def test_a_program_of_another_user_is_a_stranger(listening: socket.socket, prefix: str) -> None:
+def test_a_program_of_another_user_is_a_stranger(
+    listening: socket.socket, prefix: str, ask: Ask
+) -> None:
     root = os.geteuid() == 0
     host, port = listening.getsockname()[:2]
     host = host if ":" in host else prefix + host
@@ -44,7 +60,35 @@ def test_a_program_of_another_user_is_a_stranger(listening: socket.socket, prefi
         with accepted:
             own = accepted.getsockname()[:2]
             # Only root can be two users; anybody else is told to look as somebody else would.
-            assert is_stranger(peer[:2], own, user=None if root else NOBODY)
+            assert is_stranger(peer[:2], own, user=None if root else NOBODY, ask=ask)
+
+
+def test_the_kernel_tells_of_each_end_of_a_connection_and_of_nothing_else(
+    listening: socket.socket,
+) -> None:
+    end = listening.getsockname()[:2]
+    with socket.create_connection(end) as near:
+        accepted, peer = listening.accept()
+        with accepted:
+            assert owner_of(peer[:2], end) == owner_of(end, peer[:2]) == os.geteuid()
+            assert owner_of(end, (end[0], near.getsockname()[1] ^ 1)) is None  # there it listens
+            assert owner_of((end[0], 0), peer[:2]) is None
+            near.close()
+            assert owner_of(peer[:2], end) == 0  # nobody has it any more
+    assert owner_of(("", 0), ("", 0)) is None
+
+
+@pytest.mark.process
+def test_what_the_kernel_tells_at_once_is_what_its_tables_say(listening: socket.socket) -> None:
+    with ExitStack() as connected:
+        for _ in range(40):
+            near = connected.enter_context(socket.create_connection(listening.getsockname()[:2]))
+            far, _ = listening.accept()
+            connected.enter_context(far)
+            ends = near.getsockname()[:2], far.getsockname()[:2]
+            for user in (os.geteuid(), 1000):
+                told = [is_stranger(*ends, user=user, ask=ask) for ask in (owner_of, unknown)]
+                assert len(set(told)) == 1
 
 
 def test_root_is_no_stranger_to_anybody(tmp_path: Path) -> None:
@@ -53,7 +97,8 @@ def test_root_is_no_stranger_to_anybody(tmp_path: Path) -> None:
     (tmp_path / "net").mkdir()
     for owner, stranger in ((0, False), (1000, False), (1001, True)):
         (tmp_path / "net" / "tcp").write_text(table.format(uid=owner))
-        assert is_stranger(*ends, user=1000, proc=tmp_path) is stranger
+        assert is_stranger(*ends, user=1000, ask=unknown, proc=tmp_path) is stranger
+        assert is_stranger(*ends, user=1000, ask=lambda *_, uid=owner: uid) is stranger
 
 
 def test_where_nobody_can_tell_nobody_is_a_stranger(tmp_path: Path) -> None:
