@@ -64,9 +64,7 @@ async def finish(
             effects.kept()
             with suppress(StoreError):  # the token itself is safe; the rest is for comfort
                 effects.turns.forget_unanswered(settings.profile)
-                if account := await site.account_name(token.access_token):
-                    token = replace(token, account=account)
-                    effects.store.save(settings.profile, token)
+            token = replace(token, account=await site.account_name(token.access_token))
             lasts = token.lasts(effects.now())
             who = f" as {token.account}" if token.account else ""
             effects.announce(f"Signed in to {token.site.authority}{who}. The token lasts {lasts}.")
@@ -75,7 +73,10 @@ async def finish(
             if old and (words := token.account_in_question(old, settings.profile)):
                 effects.announce(words)
             _remember(settings, effects)
-            await doors.conclude(pages.signed_in(token.site.authority, token.account, lasts))
+            await asyncio.gather(
+                doors.conclude(pages.signed_in(token.site.authority, token.account, lasts)),
+                _store_account(settings.profile, token, effects),
+            )
         if old and _is_to_be_ended(old, token, effects.now()):
             await _retire(old, site, effects)
     return token
@@ -195,6 +196,13 @@ async def _redeem(
     if words := token.scope_in_question:
         effects.announce(words)
     return token
+
+
+async def _store_account(profile: str, token: Token, effects: Effects) -> None:
+    """Store the token again, with whose it is, in a thread: the browser comes for its page."""
+    if token.account:
+        with suppress(StoreError):
+            await asyncio.to_thread(effects.store.save, profile, token)
 
 
 def _stored_before(profile: str, effects: Effects) -> Token | None:

@@ -340,7 +340,7 @@ def test_it_is_ended_only_once_the_new_one_is_stored_and_all_are_told(
     store = Spy(person.effects().store, before_saving=saving)
     effects = person.effects(store=store, announce=log.append, detail=told_more)
     login(person.settings(site=site.url), effects)
-    opening, first, second, signed_in, retired = log
+    opening, first, signed_in, second, retired = log
     assert opening.startswith("Opening")
     assert signed_in.startswith("Signed in")
     assert (first, second, retired) == ("saved", "saved", "retired")
