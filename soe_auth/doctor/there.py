@@ -102,7 +102,7 @@ def look_at_name(site: Site, *, behind_proxy: bool) -> Finding:
         said = f"{site.host} is not known: {printable(problem.strerror or str(problem))}"
         if behind_proxy:
             return fine("DNS", f"{said}; the proxy has to know it")
-        todo = "See that the site's name is right; some names are known in a VPN only."
+        todo = "See that there is a network, and the name is right; some are known in a VPN only."
         return wrong("DNS", NetworkError, said, todo)
     return fine("DNS", f"{site.host} is {', '.join(addresses[:4])}")
 
