@@ -9,14 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from asyncio.trsock import TransportSocket
 from collections import Counter
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -32,10 +31,9 @@ from soe_auth.protocol import (
     screen,
 )
 from soe_auth.secret import Secret
-from soe_auth.sockets import BACKLOG
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
     from socket import socket
 
     from soe_auth.sockets import Address, LoopbackSockets
@@ -51,8 +49,8 @@ _GRACE = 2.0
 # door with connections loses the oldest of them, and the browser comes in all the same.
 _MOST_CONNECTIONS = 64
 
-# asyncio takes this many at once, and some times over before it tells of the first.
-_TAKEN_AT_ONCE = 16
+# Seconds to rest after the system would open no more connections for us.
+_REST = 0.2
 
 # aiohttp would log a request line with its errors, and the line may hold a code. A logger outside
 # the tree of loggers, so that nobody's configuration can switch it on.
@@ -188,56 +186,52 @@ async def serve(
             connection = partial(_Connection, server, listener, brought)
             await asyncio.get_running_loop().connect_accepted_socket(connection, guest)
             del not_taken[guest]
-        for bound in sockets.sockets:
-            await web.SockSite(runner, bound, backlog=_TAKEN_AT_ONCE).start()
-            bound.listen(BACKLOG)  # as many as may wait, which asyncio sets to the same number
-        with _told_of_overflow(listener, sockets):
+        async with _letting_in(sockets, server, listener):
             yield listener
     finally:
         for guest in not_taken:
             guest.close()
-        await _let_no_more_in(sockets)
         await runner.cleanup()
 
 
-async def _let_no_more_in(sockets: LoopbackSockets) -> None:
-    """Have whoever has come in the last moment arrive, so that they are closed with the others.
+@asynccontextmanager
+async def _letting_in(
+    sockets: LoopbackSockets, server: _Server, listener: Loopback
+) -> AsyncIterator[None]:
+    """Let connections in until the block ends, and have each that was taken by then closed.
 
-    asyncio takes two steps from a connection that it has accepted to us, and would leave it open
-    to the collector if its server were closed in between.
-    """
-    if sys.platform != "win32":  # pragma: no branch - asyncio cannot watch a socket there
-        for bound in sockets.sockets:
-            asyncio.get_running_loop().remove_reader(bound)
-    for _ in range(2):
-        await asyncio.sleep(0)
-
-
-@contextmanager
-def _told_of_overflow(listener: Loopback, sockets: LoopbackSockets) -> Iterator[None]:
-    """Count what the system refused to open as a stray; asyncio logs a traceback for each.
-
-    What is about any other socket is for whoever has heard of it before.
+    Not as asyncio's own servers do: one that the system refuses has them log a traceback, then and
+    a second later, in whatever goes on in this process by that time.
     """
     loop = asyncio.get_running_loop()
-    own = {bound.fileno() for bound in sockets.sockets}
-    before = loop.get_exception_handler()
+    ending = asyncio.Event()
 
-    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        if isinstance(door := context.get("socket"), TransportSocket) and door.fileno() in own:
-            listener.refuse(Stray("this process may open no more connections"))
-        elif before:
-            before(loop, context)
-        else:
-            loop.default_exception_handler(context)
+    async def let_in(door: socket) -> None:
+        while not ending.is_set():
+            try:
+                guest, _ = await loop.sock_accept(door)
+            except ConnectionAbortedError:  # pragma: no cover - Linux hands on what has gone again
+                continue
+            except OSError:
+                listener.refuse(Stray("this process may open no more connections"))
+                await asyncio.sleep(_REST)
+            else:
+                with suppress(OSError):  # it has gone again
+                    await loop.connect_accepted_socket(server, guest)
 
-    loop.set_exception_handler(handle)
+    tasks = [loop.create_task(let_in(door)) for door in sockets.sockets]
     try:
         yield
     finally:
-        if loop.get_exception_handler() is handle:
-            loop.set_exception_handler(before)
-        own.clear()  # of two logins at once, the first to end may leave its handler behind
+        ending.set()
+        if sys.platform != "win32":  # pragma: no branch - asyncio cannot watch a socket there
+            for door in sockets.sockets:
+                loop.remove_reader(door)
+            await asyncio.sleep(0)  # in which a task gets what was taken for it
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        sockets.close()
 
 
 class _Server(web.Server):

@@ -3,7 +3,6 @@
 import asyncio
 import http.client
 import socket
-from asyncio.trsock import TransportSocket
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
@@ -143,12 +142,9 @@ async def test_a_fault_of_our_own_ends_no_login(browser: aiohttp.ClientSession) 
         assert [stray.reason for stray in login.strays] == ["it could not be handled"]
 
 
-async def test_a_process_that_may_open_no_more_says_so_once_a_connection_and_goes_on(
+async def test_a_process_that_may_open_no_more_says_so_and_goes_on(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    loop = asyncio.get_running_loop()
-    others: list[str] = []
-    loop.set_exception_handler(lambda _loop, context: others.append(context["message"]))
     async with waiting() as login:
         waiting_to_come_in = [socket.socket() for _ in range(4)]
         with no_more_files():
@@ -157,31 +153,11 @@ async def test_a_process_that_may_open_no_more_says_so_once_a_connection_and_goe
             await asyncio.sleep(0.01)  # in which the loop looks at its sockets
         for connection in waiting_to_come_in:
             connection.close()
-        loop.call_exception_handler({"message": "another's"})
         assert set(login.listener.strays) == {"this process may open no more connections"}
         answer = await raw(login.sockets.port, b"GET /favicon.ico HTTP/1.1\r\nHost: a\r\n\r\n")
         assert b" 421 " in answer
-    assert others == ["another's"]
-    loop.set_exception_handler(None)
-    async with waiting():
-        loop.call_exception_handler({"message": "ours to log as ever"})
-    assert [record.message for record in caplog.records] == ["ours to log as ever"]
-
-
-async def test_a_program_hears_of_its_own_servers_troubles_during_and_after_two_logins() -> None:
-    loop = asyncio.get_running_loop()
-    heard: list[str] = []
-    loop.set_exception_handler(lambda _loop, context: heard.append(context["message"]))
-    with socket.socket() as own:
-        trouble = {"exception": OSError(), "socket": TransportSocket(own)}
-        one, other = waiting(), waiting()
-        await one.__aenter__()
-        await other.__aenter__()
-        loop.call_exception_handler({"message": "during", **trouble})
-        await one.__aexit__(None, None, None)
-        await other.__aexit__(None, None, None)
-        loop.call_exception_handler({"message": "after", **trouble})
-    assert heard == ["during", "after"]
+    await asyncio.sleep(1.2)  # an asyncio server would try again by now, and find itself closed
+    assert caplog.records == []
 
 
 @pytest.mark.parametrize("steps", range(6))
