@@ -29,7 +29,7 @@ _GRACE = 0.1
 def entry_point() -> NoReturn:
     """Run the command of sys.argv and leave with its exit code."""
     came: list[int] = []
-    sys.unraisablehook = lost
+    sys.unraisablehook = _heed_ctrl_c
     try:
         # All is flushed and synced; the system tears the rest down faster.
         os._exit(_run(sys.argv[1:], came))
@@ -46,7 +46,7 @@ def _is_of_ctrl_c(end: BaseException | None) -> bool:
     return end is not None
 
 
-def lost(ignored: sys.UnraisableHookArgs) -> None:
+def _heed_ctrl_c(ignored: sys.UnraisableHookArgs) -> None:
     """Leave if it is Ctrl-C: what a destructor or the lock of an import raises, Python ignores."""
     if ignored.exc_type is KeyboardInterrupt:
         _leave([])

@@ -204,7 +204,7 @@ async def _letting_in(
     a second later, in whatever goes on in this process by that time.
     """
     loop = asyncio.get_running_loop()
-    ending = asyncio.Event()
+    ending = asyncio.Event()  # no more is taken from then on, which nobody would close
 
     async def let_in(door: socket) -> None:
         while not ending.is_set():

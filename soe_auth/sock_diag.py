@@ -22,10 +22,9 @@ _ANY_COOKIE = 0xFFFFFFFF
 
 _HEADER = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, number, sender
 _QUESTION = struct.Struct("=BBBBI")  # inet_diag_req_v2: family, protocol, two unused, states
-_PORTS = struct.Struct(
-    "!HH"
-)  # inet_diag_sockid: of this end and of the other; the addresses follow
-_REST = struct.Struct("=III")  # its interface and cookie
+# inet_diag_sockid: the ports of both ends; behind them the addresses; then interface and cookie.
+_PORTS = struct.Struct("!HH")
+_REST = struct.Struct("=III")
 _ANSWER = struct.Struct("=4x 4s 44x 12x I")  # inet_diag_msg: the ports, and the user
 
 

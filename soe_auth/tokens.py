@@ -116,9 +116,8 @@ class Token:
 
     def account_in_question(self, old: Token, profile: str) -> str | None:
         """Say for a person that the token which it replaced was another account's on that site."""
-        if old.site != self.site or not (old.account and self.account):
-            return None
-        if old.account == self.account:
+        known = old.account and self.account and old.site == self.site
+        if not known or old.account == self.account:
             return None
         return (
             f"Profile {profile} was {old.account}'s until now. To keep both, give each account a"
