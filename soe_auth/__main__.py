@@ -114,12 +114,19 @@ def _watch_signals(came: list[int]) -> None:
         if len(came) > 1:
             return  # it is ending already
         sys.unraisablehook = lambda _: None  # an interrupted import or destructor says so, loudly
-        if hasattr(signal, "setitimer"):  # pragma: no branch - not on Windows
+        if sys.platform == "win32":
+            from threading import Timer
+
+            timer = Timer(_GRACE, _leave, [came])
+            timer.daemon = True
+            timer.start()
+        else:
             signal.signal(signal.SIGALRM, lambda *_: _leave(came))
             signal.setitimer(signal.ITIMER_REAL, _GRACE)
         _interrupt()
 
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+    # Windows has no SIGHUP; a console that is closed, and Ctrl-Break, are SIGBREAK there.
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
         number = getattr(signal, name, None)
         if number and signal.getsignal(number) in {signal.SIG_DFL, signal.default_int_handler}:
             signal.signal(number, end)  # nohup, or a shell for its background, has it ignored

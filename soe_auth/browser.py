@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
+from soe_auth.successor import find_program, split_command
 from soe_auth.surroundings import ci_job, is_wsl
 
 TYPE_CHECKING = False  # typing itself is not light
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 # What opens a URL on a desktop, best first. Text-mode browsers are not among them: they would take
 # over the terminal.
 _OPENERS = ("xdg-open", "gio open", "x-www-browser", "firefox", "google-chrome", "chromium")
+_OPENERS_OF = {"darwin": ("open",), "win32": ()}
 _TEXT_BROWSERS = frozenset(
     {
         *("browsh", "carbonyl", "edbrowse", "elinks", "links", "links2", "lynx", "netrik"),
@@ -42,7 +44,8 @@ def find_browser(
     """Return the command that opens a URL, without the URL, or None where there is none.
 
     `chosen`, the setting, comes first, then BROWSER, then what Windows has from within WSL, then
-    the desktop's own opener. In a command `%s` stands for the URL, which else comes last.
+    the desktop's own opener; Windows itself has none, see `opens_by_itself`. In a command `%s`
+    stands for the URL, which else comes last.
     """
     path = environ.get("PATH", os.defpath)
     has_display = platform in {"darwin", "win32"} or bool(
@@ -55,10 +58,14 @@ def find_browser(
             path += f"{os.pathsep}{root}/{_WINDOWS_PROGRAMS}"
         # In a CI job there may be a display, and nobody looks at it.
         if has_display and ci_job(environ) is None:
-            candidates += ["open"] if platform == "darwin" else _OPENERS
+            candidates += _OPENERS_OF.get(platform, _OPENERS)
+    # On Windows a command for cmd.exe would read `&` and `%` in a URL, so it has to be a program.
+    extensions = ("", ".exe") if platform == "win32" else ("",)
     for candidate in candidates:
-        command = _split(candidate)
-        found = _which(command[0], path) if command else None
+        command = _split(candidate, platform)
+        found = find_program(command[0], path, extensions) if command else None
+        if platform == "win32" and found and not found.lower().endswith(".exe"):
+            continue
         if found and _is_fit([found, *command[1:]], has_display=has_display):
             return [found, *command[1:]]
     return None
@@ -75,9 +82,8 @@ def launch(
     It gets no terminal and none of our variables. Nothing waits for it but a thread, which calls
     `told_of_end` with its exit code, whenever that is.
     """
-    if sys.platform == "win32":  # pragma: no cover - Windows has its own way, and no posix_spawn
-        os.startfile(_vetted(url))  # noqa: S606  # a web address and nothing else, see _vetted
-        return True
+    if sys.platform == "win32":
+        return _launch_on_windows(url, chosen, environ, told_of_end)
     pid = start(url, chosen, environ)
     if pid is None:
         return False
@@ -85,20 +91,64 @@ def launch(
     return True
 
 
+def opens_by_itself(
+    chosen: str | None, environ: Mapping[str, str], *, platform: str = sys.platform
+) -> bool:
+    """Return whether the system opens a URL without a command, as Windows does.
+
+    Not where the user chose a command, and not in a CI job, in which no user looks.
+    """
+    return platform == "win32" and not chosen and ci_job(environ) is None
+
+
 def start(url: str, chosen: str | None, environ: Mapping[str, str]) -> int | None:
     """Start the browser as `launch` does, and return its process, which is to be watched."""
     command = find_browser(chosen, environ)
-    if command is None:
-        return None
+    return _spawn(_with_url(command, url), _for_browser(environ)) if command else None
+
+
+def _with_url(command: list[str], url: str) -> list[str]:
     argv = [part.replace("%s", _vetted(url)) for part in command]
-    if argv == command:
-        argv.append(_vetted(url))
-    return _spawn(argv, {k: v for k, v in environ.items() if not k.startswith("SOE_AUTH_")})
+    return argv if argv != command else [*argv, _vetted(url)]
+
+
+def _for_browser(environ: Mapping[str, str]) -> dict[str, str]:
+    return {name: text for name, text in environ.items() if not name.startswith("SOE_AUTH_")}
+
+
+def _launch_on_windows(
+    url: str,
+    chosen: str | None,
+    environ: Mapping[str, str],
+    told_of_end: Callable[[int], object],
+) -> bool:
+    if sys.platform != "win32":
+        return False
+    try:
+        if command := find_browser(chosen, environ):
+            import subprocess
+
+            process = subprocess.Popen(  # noqa: S603  # what the user chose; no shell
+                _with_url(command, url),
+                env=_for_browser(environ),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                # Ctrl-C in our console is not for the browser.
+                creationflags=subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP,
+            )
+            _in_thread(lambda: told_of_end(process.wait()))
+            return True
+        if opens_by_itself(chosen, environ):
+            os.startfile(_vetted(url))  # noqa: S606  # a web address and nothing else, see _vetted
+            return True
+    except OSError:
+        return False
+    return False
 
 
 def watch(pid: int, told_of_end: Callable[[int], object]) -> None:
     """Have a thread wait for a process that was started, and tell its exit code."""
-    from threading import Thread
 
     def reap() -> None:
         try:
@@ -107,7 +157,13 @@ def watch(pid: int, told_of_end: Callable[[int], object]) -> None:
             return
         told_of_end(os.waitstatus_to_exitcode(status))
 
-    Thread(target=reap, name="soe-auth browser", daemon=True).start()
+    _in_thread(reap)
+
+
+def _in_thread(task: Callable[[], object]) -> None:
+    from threading import Thread
+
+    Thread(target=task, name="soe-auth browser", daemon=True).start()
 
 
 def _vetted(url: str) -> str:
@@ -116,24 +172,11 @@ def _vetted(url: str) -> str:
     raise ValueError("only web addresses are opened in a browser")
 
 
-def _split(command: str) -> list[str]:
-    if command.isprintable() and command.isascii() and not {*"'\"\\"} & {*command}:
-        return command.split()
-    import shlex
-
+def _split(command: str, platform: str) -> list[str]:
     try:
-        return shlex.split(command)
+        return split_command(command, platform=platform)
     except ValueError:  # a quote is not closed
         return []
-
-
-def _which(program: str, path: str) -> str | None:
-    """Find a program as a shell does, but never in the directory that we happen to be in."""
-    if os.path.dirname(program):
-        places = [program]
-    else:
-        places = [os.path.join(each, program) for each in path.split(os.pathsep) if each]
-    return next((p for p in places if os.path.isfile(p) and os.access(p, os.X_OK)), None)
 
 
 def _is_fit(command: list[str], *, has_display: bool) -> bool:
@@ -147,6 +190,8 @@ def _is_fit(command: list[str], *, has_display: bool) -> bool:
 
 def _spawn(argv: list[str], environ: Mapping[str, str]) -> int | None:
     """Start a program in a session of its own, with nothing on its standard streams."""
+    if sys.platform == "win32":
+        return None
     nothing = os.open(os.devnull, os.O_RDWR)
     try:
         return os.posix_spawn(

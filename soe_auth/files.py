@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from soe_auth.own_files import NO_FOLLOW, POSIX, check_replaceable, own_directory, read_private
+from soe_auth.own_files import NO_FOLLOW, check_replaceable, own_directory, read_private
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,8 +38,8 @@ def writable_by_all(path: Path) -> list[Path]:
 
     Not those with the sticky bit, as /tmp has it, in which everybody can rename only their own.
     """
-    if not POSIX:
-        return []  # pragma: no cover - Windows: modes tell nothing of who may write
+    if sys.platform == "win32":  # modes tell nothing of who may write
+        return []
     modes = ((parent, parent.stat().st_mode) for parent in path.resolve().parents)
     return [parent for parent, mode in modes if mode & stat.S_IWOTH and not mode & stat.S_ISVTX]
 
@@ -56,7 +57,7 @@ def write_private(path: Path, data: bytes, *, durable: bool = True) -> None:
         file = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_FOLLOW, _PRIVATE_FILE)
         try:
             with os.fdopen(file, "wb") as stream:
-                if POSIX:  # pragma: no branch - Windows has no fchmod
+                if sys.platform != "win32":
                     os.fchmod(file, _PRIVATE_FILE)  # an odd umask may have left us less
                 stream.write(data)
                 stream.flush()
@@ -106,18 +107,18 @@ def _changing(path: Path, *, alone: bool = False, durable: bool = True) -> Itera
     sweeps away what writers of path that were killed have left there, as it holds a secret. Windows
     has no such locks, and needs no flush of a directory. Raises OSError.
     """
-    if not POSIX:
-        yield  # pragma: no cover - Windows
-        return  # pragma: no cover - Windows
-    from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, flock
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
 
     directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         with suppress(OSError):  # somebody else is at work, or the file system has no such locks
-            flock(directory, LOCK_EX | LOCK_NB)
+            fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _sweep(path)
         with suppress(OSError):
-            flock(directory, LOCK_EX if alone else LOCK_SH)
+            fcntl.flock(directory, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
         yield
         if durable:
             os.fsync(directory)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from errno import EACCES, EAGAIN
 
-from soe_auth.own_files import NO_FOLLOW, POSIX
+from soe_auth.own_files import NO_FOLLOW
 
 TYPE_CHECKING = False  # typing itself is not light
 if TYPE_CHECKING:
@@ -22,17 +23,15 @@ def hold(path: Path | str) -> Release | None:
 
     Raises OSError.
     """
-    return by_flock(path) if POSIX else by_filelock(path)
+    if sys.platform == "win32":
+        return by_filelock(path)
+    import fcntl
 
-
-def by_flock(path: Path | str) -> Release | None:
-    """Do as `hold`, on POSIX. No child inherits the lock."""
-    from fcntl import LOCK_EX, LOCK_NB, flock
-
+    # No child inherits the lock.
     file = os.open(path, os.O_RDWR | os.O_CREAT | NO_FOLLOW, _PRIVATE_FILE)
     try:
         os.fchmod(file, _PRIVATE_FILE)  # an odd umask may have left us less
-        flock(file, LOCK_EX | LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as problem:
         os.close(file)
         if problem.errno in {EACCES, EAGAIN}:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from errno import ELOOP
 
 TYPE_CHECKING = False  # typing itself is not light
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 # Windows has none of these flags: its links need a privilege, and it has no such special files.
 NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # to open a pipe would else wait for who writes to it
-POSIX = os.name == "posix"
 _OTHERS = 0o077
 
 
@@ -71,14 +71,14 @@ def _refuse_odd(status: os.stat_result) -> None:
 
 
 def _refuse_foreign(status: os.stat_result) -> None:
-    if POSIX and status.st_uid != os.geteuid():
+    if sys.platform != "win32" and status.st_uid != os.geteuid():
         raise PermissionError("it belongs to another user")
 
 
 def _claim(path: Path | str | int, status: os.stat_result, *, repair: bool) -> bool:
     """Refuse a foreign owner, take away what others may do; return whether that was needed."""
     _refuse_foreign(status)
-    if not POSIX or not status.st_mode & _OTHERS:
+    if sys.platform == "win32" or not status.st_mode & _OTHERS:  # modes mean nothing on Windows
         return False
     if not repair:
         return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,9 +40,13 @@ def is_stranger(
     end that was closed already, which can send but no longer read what it is answered. Where `ask`
     knows nothing, the tables in `proc` are looked through.
     """
+    if user is None:
+        if sys.platform == "win32":
+            return False
+        user = os.geteuid()
     asked = ask(peer, own)
     owners = _owners(peer, own, proc) if asked is None else {asked}
-    return not owners <= {None, _ROOT, os.geteuid() if user is None else user}
+    return not owners <= {None, _ROOT, user}
 
 
 def _owners(peer: Address, own: Address, proc: Path) -> set[int | None]:

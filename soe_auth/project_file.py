@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -29,7 +30,6 @@ _LONGEST_PATH = 400  # as it is shown
 _LARGEST_FILE = 256 * 1024
 # tomllib takes time and memory with the square of a dotted key's length, and a key is one line.
 _MOST_DOTS_IN_A_LINE = 500
-_POSIX = os.name == "posix"
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # to open a pipe would else wait for who writes to it
 
 
@@ -133,7 +133,7 @@ def _read_ours(path: str) -> bytes | None:
     try:
         with open(path, "rb", opener=without_waiting) as stream:
             status = os.fstat(stream.fileno())
-            trusted = not _POSIX or status.st_uid in (os.geteuid(), 0)
+            trusted = sys.platform == "win32" or status.st_uid in (os.geteuid(), 0)
             if not stat.S_ISREG(status.st_mode) or not trusted:
                 return None
             return stream.read(_LARGEST_FILE + 1)

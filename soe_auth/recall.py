@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 _NAME = "recall"
+_KNOWN_PLACES: bool = sys.platform == "linux"  # other systems keep config files elsewhere
 _MOST = 32  # entries that are kept, newest first
 _LONGEST = 8 * 1024  # bytes of an entry
 
@@ -81,7 +82,7 @@ class Question:
 
         `clock` gives nanoseconds since the epoch.
         """
-        if sys.platform != "linux" or environ.get(MAY_BE_SECRET):
+        if not _KNOWN_PLACES or environ.get(MAY_BE_SECRET):
             raise ValueError
         self.options: Sequence[str] = options
         self._asked, self._changed = clock(), 0
@@ -93,7 +94,7 @@ class Question:
         project = [part for place in places if place[1] for part in place]
         said = any(environ.get(name) for name in _SETTINGS)
         self.is_bare: bool = not (said or any(files) or project)
-        us = __version__, str(os.geteuid()), str(len(options))
+        us = __version__, _user(), str(len(options))
         self._key = _joined([*us, *options, *variables, *files, *project])
 
     def _state(self, path: str) -> str:
@@ -150,6 +151,12 @@ def asked(profile: str, min_ttl: str, check: str = "") -> tuple[str, ...]:
     `check` is not the same as `min_ttl`, as it leaves what else says `min_ttl` to be read.
     """
     return (profile, min_ttl, check) if check else (profile, min_ttl)
+
+
+def _user() -> str:
+    if sys.platform == "win32":
+        return ""
+    return str(os.geteuid())
 
 
 def _joined(parts: Sequence[str]) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 TYPE_CHECKING = False  # typing itself is not light
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -61,9 +63,9 @@ def no_core_dumps() -> None:
     A limit of one byte, as Linux takes none for a crash handler's pipe at its word (core(5)).
     Windows has no such limit.
     """
-    try:
-        import resource
-    except ImportError:  # pragma: no cover - Windows
+    if sys.platform == "win32":
         return
+    import resource
+
     _, hard = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (0 if hard == 0 else 1, hard))

@@ -124,7 +124,7 @@ def _listen(family: socket.AddressFamily, port: int) -> socket.socket | None:
         bound = socket.socket(family, socket.SOCK_STREAM)
         if family == socket.AF_INET6:
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        if sys.platform == "win32":  # pragma: no cover - Windows lets others share without it
+        if sys.platform == "win32":
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
         bound.bind(("127.0.0.1" if family == socket.AF_INET else "::1", port))
         bound.listen(BACKLOG)

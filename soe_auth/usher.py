@@ -8,7 +8,6 @@ or nothing yet, is handed on with what it has brought, for the listener to judge
 from __future__ import annotations
 
 import asyncio
-import sys
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -32,17 +31,18 @@ _NOT_PLAIN = frozenset({"content-length", "expect", "transfer-encoding", "upgrad
 class Usher:
     """Stands at the sockets until the listener is there; made by `ushering`."""
 
-    def __init__(self, doors: Sequence[socket], answer: Callable[[socket, bytes], bytes]) -> None:
+    def __init__(self, answer: Callable[[socket, bytes], bytes]) -> None:
         self._loop = asyncio.get_running_loop()
-        self._doors = doors
+        self._doors: Sequence[socket] = ()
         self._answer = answer
         self._guests: dict[socket, bytes] = {}
         self.led_on: bool = False
 
-    def begin(self) -> None:
-        """Let connections in."""
-        for door in self._doors:
+    def begin(self, doors: Sequence[socket]) -> None:
+        """Let connections in. Raises NotImplementedError where the loop cannot watch a socket."""
+        for door in doors:
             self._loop.add_reader(door, self._let_in, door)
+        self._doors = doors
 
     def leave(self) -> dict[socket, bytes]:
         """Go, and return the connections that are left, and what each has brought."""
@@ -95,9 +95,9 @@ def ushering(
             return _see_other(request.url)
         return b""
 
-    usher = Usher(sockets.sockets, answer)
-    if sys.platform != "win32":  # pragma: no branch - asyncio cannot watch a socket there
-        usher.begin()
+    usher = Usher(answer)
+    with suppress(NotImplementedError):  # the browser waits for the listener then, on Windows
+        usher.begin(sockets.sockets)
     try:
         yield usher
     finally:

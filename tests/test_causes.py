@@ -208,6 +208,7 @@ def test_so_is_that_of_a_first_login_where_no_file_has_a_say(place: Place) -> No
         "errors",
         "locks",
         "sockets",
+        "successor",
         "surroundings",
     }
     assert within(asked, calls=800, read=540), asked

@@ -27,7 +27,7 @@ from soe_auth.cli.effects import login_effects
 from soe_auth.cli.options import resolve_settings
 from soe_auth.cli.supply import keep
 from soe_auth.headstart import HeadStart, head_start
-from soe_auth.locks import by_filelock, by_flock, hold
+from soe_auth.locks import by_filelock, hold
 from soe_auth.recall import VARIABLES as RECALLED
 from soe_auth.recall import Question, asked
 from soe_auth.sandbox import Sandbox
@@ -341,7 +341,7 @@ def test_a_head_start_for_other_settings_is_given_up(place: Place, started: Head
     bind(started.sockets.port, "localhost").close()
 
 
-@pytest.mark.parametrize("take", [by_flock, by_filelock])
+@pytest.mark.parametrize("take", [hold, by_filelock])
 def test_a_lock_is_held_by_one_and_free_again(
     tmp_path: Path, take: Callable[[Path], Callable[[], None] | None]
 ) -> None:

@@ -1,6 +1,5 @@
 """What is released: built twice, unpacked, installed without a network, and used."""
 
-import ast
 import email
 import os
 import re
@@ -9,21 +8,20 @@ import sys
 import sysconfig
 import tarfile
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
 
 import pytest
 from conftest import Command
-from markdown_pages import DOCS, ROOT, coded, rows, section
+from markdown_pages import DOCS, ROOT
 
 from soe_auth.cli import COMMANDS
 from soe_auth.version import __version__
 
 PACKAGE = ROOT / "soe_auth"
 MAN_PAGE = ROOT / "man" / "soe-auth.1"
-PLATFORMS = DOCS / "reference" / "platforms.md"
 NAME = f"soe_auth-{__version__}"
 WHEEL, SDIST = f"{NAME}-py3-none-any.whl", f"{NAME}.tar.gz"
 
@@ -311,44 +309,3 @@ def test_what_is_installed_is_typed_for_those_who_use_it(
         'program.py:3: note: Revealed type is "str"',
         "Success: no issues found in 1 source file",
     ]
-
-
-# --- the systems ---------------------------------------------------------------------------------
-
-
-def test_each_place_that_asks_for_the_system_is_in_the_table_and_no_other() -> None:
-    asking = {
-        f"{path.relative_to(PACKAGE)}{where}"
-        for path in PACKAGE.rglob("*.py")
-        for where in places_that_ask(ast.parse(path.read_text()))
-    }
-    told = [
-        place for row in rows(section(PLATFORMS, "The branches"))[1:] for place in coded(row[0])
-    ]
-    assert sorted(told) == sorted(asking)
-
-
-def places_that_ask(tree: ast.AST, where: str = "") -> Iterator[str]:
-    """Yield the functions that ask, as `: Class.method`, and for the module's own lines nothing."""
-    for node in ast.iter_child_nodes(tree):
-        inner = where
-        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            inner = f"{where}.{node.name}" if where else f": {node.name}"
-        if asks(node):
-            yield where
-        yield from places_that_ask(node, inner)
-
-
-def asks(node: ast.AST) -> bool:
-    """Whether this is a question for the system: its name, or for what only some have."""
-    match node:
-        case ast.Attribute(ast.Name("sys"), "platform") | ast.Attribute(ast.Name("os"), "name"):
-            return True
-        case ast.Name("POSIX" | "_POSIX", ast.Load()) | ast.Constant("darwin" | "win32"):
-            return True
-        case ast.ExceptHandler(ast.Name("ImportError")):
-            return True
-        case ast.Call(ast.Name("getattr" | "hasattr"), [ast.Name("os" | "signal" | "socket"), *_]):
-            return True
-        case _:
-            return False

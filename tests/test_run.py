@@ -13,9 +13,9 @@ import pytest
 from conftest import TOKEN, VISITOR, Command, unmeasured
 
 from soe_auth.cli import main
-from soe_auth.cli.run import call
 from soe_auth.sandbox import Sandbox
 from soe_auth.store.file import FileStore
+from soe_auth.successor import call
 
 SIGNALS = [n for n in signal.valid_signals() if n not in {signal.SIGKILL, signal.SIGSTOP}]
 FED = {"SOE_AUTH_TOKEN": "canary(1)*"}

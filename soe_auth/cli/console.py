@@ -96,7 +96,7 @@ class Console:
         """
         if not sys.stdin or not sys.stdin.isatty():
             return False
-        if sys.platform == "win32":  # pragma: no cover - Windows has no such groups
+        if sys.platform == "win32":
             return True
         return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
 

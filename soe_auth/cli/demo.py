@@ -11,11 +11,12 @@ import shlex
 import sys
 import time
 from pathlib import Path
+from subprocess import list2cmdline
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from soe_auth import access
-from soe_auth.browser import find_browser
+from soe_auth.browser import find_browser, opens_by_itself
 from soe_auth.cli.options import open_store
 from soe_auth.exchange import connect
 from soe_auth.sandbox import running
@@ -79,10 +80,12 @@ def _environ_of_its_own(environ: Mapping[str, str], directory: Path) -> dict[str
 
 def _browser(chosen: str | None, console: Console) -> str | None:
     """Return the browser command to give to `login`; None for the desktop's own."""
-    if chosen or sys.platform == "win32" or find_browser(None, console.environ):
+    environ = console.environ
+    if chosen or find_browser(None, environ) or opens_by_itself(None, environ):
         return chosen
     console.say("There is no browser to show here, so the demo walks through the pages itself.\n")
-    return shlex.join([sys.executable, "-m", "soe_auth.sandbox.visitor"])
+    visitor = [sys.executable, "-m", "soe_auth.sandbox.visitor"]
+    return list2cmdline(visitor) if sys.platform == "win32" else shlex.join(visitor)
 
 
 def _soe_auth(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shlex
 import signal
 import subprocess
 from contextlib import contextmanager
@@ -13,6 +11,7 @@ from soe_auth.errors import SettingsError
 from soe_auth.profiles import begin
 from soe_auth.registration import preface
 from soe_auth.settings import check_config_file, find_paths, read_config_files
+from soe_auth.successor import split_command
 from soe_auth.text import printable
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ def _editor(environ: Mapping[str, str], config: Path) -> list[str]:
     """Return the command that a person has named as theirs. Raises SettingsError."""
     editor = environ.get("VISUAL") or environ.get("EDITOR") or ""
     try:
-        command = shlex.split(editor, posix=os.name == "posix")
+        command = split_command(editor)
     except ValueError:
         command = []
     if not command:

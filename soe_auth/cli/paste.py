@@ -47,9 +47,7 @@ def _read_when_ready(terminal: int, queue: asyncio.Queue[bytes]) -> Callable[[],
     return lambda: loop.remove_reader(terminal)
 
 
-def _read_in_thread(  # pragma: no cover - Windows: its event loop cannot watch a console
-    terminal: int, queue: asyncio.Queue[bytes]
-) -> Callable[[], object]:
+def _read_in_thread(terminal: int, queue: asyncio.Queue[bytes]) -> Callable[[], object]:
     from threading import Thread
 
     loop = asyncio.get_running_loop()

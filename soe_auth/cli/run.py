@@ -8,9 +8,8 @@ is not started: exit 3, and one line on stderr says what to type.
 from __future__ import annotations
 
 import argparse
-import os
 import re
-import signal
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -25,7 +24,7 @@ from soe_auth.table import MIN_TTL, SITE
 from soe_auth.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from soe_auth.cli.console import Console
     from soe_auth.cli.supply import Supply
@@ -48,28 +47,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    """Become the command; return only if that fails, or where a process cannot become another."""
+    """Become the command; return only if that fails."""
     command, variable = _command(args.cmd), _variable(args.env)
     with _core_limit_kept():
         found = supply(args, console, login=args.login)
     site = _site(found, args, console)
     environ = environment_with(found.access_token, site, console.environ, variable)
-    start = become if os.name == "posix" else call
     try:
-        return start(command, environ)
+        become(command, environ)
     except OSError as problem:
         console.fail(f"{printable(command[0])} could not be run: {problem.strerror}.")
         return NOT_FOUND if isinstance(problem, FileNotFoundError) else CANNOT_RUN
-
-
-def call(command: list[str], environ: Mapping[str, str]) -> int:
-    """Run the command as a child and return its exit code. Raises OSError where that cannot be."""
-    import subprocess
-
-    # Ctrl-C comes to the child as well, and is for it alone. It does not inherit a handler, as it
-    # would that the signal is ignored.
-    signal.signal(signal.SIGINT, lambda *_: None)
-    return subprocess.run(command, env=environ, check=False).returncode  # noqa: S603  # what the person asked for
 
 
 def _command(words: list[str]) -> list[str]:
@@ -108,11 +96,11 @@ def _site(found: Supply, args: argparse.Namespace, console: Console) -> str | No
 @contextmanager
 def _core_limit_kept() -> Iterator[None]:
     """Give back what a login has taken from its own process, for the command to inherit."""
-    try:
-        import resource
-    except ImportError:  # pragma: no cover - Windows has no such limits
+    if sys.platform == "win32":  # it has no such limits
         yield
         return
+    import resource
+
     before = resource.getrlimit(resource.RLIMIT_CORE)
     yield
     resource.setrlimit(resource.RLIMIT_CORE, before)

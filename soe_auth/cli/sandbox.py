@@ -72,6 +72,10 @@ def run(args: argparse.Namespace, console: Console) -> int:
         console.say(f"{time.strftime('%H:%M:%S')}  {sentence}")
 
     site = Sandbox(port=port, lifetime=int(lifetime), quirks=quirks, narrate=narrate)
+    # Ctrl-C is how it is meant to end, without the hurry that other commands are in: see __main__.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if callable(signal.getsignal(number)):
+            signal.signal(number, signal.default_int_handler)
     try:
         return asyncio.run(_serve(site, console))
     except KeyboardInterrupt:
@@ -93,12 +97,7 @@ async def _serve(site: Sandbox, console: Console) -> int:
             "Ctrl-C ends it, and with it all that was done on it."
         )
         forever: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        try:
-            return await forever
-        finally:
-            if hasattr(signal, "setitimer"):  # pragma: no branch - not on Windows
-                # Ctrl-C is how it is meant to end, which needs no hurry: see __main__.
-                signal.setitimer(signal.ITIMER_REAL, 0)
+        return await forever
 
 
 def _lifetime(text: str) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import stat
 import sys
@@ -10,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from soe_auth.browser import find_browser
+from soe_auth.browser import find_browser, opens_by_itself
 from soe_auth.doctor.findings import Finding, fine, from_error, odd, wrong
 from soe_auth.errors import SettingsError
 from soe_auth.place import recognise
@@ -59,7 +58,7 @@ def look_at_profile(settings: Settings) -> Iterator[Finding]:
             else from_error("settings", problem)
         )
     config = settings.paths.config
-    if os.name == "posix" and _mode(config) & stat.S_IWOTH:
+    if sys.platform != "win32" and _mode(config) & stat.S_IWOTH:
         yield wrong(
             "settings",
             SettingsError,
@@ -107,11 +106,10 @@ def look_at_browser(
     chosen: str | None, origin: str, environ: Mapping[str, str]
 ) -> Iterator[Finding]:
     """Say which command would open the browser, and who chose it."""
-    if sys.platform == "win32":  # pragma: no cover - Windows opens web addresses itself
-        yield fine("browser", "the one that Windows has for web addresses")
-        return
     command = find_browser(chosen, environ)
-    if command is None and chosen:
+    if command is None and opens_by_itself(chosen, environ):
+        yield fine("browser", "the one that Windows has for web addresses")
+    elif command is None and chosen:
         yield wrong(
             "browser",
             SettingsError,
