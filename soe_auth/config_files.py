@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -177,10 +178,12 @@ class Configs:
 
 
 def read_configs(paths: Sequence[Path]) -> Configs:
-    """Read the config.toml files, strongest first.
+    """Read the config.toml files, strongest first; the last is the system's.
 
     One that is not there is empty. Raises SettingsError, which names the file and what is wrong.
     """
+    if sys.platform == "win32":
+        _refuse_others(paths[-1])
     return Configs([_config_file(path) for path in paths])
 
 
@@ -265,6 +268,23 @@ def _bytes_of(path: Path) -> bytes:
             f"{path} cannot be read: {problem.strerror}.",
             hint="See that it is a file, and that you may read it.",
         ) from None
+
+
+if sys.platform == "win32":
+
+    def _refuse_others(path: Path) -> None:
+        """Raise SettingsError where other users may change the system's config.toml.
+
+        In ProgramData any user can make the directory for it, and name a browser's command.
+        """
+        from soe_auth.acl import other_users
+
+        if path.exists() and (others := other_users(path, who_change=True)):
+            raise SettingsError(
+                f"Other users ({others}) can change {path}, which chooses a browser for you.",
+                hint="Ask an administrator to remove it, or to make it theirs alone:"
+                f' `icacls "{path}"` shows who can.',
+            )
 
 
 def _sites(value: object, table: TomlTable) -> list[Site]:

@@ -8,20 +8,33 @@ import sys
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from soe_auth.own_files import NO_FOLLOW, check_replaceable, own_directory, read_private
+from soe_auth.locks import wait_to_hold
+from soe_auth.own_files import (
+    NO_FOLLOW,
+    check_replaceable,
+    own_directory,
+    patiently,
+    read_private,
+)
+
+if sys.platform == "win32":
+    from soe_auth.acl import make_private, replaceable_by_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from soe_auth.locks import Release
+
 _PRIVATE_DIRECTORY = 0o700
 _PRIVATE_FILE = 0o600
 
 
-def make_private_directory(path: Path) -> bool:
-    """Make sure that path is a directory of ours with mode 0700; return whether it was repaired.
+def make_private_directory(path: Path) -> str:
+    """Make sure that path is a directory of ours alone; return who else had access, empty if none.
 
-    What is missing above it is made as private. Raises OSError as `own_directory` does.
+    What is missing above it is made as private: with mode 0700, on Windows by its ACL. Raises
+    OSError as `own_directory` does.
     """
     missing = [path, *path.parents]
     while missing and missing[-1].exists():
@@ -29,7 +42,10 @@ def make_private_directory(path: Path) -> bool:
     for directory in reversed(missing):
         with suppress(FileExistsError):  # another process was faster
             directory.mkdir(mode=_PRIVATE_DIRECTORY)
-            directory.chmod(_PRIVATE_DIRECTORY)  # an odd umask may have left us less
+            if sys.platform == "win32":
+                make_private(directory)
+            else:
+                directory.chmod(_PRIVATE_DIRECTORY)  # an odd umask may have left us less
     return own_directory(path)
 
 
@@ -38,8 +54,8 @@ def writable_by_all(path: Path) -> list[Path]:
 
     Not those with the sticky bit, as /tmp has it, in which everybody can rename only their own.
     """
-    if sys.platform == "win32":  # modes tell nothing of who may write
-        return []
+    if sys.platform == "win32":
+        return [parent for parent in path.resolve().parents if replaceable_by_all(parent)]
     modes = ((parent, parent.stat().st_mode) for parent in path.resolve().parents)
     return [parent for parent, mode in modes if mode & stat.S_IWOTH and not mode & stat.S_ISVTX]
 
@@ -57,13 +73,15 @@ def write_private(path: Path, data: bytes, *, durable: bool = True) -> None:
         file = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_FOLLOW, _PRIVATE_FILE)
         try:
             with os.fdopen(file, "wb") as stream:
-                if sys.platform != "win32":
+                if sys.platform == "win32":
+                    make_private(beside)
+                else:
                     os.fchmod(file, _PRIVATE_FILE)  # an odd umask may have left us less
                 stream.write(data)
                 stream.flush()
                 if durable:
                     os.fsync(file)
-            beside.replace(path)
+            patiently(lambda: beside.replace(path))
         except BaseException:
             beside.unlink(missing_ok=True)
             raise
@@ -73,7 +91,7 @@ def remove_private(path: Path, *, durable: bool = True) -> bool:
     """Remove a file; return whether there was one. Raises OSError."""
     try:
         with _changing(path, durable=durable):
-            path.unlink()
+            patiently(path.unlink)
     except FileNotFoundError:
         return False
     return True
@@ -96,7 +114,7 @@ def set_aside(path: Path, data: bytes, limit: int, aside: Path) -> Path | None:
         while free.exists():
             taken += 1
             free = aside.with_name(f"{aside.name}-{taken}")
-        return path.rename(free)
+        return patiently(lambda: path.rename(free))
 
 
 @contextmanager
@@ -105,10 +123,12 @@ def _changing(path: Path, *, alone: bool = False, durable: bool = True) -> Itera
 
     Who changes shares a lock on the directory, unless it asks to be alone. Who happens to be alone
     sweeps away what writers of path that were killed have left there, as it holds a secret. Windows
-    has no such locks, and needs no flush of a directory. Raises OSError.
+    locks no directory and flushes none: there, a lock file beside path has each one alone. Raises
+    OSError; TimeoutError where another does not come to an end.
     """
     if sys.platform == "win32":
-        yield
+        with _alone(path):
+            yield
         return
     import fcntl
 
@@ -124,6 +144,29 @@ def _changing(path: Path, *, alone: bool = False, durable: bool = True) -> Itera
             os.fsync(directory)
     finally:
         os.close(directory)
+
+
+if sys.platform == "win32":
+
+    @contextmanager
+    def _alone(path: Path) -> Iterator[None]:
+        """Hold a lock file beside path, and sweep."""
+        lock = path.with_name(f".{path.name}.lock")
+        release: Release | None = None
+        try:
+            release = patiently(lambda: wait_to_hold(lock))
+            _sweep(path)
+        except TimeoutError:
+            raise
+        except OSError:  # the file system has no locks, or what is to come fails for the same cause
+            pass
+        try:
+            yield
+        finally:
+            if release:
+                release()
+                with suppress(OSError):  # the next one has it open
+                    lock.unlink()
 
 
 def _sweep(path: Path) -> None:

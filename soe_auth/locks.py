@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from errno import EACCES, EAGAIN
 
 from soe_auth.own_files import NO_FOLLOW
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     Release = Callable[[], None]
 
 _PRIVATE_FILE = 0o600
+_SHARING_VIOLATION = 32  # Windows: another has it open, and lets nobody else
+_FILE_SHARE_READ = 1
+_OPEN_ALWAYS = 4
+_PAUSE = 0.05  # in seconds
+_TRIES = 200
 
 
 def hold(path: Path | str) -> Release | None:
@@ -24,7 +30,7 @@ def hold(path: Path | str) -> Release | None:
     Raises OSError.
     """
     if sys.platform == "win32":
-        return by_filelock(path)
+        return _hold_open(path)
     import fcntl
 
     # No child inherits the lock.
@@ -40,13 +46,33 @@ def hold(path: Path | str) -> Release | None:
     return lambda: os.close(file)
 
 
-def by_filelock(path: Path | str) -> Release | None:
-    """Do as `hold`, on any system, by a library that is not light."""
-    from filelock import FileLock, Timeout
+def wait_to_hold(path: Path | str, *, wait: Callable[[float], None] = time.sleep) -> Release:
+    """Do as `hold`, and wait for another; raises TimeoutError after ten seconds, OSError.
 
-    lock = FileLock(path, mode=_PRIVATE_FILE, thread_local=False)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return None
-    return lock.release
+    `wait` sleeps for seconds.
+    """
+    for _ in range(_TRIES):
+        if release := hold(path):
+            return release
+        wait(_PAUSE)
+    raise TimeoutError("another process has been writing there for ten seconds")
+
+
+if sys.platform == "win32":
+    import _winapi
+
+    def _hold_open(path: Path | str) -> Release | None:
+        """Open a file so that no one else can for writing, which servers of files hold to as well.
+
+        Not `msvcrt.locking`, as what it locks cannot be read, and its errors tell little.
+        """
+        try:
+            file = _winapi.CreateFile(
+                *(str(path), _winapi.GENERIC_WRITE, _FILE_SHARE_READ, _winapi.NULL),
+                *(_OPEN_ALWAYS, 0, _winapi.NULL),
+            )
+        except OSError as problem:
+            if problem.winerror == _SHARING_VIOLATION:
+                return None
+            raise
+        return lambda: _winapi.CloseHandle(file)

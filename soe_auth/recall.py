@@ -134,7 +134,7 @@ class Question:
         try:
             data, loose = read_private(path, _LARGEST_FILE, repair=False)
         except FileNotFoundError:
-            data, loose = b"", False
+            data, loose = b"", ""
         # Where others could write, what is there is not handed on.
         entries = [] if loose else data.split(_ENTRY)[1:-1]
         own = self._key + _VALUES + _joined([str(len(answer)), *answer])

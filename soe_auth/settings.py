@@ -8,8 +8,9 @@ the top of the file.
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from soe_auth.config_files import check_profile_name, naming, read_configs
@@ -38,7 +39,7 @@ from soe_auth.table import (
     Setting,
     Stored,
 )
-from soe_auth.text import nearest
+from soe_auth.text import nearest, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -218,11 +219,21 @@ class _Sources:
         return site is not None and self.stated is None and not self.configs.name_site(site)
 
 
-def find_paths(environ: Mapping[str, str]) -> Paths:
-    """Find the config directories: SOE_AUTH_CONFIG_DIR, else what the platform says."""
+def find_paths(environ: Mapping[str, str], *, platform: str = sys.platform) -> Paths:
+    """Find the config directories: SOE_AUTH_CONFIG_DIR, else what the platform says.
+
+    Raises SettingsError for one that Windows takes for another directory with each current drive.
+    """
     import platformdirs
 
     if directory := environ.get("SOE_AUTH_CONFIG_DIR"):
+        given = PureWindowsPath(directory)
+        if platform == "win32" and bool(given.drive) != bool(given.root):  # C:soe, or \\soe
+            raise SettingsError(
+                f"SOE_AUTH_CONFIG_DIR is {printable(directory)}, which depends on the current drive"
+                " or directory.",
+                hint="Set it to a whole path, such as C:\\Users\\you\\soe-auth.",
+            )
         user = Path(directory).absolute()
     else:
         user = platformdirs.user_config_path("soe-auth", appauthor=False)

@@ -27,7 +27,7 @@ from soe_auth.cli.effects import login_effects
 from soe_auth.cli.options import resolve_settings
 from soe_auth.cli.supply import keep
 from soe_auth.headstart import HeadStart, head_start
-from soe_auth.locks import by_filelock, hold
+from soe_auth.locks import hold, wait_to_hold
 from soe_auth.recall import VARIABLES as RECALLED
 from soe_auth.recall import Question, asked
 from soe_auth.sandbox import Sandbox
@@ -341,18 +341,25 @@ def test_a_head_start_for_other_settings_is_given_up(place: Place, started: Head
     bind(started.sockets.port, "localhost").close()
 
 
-@pytest.mark.parametrize("take", [hold, by_filelock])
-def test_a_lock_is_held_by_one_and_free_again(
-    tmp_path: Path, take: Callable[[Path], Callable[[], None] | None]
-) -> None:
+def test_a_lock_is_held_by_one_and_free_again(tmp_path: Path) -> None:
     path = tmp_path / "lock"
-    release = take(path)
+    release = hold(path)
     assert release
-    assert take(path) is None
+    assert hold(path) is None
     release()
-    again = take(path)
+    again = hold(path)
     assert again
     again()
+
+
+def test_a_lock_is_waited_for_and_not_for_ever(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    waits: list[float] = []
+    release = wait_to_hold(path, wait=waits.append)
+    with pytest.raises(TimeoutError, match="another process"):
+        wait_to_hold(path, wait=waits.append)
+    assert 5 < sum(waits) < 15
+    wait_to_hold(path, wait=lambda _: release())()
 
 
 @pytest.fixture

@@ -345,6 +345,21 @@ def test_the_directory_is_the_platforms_unless_a_variable_names_one() -> None:
     assert find_paths({"SOE_AUTH_CONFIG_DIR": "/x"}).config == Path("/x/config.toml")
 
 
+@pytest.mark.parametrize("given", ["C:soe", "C:", "\\soe", "/soe"])
+def test_on_windows_a_config_directory_of_the_current_drive_is_refused(given: str) -> None:
+    with pytest.raises(SettingsError, match="depends on the current drive") as error:
+        find_paths({"SOE_AUTH_CONFIG_DIR": given}, platform="win32")
+    assert str(error.value).startswith(f"SOE_AUTH_CONFIG_DIR is {given}, ")
+
+
+@pytest.mark.parametrize(
+    "given", ["C:\\soe", "d:/soe auth", "\\\\server\\share\\soe", "soe", "C:\\Users\\Zoë\\soe"]
+)
+def test_on_windows_any_other_config_directory_is_taken(given: str) -> None:
+    found = find_paths({"SOE_AUTH_CONFIG_DIR": given}, platform="win32")
+    assert found.directory == Path(given).absolute()
+
+
 def test_each_setting_has_one_flag_and_one_variable() -> None:
     assert len({s.flag for s in TABLE}) == len({s.variable for s in TABLE}) == len(TABLE)
 

@@ -15,7 +15,7 @@ from conftest import NOBODY, TOKEN, as_nobody
 
 from soe_auth.errors import StoreError
 from soe_auth.files import set_aside, write_private
-from soe_auth.own_files import own_directory, read_private
+from soe_auth.own_files import own_directory, patiently, read_private
 from soe_auth.store.file import FileStore
 from soe_auth.store.turns import Turns
 
@@ -336,3 +336,44 @@ def test_reading_and_saving_take_no_lock(store: FileStore, tmp_path: Path) -> No
     with Turns(tmp_path / "config", report=print).take("acme"):
         store.save("acme", TOKEN)
         assert store.load("acme") == TOKEN
+
+
+class Busy:
+    """A file that another program has open for some time."""
+
+    def __init__(self, tries: int) -> None:
+        self.tries = tries
+        self.waits: list[float] = []
+
+    def __call__(self) -> str:
+        if len(self.waits) < self.tries:
+            raise PermissionError(13, "Access is denied")
+        return "done"
+
+
+@pytest.mark.parametrize("tries", [0, 1, 7])
+def test_on_windows_a_file_that_is_open_elsewhere_is_tried_again(tries: int) -> None:
+    act = Busy(tries)
+    assert patiently(act, wait=act.waits.append, platform="win32") == "done"
+    assert len(act.waits) == tries
+    assert act.waits == sorted(act.waits)
+
+
+def test_on_windows_a_file_that_stays_open_elsewhere_is_an_error_after_a_second() -> None:
+    act = Busy(99)
+    with pytest.raises(PermissionError, match=r"another program .* \(Access is denied\)"):
+        patiently(act, wait=act.waits.append, platform="win32")
+    assert 1 <= sum(act.waits) < 2
+
+
+def test_on_posix_or_for_another_reason_nothing_is_tried_again() -> None:
+    act = Busy(1)
+    with pytest.raises(PermissionError):
+        patiently(act, wait=act.waits.append, platform="linux")
+
+    def full() -> None:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        patiently(full, wait=act.waits.append, platform="win32")
+    assert act.waits == []

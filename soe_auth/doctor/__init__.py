@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from traceback import extract_tb
 from typing import TYPE_CHECKING, TypeVar
@@ -61,11 +62,12 @@ def examine(
         if not trouble:
             yield from _looked("settings", lambda: look_at_profile(settings))
         yield from _looked("settings", lambda: look_at_values(settings))
-    directory = find_paths(environ).directory
-    yield from _looked("store", lambda: look_at_store(directory))
-    if settings and settings.store == "keyring":
-        yield from _looked("keyring", look_at_keyring)
-    yield from _looked("token", lambda: look_at_tokens(profile, directory, environ, now(), cwd))
+    with suppress(SettingsError):  # of which `trouble` tells
+        directory = find_paths(environ).directory
+        yield from _looked("store", lambda: look_at_store(directory))
+        if settings and settings.store == "keyring":
+            yield from _looked("keyring", look_at_keyring)
+        yield from _looked("token", lambda: look_at_tokens(profile, directory, environ, now(), cwd))
 
     def held(setting: Setting[T]) -> T:
         value: T = getattr(settings, setting.key) if settings else setting.default

@@ -16,6 +16,9 @@ from soe_auth.place import recognise
 from soe_auth.table import TABLE
 from soe_auth.version import __version__
 
+if sys.platform == "win32":
+    from soe_auth.acl import replaceable_by_all
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -58,20 +61,24 @@ def look_at_profile(settings: Settings) -> Iterator[Finding]:
             else from_error("settings", problem)
         )
     config = settings.paths.config
-    if sys.platform != "win32" and _mode(config) & stat.S_IWOTH:
+    if _all_can_write(config):
         yield wrong(
             "settings",
             SettingsError,
             f"Every user of this machine can write to {config}, and so choose your site.",
-            f"Type `chmod o-w {config}`, and see that what it says is yours.",
+            f'See who can: `icacls "{config}"`; take that away, and see that what it says is yours.'
+            if sys.platform == "win32"
+            else f"Type `chmod o-w {config}`, and see that what it says is yours.",
         )
 
 
-def _mode(path: Path) -> int:
+def _all_can_write(path: Path) -> bool:
+    if sys.platform == "win32":
+        return replaceable_by_all(path)
     try:
-        return path.stat().st_mode
+        return bool(path.stat().st_mode & stat.S_IWOTH)
     except OSError:  # there is none, which is fine
-        return 0
+        return False
 
 
 def look_at_values(settings: Settings) -> Iterator[Finding]:

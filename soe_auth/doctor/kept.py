@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from shlex import quote
 from typing import TYPE_CHECKING
 
@@ -53,53 +54,60 @@ def _who_could_write(directory: Path) -> Iterator[Finding]:
             StoreError,
             f"Every user of this machine can write to {parent}, and so put other files in place of"
             " yours.",
-            f"Type `chmod o-w {quote(str(parent))}`.",
+            _OTHER_PLACE if sys.platform == "win32" else f"Type `chmod o-w {quote(str(parent))}`.",
         )
 
 
 def judge(seen: Seen) -> Finding | None:
     """Say what is wrong with one thing in the store, or None."""
-    path = quote(str(seen.path))
+    path = f'"{seen.path}"' if sys.platform == "win32" else quote(str(seen.path))
+    look = f"icacls {path}" if sys.platform == "win32" else f"ls -ld {path}"
+    remove = f"del {path}" if sys.platform == "win32" else f"rm {path}"
     match seen:
         case Seen(kind="half written"):
             return odd(
                 "store",
                 f"{seen.path} is half written, and may hold a token.",
-                f"The next login to its profile removes it; so does `rm {path}`.",
+                f"The next login to its profile removes it; so does `{remove}`.",
             )
         case Seen(kind="set aside"):
             return odd(
                 "store",
                 f"{seen.path} was set aside as no token file, and may hold a token.",
-                f"Remove it once you need it no more: `rm {path}`.",
+                f"Remove it once you need it no more: `{remove}`.",
             )
         case Seen(kind="token", problem=str(problem), token=None):
             return wrong(
                 "store",
                 StoreError,
                 f"{seen.path} cannot be used: {problem}.",
-                f"See what it is, move it away, and log in again: `ls -l {path}`.",
+                f"See what it is, move it away, and log in again: `{look}`.",
             )
         case Seen(problem=str(problem)):
             return wrong(
                 "store",
                 StoreError,
                 f"{seen.path} cannot be used: {problem}.",
-                f"See what it is, and move it away: `ls -ld {path}`.",
+                f"See what it is, and move it away: `{look}`.",
             )
-        case Seen(kind="token", loose=True):
+        case Seen(kind="token", others=others) if others:
             return wrong(
                 "store",
                 StoreError,
-                f"Others can read {seen.path}, and so may have the token.",
-                f"Type `chmod 600 {path}`; if others were here, log out and in again.",
+                f"{others} can read {seen.path}, and so may have the token.",
+                "Type `soe-auth logout` and log in again, which makes the file private where the"
+                " disk has ACLs."
+                if sys.platform == "win32"
+                else f"Type `chmod 600 {path}`; if others were here, log out and in again.",
             )
-        case Seen(kind=kind, loose=True):
+        case Seen(kind=kind, others=others) if others:
             mode = "700" if kind == "directory" else "600"
             return odd(
                 "store",
-                f"Others can look into {seen.path}; the next login puts that right.",
-                f"To do it now, type `chmod {mode} {path}`.",
+                f"{others} can look into {seen.path}; the next login puts that right.",
+                f"To see who can, type `{look}`."
+                if sys.platform == "win32"
+                else f"To do it now, type `chmod {mode} {path}`.",
             )
         case _:
             return None

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from soe_auth.errors import StoreError
 from soe_auth.text import printable
+
+if sys.platform == "win32":
+    from soe_auth.acl import other_users
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,10 +31,26 @@ def once(tell: Callable[[str], None]) -> Callable[[str], None]:
     return tell_once
 
 
-def claim(directory: Path, by: Callable[[Path], bool], report: Callable[[str], None]) -> None:
-    """Make a directory ours alone, by a function that says whether that repaired it."""
-    if by(directory):
+def claim(directory: Path, by: Callable[[Path], str], report: Callable[[str], None]) -> None:
+    """Make a directory ours alone, by a function that says who else had access."""
+    others = by(directory)
+    if sys.platform == "win32":
+        report_access(directory, others, report)
+    elif others:
         report(f"Others could look into {directory}; its mode is 0700 again.")
+
+
+if sys.platform == "win32":
+
+    def report_access(path: Path, others: str, report: Callable[[str], None]) -> None:
+        """Tell who had access to path, and whether its ACL keeps them out now."""
+        if others and other_users(path):
+            report(
+                f"{others} have access to {path}, and its ACL cannot be changed; name another"
+                " directory in SOE_AUTH_CONFIG_DIR."
+            )
+        elif others:
+            report(f"{others} had access to {path}; its ACL is private now.")
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -18,6 +19,9 @@ from soe_auth.own_files import check_replaceable, own_directory, read_private
 from soe_auth.profile_name import is_profile_name
 from soe_auth.store.directory import LARGEST_FILE, as_store_error, claim, once
 from soe_auth.tokens import Token, mark_of
+
+if sys.platform == "win32":
+    from soe_auth.store.directory import report_access
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,10 +67,12 @@ class FileStore:
         with as_store_error(path, "read"):
             try:
                 claim(self._tokens, own_directory, self._report)
-                data, repaired = read_private(path, LARGEST_FILE)
+                data, others = read_private(path, LARGEST_FILE)
             except FileNotFoundError:
                 return None, None
-            if repaired:
+            if sys.platform == "win32":
+                report_access(path, others, self._report)
+            elif others:
                 self._report(f"Others could read {path}; its mode is 0600 again.")
             mark = mark_of(data)
             if mark == "stub":
@@ -103,7 +109,12 @@ class FileStore:
             for parent in writable_by_all(self._tokens):
                 self._report(
                     f"Every user of this machine can write to {parent}, and so put other files in"
-                    f" place of yours; type `chmod o-w {parent}`."
+                    " place of yours; "
+                    + (
+                        "name another directory in SOE_AUTH_CONFIG_DIR."
+                        if sys.platform == "win32"
+                        else f"type `chmod o-w {parent}`."
+                    )
                 )
             write_private(path, token.to_json(mark))
 

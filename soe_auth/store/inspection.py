@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 class Seen:
     """One thing in the store as it was found.
 
-    `loose` says that its mode lets others in, `problem` why it cannot be used. A `token` is there
-    where the kind is "token" and there is no problem, unless `mark` says that the keyring has it.
+    `others` are those whom its mode or ACL lets in, empty if none; `problem` says why it cannot be
+    used. A `token` is there where the kind is "token" and there is no problem, unless `mark` says
+    that the keyring has it.
     """
 
     path: Path
     kind: Literal["directory", "token", "half written", "set aside", "lock"]
-    loose: bool = False
+    others: str = ""
     problem: str | None = None
     token: Token | None = None
     mark: Mark | None = None
@@ -47,13 +48,13 @@ def inspect(directory: Path) -> list[Seen]:
 
 def _look_into(directory: Path, look: Callable[[Path], Seen | None]) -> list[Seen]:
     try:
-        loose = own_directory(directory, repair=False)
+        others = own_directory(directory, repair=False)
         entries = sorted(directory.iterdir())
     except FileNotFoundError:
         return []
     except OSError as problem:
         return [Seen(directory, "directory", problem=problem.strerror or str(problem))]
-    return [Seen(directory, "directory", loose), *filter(None, map(look, entries))]
+    return [Seen(directory, "directory", others), *filter(None, map(look, entries))]
 
 
 def _look_at_token(path: Path) -> Seen | None:
@@ -64,25 +65,25 @@ def _look_at_token(path: Path) -> Seen | None:
     if path.suffix != ".json" or not is_profile_name(path.stem):
         return None
     try:
-        data, loose = read_private(path, LARGEST_FILE, repair=False)
+        data, others = read_private(path, LARGEST_FILE, repair=False)
     except FileNotFoundError:  # pragma: no cover - it was removed between two looks
         return None
     except OSError as problem:
         return Seen(path, "token", problem=problem.strerror or str(problem))
     mark = mark_of(data)
     if mark == "stub":
-        return Seen(path, "token", loose, mark=mark)
+        return Seen(path, "token", others, mark=mark)
     try:
-        return Seen(path, "token", loose, token=Token.from_json(data), mark=mark)
+        return Seen(path, "token", others, token=Token.from_json(data), mark=mark)
     except ValueError as problem:
-        return Seen(path, "token", loose, problem=str(problem))
+        return Seen(path, "token", others, problem=str(problem))
 
 
 def _look_at_lock(path: Path) -> Seen | None:
     try:
-        _, loose = read_private(path, LARGEST_FILE, repair=False)
+        _, others = read_private(path, LARGEST_FILE, repair=False)
     except FileNotFoundError:  # pragma: no cover - as above
         return None
     except OSError as problem:
         return Seen(path, "lock", problem=problem.strerror or str(problem))
-    return Seen(path, "lock", loose)
+    return Seen(path, "lock", others)
