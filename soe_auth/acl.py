@@ -141,14 +141,16 @@ if sys.platform == "win32":
     _LARGEST_TOKEN_USER = 128  # two pointers and a SID of 68 bytes at most
 
     def other_users(path: Path | str, *, who_change: bool = False) -> str:
-        """Name who but us and the administrators may read or change path; empty if no one may.
+        """Say who but us and the administrators may read or change path; empty if no one may.
 
-        With `who_change`, only those who may change it. Where that cannot be read, it says so.
+        With `who_change`, only those who may change it. It is "Other users" with their names, or
+        with the reason why that cannot be known.
         """
         try:
-            return ", ".join(others_in(read_sddl(path), _user(), who_change=who_change))
+            others = others_in(read_sddl(path), _user(), who_change=who_change)
         except OSError as problem:
-            return f"unknown, as its ACL cannot be read: {problem.strerror or problem}"
+            return f"Other users, perhaps (its ACL cannot be read: {problem.strerror or problem}),"
+        return f"Other users ({', '.join(others)})" if others else ""
 
     def replaceable_by_all(path: Path | str) -> bool:
         """Whether every user may rename or delete a directory, or what is in it.

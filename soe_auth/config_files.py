@@ -281,7 +281,7 @@ if sys.platform == "win32":
 
         if path.exists() and (others := other_users(path, who_change=True)):
             raise SettingsError(
-                f"Other users ({others}) can change {path}, which chooses a browser for you.",
+                f"{others} can change {path}, which chooses a browser for you.",
                 hint="Ask an administrator to remove it, or to make it theirs alone:"
                 f' `icacls "{path}"` shows who can.',
             )

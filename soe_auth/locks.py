@@ -61,6 +61,8 @@ def wait_to_hold(path: Path | str, *, wait: Callable[[float], None] = time.sleep
 if sys.platform == "win32":
     import _winapi
 
+    from soe_auth.acl import make_private
+
     def _hold_open(path: Path | str) -> Release | None:
         """Open a file so that no one else can for writing, which servers of files hold to as well.
 
@@ -75,4 +77,5 @@ if sys.platform == "win32":
             if problem.winerror == _SHARING_VIOLATION:
                 return None
             raise
+        make_private(path)
         return lambda: _winapi.CloseHandle(file)

@@ -124,7 +124,7 @@ def _claim(path: Path | str | int, status: os.stat_result, *, repair: bool) -> s
         others = other_users(str(path))
         if others and repair:
             make_private(str(path))
-        return f"Other users ({others})" if others else ""
+        return others
     _refuse_foreign(status)
     if not status.st_mode & _OTHERS:
         return ""
