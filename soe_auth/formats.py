@@ -14,16 +14,19 @@ if TYPE_CHECKING:
 
     Format = Literal["plain", "header", "env", "curl"]
     Api = Literal["v3", "v2.3"]
-    Shell = Literal["sh", "fish", "powershell"]
+    Shell = Literal["sh", "fish", "powershell", "cmd"]
 
 APIS: tuple[Api, ...] = ("v3", "v2.3")
-SHELLS: tuple[Shell, ...] = ("sh", "fish", "powershell")
+SHELLS: tuple[Shell, ...] = ("sh", "fish", "powershell", "cmd")
 
 _HEADERS: dict[Api, str] = {"v3": "Authorization: Bearer ", "v2.3": "X-API-Access-Token: "}
 
 
 def written(token: Secret, form: Format, *, api: Api = "v3", shell: Shell = "sh") -> str:
-    """Return the token in one of the forms that need to know nothing else of it."""
+    """Return the token in one of the forms that need to know nothing else of it.
+
+    Raises ValueError as `export`.
+    """
     match form:
         case "plain":
             return token.reveal()
@@ -46,6 +49,10 @@ def export(token: Secret, shell: Shell) -> str:
     Between single quotes a POSIX shell takes all but the quote as it is (POSIX.1-2017, XCU 2.2.2),
     fish all but the quote and the backslash ("The fish language", Quotes), PowerShell all but the
     quote, which it has doubled (about_Quoting_Rules).
+
+    cmd takes `&`, `|`, `<`, `>`, `^` and parentheses between double quotes as they are. What it
+    makes of `"`, `%` and `!` depends on where the line stands, at the prompt, in a batch file or in
+    `for /f`, and on delayed expansion. Raises ValueError for a token with one of them.
     """
     value = token.reveal()
     match shell:
@@ -55,9 +62,13 @@ def export(token: Secret, shell: Shell) -> str:
         case "fish":
             quoted = value.replace("\\", "\\\\").replace("'", "\\'")
             return f"set -gx SOE_AUTH_TOKEN '{quoted}'"
-        case "powershell":  # pragma: no branch - there is no other
+        case "powershell":
             quoted = value.replace("'", "''")
             return f"$env:SOE_AUTH_TOKEN = '{quoted}'"
+        case "cmd":  # pragma: no branch - there is no other
+            if not {'"', "%", "!"}.isdisjoint(value):
+                raise ValueError('it contains ", % or !, which cmd may change')
+            return f'set "SOE_AUTH_TOKEN={value}"'
 
 
 def curl_config(token: Secret, api: Api) -> str:

@@ -3,13 +3,14 @@ import re
 import signal
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 from queue import Queue
 
 import pytest
 from programs import program
 
-from soe_auth.browser import find_browser, launch
+from soe_auth.browser import find_browser, launch, opens_by_itself
 from soe_auth.place import recognise
 
 
@@ -222,6 +223,21 @@ def test_macos_asks_its_own_opener(tmp_path: Path) -> None:
     program(tmp_path, "open")
     found = find_browser(None, {"PATH": str(tmp_path)}, platform="darwin")
     assert found == [str(tmp_path / "open")]
+
+
+def test_windows_runs_the_users_command_if_it_is_a_program_and_no_script(tmp_path: Path) -> None:
+    for name in ("firefox.exe", "script.cmd"):
+        program(tmp_path, name)
+    environ = {"PATH": str(tmp_path)}
+    find = partial(find_browser, environ=environ, platform="win32")
+    assert find("firefox -P work %s") == [str(tmp_path / "firefox.exe"), "-P", "work", "%s"]
+    assert find(f'"{tmp_path}/firefox.exe" --new') == [str(tmp_path / "firefox.exe"), "--new"]
+    assert find("script.cmd") is None  # cmd.exe would obey what a URL holds
+    assert find(None) is None
+    assert opens_by_itself(None, environ, platform="win32")
+    assert not opens_by_itself("firefox", environ, platform="win32")
+    assert not opens_by_itself(None, {"CI": "true"}, platform="win32")
+    assert not opens_by_itself(None, environ, platform="darwin")
 
 
 @pytest.mark.parametrize("template", ["{0}", "{0} %s"])

@@ -15,7 +15,7 @@ from conftest import TOKEN, VISITOR, Command, unmeasured
 from soe_auth.cli import main
 from soe_auth.sandbox import Sandbox
 from soe_auth.store.file import FileStore
-from soe_auth.successor import call
+from soe_auth.successor import call, split_command
 
 SIGNALS = [n for n in signal.valid_signals() if n not in {signal.SIGKILL, signal.SIGSTOP}]
 FED = {"SOE_AUTH_TOKEN": "canary(1)*"}
@@ -335,6 +335,30 @@ def test_elsewhere_a_child_has_the_environment_and_its_exit_code_is_passed_on(
     assert "canary(1)*" in (tmp_path / "told").read_text()
     with pytest.raises(FileNotFoundError):
         call([str(tmp_path / "none")], dict(os.environ))
+
+
+@pytest.mark.process
+def test_windows_finds_a_command_by_path_and_pathext_and_never_where_we_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bin_, here = tmp_path / "bin", tmp_path / "here"
+    for directory, code in ((bin_, 5), (here, 6)):
+        directory.mkdir()
+        (directory / "tool.cmd").write_text(f"#!/bin/sh\nexit {code}\n")
+        (directory / "tool.cmd").chmod(0o755)
+    monkeypatch.chdir(here)
+    environ = {"PATH": str(bin_), "PATHEXT": ".exe;.cmd"}
+    assert call(["tool"], environ, platform="win32") == 5
+    with pytest.raises(FileNotFoundError):
+        call(["tool"], {**environ, "PATH": ""}, platform="win32")
+
+
+def test_a_quoted_command_of_windows_keeps_its_backslashes() -> None:
+    command = r'"C:\Program Files\Code\code.exe" --wait C:\x\y'
+    words = [r"C:\Program Files\Code\code.exe", "--wait", r"C:\x\y"]
+    assert split_command(command, platform="win32") == words
+    with pytest.raises(ValueError, match="quotation"):
+        split_command('"C:', platform="win32")
 
 
 @pytest.mark.process

@@ -53,6 +53,7 @@ FORMATS: list[tuple[str, ...]] = [
     ("--format", "env"),
     ("--format", "env", "--shell", "fish"),
     ("--format", "env", "--shell", "powershell"),
+    ("--format", "env", "--shell", "cmd"),
     ("--format", "json"),
     ("--format", "curl"),
     ("--format", "curl", "--api", "v2.3"),
@@ -80,16 +81,21 @@ def test_a_shell_reads_the_very_token(
     assert done.stderr == ""
 
 
-@given(token=st.text(VISIBLE, min_size=1))
-@example(token="'")
-@example(token="''\\'")
-def test_a_line_for_powershell_has_each_quote_doubled_and_all_else_as_it_is(token: str) -> None:
-    line = formats.export(Secret(token), "powershell")
-    head, quoted = line.split(" = ", 1)
-    assert head == "$env:SOE_AUTH_TOKEN"
-    assert quoted[0] == quoted[-1] == "'"
-    assert quoted[1:-1].replace("''", "") == token.replace("'", "")
-    assert quoted[1:-1].replace("''", "'") == token
+@pytest.mark.parametrize("char", ['"', "%", "!"])
+def test_a_token_that_cmd_may_change_is_refused_and_not_shown(
+    char: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["token", "--format", "env", "--shell", "cmd"]
+    assert main(argv, {"SOE_AUTH_TOKEN": f"canary{char}1"}) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err == (
+        'soe-auth: Cannot write the token for cmd: it contains ", % or !, which cmd may change.\n'
+        "  Start the program with the token in its environment: `soe-auth run -- CMD …`.\n"
+    )
+    others = "".join(c for c in VISIBLE if c not in '"%!')
+    assert main(argv, {"SOE_AUTH_TOKEN": others}) == 0
+    assert capsys.readouterr().out == f'set "SOE_AUTH_TOKEN={others}"\n'
 
 
 @pytest.mark.process

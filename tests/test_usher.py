@@ -137,6 +137,28 @@ async def test_another_user_is_left_for_the_listener_to_turn_away() -> None:
     there.sockets.close()
 
 
+class NoReaders(asyncio.SelectorEventLoop):
+    """Watches no sockets for others, as the event loop of Windows does not."""
+
+    def add_reader(self, *_: object) -> None:
+        raise NotImplementedError
+
+    def remove_reader(self, *_: object) -> bool:
+        raise NotImplementedError
+
+
+def test_where_the_event_loop_watches_no_sockets_the_browser_waits_for_the_listener() -> None:
+    async def visit_and_leave() -> int:
+        async with ushered() as (there, usher):
+            visit = await there.visit(there.plain())
+            await asyncio.sleep(0.1)
+            visit.writer.close()
+            return len(usher.leave())
+
+    with asyncio.Runner(loop_factory=NoReaders) as runner:
+        assert runner.run(visit_and_leave()) == 0
+
+
 async def test_where_nothing_more_can_be_opened_the_listener_lets_them_in() -> None:
     async with ushered() as (there, usher):
         with socket.socket() as early:

@@ -16,6 +16,11 @@ these are the lines for ~/.zshrc:
 fish finds it by itself:
   mkdir -p ~/.config/fish/completions
   soe-auth completion fish > ~/.config/fish/completions/soe-auth.fish
+
+PowerShell loads it from your profile; type this once:
+  New-Item -ItemType Directory -Force (Split-Path $PROFILE)
+  soe-auth completion powershell > "$(Split-Path $PROFILE)/soe-auth.ps1"
+  Add-Content $PROFILE '. "$PSScriptRoot/soe-auth.ps1"'
 """
 
 from __future__ import annotations
@@ -36,7 +41,7 @@ if TYPE_CHECKING:
 
     from soe_auth.cli.console import Console
 
-SHELLS = ("bash", "zsh", "fish")
+SHELLS = ("bash", "zsh", "fish", "powershell")
 
 # What each shell is told beyond what its words are; each asks for the names when they are needed.
 # None may make more of a name, or of a word that is being typed, than text.
@@ -66,11 +71,34 @@ _soe_auth_command() {
 }
 """,
     "fish": "",
+    # The system's own function quotes the name of a file; shtab's does not.
+    "powershell": r"""
+function _soe_auth_profiles {
+  param([string]$WordToComplete)
+  soe-auth completion --profiles 2>$null |
+    Where-Object { $_.StartsWith($WordToComplete, [StringComparison]::Ordinal) }
+}
+
+function _soe_auth_files {
+  param([string]$WordToComplete)
+  [System.Management.Automation.CompletionCompleters]::CompleteFilename($WordToComplete) |
+    ForEach-Object { $_.CompletionText }
+}
+
+function _soe_auth_command {
+  param([string]$WordToComplete)
+  Get-Command -CommandType Application -Name "$WordToComplete*" -ErrorAction SilentlyContinue |
+    Where-Object { $_.Name -match '^[\w.+-]+$' } |
+    ForEach-Object { $_.Name }
+  _soe_auth_files $WordToComplete
+}
+""",
 }
 _PROFILES = {
     "bash": "_soe_auth_profiles",
     "zsh": "_soe_auth_profiles",
     "fish": "(soe-auth completion --profiles 2>/dev/null)",
+    "powershell": "_soe_auth_profiles",
 }
 
 
@@ -112,7 +140,10 @@ def _names(console: Console) -> list[str]:
 def _script(shell: str) -> str:
     import shtab
 
-    return shtab.complete(_every_command(), shell, preamble=_PREAMBLE[shell]).rstrip()
+    script = shtab.complete(_every_command(), shell, preamble=_PREAMBLE[shell]).rstrip()
+    # Windows PowerShell 5.1 takes what a program prints for the console's code page, where a byte
+    # of a character in UTF-8 may be a quote.
+    return script.replace("…", "...") if shell == "powershell" else script
 
 
 def _every_command() -> argparse.ArgumentParser:
@@ -131,6 +162,7 @@ def _every_command() -> argparse.ArgumentParser:
         add_common(parser)
     of_run = [action for action in _actions(commands.choices["run"]) if action.nargs != 0]
     before = sorted((name for action in of_run for name in action.option_strings), key=len)
+    files = {**shtab.FILE, "powershell": "_soe_auth_files"}
     completed = {
         "profile": _PROFILES,
         "cmd": {
@@ -139,9 +171,10 @@ def _every_command() -> argparse.ArgumentParser:
             # Two words go before it, ours and `run`, and the values of these options. A short one
             # comes first, as fish takes a long one there for its own.
             "fish": f"(__fish_complete_subcommand --fcs-skip=2 {' '.join(before)})",
+            "powershell": "_soe_auth_command",
         },
-        "output": shtab.FILE,
-        "handout": shtab.FILE,
+        "output": files,
+        "handout": files,
     }
     choices = {
         "key": tuple(KEYS),

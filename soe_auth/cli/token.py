@@ -50,7 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--shell",
         choices=SHELLS,
-        help="who reads the line, with --format env; default: sh",
+        help="the shell that reads the line, with --format env; default: sh, on Windows too",
     )
     parser.add_argument(
         "-o", "--output", metavar="FILE", help="write it to a file that only you can read"
@@ -93,9 +93,14 @@ def _see_that_options_fit(args: argparse.Namespace) -> None:
 def _written(found: Supply, args: argparse.Namespace) -> str:
     if args.format == "json":
         return json.dumps(supply_report(found, time.time()), indent=2)
-    return written(
-        found.access_token, args.format, api=args.api or APIS[0], shell=args.shell or SHELLS[0]
-    )
+    shell = args.shell or SHELLS[0]
+    try:
+        return written(found.access_token, args.format, api=args.api or APIS[0], shell=shell)
+    except ValueError as problem:
+        raise SettingsError(
+            f"Cannot write the token for {shell}: {problem}.",
+            hint="Start the program with the token in its environment: `soe-auth run -- CMD …`.",
+        ) from None
 
 
 def _write(name: str, text: str) -> None:
