@@ -49,7 +49,7 @@ fuzz: ready-lint ## the fuzzing of `make test`, for minutes (FUZZ_SECONDS=180)
 bench: ## how long it takes, beside others of its kind (BENCH_ARGS="--rounds 5")
 	@tools/bench $(BENCH_ARGS)
 
-lint: ready-lint ## format, lint, types and the rules of import
+lint: ready-lint ## format, lint, types, the rules of import and the CI workflow
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
@@ -58,6 +58,9 @@ lint: ready-lint ## format, lint, types and the rules of import
 	told=$$(PATH="$(CURDIR)/$(BIN):$$PATH" basedpyright --verifytypes soe_auth --ignoreexternal) || \
 		{ printf '%s\n' "$$told"; exit 1; }
 	$(BIN)/lint-imports
+	$(BIN)/zizmor --offline --quiet --pedantic --strict-collection .github
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 
 docs: ready-lint ## the pages as a site, in build/docs
 	rm -rf build/docs

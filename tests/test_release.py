@@ -27,6 +27,7 @@ WHEEL, SDIST = f"{NAME}-py3-none-any.whl", f"{NAME}.tar.gz"
 
 IN_THE_SDIST = {
     *(page.name for page in ROOT.glob("*.md")),
+    ".github",
     ".gitignore",  # hatchling reads there what is no source
     ".pre-commit-hooks.yaml",
     "LICENSE",
