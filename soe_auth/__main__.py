@@ -147,6 +147,13 @@ def _raise() -> NoReturn:
 
 def _leave(came: list[int]) -> NoReturn:
     """Say it in a line and be gone: what the system tears down anyway is left to the system."""
+    if came:
+        import signal
+
+        if hasattr(signal, "setitimer"):  # pragma: no branch - not on Windows
+            # The end of the grace period must not print the line a second time. A SIGALRM that is
+            # pending is handled before this returns, and leaves.
+            signal.signal(signal.SIGALRM, signal.SIG_IGN)
     os.write(2, b"\nsoe-auth: interrupted.\n")
     os._exit(SIGNALLED + (came or [_SIGINT])[0])
 
