@@ -118,7 +118,7 @@ def lines_of(soe_auth: Command, *argv: str) -> set[str]:
     return {line.rstrip() for line in done.stdout.splitlines()} - {""}
 
 
-@pytest.fixture(params=SHELLS)
+@pytest.fixture(params=[pytest.param(each, marks=pytest.mark.needs(each)) for each in SHELLS])
 def complete(request: pytest.FixtureRequest, at_home: Command) -> Iterator[Complete]:
     yield from {"bash": in_bash, "zsh": in_zsh, "fish": in_fish}[request.param](at_home)
 
