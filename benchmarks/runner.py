@@ -63,11 +63,11 @@ class Running:
     errors: Path
 
     def kill(self) -> None:
-        """End those that have not ended."""
+        """End those that have not ended, with the processes that they started."""
         if not self.ends.done():
             for pid in self.pids:
                 with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+                    os.killpg(pid, signal.SIGKILL)
 
     def failure(self, what: str) -> Failed:
         """Return an error that says what happened to which command, and what that said."""

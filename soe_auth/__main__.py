@@ -154,6 +154,12 @@ def _raise() -> NoReturn:
 
 def _leave(came: list[int]) -> NoReturn:
     """Say it in a line and be gone: what the system tears down anyway is left to the system."""
+    if came and sys.platform != "win32":
+        import signal
+
+        # The end of the grace period must not print the line a second time. A SIGALRM that is
+        # pending is handled before this returns, and leaves.
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
     os.write(2, b"\nsoe-auth: interrupted.\n")
     os._exit(SIGNALLED + (came or [_SIGINT])[0])
 

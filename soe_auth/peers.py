@@ -36,9 +36,9 @@ def is_stranger(
     """Return whether the connection's other end belongs to another ordinary user than `user`.
 
     `peer` and `own` are the two ends as host and port; `user` defaults to our own. Root is no
-    stranger: forwarders run as root. False also where nobody can tell: outside Linux, and for an
-    end that was closed already, which can send but no longer read what it is answered. Where `ask`
-    knows nothing, the tables in `proc` are looked through.
+    stranger: forwarders run as root. False also where nobody can tell: outside Linux, and by older
+    kernels for an end that was closed already, which can send but no longer read what it is
+    answered. Where `ask` knows nothing, the tables in `proc` are looked through.
     """
     if user is None:
         if sys.platform == "win32":

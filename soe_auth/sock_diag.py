@@ -31,8 +31,8 @@ _ANSWER = struct.Struct("=4x 4s 44x 12x I")  # inet_diag_msg: the ports, and the
 def owner_of(end: Address, other_end: Address) -> int | None:
     """Return the user whose `end` of a connection is; None where the kernel does not tell.
 
-    An end that was closed already is root's. One over IPv4 is found as well if it is of a socket
-    for IPv6.
+    An end that was closed already is root's; newer kernels still name its last user. One over IPv4
+    is found as well if it is of a socket for IPv6.
     """
     if sys.platform != "linux":  # pragma: no cover - other systems have no such sockets
         return None

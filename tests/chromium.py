@@ -1,7 +1,6 @@
 """A real Chromium, and a desktop that opens addresses in it."""
 
 import os
-import shutil
 import signal
 import sys
 import time
@@ -9,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from conftest import path_of_chromium
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright
 from playwright.sync_api import TimeoutError as NotInTime
 
@@ -40,13 +40,6 @@ FLAGS = [
     "--disable-gpu",
     *(["--no-sandbox"] if os.geteuid() == 0 else []),  # Chromium's own sandbox refuses root
 ]
-
-
-def path_of_chromium() -> str:
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        if found := shutil.which(name):
-            return found
-    raise FileNotFoundError("no Chromium on PATH; `make test` installs it")
 
 
 @dataclass

@@ -1,14 +1,17 @@
 """What the tests stand on: a real sandbox, a config directory of their own, the real command."""
 
+import ctypes
 import os
 import signal
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from shutil import which
 from typing import TypeAlias
 
 import hypothesis
@@ -43,12 +46,17 @@ Start: TypeAlias = Callable[..., Terminal]
 
 NOBODY = 65534  # a user, by the system's number
 
+PR_SET_CHILD_SUBREAPER = 36  # of prctl(2): a process whose parent has ended becomes a child of ours
+TIME_TO_END = 5.0  # seconds that a process may take to end after its test
+
 VISITOR = f"{sys.executable} -m soe_auth.sandbox.visitor"
 
 
 def pytest_configure() -> None:
     """Hear Ctrl-C, even as a shell's job in the background: what a test starts inherits that."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -59,6 +67,61 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.get_closest_marker("process") is not None,
         )
     )
+
+
+def path_of_chromium() -> str | None:
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next(filter(None, map(which, names)), None)
+
+
+def can_drive_chromium() -> bool:
+    """Say whether Chromium is here, and what Playwright's driver is linked to on Linux."""
+    try:
+        if sys.platform == "linux":
+            ctypes.CDLL("libatomic.so.1")
+    except OSError:
+        return False
+    return path_of_chromium() is not None
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose programs are not installed; tools/setup names the missing packages."""
+    if item.get_closest_marker("browser") and not can_drive_chromium():
+        pytest.skip("Chromium or libatomic is not installed")
+    for marker in item.iter_markers("needs"):
+        for program in marker.args:
+            if not which(program):
+                pytest.skip(f"{program} is not installed")
+
+
+def children() -> set[int]:
+    """Return the processes whose parent is this one, those that have ended included."""
+    found: set[int] = set()
+    for task in Path("/proc/self/task").iterdir():
+        with suppress(OSError):  # the thread has ended meanwhile
+            found.update(map(int, (task / "children").read_text().split()))
+    return found
+
+
+@pytest.fixture(autouse=True)
+def no_process_is_left() -> Iterator[None]:
+    """Fail a test that leaves a process running, and end the process."""
+    if not Path("/proc/thread-self/children").exists():  # Linux has it
+        yield
+        return
+    before = children()
+    yield
+    deadline = time.monotonic() + TIME_TO_END
+    while left := children() - before:
+        left = {pid for pid in left if os.waitpid(pid, os.WNOHANG) == (0, 0)}
+        if left and time.monotonic() > deadline:
+            break
+        time.sleep(0.01)
+    commands = [Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ") for pid in left]
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    assert not commands, "these processes are left running"
 
 
 @dataclass(frozen=True)
@@ -142,6 +205,7 @@ def as_nobody(work: Callable[[], None]) -> None:
     ending = "true"
     try:
         if os.geteuid() == 0:
+            os.chdir("/")  # that user may not be able to go back to where this one is
             os.setgid(NOBODY)
             os.setuid(NOBODY)
         work()

@@ -156,6 +156,8 @@ class Ca:
 
 # --- each client behind one face: GET, or POST with a body; redirects are followed ---
 
+PATIENCE = 60.0  # seconds; the usual 5 of httpx may pass on a busy machine
+
 Body = bytes | None
 Ask = Callable[..., Answer]
 
@@ -163,7 +165,7 @@ Ask = Callable[..., Answer]
 def by_httpx(ca: Ca, url: str, body: Body = None, **options: Unpack[Options]) -> Answer:
     auth = soe_auth.SoeAuth("acme", **options)
     with httpx.Client(
-        auth=auth, verify=ca.context, follow_redirects=True, trust_env=False
+        auth=auth, verify=ca.context, follow_redirects=True, trust_env=False, timeout=PATIENCE
     ) as client:
         answer = client.request("POST" if body else "GET", url, content=body)
     return Answer(answer.status_code, [before.status_code for before in answer.history])
@@ -173,7 +175,11 @@ def by_async_httpx(ca: Ca, url: str, body: Body = None, **options: Unpack[Option
     async def ask() -> Answer:
         auth = soe_auth.SoeAuth("acme", **options)
         async with httpx.AsyncClient(
-            auth=auth, verify=ca.context, follow_redirects=True, trust_env=False
+            auth=auth,
+            verify=ca.context,
+            follow_redirects=True,
+            trust_env=False,
+            timeout=PATIENCE,
         ) as client:
             answer = await client.request("POST" if body else "GET", url, content=body)
         return Answer(answer.status_code, [before.status_code for before in answer.history])

@@ -1,6 +1,7 @@
 """`make bench` in short: it measures what it says, and fails where something goes wrong."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -53,6 +54,18 @@ def test_the_benchmark_plays_logins_to_their_end(tmp_path: Path) -> None:
     assert launch["rows"][0]["wall"]["x"] > 1
     [row] = fire["rows"]
     assert row["rss"]["median"] > fire["x"]["rss"] > 2**20
+
+
+@pytest.mark.process
+def test_the_benchmark_ends_a_peer_with_all_that_it_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What is left running fails the test: see no_process_is_left.
+    peer = program(tmp_path, "git-credential-oauth", "xdg-open url\nsleep 600")
+    monkeypatch.setenv("PATH", f"{peer.parent}:{os.environ['PATH']}")
+    done = bench("--only", "launch")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "git-credential-oauth" in done.stdout
 
 
 @pytest.mark.browser

@@ -109,6 +109,7 @@ def test_the_tokens_of_these_tests_begin_with_a_dash(desk: Command) -> None:
     assert answer(desk, "soe-auth", "token").startswith("-")
 
 
+@pytest.mark.needs("curl")
 def test_curl_takes_the_header_from_an_argument_as_well(desk: Command, site: Sandbox) -> None:
     shorter = 'curl -H "$(soe-auth token --format header)" …'
     assert f"`{shorter}`" in PAGE.read_text()
@@ -116,6 +117,7 @@ def test_curl_takes_the_header_from_an_argument_as_well(desk: Command, site: San
     assert json.loads(answer(desk, "sh", "-c", command))["name"] == "Jane Doe"
 
 
+@pytest.mark.needs("curl")
 def test_without_a_token_a_pipe_ends_as_curl_does_and_says_first_what_to_type(
     desk: Command, site: Sandbox
 ) -> None:
@@ -178,11 +180,13 @@ def test_the_helper_for_report_scripts_starts_none_without_a_token(reports: Comm
     assert len(ran.stderr.splitlines()) == 1
 
 
+@pytest.mark.needs("node")
 def test_node_has_the_token_of_its_environment(desk: Command, site: Sandbox) -> None:
     keep(desk, "me.mjs", FROM_VARIABLES, site)
     assert answer(desk, "soe-auth", "run", "--", "node", "me.mjs") == "Jane Doe\n"
 
 
+@pytest.mark.needs("node")
 def test_node_asks_for_each_request(desk: Command, site: Sandbox) -> None:
     keep(desk, "me.mjs", FOR_EACH_REQUEST, site)
     assert answer(desk, "node", "me.mjs") == "Jane Doe\n"
@@ -191,11 +195,13 @@ def test_node_asks_for_each_request(desk: Command, site: Sandbox) -> None:
     assert "type `soe-auth login" in ran.stderr
 
 
+@pytest.mark.needs("node")
 def test_the_block_for_the_sdk_is_javascript(desk: Command, site: Sandbox) -> None:
     keep(desk, "sdk.mjs", SDK, site)
     answer(desk, "node", "--check", "sdk.mjs")
 
 
+@pytest.mark.needs("curl")
 def test_make_asks_when_a_recipe_runs_and_shows_no_token(desk: Command, site: Sandbox) -> None:
     keep(desk, "report.py", HTTPX, site)
     (makefile,) = blocks(PAGE, "make")
@@ -217,6 +223,7 @@ def test_the_tasks_of_vs_code_run_in_the_order_in_which_it_would(
     assert answer(desk, report["command"], *report["args"]) == "Jane Doe\n"
 
 
+@pytest.mark.needs("curl")
 @pytest.mark.parametrize("job", blocks(CI, "yaml"), ids=["GitHub", "GitLab"])
 def test_a_ci_job_is_fed_by_its_variables_alone(
     desk: Command, site: Sandbox, job: Block, tmp_path: Path

@@ -109,6 +109,7 @@ CALM = {
 }
 
 
+@pytest.mark.needs("tmux")
 @pytest.mark.process
 @pytest.mark.parametrize("columns", WIDTHS)
 @pytest.mark.parametrize("name", CALM)
@@ -122,6 +123,7 @@ def test_a_window_of_any_width_breaks_no_word(signed_in: Command, name: str, col
     assert all(len(row) <= columns for row in shown.splitlines())
 
 
+@pytest.mark.needs("tmux")
 @pytest.mark.process
 @pytest.mark.parametrize("columns", WIDTHS)
 def test_an_address_is_shown_in_one_go_in_a_window_of_any_width(

@@ -263,8 +263,19 @@ def fits(shown: list[str], told: list[str]) -> bool:
     return re.fullmatch(form, "\n".join(told)) is not None
 
 
+def asks_curl(page: Path) -> bool:
+    return any(re.search(r"(^|\| )curl ", step.command) for step in steps(page))
+
+
 @pytest.mark.process
-@pytest.mark.parametrize("page", RUN, ids=name)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=pytest.mark.needs("curl") if asks_curl(page) else ())
+        for page in RUN
+    ],
+    ids=name,
+)
 def test_what_a_page_shows_is_what_a_terminal_shows(
     page: Path, open_terminal: Callable[[Path], Terminal]
 ) -> None:

@@ -13,7 +13,8 @@ from threading import Thread
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from chromium import FLAGS, path_of_chromium
+from chromium import FLAGS
+from conftest import path_of_chromium
 from markdown_pages import PAGES, ROOT
 from playwright.sync_api import sync_playwright
 

@@ -435,6 +435,7 @@ def test_what_stands_in_place_of_a_lock_or_a_directory_is_wrong(ground: Ground) 
     assert "is a link or a file, not a directory" in ground.look("store")[0].says
 
 
+@pytest.mark.as_root
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 def test_a_token_file_of_somebody_else_is_wrong(ground: Ground) -> None:
     os.chown(ground.keep(), NOBODY, NOBODY)
@@ -459,6 +460,7 @@ def test_a_directory_that_everybody_can_write_to_is_wrong(ground: Ground) -> Non
     assert found.todo == f"Type `chmod o-w {ground.home}`."
 
 
+@pytest.mark.as_root
 def test_a_place_where_nothing_can_be_kept_is_wrong() -> None:
     def look() -> None:
         [finding] = look_at_store(Path("/no-such-directory"))
@@ -550,6 +552,7 @@ for finding in look_at_loopback(ANY_PORT, "localhost", os.urandom):
 """
 
 
+@pytest.mark.as_root
 @pytest.mark.process
 def test_a_machine_without_ipv6_is_told_and_does_without() -> None:
     as_root = [] if os.geteuid() == 0 else ["--map-root-user"]

@@ -375,6 +375,7 @@ def known(tmp_path: Path, site: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Com
     return command
 
 
+@pytest.mark.needs("strace")
 @pytest.mark.process
 def test_the_browser_is_off_before_the_command_line_is_parsed(
     known: Command, tmp_path: Path

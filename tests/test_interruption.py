@@ -140,6 +140,36 @@ def test_it_is_one_line_whatever_python_makes_of_it(
     assert (done.returncode, done.stderr) == (130, "\nsoe-auth: interrupted.\n")
 
 
+# The last step takes longer than the time that an interrupted command has, as under coverage.
+LEAVING_SLOWLY = """
+import os, sys, time
+from soe_auth.__main__ import entry_point
+
+def leave_slowly(code, leave=os._exit):
+    time.sleep(0.5)
+    leave(code)
+
+os._exit = leave_slowly
+entry_point()
+"""
+
+
+def test_it_is_said_once_however_long_the_end_takes(soe_auth: Command, site: Sandbox) -> None:
+    with subprocess.Popen(
+        [
+            *(sys.executable, "-c", LEAVING_SLOWLY),
+            *("login", "--site", site.url, "--client-id", "110", "--no-browser"),
+        ],
+        env=unmeasured(soe_auth.environ),
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as login:
+        until_it_waits(login)
+        _, said = interrupt(login)
+    assert (login.returncode, said) == (130, "\nsoe-auth: interrupted.\n")
+
+
 def test_a_bug_is_not_taken_for_it(soe_auth: Command) -> None:
     done = raising(soe_auth, "raise RuntimeError('a bug')", HERE)
     assert done.returncode == 1
@@ -283,6 +313,7 @@ print(code, time.monotonic() - before, login.stderr.read())
 """
 
 
+@pytest.mark.as_root
 def test_a_name_server_that_does_not_answer_holds_nobody_up(soe_auth: Command) -> None:
     resolver = soe_auth.home / "resolv.conf"
     resolver.write_text("nameserver 127.0.0.1\n")

@@ -215,8 +215,8 @@ def session(home: Path) -> Iterator[dict[str, str]]:
         )
         assert bus.stdin
         assert bus.stdout
-        variables["DBUS_SESSION_BUS_ADDRESS"] = bus.stdout.readline().strip()
         try:
+            variables["DBUS_SESSION_BUS_ADDRESS"] = bus.stdout.readline().strip()
             subprocess.run(
                 ["gdbus", "wait", "--session", "--timeout", "20", "org.freedesktop.secrets"],
                 env={"PATH": os.environ["PATH"], **variables},
@@ -244,6 +244,7 @@ def locked(command: Command) -> None:
     subprocess.run([sys.executable, "-c", script], env=command.environ, check=True)
 
 
+@pytest.mark.needs("dbus-run-session", "gnome-keyring-daemon", "gdbus")
 def test_a_token_lives_in_a_secret_service_and_in_no_file(at_home: Command, site: Sandbox) -> None:
     def does(*argv: str) -> str:
         done = at_home(*argv)
@@ -282,6 +283,7 @@ def test_a_token_lives_in_a_secret_service_and_in_no_file(at_home: Command, site
     assert "moved to the file" in does("config", "unset", "store")
 
 
+@pytest.mark.needs("dbus-run-session", "gnome-keyring-daemon", "gdbus")
 def test_two_config_directories_have_an_item_each(at_home: Command, site: Sandbox) -> None:
     desks = [
         at_home.with_variables(
@@ -297,6 +299,7 @@ def test_two_config_directories_have_an_item_each(at_home: Command, site: Sandbo
     assert desks[1]("token").stdout == second
 
 
+@pytest.mark.needs("dbus-run-session", "gnome-keyring-daemon", "gdbus")
 def test_a_locked_keyring_is_exit_7_before_a_browser_is_opened(
     at_home: Command, site: Sandbox
 ) -> None:

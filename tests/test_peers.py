@@ -42,6 +42,7 @@ def test_a_program_of_the_same_user_is_no_stranger(listening: socket.socket, ask
             assert not is_stranger(peer[:2], accepted.getsockname()[:2], ask=ask)
 
 
+@pytest.mark.as_root
 @pytest.mark.process
 @both_ways
 @pytest.mark.parametrize("prefix", ["", "::ffff:"], ids=["as itself", "mapped to IPv6"])
@@ -74,7 +75,8 @@ def test_the_kernel_tells_of_each_end_of_a_connection_and_of_nothing_else(
             assert owner_of(end, (end[0], near.getsockname()[1] ^ 1)) is None  # there it listens
             assert owner_of((end[0], 0), peer[:2]) is None
             near.close()
-            assert owner_of(peer[:2], end) == 0  # nobody has it any more
+            # Older kernels name root then, newer ones still the last user.
+            assert owner_of(peer[:2], end) in {0, os.geteuid()}
     assert owner_of(("", 0), ("", 0)) is None
 
 
@@ -86,7 +88,7 @@ def test_what_the_kernel_tells_at_once_is_what_its_tables_say(listening: socket.
             far, _ = listening.accept()
             connected.enter_context(far)
             ends = near.getsockname()[:2], far.getsockname()[:2]
-            for user in (os.geteuid(), 1000):
+            for user in (os.geteuid(), os.geteuid() + 1):
                 told = [is_stranger(*ends, user=user, ask=ask) for ask in (owner_of, unknown)]
                 assert len(set(told)) == 1
 

@@ -22,7 +22,7 @@ from programs import program
 
 from soe_auth.sandbox import Sandbox
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.needs("git")]
 
 MANIFEST = ROOT / ".pre-commit-hooks.yaml"
 PAGE = DOCS / "how-to" / "hooks.md"

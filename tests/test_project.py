@@ -129,6 +129,7 @@ def test_a_removed_directory_has_none(repository: Repository) -> None:
     assert resolve({"site": "acme"}, environ=environ, cwd=gone).project is None
 
 
+@pytest.mark.as_root
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root can give files away")
 def test_a_file_of_another_user_is_not_read(repository: Repository) -> None:
     path = repository.write('site = "acme"\n')

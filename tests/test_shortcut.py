@@ -453,6 +453,7 @@ def test_a_looser_one_is_ignored_and_replaced_with_nothing_of_it(place: Place) -
     assert stat.S_IMODE(place.recall.stat().st_mode) == 0o600
 
 
+@pytest.mark.as_root
 @pytest.mark.parametrize("what", ["link", "hard link", "foreign", "directory", "pipe", "socket"])
 def test_what_is_no_file_of_ours_alone_is_left_alone(place: Place, what: str) -> None:
     path, beside = place.recall, place.root / "beside"
@@ -568,19 +569,21 @@ def test_nothing_is_kept_where_it_cannot_be(place: Place) -> None:
                 Question(place.environ, asked(f"a{mark}b", ""))
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="makes somebody else of a child")
+@pytest.mark.as_root
 def test_a_directory_that_cannot_be_written_does_no_harm(place: Place) -> None:
     place.recall.unlink()
-    for path in [place.root, *place.root.rglob("*")]:
-        os.chown(path, NOBODY, NOBODY)
+    if os.geteuid() == 0:
+        for path in [place.root, *place.root.rglob("*")]:
+            os.chown(path, NOBODY, NOBODY)
+        for parent in place.root.parents[:-2]:
+            parent.chmod(parent.stat().st_mode | 0o011)
     place.config.chmod(0o500)
-    for parent in place.root.parents[:-2]:
-        parent.chmod(parent.stat().st_mode | 0o011)
 
     def work() -> None:
         assert place.long("token") == Told(0, "token-of-work\n")
 
     as_nobody(work)
+    place.config.chmod(0o700)
     assert not place.recall.exists()
 
 
@@ -655,6 +658,7 @@ def test_an_account_is_written_as_it_is_whatever_it_holds(place: Place) -> None:
     assert "Zoë".encode() in replace(TOKEN, account="Zoë").to_json()
 
 
+@pytest.mark.as_root
 @pytest.mark.parametrize(
     "what", ["loose", "link", "hard link", "foreign", "directory", "loose directory", "stub"]
 )

@@ -139,6 +139,7 @@ bound.close()
 """
 
 
+@pytest.mark.as_root
 @pytest.mark.process
 @pytest.mark.parametrize(
     ("absent", "host", "said"),

@@ -27,15 +27,22 @@ SSHD = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
 
 pytestmark = [
     pytest.mark.process,
+    pytest.mark.as_root,
+    pytest.mark.needs("ssh"),
     pytest.mark.skipif(SSHD is None, reason="no sshd here, and tools/setup had better add none"),
 ]
 
 USER = pwd.getpwuid(os.geteuid()).pw_name
 AS_ROOT = os.geteuid() == 0
 
-# The loopback comes up there; then an sshd is started for each connection.
+# The loopback comes up there; then an sshd is started for each connection. It would give a terminal
+# to the group tty, which an ordinary user's namespace does not have: no group is known there.
 OTHER_MACHINE = """
-import fcntl, socket, struct, subprocess, sys
+import ctypes, fcntl, os, socket, struct, subprocess, sys
+MS_BIND = 4096
+libc = ctypes.CDLL(None, use_errno=True)
+if libc.mount(os.devnull.encode(), b"/etc/group", None, MS_BIND, None):
+    raise OSError(ctypes.get_errno(), "mount")
 with socket.socket() as s:
     fcntl.ioctl(s, 0x8914, struct.pack("16sH22x", b"lo", 0x49))  # SIOCSIFFLAGS: up, running
 door = socket.socket(fileno=int(sys.argv[1]))
@@ -99,7 +106,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
         socket.create_server(("127.0.0.1", 0)) as door,
         subprocess.Popen(
             [
-                *("unshare", "--net", *mapped, sys.executable, "-c", OTHER_MACHINE),
+                *("unshare", "--net", "--mount", *mapped, sys.executable, "-c", OTHER_MACHINE),
                 *(str(door.fileno()), SSHD, "-i", "-f", str(tmp_path / "sshd_config")),
                 *("-E", str(tmp_path / "sshd.log")),
             ],

@@ -53,6 +53,7 @@ def test_a_removed_token_is_gone(store: FileStore) -> None:
     assert store.load("acme") is None
 
 
+@pytest.mark.as_root
 @pytest.mark.parametrize("umask", [0o000, 0o002, 0o022, 0o077, 0o777])
 def test_files_and_directories_are_private_under_any_umask(tmp_path: Path, umask: int) -> None:
     home = tmp_path / "home"
@@ -91,6 +92,7 @@ def test_a_file_is_private_from_its_first_byte(tmp_path: Path, umask: int) -> No
     assert mode(tmp_path / "file") == 0o600
 
 
+@pytest.mark.as_root
 def test_a_mode_that_cannot_be_repaired_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x")
     (tmp_path / "file").chmod(0o644)
@@ -205,6 +207,7 @@ def test_a_device_in_place_of_a_file_is_refused() -> None:
         read_private(Path(os.devnull), 10)
 
 
+@pytest.mark.as_root
 def test_what_belongs_to_somebody_else_is_refused(tmp_path: Path) -> None:
     file, directory = Path("/etc/passwd"), Path("/etc")
     if os.geteuid() == 0:  # root owns those, and can give its own away instead

@@ -164,6 +164,7 @@ def numbered(tmp_path: Path) -> Callable[[], Path]:
     return lambda: tmp_path / f"config-{next(count)}"
 
 
+@pytest.mark.needs("strace")
 @pytest.mark.parametrize("name", WORKS)
 def test_a_writer_killed_at_any_system_call_leaves_the_old_token_or_the_new_one(
     name: str, tmp_path: Path, numbered: Callable[[], Path]
@@ -197,6 +198,7 @@ def test_a_writer_killed_at_any_system_call_leaves_the_old_token_or_the_new_one(
 OF_THE_DISK = re.compile(r"open|close|stat|mkdir|chmod|write|f(data)?sync|rename|unlink|getdents")
 
 
+@pytest.mark.needs("strace")
 @pytest.mark.parametrize("fault", ["EIO", "ENOSPC", "EDQUOT", "EROFS"])
 def test_a_fault_of_the_disk_at_any_system_call_is_told_and_loses_nothing(
     fault: str, tmp_path: Path, numbered: Callable[[], Path]
@@ -245,6 +247,7 @@ def login_again(command: Command) -> tuple[str, ...]:
     return (command.path, "login", "--browser", f"{sys.executable} -m soe_auth.sandbox.visitor")
 
 
+@pytest.mark.as_root
 def test_a_full_disk_is_exit_7_and_keeps_the_old_token(signed_in: Command) -> None:
     config = signed_in.home / "config"
     before = signed_in("token").stdout
@@ -265,6 +268,7 @@ def test_a_full_disk_is_exit_7_and_keeps_the_old_token(signed_in: Command) -> No
     assert done.stdout == before
 
 
+@pytest.mark.as_root
 def test_a_read_only_disk_is_exit_7_before_a_browser_is_opened(signed_in: Command) -> None:
     config = signed_in.home / "config"
     mounting = f"mount --bind {config} {config}\nmount -o remount,ro,bind {config}"

@@ -64,7 +64,13 @@ FORMATS: list[tuple[str, ...]] = [
 
 @pytest.mark.process
 @pytest.mark.parametrize(
-    ("shell", "program"), [("sh", "sh"), ("sh", "bash"), ("sh", "dash"), ("fish", "fish")]
+    ("shell", "program"),
+    [
+        ("sh", "sh"),
+        ("sh", "bash"),
+        pytest.param("sh", "dash", marks=pytest.mark.needs("dash")),
+        pytest.param("fish", "fish", marks=pytest.mark.needs("fish")),
+    ],
 )
 @settings(max_examples=10, deadline=None)
 @given(tokens=TOKENS)
@@ -98,6 +104,7 @@ def test_a_token_that_cmd_may_change_is_refused_and_not_shown(
     assert capsys.readouterr().out == f'set "SOE_AUTH_TOKEN={others}"\n'
 
 
+@pytest.mark.needs("fish")
 @pytest.mark.process
 def test_a_shell_that_evaluates_the_line_has_the_token_and_its_children_too(
     signed_in: Command,
@@ -156,6 +163,7 @@ def curl(config: str, url: str) -> str:
     ).stdout
 
 
+@pytest.mark.needs("curl")
 @pytest.mark.process
 @pytest.mark.parametrize(
     ("api", "name"), [("v3", "Authorization: Bearer"), ("v2.3", "X-API-Access-Token:")]
@@ -173,6 +181,7 @@ def test_curl_sends_the_very_token_and_has_it_in_no_process_list(
     assert not any(VISIBLE in process or "canary(1)*" in process for process in processes)
 
 
+@pytest.mark.needs("curl")
 @pytest.mark.process
 def test_curl_is_who_signed_in_on_both_apis(signed_in: Command, site: Sandbox) -> None:
     v3 = signed_in("token", "--format", "curl").stdout
@@ -181,6 +190,7 @@ def test_curl_is_who_signed_in_on_both_apis(signed_in: Command, site: Sandbox) -
     assert json.loads(curl(v2, f"{site.url}/api/2.3/me"))["items"][0]["display_name"] == "Jane Doe"
 
 
+@pytest.mark.needs("curl")
 @pytest.mark.process
 def test_a_header_is_the_one_that_its_api_wants(signed_in: Command, site: Sandbox) -> None:
     token = signed_in("token").stdout
