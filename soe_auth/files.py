@@ -8,7 +8,13 @@ import sys
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from soe_auth.own_files import NO_FOLLOW, check_replaceable, own_directory, read_private
+from soe_auth.own_files import (
+    NO_FOLLOW,
+    check_replaceable,
+    own_directory,
+    patiently,
+    read_private,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,7 +69,7 @@ def write_private(path: Path, data: bytes, *, durable: bool = True) -> None:
                 stream.flush()
                 if durable:
                     os.fsync(file)
-            beside.replace(path)
+            patiently(lambda: beside.replace(path))
         except BaseException:
             beside.unlink(missing_ok=True)
             raise
@@ -73,7 +79,7 @@ def remove_private(path: Path, *, durable: bool = True) -> bool:
     """Remove a file; return whether there was one. Raises OSError."""
     try:
         with _changing(path, durable=durable):
-            path.unlink()
+            patiently(path.unlink)
     except FileNotFoundError:
         return False
     return True
@@ -96,7 +102,7 @@ def set_aside(path: Path, data: bytes, limit: int, aside: Path) -> Path | None:
         while free.exists():
             taken += 1
             free = aside.with_name(f"{aside.name}-{taken}")
-        return path.rename(free)
+        return patiently(lambda: path.rename(free))
 
 
 @contextmanager

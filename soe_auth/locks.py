@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from errno import EACCES, EAGAIN
 
 from soe_auth.own_files import NO_FOLLOW
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     Release = Callable[[], None]
 
 _PRIVATE_FILE = 0o600
+_PAUSE = 0.05  # in seconds
+_TRIES = 200
 
 
 def hold(path: Path | str) -> Release | None:
@@ -38,6 +41,18 @@ def hold(path: Path | str) -> Release | None:
             return None
         raise
     return lambda: os.close(file)
+
+
+def wait_to_hold(path: Path | str, *, wait: Callable[[float], None] = time.sleep) -> Release:
+    """Do as `hold`, and wait for another; raises TimeoutError after ten seconds, OSError.
+
+    `wait` sleeps for seconds.
+    """
+    for _ in range(_TRIES):
+        if release := hold(path):
+            return release
+        wait(_PAUSE)
+    raise TimeoutError("another process has been writing there for ten seconds")
 
 
 def by_filelock(path: Path | str) -> Release | None:

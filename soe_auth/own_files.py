@@ -8,16 +8,22 @@ from __future__ import annotations
 import os
 import stat
 import sys
+import time
 from errno import ELOOP
 
 TYPE_CHECKING = False  # typing itself is not light
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+    from typing import TypeVar
+
+    T = TypeVar("T")
 
 # Windows has none of these flags: its links need a privilege, and it has no such special files.
 NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # to open a pipe would else wait for who writes to it
 _OTHERS = 0o077
+_PAUSES = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.5)  # in seconds, 1.13 in all
 
 
 def own_directory(path: Path | str, *, repair: bool = True) -> bool:
@@ -39,7 +45,7 @@ def read_private(path: Path | str, limit: int, *, repair: bool = True) -> tuple[
     PermissionError where it is not a file of ours alone.
     """
     try:
-        file = os.open(path, os.O_RDONLY | NO_FOLLOW | _NO_WAIT)
+        file = patiently(lambda: os.open(path, os.O_RDONLY | NO_FOLLOW | _NO_WAIT))
     except OSError as problem:
         if problem.errno == ELOOP:
             raise PermissionError("it is a link") from None
@@ -58,6 +64,33 @@ def check_replaceable(path: Path | str) -> None:
         return
     _refuse_odd(status)
     _refuse_foreign(status)
+
+
+def patiently(
+    act: Callable[[], T],
+    *,
+    wait: Callable[[float], None] = time.sleep,
+    platform: str = sys.platform,
+) -> T:
+    """Do it again, for about a second, where Windows refuses as a program has the file open.
+
+    One that does, such as a reader or a virus scanner, keeps a file there from being replaced,
+    renamed and removed. `wait` sleeps for seconds. Raises OSError, which is a PermissionError in
+    words of our own where that second was not enough.
+    """
+    if platform != "win32":
+        return act()
+    for pause in _PAUSES:
+        try:
+            return act()
+        except PermissionError:
+            wait(pause)
+    try:
+        return act()
+    except PermissionError as problem:
+        raise PermissionError(
+            f"another program has it open, or Windows denies you access ({problem.strerror})"
+        ) from None
 
 
 def _refuse_odd(status: os.stat_result) -> None:
