@@ -8,7 +8,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from soe_auth.streams import put, say
+from soe_auth.streams import is_terminal, put, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,7 +39,7 @@ class Console:
 
     def report(self, text: str, *, hang: int = 0) -> None:
         """Print what was asked for, for a person to read: on a terminal it is broken to fit."""
-        if sys.stdout.isatty():
+        if is_terminal(sys.stdout):
             text = fitted(text, os.get_terminal_size(sys.stdout.fileno()).columns, hang=hang)
         put(text)
 
@@ -63,7 +63,7 @@ class Console:
         self._tell(f"{word} {sentence}", red=word)
 
     def _tell(self, text: str, *, red: str = "") -> None:
-        if sys.stderr.isatty():
+        if is_terminal(sys.stderr):
             # A terminal that has not been told its width says 0.
             if columns := os.get_terminal_size(sys.stderr.fileno()).columns:
                 text = fitted(text, columns)
@@ -78,7 +78,7 @@ class Console:
 
         Quiet does not silence it. Where stderr is no terminal, nobody would see the question.
         """
-        return _confirm if self.can_ask and sys.stderr.isatty() else None
+        return _confirm if self.can_ask and is_terminal(sys.stderr) else None
 
     @property
     def ask(self) -> Callable[[str], str | None] | None:
@@ -94,7 +94,7 @@ class Console:
 
         A process in the background that reads from its terminal is stopped by the kernel.
         """
-        if not sys.stdin or not sys.stdin.isatty():
+        if not is_terminal(sys.stdin):
             return False
         if sys.platform == "win32":
             return True
