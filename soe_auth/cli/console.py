@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -99,6 +100,14 @@ class Console:
         if sys.platform == "win32":
             return True
         return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+
+    @property
+    def has_pipe(self) -> bool:
+        """Whether another program can write to us: standard input is a pipe or a socket."""
+        if not sys.stdin:
+            return False
+        mode = os.fstat(sys.stdin.fileno()).st_mode
+        return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
 def fitted(text: str, columns: int, *, hang: int = 0) -> str:
