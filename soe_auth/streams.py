@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from errno import EINVAL
 
 TYPE_CHECKING = False  # typing itself is not light
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ def put(text: str = "", end: str = "\n") -> None:
     except BrokenPipeError:
         raise
     except OSError as problem:
+        if sys.platform == "win32" and problem.errno == EINVAL:
+            raise BrokenPipeError from None  # Windows has this number for it
         raise NotWritten(problem.strerror) from None
 
 
