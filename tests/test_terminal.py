@@ -121,7 +121,7 @@ def test_ctrl_d_closes_the_only_door(start: Start, site: Sandbox) -> None:
     child.sendeof()
     code, text = end_of(child)
     assert code == 4
-    assert "closed before an address was pasted" in text
+    assert "input ended before an address was pasted" in text
 
 
 def test_exchange_asks_for_its_secrets_without_showing_them(
