@@ -13,7 +13,9 @@ from conftest import Command
 from windows_console import press_ctrl_c
 from windows_login import CLIENT, VISITOR, browse, end_of, run_alone, waiting_login
 
+from soe_auth.place import recognise
 from soe_auth.sandbox import Sandbox, running
+from soe_auth.surroundings import ROOT, read
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "win32", reason="runs the command as a Windows process"),
@@ -174,6 +176,12 @@ def test_settings_that_are_set_at_once_are_all_kept(soe_auth: Command) -> None:
     shown = json.loads(soe_auth("config", "list", "-p", "work", "--json").stdout)
     for key, value in values.items():
         assert shown["settings"][key]["value"] == value
+
+
+def test_no_file_that_any_user_could_make_says_what_machine_this_is() -> None:
+    # Wine shows the files of its Linux here; C:\proc would be made for the purpose.
+    assert read(f"{ROOT}/proc/version") == ""
+    assert recognise({}).remote is None
 
 
 def test_doctor_finds_nothing_wrong_here(signed_in: Command) -> None:
