@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
-from soe_auth.streams import NotWritten, put, say
+from soe_auth.streams import NotWritten, prepare, put, say
 
 TYPE_CHECKING = False  # typing itself is not light
 if TYPE_CHECKING:
@@ -55,10 +55,11 @@ def _heed_ctrl_c(ignored: sys.UnraisableHookArgs) -> None:
 
 def _run(argv: list[str], came: list[int]) -> int:
     """Answer by the short way or go the long one; return the exit code, with all flushed."""
+    prepare()
     try:
         from soe_auth.shortcut import answer
 
-        if sys.stdout and (known := answer(argv, os.environ)) and _give(known):
+        if (known := answer(argv, os.environ)) and _give(known):
             return 0
         ahead = None
         if "login" in argv:
@@ -68,7 +69,6 @@ def _run(argv: list[str], came: list[int]) -> int:
         _watch_signals(came)
         from soe_auth.cli import main
 
-        _prepare_streams()
         try:
             code = main(argv, ahead=ahead)
         except SystemExit as end:  # which is how argparse ends
@@ -94,15 +94,6 @@ def _give(known: Answer) -> bool:
         become(known.command, known.environ)
     except OSError:  # the long way says why
         return False
-
-
-def _prepare_streams() -> None:
-    for name in ("stdout", "stderr"):
-        if stream := getattr(sys, name):
-            # A terminal whose encoding lacks a character gets another one, not a traceback.
-            stream.reconfigure(errors="replace")
-        else:  # it was closed, and what is opened next must not get its number
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115  # pathlib is not light, and it is to stay open
 
 
 def _watch_signals(came: list[int]) -> None:

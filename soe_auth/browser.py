@@ -9,7 +9,7 @@ import os
 import sys
 
 from soe_auth.successor import find_program, split_command
-from soe_auth.surroundings import ci_job, is_wsl
+from soe_auth.surroundings import ROOT, ci_job, is_wsl
 
 TYPE_CHECKING = False  # typing itself is not light
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def find_browser(
     environ: Mapping[str, str],
     *,
     platform: str = sys.platform,
-    root: Path | str = "",
+    root: Path | str = ROOT,
 ) -> list[str] | None:
     """Return the command that opens a URL, without the URL, or None where there is none.
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from soe_auth.errors import SettingsError
+from soe_auth.own_files import patiently
 from soe_auth.profile_name import read_profile_name
 from soe_auth.site import Site
 from soe_auth.table import BY_KEY, DEFAULT_PROFILE, SCOPE, SITE, TRUSTED_SITES
@@ -260,7 +261,7 @@ def _config_file(path: Path) -> ConfigFile:
 def _bytes_of(path: Path) -> bytes:
     """Return what is in a file; nothing where there is none."""
     try:
-        return path.read_bytes()
+        return patiently(path.read_bytes)
     except OSError as problem:
         if problem.errno in _NO_SUCH_FILE:
             return b""

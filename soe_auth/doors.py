@@ -90,8 +90,8 @@ class Doors:
                     return answer
         if self._request.redirect_uri == login_success_uri(self._request.site):
             raise LoginError(
-                "The terminal was closed before an address was pasted.",
-                hint="Start again, and leave the terminal open meanwhile.",
+                "The input ended before an address was pasted.",
+                hint="Start again, and leave the terminal or the pipe open until then.",
             )
         # The other door stays open: wait for what never comes.
         never: asyncio.Future[Granted | Denied] = asyncio.get_running_loop().create_future()

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
+import sys
 from collections import Counter
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from errno import ENOTCONN
 from functools import partial
 from http import HTTPStatus
 from types import MappingProxyType
@@ -33,7 +36,6 @@ from soe_auth.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
-    from socket import socket
 
     from soe_auth.sockets import Address, LoopbackSockets
 
@@ -50,6 +52,9 @@ _MOST_CONNECTIONS = 64
 
 # Seconds to rest after the system would open no more connections for us.
 _REST = 0.2
+
+# Seconds between two looks for a connection, where no more than that can be had.
+_LOOK = 0.01
 
 # aiohttp would log a request line with its errors, and the line may hold a code. A logger outside
 # the tree of loggers, so that nobody's configuration can switch it on.
@@ -168,7 +173,7 @@ async def serve(
     paths: LocalPaths,
     on_stray: Callable[[Stray], None],
     is_stranger: Callable[[Address, Address], bool],
-    guests: Mapping[socket, bytes] = MappingProxyType({}),
+    guests: Mapping[socket.socket, bytes] = MappingProxyType({}),
 ) -> AsyncIterator[Loopback]:
     """Listen on the sockets until the block ends; then all is closed.
 
@@ -205,11 +210,11 @@ async def _letting_in(
     loop = asyncio.get_running_loop()
     ending = asyncio.Event()  # no more is taken from then on, which nobody would close
 
-    async def let_in(door: socket) -> None:
+    async def let_in(door: socket.socket) -> None:
         while not ending.is_set():
             try:
-                guest, _ = await loop.sock_accept(door)
-            except ConnectionAbortedError:  # pragma: no cover - Linux hands on what has gone again
+                guest = await _next_guest(door)
+            except ConnectionError:  # pragma: no cover - Linux hands on what has gone again
                 continue
             except OSError:
                 listener.refuse(Stray("this process may open no more connections"))
@@ -232,6 +237,39 @@ async def _letting_in(
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         sockets.close()
+
+
+async def _next_guest(door: socket.socket) -> socket.socket:
+    """Accept one connection. Raises OSError.
+
+    Not by Windows' own loop, which logs a traceback for each that was broken off before.
+    """
+    if sys.platform != "win32":
+        guest, _ = await asyncio.get_running_loop().sock_accept(door)
+        return guest
+    while True:
+        try:
+            guest, _ = door.accept()
+        except BlockingIOError:
+            await asyncio.sleep(_LOOK)
+        except OSError as problem:
+            if problem.errno != ENOTCONN:  # which one has that has gone again
+                raise
+            await asyncio.sleep(0)
+        else:
+            guest.setblocking(False)  # noqa: FBT003  # the socket module's own signature
+            return _Guest(guest.family, guest.type, guest.proto, guest.detach())
+
+
+class _Guest(socket.socket):
+    """A connection whose end is no error where the other side has broken it off.
+
+    Windows' own loop shuts each down as it closes it, and logs a traceback where that fails.
+    """
+
+    def shutdown(self, how: int) -> None:
+        with suppress(OSError):
+            super().shutdown(how)
 
 
 class _Server(web.Server):

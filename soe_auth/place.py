@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from soe_auth.surroundings import ci_job, is_container, is_wsl, read
+from soe_auth.surroundings import ROOT, ci_job, is_container, is_wsl, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -57,7 +57,7 @@ class Place:
         return "There is neither a browser nor a terminal here to sign in with"
 
 
-def recognise(environ: Mapping[str, str], root: Path | str = "") -> Place:
+def recognise(environ: Mapping[str, str], root: Path | str = ROOT) -> Place:
     """Recognise what kind of place this is; of several, the one in which most can be done.
 
     A CI job comes first, as nobody is there, then whatever forwards ports by itself.

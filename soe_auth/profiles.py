@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from soe_auth.errors import SettingsError
 from soe_auth.files import write_private
+from soe_auth.locks import wait_to_hold
+from soe_auth.own_files import patiently
 from soe_auth.toml_lines import without_table
 
 if TYPE_CHECKING:
@@ -96,25 +98,37 @@ def _rewrite(
     preface: str = "",
     cut: Callable[[str], str] = str,
 ) -> bool:
-    """Change config.toml in place; return whether that changed it.
+    """Change config.toml in place, under a lock; return whether that changed it.
 
     `cut` takes out of the text what `change` would take out of the document.
     """
-    try:
-        config = config.resolve()
-        before = config.read_text(encoding="utf-8") if config.exists() else ""
+    file = config.resolve()
+
+    def texts() -> tuple[str, str]:
+        before = patiently(lambda: file.read_text(encoding="utf-8")) if file.exists() else ""
         after = _changed(before or preface, change, cut)
         if after is None:
             raise SettingsError(
-                f"{config} is written in a way that cannot be changed safely.",
+                f"{file} is written in a way that cannot be changed safely.",
                 hint="Give each profile a table, [profile.NAME]: `soe-auth config edit`.",
             )
+        return before, after
+
+    try:
+        before, after = texts()
         if after != before:
-            config.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_private(config, after.encode())
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = config.parent / "locks" / ".config.lock"
+            lock.parent.mkdir(mode=0o700, exist_ok=True)
+            release = wait_to_hold(lock)
+            try:
+                before, after = texts()  # another process may have been faster
+                write_private(file, after.encode())
+            finally:
+                release()
     except OSError as problem:
         raise SettingsError(
-            f"{config} could not be written: {problem.strerror or problem}.",
+            f"{file} could not be written: {problem.strerror or problem}.",
             hint="See that the file and its directory are yours, and that the disk has room.",
         ) from None
     return after != before

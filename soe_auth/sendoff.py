@@ -165,7 +165,7 @@ def _bind_for_the_way_there(settings: Settings, effects: Effects) -> LoopbackSoc
     """Bind a port, if it can be had, that keeps the state out of the browser's command line."""
     if effects.pasted is None:
         raise SettingsError(
-            "redirect login_success needs a terminal, to paste an address into.",
+            "redirect login_success needs a terminal or a pipe, to paste an address into.",
             hint="Run `soe-auth login` on a terminal, or use --redirect loopback.",
         )
     if effects.browser:

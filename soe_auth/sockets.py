@@ -65,7 +65,7 @@ def bind(
         try:
             bound = _listen_on_both(port, host)
         except OSError as caught:
-            problems[port] = caught.strerror or str(caught)
+            problems[port] = why_not(caught)
             continue
         if bound:
             return LoopbackSockets(bound, host, bound[0].getsockname()[1])
@@ -80,6 +80,16 @@ def bind(
 def local_path(entropy: Callable[[int], bytes]) -> str:
     """Draw a path on the loopback that no other program can guess (RFC 4648 section 5)."""
     return "/" + b2a_base64(entropy(_PATH_BYTES), newline=False).translate(_URL_SAFE).decode()
+
+
+def why_not(problem: OSError) -> str:
+    """Say in words why a port was refused; those of Windows are in the language of the machine."""
+    if sys.platform == "win32":
+        if problem.errno == errno.EADDRINUSE:
+            return "another program holds it"
+        if problem.errno == errno.EACCES:
+            return "Windows keeps it for itself, or another program holds it for itself alone"
+    return problem.strerror or str(problem)
 
 
 def _explain(ports: range, problems: dict[int, str], why_busy: Callable[[int], str | None]) -> str:

@@ -1,12 +1,43 @@
-"""Writes to the standard streams, and tells why the output fails. It imports what is light only."""
+"""The standard streams: what they are, and writing to them. Only what is light is imported here."""
 
 from __future__ import annotations
 
+import os
 import sys
+from errno import EINVAL
+
+TYPE_CHECKING = False  # typing itself is not light
+if TYPE_CHECKING:
+    from typing import TextIO
 
 
 class NotWritten(Exception):
     """The standard output could not be written; the text says why, in the system's words."""
+
+
+def prepare() -> None:
+    """Make the standard streams fit for whatever is written to them."""
+    for name in ("stdout", "stderr"):
+        if stream := getattr(sys, name):
+            # What the encoding lacks is replaced, and is no error. Every line ends with "\n": on
+            # Windows a shell such as Git's keeps a "\r" in what it reads by $(…).
+            stream.reconfigure(errors="replace", newline="\n")
+        else:  # it was closed, and what is opened next must not get its number
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115  # pathlib is not light, and it is to stay open
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Return whether a standard stream, which is None where it is closed, is a terminal."""
+    if not stream or not stream.isatty():
+        return False
+    if sys.platform == "win32":
+        # Every device is a terminal to the C library there, and NUL is a device.
+        from ctypes import byref, c_ulong, c_void_p, windll
+        from msvcrt import get_osfhandle
+
+        handle = c_void_p(get_osfhandle(stream.fileno()))
+        return bool(windll.kernel32.GetConsoleMode(handle, byref(c_ulong())))
+    return True
 
 
 def put(text: str = "", end: str = "\n") -> None:
@@ -16,6 +47,8 @@ def put(text: str = "", end: str = "\n") -> None:
     except BrokenPipeError:
         raise
     except OSError as problem:
+        if sys.platform == "win32" and problem.errno == EINVAL:
+            raise BrokenPipeError from None  # Windows has this number for it
         raise NotWritten(problem.strerror) from None
 
 

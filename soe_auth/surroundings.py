@@ -6,11 +6,16 @@ Only what is light is imported here, as a browser is launched by it before anyth
 from __future__ import annotations
 
 import os
+import sys
 
 TYPE_CHECKING = False  # typing itself is not light
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+# The directory that the system's files are in. Windows has none of those that are looked for here,
+# and any user could make a C:\proc to have it taken for WSL, so there no path leads to a file.
+ROOT = "<none>" if sys.platform == "win32" else ""
 
 _CI_SERVICES = {
     "GITHUB_ACTIONS": "GitHub Actions",

@@ -6,8 +6,10 @@ import re
 import shlex
 import sys
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from conftest import TOKEN, VISITOR, Command, end_of
@@ -377,6 +379,21 @@ def test_a_file_is_never_changed_into_another_than_was_meant(person: Person, tex
         assert after == before
     else:
         assert after == {**before, "new": {"site": "https://new.stackenterprise.co"}}
+
+
+def test_changes_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
+    config, names = tmp_path / "new" / "config.toml", [f"p{number}" for number in range(8)]
+    together = Barrier(len(names))
+
+    def change(name: str) -> None:
+        for client_id in map(str, range(5)):
+            together.wait(20)
+            remember(config, name, {"site": "acme", "client_id": client_id})
+
+    with ThreadPoolExecutor(len(names)) as pool:
+        list(pool.map(change, names))
+    kept = tomllib.loads(config.read_text())["profile"]
+    assert kept == {name: {"site": "acme", "client_id": "4"} for name in names}
 
 
 def test_only_a_profiles_own_lines_go_with_it(tmp_path: Path) -> None:

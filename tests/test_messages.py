@@ -59,6 +59,7 @@ WORDS = {
     "Place": "place.py",
     "why_busy": "peers.py",
     "_explain": "sockets.py",
+    "why_not": "sockets.py",
     "trust": "route.py",
     "_kind": "redeem.py",
     "_CERTIFICATE_FAULTS": "wire/failure.py",

@@ -398,7 +398,7 @@ def test_the_sites_own_page_needs_a_terminal(person: Person, site: Sandbox) -> N
     settings = person.settings(site=site.url, client_id="112", redirect="login_success")
     with pytest.raises(SettingsError, match="needs a terminal"):
         login(settings, person.effects())
-    with pytest.raises(LoginError, match="closed before an address was pasted"):
+    with pytest.raises(LoginError, match="input ended before an address was pasted"):
         login(settings, person.effects(browser=None, pasted=pasting(told=["x/oauth?"])))
 
 

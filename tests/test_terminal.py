@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import subprocess
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -38,6 +39,45 @@ def test_the_pasted_address_of_the_sites_own_page_signs_in(
     assert code == 0
     assert "Signed in to localhost" in text
     assert soe_auth("token").returncode == 0
+
+
+def test_the_address_of_the_sites_own_page_may_come_through_a_pipe(
+    soe_auth: Command, site: Sandbox
+) -> None:
+    argv = ("login", "--site", site.url, "--client-id", "112", "--no-browser")
+    own_page = ("--redirect", "login_success")
+    with soe_auth.started(*argv, *own_page, stdin=subprocess.PIPE) as login:
+        assert login.stdin
+        assert login.stderr
+        while "/oauth?" not in (line := login.stderr.readline()):
+            assert line
+        login.stdin.write(f"{asyncio.run(visit(line.strip())).url}\n")
+        login.stdin.flush()
+        assert login.wait(20) == 0  # the pipe is open still
+        assert "as Jane Doe." in login.stderr.read()
+    ended = soe_auth("login", *own_page)
+    assert ended.returncode == 4
+    assert "The input ended before an address was pasted." in ended.stderr
+
+
+@pytest.mark.parametrize("more", [["login"], ["login", "--if-needed"], ["token", "--login"]])
+def test_what_a_pipe_holds_for_others_is_not_read(
+    soe_auth: Command, site: Sandbox, more: list[str]
+) -> None:
+    variables = {"SITE": site.url, "CLIENT_ID": "112", "REDIRECT": "login_success"}
+    if more == ["login"]:
+        variables |= {"CLIENT_ID": "110", "REDIRECT": "loopback", "TIMEOUT": "1s"}
+    command = soe_auth.with_variables(**{f"SOE_AUTH_{key}": to for key, to in variables.items()})
+    read, write = os.pipe()
+    os.write(write, b"for others\n")
+    with command.started(*more, stdin=read) as login:
+        _, said = login.communicate(timeout=20)
+    assert login.returncode in {2, 4}
+    assert ("needs a terminal or a pipe" in said) == (more != ["login"])
+    os.set_blocking(read, False)
+    assert os.read(read, 99) == b"for others\n"
+    os.close(read)
+    os.close(write)
 
 
 def test_what_cannot_be_checked_is_refused_and_the_door_stays_open(
@@ -81,7 +121,7 @@ def test_ctrl_d_closes_the_only_door(start: Start, site: Sandbox) -> None:
     child.sendeof()
     code, text = end_of(child)
     assert code == 4
-    assert "closed before an address was pasted" in text
+    assert "input ended before an address was pasted" in text
 
 
 def test_exchange_asks_for_its_secrets_without_showing_them(

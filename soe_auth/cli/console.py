@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import sys
 import time
 from typing import TYPE_CHECKING
 
-from soe_auth.streams import put, say
+from soe_auth.streams import is_terminal, put, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,7 +40,7 @@ class Console:
 
     def report(self, text: str, *, hang: int = 0) -> None:
         """Print what was asked for, for a person to read: on a terminal it is broken to fit."""
-        if sys.stdout.isatty():
+        if is_terminal(sys.stdout):
             text = fitted(text, os.get_terminal_size(sys.stdout.fileno()).columns, hang=hang)
         put(text)
 
@@ -63,7 +64,7 @@ class Console:
         self._tell(f"{word} {sentence}", red=word)
 
     def _tell(self, text: str, *, red: str = "") -> None:
-        if sys.stderr.isatty():
+        if is_terminal(sys.stderr):
             # A terminal that has not been told its width says 0.
             if columns := os.get_terminal_size(sys.stderr.fileno()).columns:
                 text = fitted(text, columns)
@@ -78,7 +79,7 @@ class Console:
 
         Quiet does not silence it. Where stderr is no terminal, nobody would see the question.
         """
-        return _confirm if self.can_ask and sys.stderr.isatty() else None
+        return _confirm if self.can_ask and is_terminal(sys.stderr) else None
 
     @property
     def ask(self) -> Callable[[str], str | None] | None:
@@ -94,11 +95,19 @@ class Console:
 
         A process in the background that reads from its terminal is stopped by the kernel.
         """
-        if not sys.stdin or not sys.stdin.isatty():
+        if not is_terminal(sys.stdin):
             return False
         if sys.platform == "win32":
             return True
         return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+
+    @property
+    def has_pipe(self) -> bool:
+        """Whether another program can write to us: standard input is a pipe or a socket."""
+        if not sys.stdin:
+            return False
+        mode = os.fstat(sys.stdin.fileno()).st_mode
+        return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
 def fitted(text: str, columns: int, *, hang: int = 0) -> str:

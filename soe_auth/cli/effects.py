@@ -24,11 +24,13 @@ def login_effects(
     console: Console,
     *,
     browser: bool = True,
+    by_pipe: bool = False,
     ahead: HeadStart | None = None,
     kept: Callable[[], None] = lambda: None,
 ) -> Effects:
     """Return the real effects: this terminal, this desktop, this disk, this clock.
 
+    With `by_pipe`, the address that redirect login_success needs may come through a pipe as well.
     `ahead` is a head start that was taken; one for other settings is given up. `kept` is called
     as soon as the token is safe.
     """
@@ -43,6 +45,9 @@ def login_effects(
     def show(url: str) -> bool:
         return launch(url, settings.browser, console.environ, codes.append)
 
+    # What a pipe holds may be for a hook or for a command to run, so it is read where nothing but
+    # that can be meant.
+    reads_pipe = by_pipe and settings.redirect == "login_success" and console.has_pipe
     return Effects(
         store=open_store(settings, console, with_a_person=True),
         turns=Turns(settings.paths.directory, report=console.say, held=held),
@@ -53,7 +58,7 @@ def login_effects(
         browser_failed=lambda: any(codes),
         place=recognise(console.environ),
         consent=console.confirm,
-        pasted=_pasted if console.can_ask else None,
+        pasted=_pasted if console.can_ask or reads_pipe else None,
         ahead=ahead,
         alone=True,
         kept=kept,

@@ -68,7 +68,13 @@ def run(args: argparse.Namespace, console: Console) -> int:
         ) from None
     if settings.site and not settings.client_id and not settings.needs_consent:
         _explain_registration(settings.site, settings, console)
-    effects = login_effects(settings, console, browser=not args.no_browser, ahead=args.ahead)
+    effects = login_effects(
+        settings,
+        console,
+        browser=not args.no_browser,
+        by_pipe=not args.if_needed,
+        ahead=args.ahead,
+    )
     log_in = signin.login_if_needed if args.if_needed else signin.login
     token = log_in(settings, effects)
     if question:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from contextlib import suppress
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
 _CHUNK = 64 * 1024
+_CTRL_C_COMES = 0.2  # seconds
+_KEY_COMES = 0.05  # seconds between two looks for one
 
 
 async def pasted_lines(terminal: int) -> AsyncIterator[str]:
-    """Yield each line typed on a terminal, without ever blocking; end when it is closed.
+    """Yield each line that comes from a terminal or a pipe, without ever blocking, until its end.
 
     `terminal` is its file descriptor.
     """
@@ -48,14 +52,35 @@ def _read_when_ready(terminal: int, queue: asyncio.Queue[bytes]) -> Callable[[],
 
 
 def _read_in_thread(terminal: int, queue: asyncio.Queue[bytes]) -> Callable[[], object]:
-    from threading import Thread
-
     loop = asyncio.get_running_loop()
+    stopped = Event()
 
     def read() -> None:
-        while data := os.read(terminal, _CHUNK):
-            loop.call_soon_threadsafe(queue.put_nowait, data)
-        loop.call_soon_threadsafe(queue.put_nowait, b"")
+        more = True
+        while more and not _stops_before_a_key(terminal, stopped):
+            data = b""
+            with suppress(OSError):  # the terminal has gone
+                data = os.read(terminal, _CHUNK)
+            more = data != b""
+            if not more:
+                # Ctrl-C ends a read on Windows as the end of the input does, and comes after it.
+                stopped.wait(_CTRL_C_COMES)
+            with suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(queue.put_nowait, data)
 
     Thread(target=read, daemon=True).start()
-    return lambda: None
+    return stopped.set
+
+
+def _stops_before_a_key(terminal: int, stopped: Event) -> bool:
+    """Wait until a key is typed on a console; return whether it has been stopped by then.
+
+    A read that waits cannot be ended, and would take the next line from the program that it is for.
+    """
+    if sys.platform == "win32" and os.isatty(terminal):
+        from msvcrt import kbhit
+
+        while not kbhit():
+            if stopped.wait(_KEY_COMES):
+                return True
+    return stopped.is_set()

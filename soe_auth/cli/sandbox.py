@@ -24,6 +24,7 @@ from soe_auth.sandbox import (
     Quirks,
     Sandbox,
 )
+from soe_auth.sockets import why_not
 
 if TYPE_CHECKING:
     import argparse
@@ -83,7 +84,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         return 0
     except OSError as problem:
         raise SettingsError(
-            f"port (from --port): {port} cannot be had: {problem.strerror}.",
+            f"port (from --port): {port} cannot be had: {why_not(problem)}.",
             hint="Choose another, or leave --port out for any free one.",
         ) from None
 

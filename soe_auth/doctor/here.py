@@ -6,13 +6,13 @@ import platform
 import stat
 import sys
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from soe_auth.browser import find_browser, opens_by_itself
 from soe_auth.doctor.findings import Finding, fine, from_error, odd, wrong
 from soe_auth.errors import SettingsError
 from soe_auth.place import recognise
+from soe_auth.surroundings import ROOT
 from soe_auth.table import TABLE
 from soe_auth.version import __version__
 
@@ -21,6 +21,7 @@ if sys.platform == "win32":
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from soe_auth.settings import Settings
 
@@ -90,7 +91,7 @@ def look_at_values(settings: Settings) -> Iterator[Finding]:
 
 
 def look_at_place(
-    environ: Mapping[str, str], port: int | None, root: Path = Path("/")
+    environ: Mapping[str, str], port: int | None, root: Path | str = ROOT
 ) -> Iterator[Finding]:
     """Say what kind of place this is, as a login sees it; `port` is the fixed one, if there is."""
     place = recognise(environ, root)

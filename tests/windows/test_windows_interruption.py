@@ -1,0 +1,125 @@
+"""Ctrl-C and a closed console on Windows: one line, at once, and nothing is left taken."""
+
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+from conftest import Command
+from windows_console import Terminal, press_ctrl_c
+from windows_login import (
+    CLIENT,
+    VISITOR,
+    addresses_of,
+    is_free,
+    profile_of,
+    run_alone,
+    wait_until_free,
+)
+
+from soe_auth.sandbox import Quirks, Sandbox, running
+
+if TYPE_CHECKING:
+    from subprocess import Popen
+
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "win32", reason="runs the command as a Windows process"),
+    pytest.mark.process,
+    pytest.mark.alone,
+    pytest.mark.timeout(180),
+]
+
+AT_ONCE = 2.0  # seconds, on a machine that has other things to do
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Sandbox]:
+    with running() as sandbox:
+        yield sandbox
+
+
+def interrupt(process: "Popen[str]") -> str:
+    """Send Ctrl-C, see that the process ends as it should, and return its last words."""
+    press_ctrl_c(process.pid)
+    before = time.monotonic()
+    _, said = process.communicate(timeout=60)
+    assert time.monotonic() - before < AT_ONCE
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    return said
+
+
+def until_it_says(process: "Popen[str]", words: str) -> None:
+    assert process.stderr
+    told = ""
+    while words not in told:
+        line = process.stderr.readline()
+        assert line, f"it ended with {process.wait()}: {told}"
+        told += line
+
+
+def test_while_the_browser_is_waited_for_and_while_anothers_login_is(
+    soe_auth: Command, site: Sandbox
+) -> None:
+    named = ("--site", site.url, *CLIENT)
+    config = soe_auth("config", "set", "-p", profile_of(site), "site", site.url)
+    assert config.returncode == 0, config.stderr
+    soe_auth("config", "set", "-p", profile_of(site), "client_id", "110")
+    with run_alone(soe_auth, "login", *named, "--no-browser") as first:
+        try:
+            told = addresses_of(first)
+            with run_alone(soe_auth, "token", "--login") as second:
+                until_it_says(second, "Waiting for the login that is under way")
+                assert interrupt(second) == "\nsoe-auth: interrupted.\n"
+            assert not is_free(soe_auth, profile_of(site))
+            assert interrupt(first) == "\nsoe-auth: interrupted.\n"
+        finally:
+            first.kill()
+    assert is_free(soe_auth, profile_of(site))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", told.port))
+
+
+def test_in_the_exchange_with_a_site_that_does_not_answer(soe_auth: Command) -> None:
+    with running(quirks=Quirks(token="hang")) as site:
+        argv = ("login", "--site", site.url, *CLIENT, "--browser", VISITOR)
+        with run_alone(soe_auth, *argv) as login:
+            try:
+                while not site.exchanges:
+                    assert login.poll() is None
+                    time.sleep(0.05)
+                assert interrupt(login).endswith("\nsoe-auth: interrupted.\n")
+            finally:
+                login.kill()
+        assert is_free(soe_auth, profile_of(site))
+    assert list((soe_auth.home / "config" / "tokens").iterdir()) == []
+
+
+@pytest.mark.parametrize("redirect", ["loopback", "login_success"])
+def test_on_a_console_where_an_address_may_be_pasted(
+    soe_auth: Command, site: Sandbox, redirect: str
+) -> None:
+    argv = ["login", "--site", site.url, *CLIENT, "--no-browser", "--redirect", redirect]
+    with Terminal([soe_auth.path, *argv], soe_auth.environ) as terminal:
+        terminal.expect("Paste the address")
+        press_ctrl_c(terminal.process_id)
+        before = time.monotonic()
+        shown = terminal.expect("soe-auth: interrupted.")
+        assert time.monotonic() - before < AT_ONCE
+        assert terminal.wait() == 130
+        assert "Traceback" not in shown
+        assert "The input ended" not in shown
+
+
+def test_a_console_that_is_closed_ends_a_login_and_the_lock_is_free(
+    soe_auth: Command, site: Sandbox
+) -> None:
+    argv = ["login", "--site", site.url, *CLIENT, "--no-browser"]
+    with Terminal([soe_auth.path, *argv], soe_auth.environ) as terminal:
+        terminal.expect("Paste the address")
+        assert not is_free(soe_auth, profile_of(site))
+        terminal.close()
+        assert wait_until_free(soe_auth, profile_of(site))
+        terminal.wait()

@@ -1,0 +1,253 @@
+"""Whole logins on Windows: the installed command, a practice site, a browser, and the way back."""
+
+import asyncio
+import json
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+from conftest import Command
+from knocking import QUIETLY, REQUESTS, Target
+from windows_console import Terminal
+from windows_login import (
+    CLIENT,
+    VISITOR,
+    Addresses,
+    browse,
+    end_of,
+    is_free,
+    profile_of,
+    waiting_login,
+)
+
+from soe_auth.sandbox import Account, Sandbox, running
+
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "win32", reason="runs the command as a Windows process"),
+    pytest.mark.process,
+    pytest.mark.timeout(180),
+]
+
+ELSEWHERE = Account(7, 77, "Дженни 李", "jenny@example.com", "Registered")
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Sandbox]:
+    with running() as sandbox:
+        yield sandbox
+
+
+def tokens_of(command: Command) -> list[str]:
+    return [
+        json.loads(path.read_text(encoding="utf-8"))["access_token"]
+        for path in (command.home / "config" / "tokens").glob("*.json")
+    ]
+
+
+def test_a_first_login_then_the_known_profile_then_none(soe_auth: Command, site: Sandbox) -> None:
+    first = soe_auth("login", "--site", site.url, *CLIENT, "--browser", VISITOR)
+    assert first.returncode == 0, first.stderr
+    assert "in your browser" in first.stderr
+    assert f"Signed in to localhost:{site.port} as Jane Doe." in first.stderr
+    assert f"Remembered as profile {profile_of(site)}" in first.stderr
+    token = tokens_of(soe_auth)
+
+    again = soe_auth.with_variables(SOE_AUTH_BROWSER=VISITOR)("login", "--json")
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout)["account"] == "Jane Doe"
+    assert "Remembered" not in again.stderr
+    assert tokens_of(soe_auth) != token
+    assert is_free(soe_auth, profile_of(site))
+
+    status = soe_auth("status", "--json", "--verify")
+    [profile] = json.loads(status.stdout)["profiles"]
+    assert (profile["account"], profile["verified"]) == ("Jane Doe", True)
+
+    out = soe_auth("logout")
+    assert out.returncode == 0, out.stderr
+    assert "ended" in out.stderr
+    assert tokens_of(soe_auth) == []
+    assert soe_auth("token").returncode == 3
+
+
+def test_a_refusal_is_told_on_the_page_and_by_the_exit_code(soe_auth: Command) -> None:
+    # On a site of its own: where the application was approved once, nobody is asked again.
+    with running() as site, waiting_login(soe_auth, site.url) as (login, told):
+        page = browse(told.launch, refuse=True)
+        code, output, said = end_of(login)
+    assert (code, output) == (4, ""), said
+    assert "access_denied" in said
+    assert "refused" in page.text
+
+
+def test_a_login_that_nobody_finishes_times_out(soe_auth: Command, site: Sandbox) -> None:
+    with waiting_login(soe_auth, site.url, "--timeout", "2s") as (login, told):
+        code, _, said = end_of(login)
+    assert code == 4
+    assert "The login was not finished within 2 s; no browser came" in said
+    assert is_free(soe_auth, profile_of(site))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", told.port))  # the port was given back
+
+
+def test_the_redirect_may_be_to_127_0_0_1(soe_auth: Command, site: Sandbox) -> None:
+    by_number = ("--client-id", "111", "--redirect-host", "127.0.0.1")
+    with waiting_login(soe_auth, site.url, *by_number) as (login, told):
+        assert told.redirect_uri.startswith(f"http://127.0.0.1:{told.port}/")
+        assert "Jane Doe" in browse(told.launch).text
+        code, _, said = end_of(login)
+    assert code == 0, said
+
+
+def test_a_name_that_the_pipe_has_no_letters_for_is_no_error(soe_auth: Command) -> None:
+    command = soe_auth.with_variables(PYTHONIOENCODING="cp437")
+    with running(accounts=[ELSEWHERE]) as site, waiting_login(command, site.url) as (login, told):
+        assert ELSEWHERE.name in browse(told.launch).text
+        code, _, said = end_of(login)
+        assert code == 0, said
+        assert "as ?????? ?." in said
+        shown = command("status")
+        assert (shown.returncode, shown.stderr) == (0, "")
+        assert "?????? ?" in shown.stdout
+        known = json.loads(command("status", "--json").stdout)
+        assert known["profiles"][0]["account"] == ELSEWHERE.name
+
+
+# --- what else comes to the port ---
+
+
+def _send(port: int, data: bytes) -> bytes:
+    """Send bytes on a connection of their own, and return the answer, whenever it comes."""
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+        connection.sendall(data)
+        return b"".join(iter(lambda: connection.recv(4096), b""))
+
+
+async def _all_at_once(target: Target) -> dict[str, bytes]:
+    answers = await asyncio.gather(*(target.send(make(target)) for make in REQUESTS.values()))
+    return dict(zip(REQUESTS, answers, strict=True))
+
+
+def _break_off(port: int, data: bytes) -> None:
+    """Connect, send, and have the connection reset."""
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(data)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("hh", 1, 0))
+
+
+def test_no_request_of_others_ends_a_login_or_gets_more_than_a_short_page(
+    soe_auth: Command, site: Sandbox
+) -> None:
+    with waiting_login(soe_auth, site.url) as (login, told):
+        path = told.redirect_uri.partition(f":{told.port}")[2]
+        target = Target(told.port, path, told.state)
+        wrong = _send(told.port, target.request(f"{path}?code=x&state=wrong"))
+        assert wrong.startswith(b"HTTP/1.1 400 ")
+        answers = asyncio.run(_all_at_once(target))
+        assert {name for name, answer in answers.items() if not QUIETLY.match(answer)} == set()
+        assert sum(answer != b"" for answer in answers.values()) > len(answers) / 2
+        for data in (b"", b"GET / HT", target.request("/"), target.request(target.good)[:-2]):
+            for _ in range(5):
+                _break_off(told.port, data)
+        before = time.monotonic()
+        _send(told.port, target.request("/favicon.ico"))
+        assert time.monotonic() - before < 2  # no pause was made for any of them
+        assert login.poll() is None
+        assert "Jane Doe" in browse(told.launch).text
+        code, output, said = end_of(login)
+    assert (code, output) == (0, ""), said
+    assert "Traceback" not in said
+    assert "Exception" not in said
+    assert told.state not in said
+
+
+def test_connections_without_end_keep_no_browser_out(soe_auth: Command, site: Sandbox) -> None:
+    with waiting_login(soe_auth, site.url) as (login, told):
+        idle = [socket.create_connection(("127.0.0.1", told.port)) for _ in range(200)]
+        assert "Jane Doe" in browse(told.launch).text
+        code, _, said = end_of(login)
+        for connection in idle:
+            connection.close()
+    assert code == 0, said
+    assert "Exception" not in said
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])  # noqa: S104  # taken for a moment
+def test_no_other_program_gets_the_port_of_a_login(
+    soe_auth: Command, site: Sandbox, address: str
+) -> None:
+    with waiting_login(soe_auth, site.url) as (_, told), socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with pytest.raises(OSError, match=r"10013|10048"):  # WSAEACCES, WSAEADDRINUSE
+            other.bind((address, told.port))
+
+
+def test_a_port_that_is_taken_is_told_in_our_words(soe_auth: Command, site: Sandbox) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        login = soe_auth("login", "--site", site.url, *CLIENT, "--port", port)
+        sandbox = soe_auth("sandbox", "--port", port)
+    assert login.returncode == 4
+    assert f"port {port} cannot be used: another program holds it." in login.stderr
+    assert sandbox.returncode == 2
+    assert f"{port} cannot be had: another program holds it." in sandbox.stderr
+
+
+# --- the site's own page, whose address is pasted ---
+
+
+def _address_after(told: Addresses) -> str:
+    return browse(told.authorize).url
+
+
+def test_the_address_of_the_sites_own_page_comes_through_a_pipe(
+    soe_auth: Command, site: Sandbox
+) -> None:
+    own_page = ("--client-id", "112", "--redirect", "login_success")
+    with waiting_login(soe_auth, site.url, *own_page, stdin=subprocess.PIPE) as (login, told):
+        assert login.stdin
+        login.stdin.write(f"nonsense\r\n{_address_after(told)}\r\n")
+        login.stdin.flush()
+        assert login.wait(60) == 0  # with the pipe open
+        assert login.stderr
+        said = login.stderr.read()
+    assert "That is not the answer" in said
+    assert "as Jane Doe." in said
+    with waiting_login(soe_auth, site.url, *own_page, stdin=subprocess.PIPE) as (login, told):
+        code, _, said = end_of(login)
+    assert code == 4
+    assert "The input ended before an address was pasted." in said
+    nothing = soe_auth.started("login", "--redirect", "login_success")
+    code, _, said = end_of(nothing)
+    assert code == 2
+    assert "needs a terminal or a pipe" in said
+
+
+def test_an_address_is_pasted_on_a_console_and_the_next_line_is_for_the_command(
+    soe_auth: Command, site: Sandbox
+) -> None:
+    own_page = ["--client-id", "112", "--redirect", "login_success"]
+    argv = ["login", "--site", site.url, "--no-browser", *own_page]
+    with Terminal([soe_auth.path, *argv], soe_auth.environ) as terminal:
+        shown = terminal.expect("Paste the address")
+        authorize = next(word for word in shown.split() if "/oauth?" in word)
+        terminal.type(f"nonsense\r{_address_after(Addresses('', authorize))}\r")
+        assert terminal.wait() == 0
+        assert "as Jane Doe." in terminal.text
+    name = next((soe_auth.home / "config" / "tokens").iterdir())
+    name.unlink()
+    again = [soe_auth.path, "run", "--login", "--", sys.executable, "-c", "print(input('? ')*2)"]
+    environ = soe_auth.with_variables(
+        SOE_AUTH_BROWSER=VISITOR, SOE_AUTH_REDIRECT="loopback", SOE_AUTH_CLIENT_ID="110"
+    ).environ
+    with Terminal(again, environ) as terminal:
+        terminal.expect("? ")
+        terminal.type("line\r")
+        terminal.expect("lineline")
+        assert terminal.wait() == 0
