@@ -1,5 +1,5 @@
-# Each target sets up what it needs in .venv (tools/setup), or for `bench` in build/bench, so a fresh
-# checkout needs no other step.
+# Each target sets up what it needs in .venv (tools/setup), for `bench` in build/bench and for
+# `test-windows` in build/windows, so a fresh checkout needs no other step.
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
@@ -23,10 +23,11 @@ endif
 .NOTPARALLEL:
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz bench lint docs pictures clean ready-demo ready-lint ready-test
+.PHONY: help demo test test-windows fuzz bench lint docs pictures clean
+.PHONY: ready-demo ready-lint ready-test ready-windows
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 demo: ready-demo ## start a local site and sign in to it
 	@$(BIN)/soe-auth demo
@@ -43,6 +44,9 @@ test: ready-test lint ## lint, then the tests with coverage; some of them: PYTES
 	{ $(BIN)/coverage combine --quiet && $(BIN)/coverage report; } || status=1; \
 	exit $$status
 
+test-windows: ready-windows ## the tests that run on Windows, on its own Python under Wine (PYTEST_ARGS)
+	@tools/windows $(PYTEST_ARGS)
+
 fuzz: ready-lint ## the fuzzing of `make test`, for minutes (FUZZ_SECONDS=180)
 	HYPOTHESIS_PROFILE=long FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest -s tests/test_fuzz.py -o timeout=1800
 
@@ -52,7 +56,11 @@ bench: ## how long it takes, beside others of its kind (BENCH_ARGS="--rounds 5")
 lint: ready-lint ## format, lint, types, the rules of import and the CI workflow
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
-	$(BIN)/mypy
+	$(BIN)/mypy --platform linux
+	@# mypy discards a cache made for another platform, which costs seconds: each has its own.
+	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin
+	@# Tests that are marked `posix` name what Windows lacks.
+	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32 soe_auth tests/windows
 	@# It looks for packages where the python of PATH has them, and lists each module that it read.
 	@echo basedpyright --verifytypes soe_auth; \
 	told=$$(PATH="$(CURDIR)/$(BIN):$$PATH" basedpyright --verifytypes soe_auth --ignoreexternal) || \
@@ -74,5 +82,5 @@ clean: ## remove .venv, caches and what was built
 		.hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name .git -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
 
-ready-demo ready-lint ready-test: ready-%:
+ready-demo ready-lint ready-test ready-windows: ready-%:
 	@tools/setup $*

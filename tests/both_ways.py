@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from soe_auth.cli import main
 from soe_auth.scope import Scope
 from soe_auth.secret import Secret
@@ -29,8 +31,32 @@ site = "acme"
 client_id = "110"
 """
 PATH = os.environ["PATH"]
+# Without these, Windows starts no program, and finds no directory for temporary files.
+OF_WINDOWS = {
+    name: os.environ[name]
+    for name in ("SYSTEMROOT", "TEMP", "TMP", "COMSPEC", "PATHEXT")
+    if sys.platform == "win32" and name in os.environ
+}
 USERS, SYSTEMS = "config/config.toml", "system/soe-auth/config.toml"
 PROJECTS = "repository/.soe-auth.toml"
+
+
+def directories_in(home: Path) -> dict[str, str]:
+    """Return the variables by which a system finds the directories of a user, and of all users."""
+    if sys.platform != "win32":
+        return {"HOME": str(home), "XDG_CONFIG_DIRS": str(home / "system")}
+    return {
+        "USERPROFILE": str(home),
+        # Windows itself is asked for these; platformdirs lets a variable come first.
+        "WIN_PD_OVERRIDE_LOCAL_APPDATA": str(home / "local"),
+        "WIN_PD_OVERRIDE_COMMON_APPDATA": str(home / "system"),
+    }
+
+
+def live_in(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have this process find the user's directories there: platformdirs asks it, not a mapping."""
+    for name, value in directories_in(home).items():
+        monkeypatch.setenv(name, value)
 
 
 def settled() -> int:
@@ -68,9 +94,9 @@ class Place:
     def environ(self) -> dict[str, str]:
         return {
             "PATH": PATH,
-            "HOME": str(self.root),
+            **OF_WINDOWS,
+            **directories_in(self.root),
             "SOE_AUTH_CONFIG_DIR": str(self.config),
-            "XDG_CONFIG_DIRS": str(self.root / "system"),
             "LC_CTYPE": "C.UTF-8",
             **self.variables,
         }

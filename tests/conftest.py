@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import sysconfig
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -15,15 +16,18 @@ from shutil import which
 from typing import TypeAlias
 
 import hypothesis
-import pexpect
 import pytest
-from both_ways import Place, two_profiles
+from both_ways import OF_WINDOWS, Place, directories_in, two_profiles
+from posix_marks import POSIX_TESTS, marked_in
 
 from soe_auth.sandbox import Sandbox, running
 from soe_auth.scope import Scope
 from soe_auth.secret import Secret
 from soe_auth.site import Site
 from soe_auth.tokens import Token
+
+if sys.platform != "win32":
+    import pexpect
 
 TOKEN = Token(
     access_token=Secret("canary(1)*"),
@@ -37,9 +41,15 @@ TOKEN = Token(
 )
 
 hypothesis.settings.register_profile("long", max_examples=20_000, deadline=None)
-hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+# On Windows, files may be slow to open for what looks into them first.
+hypothesis.settings.register_profile("windows", deadline=None)
+hypothesis.settings.load_profile(
+    os.environ.get("HYPOTHESIS_PROFILE", "windows" if sys.platform == "win32" else "default")
+)
 
 pytest_plugins = ["pytester"]
+
+collect_ignore = [] if sys.platform == "win32" else ["windows"]
 
 Terminal: TypeAlias = "pexpect.spawn[str]"
 Start: TypeAlias = Callable[..., Terminal]
@@ -50,6 +60,17 @@ PR_SET_CHILD_SUBREAPER = 36  # of prctl(2): a process whose parent has ended bec
 TIME_TO_END = 5.0  # seconds that a process may take to end after its test
 
 VISITOR = f"{sys.executable} -m soe_auth.sandbox.visitor"
+
+
+def pytest_report_header() -> str:
+    return f"marked `posix`, so that Windows leaves them out: {POSIX_TESTS} test functions"
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave a module out on Windows that is marked `posix`: it may not even be imported there."""
+    if sys.platform == "win32" and collection_path.suffix == ".py":
+        return marked_in(collection_path).whole or None
+    return None
 
 
 def pytest_configure() -> None:
@@ -86,6 +107,8 @@ def can_drive_chromium() -> bool:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test whose programs are not installed; tools/setup names the missing packages."""
+    if sys.platform == "win32" and (mark := item.get_closest_marker("posix")):
+        pytest.skip(f"posix: {mark.args[0]}")
     if item.get_closest_marker("browser") and not can_drive_chromium():
         pytest.skip("Chromium or libatomic is not installed")
     for marker in item.iter_markers("needs"):
@@ -134,16 +157,17 @@ class Command:
 
     @property
     def path(self) -> str:
-        return str(Path(sys.executable).with_name("soe-auth"))
+        name = "soe-auth.exe" if sys.platform == "win32" else "soe-auth"
+        return str(Path(sysconfig.get_path("scripts")) / name)
 
     @property
     def environ(self) -> dict[str, str]:
         kept = ("PATH", "LANG", "TZ", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
         return {
             **{name: os.environ[name] for name in kept if name in os.environ},
-            "HOME": str(self.home),
+            **OF_WINDOWS,
+            **directories_in(self.home),
             "SOE_AUTH_CONFIG_DIR": str(self.home / "config"),
-            "XDG_CONFIG_DIRS": str(self.home / "system"),
             **self.variables,
         }
 
@@ -191,7 +215,9 @@ class Command:
 
     def on_path(self) -> "Command":
         """Where it is found by its name, as a person types it."""
-        return self.with_variables(PATH=f"{Path(self.path).parent}:{self.environ['PATH']}")
+        return self.with_variables(
+            PATH=f"{Path(self.path).parent}{os.pathsep}{self.environ['PATH']}"
+        )
 
     def within(self, directory: Path) -> "Command":
         return replace(self, cwd=directory)

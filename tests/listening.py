@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-import resource
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +18,9 @@ from soe_auth.protocol import AuthorizationRequest, Granted, Stray, begin, redir
 from soe_auth.scope import Scope
 from soe_auth.site import Site
 from soe_auth.sockets import Address, LoopbackSockets, bind
+
+if sys.platform != "win32":
+    import resource
 
 PATHS = LocalPaths(launch="/launchme", done="/alldone1")
 PAGE = signed_in("acme.stackenterprise.co", "Jane Doe", "until it is revoked")

@@ -1,8 +1,18 @@
 """Small programs that stand in for a browser, or for what else is started."""
 
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from conftest import VISITOR
+NOTING = """
+import sys
+with open({tabs!r}, "a") as tabs:
+    print(sys.argv[1], file=tabs)
+from soe_auth.sandbox.visitor import main
+sys.exit(main([*{options!r}, sys.argv[1]]))
+"""
 
 
 def program(directory: Path, name: str, script: str = "exit 0") -> Path:
@@ -12,7 +22,13 @@ def program(directory: Path, name: str, script: str = "exit 0") -> Path:
     return path
 
 
-def noting_browser(tabs: Path) -> str:
+def command_line(argv: Sequence[str]) -> str:
+    """Return a command as a user of this system writes it in one line."""
+    return subprocess.list2cmdline(argv) if sys.platform == "win32" else shlex.join(argv)
+
+
+def noting_browser(tabs: Path, *options: str) -> str:
     """Make a browser that notes each tab that it opens, and in which the visitor signs in."""
-    script = f'echo "$1" >> {tabs}\nexec {VISITOR} "$1"'
-    return str(program(tabs.parent, "browser", script))
+    script = tabs.with_name("browser.py")
+    script.write_text(NOTING.format(tabs=str(tabs), options=options))
+    return command_line([sys.executable, str(script)])

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from both_ways import live_in
 from conftest import TOKEN
 from http_clients import InMemory
 
@@ -22,7 +23,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("SOE_AUTH_TOKEN", "SOE_AUTH_PROFILE", "SOE_AUTH_SITE", "BROWSER", "DISPLAY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SOE_AUTH_CONFIG_DIR", str(tmp_path))
-    monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "system"))
+    live_in(tmp_path, monkeypatch)
     return tmp_path
 
 
@@ -102,6 +103,7 @@ async def test_a_program_logs_in_inside_a_loop() -> None:
     assert soe_auth.get_token("mine") == token.access_token
 
 
+@pytest.mark.posix("Windows always has a browser to open")
 @pytest.mark.usefixtures("soe_sandbox")
 def test_the_desktops_browser_is_the_default() -> None:
     assert soe_auth.login().account == "Jane Doe"
@@ -119,6 +121,7 @@ async def test_login_inside_a_loop_is_refused_before_a_browser_is_opened() -> No
     assert opened == []
 
 
+@pytest.mark.posix("Windows always has a browser to open")
 def test_a_login_that_nobody_could_see_is_refused() -> None:
     with pytest.raises(soe_auth.LoginError, match="nobody to tell"):
         soe_auth.login(site="acme", client_id="110")

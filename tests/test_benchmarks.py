@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from programs import program
 
+pytestmark = pytest.mark.posix("the benchmarks start processes by POSIX calls")
+
 ROOT = Path(__file__).parent.parent
 
 

@@ -13,6 +13,9 @@ from programs import program
 from soe_auth.browser import find_browser, launch, opens_by_itself
 from soe_auth.place import recognise
 
+# What it does on Linux is decided alike on every system.
+find_on_linux = partial(find_browser, platform="linux")
+
 
 def wait_for(path: Path) -> str:
     while not path.exists():
@@ -133,16 +136,16 @@ def test_the_setting_comes_before_the_variable_and_that_before_the_desktop(tmp_p
     for name in ("mine", "theirs", "xdg-open"):
         program(tmp_path, name)
     environ = {"PATH": str(tmp_path), "BROWSER": "theirs --new-tab", "DISPLAY": ":0"}
-    assert find_browser("mine %s", environ) == [str(tmp_path / "mine"), "%s"]
-    assert find_browser(None, environ) == [str(tmp_path / "theirs"), "--new-tab"]
-    assert find_browser(None, {**environ, "BROWSER": ""}) == [str(tmp_path / "xdg-open")]
-    assert find_browser("absent", environ) is None
+    assert find_on_linux("mine %s", environ) == [str(tmp_path / "mine"), "%s"]
+    assert find_on_linux(None, environ) == [str(tmp_path / "theirs"), "--new-tab"]
+    assert find_on_linux(None, {**environ, "BROWSER": ""}) == [str(tmp_path / "xdg-open")]
+    assert find_on_linux("absent", environ) is None
 
 
 def test_browser_may_name_several_and_the_first_that_is_there_is_taken(tmp_path: Path) -> None:
     program(tmp_path, "second")
-    environ = {"PATH": str(tmp_path), "BROWSER": "first:second"}
-    assert find_browser(None, environ) == [str(tmp_path / "second")]
+    environ = {"PATH": str(tmp_path), "BROWSER": os.pathsep.join(("first", "second"))}
+    assert find_on_linux(None, environ) == [str(tmp_path / "second")]
 
 
 def test_without_a_display_no_desktop_opener_is_tried(tmp_path: Path) -> None:
@@ -164,6 +167,7 @@ def test_a_text_browser_is_never_started_however_it_is_called(tmp_path: Path, co
     assert find_browser(None, environ) is None
 
 
+@pytest.mark.posix("env is a program of POSIX")
 def test_env_may_start_a_browser_that_has_a_window(tmp_path: Path) -> None:
     command = "/usr/bin/env LANG=C firefox -P work %s"
     assert find_browser(command, {"PATH": str(tmp_path)}) == command.split()
@@ -175,24 +179,25 @@ def test_without_a_display_what_would_choose_a_text_browser_is_not_started(
 ) -> None:
     program(tmp_path, opener.split(maxsplit=1)[0])
     environ = {"PATH": str(tmp_path), "BROWSER": opener}
-    assert find_browser(None, environ) is None
-    assert find_browser(opener, environ) is None
-    assert find_browser(None, {**environ, "WAYLAND_DISPLAY": "wayland-0"})
+    assert find_on_linux(None, environ) is None
+    assert find_on_linux(opener, environ) is None
+    assert find_on_linux(None, {**environ, "WAYLAND_DISPLAY": "wayland-0"})
 
 
 def test_a_command_with_an_open_quote_is_none(tmp_path: Path) -> None:
     program(tmp_path, "second")
-    environ = {"PATH": str(tmp_path), "BROWSER": "it's:second"}
-    assert find_browser(None, environ) == [str(tmp_path / "second")]
+    environ = {"PATH": str(tmp_path), "BROWSER": os.pathsep.join(("it's", "second"))}
+    assert find_on_linux(None, environ) == [str(tmp_path / "second")]
 
 
 def test_in_a_ci_job_nobody_looks_at_the_display(tmp_path: Path) -> None:
     program(tmp_path, "xdg-open")
     environ = {"PATH": str(tmp_path), "DISPLAY": ":99", "CI": "true"}
-    assert find_browser(None, environ) is None
-    assert find_browser(None, {**environ, "BROWSER": "xdg-open"})
+    assert find_on_linux(None, environ) is None
+    assert find_on_linux(None, {**environ, "BROWSER": "xdg-open"})
 
 
+@pytest.mark.posix("VS Code's helper and WSL are of Linux")
 def test_wsl_asks_windows_and_no_shell_sees_the_url(tmp_path: Path) -> None:
     bin_, root = tmp_path / "bin", tmp_path / "root"
     windows = root / "mnt/c/Windows/System32"
@@ -213,6 +218,7 @@ def test_wsl_asks_windows_and_no_shell_sees_the_url(tmp_path: Path) -> None:
     assert find_browser("xdg-open", environ, root=root) == [str(bin_ / "xdg-open")]
 
 
+@pytest.mark.posix("VS Code's helper and WSL are of Linux")
 def test_the_helper_of_vs_code_is_asked_like_any_browser(tmp_path: Path) -> None:
     helper = program(tmp_path, "browser.sh")
     environ = {**CODE, **SSH, "PATH": str(tmp_path), "BROWSER": str(helper)}
@@ -231,7 +237,7 @@ def test_windows_runs_the_users_command_if_it_is_a_program_and_no_script(tmp_pat
     environ = {"PATH": str(tmp_path)}
     find = partial(find_browser, environ=environ, platform="win32")
     assert find("firefox -P work %s") == [str(tmp_path / "firefox.exe"), "-P", "work", "%s"]
-    assert find(f'"{tmp_path}/firefox.exe" --new') == [str(tmp_path / "firefox.exe"), "--new"]
+    assert find(f'"{tmp_path / "firefox.exe"}" --new') == [str(tmp_path / "firefox.exe"), "--new"]
     assert find("script.cmd") is None  # cmd.exe would obey what a URL holds
     assert find(None) is None
     assert opens_by_itself(None, environ, platform="win32")
@@ -240,6 +246,7 @@ def test_windows_runs_the_users_command_if_it_is_a_program_and_no_script(tmp_pat
     assert not opens_by_itself(None, environ, platform="darwin")
 
 
+@pytest.mark.posix("runs a POSIX shell")
 @pytest.mark.parametrize("template", ["{0}", "{0} %s"])
 def test_the_browser_gets_the_url_and_nothing_of_ours(tmp_path: Path, template: str) -> None:
     out = tmp_path / "out"
@@ -262,6 +269,7 @@ def test_a_browser_that_is_not_there_or_does_not_start_is_no_error(tmp_path: Pat
     assert not launch("http://localhost:1/x", str(broken), {})
 
 
+@pytest.mark.posix("runs a POSIX shell")
 @pytest.mark.parametrize("code", [0, 3])
 def test_the_browsers_end_is_told_and_nothing_is_left_of_it(tmp_path: Path, code: int) -> None:
     told: Queue[int] = Queue()
@@ -272,6 +280,7 @@ def test_the_browsers_end_is_told_and_nothing_is_left_of_it(tmp_path: Path, code
         os.waitpid(-1, os.WNOHANG)
 
 
+@pytest.mark.posix("sends a POSIX signal")
 def test_a_program_may_look_after_all_its_children_itself(tmp_path: Path) -> None:
     told: Queue[int] = Queue()
     before = threading.enumerate()

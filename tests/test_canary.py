@@ -12,7 +12,6 @@ import json
 import logging
 import os
 import pickle
-import resource
 import subprocess
 import sys
 import time
@@ -36,6 +35,9 @@ from soe_auth.signin import alogin, login
 from soe_auth.signout import logout
 from soe_auth.store import Store
 from soe_auth.tokens import Token
+
+if sys.platform != "win32":
+    import resource
 
 SLOW = {"hang", "slow", "trickle"}
 CANARY = "CANARYcanar"  # in base64, so that it stands in what the sandbox makes of its bytes
@@ -146,6 +148,7 @@ def watched(soe_auth: Command) -> Watched:
     )
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 def test_a_login_shows_its_secrets_to_the_site_and_the_token_file_alone(
     watched: Watched, site: Sandbox
@@ -188,6 +191,7 @@ def test_a_login_shows_its_secrets_to_the_site_and_the_token_file_alone(
     assert not found(secrets, *(p.read_text() for p in config.rglob("*") if p.is_file()))
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 @pytest.mark.parametrize("quirk", ["vendor-refusal", "html-error", "drop", "server-error"])
 def test_a_login_that_fails_tells_no_secret(watched: Watched, site: Sandbox, quirk: str) -> None:
@@ -201,6 +205,7 @@ def test_a_login_that_fails_tells_no_secret(watched: Watched, site: Sandbox, qui
     assert list((watched.command.home / "config").rglob("*.json")) == []
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 def test_the_steps_by_hand_print_what_they_are_asked_for_and_nothing_else(
     watched: Watched, site: Sandbox
@@ -240,6 +245,7 @@ def test_a_token_that_cannot_be_one_is_not_repeated(watched: Watched, tmp_path: 
     assert not found({CANARY}, done.stdout, done.stderr)
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 def test_a_bug_tells_no_secret(soe_auth: Command, site: Sandbox) -> None:
     script = f"""
@@ -266,6 +272,7 @@ soe_auth.login(
     assert not found({CANARY, *of_exchanges(site)}, done.stdout, done.stderr)
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 def test_the_demo_and_the_sandbox_tell_no_secret_either(soe_auth: Command) -> None:
     done = soe_auth("demo", "-v")
@@ -342,6 +349,7 @@ async def log_in_and_out(person: Person, site: Sandbox, store: WatchingStore) ->
     assert await logout(settings.profile, person.effects().store)
 
 
+@pytest.mark.posix("looks at the limit of core dumps")
 def test_no_log_record_no_repr_and_no_pickle_holds_a_secret(
     tmp_path: Path, site: Sandbox, everything: Everything
 ) -> None:

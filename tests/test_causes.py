@@ -22,6 +22,7 @@ import soe_auth
 
 STRACE = which("strace")
 pytestmark = [
+    pytest.mark.posix("strace counts what a start asks the system for"),
     pytest.mark.process,
     pytest.mark.skipif(
         not STRACE or subprocess.call([STRACE, "-o", os.devnull, "true"]) != 0,

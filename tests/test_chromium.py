@@ -23,7 +23,12 @@ from playwright.sync_api import Page, Playwright, sync_playwright
 
 from soe_auth.sandbox import Quirks, Sandbox
 
-pytestmark = [pytest.mark.browser, pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = [
+    pytest.mark.posix("drives Debian's Chromium"),
+    pytest.mark.browser,
+    pytest.mark.process,
+    pytest.mark.timeout(120),
+]
 
 ARTIFACTS = Path(__file__).parent.parent / "test-artifacts"
 

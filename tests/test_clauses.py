@@ -48,7 +48,7 @@ EMBEDDED = {
 def imported() -> Iterator[str]:
     """The top-level names of all that any room imports."""
     for source in SOURCES:
-        for node in ast.walk(ast.parse(source.read_text())):
+        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 yield from (alias.name.partition(".")[0] for alias in node.names)
             elif isinstance(node, ast.ImportFrom):

@@ -40,6 +40,7 @@ def said(done: subprocess.CompletedProcess[str]) -> str:
 # --- login, token, status, logout ---
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_after_one_login_every_tool_has_a_token(signed_in: Command, site: Sandbox) -> None:
     token = signed_in("token")
     assert token.returncode == 0
@@ -51,6 +52,7 @@ def test_after_one_login_every_tool_has_a_token(signed_in: Command, site: Sandbo
     assert stat.S_IMODE(stored.stat().st_mode) == 0o600
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_the_token_is_good_on_both_apis(signed_in: Command, site: Sandbox) -> None:
     token = signed_in("token").stdout.strip()
     v3 = answer_of(f"{site.url}/api/v3/users/me", {"Authorization": f"Bearer {token}"})
@@ -72,6 +74,7 @@ def test_the_second_login_needs_no_flags(signed_in: Command) -> None:
     assert "Remembered" not in said(again)
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_login_tells_a_program_who_signed_in_without_the_secret(signed_in: Command) -> None:
     done = signed_in("login", "--browser", VISITOR, "--json", "-q")
     report = json.loads(done.stdout)
@@ -82,6 +85,7 @@ def test_login_tells_a_program_who_signed_in_without_the_secret(signed_in: Comma
     assert done.stderr == ""
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_login_if_needed_opens_nothing_while_the_token_serves(signed_in: Command) -> None:
     idle = signed_in("login", "--if-needed", "--browser", "/does/not/exist")
     assert (idle.returncode, idle.stdout) == (0, "")
@@ -89,6 +93,7 @@ def test_login_if_needed_opens_nothing_while_the_token_serves(signed_in: Command
     assert "already. The token lasts until" in said(idle)
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_login_if_needed_leaves_it_at_the_token_of_the_environment(soe_auth: Command) -> None:
     job = soe_auth.with_variables(SOE_AUTH_TOKEN="canary(1)*")
     idle = job("login", "--if-needed", "--browser", "/does/not/exist")
@@ -104,6 +109,7 @@ def test_login_if_needed_leaves_it_at_the_token_of_the_environment(soe_auth: Com
     assert "SOE_AUTH_TOKEN" in said(wrong)
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_a_site_with_a_path_is_cut_off_with_a_word_about_it(
     soe_auth: Command, site: Sandbox
 ) -> None:
@@ -113,6 +119,7 @@ def test_a_site_with_a_path_is_cut_off_with_a_word_about_it(
     assert "“c/team” was left out" in said(done)
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_without_a_client_id_login_says_what_to_click_and_what_to_write(soe_auth: Command) -> None:
     done = soe_auth("login", "--site", "acme")
     assert done.returncode == 2
@@ -133,6 +140,7 @@ def test_without_a_client_id_login_says_what_to_click_and_what_to_write(soe_auth
         assert words in said(own)
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_login_without_anything_says_what_it_needs(soe_auth: Command) -> None:
     done = soe_auth("login")
     assert done.returncode == 2
@@ -145,12 +153,14 @@ def test_login_without_anything_says_what_it_needs(soe_auth: Command) -> None:
     ]
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_a_refusal_is_exit_4(signed_in: Command) -> None:
     done = signed_in("login", "--scope", "write_access", "--browser", f"{VISITOR} --refuse")
     assert done.returncode == 4
     assert "access_denied" in said(done)
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_a_time_out_is_exit_4(signed_in: Command) -> None:
     done = signed_in("login", "--no-browser", "--timeout", "1s")
     assert done.returncode == 4
@@ -158,11 +168,13 @@ def test_a_time_out_is_exit_4(signed_in: Command) -> None:
     assert "/oauth?client_id=110" in said(done)
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_a_quiet_login_still_shows_the_address_that_has_to_be_opened(signed_in: Command) -> None:
     done = signed_in("login", "-q", "--no-browser", "--timeout", "1s")
     assert "/oauth?client_id=110" in said(done)
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_a_bad_answer_is_exit_5(signed_in: Command, site: Sandbox) -> None:
     site.quirks = Quirks(token="html-error")
     done = signed_in("login", "--browser", VISITOR)
@@ -170,6 +182,7 @@ def test_a_bad_answer_is_exit_5(signed_in: Command, site: Sandbox) -> None:
     assert "HTTP 400 with a web page" in said(done)
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_a_site_that_hangs_up_is_exit_6(signed_in: Command, site: Sandbox) -> None:
     site.quirks = Quirks(token="drop")
     done = signed_in("login", "--browser", VISITOR)
@@ -177,6 +190,7 @@ def test_a_site_that_hangs_up_is_exit_6(signed_in: Command, site: Sandbox) -> No
     assert "hung up" in said(done)
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_a_store_that_cannot_be_read_is_exit_7(signed_in: Command, site: Sandbox) -> None:
     stored = signed_in.home / "config" / "tokens" / f"localhost-{site.port}.json"
     stored.unlink()
@@ -186,6 +200,7 @@ def test_a_store_that_cannot_be_read_is_exit_7(signed_in: Command, site: Sandbox
     assert "could not be read" in said(done)
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_a_failed_login_leaves_the_old_token_in_place(signed_in: Command, site: Sandbox) -> None:
     before = signed_in("token").stdout
     site.quirks = Quirks(token="vendor-refusal")
@@ -193,6 +208,7 @@ def test_a_failed_login_leaves_the_old_token_in_place(signed_in: Command, site: 
     assert signed_in("token").stdout == before
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_without_a_token_the_answer_is_exit_3_and_one_line_with_what_to_type(
     soe_auth: Command, signed_in: Command, site: Sandbox
 ) -> None:
@@ -210,6 +226,7 @@ def test_without_a_token_the_answer_is_exit_3_and_one_line_with_what_to_type(
         assert typed in line
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_an_expired_token_is_exit_3(soe_auth: Command) -> None:
     with running(lifetime=30) as site:
         soe_auth("login", "--site", site.url, "--client-id", "110", "--browser", VISITOR)
@@ -219,6 +236,7 @@ def test_an_expired_token_is_exit_3(soe_auth: Command) -> None:
         assert soe_auth("token", "--min-ttl", "0").returncode == 0
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_token_with_login_signs_in_when_that_is_needed_and_prints_nothing_else(
     signed_in: Command, site: Sandbox
 ) -> None:
@@ -231,6 +249,7 @@ def test_token_with_login_signs_in_when_that_is_needed_and_prints_nothing_else(
     assert len(site.exchanges) == 2
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_the_variable_answers_for_the_store(soe_auth: Command) -> None:
     done = soe_auth.with_variables(SOE_AUTH_TOKEN="from(ci)*")("token", "--min-ttl", "10m")
     assert (done.returncode, done.stdout, done.stderr) == (0, "from(ci)*\n", "")
@@ -265,6 +284,7 @@ def unheard(soe_auth: Command, stderr: int, *argv: str) -> tuple[int, bytes]:
     return done.returncode, done.stdout
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_a_login_that_nobody_hears_of_is_one_all_the_same(
     soe_auth: Command, site: Sandbox, deaf: int
 ) -> None:
@@ -274,6 +294,7 @@ def test_a_login_that_nobody_hears_of_is_one_all_the_same(
     assert (code, soe_auth("token").stdout) == (0, token.decode())
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.parametrize(("argv", "code"), [([], 2), (["tokn"], 2), (["token"], 3)])
 def test_an_exit_code_stays_what_it_is_where_nobody_hears_why(
     soe_auth: Command, deaf: int, argv: list[str], code: int
@@ -281,6 +302,7 @@ def test_an_exit_code_stays_what_it_is_where_nobody_hears_why(
     assert unheard(soe_auth, deaf, *argv) == (code, b"")
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_status_shows_every_profile(signed_in: Command, site: Sandbox) -> None:
     config = signed_in.home / "config" / "config.toml"
     config.write_text(config.read_text() + '\n[profile.acme]\nsite = "acme"\nclient_id = "9"\n')
@@ -303,6 +325,7 @@ def test_status_shows_every_profile(signed_in: Command, site: Sandbox) -> None:
     assert "SOE_AUTH_TOKEN is set" in said(done)
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_status_is_told_to_programs_without_the_secret(signed_in: Command, site: Sandbox) -> None:
     config = signed_in.home / "config" / "config.toml"
     config.write_text(config.read_text() + '\n[profile.acme]\nsite = "acme"\n[profile.x]\n')
@@ -320,6 +343,7 @@ def test_status_is_told_to_programs_without_the_secret(signed_in: Command, site:
     assert signed_in("token").stdout.strip() not in done.stdout
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_status_says_when_a_token_does_not_serve_its_profile(
     signed_in: Command, site: Sandbox
 ) -> None:
@@ -329,18 +353,21 @@ def test_status_says_when_a_token_does_not_serve_its_profile(
     assert "was given for another site, client ID or scope; type" in done.stdout
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_a_token_of_variables_only_has_a_status_too(soe_auth: Command, site: Sandbox) -> None:
     by_variables = soe_auth.with_variables(SOE_AUTH_SITE=site.url, SOE_AUTH_CLIENT_ID="110")
     assert by_variables("login", "--browser", VISITOR).returncode == 0
     assert "lasts until" in soe_auth("status").stdout
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_status_of_nothing_is_exit_3(soe_auth: Command) -> None:
     done = soe_auth("status")
     assert done.returncode == 3
     assert "No profile yet" in said(done)
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.parametrize(
     ("variables", "code"),
     [
@@ -362,6 +389,7 @@ def test_a_ci_job_without_a_token_is_told_where_to_give_it_one(
         )
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_logout_ends_the_token_on_the_site_and_removes_it_here(signed_in: Command) -> None:
     done = signed_in("logout")
     assert done.returncode == 0
@@ -373,6 +401,7 @@ def test_logout_ends_the_token_on_the_site_and_removes_it_here(signed_in: Comman
     assert "nothing to remove" in said(again)
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.parametrize(
     ("quirk", "code", "words"),
     [("not-offered", 5, "does not offer"), ("server-error", 5, "does not offer")],
@@ -388,6 +417,7 @@ def test_logout_tells_what_the_site_did_not_do(
     assert signed_in("token").returncode == 3
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_logout_without_the_site_still_removes_it_here(soe_auth: Command) -> None:
     with running() as site:
         soe_auth("login", "--site", site.url, "--client-id", "110", "--browser", VISITOR)
@@ -397,6 +427,7 @@ def test_logout_without_the_site_still_removes_it_here(soe_auth: Command) -> Non
     assert soe_auth("token").returncode == 3
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_logout_may_be_local_and_may_be_of_all(signed_in: Command, site: Sandbox) -> None:
     other = ("login", "-p", "other", "--site", site.url, "--client-id", "110")
     assert signed_in(*other, "--browser", VISITOR).returncode == 0
@@ -406,12 +437,14 @@ def test_logout_may_be_local_and_may_be_of_all(signed_in: Command, site: Sandbox
     assert "There is no token" in said(signed_in("logout", "--all"))
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_logout_of_all_and_of_one_exclude_each_other(signed_in: Command) -> None:
     done = signed_in("logout", "--all", "-p", "x")
     assert done.returncode == 2
     assert signed_in("token").returncode == 0
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_logout_finds_the_only_token_where_there_is_no_profile(
     soe_auth: Command, site: Sandbox
 ) -> None:
@@ -421,6 +454,7 @@ def test_logout_finds_the_only_token_where_there_is_no_profile(
     assert soe_auth("logout").returncode == 3
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_a_profile_that_is_not_there_is_named(signed_in: Command) -> None:
     for command in ("token", "status", "login"):
         done = signed_in(command, "-p", "nope")
@@ -428,6 +462,7 @@ def test_a_profile_that_is_not_there_is_named(signed_in: Command) -> None:
         assert "There is no profile nope." in said(done)
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_logout_of_a_token_that_the_site_has_ended_already_is_done(
     signed_in: Command, site: Sandbox
 ) -> None:
@@ -449,6 +484,7 @@ def pair(soe_auth: Command) -> dict[str, str]:
     return pair
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_pkce_prints_a_new_pair_each_time(soe_auth: Command, pair: dict[str, str]) -> None:
     assert pair["code_challenge"] == challenge_of(Secret(pair["code_verifier"]))
     assert pair["code_challenge_method"] == "S256"
@@ -457,6 +493,7 @@ def test_pkce_prints_a_new_pair_each_time(soe_auth: Command, pair: dict[str, str
     assert plain["code_verifier"] != pair["code_verifier"]
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_a_challenge_never_looks_like_an_option() -> None:
     dashed = next(n for n in range(9999) if challenge_of(numbered(n)).startswith("-"))
     drawn = iter((dashed, 0))
@@ -468,6 +505,7 @@ def numbered(number: int) -> Secret:
     return draw(lambda size: number.to_bytes(size, "big"))
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_the_guides_way_works_step_by_step(
     soe_auth: Command, site: Sandbox, pair: dict[str, str]
 ) -> None:
@@ -491,6 +529,7 @@ def test_the_guides_way_works_step_by_step(
     assert "refused to exchange the code" in said(again)
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_exchange_tells_programs_the_token_and_its_life(
     soe_auth: Command, site: Sandbox, pair: dict[str, str]
 ) -> None:
@@ -521,6 +560,7 @@ def code_of(url: str, state: str) -> str:
     return query["code"][0]
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_the_steps_refuse_what_cannot_be_right(soe_auth: Command) -> None:
     own = ("--site", "acme", "--client-id", "110")
     challenge = soe_auth("url", *own, "--code-challenge", "short")
@@ -546,6 +586,7 @@ def test_the_steps_refuse_what_cannot_be_right(soe_auth: Command) -> None:
 # --- the command line itself ---
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_python_m_soe_auth_is_the_same_command(soe_auth: Command) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "soe_auth", "--version"],
@@ -557,6 +598,7 @@ def test_python_m_soe_auth_is_the_same_command(soe_auth: Command) -> None:
     assert done.stdout == f"soe-auth {__version__}\n"
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_nothing_to_do_shows_what_there_is(soe_auth: Command) -> None:
     done = soe_auth()
     assert done.returncode == 2
@@ -565,6 +607,7 @@ def test_nothing_to_do_shows_what_there_is(soe_auth: Command) -> None:
         assert f"  {command} " in said(done)
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(soe_auth: Command, command: str) -> None:
     done = soe_auth(command, "--help")
@@ -573,6 +616,7 @@ def test_every_command_explains_itself(soe_auth: Command, command: str) -> None:
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_on_a_narrow_terminal_help_breaks_its_prose_but_no_command(soe_auth: Command) -> None:
     narrow = replace(soe_auth, variables={"COLUMNS": "40"})
     assert "  login       sign in with your\n              browser" in narrow("--help").stdout
@@ -582,6 +626,7 @@ def test_on_a_narrow_terminal_help_breaks_its_prose_but_no_command(soe_auth: Com
     assert whole in help_of_completion
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.parametrize(
     ("typed", "what", "to_do"),
     [
@@ -608,6 +653,7 @@ def test_what_is_mistyped_is_told_as_any_other_error(
     assert second.startswith(f"  {to_do}")
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.parametrize(
     "typed",
     [
@@ -627,11 +673,13 @@ def test_a_secret_in_the_wrong_place_is_not_repeated(typed: str, soe_auth: Comma
     assert "Canary" not in said(done)
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_what_is_mistyped_cannot_move_the_cursor(soe_auth: Command) -> None:
     for words in (["\x1b[2Jlogin"], ["login", "--\x1b[2J"], ["token", "\x1b[2J"], ["-p\x1b", "-p"]):
         assert "\x1b" not in said(soe_auth(*words))
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_common_options_may_stand_before_or_behind_the_command(
     signed_in: Command, site: Sandbox
 ) -> None:
@@ -642,12 +690,14 @@ def test_common_options_may_stand_before_or_behind_the_command(
     assert signed_in("-v", f"--profile={name}", "token").stdout == token
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_a_settings_error_names_the_setting_and_where_it_came_from(soe_auth: Command) -> None:
     done = soe_auth.with_variables(SOE_AUTH_TIMEOUT="soon")("login", "--site", "acme")
     assert done.returncode == 2
     assert said(done).startswith("soe-auth: timeout (from SOE_AUTH_TIMEOUT): write a duration")
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_a_reader_that_has_gone_is_no_traceback(signed_in: Command) -> None:
     reader, writer = os.pipe()
     os.close(reader)
@@ -663,6 +713,7 @@ def test_a_reader_that_has_gone_is_no_traceback(signed_in: Command) -> None:
     assert (done.returncode, done.stderr) == (141, "")
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_a_terminal_that_lacks_a_character_gets_another(signed_in: Command) -> None:
     latin = signed_in.with_variables(PYTHONIOENCODING="ascii", BROWSER=VISITOR)
     done = latin("login")
@@ -681,6 +732,7 @@ def waiting(signed_in: Command) -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
+@pytest.mark.posix("reads /proc")
 def test_a_login_that_waits_would_leave_no_core_dump(waiting: subprocess.Popen[str]) -> None:
     deadline = time.monotonic() + 10
     limits = Path(f"/proc/{waiting.pid}/limits")
@@ -692,6 +744,7 @@ def test_a_login_that_waits_would_leave_no_core_dump(waiting: subprocess.Popen[s
 # --- the sandbox and the demo ---
 
 
+@pytest.mark.posix("sends a POSIX signal")
 def test_the_sandbox_prints_a_login_command_that_works(soe_auth: Command) -> None:
     with soe_auth.started("sandbox", "--lifetime", "2h") as sandbox:
         assert sandbox.stdout
@@ -707,6 +760,7 @@ def test_the_sandbox_prints_a_login_command_that_works(soe_auth: Command) -> Non
         assert "Traceback" not in stderr
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_the_sandbox_refuses_what_it_cannot_do(soe_auth: Command, site: Sandbox) -> None:
     busy = soe_auth("sandbox", "--port", str(site.port))
     assert busy.returncode == 2
@@ -719,6 +773,7 @@ def test_the_sandbox_refuses_what_it_cannot_do(soe_auth: Command, site: Sandbox)
     assert switch.returncode == 2
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_the_demo_shows_a_whole_login_and_leaves_nothing(soe_auth: Command) -> None:
     tmp = soe_auth.home / "tmp"
     tmp.mkdir()
@@ -733,6 +788,7 @@ def test_the_demo_shows_a_whole_login_and_leaves_nothing(soe_auth: Command) -> N
     assert not (soe_auth.home / "config").exists()
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_the_demo_uses_the_browser_that_is_there(soe_auth: Command) -> None:
     done = soe_auth.with_variables(BROWSER=VISITOR)("demo")
     assert done.returncode == 0
@@ -741,6 +797,7 @@ def test_the_demo_uses_the_browser_that_is_there(soe_auth: Command) -> None:
     assert chosen.returncode == 0
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_the_demo_ends_with_the_exit_code_of_what_failed(soe_auth: Command) -> None:
     done = soe_auth("demo", "--browser", f"{VISITOR} --refuse")
     assert done.returncode == 4
@@ -749,6 +806,7 @@ def test_the_demo_ends_with_the_exit_code_of_what_failed(soe_auth: Command) -> N
 # --- what a process cannot show: the same door, in process ---
 
 
+@pytest.mark.posix("types at a pseudo-terminal")
 async def test_a_terminal_that_goes_away_closes_the_paste_door() -> None:
     person, terminal = os.openpty()
     os.write(person, b"one\ntwo\nthr")
@@ -760,6 +818,7 @@ async def test_a_terminal_that_goes_away_closes_the_paste_door() -> None:
     os.close(terminal)
 
 
+@pytest.mark.posix("types at a pseudo-terminal")
 async def test_a_terminal_that_cannot_be_read_closes_the_paste_door() -> None:
     person, terminal = os.openpty()
     os.close(terminal)  # from here on, this end gives EIO
@@ -767,6 +826,7 @@ async def test_a_terminal_that_cannot_be_read_closes_the_paste_door() -> None:
     os.close(person)
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_main_returns_the_exit_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["token"], {"SOE_AUTH_TOKEN": "x"}) == 0
     assert capsys.readouterr().out == "x\n"

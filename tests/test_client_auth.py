@@ -12,6 +12,7 @@ import aiohttp
 import httpx
 import pytest
 import requests
+from both_ways import live_in
 from conftest import TOKEN
 from http_clients import (
     CLIENTS,
@@ -44,7 +45,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("SOE_AUTH_TOKEN", "SOE_AUTH_PROFILE", "SOE_AUTH_SITE", "BROWSER", "DISPLAY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SOE_AUTH_CONFIG_DIR", str(tmp_path / "config"))
-    monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "system"))
+    live_in(tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
     return tmp_path / "config"
 
@@ -538,7 +539,7 @@ def test_no_room_of_ours_shows_a_token_in_a_traceback(ask: Ask, stage: Stage) ->
 def test_nor_does_the_second_look_where_the_store_fails(ask: Ask, stage: Stage, home: Path) -> None:
     def answer(_: Heard) -> Said:
         (home / "tokens").rename(home / "elsewhere")
-        (home / "tokens").symlink_to(home / "elsewhere")
+        (home / "tokens").touch()
         return Said(401)
 
     stage.site.answer = answer

@@ -18,7 +18,10 @@ from programs import program
 
 from soe_auth.sandbox import Sandbox, running
 
-pytestmark = pytest.mark.process
+pytestmark = [
+    pytest.mark.posix("runs the scripts of the pages in a POSIX shell"),
+    pytest.mark.process,
+]
 
 PAGE = DOCS / "how-to" / "clients.md"
 CI = PAGE.with_name("ci.md")

@@ -27,6 +27,7 @@ from network import (
     ROOMS,
     before_1_2,
     forwarding,
+    needs_roots,
     served,
     shown_by_a_tool_that_prints_locals,
     tls,
@@ -116,7 +117,7 @@ async def answer_of(site: Sandbox, network: Network) -> int:
 
 
 def settings_of(home: Path, text: str = "", **variables: str) -> Settings:
-    (home / "config.toml").write_text(f'site = "acme"\nclient_id = "110"\n{text}')
+    (home / "config.toml").write_text(f'site = "acme"\nclient_id = "110"\n{text}', encoding="utf-8")
     environ = {"SOE_AUTH_CONFIG_DIR": str(home), **variables}
     return resolve({}, profile="acme", environ=environ, cwd=lambda: home)
 
@@ -126,8 +127,9 @@ def test_without_settings_the_way_to_a_site_is_the_systems_own(tmp_path: Path) -
 
 
 def test_files_and_variables_name_a_bundle_and_a_proxy(tmp_path: Path) -> None:
-    settings = settings_of(tmp_path, 'ca_bundle = "/etc/acme.pem"\nproxy = "none"\n')
-    assert settings.network == Network(Path("/etc/acme.pem"), "none")
+    bundle = tmp_path / "acme.pem"
+    settings = settings_of(tmp_path, f"ca_bundle = '{bundle}'\nproxy = \"none\"\n")
+    assert settings.network == Network(bundle, "none")
     settings = settings_of(
         tmp_path,
         'proxy = "none"\n[profile.acme]\nproxy = "proxy.acme.test:3128"\n',
@@ -138,7 +140,12 @@ def test_files_and_variables_name_a_bundle_and_a_proxy(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("written", ["acme.pem", "./acme.pem", "~nobody-of-this-name/acme.pem"])
+NOT_WHOLE = ["acme.pem", "./acme.pem"]
+if sys.platform != "win32":  # where ~NAME is beside one's own home, whoever has it
+    NOT_WHOLE += ["~nobody-of-this-name/acme.pem"]
+
+
+@pytest.mark.parametrize("written", NOT_WHOLE)
 def test_a_bundles_path_is_whole(written: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"^ca_bundle \(from .*write the whole path"):
         settings_of(tmp_path, f'ca_bundle = "{written}"\n')
@@ -290,9 +297,7 @@ def test_a_bundle_that_is_none_is_told_of_before_a_browser_opens(
     assert opened == []
 
 
-@pytest.mark.parametrize(
-    ("path", "words"), [("/", "cannot be read: Is a directory"), ("/a\0b", "it is no path")]
-)
+@pytest.mark.parametrize(("path", "words"), [("/", "cannot be read: "), ("/a\0b", "it is no path")])
 def test_a_bundle_that_is_no_file_is_told_of(path: str, words: str) -> None:
     with pytest.raises(SettingsError, match=words) as caught:
         trust(Network(Path(path)))
@@ -429,6 +434,7 @@ async def test_an_issuer_is_named_behind_a_proxy_that_speaks_tls_itself(
     assert acme.exchanges == []
 
 
+@needs_roots
 async def test_without_a_bundle_it_is_this_machine_that_does_not_know_the_issuer(
     companys_ca: trustme.CA,
 ) -> None:
@@ -456,6 +462,7 @@ class Once:
             await reader.read(-1 if self.hangs else 2**16)
 
 
+@needs_roots
 async def test_an_issuer_that_cannot_be_learned_leaves_the_error_as_it_is(
     companys_ca: trustme.CA,
 ) -> None:
@@ -571,6 +578,7 @@ async def test_a_look_at_the_issuer_ends_in_time() -> None:
 # --- the whole -----------------------------------------------------------------------------------
 
 
+@pytest.mark.posix("sends a POSIX signal")
 @pytest.mark.process
 async def test_ctrl_c_ends_a_look_at_the_issuer_at_once(
     soe_auth: Command, companys_ca: trustme.CA
@@ -596,6 +604,7 @@ async def test_ctrl_c_ends_a_look_at_the_issuer_at_once(
     assert told == b"\nsoe-auth: interrupted.\n"
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 async def test_a_whole_login_behind_a_proxy_that_wants_a_password_and_opens_tls(
     soe_auth: Command, sites_ca: trustme.CA, companys_ca: trustme.CA, bundles: Bundles
@@ -635,7 +644,7 @@ def test_every_call_to_a_site_goes_the_way_that_the_settings_say() -> None:
         (path.name, node)
         for path in ROOMS.rglob("*.py")
         if "sandbox" not in path.parts
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call) and ast.unparse(node.func) in {"connect", "exchange.connect"}
     ]
     assert calls

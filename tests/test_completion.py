@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import pexpect
 import pytest
 from both_ways import Place
 from conftest import Command
@@ -15,6 +14,9 @@ from markdown_pages import DOCS
 
 from soe_auth.cli import COMMANDS, completion, config, main
 from soe_auth.cli.completion import SHELLS
+
+if sys.platform != "win32":
+    import pexpect
 
 Complete = Callable[[str], set[str]]
 
@@ -125,6 +127,7 @@ def complete(request: pytest.FixtureRequest, at_home: Command) -> Iterator[Compl
     yield from {"bash": in_bash, "zsh": in_zsh, "fish": in_fish}[request.param](at_home)
 
 
+@pytest.mark.posix("runs a POSIX shell")
 @pytest.mark.process
 def test_a_shell_completes_what_can_stand_there(complete: Complete) -> None:
     assert complete("soe-auth tok") == {"token"}
@@ -144,6 +147,7 @@ def test_a_shell_completes_what_can_stand_there(complete: Complete) -> None:
     assert "handout.toml" in complete("soe-auth run -- cat hand")
 
 
+@pytest.mark.posix("runs a POSIX shell")
 @pytest.mark.process
 def test_a_shell_completes_files_where_an_option_takes_one(
     complete: Complete, capsys: pytest.CaptureFixture[str]
@@ -165,6 +169,7 @@ def options_with_a_file(command: str, capsys: pytest.CaptureFixture[str]) -> lis
     return [option for line in lines for option in re.findall(r"--?[a-z][a-z-]*", line)]
 
 
+@pytest.mark.posix("runs a POSIX shell")
 @pytest.mark.process
 def test_a_shell_completes_the_names_of_profiles_as_they_are_now(
     complete: Complete, at_home: Command
@@ -179,6 +184,7 @@ def test_a_shell_completes_the_names_of_profiles_as_they_are_now(
     assert complete("soe-auth status -p ") == set()
 
 
+@pytest.mark.posix("runs a POSIX shell")
 @pytest.mark.process
 @pytest.mark.parametrize("name", ["$(touch here)", "`touch here`", "(touch here)", "a b", "*"])
 def test_no_name_that_stands_in_a_file_is_more_than_text(
@@ -189,6 +195,7 @@ def test_no_name_that_stands_in_a_file_is_more_than_text(
     assert not (at_home.home / "here").exists()
 
 
+@pytest.mark.posix("runs a POSIX shell")
 @pytest.mark.process
 @pytest.mark.parametrize("word", ["$(touch here)", "`touch here`", "*"])
 def test_no_word_that_is_typed_is_run(word: str, complete: Complete, at_home: Command) -> None:
@@ -238,6 +245,7 @@ def test_a_script_is_the_same_wherever_it_is_made(shell: str, place: Place) -> N
     assert sys.prefix not in told.out
 
 
+@pytest.mark.posix("runs a POSIX shell")
 @pytest.mark.process
 def test_where_one_stands_may_be_gone(soe_auth: Command) -> None:
     gone = soe_auth.home / "gone"

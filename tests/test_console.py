@@ -49,6 +49,7 @@ def on_a_terminal(command: Command, *argv: str, columns: int = 80, term: str = "
     return end_of(child)[1]
 
 
+@pytest.mark.posix("types at a pseudo-terminal")
 @pytest.mark.process
 def test_an_error_is_found_by_its_colour_where_there_are_colours(soe_auth: Command) -> None:
     red = "\x1b[1;31msoe-auth:\x1b[0m No site is set"
@@ -61,6 +62,7 @@ def test_an_error_is_found_by_its_colour_where_there_are_colours(soe_auth: Comma
     assert soe_auth.with_variables(NO_COLOR="")("login").stderr.startswith(plain)
 
 
+@pytest.mark.posix("types at a pseudo-terminal")
 @pytest.mark.process
 def test_a_terminal_that_does_not_know_its_width_gets_whole_lines(signed_in: Command) -> None:
     shown = on_a_terminal(signed_in, "token", "--min-ttl", "25h", columns=0, term="dumb")
@@ -109,6 +111,7 @@ CALM = {
 }
 
 
+@pytest.mark.posix("looks at a window of tmux")
 @pytest.mark.needs("tmux")
 @pytest.mark.process
 @pytest.mark.parametrize("columns", WIDTHS)
@@ -123,6 +126,7 @@ def test_a_window_of_any_width_breaks_no_word(signed_in: Command, name: str, col
     assert all(len(row) <= columns for row in shown.splitlines())
 
 
+@pytest.mark.posix("looks at a window of tmux")
 @pytest.mark.needs("tmux")
 @pytest.mark.process
 @pytest.mark.parametrize("columns", WIDTHS)

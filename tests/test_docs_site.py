@@ -18,7 +18,11 @@ from conftest import path_of_chromium
 from markdown_pages import PAGES, ROOT
 from playwright.sync_api import sync_playwright
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = [
+    pytest.mark.posix("Sphinx and Chromium are not among what all systems install"),
+    pytest.mark.process,
+    pytest.mark.timeout(120),
+]
 
 
 @pytest.fixture(scope="module")

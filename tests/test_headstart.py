@@ -14,7 +14,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 from both_ways import Place as Home
-from both_ways import settled, standing_in
+from both_ways import directories_in, live_in, settled, standing_in
 from conftest import VISITOR, Command, unmeasured
 from drawn import mostly, option
 from hypothesis import HealthCheck, given
@@ -35,6 +35,8 @@ from soe_auth.sendoff import begin
 from soe_auth.settings import resolve
 from soe_auth.sockets import bind
 
+pytestmark = pytest.mark.posix("only Linux has the head start")
+
 
 class Place:
     """A home with one profile, whose settings are known from the last time."""
@@ -46,9 +48,8 @@ class Place:
         browser = program(home, "browser", f'echo "$1" >> {self.opened}')
         self.environ = {
             "PATH": os.environ["PATH"],
-            "HOME": str(home),
+            **directories_in(home),
             "SOE_AUTH_CONFIG_DIR": str(self.config),
-            "XDG_CONFIG_DIRS": str(home / "system"),
             "BROWSER": str(browser),
         }
         for name in ("tokens", "locks"):
@@ -86,7 +87,7 @@ class Place:
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "system"))  # platformdirs looks there
+    live_in(tmp_path, monkeypatch)
     return Place(tmp_path)
 
 
@@ -367,7 +368,7 @@ def known(tmp_path: Path, site: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Com
     """The command, for a user whose settings are known and who lets the visitor sign in."""
     monkeypatch.chdir(tmp_path)
     command = Command(tmp_path, {"BROWSER": VISITOR}, cwd=tmp_path)
-    monkeypatch.setenv("XDG_CONFIG_DIRS", command.environ["XDG_CONFIG_DIRS"])
+    live_in(command.home, monkeypatch)
     place = Place(tmp_path)
     place.write('client_id = "110"', site=site.url)
     place.environ = command.environ

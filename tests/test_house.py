@@ -43,6 +43,7 @@ def test_import_soe_auth_is_light() -> None:
     assert not loaded_by("import soe_auth") & {*HEAVY, "argparse", "json", "dataclasses"}
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 def test_a_token_is_printed_without_loading_anything_heavy(tmp_path: Path) -> None:
     statement = (
@@ -62,6 +63,7 @@ def test_a_token_is_printed_without_loading_anything_heavy(tmp_path: Path) -> No
     assert not loaded_by(statement) & {*HEAVY, "hashlib", "subprocess", "threading"}
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 def test_the_browser_is_launched_before_anything_heavy_is_loaded(tmp_path: Path) -> None:
     script = f"""
@@ -115,7 +117,7 @@ def test_only_the_command_line_prints() -> None:
     printing = {
         path.relative_to(ROOMS).parts[0]
         for path in SOURCES
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call) and ast.unparse(node.func) in {"print", "sys.stdout.write"}
     }
     # The visitor is a program of its own, and `__main__` prints what the short way has found.
@@ -124,7 +126,7 @@ def test_only_the_command_line_prints() -> None:
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOMS)))
 def test_each_room_says_what_it_is_for(path: Path) -> None:
-    assert ast.get_docstring(ast.parse(path.read_text()))
+    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
 
 
 def test_each_command_has_a_room_and_a_line() -> None:
@@ -134,9 +136,9 @@ def test_each_command_has_a_room_and_a_line() -> None:
 
 def test_secrets_are_revealed_only_where_they_leave() -> None:
     revealing = {
-        str(path.relative_to(ROOMS))
+        path.relative_to(ROOMS).as_posix()
         for path in SOURCES
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Attribute) and node.attr == "reveal"
     }
     assert revealing == {
@@ -160,7 +162,7 @@ def test_secrets_are_revealed_only_where_they_leave() -> None:
 def test_no_module_of_the_tests_needs_another_test_to_be_understood(path: Path) -> None:
     imported = [
         ast.unparse(node)
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Import | ast.ImportFrom)
     ]
     assert [each for each in imported if " test_" in each] == []
@@ -168,4 +170,6 @@ def test_no_module_of_the_tests_needs_another_test_to_be_understood(path: Path) 
 
 def test_what_tests_share_stands_in_modules_that_say_what_they_are_for() -> None:
     for path in TESTS:
-        assert path.name.startswith("test_") or ast.get_docstring(ast.parse(path.read_text())), path
+        assert path.name.startswith("test_") or ast.get_docstring(
+            ast.parse(path.read_text(encoding="utf-8"))
+        ), path

@@ -73,6 +73,7 @@ def happy(site: Sandbox) -> list[tuple[str, str]]:
 # --- the conversation ---
 
 
+@pytest.mark.posix("types at a pseudo-terminal")
 def test_a_conversation_ends_with_a_token(start: Start, site: Sandbox, soe_auth: Command) -> None:
     child = start()
     shown = answer(child, *happy(site))
@@ -90,6 +91,7 @@ def test_a_conversation_ends_with_a_token(start: Start, site: Sandbox, soe_auth:
     assert "#   timeout " in written
 
 
+@pytest.mark.posix("types at a pseudo-terminal")
 def test_every_answer_is_heeded(start: Start, site: Sandbox, soe_auth: Command) -> None:
     child = start()
     answer(
@@ -114,6 +116,7 @@ def test_every_answer_is_heeded(start: Start, site: Sandbox, soe_auth: Command) 
     }
 
 
+@pytest.mark.posix("types at a pseudo-terminal")
 def test_a_wrong_answer_is_told_and_asked_again(
     start: Start, site: Sandbox, soe_auth: Command
 ) -> None:
@@ -157,6 +160,7 @@ def test_a_wrong_answer_is_told_and_asked_again(
     assert profile_of(soe_auth, "taken")["client_id"] == "1"
 
 
+@pytest.mark.posix("types at a pseudo-terminal")
 def test_after_some_wrong_answers_it_ends(start: Start, soe_auth: Command) -> None:
     child = start()
     answer(child, *[(SITE, "no site")] * 5)
@@ -166,6 +170,7 @@ def test_after_some_wrong_answers_it_ends(start: Start, soe_auth: Command) -> No
     assert not config_of(soe_auth).exists()
 
 
+@pytest.mark.posix("types at a pseudo-terminal")
 @pytest.mark.parametrize("stop", range(8))
 def test_ctrl_c_at_any_question_ends_it_and_has_written_nothing(
     start: Start, site: Sandbox, soe_auth: Command, stop: int
@@ -181,6 +186,7 @@ def test_ctrl_c_at_any_question_ends_it_and_has_written_nothing(
     assert config_of(soe_auth).exists() == (dialogue[stop][0] is SIGN_IN)
 
 
+@pytest.mark.posix("types at a pseudo-terminal")
 @pytest.mark.parametrize("stop", range(7))
 def test_ctrl_d_at_any_question_ends_it_with_a_sentence(
     start: Start, site: Sandbox, soe_auth: Command, stop: int
@@ -196,6 +202,7 @@ def test_ctrl_d_at_any_question_ends_it_with_a_sentence(
     assert not config_of(soe_auth).exists()
 
 
+@pytest.mark.posix("types at a pseudo-terminal")
 def test_ctrl_d_at_the_last_question_is_a_no(start: Start, site: Sandbox) -> None:
     child, dialogue = start(), happy(site)
     answer(child, *dialogue[:-1])
@@ -207,6 +214,7 @@ def test_ctrl_d_at_the_last_question_is_a_no(start: Start, site: Sandbox) -> Non
     assert "soe-auth init --site" in text
 
 
+@pytest.mark.posix("types at a pseudo-terminal")
 def test_the_page_of_the_site_is_opened_if_asked(
     start: Start, site: Sandbox, tmp_path: Path
 ) -> None:
@@ -223,12 +231,14 @@ def test_the_page_of_the_site_is_opened_if_asked(
     assert seen.read_text() == site.url
 
 
+@pytest.mark.posix("types at a pseudo-terminal")
 def test_where_no_browser_starts_that_is_said(start: Start, site: Sandbox) -> None:
     child = start(BROWSER="")
     answer(child, *happy(site)[:2], (PAGE, "y"))
     child.expect("No browser could be started here")
 
 
+@pytest.mark.posix("types at a pseudo-terminal")
 def test_a_failed_login_still_hands_out(start: Start, site: Sandbox) -> None:
     child = start(SOE_AUTH_TIMEOUT="1s", BROWSER="")
     answer(child, *happy(site))
@@ -238,6 +248,7 @@ def test_a_failed_login_still_hands_out(start: Start, site: Sandbox) -> None:
     assert "The login was not finished within 1 s" in text
 
 
+@pytest.mark.posix("types at a pseudo-terminal")
 def test_in_an_ssh_session_the_way_that_works_is_offered(start: Start, site: Sandbox) -> None:
     child = start(SSH_CONNECTION="192.0.2.1 1 192.0.2.2 22")
     shown = answer(child, (SITE, site.url), (REDIRECT, ""))
@@ -245,6 +256,7 @@ def test_in_an_ssh_session_the_way_that_works_is_offered(start: Start, site: San
     child.expect(f"Domain   {site.url.partition('://')[2]}\r\n")
 
 
+@pytest.mark.posix("types at a pseudo-terminal")
 def test_where_ports_are_forwarded_nothing_has_to_be_pasted(start: Start, site: Sandbox) -> None:
     child = start("--no-browser", REMOTE_CONTAINERS="1", CI="")
     shown = answer(child, (SITE, site.url), (REDIRECT, ""))
@@ -254,6 +266,7 @@ def test_where_ports_are_forwarded_nothing_has_to_be_pasted(start: Start, site: 
     assert "Open that page" not in child.before
 
 
+@pytest.mark.posix("types at a pseudo-terminal")
 def test_who_has_no_client_id_gets_the_text_for_an_administrator(
     start: Start, site: Sandbox, soe_auth: Command
 ) -> None:
@@ -267,6 +280,7 @@ def test_who_has_no_client_id_gets_the_text_for_an_administrator(
     assert not config_of(soe_auth).exists()
 
 
+@pytest.mark.posix("types at a pseudo-terminal")
 def test_a_site_that_is_not_there_may_be_typed_again_or_taken_all_the_same(
     start: Start, soe_auth: Command
 ) -> None:
@@ -290,6 +304,7 @@ def test_a_site_that_is_not_there_may_be_typed_again_or_taken_all_the_same(
     assert profile_of(soe_auth, "localhost-2")["site"] == "http://localhost:2"
 
 
+@pytest.mark.posix("types at a pseudo-terminal")
 def test_a_site_of_the_command_line_that_is_not_there_may_be_given_up(start: Start) -> None:
     child = start("--site", "http://localhost:1")
     answer(child, (r"Go on all the same\? \[y/N\]: ", "n"))
@@ -298,6 +313,7 @@ def test_a_site_of_the_command_line_that_is_not_there_may_be_given_up(start: Sta
     assert "could not be reached" in text
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 async def test_a_login_page_before_the_site_is_no_error(soe_auth: Command) -> None:
     page = http(302, b"", b"Location: https://login.example/")
     async with always_answering(page) as before:
@@ -308,6 +324,7 @@ async def test_a_login_page_before_the_site_is_no_error(soe_auth: Command) -> No
     assert "It answers (HTTP 302), but whether it is an SOE site cannot be told" in done.stderr
 
 
+@pytest.mark.posix("types at a pseudo-terminal")
 def test_what_options_say_is_not_asked(start: Start, site: Sandbox) -> None:
     child = start(
         *("--site", site.url, "--client-id", "110", "--scope", "no_expiry", "--port", "0"),
@@ -319,6 +336,7 @@ def test_what_options_say_is_not_asked(start: Start, site: Sandbox) -> None:
     assert "A token without end is good for whoever finds it" in text
 
 
+@pytest.mark.posix("types at a pseudo-terminal")
 def test_it_fits_a_narrow_window(start: Start, site: Sandbox) -> None:
     child = start(columns=40)
     shown = answer(child, *happy(site)[:-1], (SIGN_IN, "n"))
@@ -330,6 +348,7 @@ def test_it_fits_a_narrow_window(start: Start, site: Sandbox) -> None:
 # --- what is known already ---
 
 
+@pytest.mark.posix("types at a pseudo-terminal")
 def test_a_profile_that_is_there_offers_its_values_and_keeps_its_comments(
     start: Start, site: Sandbox, soe_auth: Command
 ) -> None:
@@ -359,6 +378,7 @@ def test_a_profile_that_is_there_offers_its_values_and_keeps_its_comments(
     )
 
 
+@pytest.mark.posix("types at a pseudo-terminal")
 def test_a_project_of_the_cloud_offers_its_site(start: Start, tmp_path: Path) -> None:
     checkout = tmp_path / "checkout"
     (checkout / ".git").mkdir(parents=True)
@@ -370,6 +390,7 @@ def test_a_project_of_the_cloud_offers_its_site(start: Start, tmp_path: Path) ->
     child.expect(r"Client ID \[110\]: ")
 
 
+@pytest.mark.posix("types at a pseudo-terminal")
 def test_a_site_that_only_a_project_vouches_for_has_to_be_typed(
     start: Start, tmp_path: Path, soe_auth: Command
 ) -> None:
@@ -384,6 +405,7 @@ def test_a_site_that_only_a_project_vouches_for_has_to_be_typed(
     assert "--site is missing" in done.stderr
 
 
+@pytest.mark.posix("types at a pseudo-terminal")
 def test_a_name_that_another_site_has_is_not_offered(start: Start, soe_auth: Command) -> None:
     soe_auth("init", "--site", "other", "--client-id", "1", "--no-check", "-p", "acme")
     child = start(
@@ -392,6 +414,7 @@ def test_a_name_that_another_site_has_is_not_offered(start: Start, soe_auth: Com
     child.expect(r"A name for this profile \[acme-2\]: ")
 
 
+@pytest.mark.posix("types at a pseudo-terminal")
 def test_the_variable_of_a_setting_is_its_default_and_is_told_where_it_comes_first(
     start: Start, soe_auth: Command
 ) -> None:
@@ -414,6 +437,7 @@ def test_the_variable_of_a_setting_is_its_default_and_is_told_where_it_comes_fir
 # --- unattended ---
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_unattended_it_writes_the_profile_and_hands_out(soe_auth: Command, site: Sandbox) -> None:
     done = soe_auth("init", "--site", site.url, "--client-id", "110")
     assert done.returncode == 0
@@ -498,6 +522,7 @@ def test_unattended_a_login_that_cannot_be_keeps_the_profile_and_hands_out(
     assert profile_of(soe_auth, "acme")["redirect"] == "login_success"
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_unattended_it_may_log_in(soe_auth: Command, site: Sandbox) -> None:
     done = soe_auth.with_variables(BROWSER=VISITOR)(
         "init", "--site", site.url, "--client-id", "110", "--yes", "--login"
@@ -517,6 +542,7 @@ def colleague(tmp_path: Path) -> Command:
     return Command(home, {"BROWSER": VISITOR})
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_the_line_for_a_colleague_works(
     soe_auth: Command, colleague: Command, site: Sandbox
 ) -> None:
@@ -531,6 +557,7 @@ def test_the_line_for_a_colleague_works(
     )
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_the_printed_text_works_as_a_handout_and_as_a_project_file(
     soe_auth: Command, colleague: Command, site: Sandbox
 ) -> None:
@@ -544,6 +571,7 @@ def test_the_printed_text_works_as_a_handout_and_as_a_project_file(
     assert status.returncode == 0, status.stderr
 
 
+@pytest.mark.posix("types at a pseudo-terminal")
 def test_a_handouts_site_is_agreed_to_first(
     start: Start, soe_auth: Command, site: Sandbox, tmp_path: Path
 ) -> None:
@@ -564,6 +592,7 @@ def test_a_handouts_site_is_agreed_to_first(
     assert "--yes is missing" in soe_auth("init", "--from", str(handout)).stderr
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -597,6 +626,7 @@ def test_a_handout_that_is_not_there_is_told(
 # --- the page that shows it ---
 
 
+@pytest.mark.posix("types at a pseudo-terminal")
 def test_the_conversation_of_the_page_is_the_true_one(
     start: Start, site: Sandbox, soe_auth: Command
 ) -> None:

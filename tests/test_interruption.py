@@ -15,7 +15,12 @@ from conftest import VISITOR, Command, unmeasured
 
 from soe_auth.sandbox import Quirks, Sandbox, running
 
-pytestmark = [pytest.mark.process, pytest.mark.alone, pytest.mark.timeout(120)]
+pytestmark = [
+    pytest.mark.posix("sends POSIX signals, to processes on pseudo-terminals"),
+    pytest.mark.process,
+    pytest.mark.alone,
+    pytest.mark.timeout(120),
+]
 
 AT_ONCE = 0.15  # seconds
 MOMENTS = int(os.environ.get("INTERRUPTED_MOMENTS", "40"))

@@ -30,7 +30,10 @@ from soe_auth.store.file import FileStore
 from soe_auth.store.keyring_store import item_name
 from soe_auth.tokens import Token
 
-pytestmark = pytest.mark.process
+pytestmark = [
+    pytest.mark.posix("is about the keyring of a Linux desktop; its stand-ins are not ported yet"),
+    pytest.mark.process,
+]
 
 PASSWORD = "the keyring's own"
 IN_FILE = replace(TOKEN, expires_at="never", obtained_at=2000.0)

@@ -88,6 +88,7 @@ def outcome(done: "subprocess.CompletedProcess[str]") -> tuple[int, str, str]:
 # --- status --check ---
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @process
 def test_a_prompt_learns_by_the_exit_code_alone(signed_in: Command) -> None:
     assert outcome(signed_in("status", "--check", "23h")) == (0, "", "")
@@ -143,6 +144,7 @@ def test_a_check_that_makes_no_sense_is_a_usage_error(
 # --- notes ---
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @process
 def test_status_warns_and_token_does_not_unless_it_is_asked_to_tell_more(
     soe_auth: Command, site: Sandbox
@@ -174,6 +176,7 @@ def test_status_warns_and_token_does_not_unless_it_is_asked_to_tell_more(
 # --- status --verify ---
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @process
 def test_a_site_is_asked_whether_its_token_is_good_and_each_answer_is_told(
     soe_auth: Command, site: Sandbox
@@ -201,6 +204,7 @@ def test_a_site_is_asked_whether_its_token_is_good_and_each_answer_is_told(
     assert unclear.stdout.endswith(" answered without a name (HTTP 200).\n")
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @process
 def test_of_several_answers_the_exit_code_tells_what_a_person_can_mend(
     soe_auth: Command, site: Sandbox
@@ -449,6 +453,7 @@ async def test_a_site_that_gives_the_same_token_twice_is_not_asked_to_end_it(
 # --- the morning ---
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @process
 def test_in_the_morning_one_command_renews_what_would_not_last_the_day(
     signed_in: Command, site: Sandbox
@@ -469,6 +474,7 @@ def test_in_the_morning_one_command_renews_what_would_not_last_the_day(
     assert len(site.exchanges) == 3
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @process
 def test_where_the_site_gives_less_than_is_asked_for_no_login_is_repeated(
     soe_auth: Command,
@@ -505,6 +511,7 @@ def test_a_day_of_a_token_of_a_day_takes_one_login(person: Person, site: Sandbox
 # --- logout ---
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @process
 def test_a_log_out_of_all_waits_for_all_sites_at_once_and_every_copy_goes(
     soe_auth: Command, site: Sandbox
@@ -530,6 +537,7 @@ def test_a_log_out_of_all_waits_for_all_sites_at_once_and_every_copy_goes(
     assert list((soe_auth.home / "config" / "tokens").iterdir()) == []
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @process
 def test_a_copy_that_cannot_be_removed_keeps_no_other_from_going(
     soe_auth: Command, site: Sandbox
@@ -547,6 +555,7 @@ def test_a_copy_that_cannot_be_removed_keeps_no_other_from_going(
     assert [path.name for path in (soe_auth.home / "config" / "tokens").iterdir()] == ["b.json"]
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @process
 def test_after_a_log_out_nothing_is_left_of_a_broken_file_or_a_killed_writer_but_what_is_told(
     soe_auth: Command, site: Sandbox

@@ -19,9 +19,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from approval import approve
+from both_ways import live_in
 from conftest import TOKEN, VISITOR, Command
 from jsonschema import Draft202012Validator
-from markdown_pages import DESIGN, DOCS, ROOT, blocks, coded, rows, section
+from markdown_pages import DESIGN, DOCS, PACKAGE, ROOT, blocks, coded, rows, section
 from oauthlib.oauth2 import MissingTokenError, WebApplicationClient
 from referencing import Registry, Resource
 
@@ -89,10 +90,12 @@ def test_each_example_is_of_the_form_below_it() -> None:
 
 
 def test_every_command_that_prints_json_is_told() -> None:
-    table, *_ = JSON.read_text().partition("\n## ")
+    table, *_ = JSON.read_text(encoding="utf-8").partition("\n## ")
     told = {command.split()[1] for row in rows(table)[1:] for command in coded(row[0])}
-    commands = (ROOT / "soe_auth" / "cli").glob("*.py")
-    assert told == {path.stem for path in commands if "json.dumps(" in path.read_text()}
+    commands = (PACKAGE / "cli").glob("*.py")
+    assert told == {
+        path.stem for path in commands if "json.dumps(" in path.read_text(encoding="utf-8")
+    }
 
 
 @pytest.fixture
@@ -100,6 +103,7 @@ def person(soe_auth: Command) -> Command:
     return soe_auth.with_variables(BROWSER=VISITOR)
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 def test_what_tells_of_tokens_is_of_its_form_in_every_state(
     person: Command, site: Sandbox, tmp_path: Path
@@ -114,7 +118,7 @@ def test_what_tells_of_tokens_is_of_its_form_in_every_state(
     assert printed("token", given, "token", "--format", "json")["access_token"] == "given"
     assert printed("login", person, "login", "-p", "acme", *at, "--json")["account"] == "Jane Doe"
     found = printed("token", person, "token", "--format", "json")
-    assert f'"{found["access_token"]}"' in kept("acme").read_text()
+    assert f'"{found["access_token"]}"' in kept("acme").read_text(encoding="utf-8")
     endless = printed("login", person, "login", "-p", "ever", *at, "--scope", "no_expiry", "--json")
     assert (endless["expires_at"], endless["seconds_left"]) == ("never", None)
     site.quirks = Quirks(token="expires-unreadable", account="server-error")
@@ -156,6 +160,7 @@ def test_what_tells_of_tokens_is_of_its_form_in_every_state(
             assert faults("file", json.loads(token.to_json(mark))) == []
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 def test_what_the_steps_by_hand_print_is_of_its_form(person: Command, site: Sandbox) -> None:
     pair = printed("pkce", person, "pkce", "--json")
@@ -166,6 +171,7 @@ def test_what_the_steps_by_hand_print_is_of_its_form(person: Command, site: Sand
     assert found["expires_at"].endswith("Z")
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 def test_what_tells_of_this_machine_is_of_its_form(
     person: Command, site: Sandbox, tmp_path: Path
@@ -234,9 +240,10 @@ def first_out_of_order(told: list[str], called: list[str]) -> str | None:
 
 def test_every_file_that_the_design_names_is_there() -> None:
     named = set(re.findall(r"`([\w/]+\.py)\b", DESIGN.read_text(encoding="utf-8")))
-    assert [path for path in named if not (ROOT / "soe_auth" / path).is_file()] == []
+    assert [path for path in named if not (PACKAGE / path).is_file()] == []
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 def test_the_walk_through_the_house_is_the_one_that_logins_take(
     person: Command, site: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -251,7 +258,7 @@ def test_the_walk_through_the_house_is_the_one_that_logins_take(
             check=True,
             timeout=40,
         )
-        lines = noted.read_text().splitlines()
+        lines = noted.read_text(encoding="utf-8").splitlines()
         noted.unlink()
         return lines
 
@@ -259,7 +266,7 @@ def test_the_walk_through_the_house_is_the_one_that_logins_take(
     assert first_out_of_order(steps_of("The first login"), first) is None
     assert first_out_of_order(steps_of("What the browser does meanwhile"), first) is None
 
-    monkeypatch.setenv("XDG_CONFIG_DIRS", person.environ["XDG_CONFIG_DIRS"])  # for platformdirs
+    live_in(person.home, monkeypatch)
     long_after = Question(person.environ, asked("", ""), clock=lambda: time.time_ns() + 10**10)
     keep(long_after, resolve({}, environ=person.environ), Console(person.environ))
     again = called("login")
@@ -275,6 +282,7 @@ def test_the_walk_through_the_house_is_the_one_that_logins_take(
 ADMINISTRATORS = DOCS / "how-to" / "administrators.md"
 
 
+@pytest.mark.posix("the page's example has a path of POSIX")
 def test_the_file_for_all_machines_says_what_it_is_to_say_and_people_may_say_otherwise(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -282,7 +290,7 @@ def test_the_file_for_all_machines_says_what_it_is_to_say_and_people_may_say_oth
     everybodys = tmp_path / "system" / "soe-auth"
     everybodys.mkdir(parents=True)
     (everybodys / "config.toml").write_text(example.text)
-    monkeypatch.setenv("XDG_CONFIG_DIRS", str(everybodys.parent))  # for platformdirs
+    live_in(tmp_path, monkeypatch)
     own = {"SOE_AUTH_CONFIG_DIR": str(tmp_path / "own")}
     text = tomllib.loads(example.text)
     [(name, profile)] = text.pop("profile").items()
@@ -301,6 +309,7 @@ def test_the_file_for_all_machines_says_what_it_is_to_say_and_people_may_say_oth
         assert BY_KEY[key].text(getattr(changed, key)) == value
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 @pytest.mark.parametrize("site", [{}, {"SOE_AUTH_SITE": "acme"}], ids=["bare", "with its site"])
 @pytest.mark.parametrize("command", ["token", "run -- true", "status --check", "login --if-needed"])
@@ -326,7 +335,7 @@ def test_oauthlib_stops_where_the_page_says_with_the_answers_of_a_site() -> None
 
 
 def test_the_libraries_that_are_used_are_all_of_those_that_are_needed() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     needed = [*project["dependencies"], *project["optional-dependencies"]["keyring"]]
     table = rows(
         section(DOCS / "explanation" / "why-not-a-library.md", "What libraries are used for")
@@ -371,7 +380,9 @@ def test_what_a_page_at_the_top_leads_to_is_there(page: Path) -> None:
 
 
 def test_a_contributor_is_told_every_mark_and_no_other() -> None:
-    options = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
+    options = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"][
+        "pytest"
+    ]["ini_options"]
     marks = [mark.split(": ", 1) for mark in options["markers"]]
     told = [[coded(mark)[0], does] for mark, does in rows(section(CONTRIBUTING, "The tests"))[1:]]
     assert told == marks
@@ -379,8 +390,10 @@ def test_a_contributor_is_told_every_mark_and_no_other() -> None:
 
 def test_what_is_to_be_typed_can_be_typed() -> None:
     text = CONTRIBUTING.read_text(encoding="utf-8") + SECURITY.read_text(encoding="utf-8")
-    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    asked = set(re.findall(r"\bmake ([a-z]+)[`\n]", text))
+    targets = re.findall(
+        r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    asked = set(re.findall(r"\bmake ([a-z-]+)[`\n]", text))
     assert asked
     assert asked <= set(targets)
     for paths in re.findall(r"-m pytest (tests/.+)", text):

@@ -42,6 +42,7 @@ def test_a_program_of_the_same_user_is_no_stranger(listening: socket.socket, ask
             assert not is_stranger(peer[:2], accepted.getsockname()[:2], ask=ask)
 
 
+@pytest.mark.posix("asks Linux who owns a connection")
 @pytest.mark.as_root
 @pytest.mark.process
 @both_ways
@@ -64,6 +65,7 @@ def test_a_program_of_another_user_is_a_stranger(
             assert is_stranger(peer[:2], own, user=None if root else NOBODY, ask=ask)
 
 
+@pytest.mark.posix("asks Linux who owns a connection")
 def test_the_kernel_tells_of_each_end_of_a_connection_and_of_nothing_else(
     listening: socket.socket,
 ) -> None:
@@ -80,6 +82,7 @@ def test_the_kernel_tells_of_each_end_of_a_connection_and_of_nothing_else(
     assert owner_of(("", 0), ("", 0)) is None
 
 
+@pytest.mark.posix("asks Linux who owns a connection")
 @pytest.mark.process
 def test_what_the_kernel_tells_at_once_is_what_its_tables_say(listening: socket.socket) -> None:
     with ExitStack() as connected:
@@ -132,6 +135,7 @@ def process(directory: Path, pid: int, name: str, inode: str) -> None:
     (directory / str(pid) / "fd" / "7").symlink_to(f"socket:[{inode}]")
 
 
+@pytest.mark.posix("Linux tells of a process by links in /proc")
 @pytest.mark.parametrize(
     ("family", "local"),
     [

@@ -54,6 +54,7 @@ def test_a_drawing_loads_nothing_and_runs_nothing(drawing: Path) -> None:
     assert re.findall(r"https?://[^\s&<\"]+\.[^\s&<\"]+", text) == ["http://www.w3.org/2000/svg"]
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 def test_the_terminal_shows_what_a_terminal_shows_now() -> None:
     ran = subprocess.run(

@@ -43,6 +43,7 @@ def login_on_a_terminal(command: Command, *argv: str) -> Iterator[Terminal]:
         child.close(force=True)
 
 
+@pytest.mark.posix("types at a pseudo-terminal")
 @pytest.mark.parametrize("way", LAUNCHERS)
 def test_a_launcher_that_misbehaves_does_no_harm(
     soe_auth: Command, site: Sandbox, tmp_path: Path, later: Path, way: str
@@ -62,6 +63,7 @@ def test_a_launcher_that_misbehaves_does_no_harm(
     assert "noise" not in told
 
 
+@pytest.mark.posix("types at a pseudo-terminal")
 @pytest.mark.parametrize("mode", [0o644, 0o755], ids=["not executable", "no program"])
 def test_a_launcher_that_cannot_be_started_leaves_the_addresses(
     soe_auth: Command, site: Sandbox, tmp_path: Path, mode: int
@@ -77,6 +79,7 @@ def test_a_launcher_that_cannot_be_started_leaves_the_addresses(
         child.expect("Signed in to localhost")
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.parametrize("argv", [("token", "--login"), ("login", "--if-needed")], ids=" ".join)
 @pytest.mark.parametrize(
     ("variables", "why"),
@@ -102,6 +105,7 @@ def test_a_login_that_nobody_typed_ends_at_once_where_nobody_is(
         )
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_a_login_that_was_typed_in_a_ci_job_shows_the_way_and_waits(signed_in: Command) -> None:
     ci = signed_in.with_variables(CI="true")
     done = ci("login", "--timeout", "1s")
@@ -112,6 +116,7 @@ def test_a_login_that_was_typed_in_a_ci_job_shows_the_way_and_waits(signed_in: C
     assert "/oauth?client_id=110" in done.stderr
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_each_profile_opens_the_browser_of_its_own_table(
     signed_in: Command, site: Sandbox, tmp_path: Path
 ) -> None:
@@ -127,6 +132,7 @@ def test_each_profile_opens_the_browser_of_its_own_table(
     assert noted.read_text() == "-P at work\n"
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_a_busy_port_is_told_with_its_holder_and_a_range_steps_over_it(
     signed_in: Command, site: Sandbox
 ) -> None:

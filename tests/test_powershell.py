@@ -13,6 +13,8 @@ from soe_auth import formats
 from soe_auth.cli import COMMANDS, config, main
 from soe_auth.secret import Secret
 
+pytestmark = pytest.mark.posix("the parser of PowerShell is not among what all systems install")
+
 VISIBLE = "".join(map(chr, range(ord("!"), ord("~") + 1)))
 KEY = "_shtab_soe_auth"  # what the key of each entry in the tables begins with
 PARSER = Parser(Language(tree_sitter_powershell.language()))

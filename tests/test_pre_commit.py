@@ -22,7 +22,11 @@ from programs import program
 
 from soe_auth.sandbox import Sandbox
 
-pytestmark = [pytest.mark.process, pytest.mark.needs("git")]
+pytestmark = [
+    pytest.mark.posix("runs the hooks in POSIX shells and pseudo-terminals"),
+    pytest.mark.process,
+    pytest.mark.needs("git"),
+]
 
 MANIFEST = ROOT / ".pre-commit-hooks.yaml"
 PAGE = DOCS / "how-to" / "hooks.md"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from both_ways import live_in
 from conftest import unmeasured
 from markdown_pages import DOCS
 
@@ -80,7 +81,7 @@ class TestWhatTheUserHas:
         (tmp_path / "system" / "soe-auth" / "config.toml").write_text('default_profile = "true"')
         (tmp_path / ".soe-auth.toml").write_text('site = "acme"\nclient_id = "7"\n')
         monkeypatch.chdir(tmp_path)
-        monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "system"))
+        live_in(tmp_path, monkeypatch)
         monkeypatch.setenv("SOE_AUTH_TOKEN", "the-users-own")
         monkeypatch.setenv("SOE_AUTH_MIN_TTL", "30h")
 
@@ -117,6 +118,7 @@ def test_trouble_with_the_login_is_told_as_it_is(
         request.getfixturevalue("soe_token")
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 @pytest.mark.parametrize("place", ["a desktop", "a CI job", "an SSH session"])
 def test_a_child_signs_in_without_a_person(
@@ -133,6 +135,7 @@ def test_a_child_signs_in_without_a_person(
     assert [exchange.granted for exchange in soe_sandbox.exchanges] == [True]
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 def test_a_run_without_them_loads_next_to_nothing(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_nothing():\n    pass\n")
@@ -152,6 +155,7 @@ def test_a_run_without_them_loads_next_to_nothing(pytester: pytest.Pytester) -> 
     assert ours == {"soe_auth", "soe_auth.version", "soe_auth.pytest_plugin"}
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 def test_pytest_and_the_reference_describe_them(pytester: pytest.Pytester) -> None:
     told = pytester.runpytest_subprocess("--fixtures").stdout.str()
@@ -168,6 +172,7 @@ def test_the_reference_has_what_a_site_can_be_made_with() -> None:
         assert hasattr(Sandbox(), name.removesuffix("()"))
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 def test_several_runs_at_once_do_not_meet_and_leave_all_as_it_was(
     pytester: pytest.Pytester,
@@ -188,6 +193,7 @@ def test_several_runs_at_once_do_not_meet_and_leave_all_as_it_was(
     assert {each.result().returncode for each in runs} == {0}
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 def test_the_page_for_authors_is_true(pytester: pytest.Pytester) -> None:
     blocks = re.findall(r"^```\w+\n# (\S+)\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)

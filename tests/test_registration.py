@@ -100,7 +100,7 @@ def test_whatever_is_a_scope_comes_through_a_handout_unchanged(names: list[str])
         scope = Scope.parse(",".join(names))
     except ValueError:
         return
-    base = settings_of({"SOE_AUTH_CONFIG_DIR": "/nonexistent"})
+    base = settings_of({"SOE_AUTH_CONFIG_DIR": str(Path("/nonexistent").absolute())})
     text = handouts(replace(base, scope=scope), width=40)
     assert Scope.parse(tomllib.loads(text).get("scope", "")) == scope
 

@@ -94,6 +94,7 @@ def description(about: Message) -> str:
 # --- what is built -------------------------------------------------------------------------------
 
 
+@pytest.mark.posix("hatchling is not among what all systems install")
 @pytest.mark.process
 def test_the_wheel_has_the_package_its_licence_and_its_man_page_and_nothing_else(
     built: Path,
@@ -113,6 +114,7 @@ def test_the_wheel_has_the_package_its_licence_and_its_man_page_and_nothing_else
         ]
 
 
+@pytest.mark.posix("hatchling is not among what all systems install")
 @pytest.mark.process
 def test_the_sdist_has_all_that_make_needs_and_no_traces_of_work(unpacked: Path) -> None:
     assert {path.name for path in unpacked.iterdir()} == IN_THE_SDIST
@@ -122,6 +124,7 @@ def test_the_sdist_has_all_that_make_needs_and_no_traces_of_work(unpacked: Path)
         assert there == {path.relative_to(ROOT) for path in files_below(ROOT / directory.name)}
 
 
+@pytest.mark.posix("hatchling is not among what all systems install")
 @pytest.mark.process
 def test_the_sdist_builds_the_same_bytes_in_another_place_and_time(
     built: Path, unpacked: Path, tmp_path: Path
@@ -137,6 +140,7 @@ def test_the_sdist_builds_the_same_bytes_in_another_place_and_time(
         assert (again / name).read_bytes() == (built / name).read_bytes()
 
 
+@pytest.mark.posix("hatchling is not among what all systems install")
 @pytest.mark.process
 def test_the_metadata_says_what_it_is_and_nothing_that_is_not_true(built: Path) -> None:
     about = metadata(built)
@@ -147,6 +151,7 @@ def test_the_metadata_says_what_it_is_and_nothing_that_is_not_true(built: Path) 
     assert about.get_all("Project-URL") is None  # it has no public place yet
 
 
+@pytest.mark.posix("hatchling is not among what all systems install")
 @pytest.mark.process
 def test_what_an_index_shows_of_the_readme_leads_nowhere_by_a_path(built: Path) -> None:
     about = metadata(built)
@@ -171,6 +176,7 @@ def changelog() -> list[tuple[str, str]]:
     return re.findall(r"^## (\S+) \((.+)\)$", text, re.MULTILINE)
 
 
+@pytest.mark.posix("hatchling is not among what all systems install")
 @pytest.mark.process
 def test_one_place_says_which_version_it_is_and_everything_agrees(built: Path) -> None:
     saying = [path.name for path in PACKAGE.rglob("*.py") if f'"{__version__}"' in path.read_text()]
@@ -198,12 +204,14 @@ def test_each_entry_of_the_changelog_has_a_version_a_date_and_known_sections() -
 # --- the man page --------------------------------------------------------------------------------
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 def test_the_man_page_is_what_the_parsers_and_the_reference_say_now() -> None:
     said = must(sys.executable, ROOT / "tools" / "manpage.py")
     assert said == MAN_PAGE.read_text(), "python tools/manpage.py > man/soe-auth.1"
 
 
+@pytest.mark.posix("groff reads the page")
 @pytest.mark.needs("groff")
 def test_the_man_page_is_read_without_a_warning() -> None:
     read = run("groff", "-man", "-ww", "-z", MAN_PAGE)
@@ -211,6 +219,7 @@ def test_the_man_page_is_read_without_a_warning() -> None:
     assert MAN_PAGE.read_text().isascii()
 
 
+@pytest.mark.posix("groff reads the page")
 @pytest.mark.needs("groff")
 def test_the_examples_of_the_man_page_use_options_that_there_are() -> None:
     shown = must("groff", "-man", "-Tascii", "-P-cbou", MAN_PAGE)
@@ -260,6 +269,7 @@ def installed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Installe
     return installed
 
 
+@pytest.mark.posix("hatchling is not among what all systems install")
 @pytest.mark.process
 def test_what_is_installed_runs_and_plays_a_whole_login(
     installed: Installed, tmp_path: Path
@@ -280,6 +290,7 @@ ZSH = ("zsh", "-f", "-c", "autoload -Uz compinit; compinit -D -u; eval $1", "zsh
 FISH = ("fish", "--no-config", "-c")
 
 
+@pytest.mark.posix("hatchling is not among what all systems install")
 @pytest.mark.process
 @pytest.mark.parametrize(
     ("shell", "load"),
@@ -307,6 +318,7 @@ def test_what_is_installed_gives_each_shell_a_script_that_it_loads(
     assert loaded.stdout
 
 
+@pytest.mark.posix("hatchling is not among what all systems install")
 @pytest.mark.process
 def test_what_is_installed_is_typed_for_those_who_use_it(
     installed: Installed, tmp_path: Path

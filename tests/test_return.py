@@ -55,6 +55,7 @@ def practice(scheme: str, ca: trustme.CA) -> Iterator[Sandbox]:
 # --- what has come before ---
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_after_a_rehearsal_the_first_call_loads_nothing(scheme: str, ca: trustme.CA) -> None:
@@ -71,6 +72,7 @@ def test_after_a_rehearsal_the_first_call_loads_nothing(scheme: str, ca: trustme
         assert len(sandbox.exchanges) == 1  # and the site has heard of no rehearsal
 
 
+@pytest.mark.posix("Windows itself checks certificates, so that no file of CAs is read")
 def test_the_systems_cas_are_read_once_and_before_any_connection(
     ca: trustme.CA, tmp_path: Path
 ) -> None:
@@ -104,6 +106,7 @@ def test_where_openssl_finds_no_file_of_cas_the_system_is_asked_in_another_way(
 # --- what does not wait ---
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 def test_the_token_is_on_stdout_before_the_site_has_said_whose_it_is(
     soe_auth: Command, site: Sandbox
@@ -129,6 +132,7 @@ def test_the_token_is_on_stdout_before_the_site_has_said_whose_it_is(
     assert login.returncode == 0
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 def test_what_is_in_the_way_of_handing_a_token_over_is_told_once_at_the_end(
     soe_auth: Command, site: Sandbox, tmp_path: Path
@@ -145,6 +149,7 @@ def test_what_is_in_the_way_of_handing_a_token_over_is_told_once_at_the_end(
     assert too_short.stderr.count("soe-auth: ") == 1
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 def test_what_tells_the_account_waits_for_it(soe_auth: Command, site: Sandbox) -> None:
     command = soe_auth.with_variables(

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import pexpect
 import pytest
 from conftest import TOKEN, VISITOR, Command, unmeasured
 
@@ -18,7 +17,11 @@ from soe_auth.sandbox import Sandbox
 from soe_auth.store.file import FileStore
 from soe_auth.successor import call, split_command
 
-SIGNALS = [n for n in signal.valid_signals() if n not in {signal.SIGKILL, signal.SIGSTOP}]
+if sys.platform != "win32":
+    import pexpect
+
+KEPT = {getattr(signal, name, None) for name in ("SIGKILL", "SIGSTOP")}  # by the system
+SIGNALS = [n for n in signal.valid_signals() if n not in KEPT]
 FED = {"SOE_AUTH_TOKEN": "canary(1)*"}
 
 
@@ -47,6 +50,7 @@ def within(command: Command, *argv: str) -> "subprocess.CompletedProcess[str]":
 # --- what the command has ------------------------------------------------------------------------
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 def test_a_command_has_the_token_and_the_site_and_else_what_it_would_have_had(
     signed_in: Command, site: Sandbox
@@ -60,6 +64,7 @@ def test_a_command_has_the_token_and_the_site_and_else_what_it_would_have_had(
     )
 
 
+@pytest.mark.posix("a command takes the place of ours")
 @pytest.mark.process
 def test_the_token_is_in_the_environment_only(signed_in: Command) -> None:
     token = signed_in("token").stdout.strip()
@@ -69,6 +74,7 @@ def test_the_token_is_in_the_environment_only(signed_in: Command) -> None:
     assert token not in done.stdout + done.stderr
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 def test_another_variable_may_have_it_and_then_no_other_has(signed_in: Command) -> None:
     token = signed_in("token").stdout
@@ -90,6 +96,7 @@ def test_what_is_no_name_of_a_variable_is_refused(
 # --- whose token, whose site ---------------------------------------------------------------------
 
 
+@pytest.mark.posix("runs a POSIX shell")
 @pytest.mark.process
 def test_a_token_of_the_environment_is_passed_on_with_the_site_of_the_settings(
     soe_auth: Command,
@@ -104,6 +111,7 @@ def test_a_token_of_the_environment_is_passed_on_with_the_site_of_the_settings(
     assert (wrong.returncode, wrong.stdout) == (2, "")
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 def test_a_site_that_a_project_file_alone_names_gets_no_token_of_the_environment(
     soe_auth: Command, tmp_path: Path
@@ -141,6 +149,7 @@ def test_a_stored_token_has_a_site_of_its_own_whatever_a_project_file_says(
         assert "canary(1)*" not in "".join(capsys.readouterr())
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 def test_without_a_token_nothing_is_started(signed_in: Command) -> None:
     done = signed_in("run", "--min-ttl", "25h", "--", "echo", "started")
@@ -160,6 +169,7 @@ def without_private_signals(status: str) -> str:
     return re.sub(r"(Sig\w+:\t)([0-9a-f]{16})", public, status)
 
 
+@pytest.mark.posix("runs a POSIX shell")
 @pytest.mark.process
 def test_with_login_a_person_is_asked_for_it_first_and_nothing_of_that_is_left_behind(
     soe_auth: Command, site: Sandbox
@@ -179,6 +189,7 @@ def test_with_login_a_person_is_asked_for_it_first_and_nothing_of_that_is_left_b
 # --- as if it had been called itself -------------------------------------------------------------
 
 
+@pytest.mark.posix("a command takes the place of ours")
 @pytest.mark.process
 def test_it_takes_the_place_of_ours(soe_auth: Command) -> None:
     fed = soe_auth.with_variables(**FED)
@@ -188,6 +199,7 @@ def test_it_takes_the_place_of_ours(soe_auth: Command) -> None:
     assert out == f"{process.pid}\nwhat stdin has\n"
 
 
+@pytest.mark.posix("runs a POSIX shell")
 @pytest.mark.process
 @pytest.mark.parametrize("code", [0, 1, 3, 42, 255])
 def test_its_exit_code_is_the_answer(soe_auth: Command, code: int) -> None:
@@ -195,9 +207,11 @@ def test_its_exit_code_is_the_answer(soe_auth: Command, code: int) -> None:
     assert fed("run", "--", "sh", "-c", f"exit {code}").returncode == code
 
 
+@pytest.mark.posix("a command takes the place of ours")
 @pytest.mark.process
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
-def test_a_signal_ends_it_as_it_would_end_any(soe_auth: Command, number: signal.Signals) -> None:
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGKILL"])
+def test_a_signal_ends_it_as_it_would_end_any(soe_auth: Command, name: str) -> None:
+    number = signal.Signals[name]
     fed = soe_auth.with_variables(**FED)
     with fed.started("run", "--", "sh", "-c", "echo ready; exec sleep 60") as process:
         assert process.stdout
@@ -207,6 +221,7 @@ def test_a_signal_ends_it_as_it_would_end_any(soe_auth: Command, number: signal.
     assert (process.returncode, err) == (-number, "")
 
 
+@pytest.mark.posix("a command takes the place of ours")
 @pytest.mark.process
 @pytest.mark.parametrize("nohup", [[], ["nohup"], ["setsid", "nohup"]], ids=" ".join)
 def test_signals_and_files_are_as_if_it_had_been_called_itself(
@@ -224,6 +239,7 @@ def test_signals_and_files_are_as_if_it_had_been_called_itself(
     assert not ignored & 1 << signal.SIGPIPE - 1
 
 
+@pytest.mark.posix("a command takes the place of ours")
 @pytest.mark.process
 def test_a_file_that_was_handed_to_us_is_handed_on(soe_auth: Command) -> None:
     script = f"{soe_auth.path} run -- cat /proc/self/fd/7 7<<end\nhanded on\nend\n"
@@ -238,6 +254,7 @@ while :; do sleep .05; done
 """
 
 
+@pytest.mark.posix("types at a pseudo-terminal")
 @pytest.mark.process
 def test_the_terminal_and_its_keys_are_the_commands_own(soe_auth: Command) -> None:
     shell = pexpect.spawn(
@@ -273,6 +290,7 @@ def test_the_terminal_and_its_keys_are_the_commands_own(soe_auth: Command) -> No
 # --- what is the command, and what is ours -------------------------------------------------------
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 @pytest.mark.parametrize(
     ("argv", "told"),
@@ -342,6 +360,7 @@ def test_what_cannot_be_run_is_127_if_it_is_not_there_and_else_126(
 # --- where no process can become another ---------------------------------------------------------
 
 
+@pytest.mark.posix("runs a POSIX shell")
 @pytest.mark.process
 def test_elsewhere_a_child_has_the_environment_and_its_exit_code_is_passed_on(
     tmp_path: Path,
@@ -353,6 +372,7 @@ def test_elsewhere_a_child_has_the_environment_and_its_exit_code_is_passed_on(
         call([str(tmp_path / "none")], dict(os.environ))
 
 
+@pytest.mark.posix("runs a POSIX shell")
 @pytest.mark.process
 def test_windows_finds_a_command_by_path_and_pathext_and_never_where_we_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -377,6 +397,7 @@ def test_a_quoted_command_of_windows_keeps_its_backslashes() -> None:
         split_command('"C:', platform="win32")
 
 
+@pytest.mark.posix("runs a POSIX shell")
 @pytest.mark.process
 def test_elsewhere_ctrl_c_is_the_childs_alone() -> None:
     script = "trap 'exit 5' INT; kill -INT $PPID; kill -INT $$"

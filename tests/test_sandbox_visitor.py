@@ -122,6 +122,7 @@ def test_the_visitor_is_a_browser_command(capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr().err.startswith("visitor: ")
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 def test_the_visitor_runs_as_a_module() -> None:
     with running() as site:

@@ -1,12 +1,15 @@
 import copy
 import logging
 import pickle
-import resource
+import sys
 import traceback
 
 import pytest
 
 from soe_auth.secret import Secret, no_core_dumps
+
+if sys.platform != "win32":
+    import resource
 
 
 def test_a_secret_prints_a_placeholder_however_it_is_printed() -> None:
@@ -65,6 +68,7 @@ def test_a_secret_is_taken_out_of_text_that_repeats_it(secret: str, text: str, l
     assert Secret(secret).taken_out_of(text) == left
 
 
+@pytest.mark.posix("core dumps")
 def test_no_core_dump_is_allowed_whatever_was_allowed_before() -> None:
     before = resource.getrlimit(resource.RLIMIT_CORE)
     no_core_dumps()

@@ -48,6 +48,8 @@ from soe_auth.table import TABLE
 from soe_auth.tokens import Token
 from soe_auth.version import __version__
 
+pytestmark = pytest.mark.posix("only Linux has the short way")
+
 
 def remembered(there: Place, *argv: str) -> Answer:
     """Have the long way keep what the settings come to, and return what the short one answers."""

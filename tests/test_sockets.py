@@ -1,5 +1,4 @@
 import os
-import resource
 import socket
 import subprocess
 import sys
@@ -11,6 +10,9 @@ from listening import three_free_ports
 from soe_auth.errors import LoopbackUnavailable
 from soe_auth.peers import why_busy
 from soe_auth.sockets import bind
+
+if sys.platform != "win32":
+    import resource
 
 
 def test_one_port_is_bound_on_both_loopback_addresses_and_on_no_other() -> None:
@@ -36,10 +38,11 @@ def test_no_address_or_port_is_shared() -> None:
     try:
         for listening in bound.sockets:
             assert listening.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR) == 0
-            assert listening.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT) == 0
-        with pytest.raises(
-            LoopbackUnavailable, match=f"port {bound.port} cannot .*: Address already in"
-        ):
+            if sys.platform == "win32":
+                assert listening.getsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE) == 1
+            else:
+                assert listening.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT) == 0
+        with pytest.raises(LoopbackUnavailable, match=f"port {bound.port} cannot "):
             bind(bound.port, "127.0.0.1")
     finally:
         bound.close()
@@ -82,6 +85,7 @@ def test_of_a_range_the_first_port_that_is_free_on_both_families_is_taken() -> N
             bind(ports.numbers, "localhost", lambda _: "is held by somebody")
 
 
+@pytest.mark.posix("reads /proc")
 def test_a_busy_port_names_who_holds_it() -> None:
     with taken() as other:
         port = other.getsockname()[1]
@@ -91,6 +95,7 @@ def test_a_busy_port_names_who_holds_it() -> None:
     assert f"port {port} is held by process {os.getpid()} ({name})." in str(error.value)
 
 
+@pytest.mark.posix("a port rests for a minute after a connection")
 def test_after_a_connection_a_port_is_free_within_a_minute_and_a_range_steps_over_it() -> None:
     ports = three_free_ports()
     with taken(ports.first) as server:
@@ -105,6 +110,7 @@ def test_after_a_connection_a_port_is_free_within_a_minute_and_a_range_steps_ove
     assert bound.port == ports.first + 1
 
 
+@pytest.mark.posix("limits how many files a process may open")
 def test_where_no_socket_can_be_had_at_all_it_says_why() -> None:
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (1, limits[1]))
@@ -139,6 +145,7 @@ bound.close()
 """
 
 
+@pytest.mark.posix("makes a network of its own by unshare")
 @pytest.mark.as_root
 @pytest.mark.process
 @pytest.mark.parametrize(

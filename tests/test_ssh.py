@@ -26,6 +26,7 @@ from soe_auth.sandbox import Sandbox
 SSHD = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
 
 pytestmark = [
+    pytest.mark.posix("runs a real sshd"),
     pytest.mark.process,
     pytest.mark.as_root,
     pytest.mark.needs("ssh"),

@@ -1,4 +1,3 @@
-import fcntl
 import os
 import socket
 import stat
@@ -18,6 +17,9 @@ from soe_auth.files import set_aside, write_private
 from soe_auth.own_files import own_directory, patiently, read_private
 from soe_auth.store.file import FileStore
 from soe_auth.store.turns import Turns
+
+if sys.platform != "win32":
+    import fcntl
 
 
 @pytest.fixture
@@ -53,6 +55,7 @@ def test_a_removed_token_is_gone(store: FileStore) -> None:
     assert store.load("acme") is None
 
 
+@pytest.mark.posix("file modes, which Windows does not have")
 @pytest.mark.as_root
 @pytest.mark.parametrize("umask", [0o000, 0o002, 0o022, 0o077, 0o777])
 def test_files_and_directories_are_private_under_any_umask(tmp_path: Path, umask: int) -> None:
@@ -82,6 +85,7 @@ def test_files_and_directories_are_private_under_any_umask(tmp_path: Path, umask
     as_nobody(use_home)
 
 
+@pytest.mark.posix("file modes, which Windows does not have")
 @pytest.mark.parametrize("umask", [0o000, 0o777])
 def test_a_file_is_private_from_its_first_byte(tmp_path: Path, umask: int) -> None:
     before = os.umask(umask)
@@ -92,6 +96,7 @@ def test_a_file_is_private_from_its_first_byte(tmp_path: Path, umask: int) -> No
     assert mode(tmp_path / "file") == 0o600
 
 
+@pytest.mark.posix("file modes, which Windows does not have")
 @pytest.mark.as_root
 def test_a_mode_that_cannot_be_repaired_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x")
@@ -114,6 +119,7 @@ def test_a_mode_that_cannot_be_repaired_is_refused(tmp_path: Path) -> None:
     assert "others may read it, and its mode cannot be changed (Read-only" in done.stderr
 
 
+@pytest.mark.posix("file modes, which Windows does not have")
 def test_loose_modes_are_repaired_and_reported(
     store: FileStore, tmp_path: Path, reports: list[str]
 ) -> None:
@@ -134,6 +140,7 @@ def test_loose_modes_are_repaired_and_reported(
     assert len(reports) == 3
 
 
+@pytest.mark.posix("file modes, which Windows does not have")
 @pytest.mark.parametrize(("mode", "warned"), [(0o777, True), (0o1777, False), (0o775, False)])
 def test_a_parent_that_all_can_write_to_is_named(
     tmp_path: Path, reports: list[str], mode: int, *, warned: bool
@@ -171,7 +178,13 @@ def listening(path: Path, elsewhere: Path) -> None:
         bound.bind(path.name)
 
 
-@pytest.mark.parametrize("swap", [link, hard_link, pipe, directory, listening])
+# Windows has no pipes and sockets in directories, and links of this kind need a privilege.
+SWAPS = [hard_link, directory]
+if sys.platform != "win32":
+    SWAPS += [link, pipe, listening]
+
+
+@pytest.mark.parametrize("swap", SWAPS)
 def test_what_is_no_file_of_ours_alone_is_neither_read_nor_replaced(
     store: FileStore, tmp_path: Path, swap: Callable[[Path, Path], None]
 ) -> None:
@@ -187,6 +200,7 @@ def test_what_is_no_file_of_ours_alone_is_neither_read_nor_replaced(
     assert (tmp_path / "elsewhere").read_bytes() == TOKEN.to_json()
 
 
+@pytest.mark.posix("symbolic links, which need a privilege on Windows")
 def test_a_link_in_place_of_the_directory_is_refused(store: FileStore, tmp_path: Path) -> None:
     (tmp_path / "config").mkdir()
     (tmp_path / "elsewhere").mkdir()
@@ -207,6 +221,7 @@ def test_a_device_in_place_of_a_file_is_refused() -> None:
         read_private(Path(os.devnull), 10)
 
 
+@pytest.mark.posix("file owners, which are not asked on Windows")
 @pytest.mark.as_root
 def test_what_belongs_to_somebody_else_is_refused(tmp_path: Path) -> None:
     file, directory = Path("/etc/passwd"), Path("/etc")
@@ -255,6 +270,7 @@ def test_a_file_that_does_not_parse_is_set_aside_and_reported(
     assert store.load("acme") == TOKEN
 
 
+@pytest.mark.posix("Linux tells who waits for a lock")
 def test_a_token_that_comes_while_a_corrupt_file_is_set_aside_is_read(
     store: FileStore, tmp_path: Path, reports: list[str]
 ) -> None:
@@ -303,6 +319,7 @@ def test_a_failed_save_leaves_the_old_token_and_no_litter(store: FileStore, tmp_
     assert store.load("acme") == TOKEN
 
 
+@pytest.mark.posix("a directory that is locked by flock")
 def test_what_a_killed_writer_left_is_swept_away_and_what_a_living_one_writes_is_not(
     store: FileStore, tmp_path: Path
 ) -> None:

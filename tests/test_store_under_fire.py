@@ -25,7 +25,11 @@ from soe_auth.secret import Secret
 from soe_auth.store.file import FileStore
 from soe_auth.tokens import Token
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
+pytestmark = [
+    pytest.mark.posix("strace injects the faults"),
+    pytest.mark.process,
+    pytest.mark.timeout(180),
+]
 
 NOWHERE = Path(os.devnull)
 # Without coverage, which makes system calls and files of its own.

@@ -14,7 +14,10 @@ from conftest import VISITOR, Command, Start, Terminal, end_of
 from soe_auth.sandbox import Sandbox
 from soe_auth.sandbox.visitor import visit
 
-pytestmark = pytest.mark.process
+pytestmark = [
+    pytest.mark.posix("types at a pseudo-terminal"),
+    pytest.mark.process,
+]
 
 
 def by_hand(start: Start, site: Sandbox) -> tuple[Terminal, str]:

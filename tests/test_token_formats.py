@@ -7,6 +7,7 @@ import socket
 import stat
 import string
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -62,6 +63,7 @@ FORMATS: list[tuple[str, ...]] = [
 # --- what a shell makes of it --------------------------------------------------------------------
 
 
+@pytest.mark.posix("runs a POSIX shell")
 @pytest.mark.process
 @pytest.mark.parametrize(
     ("shell", "program"),
@@ -104,6 +106,7 @@ def test_a_token_that_cmd_may_change_is_refused_and_not_shown(
     assert capsys.readouterr().out == f'set "SOE_AUTH_TOKEN={others}"\n'
 
 
+@pytest.mark.posix("runs a POSIX shell")
 @pytest.mark.needs("fish")
 @pytest.mark.process
 def test_a_shell_that_evaluates_the_line_has_the_token_and_its_children_too(
@@ -163,6 +166,7 @@ def curl(config: str, url: str) -> str:
     ).stdout
 
 
+@pytest.mark.posix("runs a POSIX shell")
 @pytest.mark.needs("curl")
 @pytest.mark.process
 @pytest.mark.parametrize(
@@ -181,6 +185,7 @@ def test_curl_sends_the_very_token_and_has_it_in_no_process_list(
     assert not any(VISIBLE in process or "canary(1)*" in process for process in processes)
 
 
+@pytest.mark.posix("runs a POSIX shell")
 @pytest.mark.needs("curl")
 @pytest.mark.process
 def test_curl_is_who_signed_in_on_both_apis(signed_in: Command, site: Sandbox) -> None:
@@ -190,6 +195,7 @@ def test_curl_is_who_signed_in_on_both_apis(signed_in: Command, site: Sandbox) -
     assert json.loads(curl(v2, f"{site.url}/api/2.3/me"))["items"][0]["display_name"] == "Jane Doe"
 
 
+@pytest.mark.posix("runs a POSIX shell")
 @pytest.mark.needs("curl")
 @pytest.mark.process
 def test_a_header_is_the_one_that_its_api_wants(signed_in: Command, site: Sandbox) -> None:
@@ -289,11 +295,11 @@ def test_a_file_is_for_its_owner_alone_and_stdout_has_nothing(
     file = tmp_path / "token"
     assert token_to(file) == 0
     assert file.read_text() == "canary(1)*\n"
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert sys.platform == "win32" or stat.S_IMODE(file.stat().st_mode) == 0o600
     file.chmod(0o666)
     assert token_to(file, "--format", "curl") == 0
     assert file.read_text() == 'header = "Authorization: Bearer canary(1)*"\n'
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert sys.platform == "win32" or stat.S_IMODE(file.stat().st_mode) == 0o600
     assert list(tmp_path.iterdir()) == [file]
     told = capsys.readouterr()
     assert (told.out, told.err) == ("", "")
@@ -308,6 +314,7 @@ def test_a_dash_is_stdout_and_no_file(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.posix("symbolic links and pipes in the file system")
 def test_a_place_where_no_file_of_yours_can_be_is_refused_and_left_as_it_is(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -353,6 +360,7 @@ def waiting(command: Command, *argv: str) -> "Iterator[subprocess.Popen[str]]":
             process.kill()
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 def test_a_script_that_was_started_before_the_person_logged_in_gets_the_token(
     soe_auth: Command, site: Sandbox
@@ -365,6 +373,7 @@ def test_a_script_that_was_started_before_the_person_logged_in_gets_the_token(
     assert out == soe_auth("token").stdout
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 def test_a_token_that_is_too_short_is_waited_out_and_that_is_said_even_in_quiet(
     signed_in: Command,
@@ -377,6 +386,7 @@ def test_a_token_that_is_too_short_is_waited_out_and_that_is_said_even_in_quiet(
     assert f"soe-auth: {first.partition(' Waiting')[0]}" == last
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 def test_what_is_odd_about_the_settings_is_told_once_however_long_the_wait(
     signed_in: Command, site: Sandbox
@@ -387,6 +397,7 @@ def test_what_is_odd_about_the_settings_is_told_once_however_long_the_wait(
     assert done.stderr.count("was left out") == 1
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 def test_settings_that_become_wrong_end_the_wait(soe_auth: Command) -> None:
     with waiting(soe_auth, "token", "--wait", "1m") as script:
@@ -397,6 +408,7 @@ def test_settings_that_become_wrong_end_the_wait(soe_auth: Command) -> None:
     assert "config.toml" in err
 
 
+@pytest.mark.posix("sends a POSIX signal")
 @pytest.mark.process
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_wait_is_ended_at_once_by_who_has_waited_enough(

@@ -106,6 +106,7 @@ def test_an_unknown_life_is_trusted_for_the_usual_day_and_no_longer() -> None:
     assert token.remaining(now=1000 + 86401) < 0
 
 
+@pytest.mark.posix("sets the time zone of a process that runs")
 def test_how_long_a_token_lasts_is_said_in_local_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()

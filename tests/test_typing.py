@@ -123,7 +123,7 @@ def errors() -> None:
 
 
 def test_the_program_uses_every_public_name() -> None:
-    tree = ast.parse(Path(__file__).read_text())
+    tree = ast.parse(Path(__file__).read_text(encoding="utf-8"))
     used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     used |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     assert set(soe_auth.__all__) <= used

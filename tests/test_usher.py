@@ -102,6 +102,7 @@ def said(head: str) -> dict[str, str]:
     return {"status": status, **fields}
 
 
+@pytest.mark.posix("the event loop of Windows watches no sockets for the early redirect")
 async def test_it_answers_as_the_listener_does_and_as_often_as_asked() -> None:
     async with ushered() as (there, usher):
         first = [await (await there.visit(there.plain())).answer() for _ in range(20)]
@@ -112,6 +113,7 @@ async def test_it_answers_as_the_listener_does_and_as_often_as_asked() -> None:
     assert said(then)["Location"] == there.request.url
 
 
+@pytest.mark.posix("the event loop of Windows watches no sockets for the early redirect")
 async def test_what_is_not_plain_or_not_all_there_is_left_for_the_listener_to_read() -> None:
     async with ushered() as (there, usher):
         silent, odd = await there.visit(), await there.visit(there.plain("GET / HTTP/1.0"))
@@ -125,6 +127,7 @@ async def test_what_is_not_plain_or_not_all_there_is_left_for_the_listener_to_re
             assert "303" in await silent.answer()
 
 
+@pytest.mark.posix("the event loop of Windows watches no sockets for the early redirect")
 async def test_another_user_is_left_for_the_listener_to_turn_away() -> None:
     there = door()
     with ushering(there.sockets, PATHS.launch, there.request, lambda *_: True) as usher:
@@ -159,6 +162,7 @@ def test_where_the_event_loop_watches_no_sockets_the_browser_waits_for_the_liste
         assert runner.run(visit_and_leave()) == 0
 
 
+@pytest.mark.posix("limits how many files a process may open")
 async def test_where_nothing_more_can_be_opened_the_listener_lets_them_in() -> None:
     async with ushered() as (there, usher):
         with socket.socket() as early:
@@ -171,6 +175,7 @@ async def test_where_nothing_more_can_be_opened_the_listener_lets_them_in() -> N
                 assert b"303" in await asyncio.to_thread(early.recv, 4096)
 
 
+@pytest.mark.posix("the event loop of Windows watches no sockets for the early redirect")
 async def test_guests_are_closed_where_the_listener_does_not_come_to_be() -> None:
     async with ushered() as (there, usher):
         visits = [await there.visit() for _ in range(4)]
@@ -286,6 +291,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 @pytest.mark.parametrize("known", [True, False])
 def test_only_in_a_process_of_our_own_is_the_listener_loaded_without_any_ca(

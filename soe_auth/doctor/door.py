@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -19,6 +18,7 @@ from soe_auth.scope import Scope
 from soe_auth.site import Site
 from soe_auth.sockets import LoopbackSockets, bind
 from soe_auth.text import printable
+from soe_auth.wire.failure import describe_os_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -147,7 +147,7 @@ async def knock(addresses: tuple[str, ...], port: int) -> str | None:
             async with asyncio.timeout(_WITHIN):
                 problem = await _ask(address, port)
         except OSError as caught:
-            said = os.strerror(caught.errno) if caught.errno else "nothing came in time"
+            said = describe_os_error(caught) if caught.errno else "nothing came in time"
             problem = f"did not answer: {said}"
         if problem is None:
             break

@@ -16,16 +16,20 @@ from soe_auth.text import printable
 if TYPE_CHECKING:
     from soe_auth.network import Proxy
 
-# X509_V_ERR_… of OpenSSL's x509_vfy.h; the certificate stores of other systems say it in words.
+# X509_V_ERR_… of OpenSSL's x509_vfy.h; CERT_E_EXPIRED and CERT_E_CN_NO_MATCH of Windows.
 _CERTIFICATE_FAULTS = {
     9: "it is not valid yet, by this machine's clock",
     10: "it has expired, by this machine's clock",
     18: "it is signed by itself",
     62: "it is for another name",
     64: "it is for another address",
+    0x800B0101: "it has expired or is not valid yet, by this machine's clock",
+    0x800B010F: "it is for another name or address",
 }
 # OpenSSL's two, CERT_E_UNTRUSTEDROOT and CERT_E_CHAINING of Windows, errSecNotTrusted of macOS.
 _UNKNOWN_AUTHORITY = {19, 20, 0x800B0109, 0x800B010A, -67843}
+# ERROR_CONNECTION_REFUSED of Windows, which Python takes for EINVAL, and WSAECONNREFUSED.
+_WINDOWS_REFUSED = {1225, 10061}
 _CERTIFICATE_HINT = (
     "Nothing was sent. If your company looks into TLS, put its own CA into the system's trust"
     " store, or into a file that ca_bundle or SSL_CERT_FILE names."
@@ -91,10 +95,18 @@ def _reason(problem: Exception, proxy: Proxy | None) -> Failure:
         if isinstance(inner, httpx.ProxyError):
             return Failure(f"it answered {printable(str(inner))}", _proxy_hint(str(inner), proxy))
         if isinstance(inner, OSError) and inner.errno:
-            # asyncio words a refused connection its own way; those of name look-up are below zero.
-            words = os.strerror(inner.errno) if inner.errno > 0 else inner.strerror
-            return Failure(printable(str(words)), PROXY_HINT if proxy else None)
+            return Failure(printable(describe_os_error(inner)), PROXY_HINT if proxy else None)
     return Failure(printable(str(problem)))
+
+
+def describe_os_error(problem: OSError) -> str:
+    """Return what the system says of a connection that failed."""
+    windows = getattr(problem, "winerror", None)  # whose errno, if any, strerror does not know
+    if windows in _WINDOWS_REFUSED:
+        return "Connection refused"
+    # asyncio words a refused connection its own way; those of name look-up are below zero.
+    number = problem.errno or 0
+    return os.strerror(number) if number > 0 and not windows else str(problem.strerror)
 
 
 def _proxy_hint(answer: str, proxy: Proxy | None) -> str:
