@@ -9,8 +9,8 @@ from soe_auth.version import __version__
 
 TYPE_CHECKING = False  # typing itself is not light
 if TYPE_CHECKING:
-    from soe_auth.aiohttp_auth import AiohttpAuth
-    from soe_auth.api import alogin, get_token, login, logout, status
+    from soe_auth.actions.logout import Goodbye
+    from soe_auth.actions.status import ProfileStatus
     from soe_auth.errors import (
         ExchangeRefused,
         LoginBusy,
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
         SoeAuthError,
         StoreError,
     )
-    from soe_auth.exchange import Ending
-    from soe_auth.httpx_auth import SoeAuth
-    from soe_auth.overview import ProfileStatus
-    from soe_auth.requests_auth import RequestsAuth
-    from soe_auth.scope import Scope
-    from soe_auth.secret import Secret
-    from soe_auth.signout import Goodbye
-    from soe_auth.site import Site
-    from soe_auth.store import Store
-    from soe_auth.tokens import Expiry, Token
+    from soe_auth.model.scope import Scope
+    from soe_auth.model.secret import Secret
+    from soe_auth.model.site import Site
+    from soe_auth.model.token import Expiry, Token
+    from soe_auth.python_api.aiohttp_auth import AiohttpAuth
+    from soe_auth.python_api.functions import alogin, get_token, login, logout, status
+    from soe_auth.python_api.httpx_auth import SoeAuth
+    from soe_auth.python_api.requests_auth import RequestsAuth
+    from soe_auth.site_client.client import Ending
+    from soe_auth.storage import Store
 
 __all__ = [
     "AiohttpAuth",
@@ -72,23 +72,23 @@ __all__ = [
 ]
 
 _ROOMS = {
-    "AiohttpAuth": "aiohttp_auth",
-    "RequestsAuth": "requests_auth",
-    "SoeAuth": "httpx_auth",
-    "alogin": "api",
-    "get_token": "api",
-    "login": "api",
-    "logout": "api",
-    "status": "api",
-    "Ending": "exchange",
-    "Expiry": "tokens",
-    "Goodbye": "signout",
-    "ProfileStatus": "overview",
-    "Scope": "scope",
-    "Secret": "secret",
-    "Site": "site",
-    "Store": "store",
-    "Token": "tokens",
+    "AiohttpAuth": "python_api.aiohttp_auth",
+    "RequestsAuth": "python_api.requests_auth",
+    "SoeAuth": "python_api.httpx_auth",
+    "alogin": "python_api.functions",
+    "get_token": "python_api.functions",
+    "login": "python_api.functions",
+    "logout": "python_api.functions",
+    "status": "python_api.functions",
+    "Ending": "site_client.client",
+    "Expiry": "model.token",
+    "Goodbye": "actions.logout",
+    "ProfileStatus": "actions.status",
+    "Scope": "model.scope",
+    "Secret": "model.secret",
+    "Site": "model.site",
+    "Store": "storage",
+    "Token": "model.token",
 }
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 import os
 import sys
 
-from soe_auth.streams import NotWritten, prepare, put, say
+from soe_auth.cli.streams import NotWritten, prepare, put, say
 
 TYPE_CHECKING = False  # typing itself is not light
 if TYPE_CHECKING:
     from typing import NoReturn
 
-    from soe_auth.shortcut import Answer
+    from soe_auth.fast.replay import Answer
 
 SIGNALLED = 128  # plus the signal's number, as a shell reports it: Ctrl-C is 130
 READER_GONE = SIGNALLED + 13  # SIGPIPE
@@ -57,17 +57,17 @@ def _run(argv: list[str], came: list[int]) -> int:
     """Answer by the short way or go the long one; return the exit code, with all flushed."""
     prepare()
     try:
-        from soe_auth.shortcut import answer
+        from soe_auth.fast.replay import answer
 
         if (known := answer(argv, os.environ)) and _give(known):
             return 0
         ahead = None
         if "login" in argv:
-            from soe_auth.headstart import head_start
+            from soe_auth.fast.early_browser import head_start
 
             ahead = head_start(argv, os.environ)
         _watch_signals(came)
-        from soe_auth.cli import main
+        from soe_auth.cli.main import main
 
         try:
             code = main(argv, ahead=ahead)
@@ -88,7 +88,7 @@ def _give(known: Answer) -> bool:
         if known.text is not None:
             put(known.text)
         return True
-    from soe_auth.successor import become
+    from soe_auth.desktop.process import become
 
     try:
         become(known.command, known.environ)

@@ -13,8 +13,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from soe_auth.model.token import Token
     from soe_auth.sandbox import Sandbox, SandboxSettings
-    from soe_auth.tokens import Token
 
 _PREFACE = 'store = "file"\ntimeout = "20s"\n'  # a login that goes wrong is no person's to wait for
 
@@ -54,8 +54,8 @@ def soe_sandbox(
     import sys
     import sysconfig
 
-    from soe_auth.profiles import remember
     from soe_auth.sandbox import running
+    from soe_auth.settings.config_writer import remember
 
     directory = tmp_path_factory.mktemp("soe-auth")
     for name in [name for name in os.environ if name.startswith("SOE_AUTH_")]:
@@ -81,7 +81,7 @@ def soe_token(soe_sandbox: Sandbox) -> Token:  # noqa: ARG001 - where the login 
     import asyncio
     from concurrent.futures import ThreadPoolExecutor
 
-    from soe_auth.api import login
+    from soe_auth.python_api.functions import login
     from soe_auth.sandbox.visitor import visit
 
     # In threads of their own, as an event loop may be running in this one.

@@ -3,12 +3,12 @@
 import json
 from urllib.parse import urlencode
 
-from soe_auth.protocol import Arrival, AuthorizationRequest
-from soe_auth.redeem import Answer, read_answer
-from soe_auth.scope import Scope
-from soe_auth.secret import Secret
-from soe_auth.site import Site
-from soe_auth.tokens import Token
+from soe_auth.model.scope import Scope
+from soe_auth.model.secret import Secret
+from soe_auth.model.site import Site
+from soe_auth.model.token import Token
+from soe_auth.oauth.authorization import Arrival, AuthorizationRequest
+from soe_auth.oauth.token_endpoint import Answer, read_answer
 
 ACME = Site.parse("acme")
 PORT = 51423

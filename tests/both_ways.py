@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from soe_auth.cli import main
-from soe_auth.scope import Scope
-from soe_auth.secret import Secret
-from soe_auth.shortcut import Answer, answer
-from soe_auth.site import Site
-from soe_auth.store.file import FileStore
-from soe_auth.tokens import Token
+from soe_auth.cli.main import main
+from soe_auth.fast.replay import Answer, answer
+from soe_auth.model.scope import Scope
+from soe_auth.model.secret import Secret
+from soe_auth.model.site import Site
+from soe_auth.model.token import Token
+from soe_auth.storage.file_store import FileStore
 
 CONFIG = """
 default_profile = "work"

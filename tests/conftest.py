@@ -20,11 +20,11 @@ import pytest
 from both_ways import OF_WINDOWS, Place, directories_in, two_profiles
 from posix_marks import POSIX_TESTS, marked_in
 
+from soe_auth.model.scope import Scope
+from soe_auth.model.secret import Secret
+from soe_auth.model.site import Site
+from soe_auth.model.token import Token
 from soe_auth.sandbox import Sandbox, running
-from soe_auth.scope import Scope
-from soe_auth.secret import Secret
-from soe_auth.site import Site
-from soe_auth.tokens import Token
 
 if sys.platform != "win32":
     import pexpect

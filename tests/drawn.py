@@ -11,11 +11,11 @@ from both_ways import CONFIG, SHOW, Place, living, standing_in, tick
 from hypothesis import strategies as st
 
 from soe_auth.errors import SoeAuthError
-from soe_auth.scope import Scope
-from soe_auth.secret import Secret
-from soe_auth.settings import resolve
-from soe_auth.site import Site
-from soe_auth.table import TABLE
+from soe_auth.model.scope import Scope
+from soe_auth.model.secret import Secret
+from soe_auth.model.site import Site
+from soe_auth.settings.resolve import resolve
+from soe_auth.settings.spec import TABLE
 
 PROFILES = ("work", "home", "acme")
 

@@ -18,7 +18,7 @@ import trustme
 from network import tls
 
 import soe_auth
-from soe_auth.carrier import Options
+from soe_auth.python_api.token_provider import Options
 
 
 class Heard(NamedTuple):

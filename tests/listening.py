@@ -10,14 +10,20 @@ from dataclasses import dataclass, field
 import aiohttp
 
 from soe_auth.errors import LoopbackUnavailable
-from soe_auth.loopback import LocalPaths, Loopback, serve
-from soe_auth.pages import signed_in
-from soe_auth.peers import is_stranger
-from soe_auth.ports import Ports
-from soe_auth.protocol import AuthorizationRequest, Granted, Stray, begin, redirect_uri_for
-from soe_auth.scope import Scope
-from soe_auth.site import Site
-from soe_auth.sockets import Address, LoopbackSockets, bind
+from soe_auth.loopback.pages import signed_in
+from soe_auth.loopback.peer_user import is_stranger
+from soe_auth.loopback.server import LocalPaths, Loopback, serve
+from soe_auth.loopback.sockets import Address, LoopbackSockets, bind
+from soe_auth.model.ports import Ports
+from soe_auth.model.scope import Scope
+from soe_auth.model.site import Site
+from soe_auth.oauth.authorization import (
+    AuthorizationRequest,
+    Granted,
+    Stray,
+    begin,
+    redirect_uri_for,
+)
 
 if sys.platform != "win32":
     import resource

@@ -5,12 +5,12 @@ import threading
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from soe_auth.place import Place
+from soe_auth.actions.start_login import Effects
+from soe_auth.desktop.environment import Place
 from soe_auth.sandbox.visitor import Page, visit
-from soe_auth.sendoff import Effects
-from soe_auth.settings import Settings, resolve
-from soe_auth.store.file import FileStore
-from soe_auth.store.turns import Turns
+from soe_auth.settings.resolve import Settings, resolve
+from soe_auth.storage.file_store import FileStore
+from soe_auth.storage.login_lock import Turns
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 import pytest
 
-from soe_auth.acl import all_can_replace, others_in
+from soe_auth.files.windows_acl import all_can_replace, others_in
 
 ME = "S-1-5-21-1004336348-1177238915-682003330-1001"
 BOB = "S-1-5-21-1004336348-1177238915-682003330-1002"

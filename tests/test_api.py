@@ -15,7 +15,7 @@ from http_clients import InMemory
 import soe_auth
 from soe_auth.sandbox import Sandbox
 from soe_auth.sandbox.visitor import visit
-from soe_auth.store.file import FileStore
+from soe_auth.storage.file_store import FileStore
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,8 @@ from queue import Queue
 import pytest
 from programs import program
 
-from soe_auth.browser import find_browser, launch, opens_by_itself
-from soe_auth.place import recognise
+from soe_auth.desktop.browser import find_browser, launch, opens_by_itself
+from soe_auth.desktop.environment import recognise
 
 # What it does on Linux is decided alike on every system.
 find_on_linux = partial(find_browser, platform="linux")

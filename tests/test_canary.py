@@ -27,14 +27,14 @@ import pytest
 from conftest import VISITOR, Command
 from person import Person
 
+from soe_auth.actions.login import alogin, login
+from soe_auth.actions.logout import logout
 from soe_auth.errors import SoeAuthError
+from soe_auth.model.secret import Secret
+from soe_auth.model.token import Token
 from soe_auth.sandbox import TOKEN_ANSWERS, Quirks, Sandbox, running
 from soe_auth.sandbox.visitor import visit
-from soe_auth.secret import Secret
-from soe_auth.signin import alogin, login
-from soe_auth.signout import logout
-from soe_auth.store import Store
-from soe_auth.tokens import Token
+from soe_auth.storage import Store
 
 if sys.platform != "win32":
     import resource
@@ -382,7 +382,7 @@ def pickled(thing: object) -> str:
 
 
 def addresses_of(things: list[object]) -> list[str]:
-    from soe_auth.protocol import AuthorizationRequest
+    from soe_auth.oauth.authorization import AuthorizationRequest
 
     return [thing.url for thing in things if isinstance(thing, AuthorizationRequest)]
 

@@ -39,12 +39,17 @@ ENTRY = "]; from soe_auth.__main__ import entry_point; entry_point()"
 SHORT = {
     "__init__",
     "__main__",
-    "own_files",
-    "project_places",
-    "recall",
-    "secret",
-    "shortcut",
-    "streams",
+    "cli.__init__",
+    "fast.__init__",
+    "files.__init__",
+    "model.__init__",
+    "settings.__init__",
+    "files.private_read",
+    "settings.project_paths",
+    "fast.cache",
+    "model.secret",
+    "fast.replay",
+    "cli.streams",
     "version",
 }
 # What the module signal makes its enums with.
@@ -128,8 +133,8 @@ def within(asked: Asked, *, calls: int, read: int) -> bool:
 @pytest.mark.parametrize(
     ("argv", "more"),
     [
-        (["token"], {"formats"}),
-        (["token", "--format", "header", "-p", "work"], {"formats"}),
+        (["token"], {"cli.token_formats"}),
+        (["token", "--format", "header", "-p", "work"], {"cli.token_formats"}),
         (["status", "--check", "1h"], set()),
     ],
 )
@@ -141,7 +146,7 @@ def test_the_short_way_opens_what_is_remembered_and_the_token(
     assert asked.rooms == SHORT | more
     assert asked.others <= {"__future__"}
     assert asked.files == {str(place.recall), str(place.config / "tokens" / "work.json")}
-    assert within(asked, calls=215, read=66), asked
+    assert within(asked, calls=360, read=66), asked
 
 
 def test_the_names_of_profiles_take_one_file(place: Place) -> None:
@@ -150,29 +155,29 @@ def test_the_names_of_profiles_take_one_file(place: Place) -> None:
     assert asked.rooms == SHORT
     assert asked.others <= {"__future__"}
     assert asked.files == {str(place.recall)}
-    assert within(asked, calls=195, read=64), asked
+    assert within(asked, calls=335, read=64), asked
 
 
 def test_a_token_of_the_environment_takes_no_file_at_all(place: Place) -> None:
     asked = beyond_bare(replace(place, variables={"SOE_AUTH_TOKEN": "x"}), "token")
-    assert asked.rooms == SHORT | {"formats"}
+    assert asked.rooms == SHORT | {"cli.token_formats"}
     assert asked.others <= {"__future__"}
     assert asked.files == set()
-    assert within(asked, calls=175, read=64), asked
+    assert within(asked, calls=320, read=64), asked
 
 
 def test_a_command_is_become_with_nothing_more(place: Place) -> None:
     asked = beyond_bare(place, "run", "--", "/bin/true", until='execve("/bin/true"')
-    assert asked.rooms == SHORT | {"successor"}
+    assert asked.rooms == SHORT | {"desktop.__init__", "desktop.process"}
     assert asked.others <= {"__future__", "signal", *ENUMS}
     assert asked.files == {str(place.recall), str(place.config / "tokens" / "work.json")}
-    assert within(asked, calls=335, read=380), asked
+    assert within(asked, calls=505, read=380), asked
 
 
 def test_help_knows_of_no_command(place: Place) -> None:
     asked = beyond_bare(place, "--help")
-    of_cli = {"cli.__init__", "cli.console", "cli.exit_codes", "cli.parser"}
-    assert asked.rooms == SHORT | of_cli | {"errors", "text"}
+    of_cli = {"cli.main", "cli.console", "cli.exit_codes", "cli.argument_parser"}
+    assert asked.rooms == SHORT | of_cli | {"errors", "model.text"}
     assert not asked.others & {*HEAVY, "dataclasses", "inspect", "json", "pathlib"}
     assert within(asked, calls=800, read=1250), asked
 
@@ -204,12 +209,14 @@ def test_so_is_that_of_a_first_login_where_no_file_has_a_say(place: Place) -> No
     asked = beyond_bare(bare, *first, until=f'execve("{browser}"')
     assert asked.rooms == {
         *SHORT,
-        "headstart",
-        "browser",
+        "desktop.__init__",
+        "loopback.__init__",
+        "fast.early_browser",
+        "desktop.browser",
         "errors",
-        "locks",
-        "sockets",
-        "successor",
-        "surroundings",
+        "files.lock",
+        "loopback.sockets",
+        "desktop.process",
+        "desktop.detect",
     }
     assert within(asked, calls=800, read=540), asked

@@ -23,16 +23,16 @@ from listening import PAGE, PATHS, Login, raw, waiting
 from person import Person
 
 import soe_auth
+from soe_auth.actions.login import login
+from soe_auth.actions.start_login import Effects
 from soe_auth.errors import ExchangeRefused, NetworkError, ServerError
-from soe_auth.pages import HEADERS
-from soe_auth.protocol import Denied, Granted, Stray, draw, judge, judge_paste
+from soe_auth.loopback.pages import HEADERS
+from soe_auth.model.scope import Scope
+from soe_auth.model.secret import Secret
+from soe_auth.oauth.authorization import Denied, Granted, Stray, draw, judge, judge_paste
 from soe_auth.sandbox import Quirks, Sandbox
 from soe_auth.sandbox.visitor import visit
-from soe_auth.scope import Scope
-from soe_auth.secret import Secret
-from soe_auth.sendoff import Effects
-from soe_auth.settings import resolve
-from soe_auth.signin import login
+from soe_auth.settings.resolve import resolve
 
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"  # RFC 7636 appendix B
 
@@ -99,7 +99,7 @@ def test_a_wider_scope_that_a_project_file_asks_for_is_told(tmp_path: Path, site
 # bound: any other that can be read back.
 ON_WINDOWS = """
 import socket, sys
-from soe_auth.sockets import bind
+from soe_auth.loopback.sockets import bind
 
 def look(event, args):
     if event == "socket.bind":

@@ -29,12 +29,12 @@ from http_clients import (
 from network import shown_by_a_tool_that_prints_locals
 
 import soe_auth
-from soe_auth.bearer import Address, belongs_to, is_fresh, was_refused
+from soe_auth.model.secret import Secret
+from soe_auth.model.site import Site
+from soe_auth.oauth.bearer import Address, belongs_to, is_fresh, was_refused
 from soe_auth.sandbox import Sandbox
 from soe_auth.sandbox.visitor import visit
-from soe_auth.secret import Secret
-from soe_auth.site import Site
-from soe_auth.store.file import FileStore
+from soe_auth.storage.file_store import FileStore
 
 MANY = 32
 OLD, NEW = "Bearer canary(old)*", "Bearer canary(new)*"

@@ -35,17 +35,17 @@ from network import (
 )
 
 import soe_auth as package
+from soe_auth.actions.logout import logout
 from soe_auth.errors import NetworkError, SettingsError
-from soe_auth.exchange import Ending, connect
-from soe_auth.issuer import issuer_of
-from soe_auth.network import Network, Proxy
-from soe_auth.route import proxy_for, trust
+from soe_auth.model.proxy import Network, Proxy
+from soe_auth.model.secret import Secret
+from soe_auth.model.site import Site
 from soe_auth.sandbox import Sandbox, running
-from soe_auth.secret import Secret
-from soe_auth.settings import Settings, resolve
-from soe_auth.signout import logout
-from soe_auth.site import Site
-from soe_auth.store.file import FileStore
+from soe_auth.settings.resolve import Settings, resolve
+from soe_auth.site_client.certificate_issuer import issuer_of
+from soe_auth.site_client.client import Ending, connect
+from soe_auth.site_client.tls_and_proxy import proxy_for, trust
+from soe_auth.storage.file_store import FileStore
 
 CANARY = Secret("code=canary")
 PASSWORD = "pass-canary:/word"  # as it is typed where nothing has to be escaped

@@ -12,8 +12,9 @@ from both_ways import Place
 from conftest import Command
 from markdown_pages import DOCS
 
-from soe_auth.cli import COMMANDS, completion, config, main
-from soe_auth.cli.completion import SHELLS
+from soe_auth.cli.commands import completion, config
+from soe_auth.cli.commands.completion import SHELLS
+from soe_auth.cli.main import COMMANDS, main
 
 if sys.platform != "win32":
     import pexpect

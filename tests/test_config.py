@@ -16,11 +16,11 @@ from both_ways import live_in
 from conftest import TOKEN, VISITOR, Command, end_of
 from programs import command_line
 
-from soe_auth.cli import main
-from soe_auth.profiles import forget, remember, remove_setting, write_setting
+from soe_auth.cli.main import main
 from soe_auth.sandbox import Sandbox
-from soe_auth.store.file import FileStore
-from soe_auth.table import BY_KEY
+from soe_auth.settings.config_writer import forget, remember, remove_setting, write_setting
+from soe_auth.settings.spec import BY_KEY
+from soe_auth.storage.file_store import FileStore
 
 ACME = '[profile.acme]\nsite = "https://acme.stackenterprise.co"\nclient_id = "110"\n'
 BETA = '[profile.beta]\nsite = "https://beta.stackenterprise.co"\nclient_id = "7"\n'

@@ -49,14 +49,16 @@ from markdown_pages import (
 import soe_auth as package
 from soe_auth import errors
 from soe_auth.__main__ import NOT_WRITTEN, READER_GONE, SIGNALLED
-from soe_auth.carrier import Carrier, Options
-from soe_auth.cli import COMMANDS, config, exit_codes, main
-from soe_auth.project_file import PROJECT_KEYS
+from soe_auth.cli import exit_codes
+from soe_auth.cli.commands import config
+from soe_auth.cli.main import COMMANDS, main
+from soe_auth.model.scope import Scope
+from soe_auth.model.token import Token
+from soe_auth.python_api.token_provider import Carrier, Options
 from soe_auth.sandbox import DEFAULT_APPLICATIONS, OWN_DOMAIN, Sandbox
-from soe_auth.scope import Scope
-from soe_auth.settings import resolve
-from soe_auth.table import TABLE, Setting
-from soe_auth.tokens import Token
+from soe_auth.settings.project_file import PROJECT_KEYS
+from soe_auth.settings.resolve import resolve
+from soe_auth.settings.spec import TABLE, Setting
 
 if sys.platform != "win32":
     import pexpect

@@ -22,20 +22,20 @@ from conftest import NOBODY, TOKEN, VISITOR, Command, as_nobody, end_of
 from network import always_answering, forwarding, http, tls
 from programs import program
 
-from soe_auth.cli.doctor import exit_code_of
+from soe_auth.cli.commands.doctor import exit_code_of
 from soe_auth.doctor import Finding, examine
-from soe_auth.doctor.door import Knock, judge, knock, look_at_loopback
-from soe_auth.doctor.here import look_at_place, look_at_versions
-from soe_auth.doctor.kept import look_at_store
-from soe_auth.doctor.names import addresses_of
-from soe_auth.doctor.there import judge_proxy
+from soe_auth.doctor.dns import addresses_of
+from soe_auth.doctor.local import look_at_place, look_at_versions
+from soe_auth.doctor.loopback import Knock, judge, knock, look_at_loopback
+from soe_auth.doctor.remote import judge_proxy
+from soe_auth.doctor.stored import look_at_store
 from soe_auth.errors import LoginError, NetworkError, ServerError, SettingsError, StoreError
-from soe_auth.network import Proxy
-from soe_auth.ports import ANY_PORT
+from soe_auth.model.ports import ANY_PORT
+from soe_auth.model.proxy import Proxy
 from soe_auth.sandbox import Sandbox, running
-from soe_auth.settings import resolve
-from soe_auth.store.file import FileStore
-from soe_auth.store.turns import Turns
+from soe_auth.settings.resolve import resolve
+from soe_auth.storage.file_store import FileStore
+from soe_auth.storage.login_lock import Turns
 
 IS_ROOT = sys.platform != "win32" and os.geteuid() == 0
 CONFIG = 'default_profile = "acme"\n[profile.acme]\nsite = "{}"\nclient_id = "110"\n'
@@ -566,8 +566,8 @@ def test_a_redirect_to_the_address_needs_no_name(ground: Ground) -> None:
 
 ALONE = """
 import fcntl, os, socket, struct
-from soe_auth.doctor.door import look_at_loopback
-from soe_auth.ports import ANY_PORT
+from soe_auth.doctor.loopback import look_at_loopback
+from soe_auth.model.ports import ANY_PORT
 with socket.socket() as s:
     fcntl.ioctl(s, 0x8914, struct.pack("16sH22x", b"lo", 0x49))  # SIOCSIFFLAGS: up, running
 open("/proc/sys/net/ipv6/conf/lo/disable_ipv6", "w").write("1")

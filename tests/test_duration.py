@@ -1,6 +1,6 @@
 import pytest
 
-from soe_auth.duration import in_words, parse_duration, write_duration
+from soe_auth.model.duration import in_words, parse_duration, write_duration
 
 
 @pytest.mark.parametrize(

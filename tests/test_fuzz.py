@@ -21,12 +21,12 @@ from knocking import QUIETLY, REQUESTS, target_of
 from listening import ends_well, waiting
 
 from soe_auth.errors import ExchangeRefused, LoginRequired, MalformedResponse, SettingsError
-from soe_auth.profile_name import is_profile_name
-from soe_auth.project_file import PROJECT_KEYS
-from soe_auth.protocol import Denied, Granted, Stray, judge, judge_paste
-from soe_auth.redeem import Answer, read_answer
-from soe_auth.settings import resolve
-from soe_auth.tokens import Token
+from soe_auth.model.profile_name import is_profile_name
+from soe_auth.model.token import Token
+from soe_auth.oauth.authorization import Denied, Granted, Stray, judge, judge_paste
+from soe_auth.oauth.token_endpoint import Answer, read_answer
+from soe_auth.settings.project_file import PROJECT_KEYS
+from soe_auth.settings.resolve import resolve
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "2"))
 

@@ -21,19 +21,20 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from programs import program
 
-from soe_auth.cli import add_common, login
+from soe_auth.actions.start_login import begin
+from soe_auth.cli.commands import login
 from soe_auth.cli.console import Console
-from soe_auth.cli.effects import login_effects
+from soe_auth.cli.login_io import login_effects
+from soe_auth.cli.main import add_common
 from soe_auth.cli.options import resolve_settings
-from soe_auth.cli.supply import keep
-from soe_auth.headstart import HeadStart, head_start
-from soe_auth.locks import hold, wait_to_hold
-from soe_auth.recall import VARIABLES as RECALLED
-from soe_auth.recall import Question, asked
+from soe_auth.cli.token_source import keep
+from soe_auth.fast.cache import VARIABLES as RECALLED
+from soe_auth.fast.cache import Question, asked
+from soe_auth.fast.early_browser import HeadStart, head_start
+from soe_auth.files.lock import hold, wait_to_hold
+from soe_auth.loopback.sockets import bind
 from soe_auth.sandbox import Sandbox
-from soe_auth.sendoff import begin
-from soe_auth.settings import resolve
-from soe_auth.sockets import bind
+from soe_auth.settings.resolve import resolve
 
 pytestmark = pytest.mark.posix("only Linux has the head start")
 

@@ -24,10 +24,10 @@ from knocking import MEGABYTE, QUIETLY, REQUESTS, Target, fetched, target_of
 from listening import PAGE, PATHS, ends_well, waiting
 from yarl import URL
 
-from soe_auth.protocol import Granted
+from soe_auth.model.secret import Secret
+from soe_auth.oauth.authorization import Granted
 from soe_auth.sandbox import Sandbox
 from soe_auth.sandbox.visitor import visit
-from soe_auth.secret import Secret
 
 if sys.platform != "win32":
     import resource

@@ -11,8 +11,8 @@ from conftest import unmeasured
 
 import soe_auth
 from soe_auth import errors
-from soe_auth.cli import COMMANDS
 from soe_auth.cli.exit_codes import EXIT_CODES, exit_code
+from soe_auth.cli.main import COMMANDS
 from soe_auth.errors import SoeAuthError
 
 ROOMS = Path(soe_auth.__file__).parent
@@ -47,7 +47,7 @@ def test_import_soe_auth_is_light() -> None:
 @pytest.mark.process
 def test_a_token_is_printed_without_loading_anything_heavy(tmp_path: Path) -> None:
     statement = (
-        "from soe_auth.cli import main\n"
+        "from soe_auth.cli.main import main\n"
         f"main(['token'], {{'SOE_AUTH_CONFIG_DIR': {str(tmp_path)!r}}})\n"
         "assert main(['token'], {'SOE_AUTH_TOKEN': 'x'}) == 0\n"
         "for form in ('header', 'env', 'json', 'curl'):\n"
@@ -121,7 +121,7 @@ def test_only_the_command_line_prints() -> None:
         if isinstance(node, ast.Call) and ast.unparse(node.func) in {"print", "sys.stdout.write"}
     }
     # The visitor is a program of its own, and `__main__` prints what the short way has found.
-    assert printing <= {"cli", "sandbox", "streams.py", "__main__.py"}
+    assert printing <= {"cli", "sandbox", "__main__.py"}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOMS)))
@@ -130,7 +130,7 @@ def test_each_room_says_what_it_is_for(path: Path) -> None:
 
 
 def test_each_command_has_a_room_and_a_line() -> None:
-    rooms = {path.stem for path in (ROOMS / "cli").glob("*.py")}
+    rooms = {path.stem for path in (ROOMS / "cli" / "commands").glob("*.py")}
     assert set(COMMANDS) <= rooms
 
 
@@ -142,19 +142,19 @@ def test_secrets_are_revealed_only_where_they_leave() -> None:
         if isinstance(node, ast.Attribute) and node.attr == "reveal"
     }
     assert revealing == {
-        "bearer.py",
-        "cli/exchange.py",
-        "cli/report.py",
-        "cli/pkce.py",
-        "exchange.py",
-        "formats.py",
-        "issuer.py",
-        "protocol.py",
-        "redeem.py",
-        "secret.py",
-        "successor.py",
-        "tokens.py",
-        "wire/__init__.py",
+        "oauth/bearer.py",
+        "cli/commands/exchange.py",
+        "cli/json_output.py",
+        "cli/commands/pkce.py",
+        "site_client/client.py",
+        "cli/token_formats.py",
+        "site_client/certificate_issuer.py",
+        "oauth/authorization.py",
+        "oauth/token_endpoint.py",
+        "model/secret.py",
+        "desktop/process.py",
+        "model/token.py",
+        "site_client/transport.py",
     }
 
 

@@ -12,7 +12,7 @@ from markdown_pages import DOCS
 from network import always_answering, http
 from programs import program
 
-from soe_auth.cli import main
+from soe_auth.cli.main import main
 from soe_auth.sandbox import Sandbox
 
 pytestmark = pytest.mark.process

@@ -23,12 +23,12 @@ import pytest
 from conftest import TOKEN, VISITOR, Command
 
 from soe_auth.errors import StoreError
+from soe_auth.model.secret import Secret
+from soe_auth.model.token import Token
 from soe_auth.sandbox import Sandbox
-from soe_auth.secret import Secret
-from soe_auth.store import open_store
-from soe_auth.store.file import FileStore
-from soe_auth.store.keyring_store import item_name
-from soe_auth.tokens import Token
+from soe_auth.storage import open_store
+from soe_auth.storage.file_store import FileStore
+from soe_auth.storage.keyring_store import item_name
 
 pytestmark = [
     pytest.mark.posix("is about the keyring of a Linux desktop; its stand-ins are not ported yet"),
@@ -481,7 +481,7 @@ def test_a_program_that_asks_a_hanging_keyring_can_end(desk: Desk) -> None:
     script = """
 import time
 from soe_auth.errors import StoreError
-from soe_auth.store.vault import Vault
+from soe_auth.storage.keyring_backend import Vault
 told = []
 vault = Vault(limit=0.3, report=told.append)
 for _ in range(2):
@@ -738,8 +738,8 @@ def test_a_process_killed_at_any_call_to_the_keyring_leaves_the_old_token_or_the
     script = """
 import sys
 from pathlib import Path
-from soe_auth.store import open_store
-from soe_auth.tokens import Token
+from soe_auth.storage import open_store
+from soe_auth.model.token import Token
 store = open_store(Path(sys.argv[1]), "keyring", report=print)
 if sys.argv[2] == "save":
     store.save("acme", Token.from_json(sys.stdin.buffer.read()))

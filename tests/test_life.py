@@ -17,16 +17,16 @@ from conftest import TOKEN, VISITOR, Command
 from network import http, served
 from person import Person
 
+from soe_auth.actions.login import alogin, login, login_if_needed
+from soe_auth.actions.verify import verify
 from soe_auth.errors import StoreError
-from soe_auth.exchange import Standing
-from soe_auth.network import Network
+from soe_auth.model.proxy import Network
+from soe_auth.model.secret import Secret
+from soe_auth.model.site import Site
+from soe_auth.model.token import Token
 from soe_auth.sandbox import Quirks, Sandbox, running
-from soe_auth.secret import Secret
-from soe_auth.signin import alogin, login, login_if_needed
-from soe_auth.site import Site
-from soe_auth.store import Store
-from soe_auth.tokens import Token
-from soe_auth.verify import verify
+from soe_auth.site_client.client import Standing
+from soe_auth.storage import Store
 
 if TYPE_CHECKING:
     import subprocess

@@ -11,10 +11,10 @@ import aiohttp
 import pytest
 from listening import PAGE, PATHS, no_more_files, raw, waiting
 
-from soe_auth.pages import not_signed_in
-from soe_auth.protocol import Denied, Granted
-from soe_auth.secret import Secret
-from soe_auth.sockets import Address
+from soe_auth.loopback.pages import not_signed_in
+from soe_auth.loopback.sockets import Address
+from soe_auth.model.secret import Secret
+from soe_auth.oauth.authorization import Denied, Granted
 
 
 @pytest.fixture

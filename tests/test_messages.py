@@ -22,7 +22,7 @@ ROOMS = Path(soe_auth.__file__).parent
 PAGE = DOCS / "reference" / "messages.md"
 
 # What the practice site and the demo tell is part of the play.
-SILENT = {ROOMS / "cli" / "demo.py", *(ROOMS / "sandbox").rglob("*.py")}
+SILENT = {ROOMS / "cli" / "commands" / "demo.py", *(ROOMS / "sandbox").rglob("*.py")}
 
 ERRORS: dict[str, type[SoeAuthError]] = {
     name: kind
@@ -50,27 +50,27 @@ HINTS = {"_Refused": 1, "Failure": 1, "wrong": 3, "Finding": 3}
 # Where each string of several words is a part of what somebody is told.
 WORDS = {
     "LoginTimedOut": "errors.py",
-    "nothing": "doors.py",
-    "shortfall": "tokens.py",
-    "life_in_question": "tokens.py",
-    "scope_in_question": "tokens.py",
-    "account_in_question": "tokens.py",
-    "warnings": "tokens.py",
-    "Place": "place.py",
-    "why_busy": "peers.py",
-    "_explain": "sockets.py",
-    "why_not": "sockets.py",
-    "trust": "route.py",
-    "_kind": "redeem.py",
-    "_CERTIFICATE_FAULTS": "wire/failure.py",
-    "Standing": "exchange.py",
-    "Ending": "exchange.py",
-    "_introduction": "exchange.py",
-    "failure_of": "wire/failure.py",
-    "_error": "wire/__init__.py",
-    "_ON_SITE": "cli/logout.py",
-    "knock": "doctor/door.py",
-    "_ask": "doctor/door.py",
+    "nothing": "actions/callback.py",
+    "shortfall": "model/token.py",
+    "life_in_question": "model/token.py",
+    "scope_in_question": "model/token.py",
+    "account_in_question": "model/token.py",
+    "warnings": "model/token.py",
+    "Place": "desktop/environment.py",
+    "why_busy": "loopback/peer_user.py",
+    "_explain": "loopback/sockets.py",
+    "why_not": "loopback/sockets.py",
+    "trust": "site_client/tls_and_proxy.py",
+    "_kind": "oauth/token_endpoint.py",
+    "_CERTIFICATE_FAULTS": "site_client/failure.py",
+    "Standing": "site_client/client.py",
+    "Ending": "site_client/client.py",
+    "_introduction": "site_client/client.py",
+    "failure_of": "site_client/failure.py",
+    "_error": "site_client/transport.py",
+    "_ON_SITE": "cli/commands/logout.py",
+    "knock": "doctor/loopback.py",
+    "_ask": "doctor/loopback.py",
 }
 
 # How what to do begins: with a command, or with a word such as these.

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from soe_auth import pages, sandbox
-from soe_auth.pages import HEADERS, Page, not_signed_in, signed_in, stray
+from soe_auth import sandbox
+from soe_auth.loopback import pages
+from soe_auth.loopback.pages import HEADERS, Page, not_signed_in, signed_in, stray
 
 PAGES = [
     signed_in("acme.stackenterprise.co", "Jane Doe", "until Tue 09:12 (24 h)"),

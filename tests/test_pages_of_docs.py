@@ -27,13 +27,13 @@ from oauthlib.oauth2 import MissingTokenError, WebApplicationClient
 from referencing import Registry, Resource
 
 from soe_auth.cli.console import Console
-from soe_auth.cli.report import FORMAT_VERSION
-from soe_auth.cli.supply import keep
-from soe_auth.recall import Question, asked
+from soe_auth.cli.json_output import FORMAT_VERSION
+from soe_auth.cli.token_source import keep
+from soe_auth.fast.cache import Question, asked
+from soe_auth.model.token import FORMAT_VERSION as FILE_VERSION
 from soe_auth.sandbox import Quirks, Sandbox
-from soe_auth.settings import read_config_files, resolve
-from soe_auth.table import BY_KEY
-from soe_auth.tokens import FORMAT_VERSION as FILE_VERSION
+from soe_auth.settings.resolve import read_config_files, resolve
+from soe_auth.settings.spec import BY_KEY
 
 # --- the forms of JSON ---------------------------------------------------------------------------
 
@@ -92,7 +92,7 @@ def test_each_example_is_of_the_form_below_it() -> None:
 def test_every_command_that_prints_json_is_told() -> None:
     table, *_ = JSON.read_text(encoding="utf-8").partition("\n## ")
     told = {command.split()[1] for row in rows(table)[1:] for command in coded(row[0])}
-    commands = (PACKAGE / "cli").glob("*.py")
+    commands = (PACKAGE / "cli" / "commands").glob("*.py")
     assert told == {
         path.stem for path in commands if "json.dumps(" in path.read_text(encoding="utf-8")
     }
@@ -372,7 +372,7 @@ def test_what_a_page_at_the_top_leads_to_is_there(page: Path) -> None:
     places = re.findall(r"`([\w./-]+(?:\.py|\.md|\.toml|/))(?:: (\w+))?`", text)
     assert places
     for place, name in places:
-        if place == "soe_auth/cli/NAME.py":
+        if place == "soe_auth/cli/commands/NAME.py":
             continue
         path = ROOT / place
         assert path.exists(), place

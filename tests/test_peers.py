@@ -10,9 +10,9 @@ from typing import TypeAlias
 
 import pytest
 
-from soe_auth.peers import is_stranger, why_busy
-from soe_auth.sock_diag import owner_of
-from soe_auth.sockets import Address
+from soe_auth.loopback.peer_user import is_stranger, why_busy
+from soe_auth.loopback.sock_diag import owner_of
+from soe_auth.loopback.sockets import Address
 
 NOBODY = 65534
 Ask: TypeAlias = Callable[[Address, Address], int | None]

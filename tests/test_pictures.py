@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from markdown_pages import ROOT
 
-from soe_auth.pages import signed_in
+from soe_auth.loopback.pages import signed_in
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SHOWN = re.findall(r"<picture>(.*?)</picture>", README, re.DOTALL)

@@ -12,13 +12,13 @@ from conftest import TOKEN, Command
 from person import Person
 from programs import noting_browser
 
-from soe_auth import consent
+from soe_auth.actions import consent
+from soe_auth.actions.login import login, login_if_needed
 from soe_auth.errors import LoginRequired, SettingsError
-from soe_auth.project_file import PROJECT_KEYS
 from soe_auth.sandbox import Sandbox
-from soe_auth.settings import Settings, resolve
-from soe_auth.signin import login, login_if_needed
-from soe_auth.table import TABLE
+from soe_auth.settings.project_file import PROJECT_KEYS
+from soe_auth.settings.resolve import Settings, resolve
+from soe_auth.settings.spec import TABLE
 
 ODD = "https://soe.example"
 

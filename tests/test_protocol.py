@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 from oauthlib.oauth2 import WebApplicationClient
 
 from soe_auth.errors import ExchangeRefused, MalformedResponse
-from soe_auth.protocol import (
+from soe_auth.model.scope import Scope
+from soe_auth.model.secret import Secret
+from soe_auth.model.site import Site
+from soe_auth.oauth.authorization import (
     Arrival,
     Denied,
     Granted,
@@ -24,10 +27,7 @@ from soe_auth.protocol import (
     read_redirect_uri,
     redirect_uri_for,
 )
-from soe_auth.redeem import Answer, redeem_form
-from soe_auth.scope import Scope
-from soe_auth.secret import Secret
-from soe_auth.site import Site
+from soe_auth.oauth.token_endpoint import Answer, redeem_form
 
 # --- begin ---
 

@@ -8,12 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from soe_auth.actions.registration import (
+    administrator_text,
+    changes,
+    domain,
+    handouts,
+    preface,
+    steps,
+)
 from soe_auth.errors import SettingsError
-from soe_auth.registration import administrator_text, changes, domain, handouts, preface, steps
-from soe_auth.scope import Scope
-from soe_auth.settings import Settings, read_config_files, resolve
-from soe_auth.site import Site
-from soe_auth.table import TABLE
+from soe_auth.model.scope import Scope
+from soe_auth.model.site import Site
+from soe_auth.settings.resolve import Settings, read_config_files, resolve
+from soe_auth.settings.spec import TABLE
 
 ACME = Site.parse("acme")
 

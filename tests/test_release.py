@@ -16,7 +16,7 @@ import pytest
 from conftest import Command
 from markdown_pages import DOCS, ROOT
 
-from soe_auth.cli import COMMANDS
+from soe_auth.cli.main import COMMANDS
 from soe_auth.version import __version__
 
 PACKAGE = ROOT / "soe_auth"

@@ -13,16 +13,16 @@ import trustme
 from conftest import VISITOR, Command, unmeasured
 from network import tls
 
-from soe_auth.network import Network
-from soe_auth.route import trust
+from soe_auth.model.proxy import Network
 from soe_auth.sandbox import Quirks, Sandbox, running
+from soe_auth.site_client.tls_and_proxy import trust
 
 LOADED_BY_A_CALL = """
 import asyncio, sys
-from soe_auth.exchange import connect
-from soe_auth.redeem import read_answer
-from soe_auth.secret import Secret
-from soe_auth.site import Site
+from soe_auth.site_client.client import connect
+from soe_auth.oauth.token_endpoint import read_answer
+from soe_auth.model.secret import Secret
+from soe_auth.model.site import Site
 
 async def main():
     async with connect(Site.parse(sys.argv[1])) as connection:

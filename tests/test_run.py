@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from conftest import TOKEN, VISITOR, Command, unmeasured
 
-from soe_auth.cli import main
+from soe_auth.cli.main import main
+from soe_auth.desktop.process import call, split_command
 from soe_auth.sandbox import Sandbox
-from soe_auth.store.file import FileStore
-from soe_auth.successor import call, split_command
+from soe_auth.storage.file_store import FileStore
 
 if sys.platform != "win32":
     import pexpect

@@ -21,9 +21,9 @@ from soe_auth.sandbox import (
     Quirks,
     Sandbox,
 )
-from soe_auth.sandbox.answers import ALTERED, INSTEAD
-from soe_auth.sandbox.delivery import DELIVERIES
+from soe_auth.sandbox.fault_delivery import DELIVERIES
 from soe_auth.sandbox.sockets import bind_loopback
+from soe_auth.sandbox.token_answers import ALTERED, INSTEAD
 from soe_auth.sandbox.visitor import visit
 
 EXCHANGE = "/oauth/access_token/json"

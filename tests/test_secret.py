@@ -6,7 +6,7 @@ import traceback
 
 import pytest
 
-from soe_auth.secret import Secret, no_core_dumps
+from soe_auth.model.secret import Secret, no_core_dumps
 
 if sys.platform != "win32":
     import resource

@@ -5,11 +5,11 @@ import pytest
 from both_ways import live_in
 
 from soe_auth.errors import LoginRequired, SettingsError
-from soe_auth.profile_name import is_profile_name
-from soe_auth.profiles import remember
-from soe_auth.scope import Scope
-from soe_auth.settings import Settings, find_paths, profile_names, resolve
-from soe_auth.table import BY_KEY, TABLE
+from soe_auth.model.profile_name import is_profile_name
+from soe_auth.model.scope import Scope
+from soe_auth.settings.config_writer import remember
+from soe_auth.settings.resolve import Settings, find_paths, profile_names, resolve
+from soe_auth.settings.spec import BY_KEY, TABLE
 
 ACME = '[profile.acme]\nsite = "acme"\nclient_id = 110\n'
 BETA = '[profile.beta]\nsite = "beta"\nclient_id = "7"\n'

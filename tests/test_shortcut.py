@@ -37,15 +37,15 @@ from hypothesis import strategies as st
 
 from soe_auth.__main__ import NOT_WRITTEN, READER_GONE
 from soe_auth.cli.console import Console
-from soe_auth.cli.supply import keep
-from soe_auth.recall import MAY_BE_SECRET, VARIABLES, Question, asked
-from soe_auth.scope import Scope
-from soe_auth.secret import Secret
-from soe_auth.settings import resolve
-from soe_auth.shortcut import Answer, _read_token, answer
-from soe_auth.site import Site
-from soe_auth.table import TABLE
-from soe_auth.tokens import Token
+from soe_auth.cli.token_source import keep
+from soe_auth.fast.cache import MAY_BE_SECRET, VARIABLES, Question, asked
+from soe_auth.fast.replay import Answer, _read_token, answer
+from soe_auth.model.scope import Scope
+from soe_auth.model.secret import Secret
+from soe_auth.model.site import Site
+from soe_auth.model.token import Token
+from soe_auth.settings.resolve import resolve
+from soe_auth.settings.spec import TABLE
 from soe_auth.version import __version__
 
 pytestmark = pytest.mark.posix("only Linux has the short way")
@@ -893,7 +893,7 @@ def test_fifty_processes_that_remember_at_once_leave_it_whole(ways: Ways) -> Non
     ways.place.recall.unlink()
     script = """
 import sys, time
-from soe_auth.cli import main
+from soe_auth.cli.main import main
 later = lambda: time.time_ns() + 10**10
 sys.stdin.read()
 sys.exit(any(main(["token", "--min-ttl", f"{n}s"], clock=later) for n in range(5)))

@@ -15,6 +15,10 @@ from urllib.request import urlopen
 import pytest
 from person import Person
 
+from soe_auth.actions.finish_login import finish
+from soe_auth.actions.login import alogin, alogin_if_needed, login, login_if_needed
+from soe_auth.actions.start_login import begin
+from soe_auth.desktop.environment import Place
 from soe_auth.errors import (
     ExchangeRefused,
     LoginBusy,
@@ -27,14 +31,10 @@ from soe_auth.errors import (
     SettingsError,
     StoreError,
 )
-from soe_auth.landing import finish
-from soe_auth.place import Place
 from soe_auth.sandbox import Quirks, Sandbox
 from soe_auth.sandbox.visitor import Page, visit
-from soe_auth.sendoff import begin
-from soe_auth.settings import resolve
-from soe_auth.signin import alogin, alogin_if_needed, login, login_if_needed
-from soe_auth.store.turns import Turns
+from soe_auth.settings.resolve import resolve
+from soe_auth.storage.login_lock import Turns
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 from listening import three_free_ports
 
 from soe_auth.errors import LoopbackUnavailable
-from soe_auth.peers import why_busy
-from soe_auth.sockets import bind
+from soe_auth.loopback.peer_user import why_busy
+from soe_auth.loopback.sockets import bind
 
 if sys.platform != "win32":
     import resource
@@ -131,7 +131,7 @@ def test_the_address_is_gone_once_closed() -> None:
 # A network of the test's own, whose loopback it may take apart: lo comes up, then loses a family.
 ALONE = """
 import fcntl, socket, struct
-from soe_auth.sockets import bind
+from soe_auth.loopback.sockets import bind
 with socket.socket() as s:
     fcntl.ioctl(s, 0x8914, struct.pack("16sH22x", b"lo", 0x49))  # SIOCSIFFLAGS: up, running
     if {absent!r} == "IPv4":

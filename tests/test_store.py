@@ -13,10 +13,10 @@ import pytest
 from conftest import NOBODY, TOKEN, as_nobody
 
 from soe_auth.errors import StoreError
-from soe_auth.files import set_aside, write_private
-from soe_auth.own_files import own_directory, patiently, read_private
-from soe_auth.store.file import FileStore
-from soe_auth.store.turns import Turns
+from soe_auth.files.atomic_write import set_aside, write_private
+from soe_auth.files.private_read import own_directory, patiently, read_private
+from soe_auth.storage.file_store import FileStore
+from soe_auth.storage.login_lock import Turns
 
 if sys.platform != "win32":
     import fcntl
@@ -102,7 +102,7 @@ def test_a_mode_that_cannot_be_repaired_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x")
     (tmp_path / "file").chmod(0o644)
     script = (
-        "from pathlib import Path; from soe_auth.own_files import read_private;"
+        "from pathlib import Path; from soe_auth.files.private_read import read_private;"
         f"read_private(Path({str(tmp_path / 'file')!r}), 9)"
     )
     as_root = [] if os.geteuid() == 0 else ["--map-root-user"]

@@ -21,9 +21,9 @@ import pytest
 from conftest import TOKEN, Command
 
 import soe_auth
-from soe_auth.secret import Secret
-from soe_auth.store.file import FileStore
-from soe_auth.tokens import Token
+from soe_auth.model.secret import Secret
+from soe_auth.model.token import Token
+from soe_auth.storage.file_store import FileStore
 
 pytestmark = [
     pytest.mark.posix("strace injects the faults"),
@@ -45,8 +45,8 @@ sys.path.append(sys.argv[2])
 import fcntl, os, time
 from pathlib import Path
 from soe_auth.errors import StoreError
-from soe_auth.store.file import FileStore
-from soe_auth.tokens import Token
+from soe_auth.storage.file_store import FileStore
+from soe_auth.model.token import Token
 
 def mark(place):
     try:
@@ -323,9 +323,9 @@ MEMBER = """
 import hashlib, random, sys
 from dataclasses import replace
 from pathlib import Path
-from soe_auth.secret import Secret
-from soe_auth.store.file import FileStore
-from soe_auth.tokens import Token
+from soe_auth.model.secret import Secret
+from soe_auth.storage.file_store import FileStore
+from soe_auth.model.token import Token
 
 reports = []
 store = FileStore(Path(sys.argv[1]), report=reports.append)

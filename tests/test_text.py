@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soe_auth.text import printable
+from soe_auth.model.text import printable
 
 
 @given(st.text())

@@ -19,13 +19,13 @@ from conftest import TOKEN, VISITOR, Command
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from soe_auth import formats
-from soe_auth.cli import main
-from soe_auth.cli.report import no_report, supply_report, token_report
-from soe_auth.cli.supply import Supply, look_until
+from soe_auth.cli import token_formats as formats
+from soe_auth.cli.json_output import no_report, supply_report, token_report
+from soe_auth.cli.main import main
+from soe_auth.cli.token_source import Supply, look_until
 from soe_auth.errors import LoginRequired
+from soe_auth.model.secret import Secret
 from soe_auth.sandbox import Sandbox
-from soe_auth.secret import Secret
 
 VISIBLE = "".join(map(chr, range(ord("!"), ord("~") + 1)))
 NASTY = [

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from soe_auth.toml_lines import line_of
+from soe_auth.settings.toml_position import line_of
 
 CONFIG = '''\
 # timeout = "comment"

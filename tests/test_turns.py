@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from soe_auth.errors import LoginBusy
-from soe_auth.store.turns import Turns
+from soe_auth.storage.login_lock import Turns
 
 
 @pytest.fixture

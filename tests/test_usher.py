@@ -17,13 +17,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from listening import no_more_files
 
-from soe_auth.loopback import LocalPaths, serve
-from soe_auth.peers import is_stranger
-from soe_auth.protocol import AuthorizationRequest, begin, redirect_uri_for, screen
-from soe_auth.scope import Scope
-from soe_auth.site import Site
-from soe_auth.sockets import LoopbackSockets, bind
-from soe_auth.usher import Usher, read_plain, ushering
+from soe_auth.fast.early_redirect import Usher, read_plain, ushering
+from soe_auth.loopback.peer_user import is_stranger
+from soe_auth.loopback.server import LocalPaths, serve
+from soe_auth.loopback.sockets import LoopbackSockets, bind
+from soe_auth.model.scope import Scope
+from soe_auth.model.site import Site
+from soe_auth.oauth.authorization import AuthorizationRequest, begin, redirect_uri_for, screen
 
 PATHS = LocalPaths(launch="/launchme", done="/alldone1")
 PLAIN = (
@@ -280,7 +280,7 @@ def test_over_many_requests_it_leads_on_only_whom_the_listener_leads_on() -> Non
 
 LOADED = """
 import asyncio, os, sys
-from soe_auth.doors import _the_listener
+from soe_auth.actions.callback import _the_listener
 
 async def main():
     loopback = await asyncio.to_thread(_the_listener, alone=sys.argv[1] == "alone")

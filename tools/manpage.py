@@ -12,8 +12,8 @@ from importlib import import_module
 from itertools import groupby
 from pathlib import Path
 
-from soe_auth.cli import COMMANDS, add_common
-from soe_auth.table import TABLE
+from soe_auth.cli.main import COMMANDS, add_common
+from soe_auth.settings.spec import TABLE
 from soe_auth.version import __version__
 
 ROOT = Path(__file__).parent.parent
@@ -135,7 +135,7 @@ def page() -> Iterator[str]:
 
 def section(command: str) -> Iterator[str]:
     """Yield what a command is for, and what it takes of its own."""
-    module = import_module(f"soe_auth.cli.{command}")
+    module = import_module(f"soe_auth.cli.commands.{command}")
     parser = argparse.ArgumentParser(prog=f"soe-auth {command}")
     module.configure(parser)
     parsers = [parser]

@@ -7,11 +7,11 @@ import os
 import sys
 from hashlib import sha256
 
-from soe_auth.browser import start
-from soe_auth.headstart import HeadStart
-from soe_auth.locks import hold
-from soe_auth.recall import Question, asked
-from soe_auth.sockets import bind
+from soe_auth.desktop.browser import start
+from soe_auth.fast.cache import Question, asked
+from soe_auth.fast.early_browser import HeadStart
+from soe_auth.files.lock import hold
+from soe_auth.loopback.sockets import bind
 
 question = Question(os.environ, asked("bench", ""))
 profile, site, client_id, _, _, *of_browser = question.recall()
@@ -28,7 +28,7 @@ pid = start(url, browser or None, os.environ)
 if release is None or pid is None:
     sys.exit("the lock is taken, or there is no browser")
 
-from soe_auth.cli import main  # noqa: E402  # all the rest comes when the browser is off
+from soe_auth.cli.main import main  # noqa: E402  # all the rest comes when the browser is off
 
 ahead = HeadStart([profile, *of_browser], release, sockets, "/nowhere", pid)
 sys.exit(main(["login", "-p", profile], ahead=ahead))

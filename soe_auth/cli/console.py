@@ -9,7 +9,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from soe_auth.streams import is_terminal, put, say
+from soe_auth.cli.streams import is_terminal, put, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from soe_auth import store as stores
+from soe_auth import storage as stores
 from soe_auth.errors import SettingsError
-from soe_auth.settings import resolve
-from soe_auth.text import printable
+from soe_auth.model.text import printable
+from soe_auth.settings.resolve import resolve
 
 if TYPE_CHECKING:
     import argparse
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from soe_auth.cli.console import Console
-    from soe_auth.settings import Settings
-    from soe_auth.site import Site
-    from soe_auth.store import Store
-    from soe_auth.table import Setting
+    from soe_auth.model.site import Site
+    from soe_auth.settings.resolve import Settings
+    from soe_auth.settings.spec import Setting
+    from soe_auth.storage import Store
 
 T = TypeVar("T")
 

@@ -13,26 +13,26 @@ from pathlib import Path
 from traceback import extract_tb
 from typing import TYPE_CHECKING, TypeVar
 
-from soe_auth.doctor.door import look_at_loopback
-from soe_auth.doctor.findings import Finding, from_error, odd
-from soe_auth.doctor.here import (
+from soe_auth.doctor.finding import Finding, from_error, odd
+from soe_auth.doctor.local import (
     look_at_browser,
     look_at_place,
     look_at_profile,
     look_at_values,
     look_at_versions,
 )
-from soe_auth.doctor.kept import look_at_keyring, look_at_store, look_at_tokens
-from soe_auth.doctor.there import look_at_site
+from soe_auth.doctor.loopback import look_at_loopback
+from soe_auth.doctor.remote import look_at_site
+from soe_auth.doctor.stored import look_at_keyring, look_at_store, look_at_tokens
 from soe_auth.errors import LoginRequired, SettingsError, SoeAuthError
-from soe_auth.settings import Settings, find_paths, resolve
-from soe_auth.table import BROWSER, PORT, REDIRECT, REDIRECT_HOST
+from soe_auth.settings.resolve import Settings, find_paths, resolve
+from soe_auth.settings.spec import BROWSER, PORT, REDIRECT, REDIRECT_HOST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from soe_auth.protocol import Entropy
-    from soe_auth.table import Setting
+    from soe_auth.oauth.authorization import Entropy
+    from soe_auth.settings.spec import Setting
 
 __all__ = ["Finding", "examine"]
 

@@ -4,8 +4,6 @@ It shares no code with the client, so that the two can disagree. A person for pl
 none is in `soe_auth.sandbox.visitor`.
 """
 
-from soe_auth.sandbox.background import SandboxSettings, running
-from soe_auth.sandbox.exchanges import Exchange
 from soe_auth.sandbox.quirks import (
     ACCOUNT_ANSWERS,
     INVALIDATE_ANSWERS,
@@ -14,6 +12,7 @@ from soe_auth.sandbox.quirks import (
     TOKEN_ANSWERS,
     Quirks,
 )
+from soe_auth.sandbox.recorded_requests import Exchange
 from soe_auth.sandbox.registry import (
     DEFAULT_ACCOUNTS,
     DEFAULT_APPLICATIONS,
@@ -22,6 +21,7 @@ from soe_auth.sandbox.registry import (
     Application,
 )
 from soe_auth.sandbox.server import Sandbox
+from soe_auth.sandbox.thread_runner import SandboxSettings, running
 
 __all__ = [
     "ACCOUNT_ANSWERS",

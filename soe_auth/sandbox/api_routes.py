@@ -6,11 +6,11 @@ from typing import Final
 
 from aiohttp import web
 
-from soe_auth.sandbox.answers import Answer, in_html, in_json
 from soe_auth.sandbox.context import Context
-from soe_auth.sandbox.delivery import deliver
+from soe_auth.sandbox.fault_delivery import deliver
 from soe_auth.sandbox.grants import Token
 from soe_auth.sandbox.registry import Account
+from soe_auth.sandbox.token_answers import Answer, in_html, in_json
 
 _NAMES: Final = {
     "empty-name": "",

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlencode
 
-from soe_auth.sandbox.domains import NotUnderDomain, check_redirect
+from soe_auth.sandbox.form_parsing import Malformed, once_each, read_pairs
+from soe_auth.sandbox.redirect_uri import NotUnderDomain, check_redirect
 from soe_auth.sandbox.registry import Application
-from soe_auth.sandbox.wire import Malformed, once_each, read_pairs
 
 PARAMETERS: Final = (
     "client_id",

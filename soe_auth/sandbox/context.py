@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from soe_auth.sandbox.exchanges import Exchange
 from soe_auth.sandbox.grants import Grants
 from soe_auth.sandbox.quirks import Quirks
+from soe_auth.sandbox.recorded_requests import Exchange
 from soe_auth.sandbox.registry import Account, Application
 from soe_auth.sandbox.sessions import Sessions
 

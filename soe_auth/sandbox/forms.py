@@ -4,7 +4,7 @@ from typing import Final
 
 from aiohttp import web
 
-from soe_auth.sandbox.wire import Malformed, read_pairs
+from soe_auth.sandbox.form_parsing import Malformed, read_pairs
 
 FORM_LIMIT: Final = 16 * 1024
 """Bytes a request's body may have."""

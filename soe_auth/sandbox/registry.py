@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from soe_auth.sandbox.domains import read_domain
+from soe_auth.sandbox.redirect_uri import read_domain
 
 OWN_DOMAIN: Final = "(this site)"
 """Stands in an application's Domain for the sandbox's own host and port, known once it runs."""

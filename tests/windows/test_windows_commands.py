@@ -13,9 +13,9 @@ from conftest import Command
 from windows_console import press_ctrl_c
 from windows_login import CLIENT, VISITOR, browse, end_of, run_alone, waiting_login
 
-from soe_auth.place import recognise
+from soe_auth.desktop.detect import ROOT, read
+from soe_auth.desktop.environment import recognise
 from soe_auth.sandbox import Sandbox, running
-from soe_auth.surroundings import ROOT, read
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "win32", reason="runs the command as a Windows process"),

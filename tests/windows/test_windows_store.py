@@ -15,24 +15,24 @@ from pathlib import Path
 
 import pytest
 
-from soe_auth.config_files import read_configs
 from soe_auth.doctor import examine
 from soe_auth.errors import SettingsError, StoreError
-from soe_auth.locks import hold, wait_to_hold
-from soe_auth.scope import Scope
-from soe_auth.secret import Secret
-from soe_auth.settings import find_paths
-from soe_auth.site import Site
-from soe_auth.store.file import FileStore
-from soe_auth.store.turns import Turns
-from soe_auth.tokens import Token
+from soe_auth.files.lock import hold, wait_to_hold
+from soe_auth.model.scope import Scope
+from soe_auth.model.secret import Secret
+from soe_auth.model.site import Site
+from soe_auth.model.token import Token
+from soe_auth.settings.config_files import read_configs
+from soe_auth.settings.resolve import find_paths
+from soe_auth.storage.file_store import FileStore
+from soe_auth.storage.login_lock import Turns
 
 pytestmark = pytest.mark.skipif(sys.platform != "win32", reason="what Windows alone does")
 
 if sys.platform == "win32":
     import _winapi
 
-    from soe_auth.acl import other_users, read_sddl, write_dacl
+    from soe_auth.files.windows_acl import other_users, read_sddl, write_dacl
 
     IS_WINE = hasattr(ctypes.WinDLL("ntdll"), "wine_get_version")
     READ_WRITE = 1 | 2  # what Python itself lets others do with a file that it has open
@@ -222,7 +222,7 @@ if sys.platform == "win32":
 import sys
 from pathlib import Path
 from dataclasses import replace
-from soe_auth.store.file import FileStore
+from soe_auth.storage.file_store import FileStore
 store = FileStore(Path(sys.argv[1]), report=print)
 old = store.load("acme")
 """

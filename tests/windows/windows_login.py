@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 from conftest import Command
 from windows_console import OWN_CONSOLE
 
-from soe_auth.locks import hold
+from soe_auth.files.lock import hold
 from soe_auth.sandbox import Sandbox
 from soe_auth.sandbox.visitor import Page, visit
 

@@ -1,0 +1,70 @@
+"""What a project file asks for is told, and a site that only it names is agreed to first.
+
+A repository comes from anybody. Who has approved the application before is not asked by the site
+again, whatever the scope: so this is where a person can see what somebody else has put into one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from soe_auth.errors import SettingsError
+from soe_auth.settings.config_writer import trust
+
+if TYPE_CHECKING:
+    from soe_auth.model.token import Token
+    from soe_auth.settings.resolve import Settings
+
+Ask = Callable[[str], bool]
+Tell = Callable[[str], None]
+
+
+def tell_of_project(
+    settings: Settings, stored: Token | None, ask: Ask | None, announce: Tell
+) -> None:
+    """Say what a project file asks a login for, and return only if that may go on.
+
+    `stored` is the token that the login would replace. Raises SettingsError where it is another
+    site's, and as `settle`.
+    """
+    asked = {
+        "site": f"the site {settings.site}",
+        "client_id": f"the client ID {settings.client_id}",
+        "scope": f"the scope {settings.scope.in_words()}",
+    }
+    if asks := [asked[key] for key in settings.from_project]:
+        announce(f"{settings.project} asks for {', '.join(asks)}.")
+    settle(settings, ask, announce)
+    if "site" in settings.from_project and stored and stored.site != settings.site:
+        raise SettingsError(
+            f"{settings.project} would put a token of {settings.site} in the place of profile"
+            f" {settings.profile}'s, which is of {stored.site}.",
+            hint="Have it name another profile, or log out of this one first:"
+            f" `soe-auth logout -p {settings.profile}`.",
+        )
+
+
+def settle(settings: Settings, ask: Ask | None, announce: Tell) -> None:
+    """Return only if the site is not one that a project file alone vouches for, or is agreed to.
+
+    `ask` puts a question to the person, whose yes is kept in config.toml; None where there is
+    nobody to ask. Raises SettingsError for a no.
+    """
+    if settings.site is None or not settings.needs_consent:
+        return
+    question = (
+        f"{settings.project} names the site {settings.site}, outside"
+        " https://*.stackenterprise.co.\nSign in there? [y/N] "
+    )
+    if ask is None or not ask(question):
+        client_id = f" --client-id {settings.client_id}" if settings.client_id else ""
+        raise SettingsError(
+            f"{settings.project} names the site {settings.site}, and you have not agreed to it.",
+            hint="If you trust it, name it yourself:"
+            f" `soe-auth login --site {settings.site}{client_id}`.",
+        )
+    try:
+        trust(settings.paths.config, settings.site)
+    except SettingsError as problem:
+        announce(f"Your answer was not kept. {problem}")

@@ -1,0 +1,53 @@
+"""The story of a log-out: ask the site to end the token, remove it here, tell each result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from soe_auth.errors import NetworkError, SettingsError
+from soe_auth.model.proxy import Network
+
+if TYPE_CHECKING:
+    from soe_auth.model.token import Token
+    from soe_auth.site_client.client import Ending
+    from soe_auth.storage import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Goodbye:
+    """How a log-out ended: the token that was stored, and what its site said of ending it.
+
+    `on_site` is None where the site was not asked.
+    """
+
+    token: Token
+    on_site: Ending | None
+
+
+_SYSTEM = Network()
+
+
+async def logout(
+    profile: str, store: Store, *, local: bool = False, network: Network = _SYSTEM
+) -> Goodbye | None:
+    """Remove the profile's token, after asking the site it was given for to end it.
+
+    The local copy goes whatever the site says, and with it what a writer that was killed has left.
+    Returns None if there was none; raises StoreError.
+    """
+    token = store.load(profile)
+    if token is None:
+        store.remove(profile)
+        return None
+    on_site = None
+    if not local:
+        from soe_auth.site_client.client import Ending, connect
+
+        try:
+            async with connect(token.site, network=network) as site:
+                on_site = await site.invalidate(token.access_token)
+        except (NetworkError, SettingsError):  # of the network; they hold nothing up here
+            on_site = Ending.UNREACHABLE
+    store.remove(profile)
+    return Goodbye(token, on_site)

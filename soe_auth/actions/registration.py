@@ -1,0 +1,185 @@
+"""What is registered on the site, what is kept here, and what is handed on: the words for each."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any
+
+from soe_auth.settings.spec import CLIENT_ID, PORT, PROFILE, REDIRECT, REDIRECT_HOST, SITE, TABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from soe_auth.model.scope import Scope
+    from soe_auth.model.site import Site
+    from soe_auth.settings.config_files import Configs
+    from soe_auth.settings.resolve import Settings
+    from soe_auth.settings.spec import Redirect, RedirectHost, Setting, Stored
+
+_STEPS = """\
+  1. Open {url}
+     then your avatar, Settings, API applications (under "Apps & integrations").
+     Some sites show that page to administrators only: then ask one.
+  2. Open an application that you may use, or make one:
+       Name     soe-auth
+       Domain   {domain}
+     Domain must not stay empty, though the form calls it optional.
+  3. Copy its Client ID, a number such as 110"""
+_PREFACE = """\
+# Settings of soe-auth. What you write here stays, comments too.
+# `soe-auth status` shows the profiles, `soe-auth login -p NAME` signs in to one.
+# docs/reference/settings.md tells of each key, and of what comes before this file.
+#
+# default_profile is the one that is used where none is named.
+# At the top of the file, for all profiles, or in the table of one, there may be:
+{keys}
+#
+"""
+_WIDTH = 72
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A key of a profile in config.toml, its new value there, and both values as typed."""
+
+    key: str
+    value: Stored
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        return f"{self.key} from {self.before or 'none'} to {self.after or 'none'}"
+
+
+def domain(site: Site, redirect: Redirect, redirect_host: RedirectHost) -> str:
+    """Return what the application's Domain has to be, so that the browser may come back."""
+    return site.authority if redirect == "login_success" else redirect_host
+
+
+def steps(site: Site, domain: str) -> str:
+    """Say what to click and write on the site; ends in the client ID, without a full stop."""
+    return _STEPS.format(url=site, domain=domain)
+
+
+def preface() -> str:
+    """Return the comment that a new config.toml begins with, made of the table of settings."""
+    width = max(len(setting.key) for setting in TABLE)
+    keys = [
+        line
+        for setting in TABLE
+        for line in wrap(
+            setting.help,
+            100,
+            initial_indent=f"#   {setting.key:{width}}  ",
+            subsequent_indent="#" + " " * (width + 5),
+        )
+    ]
+    return _PREFACE.format(keys="\n".join(keys))
+
+
+def changes(settings: Settings, configs: Configs) -> list[Change]:
+    """Return what the config files do not say yet of a profile.
+
+    One that is new gets its site and its client ID in any case.
+    """
+    new = settings.profile not in configs.profiles
+    found = []
+    for setting in PROFILE:
+        before, value = _there(setting, settings.profile, configs), getattr(settings, setting.key)
+        if before != value or (new and setting in (SITE, CLIENT_ID)):
+            found.append(
+                Change(
+                    setting.key, setting.stored(value), setting.text(before), setting.text(value)
+                )
+            )
+    return found
+
+
+def handouts(settings: Settings, *, width: int = _WIDTH) -> str:
+    """Return what a colleague and an administrator need: a project file, and comments in it.
+
+    Raises SettingsError without a site or a client ID.
+    """
+    site, client_id = settings.registration
+    for_colleague = [
+        "For a colleague, this line; or, for a repository, all this as its .soe-auth.toml:",
+        f"  {_command(settings)}",
+    ]
+    if settings.redirect != REDIRECT.default or settings.redirect_host != REDIRECT_HOST.default:
+        for_colleague.append(
+            "Such a file cannot say how the browser comes back, so everybody needs the line once."
+        )
+    # None of these can hold a quote or a backslash: see model/site.py, model/scope.py and
+    # settings/spec.py.
+    lines = [f'site = "{site}"', f'client_id = "{client_id}"']
+    if settings.scope.names:
+        lines.append(f'scope = "{settings.scope}"')
+    return "\n".join(
+        [
+            *_comments(for_colleague, width),
+            *lines,
+            "",
+            *_comments(_for_administrator(settings, site), width),
+        ]
+    )
+
+
+def administrator_text(settings: Settings, site: Site) -> str:
+    """Return what to send to the administrator who registers the application."""
+    return "\n".join(_comments(_for_administrator(settings, site), _WIDTH))
+
+
+def _there(setting: Setting[Any], profile: str, configs: Configs) -> Any:  # noqa: ANN401  # as the table
+    """Return what the files say of a setting, or its default; None for what cannot be read."""
+    for table in configs.tables_of(profile):
+        if setting.key in table.values:
+            try:
+                return setting.read(table.values[setting.key])
+            except ValueError:
+                return None
+    return setting.default
+
+
+def _command(settings: Settings) -> str:
+    """Return the command line with which somebody else makes this profile."""
+    site, client_id = settings.registration
+    words = ["soe-auth", "init", "--site", site.as_typed, "--client-id", client_id]
+    if settings.scope.names:
+        words += ["--scope", str(settings.scope)]
+    table: Sequence[Setting[Any]] = (REDIRECT, REDIRECT_HOST, PORT)
+    for setting in table:
+        if (value := getattr(settings, setting.key)) != setting.default:
+            words += [setting.flag, setting.text(value)]
+    return shlex.join([*words, "--yes", "--login"])
+
+
+def _for_administrator(settings: Settings, site: Site) -> list[str]:
+    own_page = settings.redirect == "login_success"
+    where = "a page of the site itself" if own_page else "the user's own machine"
+    return [
+        f"For the administrator of {site.authority}, who registers the application:",
+        "  Where    avatar, Settings, API applications",
+        "  Name     soe-auth",
+        f"  Domain   {domain(site, settings.redirect, settings.redirect_host)}",
+        "With soe-auth, people get API tokens of their own by a login in their own browser.",
+        f"Domain is where the browser comes back to: {where}. It must not stay empty.",
+        f"Its tokens: {_in_words(settings.scope)}.",
+        "It is a public client: it has no secret, and guards each login by PKCE (S256).",
+        "What we need is the Client ID that the site then shows.",
+    ]
+
+
+def _in_words(scope: Scope) -> str:
+    """Say what a token of this scope may do, and for how long."""
+    may = f"the scopes {scope.in_words()}" if scope.names else "read only, as no scope is asked for"
+    return f"{may}; {'without end' if scope.no_expiry else 'good for a day'}"
+
+
+def _comments(lines: list[str], width: int) -> Iterator[str]:
+    """Yield lines as comments, no wider than that; what is indented is to be copied, so whole."""
+    for line in lines:
+        to_copy = line.startswith("  ")
+        parts = [line] if to_copy else wrap(line, width - 2, break_on_hyphens=False)
+        yield from (f"# {part}" for part in parts)

@@ -1,0 +1,66 @@
+"""The story of an overview: every profile, its token, and why that does not serve it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from soe_auth.settings.resolve import no_profile_yet, profile_names, resolve
+from soe_auth.settings.spec import CA_BUNDLE, PROXY, STORE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from soe_auth.model.site import Site
+    from soe_auth.model.token import Token
+    from soe_auth.settings.resolve import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileStatus:
+    """A profile and its token, as they are on this machine; no site was asked.
+
+    `site` is the one that the token was given for, or else that of the settings. `problem` says why
+    there is no token that serves the profile, such as "expired 3 h ago"; None where there is.
+    """
+
+    profile: str
+    site: Site | None
+    token: Token | None
+    problem: str | None
+
+
+def resolve_all(
+    chosen: str | None, stored: Callable[[], Iterable[str]], environ: Mapping[str, str]
+) -> list[Settings]:
+    """Resolve the settings of the chosen profile, or of all, with those that only have a token.
+
+    Raises SettingsError; LoginRequired where there is none at all.
+    """
+    names = {chosen} if chosen else {*profile_names(environ), *stored()}
+    if not names:
+        raise no_profile_yet()
+    # What a variable overrides for this call is not what the profiles are, but the way to a site
+    # and to a token.
+    kept = {"SOE_AUTH_CONFIG_DIR", CA_BUNDLE.variable, PROXY.variable, STORE.variable}
+    plain = {name: value for name, value in environ.items() if name in kept}
+    return [resolve({}, profile=name, environ=plain) for name in sorted(names)]
+
+
+def see_that_there_is(settings: Settings, token: Token | None) -> None:
+    """Raise SettingsError, which says so, where there is neither such a profile nor a token."""
+    if not settings.known and token is None:
+        _ = settings.registration
+
+
+def why_not(settings: Settings, token: Token, now: float) -> str | None:
+    """Say why the token does not serve its profile; a profile of variables only has no say."""
+    own = settings if settings.in_a_file else token
+    return token.shortfall(own.site, own.client_id, own.scope, min_ttl=0, now=now)
+
+
+def status_of(settings: Settings, token: Token | None, now: float) -> ProfileStatus:
+    """Return the profile's status, `now` in seconds since the epoch."""
+    if token is None:
+        return ProfileStatus(settings.profile, settings.site, None, "has no token")
+    return ProfileStatus(settings.profile, token.site, token, why_not(settings, token, now))

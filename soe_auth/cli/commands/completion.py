@@ -1,0 +1,197 @@
+"""Print a script with which your shell completes commands, options and the names of profiles.
+
+bash, where the package bash-completion is used, loads it when it is first needed:
+  mkdir -p ~/.local/share/bash-completion/completions
+  soe-auth completion bash > ~/.local/share/bash-completion/completions/soe-auth
+elsewhere this line goes into ~/.bashrc:
+  eval "$(soe-auth completion bash)"
+
+zsh has to be told, in ~/.zshrc, where to look for it:
+  mkdir -p ~/.zfunc
+  soe-auth completion zsh > ~/.zfunc/_soe-auth
+these are the lines for ~/.zshrc:
+  fpath=(~/.zfunc $fpath)
+  autoload -Uz compinit && compinit
+
+fish finds it by itself:
+  mkdir -p ~/.config/fish/completions
+  soe-auth completion fish > ~/.config/fish/completions/soe-auth.fish
+
+PowerShell loads it from your profile; type this once:
+  New-Item -ItemType Directory -Force (Split-Path $PROFILE)
+  soe-auth completion powershell > "$(Split-Path $PROFILE)/soe-auth.ps1"
+  Add-Content $PROFILE '. "$PSScriptRoot/soe-auth.ps1"'
+"""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import suppress
+from importlib import import_module
+from typing import TYPE_CHECKING, get_args
+
+from soe_auth.cli.main import COMMANDS, add_common
+from soe_auth.cli.token_source import keep_answer
+from soe_auth.errors import SoeAuthError
+from soe_auth.fast.cache import PROFILES, Question
+from soe_auth.settings.resolve import find_paths, profile_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from soe_auth.cli.console import Console
+
+SHELLS = ("bash", "zsh", "fish", "powershell")
+
+# What each shell is told beyond what its words are; each asks for the names when they are needed.
+# None may make more of a name, or of a word that is being typed, than text.
+_PREAMBLE = {
+    "bash": """
+_soe_auth_profiles() {
+  local name
+  while IFS= read -r name; do
+    [[ $name != "$1"* ]] || printf '%s\\n' "$name"
+  done < <(soe-auth completion --profiles 2>/dev/null)
+}
+
+_soe_auth_command() {
+  compgen -c -- "$1"
+  compgen -f -- "$1"
+}
+""",
+    "zsh": """
+_soe_auth_profiles() {
+  local -a names=(${(f)"$(soe-auth completion --profiles 2>/dev/null)"})
+  compadd -a names
+}
+
+_soe_auth_command() {
+  [[ $words[1] != -- ]] || { shift words; (( CURRENT -= 1 )) }
+  _normal
+}
+""",
+    "fish": "",
+    # The system's own function quotes the name of a file; shtab's does not.
+    "powershell": r"""
+function _soe_auth_profiles {
+  param([string]$WordToComplete)
+  soe-auth completion --profiles 2>$null |
+    Where-Object { $_.StartsWith($WordToComplete, [StringComparison]::Ordinal) }
+}
+
+function _soe_auth_files {
+  param([string]$WordToComplete)
+  [System.Management.Automation.CompletionCompleters]::CompleteFilename($WordToComplete) |
+    ForEach-Object { $_.CompletionText }
+}
+
+function _soe_auth_command {
+  param([string]$WordToComplete)
+  Get-Command -CommandType Application -Name "$WordToComplete*" -ErrorAction SilentlyContinue |
+    Where-Object { $_.Name -match '^[\w.+-]+$' } |
+    ForEach-Object { $_.Name }
+  _soe_auth_files $WordToComplete
+}
+""",
+}
+_PROFILES = {
+    "bash": "_soe_auth_profiles",
+    "zsh": "_soe_auth_profiles",
+    "fish": "(soe-auth completion --profiles 2>/dev/null)",
+    "powershell": "_soe_auth_profiles",
+}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the argument and the option of this command."""
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument(
+        "shell", metavar="SHELL", nargs="?", choices=SHELLS, help=f"one of {', '.join(SHELLS)}"
+    )
+    what.add_argument(
+        "--profiles",
+        action="store_true",
+        help="print the name of each profile instead, a line each; tells of no error",
+    )
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Print the script, or the names."""
+    if args.profiles:
+        for name in _names(console):
+            console.result(name)
+    else:
+        console.result(_script(args.shell))
+    return 0
+
+
+def _names(console: Console) -> list[str]:
+    """Return the names, and have the short way know them next time."""
+    question, names = None, []
+    with suppress(ValueError, OSError):
+        question = Question(console.environ, PROFILES, clock=console.clock)
+    with suppress(SoeAuthError, OSError):  # who has typed half a line is told nothing of this
+        names = profile_names(console.environ)
+    if question and names:
+        keep_answer(question, names, find_paths(console.environ), console)
+    return names
+
+
+def _script(shell: str) -> str:
+    import shtab
+
+    script = shtab.complete(_every_command(), shell, preamble=_PREAMBLE[shell]).rstrip()
+    # Windows PowerShell 5.1 takes what a program prints for the console's code page, where a byte
+    # of a character in UTF-8 may be a quote.
+    return script.replace("…", "...") if shell == "powershell" else script
+
+
+def _every_command() -> argparse.ArgumentParser:
+    """Return a parser that knows every command, with what completes each value."""
+    import shtab
+
+    from soe_auth.cli.commands.config import KEYS
+    from soe_auth.settings.spec import Redirect, RedirectHost
+
+    root = argparse.ArgumentParser(prog="soe-auth")
+    add_common(root)
+    commands = root.add_subparsers()
+    for name, does in COMMANDS.items():
+        parser = commands.add_parser(name, help=does)
+        import_module(f"soe_auth.cli.commands.{name}").configure(parser)
+        add_common(parser)
+    of_run = [action for action in _actions(commands.choices["run"]) if action.nargs != 0]
+    before = sorted((name for action in of_run for name in action.option_strings), key=len)
+    files = {**shtab.FILE, "powershell": "_soe_auth_files"}
+    completed = {
+        "profile": _PROFILES,
+        "cmd": {
+            "bash": "_soe_auth_command",
+            "zsh": "_soe_auth_command",
+            # Two words go before it, ours and `run`, and the values of these options. A short one
+            # comes first, as fish takes a long one there for its own.
+            "fish": f"(__fish_complete_subcommand --fcs-skip=2 {' '.join(before)})",
+            "powershell": "_soe_auth_command",
+        },
+        "output": files,
+        "handout": files,
+    }
+    choices = {
+        "key": tuple(KEYS),
+        "setting_redirect": get_args(Redirect),
+        "setting_redirect_host": get_args(RedirectHost),
+    }
+    for action in _actions(root):
+        if action.dest in completed:
+            action.complete = completed[action.dest]  # type: ignore[attr-defined]  # for shtab
+        action.choices = choices.get(action.dest, action.choices)
+    return root
+
+
+def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    """Yield what a parser takes, and what those of its commands do."""
+    for action in parser._actions:  # noqa: SLF001  # shtab as well has no other way to see them
+        yield action
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001  # as above
+            for each in action.choices.values():
+                yield from _actions(each)

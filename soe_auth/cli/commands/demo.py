@@ -1,0 +1,110 @@
+"""See a whole login happen: a practice site is started, and you sign in to it for real.
+
+Your own settings and tokens are not touched. Where no browser can be shown, the demo walks through
+the pages itself, as the browser.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import sys
+import time
+from pathlib import Path
+from subprocess import list2cmdline
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from soe_auth.actions import get_token as access
+from soe_auth.cli.options import open_store
+from soe_auth.desktop.browser import find_browser, opens_by_itself
+from soe_auth.sandbox import running
+from soe_auth.settings.resolve import Settings, resolve
+from soe_auth.site_client.client import connect
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+
+    from soe_auth.cli.console import Console
+    from soe_auth.storage import Store
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.add_argument("--browser", metavar="COMMAND", help="the command that opens a URL")
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Show a login, step by step; the exit code is that of its login, then of its log-out."""
+
+    def narrate(sentence: str) -> None:
+        console.say(f"    site: {sentence}")
+
+    with TemporaryDirectory(prefix="soe-auth-demo-") as directory:
+        environ = _environ_of_its_own(console.environ, Path(directory))
+        browser = _browser(args.browser, console)
+        console.say("1. A practice site starts on this machine. Nothing on it is real.")
+        with running(narrate=narrate) as site:
+            console.say(f"   It is {site.url}. Its application 110 may send browsers back here.")
+            console.say("\n2. One command signs in. Pick any account, and approve.")
+            login = ["login", "--site", site.url, "--client-id", "110"]
+            if code := _soe_auth(login, environ, console, browser=browser):
+                return code
+            console.say(
+                "\n3. The token is kept for this user, and tools can ask how long it is good."
+            )
+            _soe_auth(["status"], environ, console)
+            console.say("\n4. Any tool takes it from there, and calls the site's API with it.")
+            settings = resolve({}, environ=environ)
+            console.say(
+                f"   $ soe-auth token --format curl | curl -fsS -K - {site.url}/api/v3/users/me"
+            )
+            name = asyncio.run(_whoami(settings, open_store(settings, console)))
+            console.say(f"   The API answers: you are {name}.")
+            console.say("\n5. Logging out ends the token on the site, and removes it here.")
+            code = _soe_auth(["logout"], environ, console)
+    console.say(
+        "\nThat was all of it, and nothing of it is left. With your own site:\n"
+        "   soe-auth login --site NAME.stackenterprise.co --client-id ID"
+    )
+    return code
+
+
+def _environ_of_its_own(environ: Mapping[str, str], directory: Path) -> dict[str, str]:
+    """Return the environment with settings of the demo's own, so that the user's stay untouched."""
+    foreign = {name: value for name, value in environ.items() if not name.startswith("SOE_AUTH_")}
+    own = {"CONFIG_DIR": str(directory), "PROFILE": "demo", "STORE": "file"}
+    return {**foreign, **{f"SOE_AUTH_{name}": value for name, value in own.items()}}
+
+
+def _browser(chosen: str | None, console: Console) -> str | None:
+    """Return the browser command to give to `login`; None for the desktop's own."""
+    environ = console.environ
+    if chosen or find_browser(None, environ) or opens_by_itself(None, environ):
+        return chosen
+    console.say("There is no browser to show here, so the demo walks through the pages itself.\n")
+    visitor = [sys.executable, "-m", "soe_auth.sandbox.visitor"]
+    return list2cmdline(visitor) if sys.platform == "win32" else shlex.join(visitor)
+
+
+def _soe_auth(
+    argv: list[str],
+    environ: Mapping[str, str],
+    console: Console,
+    *,
+    browser: str | None = None,
+) -> int:
+    """Run one of our commands as a person would, and show it; the browser is left unmentioned."""
+    from soe_auth.cli.main import main
+
+    console.say(f"   $ soe-auth {shlex.join(argv)}")
+    return main([*argv, "--browser", browser] if browser else argv, environ)
+
+
+async def _whoami(settings: Settings, store: Store) -> str:
+    site, _ = settings.registration
+    token = access.from_store(settings, store, now=time.time())
+    async with connect(site, network=settings.network) as connection:
+        name = await connection.account_name(token.access_token)
+    return name or "somebody it does not name"

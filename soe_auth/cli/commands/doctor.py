@@ -1,0 +1,85 @@
+"""Find out why a login would fail here, before you try one.
+
+It changes nothing and shows no secret, so that what it prints can stand in a ticket. It asks your
+site, if one is known, and nobody else. Exit 0: nothing is wrong. Else the code says of what kind
+the first thing is that is wrong: 2 settings, 4 loopback, 5 site, 6 network, 7 store.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from soe_auth.cli.exit_codes import BUG, EXIT_CODES
+from soe_auth.cli.json_output import FORMAT_VERSION
+from soe_auth.cli.options import add_settings, given_settings
+from soe_auth.doctor import examine
+from soe_auth.model.text import printable
+from soe_auth.settings.spec import BROWSER, PORT, REDIRECT, REDIRECT_HOST, SITE
+
+if TYPE_CHECKING:
+    import argparse
+
+    from soe_auth.cli.console import Console
+    from soe_auth.doctor import Finding
+
+_INDENT = 7  # columns of a verdict
+_LONGEST = 1000  # characters of a line: a path alone may be long
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    add_settings(parser, SITE, REDIRECT, REDIRECT_HOST, PORT, BROWSER)
+    parser.add_argument("--json", action="store_true", help="print it as JSON")
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Look around, and tell of each thing at once; the first thing wrong gives the exit code."""
+    found = []
+    for finding in examine(given_settings(args), profile=args.profile, environ=console.environ):
+        found.append(finding)
+        if not args.json:
+            _tell(finding, console)
+    wrong = [finding for finding in found if finding.verdict == "wrong"]
+    if args.json:
+        report = {"version": FORMAT_VERSION, "findings": [_fields(finding) for finding in found]}
+        console.result(json.dumps(report, indent=2))
+    else:
+        _sum_up(wrong, console)
+    return exit_code_of(wrong[0]) if wrong else 0
+
+
+def exit_code_of(finding: Finding) -> int:
+    """Return the exit code of a login that ends by what was found."""
+    kind = finding.kind or object
+    return next((code for base, code in EXIT_CODES.items() if issubclass(kind, base)), BUG)
+
+
+def _tell(finding: Finding, console: Console) -> None:
+    says, todo = _words(finding)
+    console.report(f"{finding.verdict:{_INDENT}}{finding.name}: {says}", hang=_INDENT)
+    # What to do about a thing that is wrong stands at the end, where the eye is.
+    if finding.verdict == "odd" and todo:
+        console.report(f"{'':{_INDENT}}{todo}")
+
+
+def _sum_up(wrong: list[Finding], console: Console) -> None:
+    console.report("\nWhat is wrong, and what to do:" if wrong else "\nNothing is wrong.")
+    for finding in wrong:
+        says, todo = _words(finding)
+        console.report(f"  {finding.name}: {says}")
+        console.report(f"    {todo}")
+
+
+def _words(finding: Finding) -> tuple[str, str]:
+    return printable(finding.says, _LONGEST), printable(finding.todo, _LONGEST)
+
+
+def _fields(finding: Finding) -> dict[str, str | None]:
+    says, todo = _words(finding)
+    return {
+        "name": finding.name,
+        "verdict": finding.verdict,
+        "says": says,
+        "todo": todo or None,
+    }

@@ -1,0 +1,113 @@
+"""By hand, step 3: turn a code and its verifier into a token, and print the token.
+
+Secrets never stand in the command line, where every process could read them: the code and the
+verifier are read from SOE_AUTH_CODE and SOE_AUTH_CODE_VERIFIER, or from standard input, a line
+each, the code first. On a terminal they are asked for. In place of the code the whole address that
+the browser ended at may be given; if SOE_AUTH_STATE is set, it must be, and carry that state.
+Nothing is stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from soe_auth.actions import consent
+from soe_auth.cli.json_output import FORMAT_VERSION, token_report
+from soe_auth.cli.manual_flow import add_redirect_uri, given_redirect_uri, given_state
+from soe_auth.cli.options import add_settings, resolve_settings
+from soe_auth.errors import SettingsError
+from soe_auth.model.secret import Secret, no_core_dumps
+from soe_auth.oauth.authorization import code_in
+from soe_auth.oauth.token_endpoint import read_answer, redeem_form
+from soe_auth.settings.spec import CLIENT_ID, SCOPE, SITE
+from soe_auth.site_client.client import connect
+
+if TYPE_CHECKING:
+    import argparse
+
+    from soe_auth.cli.console import Console
+    from soe_auth.model.proxy import Network
+    from soe_auth.model.site import Site
+    from soe_auth.oauth.token_endpoint import Answer
+
+_VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}", re.ASCII)  # RFC 7636 section 4.1
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    add_settings(parser, SITE, CLIENT_ID, SCOPE)
+    add_redirect_uri(parser)
+    parser.add_argument("--json", action="store_true", help="print token and life as JSON")
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Print the token."""
+    settings = resolve_settings(args, console)
+    consent.settle(settings, console.confirm, console.say)
+    site, client_id = settings.registration
+    redirect_uri = given_redirect_uri(site, args)
+    no_core_dumps()
+    code = _code(_secret("code", "SOE_AUTH_CODE", console), site, redirect_uri, console)
+    code_verifier = _secret("code verifier", "SOE_AUTH_CODE_VERIFIER", console)
+    if not _VERIFIER.fullmatch(code_verifier.reveal()):
+        raise SettingsError(
+            "The code verifier is 43 to 128 characters, from A-Z a-z 0-9 - . _ ~.",
+            hint="Give the one that `soe-auth pkce` printed beside the challenge.",
+        )
+    form = redeem_form(client_id, redirect_uri, code, code_verifier)
+    now = time.time()
+    answer = asyncio.run(_exchange(site, form, settings.network))
+    token = read_answer(
+        answer,
+        site=site,
+        client_id=client_id,
+        scope=settings.scope,
+        now=now,
+        sent=(code, code_verifier),
+    )
+    if words := token.scope_in_question:
+        console.say(words)
+    if args.json:
+        report = token_report(settings.profile, token, time.time())
+        report["access_token"] = token.access_token.reveal()
+        console.result(json.dumps({"version": FORMAT_VERSION, **report}, indent=2))
+    else:
+        console.result(token.access_token.reveal())
+    return 0
+
+
+async def _exchange(site: Site, form: Secret, network: Network) -> Answer:
+    async with connect(site, network=network) as connection:
+        return await connection.exchange(form)
+
+
+def _code(given: Secret, site: Site, redirect_uri: str, console: Console) -> Secret:
+    state = given_state(console.environ)
+    try:
+        return code_in(given, site=site, redirect_uri=redirect_uri, state=state)
+    except ValueError as problem:
+        raise SettingsError(
+            f"The address with the code is not the right one: {problem}.",
+            hint="Copy it whole from the browser's address bar, from the page it ended at.",
+        ) from None
+
+
+def _secret(what: str, variable: str, console: Console) -> Secret:
+    """Read one secret from its variable, a terminal (unseen) or a line of standard input."""
+    value = console.environ.get(variable)
+    if not value and console.can_ask:
+        from getpass import getpass
+
+        value = getpass(f"{what.capitalize()}: ")
+    elif not value:
+        value = sys.stdin.readline()
+    if value and value.strip():
+        return Secret(value.strip())
+    raise SettingsError(
+        f"There is no {what}.", hint=f"Give it in {variable} or as a line of standard input."
+    )

@@ -1,0 +1,175 @@
+"""Make a profile in a short conversation, and sign in with it.
+
+It says what to register on the site, asks a few questions, each with a default, and writes
+config.toml. Every answer has an option, so that it runs unattended as well. What it prints on
+stdout is to be handed on: a project file for a colleague, and comments in it for the
+administrator who registers the application.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from soe_auth.actions import login as signin
+from soe_auth.actions.registration import changes, handouts, preface
+from soe_auth.cli.login_io import login_effects
+from soe_auth.cli.options import add_settings, given_settings
+from soe_auth.cli.prompts import Interview
+from soe_auth.cli.setup_questions import Conversation
+from soe_auth.errors import SettingsError, SoeAuthError
+from soe_auth.model.text import printable
+from soe_auth.settings.config_writer import remember
+from soe_auth.settings.project_file import read_handout
+from soe_auth.settings.resolve import read_config_files, resolve
+from soe_auth.settings.spec import PROFILE
+
+if TYPE_CHECKING:
+    from soe_auth.cli.console import Console
+    from soe_auth.settings.config_files import Configs
+    from soe_auth.settings.project_file import ProjectFile
+    from soe_auth.settings.resolve import Settings
+
+_LONGEST_PATH = 400  # as it is shown
+_WIDEST = 76
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    add_settings(parser, *PROFILE)
+    parser.add_argument(
+        "--from",
+        dest="handout",
+        metavar="FILE",
+        help="take what a colleague handed out, a file like .soe-auth.toml; - reads it from stdin",
+    )
+    parser.add_argument(
+        "--yes", action="store_true", help="ask nothing, and take every default; no login"
+    )
+    parser.add_argument(
+        "--login",
+        action=argparse.BooleanOptionalAction,
+        help="sign in at the end, or do not; without either you are asked",
+    )
+    parser.add_argument("--no-check", action="store_true", help="do not contact the site")
+    parser.add_argument("--no-browser", action="store_true", help="open nothing")
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Make a profile; the exit code tells how that ended, and how the login did."""
+    interview = Interview(None if args.yes else console.ask, console.error)
+    configs = read_config_files(console.environ)
+    handout = _read_handout(args.handout) if args.handout else None
+    if handout:
+        _agree(handout, configs, interview, sure=args.yes)
+    conversation = Conversation(
+        interview=interview,
+        console=console,
+        configs=configs,
+        given={**(handout.table.values if handout else {}), **given_settings(args)},
+        profile=args.profile
+        or (handout and handout.profile)
+        or console.environ.get("SOE_AUTH_PROFILE"),
+        check=not args.no_check,
+        browser=not args.no_browser,
+    )
+    settings = conversation.hold()
+    _write(settings, configs, console)
+    problem = None
+    try:
+        _log_in(settings, interview, console, wanted=args.login, browser=not args.no_browser)
+    except SoeAuthError as failure:
+        problem = failure
+    width = min(_WIDEST, shutil.get_terminal_size().columns)
+    console.result(handouts(settings, width=width))
+    if problem:
+        raise problem
+    return 0
+
+
+def _read_handout(name: str) -> ProjectFile:
+    """Read a hand-out as strictly as a project file. Raises SettingsError."""
+    origin = "the hand-out" if name == "-" else printable(name, _LONGEST_PATH)
+    try:
+        if name == "-":
+            handout = read_handout(sys.stdin.buffer, origin)
+        else:
+            with Path(name).open("rb") as stream:
+                handout = read_handout(stream, origin)
+    except OSError as problem:
+        raise SettingsError(
+            f"{origin} cannot be read: {problem.strerror}.",
+            hint="See that --from names a file that is there, and that you may read.",
+        ) from None
+    if handout.site is None:
+        raise SettingsError(f"{origin} names no site.", hint='Write one into it, as site = "…".')
+    handout.table.check()
+    return handout
+
+
+def _agree(handout: ProjectFile, configs: Configs, interview: Interview, *, sure: bool) -> None:
+    """Tell what a hand-out says, and return only if the person agrees. Raises SettingsError."""
+    site = handout.site
+    says = [f"  {key}  {printable(text)}" for key, text in handout.table.values.items()]
+    says += [f"  profile  {handout.profile}"] * (handout.profile is not None)
+    interview.tell("\n".join([f"{handout.table.file} says:", *says]))
+    if sure or site is None:
+        return
+    if not interview.can_ask:
+        raise SettingsError(
+            "--yes is missing.",
+            hint="Add it if that is the right site, as nobody can be asked here.",
+        )
+    known_site = site.in_cloud or configs.name_site(site)
+    if not interview.confirm("Is that your site?", default=known_site, flag="--yes"):
+        raise SettingsError(
+            f"{site} was not agreed to, so nothing was written.",
+            hint="Ask who gave you the file, or name your own site: `soe-auth init --site SITE`.",
+        )
+
+
+def _write(settings: Settings, configs: Configs, console: Console) -> None:
+    """Write what the config files do not say yet, and tell what that changed."""
+    changed, name = changes(settings, configs), settings.profile
+    if changed:
+        values = {change.key: change.value for change in changed}
+        remember(settings.paths.config, name, values, preface=preface())
+    if name not in configs.profiles:
+        console.say(f"Profile {name} is written: {settings.paths.config}")
+    elif changed:
+        console.say(f"Profile {name} is changed: {'; '.join(map(str, changed))}.")
+    else:
+        console.say(f"Profile {name} is as it was.")
+
+
+def _log_in(
+    settings: Settings,
+    interview: Interview,
+    console: Console,
+    *,
+    wanted: bool | None,
+    browser: bool,
+) -> None:
+    """Sign in, if that is wanted, with what holds now. Raises as `signin.login`."""
+    held = resolve({}, profile=settings.profile, environ=console.environ)
+    for setting in PROFILE:
+        if getattr(held, setting.key) != getattr(settings, setting.key):
+            console.say(f"{held.origins[setting.key]} has another {setting.key}; it comes first.")
+    if wanted is None:
+        wanted = _wants_to_sign_in(interview)
+    if wanted:
+        signin.login(held, login_effects(held, console, browser=browser))
+    else:
+        console.say(f"Sign in with `{held.login_command}`.")
+
+
+def _wants_to_sign_in(interview: Interview) -> bool:
+    if not interview.can_ask:
+        return False
+    try:
+        return interview.confirm("Sign in now?", default=True, flag="--login")
+    except SettingsError:  # no answer is no reason to fail: the profile is written
+        return False

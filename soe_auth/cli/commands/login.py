@@ -1,0 +1,103 @@
+"""Sign in with your browser, and keep the token for this user of this machine.
+
+The first login names the site and the client ID, as in `soe-auth login --site acme --client-id
+110`; they are remembered as a profile, so that from then on `soe-auth login` alone is enough.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+from soe_auth.actions import get_token as access
+from soe_auth.actions import login as signin
+from soe_auth.actions.registration import domain, steps
+from soe_auth.cli.json_output import FORMAT_VERSION, no_report, token_report
+from soe_auth.cli.login_io import login_effects
+from soe_auth.cli.options import add_settings, given_settings, resolve_settings
+from soe_auth.cli.token_source import keep, simple_question
+from soe_auth.errors import LoginRequired, SettingsError
+from soe_auth.settings.spec import BROWSER, MIN_TTL, PROFILE, TIMEOUT
+
+if TYPE_CHECKING:
+    import argparse
+
+    from soe_auth.cli.console import Console
+    from soe_auth.model.site import Site
+    from soe_auth.settings.resolve import Settings
+
+_REGISTRATION = """\
+To sign in, soe-auth needs the client ID of an API application on {site}:
+
+{steps}, and type it here:
+       soe-auth login --site {typed} --client-id 110{flags}
+"""
+_OTHER_DOMAIN = """\
+An application that is registered for the site's own Domain works as well:
+       Domain   {site}
+Then add --redirect login_success, and paste the address that the browser ends at.
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    add_settings(parser, *PROFILE, BROWSER, TIMEOUT, MIN_TTL)
+    parser.add_argument("--no-browser", action="store_true", help="show the address, open nothing")
+    parser.add_argument(
+        "--if-needed", action="store_true", help="do nothing if the token lives for --min-ttl"
+    )
+    parser.add_argument("--json", action="store_true", help="print who signed in, as JSON")
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Log in; the exit code tells how it ended."""
+    if args.if_needed and access.from_environment(console.environ):
+        # In a CI job there is nobody to sign in, and what it needs is there already.
+        console.say(
+            "SOE_AUTH_TOKEN is set: `soe-auth token` answers with that one, so no login is needed."
+        )
+        return _report(no_report(), args, console)
+    question = None if given_settings(args) else simple_question(console, args.profile, None)
+    try:
+        settings = resolve_settings(args, console)
+    except LoginRequired:
+        raise SettingsError(
+            "No site is set, and there is no profile yet.",
+            hint="Say which: `soe-auth login --site NAME.stackenterprise.co --client-id ID`,"
+            " or be asked: `soe-auth init`.",
+        ) from None
+    if settings.site and not settings.client_id and not settings.needs_consent:
+        _explain_registration(settings.site, settings, console)
+    effects = login_effects(
+        settings,
+        console,
+        browser=not args.no_browser,
+        by_pipe=not args.if_needed,
+        ahead=args.ahead,
+    )
+    log_in = signin.login_if_needed if args.if_needed else signin.login
+    token = log_in(settings, effects)
+    if question:
+        keep(question, settings, console)
+    return _report(token_report(settings.profile, token, time.time()), args, console)
+
+
+def _report(report: dict[str, object], args: argparse.Namespace, console: Console) -> int:
+    if args.json:
+        console.result(json.dumps({"version": FORMAT_VERSION, **report}, indent=2))
+    return 0
+
+
+def _explain_registration(site: Site, settings: Settings, console: Console) -> None:
+    own_page = settings.redirect == "login_success"
+    console.say(
+        _REGISTRATION.format(
+            site=site.authority,
+            steps=steps(site, domain(site, settings.redirect, settings.redirect_host)),
+            typed=site.as_typed,
+            flags=" --redirect login_success" if own_page else "",
+        )
+    )
+    if not own_page:
+        console.say(_OTHER_DOMAIN.format(site=site.authority))

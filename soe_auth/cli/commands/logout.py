@@ -1,0 +1,116 @@
+"""End the token on the site and remove it from this machine; each result is told as it is.
+
+Exit 0: it is ended, or --local did not ask. Exit 5: the site does not offer to end tokens this way.
+Exit 6: the site could not be reached. The copy here is gone in every case.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, get_args
+
+from soe_auth.actions.logout import logout
+from soe_auth.cli.exit_codes import EXIT_CODES
+from soe_auth.errors import LoginRequired, NetworkError, ServerError, SettingsError, StoreError
+from soe_auth.model.proxy import Network
+from soe_auth.settings.resolve import find_paths, resolve
+from soe_auth.settings.spec import Place
+from soe_auth.site_client.client import Ending
+from soe_auth.storage import open_store, place_of
+from soe_auth.storage.file_store import FileStore
+
+if TYPE_CHECKING:
+    import argparse
+
+    from soe_auth.actions.logout import Goodbye
+    from soe_auth.cli.console import Console
+
+# What became of the token on the site: exit code, and the truth for the person.
+_ON_SITE: dict[Ending | None, tuple[int, str]] = {
+    None: (0, "{site} was not asked to end it; it stays good until it expires there."),
+    Ending.ENDED: (0, "{site} has ended it."),
+    Ending.ALREADY_INVALID: (0, "{site} says that it was no longer good."),
+    Ending.NOT_OFFERED: (
+        EXIT_CODES[ServerError],
+        "{site} does not offer to end tokens this way; it stays good there.",
+    ),
+    Ending.UNREACHABLE: (
+        EXIT_CODES[NetworkError],
+        "{site} could not be reached, so the token stays good there.",
+    ),
+}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.add_argument("--all", action="store_true", help="log out of every profile")
+    parser.add_argument("--local", action="store_true", help="remove it here, do not ask the site")
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Log out of one profile, or of all; the worst result is the exit code."""
+    directory = find_paths(console.environ).directory
+    files = FileStore(directory, report=console.say)
+    if args.all and args.profile:
+        raise SettingsError("--all and -p exclude each other.", hint="Leave one of them out.")
+    profiles = files.profiles() if args.all else [_chosen(args.profile, files, console)]
+    if not profiles:
+        console.say("There is no token to remove.")
+    networks = [Network() if args.local else _network(name, console) for name in profiles]
+    # Where a token is, and not where the settings want the next one, is where it is ended.
+    stores = {
+        place: open_store(directory, place, report=console.say, with_a_person=True)
+        for place in get_args(Place)
+    }
+
+    async def log_out(profile: str, network: Network) -> Goodbye | StoreError | None:
+        try:
+            store = stores[place_of(directory, profile, report=console.say)]
+            return await logout(profile, store, local=args.local, network=network)
+        except StoreError as problem:
+            return problem
+
+    async def log_out_of_all() -> list[Goodbye | StoreError | None]:
+        """Do it at the same time: neither a slow site nor a bad file holds up others."""
+        return await asyncio.gather(*map(log_out, profiles, networks))
+
+    goodbyes = asyncio.run(log_out_of_all())
+    return max((_tell(*each, console) for each in zip(profiles, goodbyes, strict=True)), default=0)
+
+
+def _network(profile: str, console: Console) -> Network:
+    """Find the profile's way to its site; bad settings keep no copy here from being removed."""
+    try:
+        return resolve({}, profile=profile, environ=console.environ).network
+    except SettingsError:
+        return Network()
+
+
+def _chosen(profile: str | None, store: FileStore, console: Console) -> str:
+    """Find the profile; a token got by variables only may be there where no profile is."""
+    try:
+        return resolve({}, profile=profile, environ=console.environ).profile
+    except LoginRequired:
+        if len(stored := store.profiles()) == 1:
+            return stored[0]
+        raise
+
+
+def _tell(profile: str, goodbye: Goodbye | StoreError | None, console: Console) -> int:
+    if goodbye is None:
+        console.say(f"Profile {profile} has no token here; nothing to remove.")
+        return 0
+    if isinstance(goodbye, StoreError):
+        console.fail(str(goodbye))
+        console.error(f"  {goodbye.hint}")
+        return EXIT_CODES[StoreError]
+    url = goodbye.token.site
+    site = url.authority
+    console.say(f"The token of profile {profile} is removed from this machine.")
+    code, sentence = _ON_SITE[goodbye.on_site]
+    if code:
+        console.fail(sentence.format(site=site))
+        console.error(f"  End it by hand: sign in at {url}, open your avatar, Settings.")
+    else:
+        console.say(sentence.format(site=site))
+    return code

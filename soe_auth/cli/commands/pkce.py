@@ -1,0 +1,48 @@
+"""By hand, step 1: make a code verifier and its S256 code challenge (RFC 7636).
+
+The verifier is a secret: keep it for `soe-auth exchange`. The challenge goes into `soe-auth url`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+from soe_auth.oauth.authorization import challenge_of, draw
+
+if TYPE_CHECKING:
+    import argparse
+
+    from soe_auth.cli.console import Console
+    from soe_auth.model.secret import Secret
+    from soe_auth.oauth.authorization import Entropy
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.add_argument("--json", action="store_true", help="print them as JSON")
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Print a new pair."""
+    code_verifier, code_challenge = draw_pair(os.urandom)
+    pair = {
+        "code_verifier": code_verifier.reveal(),
+        "code_challenge": code_challenge,
+        "code_challenge_method": "S256",
+    }
+    if args.json:
+        console.result(json.dumps(pair, indent=2))
+    else:
+        console.result("\n".join(f"{name}={value}" for name, value in pair.items()))
+    return 0
+
+
+def draw_pair(entropy: Entropy) -> tuple[Secret, str]:
+    """Draw until the challenge begins with no dash, which a command line takes for an option."""
+    while True:
+        code_verifier = draw(entropy)
+        code_challenge = challenge_of(code_verifier)
+        if not code_challenge.startswith("-"):
+            return code_verifier, code_challenge

@@ -1,0 +1,199 @@
+"""Show every profile: its site, account and scope, and how long its token lasts.
+
+With --check nothing is printed, and the exit code is the answer: 0 if the token that `soe-auth
+token` would print lives for that span more, 3 if not. With --verify each site is asked whether its
+token is still good: 3 if one is not, 6 if a site could not be reached, 5 if its answer made no
+sense.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from soe_auth.actions import get_token as access
+from soe_auth.actions.status import resolve_all, see_that_there_is, why_not
+from soe_auth.cli.exit_codes import EXIT_CODES
+from soe_auth.cli.json_output import FORMAT_VERSION, token_report
+from soe_auth.cli.options import open_store, read_option
+from soe_auth.cli.token_source import simple_question, stored
+from soe_auth.errors import LoginRequired, NetworkError, ServerError, SettingsError, StoreError
+from soe_auth.model.duration import parse_duration
+from soe_auth.settings.resolve import choose_profile, find_paths, resolve
+from soe_auth.storage.file_store import FileStore
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from soe_auth.cli.console import Console
+    from soe_auth.model.proxy import Network
+    from soe_auth.model.token import Token
+    from soe_auth.settings.resolve import Settings
+    from soe_auth.settings.spec import Place
+    from soe_auth.site_client.client import Verdict
+    from soe_auth.storage import Store
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A profile, its token, and what the site says of that, if it was asked.
+
+    With `trouble` it cannot be known whether there is a token.
+    """
+
+    settings: Settings
+    token: Token | None
+    verdict: Verdict | None = None
+    trouble: StoreError | None = None
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.add_argument("--json", action="store_true", help="print it as JSON")
+    parser.add_argument(
+        "--check",
+        metavar="SPAN",
+        nargs="?",
+        const="",
+        help="print nothing: exit 0 if the token lives for SPAN more, 3 if not; default: min_ttl",
+    )
+    parser.add_argument(
+        "--verify", action="store_true", help="ask each site whether its token is still good"
+    )
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Show the profiles, or the one that -p names."""
+    if args.check is not None:
+        if args.json or args.verify:
+            raise SettingsError(
+                "--check prints nothing, and asks nobody.", hint="Leave --json and --verify out."
+            )
+        return _check(args, console)
+    rows = _rows(args.profile, console)
+    if args.verify:
+        rows = _verified(rows, console)
+    now = time.time()
+    if args.json:
+        profiles = [_report(row, now) for row in rows]
+        console.result(json.dumps({"version": FORMAT_VERSION, "profiles": profiles}, indent=2))
+    else:
+        default = _default(rows, console)
+        console.result("\n\n".join(_card(row, now, default) for row in rows))
+    if console.environ.get("SOE_AUTH_TOKEN"):
+        console.say("SOE_AUTH_TOKEN is set: `soe-auth token` answers with that one.")
+    if trouble := next(filter(None, (row.trouble for row in rows)), None):
+        raise trouble
+    return _exit_code(rows) if args.verify else 0
+
+
+def _check(args: argparse.Namespace, console: Console) -> int:
+    """End as `soe-auth token --min-ttl SPAN` would; only -v says why."""
+    span = read_option("check", parse_duration, args.check) if args.check else None
+    try:
+        if access.from_environment(console.environ) is None:
+            question = simple_question(console, args.profile, None, args.check)
+            settings = resolve({}, profile=args.profile, environ=console.environ)
+            if span is not None:
+                settings = replace(settings, min_ttl=span)
+            stored(settings, console, question)
+    except LoginRequired as problem:
+        console.detail(str(problem))
+        return EXIT_CODES[LoginRequired]
+    return 0
+
+
+def _rows(chosen: str | None, console: Console) -> list[_Row]:
+    files = FileStore(find_paths(console.environ).directory, report=console.say)
+    stores: dict[Place, Store] = {}  # so that one which hangs is waited for once
+    rows = []
+    for settings in resolve_all(chosen, files.profiles, console.environ):
+        if settings.store not in stores:
+            stores[settings.store] = open_store(settings, console)
+        try:
+            row = _Row(settings, stores[settings.store].load(settings.profile))
+        except StoreError as trouble:
+            row = _Row(settings, None, trouble=trouble)
+        else:
+            see_that_there_is(settings, row.token)
+        rows.append(row)
+    return rows
+
+
+def _verified(rows: Sequence[_Row], console: Console) -> list[_Row]:
+    import asyncio
+
+    from soe_auth.actions.verify import verify
+
+    def network(row: _Row) -> Network:  # which a variable may say, as for any call
+        return resolve({}, profile=row.settings.profile, environ=console.environ).network
+
+    verdicts = iter(asyncio.run(verify([(row.token, network(row)) for row in rows if row.token])))
+    return [replace(row, verdict=next(verdicts)) if row.token else row for row in rows]
+
+
+def _exit_code(rows: Sequence[_Row]) -> int:
+    """Put first what a person can mend: a token that is not good, or none at all to ask about."""
+    from soe_auth.site_client.client import Standing
+
+    found = {row.verdict.standing for row in rows if row.verdict}
+    if not found or Standing.NO_LONGER_GOOD in found:
+        return EXIT_CODES[LoginRequired]
+    if Standing.UNREACHABLE in found:
+        return EXIT_CODES[NetworkError]
+    return EXIT_CODES[ServerError] if Standing.UNCLEAR in found else 0
+
+
+def _report(row: _Row, now: float) -> dict[str, object]:
+    settings, token, verdict = row.settings, row.token, row.verdict
+    if token is None:
+        site = str(settings.site) if settings.site else None
+        problem = {"problem": str(row.trouble)} if row.trouble else {}
+        return {"profile": settings.profile, "site": site, "token": None, **problem}
+    report = token_report(settings.profile, token, now, why_not=why_not(settings, token, now))
+    if verdict is None:
+        return report
+    return {**report, "verified": verdict.is_good, "verification": _in_words(verdict)}
+
+
+def _default(rows: Sequence[_Row], console: Console) -> str | None:
+    """Name the profile of several that a command takes here which names none, if there is one."""
+    if len(rows) > 1:
+        with suppress(SettingsError, LoginRequired):
+            return choose_profile(environ=console.environ)
+    return None
+
+
+def _card(row: _Row, now: float, default: str | None) -> str:
+    settings, token = row.settings, row.token
+    site = token.site if token else settings.site
+    mark = " (default here)" if settings.profile == default else ""
+    lines = [f"{settings.profile}{mark}", f"  site     {site or 'not set'}"]
+    if row.trouble:
+        lines.append("  token    cannot be looked at")
+        return "\n".join(lines)
+    if token is None:
+        lines.append(f"  token    none; type `{settings.login_command}`")
+        return "\n".join(lines)
+    lines.append(f"  account  {token.account or 'not told by the site'}")
+    lines.append(f"  scope    {token.granted_scope.in_words()}")
+    problem = why_not(settings, token, now)
+    if problem:
+        lines.append(f"  token    {problem}; type `{settings.login_command}`")
+    else:
+        lines.append(f"  token    lasts {token.lasts(now)}")
+    lines += [f"  note     {warning}" for warning in token.warnings(now)]
+    if row.verdict:
+        lines.append(f"  on site  {_in_words(row.verdict)}")
+    return "\n".join(lines)
+
+
+def _in_words(verdict: Verdict) -> str:
+    words = verdict.standing.value
+    if verdict.account:
+        return f"{words}, as {verdict.account}"
+    return f"{words}: {verdict.reason}" if verdict.reason else words

@@ -1,0 +1,113 @@
+"""Print the stored token and a newline on stdout, and nothing else.
+
+Without a token that serves: exit 3, and one line on stderr says what to type. A browser is opened
+only with --login. SOE_AUTH_TOKEN, when set, is the answer.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from soe_auth.cli.json_output import supply_report
+from soe_auth.cli.options import add_settings, read_option
+from soe_auth.cli.token_formats import APIS, SHELLS, written
+from soe_auth.cli.token_source import await_supply, supply
+from soe_auth.errors import SettingsError
+from soe_auth.files.atomic_write import write_private
+from soe_auth.model.duration import parse_duration
+from soe_auth.model.text import printable
+from soe_auth.settings.spec import MIN_TTL
+
+if TYPE_CHECKING:
+    import argparse
+
+    from soe_auth.cli.console import Console
+    from soe_auth.cli.token_source import Supply
+
+# For each format, the option that goes with it.
+_FORMATS = {"plain": None, "header": "api", "env": "shell", "json": None, "curl": "api"}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    add_settings(parser, MIN_TTL)
+    waiting = parser.add_mutually_exclusive_group()
+    waiting.add_argument("--login", action="store_true", help="sign in first, if that is needed")
+    waiting.add_argument(
+        "--wait", metavar="SPAN", help="wait that long, at most, until somebody has signed in"
+    )
+    parser.add_argument(
+        "--format", choices=_FORMATS, default="plain", help="how to write it; default: plain"
+    )
+    parser.add_argument(
+        "--api",
+        choices=APIS,
+        help="whose header it is, with --format header or curl; default: v3",
+    )
+    parser.add_argument(
+        "--shell",
+        choices=SHELLS,
+        help="the shell that reads the line, with --format env; default: sh, on Windows too",
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", help="write it to a file that only you can read"
+    )
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Print the token, or write it to a file."""
+    _see_that_options_fit(args)
+    given: list[Supply] = []
+
+    def give(found: Supply) -> None:
+        text = _written(found, args)
+        if args.output in {None, "-"}:
+            console.result(text)
+        else:
+            _write(args.output, text)
+        given.append(found)
+
+    if args.wait is None:
+        at_once = None if args.format == "json" else give  # which tells the account as well
+        found = supply(args, console, login=args.login, at_once=at_once)
+    else:
+        found = await_supply(args, console, read_option("wait", parse_duration, args.wait))
+    if not given:
+        give(found)
+    return 0
+
+
+def _see_that_options_fit(args: argparse.Namespace) -> None:
+    for option in ("api", "shell"):
+        if getattr(args, option) is not None and _FORMATS[args.format] != option:
+            fitting = [name for name, needs in _FORMATS.items() if needs == option]
+            raise SettingsError(
+                f"--{option} has no meaning with --format {args.format}.",
+                hint=f"Leave it out, or ask for --format {' or '.join(fitting)}.",
+            )
+
+
+def _written(found: Supply, args: argparse.Namespace) -> str:
+    if args.format == "json":
+        return json.dumps(supply_report(found, time.time()), indent=2)
+    shell = args.shell or SHELLS[0]
+    try:
+        return written(found.access_token, args.format, api=args.api or APIS[0], shell=shell)
+    except ValueError as problem:
+        raise SettingsError(
+            f"Cannot write the token for {shell}: {problem}.",
+            hint="Start the program with the token in its environment: `soe-auth run -- CMD …`.",
+        ) from None
+
+
+def _write(name: str, text: str) -> None:
+    try:
+        write_private(Path(name), f"{text}\n".encode())
+    except OSError as problem:
+        raise SettingsError(
+            f"The token was not written to {printable(name)}: {problem.strerror or problem}.",
+            hint="Name a file of your own, or a new one, in a directory that is there.",
+        ) from None

@@ -1,0 +1,111 @@
+"""The command line: argv in, exit code out. A file per command, loaded only when it is called."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from importlib import import_module
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+from soe_auth.cli.argument_parser import Parser
+from soe_auth.cli.console import Console
+from soe_auth.cli.exit_codes import USAGE, exit_code
+from soe_auth.cli.streams import say
+from soe_auth.errors import SoeAuthError
+from soe_auth.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from soe_auth.fast.early_browser import HeadStart
+
+COMMANDS = {
+    "init": "set up a site in a short conversation: start here",
+    "login": "sign in with your browser and keep the token",
+    "token": "print the token, for scripts; never opens a browser unless told to",
+    "run": "run a command with the token in its environment",
+    "status": "show every profile: site, account, scope, time left",
+    "logout": "end the token on the site and remove it here",
+    "doctor": "find out why a login would fail here",
+    "config": "see and change the settings, and where each comes from",
+    "completion": "have your shell complete commands and names of profiles",
+    "pkce": "by hand, step 1: make a code verifier and its challenge",
+    "url": "by hand, step 2: make the authorization URL",
+    "exchange": "by hand, step 3: turn a code into a token",
+    "sandbox": "run a practice site on this machine",
+    "demo": "see a whole login happen, on a practice site",
+}
+
+
+def main(
+    argv: Sequence[str],
+    environ: Mapping[str, str] = os.environ,
+    *,
+    ahead: HeadStart | None = None,
+    clock: Callable[[], int] = time.time_ns,
+) -> int:
+    """Run one command and return its exit code; `ahead` is the head start of a login.
+
+    `--help` and `--version` raise SystemExit(0), and Ctrl-C KeyboardInterrupt; `__main__` makes an
+    end of it.
+    """
+    console = Console(environ)
+    try:
+        return _run(argv, environ, ahead, clock)
+    except SoeAuthError as error:
+        console.fail(str(error))
+        if error.hint:
+            console.error(f"  {error.hint}")
+        return exit_code(error)
+
+
+def _run(
+    argv: Sequence[str],
+    environ: Mapping[str, str],
+    ahead: HeadStart | None,
+    clock: Callable[[], int],
+) -> int:
+    overview = _overview()
+    # What is behind two dashes is the command's own; argparse would take the first pair for itself.
+    ours = list(takewhile(lambda word: word != "--", argv))
+    chosen = overview.parse_args(ours)
+    if chosen.command is None:
+        say(overview.format_help(), end="")
+        return USAGE
+    command = import_module(f"soe_auth.cli.commands.{chosen.command}")
+    parser = Parser(prog=f"soe-auth {chosen.command}", description=command.__doc__)
+    command.configure(parser)
+    add_common(parser)
+    leading = ours[: len(ours) - len(chosen.rest) - 1]
+    args = parser.parse_args([*leading, *chosen.rest, *argv[len(ours) :]])
+    args.ahead = ahead
+    console = Console(environ, verbose=args.verbose, quiet=args.quiet, clock=clock)
+    code: int = command.run(args, console)
+    return code
+
+
+def _overview() -> Parser:
+    width = max(map(len, COMMANDS))
+    parser = Parser(
+        prog="soe-auth",
+        usage="soe-auth [-p NAME] [-v | -q] COMMAND …",
+        description="Browser login for Stack Overflow for Teams Enterprise.\n\ncommands:\n"
+        + "\n".join(f"  {name:{width}}  {does}" for name, does in COMMANDS.items()),
+        epilog="`soe-auth COMMAND --help` tells more of each."
+        " New here? `soe-auth demo`, then `soe-auth init`.",
+    )
+    add_common(parser)
+    parser.add_argument("command", nargs="?", choices=COMMANDS, help=argparse.SUPPRESS)
+    parser.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    return parser
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """Give the parser what every command takes."""
+    parser.add_argument("-p", "--profile", metavar="NAME", help="the profile to use")
+    loudness = parser.add_mutually_exclusive_group()
+    loudness.add_argument("-v", "--verbose", action="store_true", help="tell more on stderr")
+    loudness.add_argument("-q", "--quiet", action="store_true", help="tell errors only")
+    parser.add_argument("--version", action="version", version=f"soe-auth {__version__}")

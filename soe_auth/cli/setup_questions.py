@@ -1,0 +1,264 @@
+"""The questions of `soe-auth init`: they end in the settings of one profile, and write nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from soe_auth.actions.registration import administrator_text, domain, steps
+from soe_auth.cli.options import read_option, tell_surplus
+from soe_auth.desktop.browser import launch
+from soe_auth.desktop.environment import recognise
+from soe_auth.errors import NetworkError, SettingsError
+from soe_auth.model.profile_name import read_profile_name
+from soe_auth.model.scope import Scope
+from soe_auth.model.site import Site
+from soe_auth.settings.project_file import find_project
+from soe_auth.settings.resolve import resolve
+from soe_auth.settings.spec import CLIENT_ID, REDIRECT, SITE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from soe_auth.cli.console import Console
+    from soe_auth.cli.prompts import Interview
+    from soe_auth.model.proxy import Network
+    from soe_auth.settings.config_files import Configs
+    from soe_auth.settings.resolve import Settings
+    from soe_auth.site_client.transport import Glance
+
+_NONE_YET = "none yet"
+_WITHOUT_END = "A token without end is good for whoever finds it, until somebody ends it."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversation:
+    """Asks for whatever was not given; what the environment and the files say is the default.
+
+    `given` are settings as text, by their keys, and `profile` is the name that was given, if any.
+    `check` says whether the site is contacted, `browser` whether a page may be opened.
+    """
+
+    interview: Interview
+    console: Console
+    configs: Configs
+    given: Mapping[str, str]
+    profile: str | None
+    check: bool
+    browser: bool
+
+    def hold(self) -> Settings:
+        """Ask the questions in their order. Raises SettingsError and NetworkError."""
+        settings = self._site()
+        if not self.given.keys() & {"redirect", "redirect_host", "port"}:
+            settings = self._redirect(settings)
+        if "client_id" not in self.given:
+            settings = self._client_id(settings)
+        settings = self._scope(settings)
+        if settings.scope.no_expiry:
+            self.console.say(_WITHOUT_END)
+        return settings if self.profile else self._name(settings)
+
+    def _site(self) -> Settings:
+        if "site" in self.given:
+            return self._meet(read_option("site", Site.parse, self.given["site"]), again=False)
+        return self.interview.ask(
+            "Which site? (acme or its URL)",
+            lambda text: self._meet(Site.parse(text), again=True),
+            default=self._likely_site(),
+            flag=SITE.flag,
+        )
+
+    def _likely_site(self) -> str:
+        """Return what the environment, the profile or the project says; what is trusted only."""
+        if stated := self.console.environ.get(SITE.variable):
+            return stated
+        if self.profile and (kept := self.configs.site_of(self.profile)) is not None:
+            return kept
+        project = find_project(self._here)
+        if project is None or project.site is None:
+            return ""
+        if project.site.in_cloud or self.configs.name_site(project.site):
+            return project.site.as_typed
+        self.console.error(
+            f"{project.table.origin} names the site {project.site}, outside"
+            " https://*.stackenterprise.co. Type it, if you trust it."
+        )
+        return ""
+
+    def _here(self) -> Path:
+        """Return the directory whose project file makes defaults: none where nobody sees them."""
+        if not self.interview.can_ask:
+            raise FileNotFoundError
+        return Path.cwd()
+
+    def _meet(self, site: Site, *, again: bool) -> Settings:
+        """Resolve what is known of a site, and look at it.
+
+        Raises ValueError where the person wants to name it `again`.
+        """
+        tell_surplus(site, self.console)
+        if self.profile and self.configs.is_taken(self.profile, site):
+            raise SettingsError(
+                f"Profile {self.profile} belongs to another site.",
+                hint="Give this one another name with -p NAME.",
+            )
+        settings = resolve(
+            {**self.given, SITE.key: str(site)},
+            profile=self.profile or (self._free_name(site) if self.interview.can_ask else None),
+            environ=self.console.environ,
+            cwd=self._here,
+        )
+        if self.check:
+            self._look_at(site, settings, again=again)
+        return settings
+
+    def _free_name(self, site: Site) -> str:
+        first = name = self.configs.profiles_of(site)[0]
+        count = 1
+        while self.configs.is_taken(name, site):
+            count += 1
+            name = f"{first}-{count}"
+        return name
+
+    def _look_at(self, site: Site, settings: Settings, *, again: bool) -> None:
+        self.console.say(f"Asking {site.authority} …")
+        try:
+            answer = asyncio.run(_glance(site, settings.network))
+        except NetworkError as problem:
+            self._go_on_after(problem, again=again)
+            return
+        if answer.is_json and answer.turns_away:
+            self.console.say("It is there, and answers as an SOE site does.")
+        else:
+            self.console.say(
+                f"It answers (HTTP {answer.status}), but whether it is an SOE site cannot be"
+                " told from that: a login page may stand before it."
+            )
+
+    def _go_on_after(self, problem: NetworkError, *, again: bool) -> None:
+        """Return only if a person takes the site as it was typed, though nobody answers there."""
+        if not self.interview.can_ask:
+            hint = f"{problem.hint} Or add --no-check, and it is not asked."
+            raise NetworkError(str(problem), hint=hint) from None
+        self.console.error(f"{problem}\n  {problem.hint}")
+        if self.interview.confirm("Go on all the same?", default=False, flag="--no-check"):
+            return
+        if again:
+            raise ValueError("name another site, or the same one to try again") from None
+        raise problem
+
+    def _redirect(self, settings: Settings) -> Settings:
+        if not self.interview.can_ask:
+            return settings
+        site, _ = self._registered(settings)
+        here = domain(site, "loopback", settings.redirect_host)
+        place, default = recognise(self.console.environ), settings.redirect
+        if place.remote and not place.forwards and settings.origins[REDIRECT.key] == "default":
+            default = "login_success"
+            self.console.error(f"\nThis is {place.remote}: {place.advice}. Then take 2.")
+        own_page = f"to the site's own page (Domain {site.authority})"
+        chosen = self.interview.choose(
+            "How does the browser come back after the login?",
+            [
+                ("loopback", f"to this machine (Domain {here}), by itself"),
+                ("login_success", f"{own_page}, whose address you paste; works everywhere"),
+            ],
+            default=default,
+            flag=REDIRECT.flag,
+        )
+        return replace(settings, redirect=REDIRECT.read(chosen))
+
+    def _client_id(self, settings: Settings) -> Settings:
+        site, wanted = self._registered(settings)
+        if settings.client_id:
+            self.console.say(f"\nThe application's Domain on the site has to be {wanted}.")
+            default = settings.client_id
+        elif self.interview.can_ask:
+            self.console.error(f"\nOn {site.authority}:\n\n{steps(site, wanted)}.\n")
+            if self.browser:
+                self._offer_page(site, settings)
+            default = _NONE_YET
+        else:
+            default = ""
+
+        def read(text: str) -> str:
+            return "" if text == _NONE_YET else CLIENT_ID.read(text) or ""
+
+        client_id = self.interview.ask("Client ID", read, default=default, flag=CLIENT_ID.flag)
+        if client_id:
+            return replace(settings, client_id=client_id)
+        self.console.result(administrator_text(self._scope(settings), site))
+        raise SettingsError(
+            "There is no client ID yet, so nothing was written.",
+            hint="Send the text above to an administrator of the site; with the number they give"
+            f" you, go on: `soe-auth init --site {site.as_typed} --client-id NUMBER`.",
+        )
+
+    def _offer_page(self, site: Site, settings: Settings) -> None:
+        place = recognise(self.console.environ)
+        here = place.remote is None or place.forwards
+        question = "Open that page in your browser?"
+        if self.interview.confirm(question, default=here, flag="--no-browser"):
+            opened = launch(str(site), settings.browser, self.console.environ)
+            self.console.say(
+                f"Opening {site} in your browser …"
+                if opened
+                else "No browser could be started here: open it yourself."
+            )
+
+    def _scope(self, settings: Settings) -> Settings:
+        if "scope" in self.given or not self.interview.can_ask:
+            return settings
+        names = set(settings.scope.names)
+        may = self.interview.choose(
+            "What may the token do?",
+            [("read", "read only"), ("write", "read and write")],
+            default="write" if "write_access" in names else "read",
+            flag="--scope",
+        )
+        lasts = self.interview.choose(
+            "How long is a token good for?",
+            [("day", "a day"), ("forever", "without end")],
+            default="forever" if "no_expiry" in names else "day",
+            flag="--scope",
+        )
+        asked = names - {"write_access", "no_expiry"}
+        if asked:
+            self.console.error(f"It asks for {', '.join(sorted(asked))} as before.")
+        if may == "write":
+            asked.add("write_access")
+        if lasts == "forever":
+            asked.add("no_expiry")
+        return replace(settings, scope=Scope(tuple(sorted(asked))))
+
+    def _name(self, settings: Settings) -> Settings:
+        site, _ = self._registered(settings)
+
+        def read(text: str) -> str:
+            name = read_profile_name(text)
+            if self.configs.is_taken(name, site):
+                raise ValueError("that profile belongs to another site")
+            return name
+
+        if self.interview.can_ask:
+            self.console.error("")
+        name = self.interview.ask(
+            "A name for this profile", read, default=settings.profile, flag="-p"
+        )
+        return replace(settings, profile=name)
+
+    def _registered(self, settings: Settings) -> tuple[Site, str]:
+        """Return the site, which is known by now, and the Domain that the application needs."""
+        assert settings.site  # noqa: S101  # `_meet` has resolved it
+        return settings.site, domain(settings.site, settings.redirect, settings.redirect_host)
+
+
+async def _glance(site: Site, network: Network) -> Glance:
+    """See what the site's API answers to who has no token. Raises NetworkError."""
+    from soe_auth.site_client.client import FIRST_LOOK, WHO_AM_I, connect
+
+    async with connect(site, FIRST_LOOK, network=network) as connection:
+        return await connection.glance(WHO_AM_I)

@@ -1,0 +1,157 @@
+"""Where a command has its token from: the environment, else the store, else a login if asked."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from soe_auth.actions import get_token as access
+from soe_auth.cli.console import Console
+from soe_auth.cli.options import open_store, resolve_settings
+from soe_auth.desktop.detect import ci_job
+from soe_auth.errors import LoginRequired, SettingsError, SoeAuthError
+from soe_auth.fast.cache import Question, asked
+from soe_auth.model.duration import in_words
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterator, Sequence
+
+    from soe_auth.model.secret import Secret
+    from soe_auth.model.token import Token
+    from soe_auth.settings.resolve import Paths, Settings
+
+_POLL = 0.5  # seconds between two looks for a login that somebody is waited for
+
+
+@dataclass(frozen=True, slots=True)
+class Supply:
+    """A token, and what is known of it; of one that the environment gave, nothing is."""
+
+    access_token: Secret
+    profile: str | None = None
+    token: Token | None = None
+
+
+def supply(
+    args: argparse.Namespace,
+    console: Console,
+    *,
+    login: bool = False,
+    at_once: Callable[[Supply], None] | None = None,
+) -> Supply:
+    """Return a token that serves; with `login`, a person is asked for one if that is needed.
+
+    `at_once` is given the token of a login as soon as it is safe, while the rest of the login is
+    still under way, and only if nothing is in the way of that.
+    Raises LoginRequired if a person is needed, SettingsError, StoreError, and what a login raises.
+    """
+    if access_token := access.from_environment(console.environ):
+        return Supply(access_token)
+    question = simple_question(console, args.profile, args.setting_min_ttl)
+    with _advising_a_job(console):
+        settings = resolve_settings(args, console)
+        try:
+            return stored(settings, console, question)
+        except LoginRequired:
+            if not login:
+                raise
+    from soe_auth.actions.login import login_if_needed
+    from soe_auth.cli.login_io import login_effects
+
+    def hand_over() -> None:
+        if at_once:
+            with suppress(SoeAuthError, OSError):  # which is for the end of the login to tell
+                at_once(stored(settings, Console(console.environ, quiet=True)))
+
+    login_if_needed(settings, login_effects(settings, console, kept=hand_over))
+    # A new token may fall short, too, of what was asked for.
+    return stored(settings, console)
+
+
+@contextmanager
+def _advising_a_job(console: Console) -> Iterator[None]:
+    """Have an error end with what to do in a CI job, if this is one."""
+    try:
+        yield
+    except (LoginRequired, SettingsError) as missing:
+        if job := ci_job(console.environ):
+            advice = f"This is {job}: give it a token in SOE_AUTH_TOKEN."
+            missing.hint = f"{missing.hint} {advice}".strip()
+        raise
+
+
+def await_supply(args: argparse.Namespace, console: Console, span: float) -> Supply:
+    """Return a token that serves, once somebody has logged in; wait for `span` seconds at most.
+
+    Raises LoginRequired if nobody has by then, SettingsError, StoreError.
+    """
+    try:
+        return supply(args, console)
+    except LoginRequired as missing:
+        console.error(f"{missing} Waiting for that, {in_words(span)} at most …")
+    quiet = Console(console.environ, quiet=True)  # what is odd about the settings is told already
+    return look_until(lambda: stored(resolve_settings(args, quiet), console), span)
+
+
+def look_until(
+    look: Callable[[], Supply],
+    span: float,
+    *,
+    now: Callable[[], float] = time.monotonic,
+    pause: Callable[[float], None] = time.sleep,
+) -> Supply:
+    """Look again and again, for `span` seconds; return what is found, or raise LoginRequired."""
+    give_up_at = now() + span
+    while True:
+        try:
+            return look()
+        except LoginRequired:
+            left = give_up_at - now()
+            if left <= 0:
+                raise
+        pause(min(_POLL, left))
+
+
+def simple_question(
+    console: Console, profile: str | None, min_ttl: str | None, check: str = ""
+) -> Question | None:
+    """Return the question that settings answer which are resolved next, if it is a simple one."""
+    options = asked(profile or "", min_ttl or "", check)
+    with suppress(ValueError, OSError):
+        return Question(console.environ, options, clock=console.clock)
+    return None
+
+
+def stored(settings: Settings, console: Console, question: Question | None = None) -> Supply:
+    """Return the stored token, if it serves the settings; keep these as the question's answer.
+
+    Raises LoginRequired, StoreError.
+    """
+    now = time.time()
+    token = access.from_store(settings, open_store(settings, console), now=now)
+    for warning in token.warnings(now):
+        console.detail(warning)
+    if question:
+        keep(question, settings, console)
+    return Supply(token.access_token, settings.profile, token)
+
+
+def keep(question: Question, settings: Settings, console: Console) -> None:
+    """Have the short way know these settings next time, if they are such as it can go by."""
+    site, client_id = settings.registration
+    if settings.store == "file" and not site.surplus:  # of which a person is told each time
+        of_token = [str(site), client_id, str(settings.scope), repr(settings.min_ttl)]
+        answer = [settings.profile, *of_token, *settings.of_browser]
+        keep_answer(question, answer, settings.paths, console)
+
+
+def keep_answer(question: Question, answer: Sequence[str], paths: Paths, console: Console) -> None:
+    """Keep a question's answer, if the question was about the files that are at these paths."""
+    here = paths.directory, paths.system_config.parent
+    if here == (Path(question.directory), Path(question.system)):
+        with suppress(ValueError, OSError):  # it is a help, and no need
+            question.keep(answer, Question(console.environ, question.options))

@@ -1,0 +1,1 @@
+"""The desktop: browser launch, environment detection, child processes."""

@@ -1,0 +1,138 @@
+"""What can be said of this machine without asking anything else: versions, settings, browser."""
+
+from __future__ import annotations
+
+import platform
+import stat
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+from soe_auth.desktop.browser import find_browser, opens_by_itself
+from soe_auth.desktop.detect import ROOT
+from soe_auth.desktop.environment import recognise
+from soe_auth.doctor.finding import Finding, fine, from_error, odd, wrong
+from soe_auth.errors import SettingsError
+from soe_auth.settings.spec import TABLE
+from soe_auth.version import __version__
+
+if sys.platform == "win32":
+    from soe_auth.files.windows_acl import replaceable_by_all
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from soe_auth.settings.resolve import Settings
+
+_LIBRARIES = ("aiohttp", "httpx", "truststore", "platformdirs", "tomlkit")
+_EXAMPLE = 8765  # a port, where none is fixed
+
+
+def look_at_versions(libraries: Sequence[str] = _LIBRARIES) -> Iterator[Finding]:
+    """Say what runs here, as anybody who is to help asks first."""
+    yield fine(
+        "versions",
+        f"soe-auth {__version__}, Python {platform.python_version()},"
+        f" {platform.system()} {platform.release()} {platform.machine()}",
+    )
+    missing, found = [], []
+    for library in libraries:
+        try:
+            found.append(f"{library} {version(library)}")
+        except PackageNotFoundError:
+            missing.append(library)
+    if found:
+        yield fine("versions", ", ".join(found))
+    if missing:
+        yield odd("versions", f"not installed: {', '.join(missing)}", "Install soe-auth again.")
+
+
+def look_at_profile(settings: Settings) -> Iterator[Finding]:
+    """Say which profile is used, and whether it has all that a login needs."""
+    kept = "as remembered" if settings.known else "not remembered yet"
+    yield fine("settings", f"profile {settings.profile}, {kept}")
+    try:
+        _ = settings.registration
+    except SettingsError as problem:
+        # Without a client ID, the rest can be looked at all the same.
+        yield (
+            odd("settings", str(problem), problem.hint)
+            if settings.site
+            else from_error("settings", problem)
+        )
+    config = settings.paths.config
+    if _all_can_write(config):
+        yield wrong(
+            "settings",
+            SettingsError,
+            f"Every user of this machine can write to {config}, and so choose your site.",
+            f'See who can: `icacls "{config}"`; take that away, and see that what it says is yours.'
+            if sys.platform == "win32"
+            else f"Type `chmod o-w {config}`, and see that what it says is yours.",
+        )
+
+
+def _all_can_write(path: Path) -> bool:
+    if sys.platform == "win32":
+        return replaceable_by_all(path)
+    try:
+        return bool(path.stat().st_mode & stat.S_IWOTH)
+    except OSError:  # there is none, which is fine
+        return False
+
+
+def look_at_values(settings: Settings) -> Iterator[Finding]:
+    """Say every value that is not the default, and where it comes from."""
+    for setting in TABLE:
+        if settings.origins[setting.key] != "default":
+            said = setting.text(getattr(settings, setting.key))
+            yield fine("settings", f"{setting.key} is {said} (from {settings.place(setting.key)})")
+
+
+def look_at_place(
+    environ: Mapping[str, str], port: int | None, root: Path | str = ROOT
+) -> Iterator[Finding]:
+    """Say what kind of place this is, as a login sees it; `port` is the fixed one, if there is."""
+    place = recognise(environ, root)
+    if place.remote is None:
+        yield fine("place", "this machine itself, as far as can be seen")
+    elif place.forwards:
+        yield fine("place", f"{place.remote}: {place.advice}")
+    else:
+        todo = "A login shows the addresses, and takes the one that you paste."
+        if place.ssh and not place.unattended:
+            number = port or _EXAMPLE
+            todo += (
+                f" Or type `ssh -L {number}:localhost:{number} {place.ssh}` on your own machine,"
+                f" and log in with --port {number}."
+            )
+        yield odd("place", f"{place.remote}: {place.advice}", todo)
+
+
+def look_at_browser(
+    chosen: str | None, origin: str, environ: Mapping[str, str]
+) -> Iterator[Finding]:
+    """Say which command would open the browser, and who chose it."""
+    command = find_browser(chosen, environ)
+    if command is None and opens_by_itself(chosen, environ):
+        yield fine("browser", "the one that Windows has for web addresses")
+    elif command is None and chosen:
+        yield wrong(
+            "browser",
+            SettingsError,
+            f"{chosen} (from {origin}) is not there, or is a browser for the terminal",
+            "Name a command that is there, or take the setting away for the desktop's own.",
+        )
+    elif command is None:
+        yield odd(
+            "browser",
+            "there is none that could be started here",
+            "A login shows the addresses; open one yourself, or name a command with --browser.",
+        )
+    else:
+        others = {name: value for name, value in environ.items() if name != "BROWSER"}
+        who = origin if chosen else "BROWSER"
+        if not chosen and find_browser(None, others) == command:
+            who = "the desktop's own"
+        yield fine("browser", f"{' '.join(command)} ({who})")

@@ -1,0 +1,208 @@
+"""What is kept on this machine: the store with its modes, and the tokens in it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from shlex import quote
+from typing import TYPE_CHECKING
+
+from soe_auth.doctor.finding import Finding, fine, from_error, odd, wrong
+from soe_auth.errors import SettingsError, StoreError
+from soe_auth.files.atomic_write import writable_by_all
+from soe_auth.model.token import visible_ascii
+from soe_auth.settings.resolve import profile_names, resolve
+from soe_auth.settings.spec import STORE
+from soe_auth.storage.inspection import Seen, inspect
+from soe_auth.storage.keyring_backend import QUICK, Vault
+from soe_auth.storage.keyring_store import item_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from soe_auth.model.token import Token
+    from soe_auth.settings.resolve import Settings
+
+
+_OTHER_PLACE = "See that the directory is yours; SOE_AUTH_CONFIG_DIR names another."
+
+
+def look_at_store(directory: Path) -> Iterator[Finding]:
+    """Say whether tokens can be kept below a config directory, unseen by others."""
+    seen = inspect(directory)
+    faults = [finding for thing in seen if (finding := judge(thing))]
+    try:
+        faults += _who_could_write(directory)
+    except OSError as problem:
+        said = f"{directory} cannot be looked at: {problem.strerror}."
+        faults.append(wrong("store", StoreError, said, _OTHER_PLACE))
+    yield from faults
+    if not faults:
+        count = sum(thing.kind == "token" for thing in seen)
+        kept = f"{count} token{'' if count == 1 else 's'}" if seen else "nothing yet"
+        yield fine("store", f"{kept} in {directory}, yours alone")
+
+
+def _who_could_write(directory: Path) -> Iterator[Finding]:
+    there = next(path for path in (directory, *directory.parents) if path.exists())
+    if not os.access(there, os.W_OK | os.X_OK):
+        yield wrong("store", StoreError, f"You cannot write to {there}.", _OTHER_PLACE)
+    for parent in writable_by_all(there / "tokens"):
+        yield wrong(
+            "store",
+            StoreError,
+            f"Every user of this machine can write to {parent}, and so put other files in place of"
+            " yours.",
+            _OTHER_PLACE if sys.platform == "win32" else f"Type `chmod o-w {quote(str(parent))}`.",
+        )
+
+
+def judge(seen: Seen) -> Finding | None:
+    """Say what is wrong with one thing in the store, or None."""
+    path = f'"{seen.path}"' if sys.platform == "win32" else quote(str(seen.path))
+    look = f"icacls {path}" if sys.platform == "win32" else f"ls -ld {path}"
+    remove = f"del {path}" if sys.platform == "win32" else f"rm {path}"
+    match seen:
+        case Seen(kind="half written"):
+            return odd(
+                "store",
+                f"{seen.path} is half written, and may hold a token.",
+                f"The next login to its profile removes it; so does `{remove}`.",
+            )
+        case Seen(kind="set aside"):
+            return odd(
+                "store",
+                f"{seen.path} was set aside as no token file, and may hold a token.",
+                f"Remove it once you need it no more: `{remove}`.",
+            )
+        case Seen(kind="token", problem=str(problem), token=None):
+            return wrong(
+                "store",
+                StoreError,
+                f"{seen.path} cannot be used: {problem}.",
+                f"See what it is, move it away, and log in again: `{look}`.",
+            )
+        case Seen(problem=str(problem)):
+            return wrong(
+                "store",
+                StoreError,
+                f"{seen.path} cannot be used: {problem}.",
+                f"See what it is, and move it away: `{look}`.",
+            )
+        case Seen(kind="token", others=others) if others:
+            return wrong(
+                "store",
+                StoreError,
+                f"{others} can read {seen.path}, and so may have the token.",
+                "Type `soe-auth logout` and log in again, which makes the file private where the"
+                " disk has ACLs."
+                if sys.platform == "win32"
+                else f"Type `chmod 600 {path}`; if others were here, log out and in again.",
+            )
+        case Seen(kind=kind, others=others) if others:
+            mode = "700" if kind == "directory" else "600"
+            return odd(
+                "store",
+                f"{others} can look into {seen.path}; the next login puts that right.",
+                f"To see who can, type `{look}`."
+                if sys.platform == "win32"
+                else f"To do it now, type `chmod {mode} {path}`.",
+            )
+        case _:
+            return None
+
+
+def look_at_tokens(
+    profile: str | None,
+    directory: Path,
+    environ: Mapping[str, str],
+    now: float,
+    cwd: Callable[[], Path],
+) -> Iterator[Finding]:
+    """Say how long the token of each profile lasts, or of the one that is named."""
+    yield from _given(environ)
+    files = {
+        seen.path.stem: seen
+        for seen in inspect(directory)
+        if seen.kind == "token" and not seen.problem
+    }
+    try:
+        names = {profile} if profile else {*profile_names(environ), *files}
+    except SettingsError:  # which has been said of the settings
+        if files:
+            yield odd("token", f"{len(files)} kept here; whose, the settings have to say first")
+        return
+    # What a variable overrides for this call is not what the profiles are, but where tokens are.
+    kept = {"SOE_AUTH_CONFIG_DIR", STORE.variable}
+    plain = {name: value for name, value in environ.items() if name in kept}
+    vault = Vault(limit=QUICK, report=lambda _: None)
+    for name in sorted(names):
+        seen = files.get(name)
+        try:
+            settings = resolve({}, profile=name, environ=plain, cwd=cwd)
+            if seen and (misplaced := judge_place(settings, seen)):
+                yield misplaced
+            if settings.store == "keyring":
+                token = vault.get(item_name(directory, name))
+            else:
+                token = seen.token if seen else None
+        except SettingsError as problem:
+            yield from_error("token", problem)
+        except StoreError as problem:
+            yield odd("token", f"profile {name}'s cannot be looked at: {problem}", problem.hint)
+        else:
+            yield judge_token(settings, token, now)
+
+
+def look_at_keyring() -> Iterator[Finding]:
+    """Say whether the system's keyring answers, and which it is."""
+    try:
+        yield fine("keyring", f"{Vault(limit=QUICK, report=lambda _: None).ask()} answers")
+    except StoreError as problem:
+        yield from_error("keyring", problem)
+
+
+def judge_place(settings: Settings, seen: Seen) -> Finding | None:
+    """Say that a profile's token is not where the settings want it, or not there alone."""
+    name, place = settings.profile, settings.store
+    if (place == "keyring" and seen.token is None) or (place == "file" and seen.mark is None):
+        return None
+    where = {
+        None: "in a file",
+        "stub": "in the keyring",
+        "copy": "in a file, and maybe the keyring",
+    }
+    return odd(
+        "store",
+        f"a token of profile {name} lies {where[seen.mark]}, and the settings say store = {place}",
+        f"Type `soe-auth config set store {place}` to have it there alone.",
+    )
+
+
+def judge_token(settings: Settings, token: Token | None, now: float) -> Finding:
+    """Say how long a profile's token lasts, or why it does not serve."""
+    name = settings.profile
+    log_in = f"Type `{settings.login_command}`."
+    if token is None:
+        return odd("token", f"profile {name} has none", log_in)
+    own = settings if settings.in_a_file else token
+    if problem := token.shortfall(own.site, own.client_id, own.scope, min_ttl=0, now=now):
+        return odd("token", f"profile {name}'s {problem}", log_in)
+    return fine("token", f"profile {name}'s lasts {token.lasts(now)}")
+
+
+def _given(environ: Mapping[str, str]) -> Iterator[Finding]:
+    if not (given := environ.get("SOE_AUTH_TOKEN")):
+        return
+    try:
+        visible_ascii(given)
+    except ValueError as problem:
+        todo = "Set SOE_AUTH_TOKEN to the token and nothing else, or unset it."
+        yield wrong("token", SettingsError, f"What SOE_AUTH_TOKEN holds is none: {problem}.", todo)
+    else:
+        yield odd(
+            "token",
+            "SOE_AUTH_TOKEN is set: `soe-auth token` answers with that one",
+            "Unset it for the token of the profile.",
+        )

@@ -1,0 +1,1 @@
+"""Optimisations: cached answers, early browser launch, early redirect."""

@@ -1,0 +1,132 @@
+"""Leads the browser on from the short local address while the listener is still being loaded.
+
+That takes 60 ms and more, and a person waits for the site's page. Only the plain request for that
+address is answered here, as the listener would answer it. A connection that brings anything else,
+or nothing yet, is handed on with what it has brought, for the listener to judge.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from soe_auth.loopback.pages import HEADERS
+from soe_auth.model.secret import Secret
+from soe_auth.oauth.authorization import Arrival, screen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from socket import socket
+
+    from soe_auth.loopback.sockets import Address, LoopbackSockets
+    from soe_auth.oauth.authorization import AuthorizationRequest
+
+_MOST_GUESTS = 16  # the others wait in the kernel's backlog
+_LONGEST_HEAD = 8192
+# What would have a request go on behind its head.
+_NOT_PLAIN = frozenset({"content-length", "expect", "transfer-encoding", "upgrade"})
+
+
+class Usher:
+    """Stands at the sockets until the listener is there; made by `ushering`."""
+
+    def __init__(self, answer: Callable[[socket, bytes], bytes]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._doors: Sequence[socket] = ()
+        self._answer = answer
+        self._guests: dict[socket, bytes] = {}
+        self.led_on: bool = False
+
+    def begin(self, doors: Sequence[socket]) -> None:
+        """Let connections in. Raises NotImplementedError where the loop cannot watch a socket."""
+        for door in doors:
+            self._loop.add_reader(door, self._let_in, door)
+        self._doors = doors
+
+    def leave(self) -> dict[socket, bytes]:
+        """Go, and return the connections that are left, and what each has brought."""
+        for watched in (*self._doors, *self._guests):
+            self._loop.remove_reader(watched)
+        guests, self._doors, self._guests = self._guests, (), {}
+        return guests
+
+    def _let_in(self, door: socket) -> None:
+        try:
+            guest, _ = door.accept()
+        except OSError:  # it has gone again, or there may be no more: the listener will see
+            self._loop.remove_reader(door)
+            return
+        guest.setblocking(False)  # noqa: FBT003  # the socket module's own signature
+        self._guests[guest] = b""
+        self._loop.add_reader(guest, self._look, guest)
+        if len(self._guests) == _MOST_GUESTS:
+            for each in self._doors:
+                self._loop.remove_reader(each)
+
+    def _look(self, guest: socket) -> None:
+        """Look once at what a connection brings; if it is plain, answer, else keep it."""
+        self._loop.remove_reader(guest)
+        with suppress(OSError):
+            self._guests[guest] = guest.recv(_LONGEST_HEAD)
+            if answer := self._answer(guest, self._guests[guest]):
+                del self._guests[guest]
+                with guest:
+                    guest.send(answer)
+                self.led_on = True
+
+
+@contextmanager
+def ushering(
+    sockets: LoopbackSockets,
+    launch_path: str,
+    request: AuthorizationRequest,
+    is_stranger: Callable[[Address, Address], bool],
+) -> Iterator[Usher]:
+    """Lead on to the site who asks for the launch path, until the usher leaves, or the block ends.
+
+    `is_stranger` tells from the two ends of a connection whether another user is at the far one.
+    """
+
+    def answer(guest: socket, brought: bytes) -> bytes:
+        stranger = is_stranger(guest.getpeername()[:2], guest.getsockname()[:2])
+        arrival = read_plain(brought, stranger=stranger)
+        if arrival and not screen(arrival, sockets.port) and arrival.target.matches(launch_path):
+            return _see_other(request.url)
+        return b""
+
+    usher = Usher(answer)
+    with suppress(NotImplementedError):  # the browser waits for the listener then, on Windows
+        usher.begin(sockets.sockets)
+    try:
+        yield usher
+    finally:
+        for guest in usher.leave():
+            guest.close()
+
+
+def read_plain(brought: bytes, *, stranger: bool) -> Arrival | None:
+    """Read a request as a browser writes one; None for what could be understood in two ways."""
+    head, end, more = brought.partition(b"\r\n\r\n")
+    try:
+        first, *lines = head.decode("ascii").split("\r\n")
+        method, target, version = first.split(" ")
+    except ValueError:
+        return None
+    pairs = [line.partition(": ") for line in lines]
+    headers = {name.lower(): value for name, _, value in pairs}
+    is_plain = (
+        (end, more, version) == (b"\r\n\r\n", b"", "HTTP/1.1")
+        and len(headers) == len(pairs)
+        and not headers.keys() & _NOT_PLAIN
+        and all(name.replace("-", "").isalnum() for name in headers)
+        and all(text.isprintable() and text == text.strip() != "" for text in headers.values())
+    )
+    return Arrival(method, Secret(target), headers, stranger=stranger) if is_plain else None
+
+
+def _see_other(location: str) -> bytes:
+    """Write the redirect as the listener does (RFC 9700 section 4.12)."""
+    headers = {**HEADERS, "Location": location, "Content-Length": "0", "Connection": "close"}
+    lines = ["HTTP/1.1 303 See Other", *(f"{name}: {value}" for name, value in headers.items())]
+    return "\r\n".join([*lines, "", ""]).encode("ascii")

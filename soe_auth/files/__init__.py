@@ -1,0 +1,1 @@
+"""Private files: read, atomic write, lock."""

@@ -1,0 +1,175 @@
+"""Private files on disk: never seen by others, never half-written. Callers translate OSError."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from soe_auth.files.lock import wait_to_hold
+from soe_auth.files.private_read import (
+    NO_FOLLOW,
+    check_replaceable,
+    own_directory,
+    patiently,
+    read_private,
+)
+
+if sys.platform == "win32":
+    from soe_auth.files.windows_acl import make_private, replaceable_by_all
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from soe_auth.files.lock import Release
+
+_PRIVATE_DIRECTORY = 0o700
+_PRIVATE_FILE = 0o600
+
+
+def make_private_directory(path: Path) -> str:
+    """Make sure that path is a directory of ours alone; return who else had access, empty if none.
+
+    What is missing above it is made as private: with mode 0700, on Windows by its ACL. Raises
+    OSError as `own_directory` does.
+    """
+    missing = [path, *path.parents]
+    while missing and missing[-1].exists():
+        missing.pop()
+    for directory in reversed(missing):
+        with suppress(FileExistsError):  # another process was faster
+            directory.mkdir(mode=_PRIVATE_DIRECTORY)
+            if sys.platform == "win32":
+                make_private(directory)
+            else:
+                directory.chmod(_PRIVATE_DIRECTORY)  # an odd umask may have left us less
+    return own_directory(path)
+
+
+def writable_by_all(path: Path) -> list[Path]:
+    """Return the directories above path in which any user could put something else in its place.
+
+    Not those with the sticky bit, as /tmp has it, in which everybody can rename only their own.
+    """
+    if sys.platform == "win32":
+        return [parent for parent in path.resolve().parents if replaceable_by_all(parent)]
+    modes = ((parent, parent.stat().st_mode) for parent in path.resolve().parents)
+    return [parent for parent, mode in modes if mode & stat.S_IWOTH and not mode & stat.S_ISVTX]
+
+
+def write_private(path: Path, data: bytes, *, durable: bool = True) -> None:
+    """Put data at path with mode 0600; a crash at any moment leaves the old file or the new one.
+
+    What is not `durable` need not outlive a loss of power, and is written at once. Raises OSError;
+    PermissionError where what is there is not a file of ours alone. The old file is then untouched,
+    unless only the last flush of its directory failed.
+    """
+    check_replaceable(path)
+    with _changing(path, durable=durable):
+        beside = path.with_name(f".{path.name}.{os.urandom(8).hex()}.new")
+        file = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_FOLLOW, _PRIVATE_FILE)
+        try:
+            with os.fdopen(file, "wb") as stream:
+                if sys.platform == "win32":
+                    make_private(beside)
+                else:
+                    os.fchmod(file, _PRIVATE_FILE)  # an odd umask may have left us less
+                stream.write(data)
+                stream.flush()
+                if durable:
+                    os.fsync(file)
+            patiently(lambda: beside.replace(path))
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
+
+
+def remove_private(path: Path, *, durable: bool = True) -> bool:
+    """Remove a file; return whether there was one. Raises OSError."""
+    try:
+        with _changing(path, durable=durable):
+            patiently(path.unlink)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def set_aside(path: Path, data: bytes, limit: int, aside: Path) -> Path | None:
+    """Rename path to a free name like aside, if `read_private` of it still gives that data.
+
+    Returns the name, or None where another process has put something else there, or taken it away.
+    Raises OSError.
+    """
+    with _changing(path, alone=True):
+        try:
+            if read_private(path, limit)[0] != data:
+                return None
+        except FileNotFoundError:
+            return None
+        taken = 0
+        free = aside
+        while free.exists():
+            taken += 1
+            free = aside.with_name(f"{aside.name}-{taken}")
+        return patiently(lambda: path.rename(free))
+
+
+@contextmanager
+def _changing(path: Path, *, alone: bool = False, durable: bool = True) -> Iterator[None]:
+    """Hold path's directory while an entry of it is changed, and make a durable change last.
+
+    Who changes shares a lock on the directory, unless it asks to be alone. Who happens to be alone
+    sweeps away what writers of path that were killed have left there, as it holds a secret. Windows
+    locks no directory and flushes none: there, a lock file beside path has each one alone. Raises
+    OSError; TimeoutError where another does not come to an end.
+    """
+    if sys.platform == "win32":
+        with _alone(path):
+            yield
+        return
+    import fcntl
+
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with suppress(OSError):  # somebody else is at work, or the file system has no such locks
+            fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _sweep(path)
+        with suppress(OSError):
+            fcntl.flock(directory, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        yield
+        if durable:
+            os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+if sys.platform == "win32":
+
+    @contextmanager
+    def _alone(path: Path) -> Iterator[None]:
+        """Hold a lock file beside path, and sweep."""
+        lock = path.with_name(f".{path.name}.lock")
+        release: Release | None = None
+        try:
+            release = patiently(lambda: wait_to_hold(lock))
+            _sweep(path)
+        except TimeoutError:
+            raise
+        except OSError:  # the file system has no locks, or what is to come fails for the same cause
+            pass
+        try:
+            yield
+        finally:
+            if release:
+                release()
+                with suppress(OSError):  # the next one has it open
+                    lock.unlink()
+
+
+def _sweep(path: Path) -> None:
+    for entry in list(path.parent.iterdir()):
+        if entry.name.startswith(f".{path.name}.") and entry.name.endswith(".new"):
+            entry.unlink()

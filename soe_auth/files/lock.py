@@ -1,0 +1,81 @@
+"""A lock that ends with its holder, however that ends. Only what is light is imported here."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from errno import EACCES, EAGAIN
+
+from soe_auth.files.private_read import NO_FOLLOW
+
+TYPE_CHECKING = False  # typing itself is not light
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Release = Callable[[], None]
+
+_PRIVATE_FILE = 0o600
+_SHARING_VIOLATION = 32  # Windows: another has it open, and lets nobody else
+_FILE_SHARE_READ = 1
+_OPEN_ALWAYS = 4
+_PAUSE = 0.05  # in seconds
+_TRIES = 200
+
+
+def hold(path: Path | str) -> Release | None:
+    """Lock a file, made if needed, until the release; return None where another has it locked.
+
+    Raises OSError.
+    """
+    if sys.platform == "win32":
+        return _hold_open(path)
+    import fcntl
+
+    # No child inherits the lock.
+    file = os.open(path, os.O_RDWR | os.O_CREAT | NO_FOLLOW, _PRIVATE_FILE)
+    try:
+        os.fchmod(file, _PRIVATE_FILE)  # an odd umask may have left us less
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as problem:
+        os.close(file)
+        if problem.errno in {EACCES, EAGAIN}:
+            return None
+        raise
+    return lambda: os.close(file)
+
+
+def wait_to_hold(path: Path | str, *, wait: Callable[[float], None] = time.sleep) -> Release:
+    """Do as `hold`, and wait for another; raises TimeoutError after ten seconds, OSError.
+
+    `wait` sleeps for seconds.
+    """
+    for _ in range(_TRIES):
+        if release := hold(path):
+            return release
+        wait(_PAUSE)
+    raise TimeoutError("another process has been writing there for ten seconds")
+
+
+if sys.platform == "win32":
+    import _winapi
+
+    from soe_auth.files.windows_acl import make_private
+
+    def _hold_open(path: Path | str) -> Release | None:
+        """Open a file so that no one else can for writing, which servers of files hold to as well.
+
+        Not `msvcrt.locking`, as what it locks cannot be read, and its errors tell little.
+        """
+        try:
+            file = _winapi.CreateFile(
+                *(str(path), _winapi.GENERIC_WRITE, _FILE_SHARE_READ, _winapi.NULL),
+                *(_OPEN_ALWAYS, 0, _winapi.NULL),
+            )
+        except OSError as problem:
+            if problem.winerror == _SHARING_VIOLATION:
+                return None
+            raise
+        make_private(path)
+        return lambda: _winapi.CloseHandle(file)

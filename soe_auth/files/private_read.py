@@ -1,0 +1,139 @@
+"""Reads files that are ours alone, and refuses what others could have put there.
+
+Only what is light is imported here, as `soe-auth token` comes this way in every commit.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import time
+from errno import ELOOP
+
+TYPE_CHECKING = False  # typing itself is not light
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
+# Windows has none of these flags: its links need a privilege, and it has no such special files.
+NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # to open a pipe would else wait for who writes to it
+_OTHERS = 0o077
+_PAUSES = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.5)  # in seconds, 1.13 in all
+
+
+def own_directory(path: Path | str, *, repair: bool = True) -> str:
+    """Take away what others may do with a directory of ours; return who they were, empty if none.
+
+    Without `repair` it is left as it is. On Windows that may fail, which `acl.other_users` tells.
+    Raises OSError: FileNotFoundError, and PermissionError where it is a link, a file or, but on
+    Windows, belongs to somebody else.
+    """
+    status = os.lstat(path)
+    if not stat.S_ISDIR(status.st_mode):
+        raise PermissionError(f"{path} is a link or a file, not a directory")
+    return _claim(path, status, repair=repair)
+
+
+def read_private(path: Path | str, limit: int, *, repair: bool = True) -> tuple[bytes, str]:
+    """Return at most limit bytes of a file of ours, and who else had access, as `own_directory`.
+
+    Without `repair` the file is left as it is. Raises OSError: FileNotFoundError, and
+    PermissionError where it is not a file of ours alone.
+    """
+    if sys.platform == "win32":  # it can open no directory, and has no flag to follow no link
+        _refuse_odd(os.lstat(path))
+    try:
+        file = patiently(lambda: os.open(path, os.O_RDONLY | NO_FOLLOW | _NO_WAIT))
+    except OSError as problem:
+        if problem.errno == ELOOP:
+            raise PermissionError("it is a link") from None
+        raise
+    with os.fdopen(file, "rb") as stream:
+        status = os.fstat(file)
+        _refuse_odd(status)
+        # On Windows, an ACL is read and set by the name.
+        place = path if sys.platform == "win32" else file
+        return stream.read(limit), _claim(place, status, repair=repair)
+
+
+def check_replaceable(path: Path | str) -> None:
+    """Raise PermissionError if path is there and is not a file of ours alone, or is read-only."""
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return
+    _refuse_odd(status)
+    _refuse_foreign(status)
+    # On POSIX the mode of a file says nothing of its name, which is all that changes.
+    if sys.platform == "win32" and not status.st_mode & stat.S_IWRITE:
+        raise PermissionError(f'it is read-only; `attrib -r "{path}"` changes that')
+
+
+def patiently(
+    act: Callable[[], T],
+    *,
+    wait: Callable[[float], None] = time.sleep,
+    platform: str = sys.platform,
+) -> T:
+    """Do it again, for about a second, where Windows refuses as a program has the file open.
+
+    One that does, such as a reader or a virus scanner, keeps a file there from being replaced,
+    renamed and removed. `wait` sleeps for seconds. Raises OSError, which is a PermissionError in
+    words of our own where that second was not enough.
+    """
+    if platform != "win32":
+        return act()
+    for pause in _PAUSES:
+        try:
+            return act()
+        except PermissionError:
+            wait(pause)
+    try:
+        return act()
+    except PermissionError as problem:
+        raise PermissionError(
+            f"another program has it open, or Windows denies you access ({problem.strerror})"
+        ) from None
+
+
+def _refuse_odd(status: os.stat_result) -> None:
+    """Refuse what could lead elsewhere, or be read and written under another name."""
+    if stat.S_ISLNK(status.st_mode):
+        raise PermissionError("it is a link")
+    if not stat.S_ISREG(status.st_mode):
+        raise PermissionError("it is not a regular file")
+    if status.st_nlink > 1:
+        raise PermissionError("it has a second name (a hard link), by which it can be changed")
+
+
+def _refuse_foreign(status: os.stat_result) -> None:
+    if sys.platform != "win32" and status.st_uid != os.geteuid():
+        raise PermissionError("it belongs to another user")
+
+
+def _claim(path: Path | str | int, status: os.stat_result, *, repair: bool) -> str:
+    """Refuse a foreign owner, take away what others may do; return who they were, empty if none."""
+    if sys.platform == "win32":
+        from soe_auth.files.windows_acl import make_private, other_users
+
+        others = other_users(str(path))
+        if others and repair:
+            make_private(str(path))
+        return others
+    _refuse_foreign(status)
+    if not status.st_mode & _OTHERS:
+        return ""
+    if not repair:
+        return "Others"
+    try:
+        os.chmod(path, stat.S_IMODE(status.st_mode) & ~_OTHERS)
+    except OSError as problem:
+        raise PermissionError(
+            f"others may read it, and its mode cannot be changed ({problem.strerror})"
+        ) from None
+    return "Others"

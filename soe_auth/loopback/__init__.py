@@ -1,0 +1,1 @@
+"""The redirect's address on this machine: sockets, callback server, pages."""

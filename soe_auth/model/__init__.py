@@ -1,0 +1,1 @@
+"""Values without I/O: a secret, a site, a scope, a token."""

@@ -1,0 +1,234 @@
+"""The thing we came for: an access token, what it is bound to, how long it lives, its file form."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+from soe_auth.model.duration import in_words
+from soe_auth.model.scope import Scope
+from soe_auth.model.secret import Secret
+from soe_auth.model.site import Site
+
+FORMAT_VERSION = 1
+
+_LATEST = 253402300799  # the end of the year 9999: no calendar is asked for more
+
+# What SOE gives by its guide; the longest that a token of unknown life is trusted.
+_USUAL_LIFE = 24 * 3600.0
+
+_WEEK = 7 * 86400 - 3600  # closer than that, a weekday's name says it
+
+# A token is near its end in its last hour, or in the last quarter of a shorter life than a day's.
+_LAST_HOUR = 3600.0
+_LAST_PART = 1 / 4
+
+Expiry = float | Literal["never", "unknown"]
+
+# What a token file says of the system's keyring: the token is there and the secret not here, or it
+# is here and may be there as well.
+Mark = Literal["stub", "copy"]
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """An access token and what is known of it.
+
+    Times are seconds since the epoch. `expires_at` is "never" for a token asked for with
+    `no_expiry`, and "unknown" where the site's word could not be read. `scope` is what was asked,
+    `granted_scope` what the site said it gave (the same where it said nothing, RFC 6749 section
+    3.3), `account` the name of who signed in, where the site told it.
+    """
+
+    access_token: Secret
+    site: Site
+    client_id: str
+    scope: Scope
+    granted_scope: Scope
+    obtained_at: float
+    expires_at: Expiry
+    account: str | None = None
+
+    def remaining(self, now: float) -> float:
+        """Seconds of life left, infinite for "never".
+
+        An unknown life counts as SOE's usual 24 hours, so that it is never taken for endless.
+        """
+        match self.expires_at:
+            case "never":
+                return math.inf
+            case "unknown":
+                return self.obtained_at + _USUAL_LIFE - now
+            case expires_at:
+                return expires_at - now
+
+    def has_ended(self, now: float) -> bool:
+        """Whether it is past an end that is known."""
+        return isinstance(self.expires_at, float) and self.expires_at <= now
+
+    @property
+    def life(self) -> float:
+        """Seconds of life that it was given, in all; infinite for "never"."""
+        return self.remaining(self.obtained_at)
+
+    def worth_asking(self, min_ttl: float) -> float:
+        """Return how much life must be left for a login to gain nothing, where min_ttl is wanted.
+
+        That is min_ttl; but where this token was given no more than that in all, the next one would
+        fall short as well, and each call would take a login: so then it is half of what was given.
+        """
+        return min_ttl if min_ttl < self.life else self.life / 2
+
+    def life_in_question(self, min_ttl: float) -> str | None:
+        """Say for a person that the site gives no more life, even to a new token, than min_ttl."""
+        if min_ttl < self.life:
+            return None
+        return (
+            f"The site gives {in_words(self.life)} in all,"
+            f" where {in_words(min_ttl)} more are asked for."
+        )
+
+    def shortfall(
+        self, site: Site | None, client_id: str | None, scope: Scope, *, min_ttl: float, now: float
+    ) -> str | None:
+        """Say why this token does not serve those settings for min_ttl seconds more, or None."""
+        if (self.site, self.client_id, self.scope) != (site, client_id, scope):
+            return "was given for another site, client ID or scope"
+        left = self.remaining(now)
+        if left <= 0:
+            return f"expired {in_words(-left)} ago"
+        if left < min_ttl:
+            return f"has {in_words(left)} left, less than the {in_words(min_ttl)} asked for"
+        return None
+
+    @property
+    def scope_in_question(self) -> str | None:
+        """Say for a person that another scope was granted than asked for (RFC 6749 section 3.3)."""
+        if self.granted_scope == self.scope:
+            return None
+        return (
+            f"The site granted {self.granted_scope.in_words()}"
+            f" where {self.scope.in_words()} was asked for."
+        )
+
+    def account_in_question(self, old: Token, profile: str) -> str | None:
+        """Say for a person that the token which it replaced was another account's on that site."""
+        known = old.account and self.account and old.site == self.site
+        if not known or old.account == self.account:
+            return None
+        return (
+            f"Profile {profile} was {old.account}'s until now. To keep both, give each account a"
+            " profile of its own: `soe-auth login -p NAME`."
+        )
+
+    def warnings(self, now: float) -> list[str]:
+        """Say for a person, in sentences, what deserves attention while it lives."""
+        found = []
+        left = self.remaining(now)
+        if self.expires_at == "never":
+            age = in_words(now - self.obtained_at)
+            found.append(f"It does not end by itself; it was given {age} ago.")
+        elif left > 0 and self.expires_at == "unknown":
+            found.append(f"It is taken to last {in_words(left)} more, as the site did not say.")
+        elif 0 < left < min(_LAST_HOUR, self.life * _LAST_PART):
+            found.append(f"It ends in {in_words(left)}.")
+        if words := self.scope_in_question:
+            found.append(words)
+        return found
+
+    def lasts(self, now: float) -> str:
+        """Say for a person how long it lasts: `until Tue 09:12 (24 h)`, in local time."""
+        match self.expires_at:
+            case "never":
+                return "until it is revoked"
+            case "unknown":
+                return "for an unknown time (the site gave none that can be read)"
+            case expires_at:
+                form = "%a %H:%M" if expires_at - now < _WEEK else "%d %b %Y"
+                day = time.strftime(form, time.localtime(expires_at))
+                return f"until {day} ({in_words(expires_at - now)})"
+
+    def to_json(self, mark: Mark | None = None) -> bytes:
+        """Write the file form; secret included, unless it is marked as a stub."""
+        fields = {
+            "version": FORMAT_VERSION,
+            "site": str(self.site),
+            "client_id": self.client_id,
+            "scope": str(self.scope),
+            "granted_scope": str(self.granted_scope),
+            "obtained_at": self.obtained_at,
+            "expires_at": self.expires_at,
+            "account": self.account,
+        }
+        if mark:
+            fields["kept_in"] = "keyring"
+        if mark != "stub":
+            fields["access_token"] = self.access_token.reveal()
+        # As it is and not escaped, for the short way; a name may hold what is no character at all.
+        text = json.dumps(fields, indent=1, ensure_ascii=False)
+        return text.encode("utf-8", "surrogatepass") + b"\n"
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Token:
+        """Read the file form. Raises ValueError for anything that `to_json` would not write."""
+        try:
+            fields = json.loads(data)
+            if fields["version"] != FORMAT_VERSION:
+                raise ValueError(f"its format version is not {FORMAT_VERSION}")
+            return cls(
+                access_token=Secret(visible_ascii(fields["access_token"])),
+                site=Site.parse(_text(fields["site"])),
+                client_id=_text(fields["client_id"]),
+                scope=Scope.parse(_text(fields["scope"])),
+                granted_scope=Scope.parse(_text(fields["granted_scope"])),
+                obtained_at=_time(fields["obtained_at"]),
+                expires_at=_expiry(fields["expires_at"]),
+                account=None if fields["account"] is None else _text(fields["account"]),
+            )
+        except (KeyError, TypeError, RecursionError):
+            # Not chained: the cause may quote the file, and the file holds the token.
+            raise ValueError("it is not a token file") from None
+
+
+def mark_of(data: bytes) -> Mark | None:
+    """Return what a token file says of the keyring; None for one that says nothing, or no JSON."""
+    try:
+        fields = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(fields, dict) or fields.get("kept_in") != "keyring":
+        return None
+    return "copy" if "access_token" in fields else "stub"
+
+
+def visible_ascii(value: object) -> str:
+    """Return value if it can be a token: a non-empty string of visible ASCII (SOE protocol).
+
+    Raises ValueError, without the value in it.
+    """
+    if isinstance(value, str) and value and all("!" <= c <= "~" for c in value):
+        return value
+    raise ValueError("a token is visible ASCII without blanks, and not empty")
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    raise TypeError
+
+
+def _time(value: object) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LATEST:
+        return float(value)
+    raise TypeError
+
+
+def _expiry(value: object) -> Expiry:
+    if value == "never":
+        return "never"
+    if value == "unknown":
+        return "unknown"
+    return _time(value)

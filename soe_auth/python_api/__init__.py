@@ -1,0 +1,1 @@
+"""The API for Python programs, and the auth classes for HTTP clients."""

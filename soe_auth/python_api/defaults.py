@@ -1,0 +1,100 @@
+"""What a call from Python stands on where its arguments say nothing: settings, store, effects."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from soe_auth import storage as stores
+from soe_auth.actions.start_login import Effects
+from soe_auth.desktop.browser import launch
+from soe_auth.desktop.environment import recognise
+from soe_auth.errors import LoginError
+from soe_auth.settings.resolve import resolve
+from soe_auth.storage.login_lock import Turns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from soe_auth.settings.resolve import Settings
+    from soe_auth.storage import Store
+
+
+def ignore(_sentence: str) -> None:
+    """Tell nobody."""
+
+
+def settings_for(
+    profile: str | None, min_ttl: float | None = None, **given: str | None
+) -> Settings:
+    """Resolve the settings; what is given counts as a flag. Raises as `resolve` does."""
+    flags = {key: value for key, value in given.items() if value is not None}
+    if min_ttl is not None:
+        flags["min_ttl"] = f"{max(0, round(min_ttl))}s"
+    return resolve(flags, profile=profile)
+
+
+def open_store(
+    settings: Settings,
+    given: Store | None,
+    report: Callable[[str], None] = ignore,
+    *,
+    with_a_person: bool = False,
+) -> Store:
+    """Return the store that was given, or else open the one that the settings name."""
+    if given is not None:
+        return given
+    return stores.open_store(
+        settings.paths.directory, settings.store, report=report, with_a_person=with_a_person
+    )
+
+
+def open_place(settings: Settings, given: Store | None) -> Store:
+    """Do as `open_store`, but open the store that has the token, whatever the settings say now."""
+    if given is not None:
+        return given
+    directory = settings.paths.directory
+    place = stores.place_of(directory, settings.profile, report=ignore)
+    return stores.open_store(directory, place, report=ignore, with_a_person=True)
+
+
+def refuse_inside_a_loop(what: str, instead: str) -> None:
+    """Raise RuntimeError before a browser is opened for a login that asyncio would not run."""
+    if asyncio := sys.modules.get("asyncio"):
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        raise RuntimeError(f"{what} cannot run inside an event loop; {instead} instead")
+
+
+def effects_for(
+    settings: Settings,
+    store: Store | None,
+    browser: Callable[[str], bool] | None,
+    announce: Callable[[str], None] | None,
+) -> Effects:
+    """Return what a login does to the world; a LoginError comes where nobody could see it."""
+    codes: list[int] = []
+
+    def show(url: str) -> bool:
+        shown = launch(url, settings.browser, os.environ, codes.append)
+        if not shown and announce is None:
+            raise LoginError(
+                "No browser could be started, and there is nobody to tell the address to.",
+                hint="Pass announce=print, or a browser of your own.",
+            )
+        return shown
+
+    tell = announce or ignore
+    return Effects(
+        store=open_store(settings, store, tell, with_a_person=True),
+        turns=Turns(settings.paths.directory, report=tell),
+        announce=tell,
+        request=tell,
+        detail=ignore,
+        browser=browser or show,
+        browser_failed=lambda: any(codes),
+        place=recognise(os.environ),
+    )

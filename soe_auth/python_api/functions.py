@@ -1,0 +1,141 @@
+"""The stories under their public names, for Python programs."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from soe_auth.actions import get_token as access
+from soe_auth.actions import login as signin
+from soe_auth.actions import logout as signout
+from soe_auth.actions import status as overview
+from soe_auth.python_api.defaults import (
+    effects_for,
+    ignore,
+    open_place,
+    open_store,
+    refuse_inside_a_loop,
+    settings_for,
+)
+from soe_auth.settings.resolve import find_paths
+from soe_auth.storage.file_store import FileStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from soe_auth.actions.logout import Goodbye
+    from soe_auth.actions.status import ProfileStatus
+    from soe_auth.model.secret import Secret
+    from soe_auth.model.token import Token
+    from soe_auth.storage import Store
+
+
+def get_token(
+    profile: str | None = None, *, min_ttl: float | None = None, store: Store | None = None
+) -> Secret:
+    """Return a token that lives for at least `min_ttl` seconds more; never opens a browser.
+
+    SOE_AUTH_TOKEN, when set, is the answer; else the token of the profile, or of the default one.
+    `min_ttl` defaults to the setting of that name. `store` is asked in place of the one that the
+    settings name. The token shows itself by `.reveal()`.
+
+    Raises LoginRequired if a person is needed, SettingsError, StoreError.
+    """
+    if access_token := access.from_environment(os.environ):
+        return access_token
+    settings = settings_for(profile, min_ttl)
+    kept_in = open_store(settings, store)
+    return access.from_store(settings, kept_in, now=time.time()).access_token
+
+
+def login(
+    profile: str | None = None,
+    *,
+    site: str | None = None,
+    client_id: str | None = None,
+    scope: str | None = None,
+    if_needed: bool = False,
+    min_ttl: float | None = None,
+    browser: Callable[[str], bool] | None = None,
+    announce: Callable[[str], None] | None = None,
+    store: Store | None = None,
+) -> Token:
+    """Log in with a person and their browser; return the token, which is stored as well.
+
+    `site`, `client_id` and `scope` are written as on the command line and remembered in the same
+    way. With `if_needed`, a stored token that lives for `min_ttl` seconds more will do, and of many
+    threads, tasks and processes that ask at once one logs in, and all get its token. `browser`
+    shows a URL and returns False if it cannot; `announce` tells the person a sentence; by default
+    the desktop's browser is used and nothing is told. `store` is used in place of the one that the
+    settings name. From a login on, the process writes no core dump.
+
+    Raises SettingsError, LoginError, ServerError, NetworkError, StoreError; with `if_needed`,
+    LoginRequired where no browser can be started, or after a login that came to no token;
+    RuntimeError inside a running event loop, where `alogin` is the one to await.
+    """
+    refuse_inside_a_loop("login()", "await alogin()")
+    settings = settings_for(profile, min_ttl, site=site, client_id=client_id, scope=scope)
+    log_in = signin.login_if_needed if if_needed else signin.login
+    return log_in(settings, effects_for(settings, store, browser, announce))
+
+
+async def alogin(
+    profile: str | None = None,
+    *,
+    site: str | None = None,
+    client_id: str | None = None,
+    scope: str | None = None,
+    if_needed: bool = False,
+    min_ttl: float | None = None,
+    browser: Callable[[str], bool] | None = None,
+    announce: Callable[[str], None] | None = None,
+    store: Store | None = None,
+) -> Token:
+    """Do as `login`, inside a running event loop."""
+    settings = settings_for(profile, min_ttl, site=site, client_id=client_id, scope=scope)
+    log_in = signin.alogin_if_needed if if_needed else signin.alogin
+    return await log_in(settings, effects_for(settings, store, browser, announce))
+
+
+def logout(
+    profile: str | None = None, *, local: bool = False, store: Store | None = None
+) -> Goodbye | None:
+    """Ask the site to end the profile's token, and remove it from this machine.
+
+    The copy here goes whatever the site says, or without its being asked, where `local` is True.
+    Returns what was removed and what the site said; None where there was no token. SOE_AUTH_TOKEN
+    plays no part. Works inside a running event loop as well, and holds it up for as long as the
+    site takes, ten seconds at most.
+
+    Raises SettingsError, StoreError; LoginRequired where there is no profile at all.
+    """
+    import asyncio
+    from concurrent.futures import ThreadPoolExecutor
+
+    settings = settings_for(profile)
+    kept_in = open_place(settings, store)
+
+    def run() -> Goodbye | None:
+        story = signout.logout(settings.profile, kept_in, local=local, network=settings.network)
+        return asyncio.run(story)
+
+    with ThreadPoolExecutor(max_workers=1) as thread:  # in which no loop is running yet
+        return thread.submit(run).result()
+
+
+def status(profile: str | None = None, *, store: Store | None = None) -> list[ProfileStatus]:
+    """Return the status of every profile, sorted by name, or of the one that is named.
+
+    No site is asked. SOE_AUTH_TOKEN plays no part.
+
+    Raises SettingsError, StoreError; LoginRequired where there is no profile at all.
+    """
+    files = FileStore(find_paths(os.environ).directory, report=ignore)
+    listed = (files if store is None else store).profiles
+    now, found = time.time(), []
+    for settings in overview.resolve_all(profile, listed, os.environ):
+        token = open_store(settings, store).load(settings.profile)
+        overview.see_that_there_is(settings, token)
+        found.append(overview.status_of(settings, token, now))
+    return found

@@ -1,0 +1,113 @@
+"""The story of a token that goes with a program's requests, whatever client sends them.
+
+It holds no token: each request asks the store, and so sees at once what another process has done.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypedDict
+
+from soe_auth.actions import get_token as access
+from soe_auth.actions import login as signin
+from soe_auth.actions.consent import settle
+from soe_auth.errors import LoginRequired, SettingsError
+from soe_auth.oauth.bearer import belongs_to, is_fresh
+from soe_auth.python_api.defaults import (
+    effects_for,
+    ignore,
+    open_store,
+    refuse_inside_a_loop,
+    settings_for,
+)
+from soe_auth.settings.resolve import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from soe_auth.actions.start_login import Effects
+    from soe_auth.model.secret import Secret
+    from soe_auth.oauth.bearer import Address
+    from soe_auth.storage import Store
+
+
+class Options(TypedDict, total=False):
+    """What may be said of where tokens come from; each has the meaning that it has for `login`.
+
+    `login` True has a person log in where that is needed, one for all who ask at once.
+    """
+
+    min_ttl: float | None
+    login: bool
+    store: Store | None
+    browser: Callable[[str], bool] | None
+    announce: Callable[[str], None] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """Gives the token of a profile to requests that go to its site, from any thread or task."""
+
+    profile: str | None = None
+    min_ttl: float | None = None
+    login: bool = False
+    store: Store | None = None
+    browser: Callable[[str], bool] | None = None
+    announce: Callable[[str], None] | None = None
+
+    def token_for(self, address: Address, refused: Secret | None = None) -> Secret | None:
+        """Return the token that a request to this address may carry; None if it may carry none.
+
+        After a 401, `refused` is the token that was sent: None then says that there is no other.
+        Raises LoginRequired if a person is needed, SettingsError, StoreError; with `login`, what a
+        login raises.
+        """
+        found = self._look(address, refused)
+        if isinstance(found, Settings):
+            refuse_inside_a_loop("A login for a sync client", "use an async one")
+            effects = self._effects(found)
+            return signin.login_if_needed(found, effects, refused=refused).access_token
+        return found
+
+    async def atoken_for(self, address: Address, refused: Secret | None = None) -> Secret | None:
+        """Do as `token_for`, on asyncio; the loop goes on while a store takes its time."""
+        import asyncio
+
+        found = await asyncio.to_thread(self._look, address, refused)
+        if isinstance(found, Settings):
+            effects = self._effects(found)
+            return (await signin.alogin_if_needed(found, effects, refused=refused)).access_token
+        return found
+
+    def _look(self, address: Address, refused: Secret | None) -> Secret | Settings | None:
+        """Find the token; where a login is needed and wanted, return the settings for it."""
+        given = access.from_environment(os.environ)
+        settings = settings_for(self.profile, self.min_ttl)
+        site = access.site_of_environment(settings) if given else settings.registration[0]
+        if site is None:
+            raise SettingsError(
+                "SOE_AUTH_TOKEN is set, and nothing says which site it is for.",
+                hint="Set SOE_AUTH_SITE as well.",
+            )
+        if not belongs_to(address, site):
+            return None
+        settle(settings, None, ignore)
+        if given:
+            return None if given == refused else given
+        now = time.time()
+        try:
+            token = access.from_store(settings, open_store(settings, self.store), now=now)
+        except LoginRequired:
+            if self.login:
+                return settings
+            if refused:
+                return None
+            raise
+        if token.access_token != refused:
+            return token.access_token
+        return settings if self.login and not is_fresh(token.obtained_at, now) else None
+
+    def _effects(self, settings: Settings) -> Effects:
+        return effects_for(settings, self.store, self.browser, self.announce)

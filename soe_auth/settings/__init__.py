@@ -1,0 +1,1 @@
+"""Every setting: its definition, its sources, the files that hold it."""

@@ -1,0 +1,306 @@
+"""The config.toml files that settings are written in: the user's, and the system's."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from soe_auth.errors import SettingsError
+from soe_auth.files.private_read import patiently
+from soe_auth.model.profile_name import read_profile_name
+from soe_auth.model.site import Site
+from soe_auth.model.text import nearest, printable
+from soe_auth.settings.spec import BY_KEY, DEFAULT_PROFILE, SCOPE, SITE, TRUSTED_SITES
+from soe_auth.settings.toml_position import line_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from soe_auth.settings.spec import Setting
+
+T = TypeVar("T")
+
+CONFIG_KEYS = (DEFAULT_PROFILE.key, TRUSTED_SITES.key)
+
+_LIST_KEYS = (SCOPE.key,)  # what a person may write as a list as well
+_WRITE_LINES = 'Write lines such as site = "acme", each text in quotes.'
+_LONGEST_INTEGER = 64  # bits; the text of longer ones may be longer than Python will make
+_NO_SUCH_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG}
+
+
+@dataclass(frozen=True, slots=True)
+class TomlTable:
+    """A table of settings in a file; the values are text, as a person types them.
+
+    `file` is the path of its file as it is shown, `text` all that stands there, `path` the name of
+    the table in it.
+    """
+
+    file: str
+    text: str = field(repr=False)
+    path: tuple[str, ...] = ()
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def origin(self) -> str:
+        """Where it is, for a person."""
+        match self.path:
+            case ("profile", name):
+                return f"{self.file} [profile.{name}]"
+            case _:
+                return self.file
+
+    def place(self, *key: str) -> str:
+        """Where a key of it is, with the line."""
+        line = line_of(self.text, *self.path, *key)
+        return self.origin if line is None else f"{self.origin}, line {line}"
+
+    def read(self, setting: Setting[T]) -> T:
+        """Read a setting that it has. Raises SettingsError, which names the place."""
+        with naming(setting, lambda: self.place(setting.key)):
+            return setting.read(self.values[setting.key])
+
+    def check(self) -> None:
+        """Read every setting that it has. Raises SettingsError, which names the place."""
+        for key in self.values:
+            self.read(BY_KEY[key])
+
+    def profile_name(self, value: object, *key: str) -> str:
+        """Return the profile's name that stands at a key. Raises SettingsError."""
+        if not isinstance(value, str):
+            raise SettingsError(
+                f"{self.place(*key)}: write {key[-1]} as the name of a profile, in quotes."
+            )
+        try:
+            check_profile_name(value)
+        except SettingsError as problem:
+            raise SettingsError(f"{self.place(*key)}: {problem}") from None
+        return value
+
+    def with_values(self, values: Mapping[str, object], known: Collection[str]) -> TomlTable:
+        """Return it with these values, as text. Raises SettingsError, which names the place.
+
+        `known` are the keys that it may have.
+        """
+        for key in values:
+            if key not in known:
+                raise no_such_key(key, known, self.place(key))
+        return replace(self, values={key: self._as_text(key, values[key]) for key in values})
+
+    def _as_text(self, key: str, value: object) -> str:
+        """Return a value as a person would type it."""
+        match value:
+            case str():
+                return value
+            case int() if not isinstance(value, bool) and value.bit_length() <= _LONGEST_INTEGER:
+                return str(value)
+            case list() if key in _LIST_KEYS and all(isinstance(item, str) for item in value):
+                return ",".join(value)
+        or_list = ", or as a list of such" if key in _LIST_KEYS else ""
+        raise SettingsError(f"{key} (from {self.place(key)}): write it as text in quotes{or_list}.")
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFile:
+    """A config.toml, checked for shape."""
+
+    path: Path
+    top: TomlTable
+    default_profile: str | None
+    profiles: Mapping[str, TomlTable]
+    trusted_sites: Sequence[Site]
+
+    @property
+    def tables(self) -> Sequence[TomlTable]:
+        """All its tables of settings."""
+        return [self.top, *self.profiles.values()]
+
+
+@dataclass(frozen=True, slots=True)
+class Configs:
+    """The config.toml files together, strongest first, and what they say of profiles and sites."""
+
+    files: Sequence[ConfigFile]
+
+    @property
+    def own(self) -> ConfigFile:
+        """The user's own."""
+        return self.files[0]
+
+    @property
+    def profiles(self) -> list[str]:
+        """The names of all profiles, sorted."""
+        return sorted({name for file in self.files for name in file.profiles})
+
+    @property
+    def default_profile(self) -> str | None:
+        """The profile that is used where none is named."""
+        return next((f.default_profile for f in self.files if f.default_profile), None)
+
+    @property
+    def trusted_sites(self) -> list[Site]:
+        """The sites outside the cloud that a project file may name without a question."""
+        return [site for file in self.files for site in file.trusted_sites]
+
+    def tables_of(self, profile: str) -> Iterator[TomlTable]:
+        """Yield each table that holds for a profile, strongest first."""
+        for file in self.files:
+            if profile in file.profiles:
+                yield file.profiles[profile]
+            yield file.top
+
+    def profiles_of(self, site: Site) -> list[str]:
+        """Return the profiles of a site: the one that has its name, or all there are.
+
+        A site without any gets one of its name.
+        """
+        names = [name for name in self.profiles if _means(self.site_of(name), site)]
+        return [site.short_name] if site.short_name in names or not names else names
+
+    def is_taken(self, profile: str, site: Site) -> bool:
+        """Whether there is a profile of that name for another site."""
+        own = self.site_of(profile)
+        return own is not None and not _means(own, site)
+
+    def name_site(self, site: Site) -> bool:
+        """Whether the files name a site, in a profile, at their top, or as a trusted one."""
+        tables = [table for file in self.files for table in file.tables]
+        named = any(_means(table.values.get("site"), site) for table in tables)
+        return named or site in self.trusted_sites
+
+    def site_of(self, profile: str) -> str | None:
+        """Return the site of a profile, as it is written; None for one that is not there."""
+        tables = self.tables_of(profile) if profile in self.profiles else ()
+        return next((t.values[SITE.key] for t in tables if SITE.key in t.values), None)
+
+
+def read_configs(paths: Sequence[Path]) -> Configs:
+    """Read the config.toml files, strongest first; the last is the system's.
+
+    One that is not there is empty. Raises SettingsError, which names the file and what is wrong.
+    """
+    if sys.platform == "win32":
+        _refuse_others(paths[-1])
+    return Configs([_config_file(path) for path in paths])
+
+
+def parse_toml(data: bytes, origin: str) -> tuple[dict[str, Any], str]:
+    """Return what a TOML file says, and its text. Raises SettingsError."""
+    import tomllib
+
+    try:
+        text = data.decode()
+        return tomllib.loads(text), text
+    except RecursionError:
+        raise SettingsError(f"{origin} is nested too deep to be read.", hint=_WRITE_LINES) from None
+    except ValueError as problem:
+        raise SettingsError(
+            f"{origin} is not valid TOML: {printable(str(problem))}.", hint=_WRITE_LINES
+        ) from None
+
+
+@contextmanager
+def naming(setting: Setting[Any], place: Callable[[], str]) -> Iterator[None]:
+    """Read a setting within. Raises SettingsError, which names the place that its text is from.
+
+    The text is not handed over: it may hold a password, and would stand in this frame.
+    """
+    try:
+        yield
+    except ValueError as problem:
+        raise SettingsError(f"{setting.key} (from {place()}): {problem}.") from None
+
+
+def check_profile_name(name: str) -> None:
+    """Raise SettingsError if this cannot be a profile's name."""
+    try:
+        read_profile_name(name)
+    except ValueError as problem:
+        raise SettingsError(
+            f"{printable(name, 80)!r} cannot be the name of a profile: {problem}."
+        ) from None
+
+
+def no_such_key(key: str, known: Iterable[str], place: str | None = None) -> SettingsError:
+    """Return the error that says so, and names the nearest that there is."""
+    meant = nearest(key, known)
+    return SettingsError(
+        f"{f'{place}: t' if place else 'T'}here is no setting {printable(key, 80)!r}.",
+        hint=f"Did you mean {meant}?" if meant else f"There are {', '.join(known)}.",
+    )
+
+
+def _config_file(path: Path) -> ConfigFile:
+    values, text = parse_toml(_bytes_of(path), str(path))
+    top = TomlTable(str(path), text)
+    profiles = values.pop("profile", {})
+    default = values.pop(DEFAULT_PROFILE.key, None)
+    trusted = values.pop(TRUSTED_SITES.key, [])
+    if not isinstance(profiles, dict) or not all(isinstance(p, dict) for p in profiles.values()):
+        raise SettingsError(
+            f"{top.place('profile')}: write each profile as a table, [profile.NAME]."
+        )
+    for name in profiles:
+        top.profile_name(name, "profile", name)
+    return ConfigFile(
+        path,
+        top.with_values(values, (*BY_KEY, *CONFIG_KEYS)),
+        None if default is None else top.profile_name(default, DEFAULT_PROFILE.key),
+        {
+            name: TomlTable(str(path), text, ("profile", name)).with_values(values, BY_KEY)
+            for name, values in profiles.items()
+        },
+        _sites(trusted, top),
+    )
+
+
+def _bytes_of(path: Path) -> bytes:
+    """Return what is in a file; nothing where there is none."""
+    try:
+        return patiently(path.read_bytes)
+    except OSError as problem:
+        if problem.errno in _NO_SUCH_FILE:
+            return b""
+        raise SettingsError(
+            f"{path} cannot be read: {problem.strerror}.",
+            hint="See that it is a file, and that you may read it.",
+        ) from None
+
+
+if sys.platform == "win32":
+
+    def _refuse_others(path: Path) -> None:
+        """Raise SettingsError where other users may change the system's config.toml.
+
+        In ProgramData any user can make the directory for it, and name a browser's command.
+        """
+        from soe_auth.files.windows_acl import other_users
+
+        if path.exists() and (others := other_users(path, who_change=True)):
+            raise SettingsError(
+                f"{others} can change {path}, which chooses a browser for you.",
+                hint="Ask an administrator to remove it, or to make it theirs alone:"
+                f' `icacls "{path}"` shows who can.',
+            )
+
+
+def _sites(value: object, table: TomlTable) -> list[Site]:
+    key = TRUSTED_SITES.key
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        place = table.place(key)
+        raise SettingsError(f"trusted_sites (from {place}): write a list of sites, each in quotes.")
+    try:
+        return [Site.parse(text) for text in value]
+    except ValueError as problem:
+        raise SettingsError(f"{key} (from {table.place(key)}): {problem}.") from None
+
+
+def _means(text: str | None, site: Site) -> bool:
+    try:
+        return text is not None and Site.parse(text) == site
+    except ValueError:
+        return False

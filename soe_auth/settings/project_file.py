@@ -1,0 +1,162 @@
+"""The file of a project, which comes with its repository, and so from anybody.
+
+It may say which site is asked for what, and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from soe_auth.errors import SettingsError
+from soe_auth.model.text import printable
+from soe_auth.settings.config_files import CONFIG_KEYS, TomlTable, parse_toml
+from soe_auth.settings.project_paths import PYPROJECT, project_places
+from soe_auth.settings.spec import BY_KEY, CLIENT_ID, SCOPE, SITE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from soe_auth.model.site import Site
+    from soe_auth.settings.config_files import Configs
+
+PROJECT_KEYS = (SITE.key, CLIENT_ID.key, SCOPE.key, "profile")
+
+_LONGEST_PATH = 400  # as it is shown
+_LARGEST_FILE = 256 * 1024
+# tomllib takes time and memory with the square of a dotted key's length, and a key is one line.
+_MOST_DOTS_IN_A_LINE = 500
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # to open a pipe would else wait for who writes to it
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectFile:
+    """What a project file says; `site` is the one among the settings of its table."""
+
+    table: TomlTable
+    site: Site | None
+    profile: str | None
+
+    def profiles(self, configs: Configs) -> list[str]:
+        """Return the profile that it means, or several if that cannot be told; none if any."""
+        if self.profile is not None:
+            return [self.profile]
+        return [] if self.site is None else configs.profiles_of(self.site)
+
+    def is_for(self, named: str | None, stated: Site | None, configs: Configs) -> bool:
+        """Whether it means the profile and the site that a person has named, if they have.
+
+        Its values stand or fall together, so that none of them meets a site or a profile that the
+        file was not written for.
+        """
+        if named is None and stated is None:
+            return True
+        if self.site is not None and stated is not None and self.site != stated:
+            return False
+        own, site = self.profiles(configs), self.site or stated
+        if site is not None and any(configs.is_taken(name, site) for name in own):
+            return False
+        return named is None or not own or own == [named]
+
+
+def find_project(cwd: Callable[[], Path]) -> ProjectFile | None:
+    """Find the project file that holds in a directory, from there up to its repository's root.
+
+    Outside a repository only the directory itself is looked at. A file that is neither ours nor
+    root's is left alone: whoever may write somewhere above, as in /tmp, would else speak for us.
+    Raises SettingsError.
+    """
+    try:
+        start = cwd()
+    except OSError:  # it was removed, or we may not know it
+        return None
+    for place in project_places(str(start)):
+        origin = printable(place, _LONGEST_PATH)
+        if (found := _project_table(place, origin)) is not None:
+            return _project_file(*found)
+    return None
+
+
+def read_handout(stream: BinaryIO, origin: str) -> ProjectFile:
+    """Read a project file that a person has named, whoever it belongs to.
+
+    `origin` is where it is from, fit to be shown. Raises SettingsError and OSError.
+    """
+    values, text = _parse(stream.read(_LARGEST_FILE + 1), origin)
+    return _project_file(TomlTable(origin, text), values)
+
+
+def _project_table(path: str, origin: str) -> tuple[TomlTable, dict[str, Any]] | None:
+    """Return the table that is about us, and what is in it; None where there is none."""
+    data, is_pyproject = _read_ours(path), path.endswith(PYPROJECT)
+    # The marker comes first: other tools' files are none of our business, broken or not.
+    if data is None or (is_pyproject and b"soe-auth" not in data):
+        return None
+    values, text = _parse(data, origin)
+    if not is_pyproject:
+        return TomlTable(origin, text), values
+    tool = values.get("tool")
+    own = tool.get("soe-auth") if isinstance(tool, dict) else None
+    if own is None:
+        return None
+    table = TomlTable(origin, text, ("tool", "soe-auth"))
+    if not isinstance(own, dict):
+        raise SettingsError(f"{table.place()}: write the settings as a table, [tool.soe-auth].")
+    return table, own
+
+
+def _parse(data: bytes, origin: str) -> tuple[dict[str, Any], str]:
+    """Parse what comes from anybody."""
+    if len(data) > _LARGEST_FILE or any(
+        line.count(b".") > _MOST_DOTS_IN_A_LINE for line in data.splitlines()
+    ):
+        raise SettingsError(
+            f"{origin} is too large, or has too long a key, to be read.",
+            hint="Put the settings into a file of their own, a .soe-auth.toml beside it.",
+        )
+    return parse_toml(data, origin)
+
+
+def _read_ours(path: str) -> bytes | None:
+    """Read a file that is ours or root's; None for any other, for a pipe, and for none at all.
+
+    One byte more than the limit tells that there is more.
+    """
+
+    def without_waiting(name: str, flags: int) -> int:
+        return os.open(name, flags | _NO_WAIT)
+
+    try:
+        with open(path, "rb", opener=without_waiting) as stream:
+            status = os.fstat(stream.fileno())
+            trusted = sys.platform == "win32" or status.st_uid in (os.geteuid(), 0)
+            if not stat.S_ISREG(status.st_mode) or not trusted:
+                return None
+            return stream.read(_LARGEST_FILE + 1)
+    except OSError:
+        return None
+
+
+def _project_file(table: TomlTable, values: dict[str, Any]) -> ProjectFile:
+    for key in values:
+        if key not in PROJECT_KEYS and key in (*BY_KEY, *CONFIG_KEYS):
+            raise SettingsError(
+                f"{table.place(key)}: a project file may not set {key}.",
+                hint=f"It may set {', '.join(PROJECT_KEYS)}; your own config.toml, all settings.",
+            )
+    profile = values.pop("profile", None)
+    table = table.with_values(values, PROJECT_KEYS)
+    if CLIENT_ID.key in values and SITE.key not in values:
+        raise SettingsError(
+            f"{table.place('client_id')}: client_id needs the site beside it.",
+            hint="Write the site as well: a client ID means nothing to another one.",
+        )
+    return ProjectFile(
+        table,
+        table.read(SITE) if SITE.key in values else None,
+        None if profile is None else table.profile_name(profile, "profile"),
+    )

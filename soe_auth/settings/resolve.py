@@ -1,0 +1,397 @@
+"""What must be known before we begin, and where each value came from.
+
+Strongest first: flag, `SOE_AUTH_*` variable (an empty one counts as unset), the project file, the
+user's config.toml, the system's config.toml; in a config.toml, the profile's own table comes before
+the top of the file.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path, PureWindowsPath
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from soe_auth.errors import LoginRequired, SettingsError
+from soe_auth.model.proxy import Network, Proxy
+from soe_auth.model.text import nearest, printable
+from soe_auth.settings.config_files import check_profile_name, naming, read_configs
+from soe_auth.settings.project_file import find_project
+from soe_auth.settings.spec import (
+    BROWSER,
+    BY_KEY,
+    CA_BUNDLE,
+    CLIENT_ID,
+    MIN_TTL,
+    PORT,
+    PROFILE,
+    PROXY,
+    REDIRECT,
+    REDIRECT_HOST,
+    SCOPE,
+    SITE,
+    STORE,
+    TABLE,
+    TIMEOUT,
+    Place,
+    Redirect,
+    RedirectHost,
+    Setting,
+    Stored,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from soe_auth.model.ports import Ports
+    from soe_auth.model.scope import Scope
+    from soe_auth.model.site import Site
+    from soe_auth.settings.config_files import ConfigFile, Configs, TomlTable
+    from soe_auth.settings.project_file import ProjectFile
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """The user's config directory, and the system's config.toml."""
+
+    directory: Path
+    system_config: Path
+
+    @property
+    def config(self) -> Path:
+        """The user's config.toml."""
+        return self.directory / "config.toml"
+
+    @property
+    def files(self) -> list[Path]:
+        """Both config.toml, the stronger one first."""
+        return [self.config, self.system_config]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of one profile, and for each key the place that its value came from.
+
+    `profiles` are the names of all that the config.toml have, `project` is the project file that
+    was heeded, as it is shown, and `only_project` whether nobody else names the site. `place(key)`
+    is a value's origin with the line of the file, if it is from one.
+    """
+
+    profile: str
+    paths: Paths
+    profiles: Sequence[str]
+    project: str | None
+    only_project: bool
+    site: Site | None
+    client_id: str | None
+    scope: Scope
+    redirect: Redirect
+    redirect_host: RedirectHost
+    port: Ports
+    browser: str | None
+    timeout: float
+    min_ttl: float
+    ca_bundle: Path | None
+    proxy: Proxy | Literal["none"] | None
+    store: Place
+    origins: Mapping[str, str]
+    place: Callable[[str], str] = field(repr=False, compare=False)
+
+    @property
+    def registration(self) -> tuple[Site, str]:
+        """Site and client ID, which have no default. Raises SettingsError if one is missing."""
+        if self.site is None:
+            raise SettingsError(
+                f"Profile {self.profile} has no site."
+                if self.known
+                else f"There is no profile {self.profile}.",
+                hint=f"{self._or_make} it with"
+                f" `soe-auth login -p {self.profile} --site NAME --client-id ID`;"
+                " `soe-auth status` shows what there is.",
+            )
+        if self.client_id is None:
+            raise SettingsError(
+                f"No client ID is set for {self.site.authority}.",
+                hint=f"Say which: `soe-auth login --site {self.site.as_typed} --client-id ID`.",
+            )
+        return self.site, self.client_id
+
+    @property
+    def _or_make(self) -> str:
+        meant = None if self.known else nearest(self.profile, self.profiles)
+        return f"Did you mean {meant}? If not, make" if meant else "Make"
+
+    @property
+    def known(self) -> bool:
+        """Whether a config.toml has the profile."""
+        return self.profile in self.profiles
+
+    @property
+    def needs_consent(self) -> bool:
+        """Whether nothing may be sent to the site or opened there until the person has agreed."""
+        return self.only_project and self.site is not None and not self.site.in_cloud
+
+    @property
+    def of_browser(self) -> list[str]:
+        """What a browser can be sent off by, before anything else is known; empty if it cannot.
+
+        The redirect's host, the first port and the last, and the browser's command.
+        """
+        browser = self.browser or ""
+        odd = self.from_project or self.ca_bundle or not browser.isprintable()
+        if odd or self.redirect != "loopback":
+            return []
+        return [self.redirect_host, str(self.port.first), str(self.port.last), browser]
+
+    @property
+    def network(self) -> Network:
+        """What the settings say of the way to the site."""
+        return Network(self.ca_bundle, self.proxy)
+
+    @property
+    def from_flags(self) -> list[str]:
+        """The keys of a profile's settings that were given as flags."""
+        return [s.key for s in PROFILE if self.origins[s.key] == s.flag]
+
+    @property
+    def from_project(self) -> list[str]:
+        """The keys of the settings that the project file gave."""
+        return [s.key for s in TABLE if self.project and self.origins[s.key] == self.project]
+
+    @property
+    def profile_values(self) -> dict[str, Stored]:
+        """The profile as it is written in config.toml: all but the defaults and the project's."""
+        others = ("default", self.project)
+        return {
+            s.key: s.stored(getattr(self, s.key))
+            for s in PROFILE
+            if self.origins[s.key] not in others
+        }
+
+    @property
+    def in_a_file(self) -> bool:
+        """Whether a file has the profile, and not variables alone."""
+        return self.known or "site" in self.from_project
+
+    @property
+    def login_command(self) -> str:
+        """What a person types to log in to this profile."""
+        if not self.in_a_file:
+            return "soe-auth login --site NAME --client-id ID"
+        return f"soe-auth login -p {self.profile}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """Values of one origin, as text.
+
+    `origin` says where it has a setting's value from, and `place` the line as well.
+    """
+
+    values: Mapping[str, str] = field(repr=False)  # a proxy's password may be among them
+    origin: Callable[[Setting[Any]], str]
+    place: Callable[[Setting[Any]], str]
+
+    def read(self, setting: Setting[T]) -> T:
+        """Read a setting that it has. Raises SettingsError, which names the place."""
+        with naming(setting, lambda: self.place(setting)):
+            return setting.read(self.values[setting.key])
+
+
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """Where the values of a profile are to be had, strongest first; none of them is read yet."""
+
+    profile: str
+    paths: Paths
+    configs: Configs
+    project: ProjectFile | None
+    stated: Site | None
+    layers: Sequence[_Layer]
+
+    @property
+    def only_project(self) -> bool:
+        """Whether nobody but the project file names the site."""
+        site = self.project.site if self.project else None
+        return site is not None and self.stated is None and not self.configs.name_site(site)
+
+
+def find_paths(environ: Mapping[str, str], *, platform: str = sys.platform) -> Paths:
+    """Find the config directories: SOE_AUTH_CONFIG_DIR, else what the platform says.
+
+    Raises SettingsError for one that Windows takes for another directory with each current drive.
+    """
+    import platformdirs
+
+    if directory := environ.get("SOE_AUTH_CONFIG_DIR"):
+        given = PureWindowsPath(directory)
+        if platform == "win32" and bool(given.drive) != bool(given.root):  # C:soe, or \\soe
+            raise SettingsError(
+                f"SOE_AUTH_CONFIG_DIR is {printable(directory)}, which depends on the current drive"
+                " or directory.",
+                hint="Set it to a whole path, such as C:\\Users\\you\\soe-auth.",
+            )
+        user = Path(directory).absolute()
+    else:
+        user = platformdirs.user_config_path("soe-auth", appauthor=False)
+    return Paths(user, platformdirs.site_config_path("soe-auth", appauthor=False) / "config.toml")
+
+
+def resolve(
+    flags: Mapping[str, str],
+    *,
+    profile: str | None = None,
+    environ: Mapping[str, str] = os.environ,
+    cwd: Callable[[], Path] = Path.cwd,
+) -> Settings:
+    """Resolve the settings of one profile; `flags` has keys as in files and values as typed.
+
+    Without `profile`, it is the one that SOE_AUTH_PROFILE names, or that belongs to the site of a
+    flag or variable, or that is the project's own, or the default, or the only one. `cwd` returns
+    the directory whose project file counts. Raises SettingsError; LoginRequired where there is no
+    profile at all and no site.
+    """
+    found = _find_sources(flags, profile, environ, cwd)
+    used: dict[str, _Layer] = {}
+
+    def pick(setting: Setting[T]) -> T:
+        for layer in found.layers:
+            if setting.key in layer.values:
+                used[setting.key] = layer
+                return layer.read(setting)
+        return setting.default
+
+    def place(key: str) -> str:
+        return used[key].place(BY_KEY[key]) if key in used else "default"
+
+    return Settings(
+        profile=found.profile,
+        paths=found.paths,
+        profiles=found.configs.profiles,
+        project=found.project.table.origin if found.project else None,
+        only_project=found.only_project,
+        site=pick(SITE),
+        client_id=pick(CLIENT_ID),
+        scope=pick(SCOPE),
+        redirect=pick(REDIRECT),
+        redirect_host=pick(REDIRECT_HOST),
+        port=pick(PORT),
+        browser=pick(BROWSER),
+        timeout=pick(TIMEOUT),
+        min_ttl=pick(MIN_TTL),
+        ca_bundle=pick(CA_BUNDLE),
+        proxy=pick(PROXY),
+        store=pick(STORE),
+        origins={s.key: used[s.key].origin(s) if s.key in used else "default" for s in TABLE},
+        place=place,
+    )
+
+
+def choose_profile(
+    profile: str | None = None,
+    *,
+    environ: Mapping[str, str] = os.environ,
+    cwd: Callable[[], Path] = Path.cwd,
+) -> str:
+    """Return the name of the profile that `resolve` would choose, whose values may be wrong.
+
+    Raises SettingsError and LoginRequired as it does.
+    """
+    return _find_sources({}, profile, environ, cwd).profile
+
+
+def read_config_files(environ: Mapping[str, str] = os.environ) -> Configs:
+    """Read the user's and the system's config.toml, as they stand there. Raises SettingsError."""
+    return read_configs(find_paths(environ).files)
+
+
+def check_config_file(file: ConfigFile, profiles: Sequence[str]) -> None:
+    """Read every value of a config.toml; `profiles` are all there are. Raises SettingsError."""
+    for table in file.tables:
+        table.check()
+    if file.default_profile not in (None, *profiles):
+        raise SettingsError(
+            f"default_profile (from {file.top.place('default_profile')}): there is no profile"
+            f" {file.default_profile}.",
+            hint="Name one that is there: `soe-auth config set default_profile NAME`.",
+        )
+
+
+def profile_names(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """Return the names of all profiles in the config files, sorted. Raises SettingsError."""
+    return read_config_files(environ).profiles
+
+
+def no_profile_yet() -> LoginRequired:
+    """Return the error that says so, and what to type."""
+    return LoginRequired("No profile yet; type `soe-auth init`.")
+
+
+def _find_sources(
+    flags: Mapping[str, str],
+    profile: str | None,
+    environ: Mapping[str, str],
+    cwd: Callable[[], Path],
+) -> _Sources:
+    paths = find_paths(environ)
+    configs = read_configs(paths.files)
+    variables = {s.key: environ[s.variable] for s in TABLE if environ.get(s.variable)}
+    given = [
+        _Layer(flags, lambda setting: setting.flag, lambda setting: setting.flag),
+        _Layer(variables, lambda setting: setting.variable, lambda setting: setting.variable),
+    ]
+    named = profile or environ.get("SOE_AUTH_PROFILE")
+    stated = next((layer.read(SITE) for layer in given if SITE.key in layer.values), None)
+    project = find_project(cwd)
+    if project and not project.is_for(named, stated, configs):
+        project = None
+    name = named or _profile_for(stated, project, configs)
+    check_profile_name(name)
+    tables = [*([project.table] if project else []), *configs.tables_of(name)]
+    layers = [*given, *map(_table_layer, tables)]
+    return _Sources(name, paths, configs, project, stated, layers)
+
+
+def _table_layer(table: TomlTable) -> _Layer:
+    return _Layer(table.values, lambda _: table.origin, lambda setting: table.place(setting.key))
+
+
+def _profile_for(stated: Site | None, project: ProjectFile | None, configs: Configs) -> str:
+    """Choose the profile where none was named."""
+    if project and (names := project.profiles(configs)):
+        if project.site is None:
+            return names[0]
+        origin = project.table.origin
+        hint = f"{origin} names it for {project.site}; -p {names[0]} sets that file aside."
+        return _only_one(names, project.site, configs, hint)
+    if stated is not None:
+        hint = "Give this one a name with -p NAME."
+        return _only_one(configs.profiles_of(stated), stated, configs, hint)
+    if configs.default_profile:
+        return configs.default_profile
+    match configs.profiles:
+        case []:
+            raise no_profile_yet()
+        case [name]:
+            return name
+        case names:
+            raise SettingsError(
+                f"Several profiles ({', '.join(names)}) and no default.",
+                hint="Name one with -p, or make one the default:"
+                " `soe-auth config set default_profile NAME`.",
+            )
+
+
+def _only_one(names: Sequence[str], site: Site, configs: Configs, if_taken: str) -> str:
+    """Return the one profile of a site; `if_taken` is the hint where it is another site's."""
+    if len(names) > 1:
+        raise SettingsError(
+            f"Several profiles belong to {site.authority}: {', '.join(names)}.",
+            hint="Name one with -p.",
+        )
+    if configs.is_taken(names[0], site):
+        raise SettingsError(f"Profile {names[0]} belongs to another site.", hint=if_taken)
+    return names[0]

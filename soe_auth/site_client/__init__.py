@@ -1,0 +1,1 @@
+"""Requests to the site: token endpoint, API, TLS and proxy."""

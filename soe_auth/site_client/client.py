@@ -1,0 +1,183 @@
+"""What is asked of the site: the exchange of a code, and the few calls to its API."""
+
+from __future__ import annotations
+
+import json
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import Enum
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from soe_auth.errors import NetworkError, SoeAuthError
+from soe_auth.model.proxy import Network
+from soe_auth.model.text import printable
+from soe_auth.site_client.transport import Request, Waits, open_wire
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from soe_auth.model.secret import Secret
+    from soe_auth.model.site import Site
+    from soe_auth.oauth.token_endpoint import Answer
+    from soe_auth.site_client.transport import Glance, Wire
+
+WHO_AM_I = "/api/v3/users/me"
+
+
+class Standing(Enum):
+    """What the site said when asked whether a token is good."""
+
+    GOOD = "good"
+    NO_LONGER_GOOD = "no longer good"
+    UNCLEAR = "no answer that can be read"
+    UNREACHABLE = "not reachable"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A token's standing at its site: whose it is if it is good, else in `reason` what came."""
+
+    standing: Standing
+    account: str | None = None
+    reason: str = ""
+
+    @property
+    def is_good(self) -> bool | None:
+        """Whether the token is good; None where the site did not say."""
+        return {Standing.GOOD: True, Standing.NO_LONGER_GOOD: False}.get(self.standing)
+
+
+class Ending(Enum):
+    """What the site said when asked to end a token."""
+
+    ENDED = "ended"
+    ALREADY_INVALID = "already invalid"
+    NOT_OFFERED = "not offered by this site"
+    UNREACHABLE = "site not reachable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeLimits(Waits):
+    """How long the site may take, in seconds: the wire, and each call as a whole."""
+
+    exchange: float = 30.0
+    look_up: float = 3.0  # a person is waiting for the page
+    verification: float = 10.0
+    invalidation: float = 10.0
+
+
+# One try for each look: what fails now and then is to be seen, not to be got over.
+FIRST_LOOK = TimeLimits(connect=5.0, read=5.0, pauses=(), look_up=8.0)
+
+_LIMITS = TimeLimits()
+_SYSTEM = Network()
+
+
+class SiteConnection:
+    """Calls to one site; made by `connect`."""
+
+    def __init__(self, wire: Wire, limits: TimeLimits) -> None:
+        self._wire = wire
+        self._limits = limits
+
+    async def rehearse(self) -> None:
+        """Have all loaded that the first call needs; the site hears nothing of it."""
+        await self._wire.rehearse()
+
+    async def exchange(self, form: Secret) -> Answer:
+        """Post the form to the token endpoint, once; return what comes back, whatever it is.
+
+        Raises NetworkError and MalformedResponse, as `Wire.send`.
+        """
+        return await self._wire.send(
+            lambda: Request(
+                "POST",
+                "/oauth/access_token/json",
+                {"Content-Type": "application/x-www-form-urlencoded"},
+                form.reveal().encode("ascii"),
+            ),
+            within=self._limits.exchange,
+        )
+
+    async def account_name(self, access_token: Secret) -> str | None:
+        """Ask whose token it is; None where the site does not tell, or not in time."""
+        return (await self._introduction(access_token, self._limits.look_up)).account
+
+    async def verify(self, access_token: Secret) -> Verdict:
+        """Ask whether a token is good, and whose it is."""
+        return await self._introduction(access_token, self._limits.verification)
+
+    async def _introduction(self, access_token: Secret, within: float) -> Verdict:
+        """Ask API v3 who we are, by this token."""
+        try:
+            answer = await self._wire.send(
+                lambda: Request(
+                    "GET", WHO_AM_I, {"Authorization": f"Bearer {access_token.reveal()}"}
+                ),
+                within=within,
+            )
+        except NetworkError as problem:
+            return Verdict(Standing.UNREACHABLE, reason=str(problem))
+        except SoeAuthError as problem:
+            return Verdict(Standing.UNCLEAR, reason=str(problem))
+        if answer.status == HTTPStatus.UNAUTHORIZED:
+            return Verdict(Standing.NO_LONGER_GOOD)
+        name = _field(answer, "name")
+        if not isinstance(name, str):
+            site = self._wire.site.authority
+            reason = f"{site} answered without a name (HTTP {answer.status})."
+            return Verdict(Standing.UNCLEAR, reason=reason)
+        return Verdict(Standing.GOOD, printable(name, 80) or None)
+
+    async def invalidate(self, access_token: Secret, *, within: float | None = None) -> Ending:
+        """Ask API v2.3 to end the token (public Stack Exchange API; SOE may not offer it).
+
+        The token rides in the path of the call, as that API wants it. `within` is in seconds, for
+        who cannot wait for as long as the limits have it.
+        """
+        try:
+            answer = await self._wire.send(
+                lambda: Request(
+                    "GET",
+                    f"/api/2.3/access-tokens/{quote(access_token.reveal(), safe='')}/invalidate",
+                ),
+                within=within or self._limits.invalidation,
+            )
+        except NetworkError:
+            return Ending.UNREACHABLE
+        except SoeAuthError:
+            return Ending.NOT_OFFERED
+        if answer.status == HTTPStatus.UNAUTHORIZED:
+            return Ending.ALREADY_INVALID
+        ended = _field(answer, "items")
+        if not isinstance(ended, list):
+            return Ending.NOT_OFFERED
+        return Ending.ENDED if ended else Ending.ALREADY_INVALID
+
+    async def glance(self, path: str) -> Glance:
+        """Get a path without any token and look at the head of the answer. Raises NetworkError."""
+        return await self._wire.glance(path, within=self._limits.look_up)
+
+
+@asynccontextmanager
+async def connect(
+    site: Site, limits: TimeLimits = _LIMITS, *, network: Network = _SYSTEM
+) -> AsyncIterator[SiteConnection]:
+    """Open a connection to a site, by the wire that the settings ask for, or else the system's own.
+
+    Raises SettingsError and NetworkError, as `open_wire`.
+    """
+    async with open_wire(site, limits, network) as wire:
+        yield SiteConnection(wire, limits)
+
+
+def _field(answer: Answer, name: str) -> object:
+    """Return a field of the JSON that a call was answered with; None where there is none."""
+    if answer.status != HTTPStatus.OK:
+        return None
+    try:
+        return json.loads(answer.body)[name]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None

@@ -1,0 +1,255 @@
+"""The wire to a site, on httpx: a request goes out, and an answer comes back.
+
+Requests go through httpx's transport, below its client: so no redirect is followed, no cookie
+kept, no netrc read, and no address is logged, in one of which the token has to ride.
+
+Some tools print tracebacks with their local variables. So what holds a secret in clear is made in
+a frame that raises nothing of ours, and never bound to a name in one that does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, TypeVar
+
+import httpx
+
+from soe_auth.errors import MalformedResponse, NetworkError
+from soe_auth.oauth.token_endpoint import Answer
+from soe_auth.site_client.certificate_issuer import issuer_in, issuer_of
+from soe_auth.site_client.failure import failure_of, refuses_certificate
+from soe_auth.site_client.tls_and_proxy import proxy_for, trust
+from soe_auth.version import __version__
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+
+    from soe_auth.model.proxy import Network, Proxy
+    from soe_auth.model.site import Site
+    from soe_auth.site_client.failure import Failure
+
+_Read = TypeVar("_Read")
+
+_LARGEST_ANSWER = 64 * 1024
+_USUAL_PORT = 443
+_AT_ONCE = {"timeout": {"connect": 0.1}}  # where localhost has to be looked for elsewhere
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waits:
+    """How long the wire may take, in seconds.
+
+    `connect` is for opening a connection, `read` for each wait for more bytes; `pauses` lie between
+    the tries to open one.
+    """
+
+    connect: float = 10.0
+    read: float = 20.0
+    pauses: tuple[float, ...] = (0.3, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is to be sent; all of it but the method may hold a secret."""
+
+    method: str
+    path: str = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    content: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What the head of an answer showed: its status, whether JSON comes, and where it leads to.
+
+    `date` is the site's own as it was sent, `issuer` who signed its certificate, where that is
+    known.
+    """
+
+    status: int
+    is_json: bool
+    location: str
+    date: str | None
+    issuer: str | None
+
+    @property
+    def turns_away(self) -> bool:
+        """Whether it turns away who asks without a token."""
+        return self.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """The wire to one site, and what it was made of; made by `open_wire`.
+
+    A request is given as a function that writes it, so that it is in clear only while it is sent.
+    """
+
+    site: Site
+    waits: Waits
+    network: Network
+    proxy: Proxy | None
+    tls: ssl.SSLContext
+    transport: httpx.AsyncBaseTransport
+
+    async def rehearse(self) -> None:
+        """Try to connect to where nobody can be, so that the first call finds all of httpx loaded.
+
+        What httpx loads at its first connection, and the thread that looks names up, take 14 ms: it
+        is better that they come while the person is away. No port has the number 0, so nobody is
+        asked for anything, and the site hears nothing of it.
+        """
+        codecs.lookup("utf-8-sig")  # in which its answers are read
+        nowhere = httpx.Request("GET", "http://localhost:0", extensions=_AT_ONCE)
+        async with httpx.AsyncHTTPTransport(verify=self.tls) as transport:
+            with suppress(httpx.TransportError):
+                await transport.handle_async_request(nowhere)
+
+    async def send(self, write: Callable[[], Request], *, within: float) -> Answer:
+        """Send a request once, and return what comes back, whatever it is.
+
+        Raises NetworkError, and MalformedResponse for an answer that is compressed or of more than
+        64 KiB.
+        """
+        answer = await self._receive(write, _whole, within)
+        if isinstance(answer, MalformedResponse):
+            raise answer
+        return answer
+
+    async def glance(self, path: str, *, within: float) -> Glance:
+        """Get a path without any token and look at the head of the answer. Raises NetworkError."""
+        return await self._receive(lambda: Request("GET", path), _head, within)
+
+    async def _receive(
+        self,
+        write: Callable[[], Request],
+        read: Callable[[httpx.Response], Awaitable[_Read]],
+        within: float,
+    ) -> _Read:
+        """Send a request, and return what is read of the answer. Raises NetworkError."""
+        status = None
+        try:
+            async with asyncio.timeout(within):
+                response = await self._open(write)
+                status = response.status_code
+                try:
+                    return await read(response)
+                finally:
+                    await response.aclose()
+        except (TimeoutError, httpx.TransportError, httpx.InvalidURL) as problem:
+            failure = failure_of(problem, status, self.site.authority, self.proxy)
+        # Out here nothing hangs on the cause: it holds the request, and the request holds secrets.
+        raise await self._error(failure)
+
+    async def _open(self, write: Callable[[], Request]) -> httpx.Response:
+        """Send the request and await the head of the answer.
+
+        It is tried again only where no connection came about, so that nothing can have been sent:
+        a code must not be used twice, and a site may end the token of one that is (RFC 6749
+        section 4.1.2). A certificate that was refused is refused for good; a connection that took
+        all its time has been tried again by TCP.
+        """
+        for pause in self.waits.pauses:
+            try:
+                return await self.transport.handle_async_request(self._in_full(write()))
+            except httpx.ConnectError as problem:
+                if refuses_certificate(problem):
+                    raise
+            await asyncio.sleep(pause)
+        return await self.transport.handle_async_request(self._in_full(write()))
+
+    def _in_full(self, request: Request) -> httpx.Request:
+        connect, read = self.waits.connect, self.waits.read
+        return httpx.Request(
+            request.method,
+            f"{self.site}{request.path}",
+            headers={
+                "Accept": "application/json",
+                "Accept-Encoding": "identity",
+                "User-Agent": f"soe-auth/{__version__}",
+                **request.headers,
+            },
+            content=request.content,
+            extensions={
+                "timeout": {"connect": connect, "read": read, "write": read, "pool": connect}
+            },
+        )
+
+    async def _error(self, failure: Failure) -> NetworkError:
+        """Return the error to raise, after a look at who issued the certificate, if it asks so."""
+        says = failure.says
+        if failure.issuer:
+            port = self.site.port or _USUAL_PORT
+            issuer = await issuer_of(self.site.host, port, proxy=self.proxy, tls=self.tls)
+            bundle = self.network.ca_bundle
+            which = "is not in ca_bundle" if bundle else "this machine does not know"
+            if issuer:
+                says = f"{says}: it was issued by “{issuer}”, which {which}"
+            else:
+                says = f"{says}: it comes from an authority that {which}"
+        return NetworkError(f"{says}.", hint=failure.hint)
+
+
+@asynccontextmanager
+async def open_wire(site: Site, waits: Waits, network: Network) -> AsyncIterator[Wire]:
+    """Open the wire to a site, in the way that the settings say, or else the system's own.
+
+    Raises SettingsError where `ca_bundle` cannot be used, NetworkError where the environment names
+    a proxy that cannot be.
+    """
+    tls, proxy = trust(network), proxy_for(site, network)
+    through = _for_httpx(proxy, tls) if proxy else None
+    async with httpx.AsyncHTTPTransport(verify=tls, proxy=through) as transport:
+        yield Wire(site, waits, network, proxy, tls, transport)
+
+
+def _for_httpx(proxy: Proxy, tls: ssl.SSLContext) -> httpx.Proxy:
+    sealed = proxy.authorization
+    return httpx.Proxy(
+        str(proxy),
+        ssl_context=tls if proxy.scheme == "https" else None,
+        headers={"Proxy-Authorization": sealed.reveal()} if sealed else None,
+    )
+
+
+async def _whole(response: httpx.Response) -> Answer | MalformedResponse:
+    """Read an answer as it came, no further than shows that it is too large.
+
+    An error is returned and not raised, since the body lies open here.
+    """
+    status, body = response.status_code, b""
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) > _LARGEST_ANSWER:
+            break
+    if response.headers.get("Content-Encoding", "") not in {"", "identity"}:
+        return _malformed(status, "is compressed, which was not asked for")
+    if len(body) > _LARGEST_ANSWER:
+        return _malformed(status, "is larger than an answer can be")
+    return Answer(status, body)
+
+
+def _malformed(status: int, what: str) -> MalformedResponse:
+    return MalformedResponse(f"The site's answer (HTTP {status}) {what}.", status=status)
+
+
+async def _head(response: httpx.Response) -> Glance:
+    headers = response.headers
+    return Glance(
+        response.status_code,
+        "json" in headers.get("Content-Type", ""),
+        headers.get("Location", ""),
+        headers.get("Date"),
+        _issuer(response),
+    )
+
+
+def _issuer(response: httpx.Response) -> str | None:
+    stream = response.extensions.get("network_stream")
+    tls = stream.get_extra_info("ssl_object") if stream else None
+    return issuer_in(tls) if tls else None

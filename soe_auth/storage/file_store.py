@@ -1,0 +1,159 @@
+"""Tokens as files: the only room that touches them."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from soe_auth.errors import StoreError
+from soe_auth.files.atomic_write import (
+    make_private_directory,
+    remove_private,
+    set_aside,
+    writable_by_all,
+    write_private,
+)
+from soe_auth.files.private_read import check_replaceable, own_directory, read_private
+from soe_auth.model.profile_name import is_profile_name
+from soe_auth.model.token import Token, mark_of
+from soe_auth.storage.directory import LARGEST_FILE, as_store_error, claim, once
+
+if sys.platform == "win32":
+    from soe_auth.storage.directory import report_access
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from soe_auth.model.token import Mark
+
+
+class FileStore:
+    """Tokens as files, one per profile, `tokens/PROFILE.json` below the config directory.
+
+    `report` gets a sentence, once, for each thing found wrong or put right; `now` gives seconds
+    since the epoch. Every method raises StoreError when the disk does not do as asked.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        report: Callable[[str], None],
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._tokens = directory / "tokens"
+        self._report = once(report)
+        self._now = now
+
+    def load(self, profile: str) -> Token | None:
+        """Return the profile's token, or None where there is none.
+
+        A file that does not parse is set aside, never erased, and counts as none.
+        """
+        token, mark = self.look(profile)
+        if mark == "stub":
+            self._report(
+                f"The token of profile {profile} is in the keyring, and is not used, as the"
+                " settings say store = file; `soe-auth config set store file` moves it."
+            )
+        return token
+
+    def look(self, profile: str) -> tuple[Token | None, Mark | None]:
+        """Return what `load` returns, and what the file says of the keyring."""
+        path = self._path(profile)
+        with as_store_error(path, "read"):
+            try:
+                claim(self._tokens, own_directory, self._report)
+                data, others = read_private(path, LARGEST_FILE)
+            except FileNotFoundError:
+                return None, None
+            if sys.platform == "win32":
+                report_access(path, others, self._report)
+            elif others:
+                self._report(f"Others could read {path}; its mode is 0600 again.")
+            mark = mark_of(data)
+            if mark == "stub":
+                return None, mark
+            try:
+                return Token.from_json(data), mark
+            except ValueError as problem:
+                stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._now()))
+                name = path.with_name(f"{path.name}.corrupt-{stamp}")
+                aside = set_aside(path, data, LARGEST_FILE, name)
+                if aside is None:  # somebody has put a new one there meanwhile
+                    return self.look(profile)
+                self._report(f"{path} was set aside as {aside.name}: {problem}.")
+                return None, None
+
+    def save(self, profile: str, token: Token) -> None:
+        """Keep the token durably: after a crash there is the old one or this one, whole.
+
+        A link, a foreign file or one with a second name in its place is refused, not replaced. A
+        file that is marked stays so: what the keyring may hold must not be forgotten.
+        """
+        path = self._path(profile)
+        mark = None
+        with as_store_error(path, "written"), suppress(FileNotFoundError):
+            check_replaceable(path)
+            mark = mark_of(read_private(path, LARGEST_FILE)[0])
+        self.write(profile, token, "copy" if mark else None)
+
+    def write(self, profile: str, token: Token, mark: Mark | None) -> None:
+        """Do as `save`, with that mark in the file."""
+        path = self._path(profile)
+        with as_store_error(path, "written"):
+            claim(self._tokens, make_private_directory, self._report)
+            for parent in writable_by_all(self._tokens):
+                self._report(
+                    f"Every user of this machine can write to {parent}, and so put other files in"
+                    " place of yours; "
+                    + (
+                        "name another directory in SOE_AUTH_CONFIG_DIR."
+                        if sys.platform == "win32"
+                        else f"type `chmod o-w {parent}`."
+                    )
+                )
+            write_private(path, token.to_json(mark))
+
+    def remove(self, profile: str) -> bool:
+        """Remove the profile's token; return whether there was one.
+
+        Raises StoreError for a file that is marked, as the keyring may hold the token.
+        """
+        path = self._path(profile)
+        with suppress(OSError):  # it may be no file of ours, and goes all the same
+            if mark_of(read_private(path, LARGEST_FILE)[0]):
+                raise StoreError(
+                    f"The keyring may hold a token of profile {profile}, and the settings say"
+                    " store = file.",
+                    hint="`soe-auth config set store file` moves it; then try again.",
+                )
+        return self.discard(profile)
+
+    def discard(self, profile: str) -> bool:
+        """Remove the profile's file, whatever it says; return whether there was one."""
+        path = self._path(profile)
+        with as_store_error(path, "removed"):
+            return remove_private(path)
+
+    def profiles(self) -> list[str]:
+        """Return the names of all profiles that have a token file, sorted.
+
+        A file whose name can be no profile's is none of ours, and left alone.
+        """
+        with as_store_error(self._tokens, "listed"):
+            stems = [p.stem for p in self._tokens.glob("*.json") if not p.is_dir()]
+        return sorted(stem for stem in stems if is_profile_name(stem))
+
+    def prepare(self, profile: str) -> None:
+        """See that a token could be kept, before a person signs in for it."""
+        path = self._path(profile)
+        with as_store_error(path, "written"):
+            claim(self._tokens, make_private_directory, self._report)
+            check_replaceable(path)
+
+    def _path(self, profile: str) -> Path:
+        return self._tokens / f"{profile}.json"

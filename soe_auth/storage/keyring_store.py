@@ -1,0 +1,123 @@
+"""Tokens in the system's keyring, each with a file beside that says so.
+
+An item is the whole token. The file `tokens/PROFILE.json` is marked from before the first write to
+the keyring until after the last removal there, so that whatever cuts in between, no item is
+forgotten; which token holds is for the item to say.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from soe_auth.errors import StoreError
+from soe_auth.storage.directory import once
+from soe_auth.storage.file_store import FileStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from soe_auth.model.token import Token
+    from soe_auth.storage.keyring_backend import Vault
+
+
+class KeyringStore:
+    """Tokens in a keyring, one item per profile and config directory.
+
+    `report` gets a sentence, once, for each thing found wrong or put right. Every method raises
+    StoreError when the keyring or the disk does not do as asked; nothing is kept in a file then.
+    """
+
+    def __init__(self, directory: Path, vault: Vault, *, report: Callable[[str], None]) -> None:
+        self._directory = directory
+        self._vault = vault
+        self._report = once(report)
+        self._files = FileStore(directory, report=report)
+
+    def load(self, profile: str) -> Token | None:
+        """Return the profile's token, or None where the keyring has none; a file's is not taken."""
+        token = self._vault.get(self._item(profile))
+        if self._files.look(profile)[0]:
+            self._report(
+                f"A token of profile {profile} lies in a file, and is not used, as the settings say"
+                f" store = keyring; `soe-auth config set store keyring` moves it."
+            )
+        return token
+
+    def save(self, profile: str, token: Token) -> None:
+        """Keep the token in the keyring, read back and compared."""
+        in_file, mark = self._files.look(profile)
+        if mark is None:
+            self._files.write(profile, in_file or token, "copy" if in_file else "stub")
+        self._vault.put(self._item(profile), token)
+        self._files.write(profile, token, "stub")
+
+    def remove(self, profile: str) -> bool:
+        """Remove the profile's token, from a file as well; return whether there was one."""
+        there = self._vault.drop(self._item(profile))
+        return self._files.discard(profile) or there
+
+    def profiles(self) -> list[str]:
+        """Return the names of all profiles that have a token file, sorted."""
+        return self._files.profiles()
+
+    def prepare(self, profile: str) -> None:
+        """See that the keyring answers, and move a token there that still lies in a file."""
+        self._files.prepare(profile)
+        in_keyring = self._vault.get(self._item(profile))
+        in_file, _ = self._files.look(profile)
+        if in_file:
+            self.save(profile, newest(in_file, in_keyring))
+
+    # --- for a move ---
+
+    def copy_in(self, profile: str) -> None:
+        """Put the token of the file into the keyring as well."""
+        in_file, _ = self._files.look(profile)
+        if in_file:  # pragma: no branch - it was removed between two looks
+            token = newest(in_file, self._vault.get(self._item(profile)))
+            self._files.write(profile, in_file, "copy")
+            self._vault.put(self._item(profile), token)
+
+    def copy_out(self, profile: str) -> None:
+        """Put the token of the keyring into the file as well."""
+        try:
+            in_keyring = self._vault.get(self._item(profile))
+        except StoreError as problem:
+            raise StoreError(
+                str(problem),
+                hint=f"The token of profile {profile} stays there. To do without it, take `store`"
+                " out of the file by hand, with `soe-auth config edit`, and log in anew.",
+            ) from None
+        in_file, _ = self._files.look(profile)
+        if in_keyring:
+            self._files.write(profile, newest(in_keyring, in_file), "copy")
+
+    def leave_file(self, profile: str) -> None:
+        """Take the secret out of the file, if the keyring has a token."""
+        if token := self._vault.get(self._item(profile)):
+            self._files.write(profile, token, "stub")
+
+    def leave_keyring(self, profile: str) -> None:
+        """Remove the token from the keyring, then the mark from the file."""
+        self._vault.drop(self._item(profile))
+        in_file, _ = self._files.look(profile)
+        if in_file:
+            self._files.write(profile, in_file, None)
+        else:
+            self._files.discard(profile)
+
+    def _item(self, profile: str) -> str:
+        return item_name(self._directory, profile)
+
+
+def newest(token: Token, other: Token | None) -> Token:
+    """Return the one that was given last."""
+    return other if other and other.obtained_at > token.obtained_at else token
+
+
+def item_name(directory: Path, profile: str) -> str:
+    """Return the name of a profile's item, which tells config directories apart."""
+    name = f"{profile} ({os.path.realpath(directory)})"
+    return name.encode("utf-8", "backslashreplace").decode()
