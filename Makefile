@@ -48,7 +48,7 @@ test-windows: ready-windows ## the tests that run on Windows, on its own Python 
 	@tools/windows $(PYTEST_ARGS)
 
 fuzz: ready-lint ## the fuzzing of `make test`, for minutes (FUZZ_SECONDS=180)
-	HYPOTHESIS_PROFILE=long FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest -s tests/test_fuzz.py -o timeout=1800
+	HYPOTHESIS_PROFILE=long FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest -s tests/integration/test_fuzz.py -o timeout=1800
 
 bench: ## how long it takes, beside others of its kind (BENCH_ARGS="--rounds 5")
 	@tools/bench $(BENCH_ARGS)

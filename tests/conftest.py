@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 import hypothesis
 import pytest
-from both_ways import OF_WINDOWS, Place, directories_in, two_profiles
+from cli_oracle import OF_WINDOWS, Place, directories_in, two_profiles
 from posix_marks import POSIX_TESTS, marked_in
 
 from soe_auth.model.scope import Scope
@@ -78,16 +78,6 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run what is fast first: plain tests, then processes, then the browser."""
-    items.sort(
-        key=lambda item: (
-            item.get_closest_marker("browser") is not None,
-            item.get_closest_marker("process") is not None,
-        )
-    )
 
 
 def path_of_chromium() -> str | None:

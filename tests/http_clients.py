@@ -15,7 +15,7 @@ import aiohttp
 import httpx
 import requests
 import trustme
-from network import tls
+from tls_servers import tls
 
 import soe_auth
 from soe_auth.python_api.token_provider import Options

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 from conftest import Command
-from knocking import QUIETLY, REQUESTS, Target
+from hostile_requests import QUIETLY, REQUESTS, Target
 from windows_console import Terminal
 from windows_login import (
     CLIENT,

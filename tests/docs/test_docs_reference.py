@@ -1,0 +1,400 @@
+"""What the pages say of programs' work: the forms of JSON, the walk through the house, and more.
+
+What a page shows on a terminal is run by test_docs.py; here is what that cannot run.
+"""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from approve_in_browser import approve
+from cli_oracle import live_in
+from conftest import TOKEN, VISITOR, Command
+from docs_parser import DESIGN, DOCS, PACKAGE, ROOT, blocks, coded, rows, section
+from jsonschema import Draft202012Validator
+from oauthlib.oauth2 import MissingTokenError, WebApplicationClient
+from referencing import Registry, Resource
+
+from soe_auth.cli.console import Console
+from soe_auth.cli.json_output import FORMAT_VERSION
+from soe_auth.cli.token_source import keep
+from soe_auth.fast.cache import Question, asked
+from soe_auth.model.token import FORMAT_VERSION as FILE_VERSION
+from soe_auth.sandbox import Quirks, Sandbox
+from soe_auth.settings.resolve import read_config_files, resolve
+from soe_auth.settings.spec import BY_KEY
+
+# --- the forms of JSON ---------------------------------------------------------------------------
+
+JSON = DOCS / "reference" / "json.md"
+SHOWN = [json.loads(block.text) for block in blocks(JSON, "json")]
+FORMS = {form["$id"].removeprefix("urn:soe-auth:"): form for form in SHOWN if "$id" in form}
+REGISTRY: Registry[Any] = Registry().with_resources(
+    [(form["$id"], Resource.from_contents(form)) for form in FORMS.values()]
+)
+
+
+def strict(form: Any) -> Any:
+    """Return a form that has no room for what it does not name, as a reader's own has to have."""
+
+    def inner(value: Any, key: str = "") -> Any:
+        if isinstance(value, list):
+            return [inner(each) for each in value]
+        if not isinstance(value, dict):
+            return value
+        within = {name: inner(each, name) for name, each in value.items()}
+        is_schema_of_parts = key in {"items", "additionalProperties"}
+        return {**within, "unevaluatedProperties": False} if is_schema_of_parts else within
+
+    return {**inner(form), "unevaluatedProperties": False}
+
+
+def faults(name: str, value: Any) -> list[str]:
+    validator = Draft202012Validator(strict(FORMS[name]), registry=REGISTRY)
+    return [f"{fault.json_path}: {fault.message}" for fault in validator.iter_errors(value)]
+
+
+def printed(form: str, command: Command, *argv: str, code: int = 0, stdin: str = "") -> Any:
+    ran = command(*argv, stdin=stdin)
+    assert ran.returncode == code, ran.stderr
+    value = json.loads(ran.stdout)
+    assert faults(form, value) == []
+    return value
+
+
+def test_each_form_is_a_schema_of_the_version_that_we_write() -> None:
+    for name, form in FORMS.items():
+        Draft202012Validator.check_schema(form)
+        version = FILE_VERSION if name == "file" else FORMAT_VERSION
+        assert form["properties"].get("version", {}).get("const") == (
+            None if name in {"known", "pkce"} else version
+        )
+
+
+def test_each_example_is_of_the_form_below_it() -> None:
+    examples = [pair for pair in pairwise(SHOWN) if "$id" not in pair[0]]
+    assert len(examples) == len(SHOWN) - len(FORMS)
+    for example, form in examples:
+        assert faults(form["$id"].removeprefix("urn:soe-auth:"), example) == []
+
+
+def test_every_command_that_prints_json_is_told() -> None:
+    table, *_ = JSON.read_text(encoding="utf-8").partition("\n## ")
+    told = {command.split()[1] for row in rows(table)[1:] for command in coded(row[0])}
+    commands = (PACKAGE / "cli" / "commands").glob("*.py")
+    assert told == {
+        path.stem for path in commands if "json.dumps(" in path.read_text(encoding="utf-8")
+    }
+
+
+@pytest.fixture
+def person(soe_auth: Command) -> Command:
+    return soe_auth.with_variables(BROWSER=VISITOR)
+
+
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
+@pytest.mark.process
+def test_what_tells_of_tokens_is_of_its_form_in_every_state(
+    person: Command, site: Sandbox, tmp_path: Path
+) -> None:
+    at = ("--site", site.url, "--client-id", "110")
+    given = person.with_variables(SOE_AUTH_TOKEN="given")
+
+    def kept(profile: str) -> Path:
+        return tmp_path / "config" / "tokens" / f"{profile}.json"
+
+    assert printed("login", given, "login", "--if-needed", "--json")["site"] is None
+    assert printed("token", given, "token", "--format", "json")["access_token"] == "given"
+    assert printed("login", person, "login", "-p", "acme", *at, "--json")["account"] == "Jane Doe"
+    found = printed("token", person, "token", "--format", "json")
+    assert f'"{found["access_token"]}"' in kept("acme").read_text(encoding="utf-8")
+    endless = printed("login", person, "login", "-p", "ever", *at, "--scope", "no_expiry", "--json")
+    assert (endless["expires_at"], endless["seconds_left"]) == ("never", None)
+    site.quirks = Quirks(token="expires-unreadable", account="server-error")
+    odd = printed("login", person, "login", "-p", "odd", *at, "--json")
+    assert (odd["expires_at"], odd["account"]) == ("unknown", None)
+    assert odd["warnings"]
+    site.quirks = Quirks(token="scope-other")
+    other = printed("login", person, "login", "-p", "other", *at, "--json")
+    assert other["scope"] != other["granted_scope"]
+
+    kept("old").write_bytes(TOKEN.to_json())
+    with (tmp_path / "config" / "config.toml").open("a") as config:
+        config.write("[profile.bare]\n")
+    kept("link").symlink_to(kept("old"))
+    told = printed("status", person, "status", "--json", code=7)
+    profiles = {each["profile"]: each for each in told["profiles"]}
+    assert set(profiles) == {"acme", "ever", "odd", "other", "old", "bare", "link"}
+    assert profiles["acme"]["problem"] is None
+    assert "expired" in profiles["old"]["problem"]
+    assert profiles["old"]["seconds_left"] == 0
+    assert profiles["bare"] == {"profile": "bare", "site": None, "token": None}
+    assert "link" in profiles["link"]["problem"]
+
+    def verified(code: int) -> Any:
+        told = printed("status", person, "status", "-p", "acme", "--verify", "--json", code=code)
+        return told["profiles"][0]["verified"]
+
+    assert verified(0) is True
+    site.quirks = Quirks(account="not-json")
+    assert verified(5) is None
+    site.quirks = Quirks()
+    site.end_tokens()
+    assert verified(3) is False
+
+    assert faults("file", json.loads(kept("acme").read_bytes())) == []
+    for expires_at in ("never", "unknown", 87400.0):
+        token = replace(TOKEN, expires_at=expires_at, account=None)
+        for mark in (None, "stub", "copy"):
+            assert faults("file", json.loads(token.to_json(mark))) == []
+
+
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
+@pytest.mark.process
+def test_what_the_steps_by_hand_print_is_of_its_form(person: Command, site: Sandbox) -> None:
+    pair = printed("pkce", person, "pkce", "--json")
+    at = ("--site", site.url, "--client-id", "112")
+    url = person("url", *at, "--code-challenge", pair["code_challenge"]).stdout.strip()
+    answer = f"{approve(url)}\n{pair['code_verifier']}\n"
+    found = printed("token", person, "exchange", *at, "--json", stdin=answer)
+    assert found["expires_at"].endswith("Z")
+
+
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
+@pytest.mark.process
+def test_what_tells_of_this_machine_is_of_its_form(
+    person: Command, site: Sandbox, tmp_path: Path
+) -> None:
+    bare = printed("config", person, "config", "list", "--json")
+    assert (bare["profile"], bare["profiles"]) == (None, [])
+    nothing = printed("doctor", person, "doctor", "--json")
+    assert {each["verdict"] for each in nothing["findings"]} == {"fine", "odd"}
+
+    directory = tmp_path / "config"
+    directory.mkdir(mode=0o700)
+    (directory / "config.toml").write_text(
+        'default_profile = "acme"\ntrusted_sites = ["https://soe.example"]\n'
+        f'[profile.acme]\nsite = "{site.url}"\nclient_id = "110"\n'
+    )
+    through = person.with_variables(SOE_AUTH_PROXY="http://jane:secret@proxy.example:3128")
+    full = printed("config", through, "config", "list", "--json")
+    assert list(full["settings"]) == list(BY_KEY)
+    assert "secret" not in json.dumps(full)
+    unwell = printed("doctor", person, "doctor", "--json", "--browser", "no-such-program", code=2)
+    names = [finding["name"] for finding in unwell["findings"]]
+    assert {finding["verdict"] for finding in unwell["findings"]} >= {"fine", "wrong"}
+    properties = FORMS["doctor"]["properties"]["findings"]["items"]["properties"]
+    told = properties["name"]["examples"]
+    assert [name for name in told if name != "keyring"] == list(dict.fromkeys(names))
+
+
+# --- the walk through the house ------------------------------------------------------------------
+
+# Runs a command, and writes down which functions of ours are called, each when it first is.
+NOTED = """
+import os, sys, threading
+import soe_auth
+told = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT)
+root, seen = os.path.dirname(soe_auth.__file__) + os.sep, set()
+
+def note(frame, event, _):
+    code = frame.f_code
+    if event == "call" and code not in seen and code.co_filename.startswith(root):
+        seen.add(code)
+        os.write(told, f"{code.co_filename[len(root):]}: {code.co_qualname}\\n".encode())
+
+from soe_auth.__main__ import entry_point
+sys.argv = ["soe-auth", *sys.argv[2:]]
+threading.setprofile(note)
+sys.setprofile(note)
+entry_point()
+"""
+
+
+def steps_of(heading: str) -> list[str]:
+    """Return the functions that a part of the walk names, in its order."""
+    text = DESIGN.read_text(encoding="utf-8")
+    part = re.search(rf"^### {heading}\n(.*?)(?=^##)", text, re.MULTILINE | re.DOTALL)
+    assert part, heading
+    found = re.findall(r"`([\w/]+\.py: [\w.]+)`", part[1])
+    assert found
+    return found
+
+
+def first_out_of_order(told: list[str], called: list[str]) -> str | None:
+    """Return the first that the page tells of and that was not called behind the ones before."""
+    rest = iter(called)
+    return next((step for step in told if step not in rest), None)
+
+
+def test_every_file_that_the_design_names_is_there() -> None:
+    named = set(re.findall(r"`([\w/]+\.py)\b", DESIGN.read_text(encoding="utf-8")))
+    assert [path for path in named if not (PACKAGE / path).is_file()] == []
+
+
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
+@pytest.mark.process
+def test_the_walk_through_the_house_is_the_one_that_logins_take(
+    person: Command, site: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def called(*argv: str) -> list[str]:
+        noted = tmp_path / "noted"
+        subprocess.run(
+            [sys.executable, "-c", NOTED, noted, *argv],
+            env=person.environ,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=40,
+        )
+        lines = noted.read_text(encoding="utf-8").splitlines()
+        noted.unlink()
+        return lines
+
+    first = called("login", "--site", site.url, "--client-id", "110")
+    assert first_out_of_order(steps_of("The first login"), first) is None
+    assert first_out_of_order(steps_of("What the browser does meanwhile"), first) is None
+
+    live_in(person.home, monkeypatch)
+    long_after = Question(person.environ, asked("", ""), clock=lambda: time.time_ns() + 10**10)
+    keep(long_after, resolve({}, environ=person.environ), Console(person.environ))
+    again = called("login")
+    assert first_out_of_order(steps_of("The next login"), again) is None
+
+    assert person("logout").returncode == 0
+    asked_for = called("token", "--login")
+    assert first_out_of_order(steps_of("A login that a script asks for"), asked_for) is None
+
+
+# --- for administrators, and for CI jobs ---------------------------------------------------------
+
+ADMINISTRATORS = DOCS / "how-to" / "administrators.md"
+
+
+@pytest.mark.posix("the page's example has a path of POSIX")
+def test_the_file_for_all_machines_says_what_it_is_to_say_and_people_may_say_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (example,) = blocks(ADMINISTRATORS, "toml")
+    everybodys = tmp_path / "system" / "soe-auth"
+    everybodys.mkdir(parents=True)
+    (everybodys / "config.toml").write_text(example.text)
+    live_in(tmp_path, monkeypatch)
+    own = {"SOE_AUTH_CONFIG_DIR": str(tmp_path / "own")}
+    text = tomllib.loads(example.text)
+    [(name, profile)] = text.pop("profile").items()
+    assert text.pop("default_profile") == name
+    assert text.pop("trusted_sites") == list(map(str, read_config_files(own).trusted_sites))
+    settings = resolve({}, environ=own)
+    assert settings.profile == name
+    for key, value in {**text, **profile}.items():
+        assert BY_KEY[key].text(getattr(settings, key)) == value
+        assert settings.origins[key].startswith(str(everybodys))
+    others = {"proxy": "none", "ca_bundle": "/own.pem", "store": "file", "port": "7000"}
+    variables = {BY_KEY[key].variable: value for key, value in others.items()}
+    assert set(others) == {*text, *profile} - {"site", "client_id"}
+    changed = resolve({}, environ={**own, **variables})
+    for key, value in others.items():
+        assert BY_KEY[key].text(getattr(changed, key)) == value
+
+
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
+@pytest.mark.process
+@pytest.mark.parametrize("site", [{}, {"SOE_AUTH_SITE": "acme"}], ids=["bare", "with its site"])
+@pytest.mark.parametrize("command", ["token", "run -- true", "status --check", "login --if-needed"])
+def test_a_job_without_its_secret_ends_at_once_and_is_told_as_the_page_says(
+    soe_auth: Command, command: str, site: Mapping[str, str]
+) -> None:
+    job = soe_auth.with_variables(CI="true", **site)
+    assert job(*command.split()).returncode in {2, 3}
+
+
+# --- the libraries -------------------------------------------------------------------------------
+
+
+def test_oauthlib_stops_where_the_page_says_with_the_answers_of_a_site() -> None:
+    client = WebApplicationClient("110")
+    url = client.prepare_request_uri("https://acme.example/oauth", scope=["a", "b"])
+    assert parse_qs(urlsplit(url).query)["scope"] == ["a b"]
+    token = client.parse_request_body_response('{"access_token": "t", "expires": 86400}')
+    assert not {"expires_in", "expires_at"} & set(token)
+    with pytest.raises(MissingTokenError) as refused:
+        client.parse_request_body_response('{"error_message": "the code was used"}')
+    assert "the code was used" not in str(refused.value)
+
+
+def test_the_libraries_that_are_used_are_all_of_those_that_are_needed() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    needed = [*project["dependencies"], *project["optional-dependencies"]["keyring"]]
+    table = rows(
+        section(DOCS / "explanation" / "why-not-a-library.md", "What libraries are used for")
+    )
+    told = [library for _, library in table[1:]]
+    assert sorted(told) == sorted(name for each in needed for name in re.findall(r"^[\w-]+", each))
+
+
+# --- for those who work on it --------------------------------------------------------------------
+
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
+SECURITY = ROOT / "SECURITY.md"
+
+
+def names_in(path: Path) -> set[str]:
+    """Return what a module has at its top: functions, classes, and what is assigned there."""
+    names = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                names.add(name)
+            case ast.ClassDef(name=name) | ast.AnnAssign(target=ast.Name(id=name)):
+                names.add(name)
+            case ast.Assign(targets=[ast.Name(id=name)]):
+                names.add(name)
+            case _:
+                pass
+    return names
+
+
+@pytest.mark.parametrize("page", [CONTRIBUTING, SECURITY], ids=lambda page: page.stem)
+def test_what_a_page_at_the_top_leads_to_is_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    places = re.findall(r"`([\w./-]+(?:\.py|\.md|\.toml|/))(?:: (\w+))?`", text)
+    assert places
+    for place, name in places:
+        if place == "soe_auth/cli/commands/NAME.py":
+            continue
+        path = ROOT / place
+        assert path.exists(), place
+        assert not name or name in names_in(path), f"{place}: {name}"
+
+
+def test_a_contributor_is_told_every_mark_and_no_other() -> None:
+    options = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"][
+        "pytest"
+    ]["ini_options"]
+    marks = [mark.split(": ", 1) for mark in options["markers"]]
+    told = [[coded(mark)[0], does] for mark, does in rows(section(CONTRIBUTING, "The tests"))[1:]]
+    assert told == marks
+
+
+def test_what_is_to_be_typed_can_be_typed() -> None:
+    text = CONTRIBUTING.read_text(encoding="utf-8") + SECURITY.read_text(encoding="utf-8")
+    targets = re.findall(
+        r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    asked = set(re.findall(r"\bmake ([a-z-]+)[`\n]", text))
+    assert asked
+    assert asked <= set(targets)
+    for paths in re.findall(r"-m pytest (tests/.+)", text):
+        assert all((ROOT / path).is_file() for path in paths.split()), paths

@@ -1,0 +1,313 @@
+"""The usher leads a browser on before the listener is there, and nobody else anywhere."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import trustme
+from callback_server import no_more_files
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from soe_auth.fast.early_redirect import Usher, read_plain, ushering
+from soe_auth.loopback.peer_user import is_stranger
+from soe_auth.loopback.server import LocalPaths, serve
+from soe_auth.loopback.sockets import LoopbackSockets, bind
+from soe_auth.model.scope import Scope
+from soe_auth.model.site import Site
+from soe_auth.oauth.authorization import AuthorizationRequest, begin, redirect_uri_for, screen
+
+PATHS = LocalPaths(launch="/launchme", done="/alldone1")
+PLAIN = (
+    "GET /launchme HTTP/1.1",
+    "Host: localhost:{port}",
+    "Connection: keep-alive",
+    'sec-ch-ua: "Chromium";v="156", "Not;A=Brand";v="99"',
+    "Upgrade-Insecure-Requests: 1",
+    "Accept: text/html,*/*;q=0.8",
+    "Sec-Fetch-Mode: navigate",
+    "Sec-Fetch-Dest: document",
+    "Accept-Language: en",
+)
+
+
+@dataclass
+class Door:
+    """A login's sockets, and what stands behind them."""
+
+    sockets: LoopbackSockets
+    request: AuthorizationRequest
+
+    @asynccontextmanager
+    async def listener(self, usher: Usher | None = None) -> AsyncIterator[None]:
+        guests = usher.leave() if usher else {}
+        async with serve(self.sockets, self.request, PATHS, lambda _: None, is_stranger, guests):
+            yield
+
+    def plain(self, *lines: str) -> bytes:
+        text = "\r\n".join([*(lines or PLAIN), "", ""])
+        return text.replace("{port}", str(self.sockets.port)).encode("latin-1")
+
+    async def visit(self, data: bytes = b"") -> "Visit":
+        streams = await asyncio.open_connection("127.0.0.1", self.sockets.port)
+        visit = Visit(*streams)
+        visit.writer.write(data)
+        return visit
+
+
+@dataclass
+class Visit:
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def answer(self, within: float = 5) -> str:
+        """Return all that is answered; nothing if nothing comes within some seconds."""
+        try:
+            async with asyncio.timeout(within):
+                head = (await self.reader.readuntil(b"\r\n\r\n")).decode()
+        except (TimeoutError, asyncio.IncompleteReadError, ConnectionError):
+            head = ""
+        self.writer.close()
+        return head
+
+
+def door() -> Door:
+    site, sockets = Site.parse("acme"), bind(0, "localhost")
+    uri = redirect_uri_for(site, "localhost", sockets.port)
+    return Door(sockets, begin(site, "110", Scope(), uri, lambda size: b"\xa5" * size))
+
+
+@asynccontextmanager
+async def ushered() -> AsyncIterator[tuple[Door, Usher]]:
+    there = door()
+    with ushering(there.sockets, PATHS.launch, there.request, is_stranger) as usher:
+        yield there, usher
+    there.sockets.close()
+
+
+def said(head: str) -> dict[str, str]:
+    """Read a head that sends a browser on, without what may differ between two answers."""
+    status, *lines = head.strip().split("\r\n")
+    fields = {name: value for name, _, value in (line.partition(": ") for line in lines)}
+    for name in ("Date", "Content-Length", "Connection"):
+        fields.pop(name, None)
+    return {"status": status, **fields}
+
+
+@pytest.mark.posix("the event loop of Windows watches no sockets for the early redirect")
+async def test_it_answers_as_the_listener_does_and_as_often_as_asked() -> None:
+    async with ushered() as (there, usher):
+        first = [await (await there.visit(there.plain())).answer() for _ in range(20)]
+        async with there.listener(usher):
+            then = await (await there.visit(there.plain())).answer()
+    assert "303" in then
+    assert all(said(head) == said(then) for head in first)
+    assert said(then)["Location"] == there.request.url
+
+
+@pytest.mark.posix("the event loop of Windows watches no sockets for the early redirect")
+async def test_what_is_not_plain_or_not_all_there_is_left_for_the_listener_to_read() -> None:
+    async with ushered() as (there, usher):
+        silent, odd = await there.visit(), await there.visit(there.plain("GET / HTTP/1.0"))
+        begun = await there.visit(there.plain(*PLAIN[:3])[:-2])
+        assert "303" in await (await there.visit(there.plain())).answer()
+        async with there.listener(usher):
+            begun.writer.write(there.plain(*PLAIN[3:]))
+            silent.writer.write(there.plain())
+            assert "421" in await odd.answer()
+            assert "303" in await begun.answer()
+            assert "303" in await silent.answer()
+
+
+@pytest.mark.posix("the event loop of Windows watches no sockets for the early redirect")
+async def test_another_user_is_left_for_the_listener_to_turn_away() -> None:
+    there = door()
+    with ushering(there.sockets, PATHS.launch, there.request, lambda *_: True) as usher:
+        visit = await there.visit(there.plain())
+        await asyncio.sleep(0.1)
+        [(guest, brought)] = usher.leave().items()
+        guest.close()
+        assert brought == there.plain()
+    visit.writer.close()
+    there.sockets.close()
+
+
+class NoReaders(asyncio.SelectorEventLoop):
+    """Watches no sockets for others, as the event loop of Windows does not."""
+
+    def add_reader(self, *_: object) -> None:
+        raise NotImplementedError
+
+    def remove_reader(self, *_: object) -> bool:
+        raise NotImplementedError
+
+
+def test_where_the_event_loop_watches_no_sockets_the_browser_waits_for_the_listener() -> None:
+    async def visit_and_leave() -> int:
+        async with ushered() as (there, usher):
+            visit = await there.visit(there.plain())
+            await asyncio.sleep(0.1)
+            visit.writer.close()
+            return len(usher.leave())
+
+    with asyncio.Runner(loop_factory=NoReaders) as runner:
+        assert runner.run(visit_and_leave()) == 0
+
+
+@pytest.mark.posix("limits how many files a process may open")
+async def test_where_nothing_more_can_be_opened_the_listener_lets_them_in() -> None:
+    async with ushered() as (there, usher):
+        with socket.socket() as early:
+            with no_more_files():
+                early.connect(("127.0.0.1", there.sockets.port))
+                await asyncio.sleep(0.01)  # in which the loop looks at its sockets
+            assert usher.leave() == {}
+            async with there.listener():
+                early.sendall(there.plain())
+                assert b"303" in await asyncio.to_thread(early.recv, 4096)
+
+
+@pytest.mark.posix("the event loop of Windows watches no sockets for the early redirect")
+async def test_guests_are_closed_where_the_listener_does_not_come_to_be() -> None:
+    async with ushered() as (there, usher):
+        visits = [await there.visit() for _ in range(4)]
+        await asyncio.sleep(0.01)  # in which the loop looks at its sockets
+        guests = usher.leave()
+        assert len(guests) == 4
+
+        async def listen() -> None:
+            async with serve(
+                there.sockets, there.request, PATHS, lambda _: None, is_stranger, guests
+            ):
+                await asyncio.Event().wait()
+
+        task = asyncio.create_task(listen())
+        for _ in range(2):  # until it has begun to take them over
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        for visit in visits:
+            assert await visit.answer() == ""
+    assert all(guest.fileno() == -1 for guest in guests)
+
+
+async def test_however_many_come_it_lets_few_in_and_closes_whom_nobody_takes_over() -> None:
+    async with ushered() as (there, _):
+        crowd = [await there.visit(b"x") for _ in range(60)]
+    for visit in crowd:
+        assert await visit.answer() == ""
+
+
+ODD = (
+    "POST /launchme HTTP/1.1",
+    "GET /launchme HTTP/1.0",
+    "GET http://localhost:{port}/launchme HTTP/1.1",
+    "GET /launchme?x HTTP/1.1",
+    "GET /launchme# HTTP/1.1",
+    "GET  /launchme HTTP/1.1",
+    "GET /alldone1 HTTP/1.1",
+    "Host: evil.example",
+    "host: 127.0.0.1:{port}",
+    "Host : localhost:{port}",
+    "Host:localhost:{port}",
+    " folded: x",
+    "Sec-Purpose: prefetch",
+    "Sec-Fetch-Dest: iframe",
+    "Content-Length: 5",
+    "Transfer-Encoding: chunked",
+    "Expect: 100-continue",
+    "Upgrade: websocket",
+    "X: \x01",
+    "X: ä",
+    "X:",
+    "",
+    "no colon",
+)
+
+
+@st.composite
+def heads(draw: st.DrawFn) -> list[str]:
+    """Draw a plain request in which some lines are others, gone, or stand elsewhere."""
+    first, *fields = PLAIN
+    lines = [first, *draw(st.permutations(fields))[: draw(st.integers(len(fields) - 2, 99))]]
+    for line in draw(st.lists(st.sampled_from([*ODD, *PLAIN, "DNT: 1"]), max_size=1)):
+        at = draw(st.integers(0, len(lines)))
+        lines[at : at + draw(st.integers(0, 1))] = [line]
+    return lines
+
+
+def test_over_many_requests_it_leads_on_only_whom_the_listener_leads_on() -> None:
+    seen = Counter[bool]()
+    there = door()
+
+    async def answer_of_listener(data: bytes) -> str:
+        return await (await there.visit(data)).answer()
+
+    with asyncio.Runner() as runner:
+        serving = there.listener()
+        runner.run(serving.__aenter__())
+
+        @settings(max_examples=300, deadline=None, database=None)
+        @given(heads())
+        def both(lines: list[str]) -> None:
+            data = there.plain(*lines)
+            arrival = read_plain(data, stranger=False)
+            leads_on = (
+                arrival is not None
+                and screen(arrival, there.sockets.port) is None
+                and arrival.target.matches(PATHS.launch)
+            )
+            seen[leads_on] += 1
+            if leads_on:
+                assert "303" in runner.run(answer_of_listener(data)).partition("\r\n")[0]
+
+        both()
+        runner.run(serving.__aexit__(None, None, None))
+    there.sockets.close()
+    assert min(seen.values()) > 30
+
+
+# --- what it waits for ---------------------------------------------------------------------------
+
+LOADED = """
+import asyncio, os, sys
+from soe_auth.actions.callback import _the_listener
+
+async def main():
+    loopback = await asyncio.to_thread(_the_listener, alone=sys.argv[1] == "alone")
+    from aiohttp.connector import _SSL_CONTEXT_VERIFIED
+    print(_SSL_CONTEXT_VERIFIED.cert_store_stats()["x509"], os.environ.get("SSL_CERT_FILE"))
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
+@pytest.mark.process
+@pytest.mark.parametrize("known", [True, False])
+def test_only_in_a_process_of_our_own_is_the_listener_loaded_without_any_ca(
+    tmp_path: Path, *, known: bool
+) -> None:
+    bundle = tmp_path / "cas.pem"
+    trustme.CA().cert_pem.write_to_path(bundle)
+    environ = {k: v for k, v in os.environ.items() if not k.startswith(("COVERAGE_", "SSL_"))}
+    if known:
+        environ["SSL_CERT_FILE"] = str(bundle)
+
+    def loaded(where: str) -> list[str]:
+        command = [sys.executable, "-c", LOADED, where]
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
+        return done.stdout.split()
+
+    assert loaded("alone") == ["0", str(bundle) if known else "None"]
+    if known:
+        assert loaded("a guest") == ["1", str(bundle)]

@@ -1,0 +1,304 @@
+import os
+import re
+import signal
+import sys
+import threading
+from functools import partial
+from pathlib import Path
+from queue import Queue
+
+import pytest
+from fake_programs import program
+
+from soe_auth.desktop.browser import find_browser, launch, opens_by_itself
+from soe_auth.desktop.environment import recognise
+
+# What it does on Linux is decided alike on every system.
+find_on_linux = partial(find_browser, platform="linux")
+
+
+def wait_for(path: Path) -> str:
+    while not path.exists():
+        os.sched_yield()
+    return path.read_text()
+
+
+SSH = {"SSH_CONNECTION": "192.0.2.1 50000 192.0.2.2 22", "USER": "you"}
+CODE = {"VSCODE_IPC_HOOK_CLI": "/tmp/vscode-ipc.sock"}  # noqa: S108  # a name, nothing is there
+WSL_KERNEL = "Linux version 5.15.90.1-microsoft-standard-WSL2 (x@y) #1 SMP"
+
+
+def files(root: Path, **contents: str) -> Path:
+    """Write files below a root; in their names, `__` stands for a slash and `_dot_` for a dot."""
+    for name, text in contents.items():
+        path = root / name.replace("__", "/").replace("_dot_", ".")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("environ", "there", "sentence"),
+    [
+        ({}, {}, None),
+        ({"CI": "false"}, {}, None),
+        ({"TERM_PROGRAM": "vscode"}, {}, None),  # an editor at home
+        ({}, {"proc__version": "Linux version 6.1.0 (gcc)"}, None),
+        ({}, {"proc__1__cgroup": "0::/init.scope"}, None),
+        ({"container": "flatpak"}, {"_dot_flatpak-info": ""}, None),
+        ({}, {"run___dot_containerenv": "", "run___dot_toolboxenv": ""}, None),
+        ({"CI": "true"}, {}, "This is a CI job: nobody may be here"),
+        ({"CI": "1", "GITHUB_ACTIONS": "true"}, {}, "This is a CI job (GitHub Actions): nobody"),
+        ({"GITLAB_CI": "true"}, {"_dot_dockerenv": ""}, "This is a CI job (GitLab): nobody"),
+        ({"CODESPACES": "true", **CODE}, {}, "This is a codespace: VS Code on your own machine"),
+        (
+            {"REMOTE_CONTAINERS": "true", **CODE},
+            {"_dot_dockerenv": ""},
+            "This is a development container of VS Code: it forwards the port",
+        ),
+        ({**CODE, **SSH}, {}, "This is a remote window of VS Code: it forwards the port"),
+        (SSH, {}, "This is an SSH session: for a browser on your own machine, type `ssh -L 8765:"),
+        (SSH, {"run___dot_containerenv": ""}, "This is an SSH session: for a browser"),
+        ({"SSH_TTY": "/dev/pts/1"}, {}, "This is an SSH session: for a browser"),
+        ({"WSL_DISTRO_NAME": "Debian"}, {}, "This is WSL: a browser on Windows"),
+        ({}, {"proc__version": WSL_KERNEL}, "This is WSL: a browser on Windows"),
+        ({}, {"proc__version": WSL_KERNEL, "_dot_dockerenv": ""}, "This is a container: "),
+        ({}, {"_dot_dockerenv": ""}, "This is a container: a browser outside"),
+        ({}, {"run___dot_containerenv": ""}, "This is a container: "),
+        ({"container": "podman"}, {}, "This is a container: "),
+        ({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, {}, "This is a container: "),
+        ({}, {"proc__1__cgroup": "1:name=x:/docker/4f5e"}, "This is a container: "),
+    ],
+)
+def test_a_place_is_recognised_by_what_it_has_and_the_most_useful_is_said(
+    tmp_path: Path, environ: dict[str, str], there: dict[str, str], sentence: str | None
+) -> None:
+    place = recognise(environ, root=files(tmp_path, **there))
+    said = place.sentence(8765)
+    assert (said or "").startswith(sentence or "")
+    assert (said is None) == (sentence is None) == (place.remote is None)
+    assert place.unattended == ("CI job" in (said or ""))
+
+
+@pytest.mark.parametrize(
+    ("environ", "line"),
+    [
+        (SSH, "ssh -L 8765:localhost:8765 you@192.0.2.2"),
+        (
+            {**SSH, "SSH_CONNECTION": "2001:db8::1 50000 2001:db8::2 2222"},
+            "ssh -L 8765:localhost:8765 -p 2222 you@2001:db8::2",
+        ),
+        # Where sshd cannot tell, as behind some relays, this machine has a name all the same.
+        (
+            {"SSH_CONNECTION": "UNKNOWN 65535 UNKNOWN 65535", "USER": "you"},
+            "ssh -L 8765:localhost:8765 you@devbox",
+        ),
+        ({"SSH_TTY": "/dev/pts/1", "USER": "you"}, "ssh -L 8765:localhost:8765 you@devbox"),
+        (
+            {**SSH, "SSH_CONNECTION": "fe80::1%eth0 5 fe80::2%eth0 22"},
+            "ssh -L 8765:localhost:8765 you@devbox",
+        ),
+        ({**SSH, "USER": ""}, "ssh -L 8765:localhost:8765 USER@192.0.2.2"),
+        ({**SSH, "USER": "-oProxyCommand=x"}, "ssh -L 8765:localhost:8765 USER@192.0.2.2"),
+        ({**SSH, "USER": "you; rm x"}, "ssh -L 8765:localhost:8765 USER@192.0.2.2"),
+        ({**SSH, "USER": "you\x1b[2J"}, "ssh -L 8765:localhost:8765 USER@192.0.2.2"),
+    ],
+)
+def test_the_line_for_ssh_names_the_bound_port_and_is_safe_to_copy(
+    tmp_path: Path, environ: dict[str, str], line: str
+) -> None:
+    place = recognise(environ, root=files(tmp_path, proc__sys__kernel__hostname="devbox\n"))
+    assert re.findall("`(.*)`", place.sentence(8765) or "") == [line]
+    assert place.sentence(None) == (
+        "This is an SSH session: your browser may be on another machine."
+    )
+
+
+def test_a_machine_without_a_plain_name_leaves_the_host_to_the_person(tmp_path: Path) -> None:
+    root = files(tmp_path, proc__sys__kernel__hostname="$(reboot)\n")
+    for nameless in (root, tmp_path / "nothing"):
+        place = recognise({"SSH_TTY": "/dev/pts/1", "USER": "you"}, root=nameless)
+        assert place.ssh == "you@HOST"
+
+
+@pytest.mark.parametrize("environ", [{}, {"CI": "true"}], ids=["anywhere", "CI"])
+def test_somebody_may_answer_where_a_browser_or_a_terminal_is(
+    tmp_path: Path, environ: dict[str, str]
+) -> None:
+    place = recognise(environ, root=tmp_path)
+    assert place.why_nobody_answers(opened=True, can_paste=False) is None
+    assert place.why_nobody_answers(opened=False, can_paste=True) is None
+    why = place.why_nobody_answers(opened=False, can_paste=False) or ""
+    assert ("CI job" in why) == bool(environ)
+
+
+def test_the_setting_comes_before_the_variable_and_that_before_the_desktop(tmp_path: Path) -> None:
+    for name in ("mine", "theirs", "xdg-open"):
+        program(tmp_path, name)
+    environ = {"PATH": str(tmp_path), "BROWSER": "theirs --new-tab", "DISPLAY": ":0"}
+    assert find_on_linux("mine %s", environ) == [str(tmp_path / "mine"), "%s"]
+    assert find_on_linux(None, environ) == [str(tmp_path / "theirs"), "--new-tab"]
+    assert find_on_linux(None, {**environ, "BROWSER": ""}) == [str(tmp_path / "xdg-open")]
+    assert find_on_linux("absent", environ) is None
+
+
+def test_browser_may_name_several_and_the_first_that_is_there_is_taken(tmp_path: Path) -> None:
+    program(tmp_path, "second")
+    environ = {"PATH": str(tmp_path), "BROWSER": os.pathsep.join(("first", "second"))}
+    assert find_on_linux(None, environ) == [str(tmp_path / "second")]
+
+
+def test_without_a_display_no_desktop_opener_is_tried(tmp_path: Path) -> None:
+    program(tmp_path, "xdg-open")
+    assert find_browser(None, {"PATH": str(tmp_path)}) is None
+
+
+@pytest.mark.parametrize(
+    "command", ["lynx", "{0}/lynx %s", "env TERM=dumb lynx", "/usr/bin/env lynx %s", "web"]
+)
+def test_a_text_browser_is_never_started_however_it_is_called(tmp_path: Path, command: str) -> None:
+    (tmp_path / "web").symlink_to(program(tmp_path, "lynx"))  # as /etc/alternatives do
+    (tmp_path / "env").symlink_to("/usr/bin/env")
+    environ = {"PATH": str(tmp_path), "DISPLAY": ":0"}
+    command = command.format(tmp_path)
+    assert find_browser(command, environ) is None
+    assert find_browser(None, {**environ, "BROWSER": command}) is None
+    (tmp_path / "x-www-browser").symlink_to(tmp_path / "lynx")
+    assert find_browser(None, environ) is None
+
+
+@pytest.mark.posix("env is a program of POSIX")
+def test_env_may_start_a_browser_that_has_a_window(tmp_path: Path) -> None:
+    command = "/usr/bin/env LANG=C firefox -P work %s"
+    assert find_browser(command, {"PATH": str(tmp_path)}) == command.split()
+
+
+@pytest.mark.parametrize("opener", ["xdg-open", "sensible-browser", "gio open"])
+def test_without_a_display_what_would_choose_a_text_browser_is_not_started(
+    tmp_path: Path, opener: str
+) -> None:
+    program(tmp_path, opener.split(maxsplit=1)[0])
+    environ = {"PATH": str(tmp_path), "BROWSER": opener}
+    assert find_on_linux(None, environ) is None
+    assert find_on_linux(opener, environ) is None
+    assert find_on_linux(None, {**environ, "WAYLAND_DISPLAY": "wayland-0"})
+
+
+def test_a_command_with_an_open_quote_is_none(tmp_path: Path) -> None:
+    program(tmp_path, "second")
+    environ = {"PATH": str(tmp_path), "BROWSER": os.pathsep.join(("it's", "second"))}
+    assert find_on_linux(None, environ) == [str(tmp_path / "second")]
+
+
+def test_in_a_ci_job_nobody_looks_at_the_display(tmp_path: Path) -> None:
+    program(tmp_path, "xdg-open")
+    environ = {"PATH": str(tmp_path), "DISPLAY": ":99", "CI": "true"}
+    assert find_on_linux(None, environ) is None
+    assert find_on_linux(None, {**environ, "BROWSER": "xdg-open"})
+
+
+@pytest.mark.posix("VS Code's helper and WSL are of Linux")
+def test_wsl_asks_windows_and_no_shell_sees_the_url(tmp_path: Path) -> None:
+    bin_, root = tmp_path / "bin", tmp_path / "root"
+    windows = root / "mnt/c/Windows/System32"
+    for directory in (bin_, windows):
+        directory.mkdir(parents=True)
+    program(bin_, "xdg-open")
+    environ = {"PATH": str(bin_), "DISPLAY": ":0", "WSL_DISTRO_NAME": "Debian"}
+    assert find_browser(None, environ, root=root) == [str(bin_ / "xdg-open")]
+    rundll = program(windows, "rundll32.exe")
+    assert find_browser(None, environ, root=root) == [str(rundll), "url.dll,FileProtocolHandler"]
+    program(bin_, "rundll32.exe")  # Windows's own PATH comes along, unless that is switched off
+    assert find_browser(None, environ, root=root) == [
+        str(bin_ / "rundll32.exe"),
+        "url.dll,FileProtocolHandler",
+    ]
+    program(bin_, "wslview")
+    assert find_browser(None, environ, root=root) == [str(bin_ / "wslview")]
+    assert find_browser("xdg-open", environ, root=root) == [str(bin_ / "xdg-open")]
+
+
+@pytest.mark.posix("VS Code's helper and WSL are of Linux")
+def test_the_helper_of_vs_code_is_asked_like_any_browser(tmp_path: Path) -> None:
+    helper = program(tmp_path, "browser.sh")
+    environ = {**CODE, **SSH, "PATH": str(tmp_path), "BROWSER": str(helper)}
+    assert find_browser(None, environ) == [str(helper)]
+
+
+def test_macos_asks_its_own_opener(tmp_path: Path) -> None:
+    program(tmp_path, "open")
+    found = find_browser(None, {"PATH": str(tmp_path)}, platform="darwin")
+    assert found == [str(tmp_path / "open")]
+
+
+def test_windows_runs_the_users_command_if_it_is_a_program_and_no_script(tmp_path: Path) -> None:
+    for name in ("firefox.exe", "script.cmd"):
+        program(tmp_path, name)
+    environ = {"PATH": str(tmp_path)}
+    find = partial(find_browser, environ=environ, platform="win32")
+    assert find("firefox -P work %s") == [str(tmp_path / "firefox.exe"), "-P", "work", "%s"]
+    assert find(f'"{tmp_path / "firefox.exe"}" --new') == [str(tmp_path / "firefox.exe"), "--new"]
+    assert find("script.cmd") is None  # cmd.exe would obey what a URL holds
+    assert find(None) is None
+    assert opens_by_itself(None, environ, platform="win32")
+    assert not opens_by_itself("firefox", environ, platform="win32")
+    assert not opens_by_itself(None, {"CI": "true"}, platform="win32")
+    assert not opens_by_itself(None, environ, platform="darwin")
+
+
+@pytest.mark.posix("runs a POSIX shell")
+@pytest.mark.parametrize("template", ["{0}", "{0} %s"])
+def test_the_browser_gets_the_url_and_nothing_of_ours(tmp_path: Path, template: str) -> None:
+    out = tmp_path / "out"
+    script = f'{{ echo "$@"; env; readlink /proc/self/fd/[012]; }} > {out}.new; mv {out}.new {out}'
+    browser = program(tmp_path, "browser", script)
+    environ = {"PATH": os.environ["PATH"], "SOE_AUTH_TOKEN": "canary", "KEPT": "yes"}
+    assert launch("http://localhost:1/x", template.format(browser), environ)
+    said = wait_for(out)
+    assert said.startswith("http://localhost:1/x\n")
+    assert "KEPT=yes" in said
+    assert "canary" not in said
+    assert said.count(os.devnull) >= 2
+
+
+def test_a_browser_that_is_not_there_or_does_not_start_is_no_error(tmp_path: Path) -> None:
+    assert not launch("http://localhost:1/x", "absent-browser", {"PATH": str(tmp_path)})
+    broken = tmp_path / "broken"
+    broken.write_text("#!/nowhere/interpreter\n")
+    broken.chmod(0o755)
+    assert not launch("http://localhost:1/x", str(broken), {})
+
+
+@pytest.mark.posix("runs a POSIX shell")
+@pytest.mark.parametrize("code", [0, 3])
+def test_the_browsers_end_is_told_and_nothing_is_left_of_it(tmp_path: Path, code: int) -> None:
+    told: Queue[int] = Queue()
+    browser = program(tmp_path, "browser", f"exit {code}")
+    assert launch("http://localhost:1/x", str(browser), {}, told.put)
+    assert told.get(timeout=10) == code
+    with pytest.raises(ChildProcessError):  # no child, not even one that waits to be reaped
+        os.waitpid(-1, os.WNOHANG)
+
+
+@pytest.mark.posix("sends a POSIX signal")
+def test_a_program_may_look_after_all_its_children_itself(tmp_path: Path) -> None:
+    told: Queue[int] = Queue()
+    before = threading.enumerate()
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    browser = program(tmp_path, "browser", f"read line < {fifo}")
+    previous = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        assert launch("http://localhost:1/x", str(browser), {}, told.put)
+        fifo.write_text("go\n")
+        for thread in set(threading.enumerate()) - set(before):
+            thread.join(10)
+    finally:
+        signal.signal(signal.SIGCHLD, previous)
+    assert told.empty()
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "javascript:alert(1)", "--help"])
+def test_only_web_addresses_are_opened(url: str) -> None:
+    with pytest.raises(ValueError, match="web addresses"):
+        launch(url, sys.executable, {})

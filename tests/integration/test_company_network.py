@@ -1,0 +1,652 @@
+"""A company's network: CAs of its own, a proxy with a password, and one that opens TLS."""
+
+import ast
+import asyncio
+import shlex
+import signal
+import ssl
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import trustme
+from conftest import TOKEN, Command
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from tls_servers import (
+    BROWSER_BEHIND_A_PROXY,
+    DAY,
+    NOW,
+    ROOMS,
+    before_1_2,
+    forwarding,
+    needs_roots,
+    served,
+    shown_by_a_tool_that_prints_locals,
+    tls,
+    tls_signed_by_itself,
+)
+
+import soe_auth as package
+from soe_auth.actions.logout import logout
+from soe_auth.errors import NetworkError, SettingsError
+from soe_auth.model.proxy import Network, Proxy
+from soe_auth.model.secret import Secret
+from soe_auth.model.site import Site
+from soe_auth.sandbox import Sandbox, running
+from soe_auth.settings.resolve import Settings, resolve
+from soe_auth.site_client.certificate_issuer import issuer_of
+from soe_auth.site_client.client import Ending, connect
+from soe_auth.site_client.tls_and_proxy import proxy_for, trust
+from soe_auth.storage.file_store import FileStore
+
+CANARY = Secret("code=canary")
+PASSWORD = "pass-canary:/word"  # as it is typed where nothing has to be escaped
+IN_ADDRESS = "jane:pass-canary%3A%2Fword"
+ISSUED_BY_ACME = r"it was issued by “Acme Inspection, Testing CA #\S+”, which"
+
+
+@pytest.fixture(autouse=True)
+def no_proxy_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+@pytest.fixture(scope="module")
+def sites_ca() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def companys_ca() -> trustme.CA:
+    return trustme.CA(organization_name="Acme Inspection")
+
+
+@pytest.fixture
+async def acme(sites_ca: trustme.CA) -> AsyncIterator[Sandbox]:
+    """A site of a name that only a proxy finds."""
+    context = tls(sites_ca.issue_cert("acme.test"))
+    async with Sandbox(host="acme.test", ssl_context=context) as sandbox:
+        yield sandbox
+
+
+@dataclass(frozen=True)
+class Bundles:
+    """Files of certificates, made as they are asked for."""
+
+    folder: Path
+
+    def of(self, *cas: trustme.CA) -> Path:
+        return self.holding(b"".join(ca.cert_pem.bytes() for ca in cas))
+
+    def holding(self, data: bytes) -> Path:
+        path = self.folder / f"bundle-{len(list(self.folder.iterdir()))}.pem"
+        path.write_bytes(data)
+        return path
+
+
+@pytest.fixture
+def bundles(tmp_path: Path) -> Bundles:
+    (tmp_path / "bundles").mkdir()
+    return Bundles(tmp_path / "bundles")
+
+
+@contextmanager
+def network_error(words: str, todo: str = "") -> Iterator[None]:
+    with pytest.raises(NetworkError, match=words) as caught:
+        yield
+    assert todo in caught.value.hint
+    assert (str(caught.value) + caught.value.hint).isprintable()
+    assert "canary" not in shown_by_a_tool_that_prints_locals(caught.value)
+
+
+async def answer_of(site: Sandbox, network: Network) -> int:
+    async with connect(Site.parse(site.url), network=network) as connection:
+        return (await connection.exchange(CANARY)).status
+
+
+# --- the settings --------------------------------------------------------------------------------
+
+
+def settings_of(home: Path, text: str = "", **variables: str) -> Settings:
+    (home / "config.toml").write_text(f'site = "acme"\nclient_id = "110"\n{text}', encoding="utf-8")
+    environ = {"SOE_AUTH_CONFIG_DIR": str(home), **variables}
+    return resolve({}, profile="acme", environ=environ, cwd=lambda: home)
+
+
+def test_without_settings_the_way_to_a_site_is_the_systems_own(tmp_path: Path) -> None:
+    assert settings_of(tmp_path).network == Network()
+
+
+def test_files_and_variables_name_a_bundle_and_a_proxy(tmp_path: Path) -> None:
+    bundle = tmp_path / "acme.pem"
+    settings = settings_of(tmp_path, f"ca_bundle = '{bundle}'\nproxy = \"none\"\n")
+    assert settings.network == Network(bundle, "none")
+    settings = settings_of(
+        tmp_path,
+        'proxy = "none"\n[profile.acme]\nproxy = "proxy.acme.test:3128"\n',
+        SOE_AUTH_CA_BUNDLE="~/acme.pem",
+    )
+    assert settings.network == Network(
+        Path.home() / "acme.pem", Proxy("http", "proxy.acme.test", 3128)
+    )
+
+
+NOT_WHOLE = ["acme.pem", "./acme.pem"]
+if sys.platform != "win32":  # where ~NAME is beside one's own home, whoever has it
+    NOT_WHOLE += ["~nobody-of-this-name/acme.pem"]
+
+
+@pytest.mark.parametrize("written", NOT_WHOLE)
+def test_a_bundles_path_is_whole(written: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"^ca_bundle \(from .*write the whole path"):
+        settings_of(tmp_path, f'ca_bundle = "{written}"\n')
+
+
+def test_a_project_file_sets_neither(tmp_path: Path) -> None:
+    for key in ("ca_bundle", "proxy"):
+        (tmp_path / ".soe-auth.toml").write_text(f'{key} = "/tmp/x"\n')
+        with pytest.raises(SettingsError, match=f"a project file may not set {key}"):
+            settings_of(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("written", "address", "login"),
+    [
+        ("http://proxy.acme.test:3128", "http://proxy.acme.test:3128", None),
+        ("HTTP://Proxy_1:3128/", "http://proxy_1:3128", None),
+        ("proxy", "http://proxy:80", None),
+        ("https://proxy", "https://proxy:443", None),
+        ("http://[::1]:3128", "http://[::1]:3128", None),
+        ("http://@proxy", "http://proxy:80", None),
+        ("http://jane@proxy", "http://proxy:80", "Basic amFuZTo="),
+        ("http://jane:p@ss@proxy", "http://proxy:80", "Basic amFuZTpwQHNz"),
+        ("http://jane:%C3%A4%20@proxy", "http://proxy:80", "Basic amFuZTrDpCA="),
+    ],
+)
+def test_what_is_a_proxy(written: str, address: str, login: str | None) -> None:
+    proxy = Proxy.parse(written)
+    assert str(proxy) == address
+    assert (proxy.authorization.reveal() if proxy.authorization else None) == login
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "",
+        "http://",
+        "socks5://jane:canary@proxy:1080",
+        "socks5://jane:canary@proxy",
+        "ftp://proxy",
+        "http://jane:canary@proxy:x",
+        "http://jane:canary@proxy:0",
+        "http://jane:canary@proxy:99999",
+        "http://jane:canary@[proxy",
+        "http://jane:12/canary@proxy:3128",
+        "http://jane:12#canary@proxy:3128",
+        "http://jane:12?canary@proxy:3128",
+        "http://jane:canary@pro xy",
+        "http://jane:canary@pro\nxy",
+        "http://jane:canary@pro\\xy",
+        "http://jane:canary@pröxy",
+        f"http://jane:canary@{'x' * 254}",
+    ],
+)
+def test_what_is_no_proxy_is_refused_and_not_quoted(written: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"^proxy \(from ") as caught:
+        settings_of(tmp_path, f"proxy = {ast.literal_eval(repr(written))!r}\n".replace("'", '"'))
+    assert "canary" not in shown_by_a_tool_that_prints_locals(caught.value)
+
+
+def test_a_proxys_password_is_in_no_text_of_the_settings(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path, f'proxy = "http://{IN_ADDRESS}@proxy:3128"\n')
+    assert "http://proxy:3128" in str(settings.network.proxy)
+    shown = f"{settings} {settings.network} {settings.network.proxy!r} {settings.proxy}"
+    assert "canary" not in shown
+    assert "Basic" not in shown
+
+
+# --- the CAs -------------------------------------------------------------------------------------
+
+
+async def test_a_bundle_makes_a_private_ca_known(sites_ca: trustme.CA, bundles: Bundles) -> None:
+    async with Sandbox(ssl_context=tls(sites_ca.issue_cert("localhost"))) as site:
+        assert await answer_of(site, Network(bundles.of(trustme.CA(), sites_ca))) == 400
+        with network_error("it was issued by “trustme.*”, which is not in ca_bundle", "ca_bundle"):
+            await answer_of(site, Network(bundles.of(trustme.CA())))
+        assert len(site.exchanges) == 1
+
+
+async def test_a_bundle_stands_in_place_of_the_systems_store(
+    sites_ca: trustme.CA, bundles: Bundles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundles.of(sites_ca)))
+    async with Sandbox(ssl_context=tls(sites_ca.issue_cert("localhost"))) as site:
+        assert await answer_of(site, Network()) == 400
+        with network_error("which is not in ca_bundle"):
+            await answer_of(site, Network(bundles.of(trustme.CA())))
+
+
+async def test_a_bundle_needs_no_root(sites_ca: trustme.CA, bundles: Bundles) -> None:
+    between = sites_ca.create_child_ca()
+    async with Sandbox(ssl_context=tls(between.issue_cert("localhost"))) as site:
+        assert await answer_of(site, Network(bundles.of(between))) == 400
+
+
+async def test_a_bundle_changes_nothing_else_that_is_checked(
+    sites_ca: trustme.CA, bundles: Bundles
+) -> None:
+    network = Network(bundles.of(sites_ca))
+    async with Sandbox(ssl_context=tls(sites_ca.issue_cert("acme.test"))) as site:
+        with network_error("it is for another name"):
+            await answer_of(site, network)
+    async with Sandbox(ssl_context=before_1_2(tls(sites_ca.issue_cert("localhost")))) as site:
+        with network_error("no secure connection came about"):
+            await answer_of(site, network)
+
+
+def revocations_only() -> bytes:
+    ca = trustme.CA()
+    key = serialization.load_pem_private_key(ca.private_key_pem.bytes(), None)
+    issuer = x509.load_pem_x509_certificate(ca.cert_pem.bytes()).subject
+    day = datetime.now(UTC)
+    crl = x509.CertificateRevocationListBuilder().issuer_name(issuer)
+    crl = crl.last_update(day).next_update(day + timedelta(days=1))
+    return crl.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)  # type: ignore[arg-type]  # trustme's keys are of elliptic curves
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (None, "cannot be read: No such file or directory"),
+        (b"", "holds no certificate in PEM, or a broken one"),
+        (b"hello\n", "holds no certificate in PEM, or a broken one"),
+        (trustme.CA().cert_pem.bytes()[:-60], "holds no certificate in PEM, or a broken one"),
+        (revocations_only(), "holds no certificate in PEM, or a broken one"),
+    ],
+    ids=["missing", "empty", "no-pem", "cut", "revocations"],
+)
+def test_a_bundle_that_is_none_is_told_of_before_a_browser_opens(
+    data: bytes | None,
+    words: str,
+    bundles: Bundles,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = bundles.folder / "none.pem" if data is None else bundles.holding(data)
+    monkeypatch.setenv("SOE_AUTH_CONFIG_DIR", str(tmp_path))
+    monkeypatch.setenv("SOE_AUTH_CA_BUNDLE", str(path))
+    opened: list[str] = []
+
+    def browser(url: str) -> bool:
+        opened.append(url)
+        return True
+
+    with pytest.raises(SettingsError) as caught:
+        package.login(site="acme", client_id="110", browser=browser)
+    assert str(caught.value) == f"ca_bundle {path} {words}."
+    assert caught.value.hint
+    assert opened == []
+
+
+@pytest.mark.parametrize(("path", "words"), [("/", "cannot be read: "), ("/a\0b", "it is no path")])
+def test_a_bundle_that_is_no_file_is_told_of(path: str, words: str) -> None:
+    with pytest.raises(SettingsError, match=words) as caught:
+        trust(Network(Path(path)))
+    assert str(caught.value).isprintable()
+
+
+async def test_a_log_out_with_a_bundle_that_is_none_removes_the_token_here(tmp_path: Path) -> None:
+    store = FileStore(tmp_path, report=print)
+    store.save("acme", TOKEN)
+    goodbye = await logout("acme", store, network=Network(tmp_path / "none.pem"))
+    assert goodbye
+    assert goodbye.on_site is Ending.UNREACHABLE
+    assert store.load("acme") is None
+
+
+# --- the proxy -----------------------------------------------------------------------------------
+
+
+def at(port: int, login: str = "") -> Proxy:
+    return Proxy.parse(f"http://{login and login + '@'}127.0.0.1:{port}")
+
+
+@pytest.mark.parametrize("by", ["setting", "environment"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_proxy_is_given_user_and_password_and_the_site_is_not(
+    acme: Sandbox,
+    sites_ca: trustme.CA,
+    bundles: Bundles,
+    by: str,
+    scheme: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(0)
+    context = tls(sites_ca.issue_cert("localhost")) if scheme == "https" else None
+    async with forwarding(context=context, login=f"jane:{PASSWORD}") as proxy:
+        address = f"{scheme}://{IN_ADDRESS}@localhost:{proxy.port}"
+        bundle = bundles.of(sites_ca)
+        if by == "environment":
+            monkeypatch.setenv("HTTPS_PROXY", address)
+            network = Network(bundle)
+        else:
+            network = Network(bundle, Proxy.parse(address))
+        assert await answer_of(acme, network) == 400
+    [exchange] = acme.exchanges
+    assert "Proxy-Authorization" not in exchange.headers
+    assert len(proxy.asked) == 1
+    assert "canary" not in caplog.text
+    assert "Basic" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("login", "todo"),
+    [
+        ("", "It wants a user and a password: http://USER:PASSWORD@HOST:PORT"),
+        ("jane:canary-of-old", "It did not take"),
+    ],
+)
+async def test_a_proxy_that_wants_another_login_is_told_of_with_what_to_do(
+    acme: Sandbox, bundles: Bundles, sites_ca: trustme.CA, login: str, todo: str
+) -> None:
+    async with forwarding(login=f"jane:{PASSWORD}") as proxy:
+        words = (
+            rf"^acme.test:\d+ could not be reached through the proxy http://127.0.0.1:{proxy.port}:"
+            r" it answered 407 X\.$"
+        )
+        with network_error(words, todo):
+            await answer_of(acme, Network(bundles.of(sites_ca), at(proxy.port, login)))
+    assert len(proxy.asked) == 1
+    assert acme.exchanges == []
+
+
+async def test_a_proxy_that_is_not_there_is_told_of(acme: Sandbox) -> None:
+    async with served(lambda *_: asyncio.sleep(0)) as port:
+        pass
+    with network_error(
+        f"reached through the proxy http://127.0.0.1:{port}: Connection refused", "HTTPS_PROXY"
+    ):
+        await answer_of(acme, Network(proxy=at(port, "jane:canary")))
+
+
+async def test_the_setting_is_stronger_than_the_environment(
+    acme: Sandbox, sites_ca: trustme.CA, bundles: Bundles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with forwarding() as chosen, forwarding() as other:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{other.port}")
+        monkeypatch.setenv("NO_PROXY", "*")
+        assert await answer_of(acme, Network(bundles.of(sites_ca), at(chosen.port))) == 400
+    assert len(chosen.asked) == 1
+    assert other.asked == []
+
+
+def test_none_is_no_proxy_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://proxy")
+    site = Site.parse("acme")
+    assert proxy_for(site, Network()) == Proxy("http", "proxy", 80)
+    assert proxy_for(site, Network(proxy="none")) is None
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
+def test_a_loopback_site_is_not_asked_through_the_settings_proxy_either(host: str) -> None:
+    assert proxy_for(Site.parse(f"https://{host}"), Network(proxy=at(9))) is None
+
+
+# --- who looks into TLS --------------------------------------------------------------------------
+
+
+async def test_a_proxy_that_opens_tls_is_seen_by_its_issuer_and_reads_nothing(
+    acme: Sandbox, sites_ca: trustme.CA, companys_ca: trustme.CA, bundles: Bundles
+) -> None:
+    async with forwarding(login=f"jane:{PASSWORD}", inspecting=companys_ca) as proxy:
+        there = at(proxy.port, IN_ADDRESS)
+        with network_error(f"{ISSUED_BY_ACME} is not in ca_bundle", "Nothing was sent."):
+            await answer_of(acme, Network(bundles.of(sites_ca), there))
+        assert len(proxy.asked) == 3
+        assert proxy.read == b""
+        assert acme.exchanges == []
+        known = Network(bundles.of(sites_ca, companys_ca), there)
+        assert await answer_of(acme, known) == 400
+        assert CANARY.reveal().encode() in proxy.read
+    assert len(acme.exchanges) == 1
+
+
+async def test_an_issuer_is_named_behind_a_proxy_that_speaks_tls_itself(
+    acme: Sandbox, companys_ca: trustme.CA, bundles: Bundles
+) -> None:
+    context = tls(companys_ca.issue_cert("localhost"))
+    async with forwarding(context=context, login=f"jane:{PASSWORD}") as proxy:
+        there = Proxy.parse(f"https://{IN_ADDRESS}@localhost:{proxy.port}")
+        with network_error("it was issued by “trustme.*”, which is not in ca_bundle"):
+            await answer_of(acme, Network(bundles.of(companys_ca), there))
+        assert len(proxy.asked) == 3
+    assert acme.exchanges == []
+
+
+@needs_roots
+async def test_without_a_bundle_it_is_this_machine_that_does_not_know_the_issuer(
+    companys_ca: trustme.CA,
+) -> None:
+    async with Sandbox(ssl_context=tls(companys_ca.issue_cert("localhost"))) as site:
+        with network_error(f"{ISSUED_BY_ACME} this machine does not know"):
+            await answer_of(site, Network())
+        assert site.exchanges == []
+
+
+@dataclass
+class Once:
+    """A server that shows its certificate once; asked again, it hangs up, or says nothing."""
+
+    context: ssl.SSLContext
+    hangs: bool = False
+    asked: int = 0
+    asked_again: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.asked += 1
+        if self.asked == 1:
+            await writer.start_tls(self.context)
+        else:
+            self.asked_again.set()
+            await reader.read(-1 if self.hangs else 2**16)
+
+
+@needs_roots
+async def test_an_issuer_that_cannot_be_learned_leaves_the_error_as_it_is(
+    companys_ca: trustme.CA,
+) -> None:
+    once = Once(tls(companys_ca.issue_cert("localhost")))
+    async with (
+        served(once) as port,
+        connect(Site.parse(f"https://localhost:{port}")) as connection,
+    ):
+        with network_error("it comes from an authority that this machine does not know"):
+            await connection.exchange(CANARY)
+    assert once.asked == 2
+
+
+async def named(context: ssl.SSLContext) -> str | None:
+    async def hang_up(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        assert await reader.read() == b""
+
+    async with served(hang_up, context) as port:
+        return await issuer_of("127.0.0.1", port, proxy=None, tls=trust(Network()))
+
+
+async def test_an_issuers_name_is_made_fit_to_show() -> None:
+    ca = trustme.CA(organization_name="Acme\x1b[2J\N{RIGHT-TO-LEFT OVERRIDE}" + "x" * 40)
+    name = await named(tls(ca.issue_cert("x.test")))
+    assert name
+    assert name.isprintable()
+    assert name.startswith("Acme\N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER}xx")
+    assert len(name) <= 80
+
+
+def signed_by_itself(folder: Path, *names: x509.NameAttribute[str]) -> ssl.SSLContext:
+    """A server whose certificate names who issued it in this way, which is itself."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name(names)
+    certificate = x509.CertificateBuilder().subject_name(name).issuer_name(name)
+    certificate = certificate.public_key(key.public_key()).serial_number(1)
+    certificate = certificate.not_valid_before(NOW - DAY).not_valid_after(NOW + DAY)
+    encoding, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    (folder / "itself.pem").write_bytes(
+        key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, plain)
+        + certificate.sign(key, hashes.SHA256()).public_bytes(encoding)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "itself.pem")
+    return context
+
+
+@pytest.mark.parametrize(
+    ("common", "organization", "name"),
+    [
+        ("Acme Root", "Acme", "Acme Root, Acme"),
+        ("Acme", "Acme", "Acme"),
+        ("Acme Root", "", "Acme Root"),
+        ("", "Acme", "Acme"),
+        ("", "", None),
+    ],
+)
+async def test_an_issuers_own_name_comes_first(
+    common: str, organization: str, name: str | None, tmp_path: Path
+) -> None:
+    names = [
+        x509.NameAttribute(kind, value)
+        for kind, value in (
+            (NameOID.ORGANIZATION_NAME, organization),
+            (NameOID.COMMON_NAME, common),
+        )
+        if value
+    ]
+    assert await named(signed_by_itself(tmp_path, *names)) == name
+
+
+async def test_a_certificate_of_no_authority_is_its_own_issuer(tmp_path: Path) -> None:
+    name = await named(tls_signed_by_itself(tmp_path))
+    assert name
+    assert name.startswith("trustme")
+
+
+async def test_two_certificates_in_turn_name_nobody(companys_ca: trustme.CA) -> None:
+    async def another(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await writer.start_tls(tls(companys_ca.issue_cert("localhost")))
+
+    async with served(another) as port:
+        assert await issuer_of("localhost", port, proxy=None, tls=trust(Network())) is None
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "x" * 64 + ".test"])
+async def test_where_nobody_listens_there_is_no_issuer(host: str) -> None:
+    async with served(lambda *_: asyncio.sleep(0)) as port:
+        pass
+    assert await issuer_of(host, port, proxy=None, tls=trust(Network())) is None
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 407 X\r\n\r\n", b"x" * 70_000, b"HTTP/1.1 200"])
+async def test_a_proxy_that_does_not_connect_shows_no_issuer(answer: bytes) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"CONNECT [::2]:443 HTTP/1.1\r\n")
+        writer.write(answer)
+
+    async with served(refuse) as port:
+        assert await issuer_of("::2", 443, proxy=at(port), tls=trust(Network())) is None
+
+
+async def test_a_look_at_the_issuer_ends_in_time() -> None:
+    async def wait(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    tls_of_the_system = trust(Network())
+    async with served(wait) as port:
+        for proxy in (None, at(port)):
+            look = issuer_of("127.0.0.1", port, proxy=proxy, tls=tls_of_the_system, within=0.1)
+            assert await look is None
+
+
+# --- the whole -----------------------------------------------------------------------------------
+
+
+@pytest.mark.posix("sends a POSIX signal")
+@pytest.mark.process
+async def test_ctrl_c_ends_a_look_at_the_issuer_at_once(
+    soe_auth: Command, companys_ca: trustme.CA
+) -> None:
+    once = Once(tls(companys_ca.issue_cert("localhost")), hangs=True)
+    async with served(once) as port:
+        command = await asyncio.create_subprocess_exec(
+            soe_auth.path,
+            *("exchange", "--site", f"https://localhost:{port}", "--client-id", "110"),
+            env={
+                **soe_auth.environ,
+                "SOE_AUTH_CODE": "canary",
+                "SOE_AUTH_CODE_VERIFIER": "x" * 43,
+            },
+            stderr=asyncio.subprocess.PIPE,
+        )
+        await once.asked_again.wait()
+        command.send_signal(signal.SIGINT)
+        before = time.monotonic()
+        _, told = await command.communicate()
+        assert time.monotonic() - before < 1
+    assert command.returncode == 130
+    assert told == b"\nsoe-auth: interrupted.\n"
+
+
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
+@pytest.mark.process
+async def test_a_whole_login_behind_a_proxy_that_wants_a_password_and_opens_tls(
+    soe_auth: Command, sites_ca: trustme.CA, companys_ca: trustme.CA, bundles: Bundles
+) -> None:
+    bundle = bundles.of(companys_ca)
+    script = soe_auth.home / "browser.py"
+    script.write_text(BROWSER_BEHIND_A_PROXY)
+    config = soe_auth.home / "config" / "config.toml"
+    config.parent.mkdir()
+    context = tls(sites_ca.issue_cert("acme.test"))
+    with running(host="acme.test", ssl_context=context) as site:
+        async with forwarding(login=f"jane:{PASSWORD}", inspecting=companys_ca) as proxy:
+            address = f"http://{IN_ADDRESS}@127.0.0.1:{proxy.port}"
+            browser = shlex.join([sys.executable, str(script), str(bundle), address])
+            login = ("login", "--site", site.url, "--client-id", "110", "--browser", browser)
+            command = soe_auth.with_variables(SOE_AUTH_PROXY=address)
+            refused = await asyncio.to_thread(command, *login)
+            assert refused.returncode == 6
+            assert "“Acme Inspection, Testing CA #" in refused.stderr
+            assert "which this machine does not know.\n  Nothing was sent." in refused.stderr
+            assert site.exchanges == []
+            config.write_text(f'ca_bundle = "{bundle}"\nproxy = "{address}"\n')
+            done = await asyncio.to_thread(soe_auth, *login)
+            assert done.returncode == 0, done.stderr
+            assert "Signed in to acme.test" in done.stderr
+            gone = await asyncio.to_thread(soe_auth, "logout")
+            assert (gone.returncode, len(site.exchanges)) == (0, 1)
+        listed = await asyncio.to_thread(soe_auth, "config", "list")
+        shown = [refused.stderr, done.stderr, gone.stderr, listed.stdout, listed.stderr]
+        assert "canary" not in "".join(shown)
+        kept = [path for path in config.parent.rglob("*") if path.is_file()]
+        assert [path.name for path in kept if b"canary" in path.read_bytes()] == ["config.toml"]
+
+
+def test_every_call_to_a_site_goes_the_way_that_the_settings_say() -> None:
+    calls = [
+        (path.name, node)
+        for path in ROOMS.rglob("*.py")
+        if "sandbox" not in path.parts
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in {"connect", "exchange.connect"}
+    ]
+    assert calls
+    for room, call in calls:
+        assert "network" in [keyword.arg for keyword in call.keywords], room

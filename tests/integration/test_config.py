@@ -1,0 +1,572 @@
+"""`soe-auth config`: what holds and why, what is kept and where, and a person's own editor."""
+
+import json
+import os
+import re
+import shlex
+import sys
+import tomllib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+from cli_oracle import live_in
+from conftest import TOKEN, VISITOR, Command, end_of
+from fake_programs import command_line
+
+from soe_auth.cli.main import main
+from soe_auth.sandbox import Sandbox
+from soe_auth.settings.config_writer import forget, remember, remove_setting, write_setting
+from soe_auth.settings.spec import BY_KEY
+from soe_auth.storage.file_store import FileStore
+
+ACME = '[profile.acme]\nsite = "https://acme.stackenterprise.co"\nclient_id = "110"\n'
+BETA = '[profile.beta]\nsite = "https://beta.stackenterprise.co"\nclient_id = "7"\n'
+
+
+@dataclass
+class Person:
+    """A person with a config directory, who types `soe-auth config …` and reads the answer."""
+
+    home: Path
+    capsys: pytest.CaptureFixture[str]
+
+    @property
+    def config(self) -> Path:
+        return self.home / "config.toml"
+
+    def write(self, text: str) -> None:
+        self.config.write_text(text, encoding="utf-8")
+
+    def types(self, line: str, **variables: str) -> tuple[int, str, str]:
+        """Type a line; return the exit code, what came as a result, and what was said."""
+        environ = {"SOE_AUTH_CONFIG_DIR": str(self.home), **variables}
+        code = main(shlex.split(line), environ)
+        result, said = self.capsys.readouterr()
+        return code, result, said
+
+    def asks(self, line: str, **variables: str) -> str:
+        code, result, said = self.types(line, **variables)
+        assert (code, said) == (0, "")
+        return result
+
+
+@pytest.fixture
+def person(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Person:
+    live_in(tmp_path, monkeypatch)
+    (tmp_path / "system" / "soe-auth").mkdir(parents=True)
+    (tmp_path / "project").mkdir()
+    monkeypatch.chdir(tmp_path / "project")
+    return Person(tmp_path, capsys)
+
+
+@pytest.mark.parametrize("action", ["get", "set", "unset"])
+def test_help_names_every_key_and_what_it_is_for(person: Person, action: str) -> None:
+    with pytest.raises(SystemExit):
+        person.types(f"config {action} --help")
+    told = " ".join(person.capsys.readouterr().out.partition("\nkeys:\n")[2].split())
+    for key, setting in BY_KEY.items():
+        assert f"{key} {setting.help}" in told
+    assert "default_profile the profile" in told
+
+
+# --- list, get, path -----------------------------------------------------------------------------
+
+
+def test_every_setting_is_listed_as_it_would_be_typed(person: Person) -> None:
+    person.write(f'timeout = "90m"\n{ACME}scope = ["write_access", "no_expiry"]\n')
+    title, *lines = person.asks("config list").splitlines()
+    assert title == "acme"
+    assert [line.split()[0] for line in lines] == list(BY_KEY)
+    values = dict(line.split(maxsplit=1) for line in lines)
+    assert values["site"] == "https://acme.stackenterprise.co"
+    assert values["scope"] == "no_expiry,write_access"
+    assert values["timeout"] == "1h30m"
+    assert values["min_ttl"] == "1m"
+    assert values["browser"] == "not set"
+
+
+def test_every_value_is_listed_with_the_place_that_it_is_from(person: Person) -> None:
+    system = person.home / "system" / "soe-auth" / "config.toml"
+    system.write_text('\nmin_ttl = "2m"\n')
+    project = Path(".soe-auth.toml").absolute()
+    project.write_text('# ours\nscope = "write_access"\n')
+    person.write(f'timeout = "90m"\n{ACME}')
+    listed = person.asks("config list --show-origin", SOE_AUTH_BROWSER="firefox")
+    places = dict(re.findall(r"^  (\w+) .*\n    (.*)$", listed, re.MULTILINE))
+    assert list(places) == list(BY_KEY)
+    assert places["site"] == f"from {person.config} [profile.acme], line 3"
+    assert places["timeout"] == f"from {person.config}, line 1"
+    assert places["min_ttl"] == f"from {system}, line 2"
+    assert places["scope"] == f"from {project}, line 2"
+    assert places["browser"] == "from SOE_AUTH_BROWSER"
+    assert places["redirect"] == "default"
+
+
+def test_the_other_profiles_and_the_default_are_named(person: Person) -> None:
+    sites = 'trusted_sites = ["https://soe.example"]\n'
+    person.write(f'default_profile = "acme"\n{sites}{ACME}{BETA}')
+    assert person.asks("config list").startswith("acme (default)\n")
+    listed = person.asks("config list -p beta")
+    assert listed.startswith("beta\n")
+    assert listed.endswith(
+        "\n\nOther profiles: acme (default)\nTrusted sites: https://soe.example\n"
+    )
+    assert person.asks("-p beta config list") == listed
+
+
+def test_a_profile_of_variables_only_is_told_as_one(person: Person) -> None:
+    listed = person.asks("config list", SOE_AUTH_SITE="gamma")
+    assert listed.startswith("gamma (not kept in config.toml)\n")
+
+
+def test_before_there_is_a_profile_the_defaults_are_listed(person: Person) -> None:
+    assert person.asks("config list").startswith("no profile yet\n  site ")
+    assert json.loads(person.asks("config list --json"))["profile"] is None
+    assert person.asks("config get timeout") == "5m\n"
+
+
+def test_a_program_gets_them_as_json(person: Person) -> None:
+    person.write(f'default_profile = "acme"\n{ACME}{BETA}')
+    report = json.loads(person.asks("config list --json"))
+    assert report["version"] == 1
+    assert report["profile"] == report["default_profile"] == "acme"
+    assert report["profiles"] == ["acme", "beta"]
+    assert report["trusted_sites"] == []
+    assert list(report["settings"]) == list(BY_KEY)
+    assert report["settings"]["client_id"] == {
+        "value": "110",
+        "origin": f"{person.config} [profile.acme], line 4",
+    }
+    assert report["settings"]["browser"] == {"value": None, "origin": "default"}
+
+
+def test_one_value_is_printed_alone(person: Person) -> None:
+    person.write(f'default_profile = "acme"\ntrusted_sites = ["a.example"]\n{ACME}{BETA}')
+    assert person.asks("config get site") == "https://acme.stackenterprise.co\n"
+    assert person.asks("config get site -p beta") == "https://beta.stackenterprise.co\n"
+    assert person.asks("config get scope") == "\n"
+    assert person.asks("config get default_profile") == "acme\n"
+    assert person.asks("config get trusted_sites") == "https://a.example\n"
+
+
+def test_a_value_that_there_is_none_of_is_exit_2(person: Person) -> None:
+    assert person.types("config get browser") == (
+        2,
+        "",
+        "soe-auth: browser is not set.\n  Set it with `soe-auth config set browser VALUE`.\n",
+    )
+    assert person.types("config get default_profile")[0] == 2
+
+
+@pytest.mark.parametrize("line", ["get clientid", "set clientid 1", "unset clientid"])
+def test_a_key_that_there_is_none_of_names_the_nearest(person: Person, line: str) -> None:
+    assert person.types(f"config {line}") == (
+        2,
+        "",
+        "soe-auth: There is no setting 'clientid'.\n  Did you mean client_id?\n",
+    )
+
+
+@pytest.mark.parametrize("line", ["list", "get timeout", "set timeout 1m", "unset timeout"])
+def test_a_profile_that_there_is_none_of_is_exit_2(person: Person, line: str) -> None:
+    person.write(ACME)
+    code, _, said = person.types(f"config {line} -p acne")
+    assert code == 2
+    assert said.startswith("soe-auth: There is no profile acne.\n")
+    assert person.config.read_text() == ACME
+
+
+def test_a_password_is_never_shown(person: Person) -> None:
+    person.write('proxy = "http://me:canary@proxy.example:8080"\n')
+    shown = "http://…@proxy.example:8080"
+    assert person.asks("config get proxy") == f"{shown}\n"
+    listed = person.asks("config list --show-origin")
+    assert f"  proxy          {shown}\n" in listed
+    assert "canary" not in listed + person.asks("config list --json")
+
+
+def test_what_a_terminal_would_obey_is_not_listed(person: Person) -> None:
+    person.write('browser = "\\u001b[2J\\n  port 1"\n')
+    assert "  browser        \ufffd[2J port 1\n" in person.asks("config list")
+
+
+def test_the_paths_are_one_a_line_and_the_persons_comes_first(person: Person) -> None:
+    system = person.home / "system" / "soe-auth" / "config.toml"
+    assert person.asks("config path") == f"{person.config}\n{system}\n"
+    project = Path(".soe-auth.toml").absolute()
+    project.write_text('scope = "write_access"\n')
+    assert person.asks("config path") == f"{person.config}\n{system}\n{project}\n"
+
+
+def test_the_paths_are_told_of_a_broken_file_too(person: Person) -> None:
+    person.write("a = \n")
+    assert person.asks("config path").startswith(f"{person.config}\n")
+
+
+# --- set, unset ----------------------------------------------------------------------------------
+
+
+def test_what_is_for_every_profile_is_kept_at_the_top(person: Person) -> None:
+    person.write(f"# mine\n\n{ACME}# the end\n")
+    code, result, said = person.types("config set timeout 90m")
+    assert (code, result) == (0, "")
+    assert said == f"timeout is now 1h30m in {person.config}\n"
+    text = person.config.read_text()
+    assert tomllib.loads(text)["timeout"] == "1h30m"
+    assert text.replace('timeout = "1h30m"\n', "") == f"# mine\n\n{ACME}# the end\n"
+
+
+def test_what_makes_up_a_profile_is_kept_in_the_one_that_is_chosen(person: Person) -> None:
+    person.write(f'default_profile = "acme"\n{ACME}{BETA}')
+    place = f"{person.config} [profile.acme]"
+    said = person.types("config set scope no_expiry,write_access")[2]
+    assert said == f"scope is now no_expiry,write_access in {place}\n"
+    person.types("config set port 8765", SOE_AUTH_PROFILE="beta")
+    person.types("config set timeout 3m -p beta")
+    person.types("-p acme config set scope ''")
+    profiles = tomllib.loads(person.config.read_text())["profile"]
+    assert profiles["acme"]["scope"] == ""
+    assert profiles["beta"]["port"] == 8765
+    assert profiles["beta"]["timeout"] == "3m"
+
+
+def test_a_wrong_value_changes_nothing(person: Person) -> None:
+    person.write(ACME)
+    before = person.config.stat()
+    for key, value in (("timeout", "5"), ("port", "80"), ("site", "http://x"), ("scope", "ä")):
+        code, _, said = person.types(f"config set {key} {value}")
+        assert code == 2
+        assert said.startswith(f"soe-auth: {key}: ")
+    assert person.config.stat() == before
+
+
+def test_a_broken_file_is_not_changed(person: Person) -> None:
+    person.write("timeout = true\n")
+    code, _, said = person.types("config set timeout 5m")
+    assert code == 2
+    assert f"timeout (from {person.config}, line 1): write it as text" in said
+    assert person.config.read_text() == "timeout = true\n"
+
+
+def test_a_wrong_value_in_the_file_can_be_put_right(person: Person) -> None:
+    person.write(f"{ACME}port = 80\n")
+    assert person.types("config list")[0] == 2
+    assert person.types("config set port 8765")[0] == 0
+    assert person.asks("config get port") == "8765\n"
+
+
+def test_a_new_profile_begins_with_its_site(person: Person) -> None:
+    code, _, said = person.types("config set site acme/c/team -p mine")
+    assert code == 0
+    assert "“c/team” was left out" in said
+    assert person.types("config set client_id 110")[0] == 0
+    assert tomllib.loads(person.config.read_text()) == {
+        "default_profile": "mine",
+        "profile": {"mine": {"site": "https://acme.stackenterprise.co", "client_id": "110"}},
+    }
+
+
+def test_a_profile_that_nobody_named_is_not_made(person: Person) -> None:
+    assert person.types("config set site acme")[0] == 3
+    assert person.types("config set client_id 1", SOE_AUTH_SITE="gamma")[0] == 2
+    assert not person.config.exists()
+
+
+def test_the_default_is_one_of_the_profiles(person: Person) -> None:
+    person.write(ACME + BETA)
+    code, _, said = person.types("config set default_profile gamma")
+    assert code == 2
+    assert said.startswith("soe-auth: There is no profile gamma.\n  There are: acme, beta. ")
+    assert person.types("config set default_profile beta")[0] == 0
+    assert person.asks("config list").startswith("beta (default)\n")
+    code, _, said = person.types("config set default_profile beta -p acme")
+    assert (code, said.splitlines()[1]) == (2, "  Leave -p out.")
+
+
+def test_consent_to_sites_can_be_given_and_taken_back(person: Person) -> None:
+    assert person.types("config set trusted_sites a.example,https://b.example")[0] == 0
+    assert tomllib.loads(person.config.read_text()) == {
+        "trusted_sites": ["https://a.example", "https://b.example"]
+    }
+    assert person.types("config unset trusted_sites")[0] == 0
+    assert person.asks("config get trusted_sites") == "\n"
+
+
+def test_a_value_that_does_not_hold_here_says_what_comes_first(person: Person) -> None:
+    person.write(f'{ACME}timeout = "1m"\n')
+    said = person.types("config set timeout 5m")[2].splitlines()
+    assert said[1:] == [
+        f"But for profile acme, {person.config} [profile.acme], line 6 comes first."
+    ]
+    said = person.types("config set scope x", SOE_AUTH_SCOPE="y")[2].splitlines()
+    assert said[1:] == ["But for profile acme, SOE_AUTH_SCOPE comes first."]
+
+
+def test_a_password_is_not_taken_from_the_command_line(person: Person) -> None:
+    code, _, said = person.types("config set proxy http://me:canary@proxy.example")
+    assert code == 2
+    assert "canary" not in said
+    assert not person.config.exists()
+    assert person.types("config set proxy http://proxy.example:8080")[0] == 0
+
+
+def test_quiet_says_nothing_of_what_went_well(person: Person) -> None:
+    assert person.types("config set timeout 5m -q") == (0, "", "")
+    assert person.types("-q config unset timeout") == (0, "", "")
+
+
+def test_a_value_can_be_removed(person: Person) -> None:
+    person.write(f'timeout = "1m" # short\n{ACME}timeout = "2m"\n')
+    place = f"{person.config} [profile.acme]"
+    assert person.types("config unset timeout -p acme")[2] == f"timeout is removed from {place}\n"
+    assert person.asks("config get timeout") == "1m\n"
+    person.types("config unset timeout")
+    assert person.types("config unset timeout")[2] == f"timeout was not set in {person.config}\n"
+    assert person.config.read_text() == ACME
+
+
+# --- a profile that is no longer wanted ----------------------------------------------------------
+
+
+def test_a_profile_can_be_forgotten(person: Person) -> None:
+    person.write(f'# mine\ndefault_profile = "acme"\n{ACME}{BETA}')
+    assert person.types("config unset profile.beta")[2] == (
+        f"Profile beta is removed from {person.config}\n"
+    )
+    assert "soe-auth config set default_profile" in person.types("config unset profile.acme")[2]
+    assert person.config.read_text() == "# mine\n"
+    assert person.types("config unset profile.acme")[0] == 2
+
+
+def test_a_profile_with_a_token_is_not_forgotten(person: Person) -> None:
+    person.write(ACME)
+    FileStore(person.home, report=print).save("acme", TOKEN)
+    code, _, said = person.types("config unset profile.acme")
+    assert code == 2
+    assert "`soe-auth logout -p acme`" in said
+    assert person.config.read_text() == ACME
+
+
+def test_a_profile_of_the_systems_is_not_the_persons_to_remove(person: Person) -> None:
+    (person.home / "system" / "soe-auth" / "config.toml").write_text(ACME)
+    person.write('default_profile = "acme"\n')
+    code, _, said = person.types("config unset profile.acme")
+    assert code == 2
+    assert "but in the system's" in said
+    assert person.asks("config get default_profile") == "acme\n"
+
+
+# --- the file that is written --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'profile = { acme = { site = "acme" } }\n',
+        'profile.acme.site = "acme"\n\n[profile.beta]\nsite = "beta"\n',
+    ],
+)
+def test_a_file_is_never_changed_into_another_than_was_meant(person: Person, text: str) -> None:
+    person.write(text)
+    code, _, said = person.types("config set site new -p new")
+    before = tomllib.loads(text)["profile"]
+    after = tomllib.loads(person.config.read_text())["profile"]
+    if code:
+        assert "cannot be changed safely" in said
+        assert after == before
+    else:
+        assert after == {**before, "new": {"site": "https://new.stackenterprise.co"}}
+
+
+def test_changes_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
+    config, names = tmp_path / "new" / "config.toml", [f"p{number}" for number in range(8)]
+    together = Barrier(len(names))
+
+    def change(name: str) -> None:
+        for client_id in map(str, range(5)):
+            together.wait(20)
+            remember(config, name, {"site": "acme", "client_id": client_id})
+
+    with ThreadPoolExecutor(len(names)) as pool:
+        list(pool.map(change, names))
+    kept = tomllib.loads(config.read_text())["profile"]
+    assert kept == {name: {"site": "acme", "client_id": "4"} for name in names}
+
+
+def test_only_a_profiles_own_lines_go_with_it(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text(
+        f"# top\n\n{ACME}# inside\nscope = [\n  'a', # one\n]\n# behind\n\n# about beta\n{BETA}"
+    )
+    assert forget(config, "acme")
+    assert config.read_text() == f"# top\n\n# behind\n\n# about beta\n{BETA}"
+    assert forget(config, "beta")
+    assert config.read_text() == "# top\n\n# behind\n\n# about beta\n"
+
+
+@pytest.mark.parametrize("text", ['profile.acme.site = "acme"\n', "[profile]\nacme = {}\n"])
+def test_a_profile_without_a_header_can_be_forgotten(tmp_path: Path, text: str) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text(f"timeout = '1m'\n{text}")
+    assert forget(config, "acme")
+    assert tomllib.loads(config.read_text()) == {"timeout": "1m"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# nothing but this\n",
+        f'x = 1\n# about the time\ntimeout = "1m" # short\n\n# about acme\n{ACME}\n# end\n',
+    ],
+)
+def test_comments_stay_whatever_is_changed(tmp_path: Path, text: str) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text(text)
+    write_setting(config, "min_ttl", "2m")
+    write_setting(config, "trusted_sites", ["https://a.example"])
+    remember(config, "new", {"site": "new"})
+    assert remove_setting(config, "new", "site")
+    assert not remove_setting(config, "new", "site")
+    assert not remove_setting(config, "none", "site")
+    assert forget(config, "new")
+    assert not forget(config, "new")
+    after = config.read_text()
+    for line in text.splitlines():
+        assert line in after.splitlines()
+    assert tomllib.loads(after)["min_ttl"] == "2m"
+
+
+# --- edit ----------------------------------------------------------------------------------------
+
+
+def editor(person: Person, program: str) -> str:
+    """Return the command of an editor that runs a program, with `path` as the file."""
+    script = person.home / "an editor.py"
+    script.write_text(f"import sys, pathlib\npath = pathlib.Path(sys.argv[-1])\n{program}\n")
+    return command_line([sys.executable, str(script), "--wait"])
+
+
+def test_a_new_file_explains_itself(person: Person) -> None:
+    look = editor(person, "assert sys.platform == 'win32' or path.stat().st_mode % 512 == 0o600")
+    code, _, said = person.types("config edit", EDITOR=look)
+    assert (code, said) == (0, f"All is well in {person.config}\n")
+    text = person.config.read_text()
+    assert all(line.startswith("#") for line in text.splitlines())
+    assert all(re.search(rf"^# .*\b{key}\b", text, re.MULTILINE) for key in BY_KEY)
+    assert person.types("config set site acme -p acme")[0] == 0
+    assert person.config.read_text().startswith(text)
+
+
+def test_the_file_is_checked_after_it_was_edited(person: Person) -> None:
+    person.write(ACME)
+    write = editor(person, "path.write_text(path.read_text() + 'port = 80\\n')")
+    code, _, said = person.types("config edit", VISUAL=write, EDITOR="/not/this/one")
+    assert code == 2
+    assert said.startswith(f"soe-auth: port (from {person.config} [profile.acme], line 4): write a")
+    assert "What you wrote is kept" in said
+    assert person.config.read_text() == f"{ACME}port = 80\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a = ", "is not valid TOML"),
+        ("clientid = 1", "Did you mean client_id?"),
+        ("default_profile = 'gone'", "line 1): there is no profile gone."),
+        ("[profile.other]\nmin_ttl = 'x'", "line 2): write a duration"),
+    ],
+)
+def test_everything_in_it_is_checked(person: Person, text: str, message: str) -> None:
+    code, _, said = person.types("config edit", EDITOR=editor(person, f"path.write_text({text!r})"))
+    assert code == 2
+    assert message in said
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("", "No editor is known"),
+        ('"', "No editor is known"),
+        ("/does/not/exist", "/does/not/exist could not be started: "),
+        (command_line([sys.executable, "-c", "exit(1)"]), "The editor ended with exit code "),
+    ],
+)
+def test_an_editor_that_does_not_serve_is_told(person: Person, command: str, message: str) -> None:
+    code, _, said = person.types("config edit", EDITOR=command, PATH=os.environ["PATH"])
+    assert code == 2
+    assert message in said
+
+
+def test_no_shell_reads_the_editors_command(person: Person) -> None:
+    touch = "import pathlib, sys\nfor name in sys.argv[1:3]:\n pathlib.Path(name).touch()"
+    command = f"{command_line([sys.executable, '-c', touch])} 'a b;c' $HOME"
+    if sys.platform == "win32":
+        command = command.replace("'", '"')
+    person.types("config edit", EDITOR=command, PATH=os.environ["PATH"])
+    assert {path.name for path in Path().iterdir()} == {"a b;c", "$HOME"}
+
+
+@pytest.mark.posix("types at a pseudo-terminal")
+@pytest.mark.process
+def test_ctrl_c_in_the_editor_is_the_editors(soe_auth: Command) -> None:
+    program = (
+        "import signal, sys\n"
+        "assert signal.getsignal(signal.SIGINT) is signal.default_int_handler\n"
+        "try:\n    print('ready', flush=True)\n    signal.pause()\n"
+        "except KeyboardInterrupt:\n    print('mine', flush=True)\n"
+    )
+    command = soe_auth.with_variables(EDITOR=shlex.join([sys.executable, "-c", program]))
+    child = command.on_a_terminal("config", "edit")
+    child.expect("ready")
+    child.sendintr()
+    child.expect("mine")
+    child.expect("All is well")
+    assert end_of(child)[0] == 0
+
+
+# --- several accounts ----------------------------------------------------------------------------
+
+
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
+@pytest.mark.process
+def test_two_accounts_on_one_site_live_side_by_side(soe_auth: Command, site: Sandbox) -> None:
+    for profile, account in (("jane", "Jane Doe"), ("john", "John Doe")):
+        done = soe_auth(
+            *("login", "-p", profile, "--site", site.url, "--client-id", "110"),
+            *("--browser", f"{VISITOR} --account '{account}'"),
+        )
+        assert done.returncode == 0, done.stderr
+        assert f"as {account}." in done.stderr
+
+    tokens = {name: soe_auth("token", "-p", name).stdout for name in ("jane", "john")}
+    assert len(set(tokens.values())) == 2
+    assert soe_auth("token").stdout == tokens["jane"]
+    assert soe_auth.with_variables(SOE_AUTH_PROFILE="john")("token").stdout == tokens["john"]
+    assert soe_auth("config", "set", "default_profile", "john").returncode == 0
+    assert soe_auth("token").stdout == tokens["john"]
+
+    status = soe_auth("status").stdout
+    assert re.findall(r"^(\S.*)\n.*\n *account +(.*)$", status, re.MULTILINE) == [
+        ("jane", "Jane Doe"),
+        ("john (default here)", "John Doe"),
+    ]
+    assert soe_auth("status", "-p", "john").stdout.startswith("john\n")
+    undecided = soe_auth("config", "unset", "default_profile")
+    assert undecided.returncode == 0
+    assert "default" not in soe_auth("status").stdout
+    mistyped = soe_auth("token", "-p", "jhon")
+    assert mistyped.returncode == 2
+    assert "There is no profile jhon.\n  Did you mean john? If not, make it" in mistyped.stderr
+    ambiguous = soe_auth.with_variables(SOE_AUTH_SITE=site.url)("token")
+    assert ambiguous.returncode == 2
+    assert "Several profiles belong to" in ambiguous.stderr
+
+    assert soe_auth("logout", "-p", "jane").returncode == 0
+    assert soe_auth("config", "unset", "profile.jane").returncode == 0
+    assert soe_auth("token", "-p", "john").stdout == tokens["john"]
+    assert "jane" not in soe_auth("config", "list").stdout

@@ -1,0 +1,294 @@
+"""Everything that can knock at a loopback port, thrown at a login that ends well all the same.
+
+Each case meets a listener in process, and is followed by the genuine redirect; all together meet
+the finished command, which then signs its person in.
+"""
+
+import asyncio
+import re
+import socket
+import struct
+import subprocess
+import sys
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+from urllib.parse import parse_qs, quote, urlsplit
+
+import aiohttp
+import pytest
+from approve_in_browser import approve
+from callback_server import PAGE, PATHS, ends_well, waiting
+from conftest import Command
+from hostile_requests import MEGABYTE, QUIETLY, REQUESTS, Target, fetched, target_of
+from yarl import URL
+
+from soe_auth.model.secret import Secret
+from soe_auth.oauth.authorization import Granted
+from soe_auth.sandbox import Sandbox
+from soe_auth.sandbox.visitor import visit
+
+if sys.platform != "win32":
+    import resource
+
+pytestmark = pytest.mark.alone
+
+
+@contextmanager
+def reset_at_once(port: int) -> Iterator[socket.socket]:
+    """A connection that is not closed but reset."""
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        yield connection
+
+
+@asynccontextmanager
+async def held_open(t: Target, count: int, *parts: bytes) -> AsyncIterator[None]:
+    """Connections that send parts of a request, a little apart, and then stay."""
+    connections = [await asyncio.open_connection("127.0.0.1", t.port) for _ in range(count)]
+    for part in parts:
+        for _, writer in connections:
+            writer.write(part)
+        await asyncio.sleep(0.02)
+    try:
+        yield
+    finally:
+        for _, writer in connections:
+            writer.transport.abort()
+
+
+async def reset_in_mid_answer(t: Target) -> None:
+    for _ in range(20):
+        with reset_at_once(t.port) as connection:
+            connection.sendall(t.request("/favicon.ico"))
+
+
+async def idle(t: Target, stack: AsyncExitStack) -> None:
+    await stack.enter_async_context(held_open(t, 200))
+
+
+async def slow(t: Target, stack: AsyncExitStack) -> None:
+    drops = [bytes([byte]) for byte in t.request(t.good)[:20]]
+    await stack.enter_async_context(held_open(t, 20, *drops))
+
+
+async def half(t: Target, stack: AsyncExitStack) -> None:
+    await stack.enter_async_context(held_open(t, 20, t.request(t.good)[:-2]))
+
+
+async def resets(t: Target, _: AsyncExitStack) -> None:
+    await reset_in_mid_answer(t)
+
+
+# What is left open while the login goes on.
+HELD: dict[str, Callable[[Target, AsyncExitStack], Awaitable[None]]] = {
+    "hundreds of idle connections": idle,
+    "a byte at a time": slow,
+    "a request that is never finished": half,
+    "resets in mid-answer": resets,
+}
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+async def test_a_request_that_is_not_the_redirect_ends_nothing(name: str) -> None:
+    async with waiting() as login:
+        target = target_of(login)
+        answer = await target.send(REQUESTS[name](target))
+        assert QUIETLY.match(answer), answer[:100]
+        assert len(answer) < 8192
+        assert b"owned" not in answer
+        assert b"aiohttp" not in answer
+        assert login.request.url.encode() not in answer
+        redirect = asyncio.create_task(login.listener.redirect())
+        await asyncio.sleep(0)
+        assert not redirect.done()
+        redirect.cancel()
+        assert await ends_well(login)
+
+
+@pytest.mark.parametrize("name", HELD)
+async def test_connections_that_stay_hold_neither_the_login_nor_its_end(name: str) -> None:
+    async with AsyncExitStack() as stack, asyncio.timeout(5), waiting() as login:
+        await HELD[name](target_of(login), stack)
+        assert await ends_well(login)
+
+
+async def test_the_same_redirect_again_sees_the_same_end_and_redeems_nothing() -> None:
+    async with waiting() as login:
+        target = target_of(login)
+        first = asyncio.create_task(target.send(fetched(target)))
+        granted = await login.listener.redirect()
+        other_code = target.good.replace("code=x", "code=y")
+        second = asyncio.create_task(target.send(target.request(other_code)))
+        third = asyncio.create_task(target.send(fetched(target)))
+        await asyncio.sleep(0)
+        await login.listener.conclude(PAGE)
+        assert await login.listener.redirect() == granted == Granted(Secret("x"))
+        assert b" 303 " in (await second)[:20]
+        assert b" 303 " in (await first)[:20]
+        assert b" 303 " in (await third)[:20]
+
+
+async def test_a_reload_of_the_finished_page_shows_it_again_and_redeems_nothing() -> None:
+    async with waiting() as login:
+        target = target_of(login)
+        tab = asyncio.create_task(target.send(fetched(target)))
+        granted = await login.listener.redirect()
+        concluding = asyncio.create_task(login.listener.conclude(PAGE))
+        await tab
+        for _ in range(3):
+            assert b"Signed in as Jane Doe" in await target.send(target.request(PATHS.done))
+            assert b" 303 " in (await target.send(fetched(target)))[:20]
+        await concluding
+        assert await login.listener.redirect() == granted
+
+
+# --- against the finished command ---
+
+
+@asynccontextmanager
+async def waiting_command(
+    command: Command, site: Sandbox, *options: str
+) -> AsyncIterator[tuple[Process, str, Target]]:
+    """The finished command, waiting; its authorize URL, and it as the one who knocks sees it."""
+    login = await asyncio.create_subprocess_exec(
+        command.path,
+        *("login", "--site", site.url, "--client-id", "110", "--no-browser", *options),
+        env=command.environ,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    assert login.stderr
+    address = ""
+    while "/oauth?" not in address:
+        line = await login.stderr.readline()
+        assert line, "it ended before it waited"
+        address = line.decode().strip()
+    query = parse_qs(urlsplit(address).query)
+    redirect = urlsplit(query["redirect_uri"][0])
+    yield login, address, Target(redirect.port or 0, redirect.path, query["state"][0])
+    if login.returncode is None:
+        login.kill()
+        await login.wait()
+
+
+async def said_by(login: Process) -> str:
+    assert login.stderr
+    return (await login.stderr.read()).decode()
+
+
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
+@pytest.mark.process
+@pytest.mark.timeout(120)
+async def test_the_finished_command_stands_all_of_it_at_once(soe_auth: Command) -> None:
+    async with (
+        Sandbox() as site,
+        AsyncExitStack() as stack,
+        waiting_command(soe_auth, site) as (login, address, target),
+    ):
+        await target.send(target.request("/favicon.ico"))
+        before = memory_of(login.pid)
+        for attack in HELD.values():
+            await attack(target, stack)
+        for _ in range(3):
+            for request in REQUESTS.values():
+                answer = await target.send(request(target))
+                assert QUIETLY.match(answer), answer[:100]
+        assert memory_of(login.pid) - before < 16 * MEGABYTE
+        page = await visit(address)
+        assert "Signed in as Jane Doe" in page.text
+        async with asyncio.timeout(2):  # with hundreds of connections still open
+            assert await login.wait() == 0
+        said = await said_by(login)
+        assert "Traceback" not in said
+        assert "owned" not in said
+        assert len(said.splitlines()) < 12
+        assert len(site.exchanges) == 1
+
+
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
+@pytest.mark.process
+async def test_more_connections_than_a_process_may_have_open_shut_no_browser_out(
+    soe_auth: Command,
+) -> None:
+    if sys.platform != "linux":
+        pytest.skip("only Linux limits a process from outside")
+    async with Sandbox() as site, waiting_command(soe_auth, site) as (login, address, target):
+        resource.prlimit(login.pid, resource.RLIMIT_NOFILE, (256, 256))
+        held = [await asyncio.open_connection("127.0.0.1", target.port) for _ in range(400)]
+        async with asyncio.timeout(5):
+            page = await visit(address)
+            assert await login.wait() == 0
+        assert "Signed in as Jane Doe" in page.text
+        signed_in, remembered = (await said_by(login)).splitlines()
+        assert signed_in.startswith("Signed in")
+        assert remembered.startswith("Remembered")
+        for _, writer in held:
+            writer.transport.abort()
+
+
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
+@pytest.mark.process
+async def test_the_curious_are_told_the_kind_of_a_stray_and_never_what_it_held(
+    soe_auth: Command,
+) -> None:
+    async with (
+        Sandbox() as site,
+        waiting_command(soe_auth, site, "-v", "--timeout", "3s") as (login, _, target),
+    ):
+        for request in ("/canary?canary=1", f"{target.path}?code=canary&state=canary"):
+            await target.send(target.request(request, "X-Canary: canary"))
+        await target.send(target.request("/", host="Host: canary"))
+        await target.send(b"canary canary canary\r\n\r\n")
+        assert await login.wait() == 4
+        said = await said_by(login)
+        for kind in (
+            "the path was not the redirect's",
+            "the state was not this login's",
+            "the Host was not this listener's",
+            "it was no HTTP that can be read",
+        ):
+            assert f"Something else came to the listener: {kind}. Still waiting." in said
+            assert f"{kind} (1)" in said  # and again at the end
+        assert "canary" not in said.lower()
+
+
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
+@pytest.mark.process
+async def test_a_browser_that_vanishes_leaves_a_finished_login(soe_auth: Command) -> None:
+    async with Sandbox() as site, waiting_command(soe_auth, site) as (login, address, target):
+        redirect = urlsplit(await asyncio.to_thread(approve, address))
+        with reset_at_once(target.port) as connection:
+            connection.sendall(target.request(f"{redirect.path}?{redirect.query}"))
+        async with asyncio.timeout(5):
+            assert await login.wait() == 0
+        assert "Signed in to localhost" in await said_by(login)
+    assert soe_auth("token").returncode == 0
+
+
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
+@pytest.mark.process
+async def test_a_refusal_is_shown_without_what_a_terminal_or_a_page_would_obey(
+    soe_auth: Command,
+) -> None:
+    async with Sandbox() as site, waiting_command(soe_auth, site) as (login, _, target):
+        words = quote("\x1b]0;owned\x07<script>alert(1)</script>\u202e\r\nsoe-auth: fine")
+        query = f"error=access_denied&error_description={words}&state={target.state}"
+        async with aiohttp.ClientSession() as browser:
+            url = URL(f"http://localhost:{target.port}{target.path}?{query}", encoded=True)
+            page = await (await browser.get(url)).text()
+        assert await login.wait() == 4
+        said = await said_by(login)
+        assert "access_denied" in said
+        assert all(line.isprintable() for line in said.splitlines())
+        assert not any(line.startswith("soe-auth: fine") for line in said.splitlines())
+        assert "<script" not in page
+        assert "&lt;script&gt;" in page
+        assert "\u202e" not in page
+
+
+def memory_of(pid: int) -> int:
+    """Return the resident bytes of a process."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) * 1024  # type: ignore[index]  # it is there

@@ -1,0 +1,554 @@
+"""The story of a login, in process: real sockets and disk; browser, person and clock are given."""
+
+import asyncio
+import re
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.parse import parse_qs, urlsplit
+from urllib.request import urlopen
+
+import pytest
+from fake_user import Person
+
+from soe_auth.actions.finish_login import finish
+from soe_auth.actions.login import alogin, alogin_if_needed, login, login_if_needed
+from soe_auth.actions.start_login import begin
+from soe_auth.desktop.environment import Place
+from soe_auth.errors import (
+    ExchangeRefused,
+    LoginBusy,
+    LoginDenied,
+    LoginError,
+    LoginRequired,
+    LoginTimedOut,
+    LoopbackUnavailable,
+    NetworkError,
+    SettingsError,
+    StoreError,
+)
+from soe_auth.sandbox import Quirks, Sandbox
+from soe_auth.sandbox.visitor import Page, visit
+from soe_auth.settings.resolve import resolve
+from soe_auth.storage.login_lock import Turns
+
+
+@pytest.fixture
+def person(tmp_path: Path) -> Person:
+    return Person(tmp_path / "config")
+
+
+def pasting(*answers: Callable[[str], str], told: list[str]) -> Callable[[], AsyncIterator[str]]:
+    """Paste, one after another, what each answer makes of the authorize URL that was told."""
+
+    async def lines() -> AsyncIterator[str]:
+        [authorize] = [line for text in told for line in text.split() if "/oauth?" in line]
+        for answer in answers:
+            yield answer(authorize)
+            await asyncio.sleep(0)
+
+    return lines
+
+
+def redirected(authorize: str) -> str:
+    """Walk to the redirect without going through it, as a browser on another machine would."""
+    query = parse_qs(urlsplit(authorize).query)
+    state, redirect_uri = query["state"][0], query["redirect_uri"][0]
+    return f"{redirect_uri}?error=access_denied&state={state}"
+
+
+def test_a_login_ends_with_a_stored_token_a_told_person_and_a_true_page(
+    person: Person, site: Sandbox
+) -> None:
+    token = login(person.settings(site=site.url), person.effects())
+    assert token.account == "Jane Doe"
+    assert person.effects().store.load(token_profile(site)) == token
+    assert "Signed in to localhost" in person.told[1]
+    assert "as Jane Doe. The token lasts until" in person.told[1]
+    assert "Signed in as Jane Doe" in person.last_page
+    assert urlsplit(person.pages[0].url).query == ""
+
+
+def token_profile(site: Sandbox) -> str:
+    return f"localhost-{site.port}"
+
+
+def test_the_browser_is_sent_to_a_short_local_address_without_a_secret(
+    person: Person, site: Sandbox
+) -> None:
+    login(person.settings(site=site.url), person.effects())
+    [opened] = person.opened
+    assert len(opened) == len("http://localhost:12345/12345678")
+    assert opened.startswith("http://localhost:")
+    assert opened in person.told[0]
+
+
+def test_each_login_draws_its_own_state_verifier_and_addresses(
+    person: Person, site: Sandbox
+) -> None:
+    for _ in range(2):
+        place = Place(remote="an SSH session")  # where the authorize URL is told
+        login(person.settings(site=site.url), person.effects(place=place))
+    one, two = (dict(exchange.fields) for exchange in site.exchanges)
+    assert one["code_verifier"] != two["code_verifier"]
+    urls = [word for told in person.told for word in told.split() if "/oauth?" in word]
+    assert len({parse_qs(urlsplit(url).query)["state"][0] for url in urls}) == 2
+    assert person.opened[0] != person.opened[1]
+
+
+def test_a_refusal_ends_the_login_as_denied_and_the_page_says_so(
+    person: Person, site: Sandbox
+) -> None:
+    person.refuse = True
+    with pytest.raises(LoginDenied, match="access_denied") as denied:
+        login(person.settings(site=site.url), person.effects())
+    assert denied.value.code == "access_denied"
+    assert "Not signed in" in person.last_page
+    assert "access_denied" in person.last_page
+
+
+def test_a_refused_exchange_is_told_to_person_and_browser_alike(
+    person: Person, site: Sandbox
+) -> None:
+    site.quirks = Quirks(token="vendor-refusal")
+    with pytest.raises(ExchangeRefused) as refused:
+        login(person.settings(site=site.url), person.effects())
+    assert "Not signed in" in person.last_page
+    assert str(refused.value)[:40] in person.last_page
+
+
+def test_a_store_that_cannot_keep_the_token_makes_the_page_say_so(
+    person: Person, site: Sandbox
+) -> None:
+    in_the_way = person.home / "tokens" / f"{token_profile(site)}.json"
+
+    def browse(url: str) -> bool:
+        in_the_way.mkdir()
+        return person.browse(url)
+
+    with pytest.raises(StoreError):
+        login(person.settings(site=site.url), person.effects(browser=browse))
+    assert "could not be written" in person.last_page
+
+
+def test_an_account_that_is_not_told_is_no_failure(person: Person, site: Sandbox) -> None:
+    site.quirks = Quirks(account="server-error")
+    token = login(person.settings(site=site.url), person.effects())
+    assert token.account is None
+    assert "<h1>Signed in</h1>" in person.last_page
+
+
+def test_a_token_is_handed_over_as_soon_as_it_is_safe(person: Person, site: Sandbox) -> None:
+    stored: list[object] = []
+    keep = person.effects().store
+
+    def note() -> None:
+        stored.append(keep.load(token_profile(site)))
+
+    token = login(person.settings(site=site.url), person.effects(kept=note))
+    assert stored == [replace(token, account=None)]
+    assert token.account == "Jane Doe"
+
+
+def test_flags_are_remembered_as_a_profile_and_then_nothing_needs_to_be_said(
+    person: Person, site: Sandbox
+) -> None:
+    login(person.settings(site=site.url, scope="write_access"), person.effects())
+    assert any(line.startswith("Remembered as profile") for line in person.told)
+    again = resolve({}, environ={"SOE_AUTH_CONFIG_DIR": str(person.home)})
+    assert str(again.scope) == "write_access"
+    person.told.clear()
+    login(again, person.effects())
+    assert len(person.told) == 2
+
+
+def test_what_variables_say_is_not_remembered(person: Person, site: Sandbox) -> None:
+    environ = {
+        "SOE_AUTH_CONFIG_DIR": str(person.home),
+        "SOE_AUTH_SITE": site.url,
+        "SOE_AUTH_CLIENT_ID": "110",
+    }
+    login(resolve({}, environ=environ), person.effects())
+    assert not (person.home / "config.toml").exists()
+
+
+def test_a_profile_that_cannot_be_remembered_is_told_and_no_failure(
+    person: Person, site: Sandbox
+) -> None:
+    settings = person.settings(site=site.url)
+    (person.home / "config.toml").mkdir(parents=True)
+    assert login(settings, person.effects()).account == "Jane Doe"
+    assert any("not remembered" in line for line in person.told)
+
+
+def test_a_token_without_end_is_warned_of_when_it_is_first_asked_for(
+    person: Person, site: Sandbox
+) -> None:
+    login(person.settings(site=site.url, scope="no_expiry"), person.effects())
+    assert "does not end by itself" in person.told[-1]
+    person.told.clear()
+    login(resolve({}, environ={"SOE_AUTH_CONFIG_DIR": str(person.home)}), person.effects())
+    assert not any("end by itself" in line for line in person.told)
+
+
+def test_nobody_answering_ends_in_a_time_out_that_says_what_to_look_at(
+    person: Person, site: Sandbox
+) -> None:
+    def knock(url: str) -> bool:
+        def favicon() -> None:
+            with pytest.raises(OSError, match="404"):
+                urlopen(f"{url.rpartition('/')[0]}/favicon.ico")  # noqa: S310
+
+        thread = threading.Thread(target=favicon)
+        thread.start()
+        person.threads.append(thread)
+        return True
+
+    settings = person.settings(site=site.url, timeout="1s")
+    with pytest.raises(
+        LoginTimedOut, match=r"within 1 s; .*: the path was not the redirect's \(1\)"
+    ) as timed_out:
+        login(settings, person.effects(browser=knock))
+    assert timed_out.value.strays == 1
+    assert "Domain there must be localhost; then start" in timed_out.value.hint
+    assert "the path was not the redirect's" in person.curious[0]
+
+
+@pytest.mark.parametrize(
+    ("flags", "needed"),
+    [
+        ({}, "localhost"),
+        ({"redirect_host": "127.0.0.1"}, "127.0.0.1"),
+        ({"redirect": "login_success"}, "localhost:{port}"),
+    ],
+)
+def test_when_nothing_comes_back_the_domain_to_write_is_told_once(
+    person: Person, site: Sandbox, flags: dict[str, str], needed: str
+) -> None:
+    async def never() -> AsyncIterator[str]:
+        await asyncio.Event().wait()
+        yield ""
+
+    # Application 113 has an empty Domain: the site says so on a page, and sends nobody back.
+    settings = person.settings(site=site.url, client_id="113", timeout="1s", **flags)
+    effects = person.effects(pasted=never)
+    with closing(begin(settings, effects)) as pending:
+        person.browse(pending.request.url)
+        with pytest.raises(LoginTimedOut, match="no browser came to the address") as timed_out:
+            asyncio.run(finish(pending, settings, effects, patience=0.1))
+    assert "redirect_uri" in person.last_page
+    domain = f"the application's Domain there must be {needed.format(port=site.port)}"
+    assert [line for line in person.told if "Nothing has come back" in line] == [
+        f"Nothing has come back yet. If the site shows an error about redirect_uri, {domain}."
+    ]
+    assert domain in timed_out.value.hint
+
+
+def test_a_browser_that_was_sent_to_the_site_and_stays_there_is_told_apart_from_none(
+    person: Person, site: Sandbox
+) -> None:
+    settings = person.settings(site=site.url, client_id="113", timeout="1s")
+    with pytest.raises(LoginTimedOut, match="nothing came back from the site"):
+        login(settings, person.effects())
+    assert "redirect_uri" in person.last_page
+
+
+def test_a_browser_that_fails_is_told_with_the_address_and_the_login_goes_on(
+    person: Person, site: Sandbox
+) -> None:
+    def walk_once_it_was_told(url: str) -> bool:
+        person.opened.append(url)
+        return True
+
+    def told(sentence: str) -> None:
+        person.told.append(sentence)
+        if "ended with an error" in sentence:
+            person.browse(sentence.rsplit(maxsplit=1)[-1])
+
+    effects = person.effects(
+        browser=walk_once_it_was_told, browser_failed=lambda: True, request=told
+    )
+    assert login(person.settings(site=site.url), effects).account == "Jane Doe"
+    assert len([line for line in person.told if "ended with an error" in line]) == 1
+
+
+@pytest.mark.parametrize(
+    ("place", "why"),
+    [
+        (Place(None), "There is neither a browser nor a terminal here to sign in with; type `soe"),
+        (Place("a CI job", unattended=True), "This is a CI job, and nobody is here to sign in; ty"),
+    ],
+    ids=["desktop", "CI"],
+)
+@pytest.mark.parametrize("opens_nothing", [None, lambda _: False], ids=["none", "fails"])
+def test_a_login_that_nobody_typed_does_not_wait_where_nobody_can_answer(
+    person: Person, place: Place, why: str, opens_nothing: Callable[[str], bool] | None
+) -> None:
+    settings = person.settings(site="acme")
+    for _ in range(2):  # and nothing is held back, as nobody was asked
+        with pytest.raises(LoginRequired, match=f"^{why}.*, or set SOE_AUTH_TOKEN.$"):
+            login_if_needed(settings, person.effects(place=place, browser=opens_nothing))
+    assert person.told == []
+
+
+def test_an_error_without_our_state_is_told_and_the_login_goes_on(
+    person: Person, site: Sandbox
+) -> None:
+    site.quirks = Quirks(refusal="without-state")
+    person.refuse = True
+    with pytest.raises(LoginTimedOut):
+        login(person.settings(site=site.url, timeout="1s"), person.effects())
+    assert any("an error (access_denied) came without this login's state" in t for t in person.told)
+
+
+def test_what_knocks_again_and_again_is_told_of_once(person: Person, site: Sandbox) -> None:
+    answers: list[int] = []
+
+    def knock(url: str) -> bool:
+        origin, _, _ = url.rpartition("/")
+        path = f"/callback/http:localhost:{site.port}?error=access_denied"
+
+        def often() -> None:
+            for _ in range(50):
+                try:
+                    urlopen(origin + path)  # noqa: S310
+                except HTTPError as answer:
+                    answers.append(answer.code)
+                except OSError:  # the login's time is up
+                    return
+
+        thread = threading.Thread(target=often)
+        thread.start()
+        person.threads.append(thread)
+        return True
+
+    with pytest.raises(LoginTimedOut) as ending:
+        login(person.settings(site=site.url, timeout="2s"), person.effects(browser=knock))
+    said = r"an error \(access_denied\) came without this login's state \((\d+)\)"
+    [times] = map(int, re.findall(said, str(ending.value)))
+    person.threads[0].join()
+    assert set(answers) == {400}
+    assert len(answers) <= times <= len(answers) + 1  # the last one may not have been answered
+    assert len([line for line in person.told if "without this login's state" in line]) == 1
+    assert len(person.curious) == times - 1
+
+
+def test_without_a_browser_both_addresses_are_told(person: Person, site: Sandbox) -> None:
+    def no_browser(_url: str) -> bool:
+        return False
+
+    with pytest.raises(LoginTimedOut):
+        login(
+            person.settings(site=site.url, timeout="1s"),
+            person.effects(browser=no_browser),
+        )
+    text = "\n".join(person.told)
+    assert "No browser could be started here." in text
+    assert "http://localhost:" in text
+    assert f"{site.url}/oauth?client_id=110" in text
+
+
+def test_in_a_remote_place_the_full_address_is_told_as_well(person: Person, site: Sandbox) -> None:
+    place = Place(remote="an SSH session")
+    login(person.settings(site=site.url), person.effects(place=place))
+    text = "\n".join(person.told)
+    assert "This is an SSH session" in text
+    assert f"{site.url}/oauth?client_id=110" in text
+
+
+def test_the_answer_may_be_pasted_while_the_listener_waits(person: Person, site: Sandbox) -> None:
+    paste = pasting(lambda _: "", lambda _: "just-a-code", redirected, told=person.told)
+    with pytest.raises(LoginDenied):
+        login(person.settings(site=site.url), person.effects(browser=None, pasted=paste))
+    text = "\n".join(person.told)
+    assert "Paste the address" in text
+    assert "That is not the answer: a code alone cannot be checked" in text
+
+
+def test_a_closed_terminal_leaves_the_other_door_open(person: Person, site: Sandbox) -> None:
+    paste = pasting(told=["x/oauth?"])
+    token = login(person.settings(site=site.url), person.effects(pasted=paste))
+    assert token.account == "Jane Doe"
+
+
+def test_the_sites_own_page_is_paste_only(person: Person, site: Sandbox) -> None:
+    def signed_in(authorize: str) -> str:
+        # In a thread of its own, as this is called inside the login's event loop.
+        pages: list[Page] = []
+        walk = threading.Thread(target=lambda: pages.append(asyncio.run(visit(authorize))))
+        walk.start()
+        walk.join()
+        return pages[0].url
+
+    settings = person.settings(site=site.url, client_id="112", redirect="login_success")
+    paste = pasting(signed_in, told=person.told)
+    token = login(settings, person.effects(browser=None, pasted=paste))
+    assert token.account == "Jane Doe"
+    assert "anywhere" in person.told[0]
+    assert resolve({}, environ={"SOE_AUTH_CONFIG_DIR": str(person.home)}).redirect == (
+        "login_success"
+    )
+
+
+def test_the_sites_own_page_needs_a_terminal(person: Person, site: Sandbox) -> None:
+    settings = person.settings(site=site.url, client_id="112", redirect="login_success")
+    with pytest.raises(SettingsError, match="needs a terminal"):
+        login(settings, person.effects())
+    with pytest.raises(LoginError, match="input ended before an address was pasted"):
+        login(settings, person.effects(browser=None, pasted=pasting(told=["x/oauth?"])))
+
+
+def test_a_time_out_at_the_paste_door_says_what_to_paste(person: Person, site: Sandbox) -> None:
+    async def never() -> AsyncIterator[str]:
+        await asyncio.Event().wait()
+        yield ""
+
+    settings = person.settings(
+        site=site.url, client_id="112", redirect="login_success", timeout="1s"
+    )
+    with pytest.raises(LoginTimedOut, match="within 1 s; no browser came") as timed_out:
+        login(settings, person.effects(browser=lambda _: True, pasted=never))
+    assert "paste the whole address" in timed_out.value.hint
+
+
+def test_a_login_is_needed_only_where_the_stored_token_does_not_serve(
+    person: Person, site: Sandbox
+) -> None:
+    settings = person.settings(site=site.url)
+    first = login_if_needed(settings, person.effects())
+    assert login_if_needed(settings, person.effects()) == first
+    assert len(person.opened) == 1
+    later = time.time() + 3600
+    longer = replace(settings, min_ttl=23.5 * 3600)
+    assert login_if_needed(longer, person.effects(now=lambda: later)) != first
+    assert len(person.opened) == 2
+
+
+def test_one_login_at_a_time_and_late_arrivals_get_its_token(person: Person, site: Sandbox) -> None:
+    settings = person.settings(site=site.url)
+    results: list[object] = []
+
+    def ask() -> None:
+        results.append(login_if_needed(settings, person.effects()).access_token)
+
+    threads = [threading.Thread(target=ask) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(person.opened) == 1
+    assert len(site.exchanges) == 1
+    assert len(results) == 5
+    assert len(set(results)) == 1
+
+
+def test_after_an_unanswered_login_none_is_started_by_itself_for_a_while(
+    person: Person, site: Sandbox
+) -> None:
+    settings = person.settings(site=site.url, timeout="1s")
+
+    def unseen(url: str) -> bool:
+        person.opened.append(url)
+        return True
+
+    with pytest.raises(LoginTimedOut):
+        login_if_needed(settings, person.effects(browser=unseen))
+    for _ in range(3):
+        with pytest.raises(LoginRequired, match=r"came to no token.* for \d\d s; type `soe"):
+            login_if_needed(settings, person.effects())
+    assert len(person.opened) == 1
+    login(settings, person.effects())  # a person who asks is never held back
+    assert person.effects().store.remove(settings.profile)
+    login_if_needed(settings, person.effects())
+    assert len(person.opened) == 3
+
+
+def test_where_nobody_is_those_in_vain_are_not_forgotten(person: Person, site: Sandbox) -> None:
+    clock = [1000.0]
+    turns = Turns(person.home, report=person.told.append, now=lambda: clock[0])
+    settings = person.settings(site=site.url)
+    with turns.take(settings.profile):
+        turns.note_unanswered(settings.profile)
+        turns.note_unanswered(settings.profile)
+    clock[0] += 7200
+    nowhere = Place("a CI job", unattended=True)
+    with pytest.raises(LoginRequired, match="nobody is here"):
+        login_if_needed(settings, person.effects(turns=turns, place=nowhere, browser=None))
+    assert turns.held_back(settings.profile) <= 0  # nor is it counted among them
+    turns.note_unanswered(settings.profile)
+    assert turns.held_back(settings.profile) == 240
+
+
+def test_an_explicit_login_does_not_wait_for_another(person: Person, site: Sandbox) -> None:
+    settings = person.settings(site=site.url)
+    with person.effects().turns.take(settings.profile), pytest.raises(LoginBusy):
+        login(settings, person.effects())
+    assert person.opened == []
+
+
+def test_a_site_that_cannot_be_reached_is_a_network_error(person: Person, site: Sandbox) -> None:
+    site.quirks = Quirks(token="drop")
+    with pytest.raises(NetworkError):
+        login(person.settings(site=site.url), person.effects())
+    assert "hung up" in person.last_page
+
+
+def test_a_busy_port_is_told_before_any_browser_is_opened(person: Person, site: Sandbox) -> None:
+    with pytest.raises(LoopbackUnavailable, match=f"port {site.port}"):
+        login(person.settings(site=site.url, port=str(site.port)), person.effects())
+    assert person.opened == []
+
+
+def test_a_browser_that_raises_leaves_no_port_behind(person: Person, site: Sandbox) -> None:
+    urls: list[str] = []
+
+    def broken(url: str) -> bool:
+        urls.append(url)
+        raise RuntimeError("no desktop")
+
+    with pytest.raises(RuntimeError, match="no desktop"):
+        login(person.settings(site=site.url), person.effects(browser=broken))
+    with pytest.raises(OSError, match="refused"):
+        urlopen(urls[0])  # noqa: S310  # our own loopback
+    own_page = person.settings(site=site.url, client_id="112", redirect="login_success")
+    with pytest.raises(RuntimeError, match="no desktop"):
+        login(own_page, person.effects(browser=broken, pasted=pasting(told=[])))
+
+
+async def test_of_tasks_that_ask_at_once_one_logs_in_while_the_loop_goes_on(
+    person: Person,
+) -> None:
+    async with Sandbox() as site:  # in this very loop
+        settings = person.settings(site=site.url)
+        asking = [alogin_if_needed(settings, person.effects()) for _ in range(5)]
+        tokens = await asyncio.gather(*asking)
+        assert len(set(map(id, tokens))) > 1
+        assert tokens == tokens[:1] * 5
+        assert len(person.opened) == 1
+        assert await alogin_if_needed(settings, person.effects()) == tokens[0]
+        await asyncio.to_thread(lambda: person.last_page)
+    assert any("Waiting for the login that is under way already at http" in t for t in person.told)
+
+
+async def test_a_task_waits_no_longer_than_a_login_may_take(person: Person) -> None:
+    settings = person.settings(site="acme", timeout="1s")
+    with person.effects().turns.take(settings.profile), pytest.raises(LoginBusy):
+        await alogin_if_needed(settings, person.effects())
+    assert person.opened == []
+
+
+async def test_inside_a_running_loop_the_same_story_is_awaited(person: Person) -> None:
+    async with Sandbox() as site:
+        token = await alogin(person.settings(site=site.url), person.effects())
+    assert token.account == "Jane Doe"
+
+
+def test_a_scope_other_than_the_one_asked_for_is_told(person: Person, site: Sandbox) -> None:
+    site.quirks = Quirks(token="scope-other")
+    token = login(person.settings(site=site.url, scope="write_access"), person.effects())
+    assert str(token.granted_scope) == "read_inbox"
+    assert "The site granted read_inbox where write_access was asked for." in person.told

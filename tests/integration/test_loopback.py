@@ -1,0 +1,198 @@
+"""The listener on real sockets, spoken to byte by byte."""
+
+import asyncio
+import http.client
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+import aiohttp
+import pytest
+from callback_server import PAGE, PATHS, no_more_files, raw, waiting
+
+from soe_auth.loopback.pages import not_signed_in
+from soe_auth.loopback.sockets import Address
+from soe_auth.model.secret import Secret
+from soe_auth.oauth.authorization import Denied, Granted
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+async def test_the_launch_address_sends_the_browser_to_the_site_as_often_as_asked(
+    browser: aiohttp.ClientSession,
+) -> None:
+    async with waiting() as login:
+        for _ in range(2):
+            answer = await browser.get(login.origin + PATHS.launch, allow_redirects=False)
+            assert answer.status == 303
+            assert answer.headers["Location"] == login.request.url
+            assert answer.headers["Referrer-Policy"] == "no-referrer"
+        assert login.strays == []
+
+
+async def test_the_browser_waits_for_the_end_and_sees_it_at_a_clean_address(
+    browser: aiohttp.ClientSession,
+) -> None:
+    async with waiting() as login:
+        tab = asyncio.create_task(browser.get(login.good))
+        assert await login.listener.redirect() == Granted(Secret("c(o)de"))
+        assert not tab.done()
+        await login.listener.conclude(PAGE)
+        answer = await tab
+        assert str(answer.url) == login.origin + PATHS.done
+        assert "Signed in as Jane Doe" in await answer.text()
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+
+
+async def test_a_denial_reaches_the_story_and_its_page_the_browser(
+    browser: aiohttp.ClientSession,
+) -> None:
+    async with waiting() as login:
+        url = login.good.replace("code=", "error=access_denied&error_description=")
+        tab = asyncio.create_task(browser.get(url))
+        assert await login.listener.redirect() == Denied("access_denied", "c(o)de")
+        await login.listener.conclude(not_signed_in("It was refused.", "Try again."))
+        assert "It was refused." in await (await tab).text()
+
+
+async def test_strays_are_answered_counted_and_harmless(browser: aiohttp.ClientSession) -> None:
+    async with waiting() as login:
+        for path, status in (("/favicon.ico", 404), (PATHS.done, 404), ("/", 404)):
+            answer = await browser.get(login.origin + path)
+            assert answer.status == status
+            assert "Nothing to see here" in await answer.text()
+        wrong = await browser.get(login.good.replace("state=", "state=x"))
+        assert wrong.status == 400
+        post = await browser.post(login.good, data=b"x" * 100)
+        assert post.status == 405
+        assert login.listener.strays.total() == len(login.strays) == 5
+        tab = asyncio.create_task(browser.get(login.good))
+        assert isinstance(await login.listener.redirect(), Granted)
+        await login.listener.conclude(PAGE)
+        assert (await tab).status == 200
+
+
+async def test_a_browser_that_vanishes_after_its_redirect_does_not_hold_the_login() -> None:
+    async with waiting() as login:
+        _, writer = await asyncio.open_connection("127.0.0.1", login.sockets.port)
+        target = login.good.removeprefix(login.origin)
+        host = f"localhost:{login.sockets.port}"
+        writer.write(f"GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        await login.listener.redirect()
+        writer.transport.abort()
+        async with asyncio.timeout(1):
+            await asyncio.sleep(
+                0.05
+            )  # the reset has to arrive, as it would while a code is redeemed
+            await login.listener.conclude(PAGE)
+
+
+async def test_a_browser_that_never_comes_for_the_page_is_not_waited_for_long(
+    browser: aiohttp.ClientSession,
+) -> None:
+    async with waiting() as login:
+        tab = asyncio.create_task(browser.get(login.good, allow_redirects=False))
+        await login.listener.redirect()
+        async with asyncio.timeout(3):
+            await login.listener.conclude(PAGE)
+        assert (await tab).status == 303
+
+
+async def test_without_a_browser_at_the_door_nobody_is_waited_for() -> None:
+    async with waiting() as login, asyncio.timeout(0.2):
+        await login.listener.conclude(PAGE)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+async def test_both_loopback_addresses_answer(address: str) -> None:
+    async with waiting() as login:
+        host = f"localhost:{login.sockets.port}"
+        answer = await raw(
+            login.sockets.port,
+            f"GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode(),
+            address,
+        )
+        assert answer.startswith(b"HTTP/1.1 404")
+
+
+async def test_another_users_program_is_turned_away_wherever_it_asks(
+    browser: aiohttp.ClientSession,
+) -> None:
+    async with waiting(lambda _peer, _own: True) as login:
+        for url in (login.good, login.origin + PATHS.launch):
+            answer = await browser.get(url, allow_redirects=False)
+            assert answer.status == 403
+            assert "Location" not in answer.headers
+        assert [stray.notable for stray in login.strays] == [True, True]
+
+
+async def test_a_fault_of_our_own_ends_no_login(browser: aiohttp.ClientSession) -> None:
+    def fault(_peer: Address, _own: Address) -> bool:
+        raise RuntimeError("canary")
+
+    async with waiting(fault) as login:
+        answer = await browser.get(login.good)
+        assert answer.status == 500
+        assert "canary" not in await answer.text()
+        assert [stray.reason for stray in login.strays] == ["it could not be handled"]
+
+
+@pytest.mark.posix("limits how many files a process may open")
+async def test_a_process_that_may_open_no_more_says_so_and_goes_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with waiting() as login:
+        waiting_to_come_in = [socket.socket() for _ in range(4)]
+        with no_more_files():
+            for connection in waiting_to_come_in:
+                connection.connect(("127.0.0.1", login.sockets.port))
+            await asyncio.sleep(0.01)  # in which the loop looks at its sockets
+        for connection in waiting_to_come_in:
+            connection.close()
+        assert set(login.listener.strays) == {"this process may open no more connections"}
+        answer = await raw(login.sockets.port, b"GET /favicon.ico HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert b" 421 " in answer
+    await asyncio.sleep(1.2)  # an asyncio server would try again by now, and find itself closed
+    assert caplog.records == []
+
+
+# The event loop of Windows loses sight of one that was accepted for a task that is then cancelled.
+@pytest.mark.filterwarnings(
+    "ignore:.*unclosed <socket:pytest.PytestUnraisableExceptionWarning"
+    if sys.platform == "win32"
+    else "error"
+)
+@pytest.mark.parametrize("steps", range(6))
+async def test_a_connection_that_comes_just_before_the_end_is_not_left_open(steps: int) -> None:
+    with socket.socket() as late:
+        async with waiting() as login:
+            late.connect(("127.0.0.1", login.sockets.port))
+            for _ in range(steps):  # of the loop, each of which takes it one further
+                await asyncio.sleep(0)
+        late.settimeout(2)
+        with suppress(ConnectionResetError):
+            assert await asyncio.to_thread(late.recv, 1) == b""
+
+
+async def test_the_port_is_closed_once_the_login_has_ended() -> None:
+    async with waiting() as login:
+        port = login.sockets.port
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
+    with pytest.raises(ConnectionRefusedError):
+        connection.connect()
+
+
+async def test_nothing_that_came_is_logged(
+    browser: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(0)
+    async with waiting() as login:
+        await browser.get(login.good.replace("state=", "state=canary"))
+        await raw(login.sockets.port, b"GET /canary HTTP/9.9\r\ncanary\r\n\r\n")
+    assert "canary" not in caplog.text

@@ -1,0 +1,160 @@
+"""From the redirect on: what may come late, and what the token does not wait for."""
+
+import os
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+import trustme
+from conftest import VISITOR, Command, unmeasured
+from tls_servers import tls
+
+from soe_auth.model.proxy import Network
+from soe_auth.sandbox import Quirks, Sandbox, running
+from soe_auth.site_client.tls_and_proxy import trust
+
+LOADED_BY_A_CALL = """
+import asyncio, sys
+from soe_auth.site_client.client import connect
+from soe_auth.oauth.token_endpoint import read_answer
+from soe_auth.model.secret import Secret
+from soe_auth.model.site import Site
+
+async def main():
+    async with connect(Site.parse(sys.argv[1])) as connection:
+        await connection.rehearse()
+        before = set(sys.modules)
+        assert (await connection.exchange(Secret("code=x"))).status == 400
+        assert await connection.account_name(Secret("x")) is None
+        print(sorted(set(sys.modules) - before))
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def ca(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trustme.CA:
+    """A CA that stands where the system's are looked for."""
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    return ca
+
+
+@contextmanager
+def practice(scheme: str, ca: trustme.CA) -> Iterator[Sandbox]:
+    context = tls(ca.issue_cert("localhost")) if scheme == "https" else None
+    with running(ssl_context=context) as sandbox:
+        yield sandbox
+
+
+# --- what has come before ---
+
+
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
+@pytest.mark.process
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_after_a_rehearsal_the_first_call_loads_nothing(scheme: str, ca: trustme.CA) -> None:
+    with practice(scheme, ca) as sandbox:
+        done = subprocess.run(
+            [sys.executable, "-c", LOADED_BY_A_CALL, sandbox.url],
+            env=unmeasured(os.environ),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
+        assert len(sandbox.exchanges) == 1  # and the site has heard of no rehearsal
+
+
+@pytest.mark.posix("Windows itself checks certificates, so that no file of CAs is read")
+def test_the_systems_cas_are_read_once_and_before_any_connection(
+    ca: trustme.CA, tmp_path: Path
+) -> None:
+    context = trust(Network())
+    assert type(context) is ssl.SSLContext
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
+    (tmp_path / "ca.pem").unlink()
+    client, server = (ssl.MemoryBIO(), ssl.MemoryBIO()), (ssl.MemoryBIO(), ssl.MemoryBIO())
+    ours = context.wrap_bio(*client, server_hostname="localhost")
+    theirs = tls(ca.issue_cert("localhost")).wrap_bio(*server, server_side=True)
+    for end, (_, said), (heard, _) in [
+        (ours, client, server),
+        (theirs, server, client),
+        (ours, client, server),
+    ]:
+        with suppress(ssl.SSLWantReadError):
+            end.do_handshake()
+        heard.write(said.read())
+    assert ours.getpeercert()
+
+
+def test_where_openssl_finds_no_file_of_cas_the_system_is_asked_in_another_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    assert type(trust(Network())).__module__.startswith("truststore")
+
+
+# --- what does not wait ---
+
+
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
+@pytest.mark.process
+def test_the_token_is_on_stdout_before_the_site_has_said_whose_it_is(
+    soe_auth: Command, site: Sandbox
+) -> None:
+    site.quirks = Quirks(account="hang")
+    command = soe_auth.with_variables(
+        SOE_AUTH_SITE=site.url, SOE_AUTH_CLIENT_ID="110", BROWSER=VISITOR
+    )
+    with subprocess.Popen(
+        [command.path, "token", "--login"],
+        env=command.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as login:
+        assert login.stdout
+        assert login.stderr
+        token = login.stdout.readline().strip()
+        assert login.poll() is None  # it waits for the account, and the page with it
+        assert command("token").stdout.strip() == token != ""
+        assert login.stdout.read() == ""
+        assert "Signed in to localhost" in login.stderr.read()
+    assert login.returncode == 0
+
+
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
+@pytest.mark.process
+def test_what_is_in_the_way_of_handing_a_token_over_is_told_once_at_the_end(
+    soe_auth: Command, site: Sandbox, tmp_path: Path
+) -> None:
+    command = soe_auth.with_variables(
+        SOE_AUTH_SITE=site.url, SOE_AUTH_CLIENT_ID="110", BROWSER=VISITOR
+    )
+    nowhere = command("token", "--login", "-o", str(tmp_path / "none/token"))
+    assert (nowhere.returncode, nowhere.stdout) == (2, "")
+    assert nowhere.stderr.count("was not written") == 1
+    assert "Signed in to localhost" in nowhere.stderr
+    too_short = command("token", "--login", "--min-ttl", "25h")
+    assert (too_short.returncode, too_short.stdout) == (3, "")
+    assert too_short.stderr.count("soe-auth: ") == 1
+
+
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
+@pytest.mark.process
+def test_what_tells_the_account_waits_for_it(soe_auth: Command, site: Sandbox) -> None:
+    command = soe_auth.with_variables(
+        SOE_AUTH_SITE=site.url, SOE_AUTH_CLIENT_ID="110", BROWSER=VISITOR
+    )
+    done = command("token", "--login", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count('"account": "Jane Doe"') == 1

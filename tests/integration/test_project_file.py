@@ -1,0 +1,655 @@
+"""A repository is not trusted: what its project file may say, for whom, and who is asked first."""
+
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cli_oracle import live_in
+from conftest import TOKEN, Command
+from fake_programs import noting_browser
+from fake_user import Person
+
+from soe_auth.actions import consent
+from soe_auth.actions.login import login, login_if_needed
+from soe_auth.errors import LoginRequired, SettingsError
+from soe_auth.sandbox import Sandbox
+from soe_auth.settings.project_file import PROJECT_KEYS
+from soe_auth.settings.resolve import Settings, resolve
+from soe_auth.settings.spec import TABLE
+
+ODD = "https://soe.example"
+
+
+class Repository:
+    """A checkout with a `.git`, and a user beside it who has a config directory of their own."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.root = home / "checkout"
+        (self.root / ".git").mkdir(parents=True)
+        (home / "config").mkdir()
+
+    def write(self, text: str, path: str = ".soe-auth.toml") -> Path:
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+        return file
+
+    def config(self, text: str) -> None:
+        (self.home / "config" / "config.toml").write_text(text, encoding="utf-8")
+
+    def resolve(self, profile: str = "", **given: str) -> Settings:
+        return self.resolve_in(self.root, profile, **given)
+
+    def resolve_in(self, directory: Path, profile: str = "", **given: str) -> Settings:
+        flags = {key: value for key, value in given.items() if key.islower()}
+        variables = {key: value for key, value in given.items() if key.isupper()}
+        environ = {"SOE_AUTH_CONFIG_DIR": str(self.home / "config"), **variables}
+        return resolve(flags, profile=profile, environ=environ, cwd=lambda: directory)
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
+    live_in(tmp_path, monkeypatch)
+    return Repository(tmp_path)
+
+
+# --- where it is found ---------------------------------------------------------------------------
+
+
+def test_it_is_found_from_below_up_to_the_root_and_not_beyond(repository: Repository) -> None:
+    below = repository.root / "a" / "b"
+    below.mkdir(parents=True)
+    (repository.home / ".soe-auth.toml").write_text('site = "beyond"\n')
+    with pytest.raises(LoginRequired):
+        repository.resolve_in(below)
+    repository.write('site = "root"\n')
+    assert repository.resolve_in(below).profile == "root"
+    repository.write('site = "near"\n', "a/.soe-auth.toml")
+    assert repository.resolve_in(below).profile == "near"
+    assert repository.resolve().profile == "root"
+
+
+def test_a_work_tree_has_its_root_where_git_is_a_file(repository: Repository) -> None:
+    repository.write('site = "outer"\n')
+    inner = repository.root / "inner"
+    inner.mkdir()
+    assert repository.resolve_in(inner).profile == "outer"
+    (inner / ".git").write_text("gitdir: elsewhere\n")
+    with pytest.raises(LoginRequired):
+        repository.resolve_in(inner)
+
+
+def test_without_a_repository_only_the_directory_itself_counts(tmp_path: Path) -> None:
+    below = tmp_path / "a"
+    below.mkdir()
+    (tmp_path / ".soe-auth.toml").write_text('site = "acme"\n')
+
+    def profile(cwd: Path) -> str:
+        return resolve(
+            {}, environ={"SOE_AUTH_CONFIG_DIR": str(Path("/none").absolute())}, cwd=lambda: cwd
+        ).profile
+
+    assert profile(tmp_path) == "acme"
+    with pytest.raises(LoginRequired):
+        profile(below)
+
+
+def test_a_pyproject_counts_if_it_has_our_table_and_comes_second(repository: Repository) -> None:
+    table = '[tool.soe-auth]\nsite = "acme"\n'
+    path = repository.write(table, "pyproject.toml")
+    assert repository.resolve().origins["site"] == str(path)
+    repository.write('[tool.other]\nx = "soe-auth"\n', "a/pyproject.toml")
+    assert repository.resolve_in(repository.root / "a").origins["site"] == str(path)
+    repository.write('tool = "soe-auth"\n', "a/pyproject.toml")
+    assert repository.resolve_in(repository.root / "a").origins["site"] == str(path)
+    path = repository.write('site = "beta"\n')
+    assert repository.resolve().origins["site"] == str(path)
+
+
+def test_an_empty_one_ends_the_search(repository: Repository) -> None:
+    repository.write('site = "acme"\n')
+    repository.write("", "a/.soe-auth.toml")
+    with pytest.raises(LoginRequired):
+        repository.resolve_in(repository.root / "a")
+
+
+def test_a_broken_pyproject_of_other_tools_is_none_of_our_business(repository: Repository) -> None:
+    repository.write("[broken\n", "pyproject.toml")
+    assert repository.resolve(site="acme").profile == "acme"
+    repository.write("[broken\n# soe-auth\n", "pyproject.toml")
+    with pytest.raises(SettingsError, match=r"pyproject.toml is not valid TOML"):
+        repository.resolve(site="acme")
+
+
+def test_a_removed_directory_has_none(repository: Repository) -> None:
+    def gone() -> Path:
+        raise FileNotFoundError
+
+    environ = {"SOE_AUTH_CONFIG_DIR": str(repository.home)}
+    assert resolve({"site": "acme"}, environ=environ, cwd=gone).project is None
+
+
+@pytest.mark.posix("file modes, which Windows does not have")
+@pytest.mark.as_root
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root can give files away")
+def test_a_file_of_another_user_is_not_read(repository: Repository) -> None:
+    path = repository.write('site = "acme"\n')
+    os.chown(path, 12345, -1)
+    with pytest.raises(LoginRequired):
+        repository.resolve()
+
+
+@pytest.mark.posix("a named pipe in the file system")
+def test_what_is_no_file_is_passed_over(repository: Repository) -> None:
+    os.mkfifo(repository.root / ".soe-auth.toml")  # to read it would never end
+    (repository.root / "pyproject.toml").mkdir()
+    with pytest.raises(LoginRequired):
+        repository.resolve()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# " + "x" * 300_000,
+        "a." * 30_000 + "a = 1",  # tomllib would take a gigabyte and half a minute
+    ],
+)
+def test_one_that_would_take_all_time_and_memory_is_refused(
+    repository: Repository, text: str
+) -> None:
+    repository.write(text)
+    with pytest.raises(SettingsError, match="too large, or has too long a key"):
+        repository.resolve()
+
+
+# --- what it may say -----------------------------------------------------------------------------
+
+
+def test_a_project_file_may_say_who_asks_which_site_for_what(repository: Repository) -> None:
+    path = repository.write(
+        'site = "acme"\nclient_id = 110\nscope = ["write_access"]\nprofile = "team"\n'
+    )
+    settings = repository.resolve()
+    assert settings.profile == "team"
+    assert str(settings.registration[0]) == "https://acme.stackenterprise.co"
+    assert settings.client_id == "110"
+    assert settings.scope.names == ("write_access",)
+    assert settings.project == str(path)
+    assert settings.from_project == ["site", "client_id", "scope"]
+    assert {settings.origins[key] for key in settings.from_project} == {str(path)}
+    assert settings.login_command == "soe-auth login -p team"
+    assert settings.profile_values == {}
+
+
+OTHER_KEYS = sorted(
+    {setting.key for setting in TABLE} - set(PROJECT_KEYS) | {"default_profile", "trusted_sites"}
+)
+
+
+@pytest.mark.parametrize("key", OTHER_KEYS)
+@pytest.mark.parametrize("profile", ["", "other"])
+def test_it_may_set_nothing_else(repository: Repository, key: str, profile: str) -> None:
+    path = repository.write(f'site = "acme"\n{key} = "evil"\n')
+    with pytest.raises(SettingsError) as error:
+        repository.resolve(profile)
+    assert str(error.value) == f"{path}, line 2: a project file may not set {key}."
+    assert error.value.hint.startswith("It may set site, client_id, scope, profile;")
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        ('keyring = "evil"', "there is no setting 'keyring'", "There are site,"),
+        ('sites = "acme"', "there is no setting 'sites'", "Did you mean site?"),
+        ('"\\u001b[2J" = 1', "there is no setting '\ufffd[2J'", "There are site,"),
+        ("[profile.acme]", "write profile as the name of a profile, in quotes", ""),
+        ('profile = "../../evil"', "'../../evil' cannot be the name of a profile", ""),
+        ('profile = "nul"', "'nul' cannot be the name of a profile", ""),
+        ('site = "https://a:b@soe.example"', "a site has no user name", ""),
+        ('site = "https://soe.example\\u001b[2J"', "no blanks, backslashes or invisible", ""),
+        ("site = true", "write it as text in quotes", ""),
+        ("client_id = 110", "client_id needs the site beside it", "Write the site as well"),
+        ("x = [" + "[" * 5000, "nested too deep", ""),
+        ("\udcff", "is not valid TOML", ""),
+    ],
+)
+def test_what_is_wrong_is_named_with_the_file(
+    repository: Repository, text: str, message: str, hint: str
+) -> None:
+    path = repository.root / ".soe-auth.toml"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(SettingsError) as error:
+        repository.resolve()
+    assert message in str(error.value)
+    assert str(path) in str(error.value)
+    assert str(error.value).isprintable()
+    assert error.value.hint.startswith(hint)
+
+
+def test_what_is_wrong_in_a_pyproject_is_named_with_the_line(repository: Repository) -> None:
+    path = repository.write(
+        '[tool.other]\nscope = 1\n\n[tool.soe-auth]\nsite = "acme"\nscope = true\n',
+        "pyproject.toml",
+    )
+    with pytest.raises(SettingsError) as error:
+        repository.resolve()
+    assert str(error.value).startswith(f"scope (from {path}, line 6): write it as text in quotes")
+    repository.write('[tool]\nsoe-auth.site = "a b"\n', "pyproject.toml")
+    with pytest.raises(SettingsError) as error:
+        repository.resolve()
+    assert str(error.value).startswith(f"site (from {path}, line 2): a site has no blanks")
+
+
+def test_a_table_that_is_none_is_named(repository: Repository) -> None:
+    repository.write("[tool]\nsoe-auth = 1\n", "pyproject.toml")
+    with pytest.raises(SettingsError, match=r"write the settings as a table, \[tool.soe-auth\]"):
+        repository.resolve()
+
+
+def test_a_directory_with_a_hostile_name_does_not_reach_the_terminal(
+    repository: Repository,
+) -> None:
+    # Windows itself refuses the first half.
+    name = "a\u202eb" if sys.platform == "win32" else "a\x1b[2J\u202eb"
+    repository.write("x = 1\n", f"{name}/.soe-auth.toml")
+    with pytest.raises(SettingsError) as error:
+        repository.resolve_in(repository.root / name)
+    assert str(error.value).isprintable()
+
+
+# --- for whom it speaks --------------------------------------------------------------------------
+
+ACME = '[profile.acme]\nsite = "acme"\nclient_id = "1"\n'
+WRITE = '[profile.write]\nsite = "acme"\nclient_id = "2"\n'
+BETA = '[profile.beta]\nsite = "beta"\nclient_id = "3"\n'
+
+
+def test_it_is_stronger_than_config_files_and_weaker_than_variables(
+    repository: Repository,
+) -> None:
+    repository.config(f'scope = "a"\n{ACME}scope = "b"\n')
+    repository.write('site = "acme"\nscope = "c"\n')
+    assert str(repository.resolve().scope) == "c"
+    assert str(repository.resolve(SOE_AUTH_SCOPE="d").scope) == "d"
+    assert str(repository.resolve(SOE_AUTH_SCOPE="d", scope="e").scope) == "e"
+    assert repository.resolve().client_id == "1"
+
+
+def test_its_own_profile_is_the_one_of_its_site_before_the_default(repository: Repository) -> None:
+    repository.config(f'default_profile = "acme"\n{ACME}{BETA}')
+    repository.write('site = "beta"\n')
+    settings = repository.resolve()
+    assert (settings.profile, settings.client_id) == ("beta", "3")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"profile": "acme"},
+        {"SOE_AUTH_PROFILE": "acme"},
+        {"site": "acme"},
+        {"SOE_AUTH_SITE": "acme"},
+        {"profile": "beta", "site": "acme"},
+    ],
+)
+@pytest.mark.parametrize("text", ['profile = "beta"\n', ""])
+def test_whoever_names_another_profile_or_site_sets_all_of_it_aside(
+    repository: Repository, text: str, given: dict[str, str]
+) -> None:
+    repository.config(ACME + BETA)
+    repository.write(f'{text}site = "beta"\nclient_id = "666"\nscope = "write_access"\n')
+    settings = repository.resolve(**given)
+    assert (settings.project, settings.from_project) == (None, [])
+    assert settings.client_id != "666"
+    assert not settings.scope.names
+    assert str(settings.site) == "https://" + (
+        "beta" if given == {"profile": "beta"} else "acme"
+    ) + (".stackenterprise.co")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"profile": "beta"},
+        {"site": "beta"},
+        {"SOE_AUTH_SITE": "https://beta.stackenterprise.co"},
+        {"profile": "beta", "site": "beta"},
+    ],
+)
+def test_whoever_names_its_own_profile_or_site_heeds_it(
+    repository: Repository, given: dict[str, str]
+) -> None:
+    repository.config(ACME + BETA)
+    repository.write('site = "beta"\nclient_id = "666"\n')
+    settings = repository.resolve(**given)
+    assert (settings.profile, settings.client_id) == ("beta", "666")
+
+
+def test_a_file_without_a_site_speaks_of_the_profile_it_names(repository: Repository) -> None:
+    repository.config(f'default_profile = "beta"\n{ACME}{BETA}')
+    repository.write('profile = "acme"\nscope = "write_access"\n')
+    assert repository.resolve().profile == "acme"
+    assert repository.resolve("acme").from_project == ["scope"]
+    assert repository.resolve(site="acme").from_project == ["scope"]
+    assert repository.resolve("beta").from_project == []
+    assert repository.resolve(site="beta").from_project == []
+
+
+def test_a_file_of_a_scope_alone_speaks_of_whatever_profile(repository: Repository) -> None:
+    repository.config(f'default_profile = "beta"\n{ACME}{BETA}')
+    repository.write('scope = "write_access"\n')
+    for given in ({}, {"profile": "acme"}, {"site": "acme"}, {"site": "new"}):
+        assert repository.resolve(**given).from_project == ["scope"]
+    assert repository.resolve().profile == "beta"
+
+
+def test_of_several_profiles_of_its_site_one_must_be_named(repository: Repository) -> None:
+    repository.config(WRITE + WRITE.replace("write", "more"))
+    repository.write('site = "acme"\nclient_id = "666"\n')
+    with pytest.raises(SettingsError, match=r"Several profiles belong to acme.*: more, write"):
+        repository.resolve()
+    assert repository.resolve("write").client_id == "2"
+
+
+@pytest.mark.parametrize("text", [ACME, 'site = "acme"\n[profile.acme]\n', ACME.replace("me", "x")])
+def test_it_cannot_take_a_profile_of_another_site(repository: Repository, text: str) -> None:
+    repository.config(text.replace("acx", "acme", 1))
+    path = repository.write(f'profile = "acme"\nsite = "{ODD}"\n')
+    with pytest.raises(SettingsError, match="Profile acme belongs to another site") as error:
+        repository.resolve()
+    assert error.value.hint == f"{path} names it for {ODD}; -p acme sets that file aside."
+    assert repository.resolve("acme").project is None
+    assert str(repository.resolve(site=ODD).profile) == "soe.example"
+
+
+def test_a_profile_without_a_site_can_have_the_projects(repository: Repository) -> None:
+    repository.config("[profile.acme]\nport = 8311\n")
+    repository.write('site = "acme"\n')
+    assert str(repository.resolve().port) == "8311"
+
+
+# --- who is asked first --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("site", "needed"),
+    [
+        ("acme", False),
+        ("https://acme.stackenterprise.co", False),
+        ("https://acme.stackenterprise.co:8443", True),
+        ("https://stackenterprise.co", True),
+        ("https://acme.stackenterprise.co.evil.example", True),
+        ("https://acme.st\u0430ckenterprise.co", True),
+        ("http://localhost:8300", True),
+        (ODD, True),
+    ],
+)
+def test_a_site_outside_that_only_it_names_needs_consent(
+    repository: Repository, site: str, *, needed: bool
+) -> None:
+    repository.write(f'site = "{site}"\nclient_id = "110"\n')
+    assert repository.resolve().needs_consent is needed
+    assert not repository.resolve(site=site).needs_consent
+    assert not repository.resolve(SOE_AUTH_SITE=site).needs_consent
+    assert not repository.resolve(SOE_AUTH_SITE="acme").needs_consent
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'site = "{ODD}"\n',
+        f'[profile.mine]\nsite = "{ODD}"\n',
+        f'trusted_sites = ["acme", "{ODD}"]\n',
+    ],
+)
+@pytest.mark.parametrize("where", ["config", "system/soe-auth"])
+def test_a_site_that_the_user_or_the_administrator_names_needs_none(
+    repository: Repository, text: str, where: str
+) -> None:
+    repository.write(f'site = "{ODD}"\nclient_id = "110"\n')
+    directory = repository.home / where
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "config.toml").write_text(text)
+    assert not repository.resolve().needs_consent
+    (directory / "config.toml").write_text(text.replace("example", "example.org"))
+    assert repository.resolve().needs_consent
+
+
+@pytest.mark.parametrize(
+    "before", ["", f"# mine\n{ACME}# end\n", f'trusted_sites = [\n  "a", # one\n]\n{ACME}']
+)
+def test_consent_is_asked_for_once_and_kept_with_all_that_stands_there(
+    repository: Repository, before: str
+) -> None:
+    path = repository.write(f'site = "{ODD}"\nclient_id = "110"\n')
+    repository.config(before)
+    asked: list[str] = []
+
+    def agree(text: str) -> bool:
+        asked.append(text)
+        return True
+
+    consent.settle(repository.resolve(), agree, print)
+    [question] = asked
+    assert question.splitlines() == [
+        f"{path} names the site {ODD}, outside https://*.stackenterprise.co.",
+        "Sign in there? [y/N] ",
+    ]
+    assert not repository.resolve().needs_consent
+    consent.settle(repository.resolve(), None, print)
+    after = (repository.home / "config" / "config.toml").read_text()
+    assert all(line in after for line in before.splitlines())
+    assert repository.resolve("acme").client_id == ("1" if ACME in before else None)
+
+
+def test_a_no_and_nobody_there_are_refusals_that_show_the_way(repository: Repository) -> None:
+    path = repository.write(f'site = "{ODD}"\n')
+    for ask in (None, lambda _: False):
+        with pytest.raises(SettingsError) as error:
+            consent.settle(repository.resolve(), ask, print)
+        assert str(error.value) == f"{path} names the site {ODD}, and you have not agreed to it."
+        assert error.value.hint.endswith(f"name it yourself: `soe-auth login --site {ODD}`.")
+    repository.write(f'site = "{ODD}"\nclient_id = "110"\n')
+    with pytest.raises(SettingsError) as error:
+        consent.settle(repository.resolve(), None, print)
+    assert error.value.hint.endswith(f"`soe-auth login --site {ODD} --client-id 110`.")
+
+
+def test_an_answer_that_cannot_be_kept_is_told_and_no_failure(repository: Repository) -> None:
+    repository.write(f'site = "{ODD}"\n')
+    settings = repository.resolve()
+    (repository.home / "config").rmdir()
+    (repository.home / "config").touch()
+    told: list[str] = []
+    consent.settle(settings, lambda _: True, told.append)
+    [line] = told
+    assert line.startswith("Your answer was not kept. ")
+
+
+# --- the login -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def person(repository: Repository) -> Person:
+    return Person(repository.home / "config")
+
+
+def test_a_login_tells_what_a_project_file_asks_for_and_keeps_none_of_it(
+    repository: Repository, person: Person, site: Sandbox
+) -> None:
+    path = repository.write(f'site = "{site.url}"\nclient_id = 110\nscope = "write_access"\n')
+    settings = repository.resolve()
+    token = login(settings, person.effects(consent=lambda _: True))
+    assert person.told[0] == (
+        f"{path} asks for the site {site.url}, the client ID 110, the scope write_access."
+    )
+    assert str(token.scope) == "write_access"
+    config = (person.home / "config.toml").read_text()
+    assert config == f'trusted_sites = ["{site.url}"]\n'
+    login(repository.resolve(timeout="9s", port="0"), person.effects())
+    assert (person.home / "config.toml").read_text() == config
+
+
+def test_a_site_that_the_person_names_is_remembered_without_the_rest(
+    repository: Repository, person: Person, site: Sandbox
+) -> None:
+    repository.write(f'site = "{site.url}"\nclient_id = 110\nscope = "write_access"\n')
+    login(repository.resolve(site=site.url), person.effects())
+    config = (person.home / "config.toml").read_text()
+    assert f'site = "{site.url}"' in config
+    assert "client_id" not in config
+    assert "write_access" not in config
+    assert not repository.resolve().needs_consent
+    assert repository.resolve().from_project == ["site", "client_id", "scope"]
+
+
+def test_without_consent_nothing_is_bound_or_opened(
+    repository: Repository, person: Person, site: Sandbox
+) -> None:
+    repository.write(f'site = "{site.url}"\nclient_id = 110\n')
+    for log_in in (login, login_if_needed):
+        with pytest.raises(SettingsError, match="you have not agreed to it"):
+            log_in(repository.resolve(), person.effects())
+    assert person.opened == []
+    token = login(repository.resolve(), person.effects(consent=lambda _: True))
+    (person.home / "config.toml").unlink()
+    # What is stored for that site already is good without a question, as nothing is sent.
+    assert login_if_needed(repository.resolve(), person.effects()) == token
+
+
+def test_a_token_of_another_site_is_not_replaced(
+    repository: Repository, person: Person, site: Sandbox
+) -> None:
+    repository.write(f'site = "{site.url}"\nclient_id = 110\nprofile = "acme"\n')
+    effects = person.effects(consent=lambda _: True)
+    effects.store.save("acme", TOKEN)
+    with pytest.raises(SettingsError, match=r"which is of https://acme\.stackenterprise") as error:
+        login(repository.resolve(), effects)
+    assert "`soe-auth logout -p acme`" in error.value.hint
+    assert person.opened == []
+    assert effects.store.load("acme") == TOKEN
+
+
+def test_what_has_a_name_that_no_profile_can_have_is_not_listed(person: Person) -> None:
+    store = person.effects().store
+    store.save("acme", TOKEN)
+    names = {"a b.json", "..json", "con.json", "\x1b[2J.json"}
+    if sys.platform == "win32":  # which has no files of such names
+        names -= {"con.json", "\x1b[2J.json"}
+    for name in names:
+        (person.home / "tokens" / name).touch()
+    assert store.profiles() == ["acme"]
+
+
+# --- the command ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def listening() -> Iterator[socket.socket]:
+    """Stand for a site that would learn of anybody who connects."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.2)
+        yield server
+
+
+@pytest.fixture
+def inside(soe_auth: Command, repository: Repository) -> Command:
+    """The command in the repository, with a browser that leaves a trace."""
+    browser = noting_browser(repository.home / "tabs")
+    return soe_auth.within(repository.root).with_variables(BROWSER=browser)
+
+
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
+@pytest.mark.process
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("login",),
+        ("login", "-q"),
+        ("login", "--if-needed"),
+        ("token", "--login"),
+        ("url", "--code-challenge", "x" * 43),
+        ("exchange",),
+    ],
+    ids=" ".join,
+)
+def test_without_a_terminal_a_site_that_only_a_repository_names_is_refused(
+    inside: Command, repository: Repository, listening: socket.socket, argv: tuple[str, ...]
+) -> None:
+    site = f"http://localhost:{listening.getsockname()[1]}"
+    path = repository.write(f'site = "{site}"\nclient_id = "110"\n')
+    secrets = {"SOE_AUTH_CODE": "code", "SOE_AUTH_CODE_VERIFIER": "v" * 43}
+    done = inside.with_variables(**secrets)(*argv, stdin="y\ny\n")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[-2:] == [
+        f"soe-auth: {path} names the site {site}, and you have not agreed to it.",
+        f"  If you trust it, name it yourself: `soe-auth login --site {site} --client-id 110`.",
+    ]
+    assert not (repository.home / "tabs").exists()
+    assert not (repository.home / "config" / "config.toml").exists()
+    with pytest.raises(TimeoutError):
+        listening.accept()
+
+
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
+@pytest.mark.process
+def test_what_the_refusal_says_to_type_works_and_is_consent_enough(
+    inside: Command, repository: Repository, site: Sandbox
+) -> None:
+    repository.write(f'[tool.soe-auth]\nsite = "{site.url}"\nclient_id = 110\n', "pyproject.toml")
+    missing = inside("token")
+    assert missing.returncode == 3
+    assert f"`soe-auth login -p localhost-{site.port}`" in missing.stderr
+    assert inside("login", "-p", f"localhost-{site.port}").returncode == 2
+    assert inside("login", "--site", site.url, "--client-id", "110").returncode == 0
+    assert inside("logout").returncode == 0
+    assert inside("login").returncode == 0
+    assert inside("token").returncode == 0
+    assert "lasts until" in inside("status").stdout
+    assert len((repository.home / "tabs").read_text().splitlines()) == 2
+
+
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
+@pytest.mark.process
+def test_the_option_p_sets_the_project_file_aside(signed_in: Command, site: Sandbox) -> None:
+    repository = Repository(signed_in.home / "elsewhere")
+    repository.write(f'site = "{ODD}"\nclient_id = "666"\nscope = "no_expiry"\n')
+    inside = signed_in.within(repository.root)
+    assert inside("token").returncode == 3
+    mine = inside("token", "-p", f"localhost-{site.port}")
+    assert (mine.returncode, mine.stdout) == (0, signed_in("token").stdout)
+
+
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
+@pytest.mark.process
+@pytest.mark.parametrize(
+    "key", ["browser", "ca_bundle", "trusted_sites", "port", "timeout", "store"]
+)
+def test_a_project_file_that_wants_more_stops_the_command(
+    inside: Command, repository: Repository, key: str
+) -> None:
+    repository.write(f'[tool.soe-auth]\nsite = "acme"\n{key} = "evil"\n', "pyproject.toml")
+    for argv in (("token", "--login"), ("login", "--client-id", "110"), ("logout",)):
+        done = inside(*argv)
+        assert (done.returncode, done.stdout) == (2, "")
+        [message, _] = done.stderr.splitlines()
+        assert message.startswith(f"soe-auth: {repository.root}/pyproject.toml, line 3: ")
+        assert key in message
+    assert not (repository.home / "tabs").exists()
+
+
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
+@pytest.mark.process
+def test_status_names_what_is_odd_and_passes_over_what_is_not_ours(signed_in: Command) -> None:
+    (signed_in.home / "config" / "tokens" / "a b.json").touch()
+    assert signed_in("status").returncode == 0
+    config = signed_in.home / "config" / "config.toml"
+    config.write_text(config.read_text() + '[profile."a b"]\nsite = "acme"\n')
+    odd = signed_in("status")
+    assert odd.returncode == 2
+    assert f"{config}, line 6: 'a b' cannot be the name of a profile" in odd.stderr

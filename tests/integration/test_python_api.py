@@ -1,0 +1,222 @@
+"""The public face for Python programs."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from cli_oracle import live_in
+from conftest import TOKEN
+from http_clients import InMemory
+
+import soe_auth
+from soe_auth.sandbox import Sandbox
+from soe_auth.sandbox.visitor import visit
+from soe_auth.storage.file_store import FileStore
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("SOE_AUTH_TOKEN", "SOE_AUTH_PROFILE", "SOE_AUTH_SITE", "BROWSER", "DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SOE_AUTH_CONFIG_DIR", str(tmp_path))
+    live_in(tmp_path, monkeypatch)
+    return tmp_path
+
+
+def approving() -> Callable[[str], bool]:
+    """Return a browser at which somebody signs in and approves."""
+
+    def browser(url: str) -> bool:
+        threading.Thread(target=lambda: asyncio.run(visit(url)), daemon=True).start()
+        return True
+
+    return browser
+
+
+@pytest.fixture
+def stored(home: Path) -> soe_auth.Token:
+    (home / "config.toml").write_text(
+        '[profile.acme]\nsite = "acme"\nclient_id = "110"\nscope = "write_access"\n'
+    )
+    token = replace(TOKEN, obtained_at=time.time(), expires_at=time.time() + 3600)
+    FileStore(home, report=print).save("acme", token)
+    return token
+
+
+def test_a_program_gets_the_stored_token_as_a_secret(stored: soe_auth.Token) -> None:
+    token = soe_auth.get_token("acme", min_ttl=600)
+    assert token == stored.access_token
+    assert "canary" not in repr(token)
+    assert soe_auth.get_token() == token
+
+
+@pytest.mark.usefixtures("stored")
+def test_a_program_learns_that_a_person_is_needed() -> None:
+    with pytest.raises(soe_auth.LoginRequired, match="soe-auth login -p acme"):
+        soe_auth.get_token("acme", min_ttl=7200)
+
+
+def test_without_a_profile_a_person_is_needed() -> None:
+    with pytest.raises(soe_auth.LoginRequired):
+        soe_auth.get_token()
+
+
+def test_the_variable_answers_for_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOE_AUTH_TOKEN", "from-ci")
+    assert soe_auth.get_token("acme").reveal() == "from-ci"
+    monkeypatch.setenv("SOE_AUTH_TOKEN", "canary canary")
+    with pytest.raises(soe_auth.SettingsError) as error:
+        soe_auth.get_token("acme")
+    assert "canary" not in str(error.value)
+
+
+def test_a_program_logs_a_person_in(site: Sandbox) -> None:
+    told: list[str] = []
+    threads: list[threading.Thread] = []
+
+    def browser(url: str) -> bool:
+        threads.append(threading.Thread(target=lambda: asyncio.run(visit(url))))
+        threads[0].start()
+        return True
+
+    token = soe_auth.login(site=site.url, client_id="110", browser=browser, announce=told.append)
+    threads[0].join()
+    assert token.account == "Jane Doe"
+    assert any(line.startswith("Signed in") for line in told)
+    assert soe_auth.get_token() == token.access_token
+
+
+async def test_a_program_logs_in_inside_a_loop() -> None:
+    tasks: list[asyncio.Task[object]] = []
+
+    def browser(url: str) -> bool:
+        tasks.append(asyncio.create_task(visit(url)))
+        return True
+
+    async with Sandbox() as site:
+        token = await soe_auth.alogin("mine", site=site.url, client_id="110", browser=browser)
+        await tasks[0]
+    assert soe_auth.get_token("mine") == token.access_token
+
+
+@pytest.mark.posix("Windows always has a browser to open")
+@pytest.mark.usefixtures("soe_sandbox")
+def test_the_desktops_browser_is_the_default() -> None:
+    assert soe_auth.login().account == "Jane Doe"
+
+
+async def test_login_inside_a_loop_is_refused_before_a_browser_is_opened() -> None:
+    opened: list[str] = []
+
+    def browser(url: str) -> bool:
+        opened.append(url)
+        return True
+
+    with pytest.raises(RuntimeError, match="await alogin"):
+        soe_auth.login(site="acme", client_id="110", browser=browser)
+    assert opened == []
+
+
+@pytest.mark.posix("Windows always has a browser to open")
+def test_a_login_that_nobody_could_see_is_refused() -> None:
+    with pytest.raises(soe_auth.LoginError, match="nobody to tell"):
+        soe_auth.login(site="acme", client_id="110")
+
+
+def test_the_settings_of_a_login_are_checked() -> None:
+    with pytest.raises(soe_auth.SettingsError, match="No client ID"):
+        soe_auth.login(site="acme")
+
+
+# --- log out, status, a store of one's own ---
+
+
+def test_a_program_logs_out_and_learns_what_the_site_said(site: Sandbox, home: Path) -> None:
+    token = soe_auth.login("mine", site=site.url, client_id="110", browser=approving())
+    assert soe_auth.logout("mine") == soe_auth.Goodbye(token, soe_auth.Ending.ENDED)
+    assert soe_auth.logout("mine") is None
+    assert not list((home / "tokens").glob("*.json"))
+    again = soe_auth.login("mine", browser=approving())
+    site.end_tokens()
+    assert soe_auth.logout() == soe_auth.Goodbye(again, soe_auth.Ending.ALREADY_INVALID)
+
+
+def test_a_local_log_out_asks_nobody(stored: soe_auth.Token) -> None:
+    assert soe_auth.logout("acme", local=True) == soe_auth.Goodbye(stored, None)
+
+
+def test_a_program_sees_the_status_of_every_profile(home: Path, stored: soe_auth.Token) -> None:
+    with (home / "config.toml").open("a") as config:
+        config.write('[profile.zulu]\nsite = "zulu"\nclient_id = "1"\n')
+        config.write('[profile.old]\nsite = "acme"\nclient_id = "110"\nscope = "write_access"\n')
+    expired = replace(stored, expires_at=time.time() - 7200)
+    FileStore(home, report=print).save("old", expired)
+    acme, old, zulu = soe_auth.status()
+    assert acme == soe_auth.ProfileStatus("acme", stored.site, stored, None)
+    assert old == soe_auth.ProfileStatus("old", stored.site, expired, "expired 2 h ago")
+    assert zulu == soe_auth.ProfileStatus("zulu", soe_auth.Site.parse("zulu"), None, "has no token")
+    assert soe_auth.status("old") == [old]
+    assert "canary" not in repr([acme, old, zulu])
+
+
+def test_the_status_of_a_profile_that_is_not_there_is_an_error(stored: soe_auth.Token) -> None:
+    with pytest.raises(soe_auth.SettingsError, match="no profile nobody"):
+        soe_auth.status("nobody")
+    store = InMemory()
+    store.save("nobody", stored)
+    (found,) = soe_auth.status("nobody", store=store)
+    assert (found.site, found.problem) == (stored.site, None)
+
+
+def test_without_a_profile_there_is_no_status_and_nothing_to_log_out_of() -> None:
+    for call in (soe_auth.status, soe_auth.logout):
+        with pytest.raises(soe_auth.LoginRequired, match="soe-auth init"):
+            call()
+
+
+@pytest.mark.usefixtures("stored")
+async def test_what_needs_no_person_works_where_a_loop_is_running(site: Sandbox) -> None:
+    assert soe_auth.get_token("acme") == TOKEN.access_token
+    assert [one.profile for one in soe_auth.status()] == ["acme"]
+    await asyncio.to_thread(
+        soe_auth.login, "mine", site=site.url, client_id="110", browser=approving()
+    )
+    goodbye = soe_auth.logout("mine")
+    assert goodbye
+    assert goodbye.on_site is soe_auth.Ending.ENDED
+
+
+def test_an_empty_store_of_ones_own_is_not_mixed_up_with_none(
+    home: Path, stored: soe_auth.Token
+) -> None:
+    store = InMemory()
+    FileStore(home, report=print).save("another", stored)
+    with pytest.raises(soe_auth.LoginRequired, match="has no token"):
+        soe_auth.get_token("acme", store=store)
+    assert soe_auth.logout("acme", store=store) is None
+    (found,) = soe_auth.status(store=store)
+    assert found.problem == "has no token"
+    assert soe_auth.get_token("acme") == TOKEN.access_token
+
+
+async def test_every_call_takes_a_store_of_ones_own(home: Path) -> None:
+    store = InMemory()
+    async with Sandbox() as site:
+        token = await soe_auth.alogin(
+            "mine", site=site.url, client_id="110", browser=approving(), store=store
+        )
+        assert store.tokens == {"mine": token}
+        assert soe_auth.get_token("mine", store=store) == token.access_token
+        assert [one.token for one in soe_auth.status(store=store)] == [token]
+        with pytest.raises(soe_auth.LoginRequired):
+            soe_auth.get_token("mine")
+        newer = await asyncio.to_thread(soe_auth.login, "mine", browser=approving(), store=store)
+        assert store.tokens == {"mine": newer}
+        goodbye = await asyncio.to_thread(soe_auth.logout, "mine", store=store)
+    assert goodbye == soe_auth.Goodbye(newer, soe_auth.Ending.ENDED)
+    assert store.tokens == {}
+    assert not (home / "tokens").exists()

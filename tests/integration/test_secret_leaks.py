@@ -1,0 +1,411 @@
+"""Secrets that can be told apart from all else go through everything, and come out nowhere.
+
+The sandbox makes codes and tokens that hold a known word; states and verifiers are read from what
+the browser and the site saw. Then all that was written anywhere is searched for them.
+"""
+
+import asyncio
+import base64
+import gc
+import itertools
+import json
+import logging
+import os
+import pickle
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
+
+import pytest
+from conftest import VISITOR, Command
+from fake_user import Person
+
+from soe_auth.actions.login import alogin, login
+from soe_auth.actions.logout import logout
+from soe_auth.errors import SoeAuthError
+from soe_auth.model.secret import Secret
+from soe_auth.model.token import Token
+from soe_auth.sandbox import TOKEN_ANSWERS, Quirks, Sandbox, running
+from soe_auth.sandbox.visitor import visit
+from soe_auth.storage import Store
+
+if sys.platform != "win32":
+    import resource
+
+SLOW = {"hang", "slow", "trickle"}
+CANARY = "CANARYcanar"  # in base64, so that it stands in what the sandbox makes of its bytes
+
+
+def canaries() -> Callable[[int], bytes]:
+    count = itertools.count()
+
+    def entropy(size: int) -> bytes:
+        text = CANARY + f"{next(count):03d}" * 11
+        return base64.b64decode(text[:44])[:size]
+
+    return entropy
+
+
+@pytest.fixture
+def site() -> Iterator[Sandbox]:
+    with running(entropy=canaries()) as sandbox:
+        yield sandbox
+
+
+def forms(secret: str) -> set[str]:
+    """The ways in which a string may stand in a text; a part of it would do for an attack, too."""
+    part = secret[len(secret) // 4 :][:20]
+    shown = {secret, part, quote(secret, safe=""), quote(part, safe="")}
+    return shown | {base64.b64encode(secret.encode()).decode()[:20], secret.encode().hex()[:30]}
+
+
+def found(secrets: set[str], *places: object) -> set[str]:
+    """Which of the secrets stand anywhere in the places' text or repr."""
+    text = "\n".join(place if isinstance(place, str) else repr(place) for place in places)
+    return {secret for secret in secrets if any(form in text for form in forms(secret))}
+
+
+def of_exchanges(site: Sandbox) -> set[str]:
+    """The codes and verifiers that the site saw."""
+    fields = [dict(exchange.fields) for exchange in site.exchanges]
+    return {sent[name] for sent in fields for name in ("code", "code_verifier") if name in sent}
+
+
+# --- the installed command -----------------------------------------------------------------------
+
+# A browser that writes down what it can see of the program that started it, and of all others.
+WATCHING = """
+import json, os, sys
+from pathlib import Path
+seen = {"argv": sys.argv, "environ": dict(os.environ), "processes": []}
+for process in Path("/proc").glob("[0-9]*"):
+    try:
+        seen["processes"].append((process / "cmdline").read_text())
+        seen["processes"].append((process / "environ").read_text(errors="replace"))
+    except OSError:
+        pass
+import asyncio, urllib.request
+from soe_auth.sandbox.visitor import visit
+class Stay(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_):
+        return None
+try:
+    urllib.request.build_opener(Stay).open(sys.argv[-1])
+except urllib.error.HTTPError as answer:
+    seen["authorize"] = answer.headers["Location"]
+    seen["launch"] = str(answer.headers)
+page = asyncio.run(visit(sys.argv[-1], refuse="--refuse" in sys.argv))
+seen["page"] = page.text
+written = Path(os.environ["WATCHED"] + ".new")
+written.write_text(json.dumps(seen))
+written.rename(os.environ["WATCHED"])
+"""
+
+
+@dataclass
+class Watched:
+    """A command whose browser watches, and all that it has written so far."""
+
+    command: Command
+    log: Path
+    written: list[str] = field(default_factory=list)
+
+    def __call__(self, *argv: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
+        done = self.command(*argv, stdin=stdin)
+        self.written += [
+            line
+            for line in (done.stdout + done.stderr).splitlines()
+            if "/oauth?" not in line  # where the browser may be elsewhere, its address is shown
+        ]
+        return done
+
+    def seen(self) -> dict[str, Any]:
+        while not self.log.exists():  # the command does not wait for its browser to end
+            time.sleep(0.01)
+        seen: dict[str, Any] = json.loads(self.log.read_text())
+        return seen
+
+
+@pytest.fixture
+def watched(soe_auth: Command) -> Watched:
+    script, log = soe_auth.home / "browser.py", soe_auth.home / "seen.json"
+    script.write_text(WATCHING)
+    return Watched(
+        soe_auth.with_variables(
+            BROWSER=f"{sys.executable} {script}",
+            WATCHED=str(log),
+            PYTHONASYNCIODEBUG="1",
+            PYTHONWARNINGS="default",
+        ),
+        log,
+    )
+
+
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
+@pytest.mark.process
+def test_a_login_shows_its_secrets_to_the_site_and_the_token_file_alone(
+    watched: Watched, site: Sandbox
+) -> None:
+    assert watched("login", "-v", "--site", site.url, "--client-id", "110").returncode == 0
+    seen = watched.seen()
+    state = parse_qs(urlsplit(seen["authorize"]).query)["state"][0]
+    secrets = {state, *of_exchanges(site)}
+    assert len(secrets) == 3
+
+    token = watched.command("token").stdout.strip()
+    assert CANARY in token
+    secrets.add(token)
+    for argv in (
+        ("status", "-v"),
+        ("status", "--json"),
+        ("status", "--verify", "--json", "-v"),
+        ("status", "--check", "-v"),
+        ("login", "--if-needed", "--json", "-v"),
+        ("run", "-v", "--", "true"),
+        ("token", "-v", "--format", "json", "-o", str(watched.command.home / "asked for")),
+    ):
+        assert watched(*argv).returncode == 0
+    for argv, code in (
+        (("run", "-v", "--", str(watched.command.home / "none")), 127),
+        (("token", "-v", "-o", str(watched.command.home)), 2),
+        (("token", "-v", "--wait", "0", "--min-ttl", "25h"), 3),
+    ):
+        assert watched(*argv).returncode == code
+
+    assert not found(secrets, *watched.written)
+    assert not found(secrets, seen["argv"], seen["environ"], seen["processes"], seen["page"])
+    assert found(secrets, seen["launch"]) == {state}  # that is what the short address is for
+    config = watched.command.home / "config"
+    for path in (path for path in config.rglob("*") if path.is_file()):
+        assert found(secrets, path.read_text()) == ({token} if path.suffix == ".json" else set())
+
+    assert watched("logout", "-v").returncode == 0
+    assert not found(secrets, *watched.written)
+    assert not found(secrets, *(p.read_text() for p in config.rglob("*") if p.is_file()))
+
+
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
+@pytest.mark.process
+@pytest.mark.parametrize("quirk", ["vendor-refusal", "html-error", "drop", "server-error"])
+def test_a_login_that_fails_tells_no_secret(watched: Watched, site: Sandbox, quirk: str) -> None:
+    site.quirks = Quirks(token=quirk)
+    assert watched("login", "-v", "--site", site.url, "--client-id", "110").returncode in {5, 6}
+    seen = watched.seen()
+    state = parse_qs(urlsplit(seen["authorize"]).query)["state"][0]
+    secrets = {state, CANARY, *of_exchanges(site)}
+    assert len(secrets) >= 4
+    assert not found(secrets, *watched.written, seen["page"])
+    assert list((watched.command.home / "config").rglob("*.json")) == []
+
+
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
+@pytest.mark.process
+def test_the_steps_by_hand_print_what_they_are_asked_for_and_nothing_else(
+    watched: Watched, site: Sandbox
+) -> None:
+    own = ("--site", site.url, "--client-id", "112")
+    pair = json.loads(watched.command("pkce", "--json").stdout)
+    verifier, state = pair["code_verifier"], "stateCANARYstateCANARY"
+    by_hand = watched.command.with_variables(SOE_AUTH_STATE=state, SOE_AUTH_CODE_VERIFIER=verifier)
+    url = by_hand("url", *own, "-v", "--code-challenge", pair["code_challenge"]).stdout.strip()
+    assert found({state, verifier}, url) == {state}
+    address = asyncio.run(visit(url)).url
+    code = parse_qs(urlsplit(address).query)["code"][0]
+    secrets = {state, verifier, code, CANARY}
+    for wrong in (address.replace("state=", "state=x"), "x" + code):
+        refused = by_hand("exchange", *own, "-v", stdin=wrong)
+        assert refused.returncode in {2, 5}
+        assert not found(secrets, refused.stdout, refused.stderr)
+    done = by_hand("exchange", *own, "-v", stdin=address)
+    assert CANARY in done.stdout
+    assert not found({state, verifier, code}, done.stdout)
+    assert not found(secrets, done.stderr)
+
+
+@pytest.mark.process
+def test_a_token_that_cannot_be_one_is_not_repeated(watched: Watched, tmp_path: Path) -> None:
+    token = watched.command.with_variables(SOE_AUTH_TOKEN=f"{CANARY} {CANARY}")
+    done = token("token", "-v")
+    assert done.returncode == 2
+    assert not found({CANARY}, done.stdout, done.stderr)
+    tokens = tmp_path / "config" / "tokens"
+    tokens.mkdir(parents=True, mode=0o700)
+    (tokens / "acme.json").write_text(json.dumps({"version": 1, "access_token": CANARY}))
+    named = watched.command.with_variables(SOE_AUTH_SITE="acme", SOE_AUTH_CLIENT_ID="1")
+    done = named("token", "-p", "acme", "-v")
+    assert done.returncode == 3
+    assert "set aside" in done.stderr
+    assert not found({CANARY}, done.stdout, done.stderr)
+
+
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
+@pytest.mark.process
+def test_a_bug_tells_no_secret(soe_auth: Command, site: Sandbox) -> None:
+    script = f"""
+import os, soe_auth
+from soe_auth.sandbox import visitor
+def announce(sentence):
+    if "Signed in" in sentence:
+        raise RuntimeError("a bug")
+soe_auth.login(
+    site={site.url!r}, client_id="110", announce=announce,
+    browser=lambda url: os.spawnlp(os.P_NOWAIT, {sys.executable!r}, *{VISITOR.split()!r}, url) > 0,
+)
+"""
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-c", script],
+        env=soe_auth.environ,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=40,
+    )
+    assert done.returncode == 1
+    assert "RuntimeError: a bug" in done.stderr
+    assert not found({CANARY, *of_exchanges(site)}, done.stdout, done.stderr)
+
+
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
+@pytest.mark.process
+def test_the_demo_and_the_sandbox_tell_no_secret_either(soe_auth: Command) -> None:
+    done = soe_auth("demo", "-v")
+    assert done.returncode == 0
+    words = (done.stdout + done.stderr).split()
+    # A state, code, verifier or token is a word of 43 characters or more; paths and URLs are not.
+    assert not [word for word in words if len(word) >= 43 and "/" not in word]
+
+
+# --- a Python program that logs everything -------------------------------------------------------
+
+
+class Everything(logging.Handler):
+    """Keeps each record whole: message, arguments, exception, and what else it carries."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+        self.text: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.text += [record.getMessage(), repr(record.__dict__)]
+
+
+@pytest.fixture
+def everything(monkeypatch: pytest.MonkeyPatch) -> Iterator[Everything]:
+    handler = Everything()
+    root = logging.getLogger()
+    before = root.level
+    root.addHandler(handler)
+    root.setLevel(1)
+    for name in ("asyncio", "aiohttp", "httpx", "httpcore", *logging.root.manager.loggerDict):
+        logging.getLogger(name).setLevel(1)
+    monkeypatch.setenv("PYTHONASYNCIODEBUG", "1")
+    yield handler
+    root.removeHandler(handler)
+    root.setLevel(before)
+    for name in list(logging.root.manager.loggerDict):
+        logging.getLogger(name).setLevel(logging.NOTSET)
+
+
+@dataclass
+class WatchingStore:
+    """A store that, while a code and a token are held, looks at all that the login has made."""
+
+    store: Store
+    before: set[int] = field(default_factory=lambda: {id(thing) for thing in of_our_own()})
+    objects: list[object] = field(default_factory=list)
+    core_limit: int = -1
+
+    def save(self, profile: str, token: Token) -> None:
+        self.objects = [thing for thing in of_our_own() if id(thing) not in self.before]
+        self.core_limit = resource.getrlimit(resource.RLIMIT_CORE)[0]
+        self.store.save(profile, token)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.store, name)
+
+
+def of_our_own() -> list[object]:
+    """Everything alive whose class is the client's own."""
+
+    def is_own(thing: object) -> bool:
+        module = str(getattr(type(thing), "__module__", ""))
+        return module.startswith("soe_auth.") and not module.startswith("soe_auth.sandbox")
+
+    gc.collect()
+    return [thing for thing in gc.get_objects() if is_own(thing)]
+
+
+async def log_in_and_out(person: Person, site: Sandbox, store: WatchingStore) -> None:
+    settings = person.settings(site=site.url)
+    token = await alogin(settings, person.effects(store=store))
+    assert CANARY in token.access_token.reveal()
+    assert await logout(settings.profile, person.effects().store)
+
+
+@pytest.mark.posix("looks at the limit of core dumps")
+def test_no_log_record_no_repr_and_no_pickle_holds_a_secret(
+    tmp_path: Path, site: Sandbox, everything: Everything
+) -> None:
+    person = Person(tmp_path / "config")
+    store = WatchingStore(person.effects().store)
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        asyncio.run(log_in_and_out(person, site, store), debug=True)
+    secrets = {CANARY, *of_exchanges(site)}
+    secrets |= {parse_qs(urlsplit(url).query)["state"][0] for url in addresses_of(store.objects)}
+    assert len(secrets) == 4
+    assert len(everything.text) > 20  # asyncio and httpcore at least have a lot to say
+    assert not found(secrets, *everything.text, *person.told, *person.curious, *warned)
+
+    assert len(store.objects) > 10
+    assert not found(secrets, *store.objects)
+    pickles = [pickled(thing) for thing in store.objects]
+    assert not found(secrets, *pickles)
+    assert any(pickles)
+    assert store.core_limit in {0, 1}
+
+
+def pickled(thing: object) -> str:
+    try:
+        return pickle.dumps(thing).decode("latin-1")
+    except Exception:  # noqa: BLE001  # most things cannot be, each in its own way
+        return ""
+
+
+def addresses_of(things: list[object]) -> list[str]:
+    from soe_auth.oauth.authorization import AuthorizationRequest
+
+    return [thing.url for thing in things if isinstance(thing, AuthorizationRequest)]
+
+
+@pytest.mark.parametrize("quirk", ["ok", *sorted(TOKEN_ANSWERS.keys() - SLOW)])
+def test_no_end_of_a_login_leaves_a_secret_but_the_token(
+    tmp_path: Path, site: Sandbox, quirk: str
+) -> None:
+    site.quirks = Quirks(token=quirk)
+    person = Person(tmp_path / "config")
+    before = {id(thing) for thing in of_our_own()}
+    token = None
+    with suppress(SoeAuthError):
+        token = login(person.settings(site=site.url), person.effects())
+    alive = [t for t in of_our_own() if isinstance(t, Secret) and id(t) not in before]
+    assert [secret.reveal() for secret in alive] == ([token.access_token.reveal()] if token else [])
+    assert person.last_page
+    secrets = {CANARY, *of_exchanges(site)}
+    assert not found(secrets, *person.told, *(page.text for page in person.pages))
+
+
+def test_an_environment_is_left_as_it_was(tmp_path: Path, site: Sandbox) -> None:
+    before = dict(os.environ)
+    person = Person(tmp_path / "config")
+    login(person.settings(site=site.url), person.effects())
+    assert dict(os.environ) == before

@@ -1,0 +1,824 @@
+"""The calls to the site, over real sockets, to a sandbox that answers in every way it can."""
+
+import asyncio
+import logging
+import re
+import shlex
+import socket
+import ssl
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+import trustme
+from conftest import TOKEN, VISITOR, Command
+from tls_servers import (
+    Draws,
+    always_answering,
+    before_1_2,
+    forwarding,
+    http,
+    needs_roots,
+    served,
+    shown_by_a_tool_that_prints_locals,
+    tls,
+    tls_of_tomorrow,
+    tls_of_yesterday,
+    tls_signed_by_itself,
+)
+
+import soe_auth
+from soe_auth.actions.logout import logout
+from soe_auth.cli.exit_codes import exit_code
+from soe_auth.errors import ExchangeRefused, MalformedResponse, NetworkError, SoeAuthError
+from soe_auth.model.scope import Scope
+from soe_auth.model.secret import Secret
+from soe_auth.model.site import Site
+from soe_auth.model.token import Token
+from soe_auth.oauth.authorization import (
+    AuthorizationRequest,
+    Granted,
+    begin,
+    judge_paste,
+    login_success_uri,
+)
+from soe_auth.oauth.token_endpoint import read_answer, redeem_form
+from soe_auth.sandbox import TOKEN_ANSWERS, Quirks, Sandbox, running
+from soe_auth.sandbox.sockets import bind_loopback
+from soe_auth.sandbox.visitor import visit
+from soe_auth.site_client.client import Ending, Standing, TimeLimits, Verdict, connect
+from soe_auth.site_client.failure import failure_of
+from soe_auth.storage.file_store import FileStore
+
+CANARY = Secret("code=canary")
+
+
+@dataclass(frozen=True)
+class Practice:
+    """A sandbox, the CA that a visitor to it trusts, and every secret that is drawn."""
+
+    sandbox: Sandbox
+    ca: ssl.SSLContext | None = None
+    draws: Draws = field(default_factory=Draws)
+
+    @property
+    def site(self) -> Site:
+        return Site.parse(self.sandbox.url)
+
+    async def code(self, scope: str = "") -> tuple[Secret, AuthorizationRequest]:
+        """Get a code by the visitor, as the guide's person would."""
+        uri = login_success_uri(self.site)
+        request = begin(self.site, "112", Scope.parse(scope), uri, self.draws)
+        page = await visit(request.url, ssl_context=self.ca)
+        granted = judge_paste(page.url, request)
+        assert isinstance(granted, Granted)
+        return granted.code, request
+
+    async def token(self, scope: str = "", limits: TimeLimits | None = None) -> Token:
+        """Get a code, and redeem it."""
+        code, request = await self.code(scope)
+        form = redeem_form("112", request.redirect_uri, code, request.code_verifier)
+        async with connect(self.site, limits or TimeLimits()) as connection:
+            answer = await connection.exchange(form)
+        return read_answer(
+            answer,
+            site=self.site,
+            client_id="112",
+            scope=request.scope,
+            now=1000,
+            sent=(code, request.code_verifier, request.state),
+        )
+
+
+@pytest.fixture(scope="session")
+def ca() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def trusted(ca: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """The CA stands where the system's trust store is looked for."""
+    ca.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    return ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
+
+
+@pytest.fixture
+async def practice() -> AsyncIterator[Practice]:
+    draws = Draws()
+    async with Sandbox(entropy=draws) as sandbox:
+        yield Practice(sandbox, draws=draws)
+
+
+@pytest.fixture(params=["http", "https"])
+async def either(
+    request: pytest.FixtureRequest, ca: trustme.CA, trusted: ssl.SSLContext
+) -> AsyncIterator[Practice]:
+    """The sandbox over http on loopback, and over TLS."""
+    draws = Draws()
+    context = tls(ca.issue_cert("localhost")) if request.param == "https" else None
+    async with Sandbox(entropy=draws, ssl_context=context) as sandbox:
+        assert sandbox.url.startswith(f"{request.param}://")
+        yield Practice(sandbox, trusted, draws)
+
+
+@contextmanager
+def network_error(words: str) -> Iterator[None]:
+    with pytest.raises(NetworkError, match=words) as caught:
+        yield
+    assert "canary" not in shown_by_a_tool_that_prints_locals(caught.value)
+
+
+# --- what is asked and answered ---
+
+
+async def test_a_code_is_exchanged_for_a_token_that_tells_whose_it_is(either: Practice) -> None:
+    token = await either.token("write_access")
+    assert token.expires_at == 87400.0
+    async with connect(token.site) as connection:
+        assert await connection.account_name(token.access_token) == "Jane Doe"
+
+
+async def test_the_exchange_is_one_post_of_a_form_without_a_secret_in_its_address(
+    practice: Practice,
+) -> None:
+    await practice.token()
+    [exchange] = practice.sandbox.exchanges
+    assert exchange.method == "POST"
+    assert exchange.query == ""
+    assert [name for name, _ in exchange.fields] == [
+        "client_id",
+        "code",
+        "code_verifier",
+        "redirect_uri",
+    ]
+    assert exchange.headers["Content-Type"] == "application/x-www-form-urlencoded"
+    assert exchange.headers["Accept-Encoding"] == "identity"
+    assert "Cookie" not in exchange.headers
+    assert "Authorization" not in exchange.headers
+
+
+BAD_ANSWERS: dict[str, tuple[type[SoeAuthError], str]] = {
+    "vendor-refusal": (ExchangeRefused, r"refused .* \(HTTP 400\): The code is invalid or has"),
+    "vendor-error-object": (ExchangeRefused, r"refused .* \(HTTP 400\): The code is invalid\."),
+    "rfc-refusal": (ExchangeRefused, r"refused .* \(HTTP 400\): The code is invalid\."),
+    "refusal-long": (ExchangeRefused, r"\(HTTP 400\): No code was as bad as this one\. .*…\."),
+    "refusal-control": (ExchangeRefused, r"\(HTTP 400\): \N{REPLACEMENT CHARACTER}\[2J.* signed"),
+    "refusal-echo": (ExchangeRefused, r"\(HTTP 400\): No code .*code=….*code_verifier=…"),
+    "html-error": (MalformedResponse, r"HTTP 400 with a web page"),
+    "login-page": (MalformedResponse, r"HTTP 200 with a web page"),
+    "empty": (MalformedResponse, r"HTTP 200 with an empty body"),
+    "server-error": (MalformedResponse, r"HTTP 500 with no JSON"),
+    "unavailable": (MalformedResponse, r"HTTP 503 with a web page"),
+    "truncated-json": (MalformedResponse, r"HTTP 200 with no JSON"),
+    "nested-json": (MalformedResponse, r"HTTP 200 with no JSON"),
+    "json-list": (MalformedResponse, r"HTTP 200 with JSON of another shape"),
+    "token-control-characters": (MalformedResponse, r"HTTP 200 without a token"),
+    "token-empty": (MalformedResponse, r"HTTP 200 without a token"),
+    "token-number": (MalformedResponse, r"HTTP 200 without a token"),
+    "token-type-other": (MalformedResponse, r"HTTP 200 with a token of another type than Bearer"),
+    "token-bidi": (MalformedResponse, r"HTTP 200 without a token"),
+    "token-status-500": (MalformedResponse, r"HTTP 500 without a refusal's reason"),
+    "redirect-302": (MalformedResponse, r"HTTP 302 with an empty body"),
+    "redirect-307": (MalformedResponse, r"HTTP 307 with an empty body"),
+    "redirect-308": (MalformedResponse, r"HTTP 308 with an empty body"),
+    "oversized": (MalformedResponse, r"\(HTTP 200\) is larger than an answer can be"),
+    "compressed": (MalformedResponse, r"\(HTTP 200\) is compressed, which was not asked for"),
+    "cut-off": (NetworkError, r"broke its answer off \(HTTP 200\)"),
+    "trickle": (NetworkError, r"did not end its answer in time \(HTTP 200\)"),
+    # No answer has begun that a status could be read from.
+    "hang": (NetworkError, r"did not answer in time"),
+    "drop": (NetworkError, r"hung up, or its answer is not HTTP"),
+    "not-http": (NetworkError, r"hung up, or its answer is not HTTP"),
+    "huge-header": (NetworkError, r"hung up, or its answer is not HTTP"),
+}
+
+ODD_LIVES: dict[str, object] = {
+    "ok": 87400.0,
+    "slow": 87400.0,
+    "expires-string": 87400.0,
+    "expires-float": 87399.5,
+    "expires-in": 87400.0,
+    "byte-order-mark": 87400.0,
+    "wrong-content-type": 87400.0,
+    "scope-other": 87400.0,
+    "token-type-bearer": 87400.0,
+    "expires-negative": "unknown",
+    "expires-zero": "unknown",
+    "expires-huge": "unknown",
+    "expires-infinite": "unknown",
+    "expires-nan": "unknown",
+    "expires-bool": "unknown",
+    "expires-unreadable": "unknown",
+    "expires-missing": "unknown",
+}
+
+
+def test_every_way_to_answer_is_tried_here() -> None:
+    assert [*BAD_ANSWERS, *ODD_LIVES] == sorted(TOKEN_ANSWERS, key=[*BAD_ANSWERS, *ODD_LIVES].index)
+
+
+@pytest.mark.parametrize("quirk", BAD_ANSWERS)
+async def test_a_bad_answer_is_one_clear_error_and_nothing_is_sent_twice(
+    either: Practice, quirk: str
+) -> None:
+    kind, words = BAD_ANSWERS[quirk]
+    limits = TimeLimits(exchange=1.0) if quirk in {"hang", "trickle"} else TimeLimits()
+    either.sandbox.quirks = Quirks(token=quirk)
+    with pytest.raises(kind, match=words) as caught:
+        await either.token(limits=limits)
+    error = caught.value
+    assert len(either.sandbox.exchanges) == 1
+    assert (str(error) + error.hint).isprintable()
+    assert len(str(error)) < 300
+    assert exit_code(error) == (6 if kind is NetworkError else 5)
+    assert either.draws.found_in(str(either.sandbox.exchanges[0].fields))
+    assert not either.draws.found_in(shown_by_a_tool_that_prints_locals(error))
+
+
+@pytest.mark.parametrize("quirk", ODD_LIVES)
+async def test_an_odd_answer_is_understood(either: Practice, quirk: str) -> None:
+    either.sandbox.quirks = Quirks(token=quirk, delay=0.01)
+    assert (await either.token()).expires_at == ODD_LIVES[quirk]
+    assert len(either.sandbox.exchanges) == 1
+
+
+@pytest.mark.parametrize("encoding", [b"identity", b""])
+async def test_an_answer_that_says_it_is_not_compressed_is_taken(encoding: bytes) -> None:
+    answer = http(400, b"{}", b"Content-Encoding: " + encoding)
+    async with always_answering(answer) as site, connect(site) as connection:
+        assert (await connection.exchange(CANARY)).status == 400
+
+
+COMMAND_ANSWERS = {
+    "refusal-control": (5, "[2J"),
+    "refusal-echo": (5, "code_verifier=…"),
+    "token-status-500": (5, "HTTP 500 without a refusal's reason"),
+    "nested-json": (5, "HTTP 200 with no JSON"),
+    "compressed": (5, "(HTTP 200) is compressed"),
+    "redirect-308": (5, "HTTP 308 with an empty body"),
+    "cut-off": (6, "broke its answer off (HTTP 200)"),
+    "not-http": (6, "hung up, or its answer is not HTTP"),
+}
+
+
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
+@pytest.mark.process
+@pytest.mark.parametrize("quirk", COMMAND_ANSWERS)
+def test_the_command_tells_a_bad_answer_in_a_sentence_and_what_to_do(
+    soe_auth: Command, quirk: str
+) -> None:
+    code, words = COMMAND_ANSWERS[quirk]
+    draws = Draws()
+    with running(entropy=draws, quirks=Quirks(token=quirk)) as sandbox:
+        given, request = asyncio.run(Practice(sandbox, draws=draws).code())
+        command = soe_auth.with_variables(
+            SOE_AUTH_CODE=given.reveal(), SOE_AUTH_CODE_VERIFIER=request.code_verifier.reveal()
+        )
+        done = command("exchange", "--site", sandbox.url, "--client-id", "112")
+    assert (done.returncode, done.stdout) == (code, "")
+    sentence, todo = done.stderr.splitlines()
+    assert words in sentence
+    assert todo
+    assert (sentence + todo).isprintable()
+    assert not draws.found_in(done.stderr)
+
+
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
+@pytest.mark.process
+@pytest.mark.parametrize("quirk", ["token-status-500", "refusal-echo", "oversized", "drop"])
+def test_an_error_out_of_a_whole_login_shows_no_secret_to_a_tool_that_prints_locals(
+    quirk: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOE_AUTH_CONFIG_DIR", str(tmp_path))
+    draws, visitor = Draws(), []
+
+    def browser(url: str) -> bool:
+        visitor.append(
+            subprocess.Popen(
+                [*shlex.split(VISITOR), url], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+        )
+        return True
+
+    with running(entropy=draws, quirks=Quirks(token=quirk)) as sandbox:
+        with pytest.raises(SoeAuthError) as caught:
+            soe_auth.login(site=sandbox.url, client_id="110", browser=browser)
+        visitor[0].wait()
+        [exchange] = sandbox.exchanges
+    draws.secrets.append(dict(exchange.fields)["code_verifier"])
+    assert not draws.found_in(shown_by_a_tool_that_prints_locals(caught.value))
+
+
+# --- the account, and the end of a token ---
+
+
+@pytest.mark.parametrize("quirk", ["server-error", "html", "not-json", "empty-name", "hang"])
+async def test_an_account_that_is_not_told_is_no_failure(practice: Practice, quirk: str) -> None:
+    token = await practice.token()
+    practice.sandbox.quirks = Quirks(account=quirk)
+    async with connect(token.site, TimeLimits(look_up=0.5)) as connection:
+        assert await connection.account_name(token.access_token) is None
+
+
+@pytest.mark.parametrize(
+    ("quirk", "verdict"),
+    [
+        ("ok", Verdict(Standing.GOOD, "Jane Doe")),
+        ("empty-name", Verdict(Standing.GOOD)),
+        (
+            "server-error",
+            Verdict(Standing.UNCLEAR, reason="{} answered without a name (HTTP 500)."),
+        ),
+        ("html", Verdict(Standing.UNCLEAR, reason="{} answered without a name (HTTP 200).")),
+        ("not-json", Verdict(Standing.UNCLEAR, reason="{} answered without a name (HTTP 200).")),
+        ("hang", Verdict(Standing.UNREACHABLE, reason="{} did not answer in time.")),
+    ],
+)
+async def test_only_a_clear_answer_means_that_a_token_is_good(
+    either: Practice, quirk: str, verdict: Verdict
+) -> None:
+    token = await either.token()
+    either.sandbox.quirks = Quirks(account=quirk)
+    reason = verdict.reason.format(token.site.authority)
+    async with connect(token.site, TimeLimits(verification=0.5)) as connection:
+        assert await connection.verify(token.access_token) == replace(verdict, reason=reason)
+
+
+async def test_a_token_is_called_bad_by_its_site_alone(either: Practice) -> None:
+    async with connect(either.site) as connection:
+        verdict = await connection.verify(Secret("never-given"))
+    assert verdict == Verdict(Standing.NO_LONGER_GOOD)
+    compressed = http(401, b"{}", b"Content-Encoding: gzip")  # so it is no answer of ours to read
+    async with always_answering(compressed) as site, connect(site) as connection:
+        assert (await connection.verify(Secret("x"))).standing is Standing.UNCLEAR
+
+
+async def test_an_accounts_name_is_made_fit_to_show(practice: Practice) -> None:
+    token = await practice.token()
+    practice.sandbox.quirks = Quirks(account="control-name")
+    async with connect(token.site) as connection:
+        name = await connection.account_name(token.access_token)
+    assert name
+    assert name.isprintable()
+
+
+async def test_a_token_is_ended_once(practice: Practice) -> None:
+    token = await practice.token()
+    async with connect(token.site) as connection:
+        assert await connection.invalidate(token.access_token) is Ending.ENDED
+        assert await connection.account_name(token.access_token) is None
+        assert await connection.invalidate(token.access_token) is Ending.ALREADY_INVALID
+
+
+@pytest.mark.parametrize(
+    ("quirk", "ending"),
+    [
+        ("not-offered", Ending.NOT_OFFERED),
+        ("server-error", Ending.NOT_OFFERED),
+        ("hang", Ending.UNREACHABLE),
+    ],
+)
+async def test_a_site_that_does_not_end_tokens_is_told_from_one_that_does(
+    practice: Practice, quirk: str, ending: Ending
+) -> None:
+    token = await practice.token()
+    practice.sandbox.quirks = Quirks(invalidate=quirk)
+    async with connect(token.site, TimeLimits(invalidation=0.5)) as connection:
+        assert await connection.invalidate(token.access_token) is ending
+
+
+@pytest.mark.parametrize(
+    ("answer", "ending"),
+    [
+        (http(401, b""), Ending.ALREADY_INVALID),
+        (http(403, b'{"items": [1]}'), Ending.NOT_OFFERED),
+        (http(200, b'{"items": "x"}'), Ending.NOT_OFFERED),
+        (http(200, b"{}"), Ending.NOT_OFFERED),
+        (http(200, b"[" * 60000), Ending.NOT_OFFERED),
+        (http(200, b'{"items": [1]}')[:-1], Ending.UNREACHABLE),
+    ],
+)
+async def test_only_a_clear_answer_means_that_a_token_was_ended(
+    answer: bytes, ending: Ending
+) -> None:
+    async with always_answering(answer) as site, connect(site) as connection:
+        assert await connection.invalidate(Secret("x")) is ending
+
+
+async def test_a_token_that_no_address_can_hold_is_not_asked_about(practice: Practice) -> None:
+    async with connect(practice.site) as connection:
+        assert await connection.invalidate(Secret("(" * 30000)) is Ending.UNREACHABLE
+
+
+async def test_a_name_in_a_refusal_is_no_account() -> None:
+    answer = http(403, b'{"name": "x"}')
+    async with always_answering(answer) as site, connect(site) as connection:
+        assert await connection.account_name(Secret("x")) is None
+
+
+async def test_no_call_is_logged_however_much_is_logged(
+    practice: Practice, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(0)
+    token = await practice.token()
+    async with connect(token.site) as connection:
+        await connection.account_name(token.access_token)
+        await connection.invalidate(token.access_token)
+    assert not practice.draws.found_in(caplog.text)
+    assert "access-tokens" not in caplog.text
+
+
+# --- one POST for one code ---
+
+
+class FirstFailure(logging.Handler):
+    """Tells when an attempt to connect has failed, which httpcore logs."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.happened = asyncio.Event()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.getMessage().startswith("connect_tcp.failed"):
+            self.happened.set()
+
+
+@contextmanager
+def nobody_listens() -> Iterator[tuple[int, ExitStack]]:
+    """A port of both loopback addresses that is taken and refuses; closing the stack frees it."""
+    bound = bind_loopback(0)
+    with ExitStack() as nobody:
+        for taken in bound:
+            nobody.enter_context(taken)
+        yield bound[0].getsockname()[1], nobody
+
+
+async def test_a_connection_that_did_not_open_is_tried_again_and_one_post_leaves(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG, "httpcore.connection")
+    first_try = FirstFailure()
+    logging.getLogger("httpcore.connection").addHandler(first_try)
+    with nobody_listens() as (port, nobody):
+        async with connect(Site.parse(f"http://localhost:{port}")) as connection:
+            answer = asyncio.create_task(connection.exchange(CANARY))
+            await first_try.happened.wait()
+            nobody.close()
+            async with Sandbox(port=port) as sandbox:
+                assert (await answer).status == 400
+                assert len(sandbox.exchanges) == 1
+    logging.getLogger("httpcore.connection").removeHandler(first_try)
+
+
+class OnWindows(OSError):
+    """An error that has a number of Windows, whose `errno` means nothing to strerror."""
+
+    winerror: int | None = None
+
+
+@pytest.mark.parametrize(
+    ("number", "says"), [(1225, "Connection refused"), (10061, "Connection refused"), (5, "words")]
+)
+def test_an_error_of_windows_is_told_in_its_words(number: int, says: str) -> None:
+    problem = OnWindows(22, "words")
+    problem.winerror = number
+    failure = failure_of(problem, None, "acme", None)
+    assert failure.says == f"acme could not be reached: {says}"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])  # one address, and two
+async def test_a_site_where_nobody_listens_is_a_network_error_that_says_so(host: str) -> None:
+    with nobody_listens() as (port, _):
+        site = Site.parse(f"http://{host}:{port}")
+        async with connect(site, TimeLimits(pauses=(0.0, 0.0))) as connection:
+            with network_error("could not be reached: Connection refused"):
+                await connection.exchange(CANARY)
+            assert await connection.invalidate(CANARY) is Ending.UNREACHABLE
+            assert await connection.account_name(CANARY) is None
+
+
+@pytest.mark.parametrize("waits", [0, 1])
+async def test_a_connection_that_opened_is_never_tried_again(waits: int) -> None:
+    opened = 0
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal opened
+        opened += 1
+        await reader.read(waits)
+        writer.transport.abort()
+
+    async with served(hang_up) as port:
+        async with connect(Site.parse(f"http://127.0.0.1:{port}")) as connection:
+            with network_error("hung up, or its answer is not HTTP"):
+                await connection.exchange(CANARY)
+        assert opened == 1
+
+
+# --- time limits ---
+
+
+@contextmanager
+def full_queue() -> Iterator[int]:
+    """A port whose queue of connections is full, so that none can be opened any more."""
+    with ExitStack() as open_sockets:
+        listener = open_sockets.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            waiting = open_sockets.enter_context(socket.socket())
+            waiting.setblocking(False)  # noqa: FBT003  # as the standard library has it
+            waiting.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
+async def test_a_connection_that_never_opens_ends_in_time() -> None:
+    with full_queue() as port:
+        site = Site.parse(f"http://127.0.0.1:{port}")
+        async with connect(site, TimeLimits(connect=0.1)) as connection:
+            with network_error("could not be reached in time"):
+                await connection.exchange(CANARY)
+        async with connect(site, TimeLimits(exchange=0.1)) as connection:
+            with network_error("did not answer in time"):
+                await connection.exchange(CANARY)
+
+
+async def wait_for_the_end(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+    await reader.read()
+
+
+@pytest.mark.parametrize(
+    ("scheme", "limits", "words"),
+    [
+        ("https", TimeLimits(connect=0.1), "could not be reached in time"),
+        ("http", TimeLimits(read=0.1), "did not answer in time"),
+        ("http", TimeLimits(exchange=0.1), "did not answer in time"),
+    ],
+)
+async def test_a_site_that_takes_everything_and_says_nothing_ends_in_time(
+    scheme: str, limits: TimeLimits, words: str
+) -> None:
+    async with (
+        served(wait_for_the_end) as port,
+        connect(Site.parse(f"{scheme}://127.0.0.1:{port}"), limits) as connection,
+    ):
+        with network_error(words):
+            await connection.exchange(CANARY)
+
+
+async def test_a_site_that_says_a_byte_at_a_time_for_ever_ends_in_time() -> None:
+    async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 65536\r\n\r\n")
+        while not reader.at_eof():
+            writer.write(b"x")
+            await writer.drain()
+            await asyncio.sleep(0.01)
+
+    async with served(trickle) as port:
+        site = Site.parse(f"http://127.0.0.1:{port}")
+        async with connect(site, TimeLimits(exchange=0.3)) as connection:
+            with network_error(r"did not end its answer in time \(HTTP 200\)"):
+                await connection.exchange(CANARY)
+
+
+# --- certificates ---
+
+
+async def refusal_of(context: ssl.SSLContext, host: str = "localhost") -> str:
+    """Connect to a site with that certificate; return why it was refused."""
+    async with Sandbox(ssl_context=context) as sandbox:
+        site = Site.parse(f"https://{host}:{sandbox.port}")
+        async with connect(site) as connection:
+            with pytest.raises(NetworkError) as caught:
+                await connection.exchange(CANARY)
+            assert await connection.invalidate(CANARY) is Ending.UNREACHABLE
+        assert sandbox.exchanges == []
+    assert "canary" not in shown_by_a_tool_that_prints_locals(caught.value)
+    assert str(caught.value).startswith(f"{site.authority} could not be reached: ")
+    return str(caught.value)
+
+
+# Windows tells less than OpenSSL does.
+@pytest.mark.parametrize(
+    ("make", "host", "words"),
+    [
+        (
+            lambda ca: tls(ca.issue_cert("acme.test")),
+            "localhost",
+            "it is for another name( or address)?",
+        ),
+        (
+            lambda ca: tls(ca.issue_cert("localhost")),
+            "127.0.0.1",
+            "it is for another (name or )?address",
+        ),
+        (
+            tls_of_yesterday,
+            "localhost",
+            "it has expired( or is not valid yet)?, by this machine's clock",
+        ),
+        (
+            tls_of_tomorrow,
+            "localhost",
+            "it (has expired or )?is not valid yet, by this machine's clock",
+        ),
+        pytest.param(
+            lambda _: tls(trustme.CA().issue_cert("localhost")),
+            "localhost",
+            "it was issued by “trustme.*”, which this machine does not know",
+            marks=needs_roots,
+        ),
+    ],
+    ids=["wrong-host", "wrong-address", "expired", "not-yet-valid", "unknown-ca"],
+)
+@pytest.mark.usefixtures("trusted")
+async def test_a_bad_certificate_is_refused_before_anything_is_sent(
+    ca: trustme.CA,
+    caplog: pytest.LogCaptureFixture,
+    make: Callable[[trustme.CA], ssl.SSLContext],
+    host: str,
+    words: str,
+) -> None:
+    caplog.set_level(logging.DEBUG, "httpcore.connection")
+    assert re.search(rf"certificate is not trusted: {words}\.$", await refusal_of(make(ca), host))
+    assert caplog.text.count("start_tls.failed") == 2  # once for each call: none is tried again
+
+
+async def test_a_certificate_that_is_signed_by_itself_is_refused(tmp_path: Path) -> None:
+    words = await refusal_of(tls_signed_by_itself(tmp_path))
+    # Windows does not tell such a one from any that was issued by an unknown authority.
+    why = "was issued by “" if sys.platform == "win32" else "is signed by itself."
+    assert f"its certificate is not trusted: it {why}" in words
+
+
+async def test_a_tls_older_than_1_2_is_refused(ca: trustme.CA, trusted: ssl.SSLContext) -> None:
+    old = before_1_2(tls(ca.issue_cert("localhost")))
+    assert "no secure connection came about (" in await refusal_of(old)
+    async with served(wait_for_the_end, old) as port:  # and nothing but its age is wrong with it
+        _, writer = await asyncio.open_connection("localhost", port, ssl=before_1_2(trusted))
+        assert writer.get_extra_info("ssl_object").version() == "TLSv1.1"
+        writer.close()
+
+
+async def test_plain_http_in_the_place_of_tls_is_refused(practice: Practice) -> None:
+    async with connect(Site.parse(f"https://localhost:{practice.sandbox.port}")) as connection:
+        with network_error("no secure connection came about"):
+            await connection.exchange(CANARY)
+    assert practice.sandbox.exchanges == []
+
+
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
+@pytest.mark.process
+def test_no_variable_switches_the_certificate_checks_off_or_writes_keys(
+    ca: trustme.CA, soe_auth: Command, tmp_path: Path
+) -> None:
+    right, other, keys = tmp_path / "right.pem", tmp_path / "other.pem", tmp_path / "keys"
+    ca.cert_pem.write_to_path(right)
+    trustme.CA().cert_pem.write_to_path(other)
+    variables = {
+        "SOE_AUTH_CODE": "canary",
+        "SOE_AUTH_CODE_VERIFIER": "x" * 43,
+        "PYTHONHTTPSVERIFY": "0",
+        "NODE_TLS_REJECT_UNAUTHORIZED": "0",
+        "CURL_CA_BUNDLE": str(right),
+        "REQUESTS_CA_BUNDLE": str(right),
+        "SSLKEYLOGFILE": str(keys),
+    }
+    with running(ssl_context=tls(ca.issue_cert("localhost"))) as sandbox:
+        argv = ("exchange", "--site", sandbox.url, "--client-id", "112")
+        command = soe_auth.with_variables(**variables, SSL_CERT_FILE=str(other))
+        refused = command(*argv)
+        assert refused.returncode == 6
+        assert "”, which this machine does not know." in refused.stderr
+        assert sandbox.exchanges == []
+        reached = command.with_variables(SSL_CERT_FILE=str(right))(*argv)
+        assert reached.returncode == 5
+        assert "The code is not one this site gave out" in reached.stderr
+        assert len(sandbox.exchanges) == 1
+    assert not keys.exists()
+
+
+# --- proxies ---
+
+
+@pytest.fixture
+async def acme(ca: trustme.CA, trusted: ssl.SSLContext) -> AsyncIterator[Sandbox]:  # noqa: ARG001
+    """A site of a name that only a proxy finds."""
+    async with Sandbox(host="acme.test", ssl_context=tls(ca.issue_cert("acme.test"))) as sandbox:
+        yield sandbox
+
+
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
+@pytest.mark.parametrize("written", ["http://127.0.0.1:{}", "127.0.0.1:{}", "https://localhost:{}"])
+async def test_the_environments_proxy_is_used_and_learns_the_sites_name_alone(
+    acme: Sandbox, ca: trustme.CA, variable: str, written: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = tls(ca.issue_cert("localhost")) if written.startswith("https:") else None
+    async with forwarding(context=context) as proxy:
+        monkeypatch.setenv(variable, written.format(proxy.port))
+        async with connect(Site.parse(acme.url)) as connection:
+            assert (await connection.exchange(CANARY)).status == 400
+            assert await connection.account_name(CANARY) is None
+            assert await connection.invalidate(CANARY) is Ending.ALREADY_INVALID
+        assert len(acme.exchanges) == 1
+    heads = [head.decode().split("\r\n") for head in proxy.asked]
+    assert heads == [
+        [
+            f"CONNECT acme.test:{acme.port} HTTP/1.1",
+            f"Host: acme.test:{acme.port}",
+            "Accept: */*",
+            "",
+            "",
+        ]
+    ]
+
+
+async def test_a_certificate_is_checked_behind_a_proxy_too(
+    acme: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with forwarding() as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+        async with connect(Site.parse(f"https://other.test:{acme.port}")) as connection:
+            with network_error("certificate is not trusted: it is for another name"):
+                await connection.exchange(CANARY)
+    assert len(proxy.asked) == 1
+    assert acme.exchanges == []
+
+
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "HTTP_PROXY"])
+async def test_no_proxy_excepts_a_site_and_another_schemes_proxy_is_none(
+    acme: Sandbox, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with forwarding() as proxy:
+        monkeypatch.setenv(variable, f"http://127.0.0.1:{proxy.port}")
+        monkeypatch.setenv("NO_PROXY", "acme.test" if variable == "HTTPS_PROXY" else "")
+        async with connect(Site.parse(acme.url), TimeLimits(pauses=())) as connection:
+            with network_error("acme.test:.* could not be reached: "):
+                await connection.exchange(CANARY)
+    assert proxy.asked == []
+
+
+@pytest.mark.parametrize("reason", ["403 Forbidden", "407 Proxy Authentication Required"])
+async def test_a_proxy_that_refuses_is_told_of(
+    acme: Sandbox, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusal = f"HTTP/1.1 {reason}\r\nContent-Length: 0\r\n\r\n".encode()
+    async with forwarding(refusal) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+        async with connect(Site.parse(acme.url)) as connection:
+            with network_error(
+                rf"reached through the proxy http://127.0.0.1:\d+: it answered {reason}\."
+            ):
+                await connection.exchange(CANARY)
+    assert len(proxy.asked) == 1
+    assert b"canary" not in proxy.asked[0]
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["socks5://127.0.0.1:9", "http://[", "http://x:99999", "http://x:0", "http://"],
+)
+async def test_a_proxy_that_cannot_be_used_is_said_to_be_so(
+    written: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", written.replace("//", "//user:canary@"))
+    with network_error("proxy that the environment names is no http or https address"):
+        async with connect(Site.parse("acme")):
+            pass
+
+
+async def test_a_log_out_behind_a_proxy_that_cannot_be_used_removes_the_token_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:9")
+    store = FileStore(tmp_path, report=print)
+    store.save("acme", TOKEN)
+    goodbye = await logout("acme", store)
+    assert goodbye
+    assert goodbye.on_site is Ending.UNREACHABLE
+    assert store.load("acme") is None
+
+
+async def test_a_proxy_with_odd_characters_is_not_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:canary@\x7f")
+    with pytest.raises(NetworkError, match="is no http or https address") as caught:
+        async with connect(Site.parse("acme")):
+            pass
+    assert "canary" not in str(caught.value) + caught.value.hint
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.1.2.3", "[::1]", "a.localhost"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_loopback_site_is_never_asked_through_a_proxy(
+    host: str, scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "socks5://which.cannot.be.used")
+        monkeypatch.setenv(name.lower(), "socks5://which.cannot.be.used")
+    async with connect(Site(scheme, host.strip("[]"), 9)):
+        pass

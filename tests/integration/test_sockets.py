@@ -1,0 +1,173 @@
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from callback_server import three_free_ports
+
+from soe_auth.errors import LoopbackUnavailable
+from soe_auth.loopback.peer_user import why_busy
+from soe_auth.loopback.sockets import bind
+
+if sys.platform != "win32":
+    import resource
+
+
+def test_one_port_is_bound_on_both_loopback_addresses_and_on_no_other() -> None:
+    bound = bind(0, "localhost")
+    try:
+        addresses = {s.getsockname()[:2] for s in bound.sockets}
+        assert addresses == {("127.0.0.1", bound.port), ("::1", bound.port)}
+    finally:
+        bound.close()
+
+
+def test_the_kernel_holds_who_comes_before_anybody_serves() -> None:
+    bound = bind(0, "localhost")
+    try:
+        for address in ("127.0.0.1", "::1"):
+            socket.create_connection((address, bound.port), timeout=1).close()
+    finally:
+        bound.close()
+
+
+def test_no_address_or_port_is_shared() -> None:
+    bound = bind(0, "127.0.0.1")
+    try:
+        for listening in bound.sockets:
+            assert listening.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR) == 0
+            if sys.platform == "win32":
+                assert listening.getsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE) == 1
+            else:
+                assert listening.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT) == 0
+        with pytest.raises(LoopbackUnavailable, match=f"port {bound.port} cannot "):
+            bind(bound.port, "127.0.0.1")
+    finally:
+        bound.close()
+
+
+def test_a_port_that_is_taken_on_one_family_only_is_not_used() -> None:
+    with socket.socket(socket.AF_INET6) as other:
+        other.bind(("::1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(LoopbackUnavailable):
+            bind(port, "localhost")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", port))  # nothing of ours was left on it
+
+
+def test_a_chosen_port_is_the_one_that_is_bound() -> None:
+    free = bind(0, "localhost")
+    free.close()
+    again = bind(free.port, "localhost")
+    again.close()
+    assert again.port == free.port
+
+
+def taken(port: int = 0) -> socket.socket:
+    other = socket.socket()
+    other.bind(("127.0.0.1", port))
+    other.listen()
+    return other
+
+
+def test_of_a_range_the_first_port_that_is_free_on_both_families_is_taken() -> None:
+    ports = three_free_ports()
+    with taken(ports.first), socket.socket(socket.AF_INET6) as other:
+        other.bind(("::1", ports.first + 1))
+        bound = bind(ports.numbers, "localhost")
+        assert bound.port == ports.last
+        message = rf"none of {ports} is free; port {ports.first} is held by somebody"
+        with bound.sockets[0], bound.sockets[1], pytest.raises(LoopbackUnavailable, match=message):
+            bind(ports.numbers, "localhost", lambda _: "is held by somebody")
+
+
+@pytest.mark.posix("reads /proc")
+def test_a_busy_port_names_who_holds_it() -> None:
+    with taken() as other:
+        port = other.getsockname()[1]
+        name = Path("/proc/self/comm").read_text().strip()
+        with pytest.raises(LoopbackUnavailable) as error:
+            bind(port, "localhost", why_busy)
+    assert f"port {port} is held by process {os.getpid()} ({name})." in str(error.value)
+
+
+@pytest.mark.posix("a port rests for a minute after a connection")
+def test_after_a_connection_a_port_is_free_within_a_minute_and_a_range_steps_over_it() -> None:
+    ports = three_free_ports()
+    with taken(ports.first) as server:
+        client = socket.create_connection(server.getsockname())
+        connection, _ = server.accept()
+        connection.close()  # who closes first keeps the address, as a server does that is done
+        client.close()
+    with pytest.raises(LoopbackUnavailable, match="used a moment ago, and will be free within a"):
+        bind(ports.first, "localhost", why_busy)
+    bound = bind(ports.numbers, "localhost", why_busy)
+    bound.close()
+    assert bound.port == ports.first + 1
+
+
+@pytest.mark.posix("limits how many files a process may open")
+def test_where_no_socket_can_be_had_at_all_it_says_why() -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1, limits[1]))
+    try:
+        with pytest.raises(LoopbackUnavailable, match="for the redirect: Too many open files"):
+            bind(0, "localhost")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def test_the_address_is_gone_once_closed() -> None:
+    bound = bind(0, "localhost")
+    bound.close()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", bound.port), timeout=1)
+
+
+# A network of the test's own, whose loopback it may take apart: lo comes up, then loses a family.
+ALONE = """
+import fcntl, socket, struct
+from soe_auth.loopback.sockets import bind
+with socket.socket() as s:
+    fcntl.ioctl(s, 0x8914, struct.pack("16sH22x", b"lo", 0x49))  # SIOCSIFFLAGS: up, running
+    if {absent!r} == "IPv4":
+        no_address = struct.pack("16sH22x", b"lo", socket.AF_INET)
+        fcntl.ioctl(s, 0x8916, no_address)  # SIOCSIFADDR
+    else:
+        open("/proc/sys/net/ipv6/conf/lo/disable_ipv6", "w").write("1")
+bound = bind(0, {host!r})
+print(*(listening.getsockname()[0] for listening in bound.sockets))
+bound.close()
+"""
+
+
+@pytest.mark.posix("makes a network of its own by unshare")
+@pytest.mark.as_root
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("absent", "host", "said"),
+    [
+        ("IPv6", "localhost", "127.0.0.1"),
+        ("IPv6", "127.0.0.1", "127.0.0.1"),
+        ("IPv4", "localhost", "::1"),
+        ("IPv4", "127.0.0.1", "this machine has no such loopback address"),
+    ],
+)
+def test_a_family_may_be_absent_unless_the_redirect_names_it(
+    absent: str, host: str, said: str
+) -> None:
+    script = ALONE.format(absent=absent, host=host)
+    as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
+    done = subprocess.run(
+        ["unshare", "--net", *as_root, sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert said in done.stdout + done.stderr
+    assert ("LoopbackUnavailable" in done.stderr) is (said.startswith("this"))

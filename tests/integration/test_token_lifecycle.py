@@ -1,0 +1,576 @@
+"""The life of a token: seen before it ends, asked about, renewed, and ended."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError
+from urllib.parse import parse_qs, urlsplit
+from urllib.request import Request, urlopen
+
+import pytest
+from conftest import TOKEN, VISITOR, Command
+from fake_user import Person
+from tls_servers import http, served
+
+from soe_auth.actions.login import alogin, login, login_if_needed
+from soe_auth.actions.verify import verify
+from soe_auth.errors import StoreError
+from soe_auth.model.proxy import Network
+from soe_auth.model.secret import Secret
+from soe_auth.model.site import Site
+from soe_auth.model.token import Token
+from soe_auth.sandbox import Quirks, Sandbox, running
+from soe_auth.site_client.client import Standing
+from soe_auth.storage import Store
+
+if TYPE_CHECKING:
+    import subprocess
+
+process = pytest.mark.process
+
+
+@pytest.fixture
+def person(tmp_path: Path) -> Person:
+    return Person(tmp_path / "config")
+
+
+def is_good(site: Sandbox, token: Token) -> bool:
+    """Ask the site itself, by no code of ours."""
+    headers = {"Authorization": f"Bearer {token.access_token.reveal()}"}
+    request = Request(f"{site.url}/api/v3/users/me", headers=headers)  # noqa: S310  # our loopback
+    try:
+        with urlopen(request):  # noqa: S310  # as above
+            return True
+    except HTTPError as refused:
+        assert refused.code == 401  # noqa: PT017  # anything else is no answer
+        return False
+
+
+def end_on(site: Sandbox, token: Token) -> None:
+    path = f"/api/2.3/access-tokens/{token.access_token.reveal()}/invalidate"
+    with urlopen(f"{site.url}{path}"):  # noqa: S310  # our loopback
+        pass
+
+
+def stored(command: Command, profile: str) -> Token:
+    return Token.from_json(token_file(command, profile).read_bytes())
+
+
+def token_file(command: Command, profile: str) -> Path:
+    return command.home / "config" / "tokens" / f"{profile}.json"
+
+
+def aged(command: Command, profile: str, seconds: float) -> None:
+    """Let a stored token be older than it is."""
+    token = stored(command, profile)
+    assert isinstance(token.expires_at, float)
+    older = replace(
+        token, obtained_at=token.obtained_at - seconds, expires_at=token.expires_at - seconds
+    )
+    token_file(command, profile).write_bytes(older.to_json())
+
+
+def log_in(command: Command, profile: str, site: Sandbox, *more: str) -> None:
+    options = ("--site", site.url, "--client-id", "110", "--browser", VISITOR, *more)
+    done = command("login", "-p", profile, *options)
+    assert done.returncode == 0, done.stderr
+
+
+def outcome(done: "subprocess.CompletedProcess[str]") -> tuple[int, str, str]:
+    return done.returncode, done.stdout, done.stderr
+
+
+# --- status --check ---
+
+
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
+@process
+def test_a_prompt_learns_by_the_exit_code_alone(signed_in: Command) -> None:
+    assert outcome(signed_in("status", "--check", "23h")) == (0, "", "")
+    assert outcome(signed_in("status", "--check", "25h")) == (3, "", "")
+    assert outcome(signed_in("status", "--check")) == (0, "", "")
+    assert outcome(signed_in.with_variables(SOE_AUTH_MIN_TTL="25h")("status", "--check")) == (
+        3,
+        "",
+        "",
+    )
+    why = signed_in("status", "--check", "25h", "-v")
+    assert (why.returncode, why.stdout) == (3, "")
+    assert "less than the 25 h asked for" in why.stderr
+
+
+@process
+def test_a_check_ends_as_token_would(soe_auth: Command, site: Sandbox) -> None:
+    nothing = soe_auth
+    assert outcome(nothing("status", "--check", "1m")) == (3, "", "")
+    by_variable = soe_auth.with_variables(SOE_AUTH_TOKEN="from(ci)*")
+    assert outcome(by_variable("status", "--check", "30d")) == (0, "", "")
+    for profile in ("one", "two"):
+        log_in(soe_auth, profile, site)
+    assert outcome(soe_auth("status", "-p", "two", "--check", "1m")) == (0, "", "")
+    assert soe_auth("logout", "-p", "two").returncode == 0
+    assert outcome(soe_auth("status", "-p", "two", "--check", "1m")) == (3, "", "")
+    none = soe_auth("status", "-p", "none", "--check", "1m")
+    assert (none.returncode, none.stdout) == (2, "")
+    assert "There is no profile none." in none.stderr
+    token_file(soe_auth, "two").mkdir()
+    broken = soe_auth("status", "-p", "two", "--check", "1m")
+    assert (broken.returncode, broken.stdout) == (7, "")
+    assert "could not be read" in broken.stderr
+
+
+@process
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (("--check", "soon"), "check (from --check): write a duration"),
+        (("--check", "1h", "--json"), "--check prints nothing"),
+        (("--check", "--verify"), "--check prints nothing"),
+    ],
+)
+def test_a_check_that_makes_no_sense_is_a_usage_error(
+    soe_auth: Command, argv: tuple[str, ...], words: str
+) -> None:
+    done = soe_auth.with_variables(SOE_AUTH_TOKEN="x")("status", *argv)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words in done.stderr
+
+
+# --- notes ---
+
+
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
+@process
+def test_status_warns_and_token_does_not_unless_it_is_asked_to_tell_more(
+    soe_auth: Command, site: Sandbox
+) -> None:
+    log_in(soe_auth, "near", site)
+    log_in(soe_auth, "endless", site, "--scope", "no_expiry")
+    site.quirks = Quirks(token="scope-other")
+    log_in(soe_auth, "other", site, "--scope", "write_access")
+    site.quirks = Quirks(token="expires-unreadable")
+    log_in(soe_auth, "unknown", site)
+    aged(soe_auth, "near", 23.5 * 3600)
+    cards = soe_auth("status").stdout.split("\n\n")
+    notes = [[line for line in card.splitlines() if "  note " in line] for card in cards]
+    endless, near, other, unknown = [line for (line,) in notes]
+    assert near == "  note     It ends in 30 min."
+    assert endless.startswith("  note     It does not end by itself; it was given ")
+    assert other.endswith("granted read_inbox where write_access was asked for.")
+    assert unknown == "  note     It is taken to last 24 h more, as the site did not say."
+    report = json.loads(soe_auth("status", "-p", "near", "--json").stdout)
+    assert report["profiles"][0]["warnings"] == ["It ends in 30 min."]
+    assert soe_auth("token", "-p", "near").stderr == ""
+    assert soe_auth("token", "-p", "near", "-v").stderr == "It ends in 30 min.\n"
+    aged(soe_auth, "near", 3600)
+    expired = soe_auth("status", "-p", "near").stdout
+    assert "  token    expired 30 min ago; type `soe-auth login -p near`" in expired
+    assert "note" not in expired
+
+
+# --- status --verify ---
+
+
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
+@process
+def test_a_site_is_asked_whether_its_token_is_good_and_each_answer_is_told(
+    soe_auth: Command, site: Sandbox
+) -> None:
+    log_in(soe_auth, "ended", site)
+    log_in(soe_auth, "good", site)
+    end_on(site, stored(soe_auth, "ended"))
+    good = soe_auth("status", "-p", "good", "--verify")
+    assert (good.returncode, good.stderr) == (0, "")
+    assert good.stdout.endswith("\n  on site  good, as Jane Doe\n")
+    ended = soe_auth("status", "-p", "ended", "--verify")
+    assert (ended.returncode, ended.stderr) == (3, "")
+    assert "  token    lasts until" in ended.stdout  # which is what is known here
+    assert ended.stdout.endswith("\n  on site  no longer good\n")
+
+    with running() as other:
+        log_in(soe_auth, "away", other)
+    away = soe_auth("status", "-p", "away", "--verify")
+    assert (away.returncode, away.stderr) == (6, "")
+    assert "\n  on site  not reachable: localhost" in away.stdout
+    site.quirks = Quirks(account="html")
+    unclear = soe_auth("status", "-p", "good", "--verify")
+    assert (unclear.returncode, unclear.stderr) == (5, "")
+    assert "\n  on site  no answer that can be read: localhost" in unclear.stdout
+    assert unclear.stdout.endswith(" answered without a name (HTTP 200).\n")
+
+
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
+@process
+def test_of_several_answers_the_exit_code_tells_what_a_person_can_mend(
+    soe_auth: Command, site: Sandbox
+) -> None:
+    with running(quirks=Quirks(account="html")) as unclear:
+        log_in(soe_auth, "unclear", unclear)
+        with running() as away:
+            log_in(soe_auth, "away", away)
+        log_in(soe_auth, "good", site)
+        done = soe_auth("status", "--verify", "--json")
+        assert done.returncode == 6
+        report = json.loads(done.stdout)
+        assert [profile["verified"] for profile in report["profiles"]] == [None, True, None]
+        assert report["profiles"][1]["verification"] == "good, as Jane Doe"
+        assert "verified" not in json.loads(soe_auth("status", "--json").stdout)["profiles"][1]
+        end_on(site, stored(soe_auth, "good"))
+        done = soe_auth("status", "--verify", "--json")
+        assert done.returncode == 3
+        report = json.loads(done.stdout)
+        assert [profile["verified"] for profile in report["profiles"]] == [None, False, None]
+        assert soe_auth("logout", "--all", "--local").returncode == 0
+        nothing = soe_auth("status", "--verify")
+        assert nothing.returncode == 3
+        assert nothing.stdout.count("token    none") == 3
+
+
+async def test_sites_are_asked_all_at_once_and_each_for_its_own_token_alone() -> None:
+    all_are_asked, heads = asyncio.Barrier(2), []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        await all_are_asked.wait()
+        writer.write(http(200, b'{"name": "Jane Doe"}'))
+        await writer.drain()
+
+    async with served(answer) as one, served(answer) as other, asyncio.timeout(10):
+        tokens = [
+            replace(TOKEN, access_token=Secret(f"for-{port}"), site=Site("http", "127.0.0.1", port))
+            for port in (one, other)
+        ]
+        verdicts = await verify([(token, Network()) for token in tokens])
+    assert [verdict.standing for verdict in verdicts] == [Standing.GOOD] * 2
+    for port in (one, other):
+        (head,) = [head for head in heads if b"Host: 127.0.0.1:%d\r\n" % port in head]
+        assert b"Authorization: Bearer for-%d\r\n" % port in head
+
+
+async def test_a_site_that_no_way_leads_to_is_not_reachable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:9")
+    (verdict,) = await verify([(TOKEN, Network())])
+    assert verdict.standing is Standing.UNREACHABLE
+    assert "proxy" in verdict.reason
+
+
+# --- a re-login retires the token that it replaces ---
+
+
+def test_the_token_that_a_login_replaces_is_ended_on_the_site(
+    person: Person, site: Sandbox
+) -> None:
+    old = login(person.settings(site=site.url), person.effects())
+    assert is_good(site, old)
+    new = login(person.settings(site=site.url), person.effects())
+    assert not is_good(site, old)
+    assert is_good(site, new)
+    assert person.curious == ["The token that was replaced: ended."]
+
+
+@pytest.mark.parametrize("flags", [{"scope": "write_access"}, {"client_id": "111"}])
+def test_so_is_one_for_another_scope_or_application_of_the_same_site(
+    person: Person, site: Sandbox, flags: dict[str, str]
+) -> None:
+    old = login(person.settings(site=site.url), person.effects())
+    if "client_id" in flags:
+        flags["redirect_host"] = "127.0.0.1"
+    login(person.settings(site=site.url, **flags), person.effects())
+    assert not is_good(site, old)
+
+
+def test_a_login_says_whose_the_profile_was_if_that_was_somebody_else(
+    person: Person, site: Sandbox
+) -> None:
+    login(person.settings(site=site.url), person.effects())
+    login(person.settings(site=site.url), person.effects())
+    assert not any("until now" in told for told in person.told)
+    person.account = "John Doe"
+    login(person.settings(site=site.url), person.effects())
+    assert person.told[-1] == (
+        f"Profile localhost-{site.port} was Jane Doe's until now. To keep both, give each account a"
+        " profile of its own: `soe-auth login -p NAME`."
+    )
+
+
+def test_where_an_account_is_not_known_or_is_another_sites_nothing_is_said_of_it() -> None:
+    unknown = replace(TOKEN, account=None)
+    elsewhere = replace(TOKEN, account="John Doe", site=Site.parse("beta"))
+    for old, new in [(TOKEN, unknown), (unknown, TOKEN), (elsewhere, TOKEN), (TOKEN, TOKEN)]:
+        assert new.account_in_question(old, "acme") is None
+
+
+@dataclass
+class Spy:
+    """A store that calls something before it saves, and before it loads."""
+
+    store: Store
+    before_saving: Callable[[], None] = lambda: None
+    before_loading: Callable[[], None] = lambda: None
+
+    def save(self, profile: str, token: Token) -> None:
+        self.before_saving()
+        self.store.save(profile, token)
+
+    def load(self, profile: str) -> Token | None:
+        self.before_loading()
+        return self.store.load(profile)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.store, name)
+
+
+def test_it_is_ended_only_once_the_new_one_is_stored_and_all_are_told(
+    person: Person, site: Sandbox
+) -> None:
+    old = login(person.settings(site=site.url), person.effects())
+    log: list[str] = []
+
+    def saving() -> None:
+        assert is_good(site, old)
+        log.append("saved")
+
+    def told_more(_: str) -> None:
+        assert "Signed in as Jane Doe" in person.last_page
+        log.append("retired")
+
+    store = Spy(person.effects().store, before_saving=saving)
+    effects = person.effects(store=store, announce=log.append, detail=told_more)
+    login(person.settings(site=site.url), effects)
+    opening, first, signed_in, second, retired = log
+    assert opening.startswith("Opening")
+    assert signed_in.startswith("Signed in")
+    assert (first, second, retired) == ("saved", "saved", "retired")
+
+
+def test_a_login_that_could_not_be_kept_ends_no_token(person: Person, site: Sandbox) -> None:
+    old = login(person.settings(site=site.url), person.effects())
+
+    with pytest.raises(StoreError, match="no room"):
+        login(
+            person.settings(site=site.url),
+            person.effects(store=Spy(person.effects().store, before_saving=fail)),
+        )
+    assert is_good(site, old)
+
+
+def test_an_old_token_that_cannot_be_read_holds_up_no_login(person: Person, site: Sandbox) -> None:
+    store = Spy(person.effects().store, before_loading=fail)
+    token = login(person.settings(site=site.url), person.effects(store=store))
+    assert is_good(site, token)
+    assert person.curious == []
+
+
+def fail() -> None:
+    raise StoreError("no room")
+
+
+def test_a_site_that_does_not_answer_holds_nobody_up(person: Person, site: Sandbox) -> None:
+    login(person.settings(site=site.url), person.effects())
+    site.quirks = Quirks(invalidate="hang")
+    pages: list[str] = []
+    before = time.monotonic()
+    login(
+        person.settings(site=site.url),
+        person.effects(detail=lambda words: pages.extend([words, person.last_page])),
+    )
+    assert time.monotonic() - before < 6  # of which the login itself takes most on a busy machine
+    words, page = pages
+    assert words == "The token that was replaced: site not reachable."
+    assert "Signed in as Jane Doe" in page
+
+
+def test_one_without_end_that_lives_on_is_not_passed_over_in_silence(
+    person: Person, site: Sandbox
+) -> None:
+    endless = person.settings(site=site.url, scope="no_expiry")
+    old = login(endless, person.effects())
+    site.quirks = Quirks(invalidate="not-offered")
+    person.told.clear()
+    login(endless, person.effects())
+    assert is_good(site, old)
+    assert person.told[-1] == (
+        "The token that was replaced: not offered by this site. It does not end by itself, so end"
+        f" it by hand: sign in at {site.url}, open your avatar, Settings."
+    )
+    site.quirks = Quirks()
+    person.told.clear()
+    login(endless, person.effects())
+    assert not any("by hand" in told for told in person.told)
+
+
+@pytest.mark.parametrize("which", ["expired", "of another site"])
+def test_one_that_has_ended_or_is_another_sites_is_left_alone(
+    person: Person, site: Sandbox, which: str
+) -> None:
+    happened: list[str] = []
+    with running(narrate=happened.append) as first:
+        old = login(person.settings(site=first.url), person.effects())
+        store, profile = person.effects().store, f"localhost-{first.port}"
+        if which == "expired":
+            store.save(profile, replace(old, obtained_at=1.0, expires_at=2.0))
+            login(person.settings(site=first.url), person.effects())
+        else:
+            store.save(f"localhost-{site.port}", old)
+            login(person.settings(site=site.url), person.effects())
+        assert is_good(first, old)
+    assert not any("was ended" in told for told in happened)
+    assert person.curious == []
+
+
+async def test_a_site_that_gives_the_same_token_twice_is_not_asked_to_end_it(
+    person: Person,
+) -> None:
+    asked: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        asked.append(head.split()[1])
+        writer.write(http(200, b'{"access_token": "same", "name": "Jane"}', b"Connection: close"))
+        await writer.drain()
+
+    async def pasted() -> AsyncIterator[str]:
+        (address,) = [word for word in person.told[-2].split() if "/oauth?" in word]
+        query = parse_qs(urlsplit(address).query)
+        yield f"{query['redirect_uri'][0]}?code=x&state={query['state'][0]}"
+
+    async with served(answer) as port:
+        for _ in range(2):
+            await alogin(
+                person.settings(site=f"http://127.0.0.1:{port}"),
+                person.effects(browser=None, pasted=pasted),
+            )
+    assert asked == [b"/oauth/access_token/json", b"/api/v3/users/me"] * 2
+
+
+# --- the morning ---
+
+
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
+@process
+def test_in_the_morning_one_command_renews_what_would_not_last_the_day(
+    signed_in: Command, site: Sandbox
+) -> None:
+    profile = f"localhost-{site.port}"
+    morning = ("login", "--if-needed", "--min-ttl", "8h", "--browser", VISITOR)
+    idle = signed_in(*morning)
+    (line,) = idle.stderr.splitlines()
+    assert line.startswith(f"Signed in to localhost:{site.port} already. The token lasts until ")
+    old = stored(signed_in, profile)
+    aged(signed_in, profile, 17 * 3600)
+    renewed = signed_in(*morning)
+    assert renewed.returncode == 0
+    assert "already" not in renewed.stderr
+    assert not is_good(site, old)
+    aged(signed_in, profile, 30 * 3600)
+    assert signed_in(*morning, "-v").stderr.count("replaced") == 0
+    assert len(site.exchanges) == 3
+
+
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
+@process
+def test_where_the_site_gives_less_than_is_asked_for_no_login_is_repeated(
+    soe_auth: Command,
+) -> None:
+    with running(lifetime=7200) as site:
+        profile = f"localhost-{site.port}"
+        morning = ("login", "--if-needed", "--min-ttl", "8h", "--browser", VISITOR)
+        words = "The site gives 2 h in all, where 8 h more are asked for."
+        first = soe_auth(*morning, "--site", site.url, "--client-id", "110")
+        assert first.returncode == 0
+        assert first.stderr.count(words) == 1
+        again = soe_auth(*morning)
+        assert again.returncode == 0
+        assert "already. The token lasts until" in again.stderr
+        assert again.stderr.count(words) == 1
+        scripts = soe_auth.with_variables(BROWSER=VISITOR)
+        for _ in range(2):
+            refused = scripts("token", "--min-ttl", "8h", "--login")
+            assert (refused.returncode, refused.stdout) == (3, "")
+            assert "ask for less: the site gave 2 h in all" in refused.stderr
+        assert len(site.exchanges) == 1
+        aged(soe_auth, profile, 3601)  # the second half of its life: a new one gains something
+        assert soe_auth(*morning).returncode == 0
+        assert len(site.exchanges) == 2
+
+
+def test_a_day_of_a_token_of_a_day_takes_one_login(person: Person, site: Sandbox) -> None:
+    settings = replace(person.settings(site=site.url), min_ttl=86400.0)
+    first = login_if_needed(settings, person.effects())
+    assert login_if_needed(settings, person.effects()) == first
+    assert len(person.opened) == 1
+
+
+# --- logout ---
+
+
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
+@process
+def test_a_log_out_of_all_waits_for_all_sites_at_once_and_every_copy_goes(
+    soe_auth: Command, site: Sandbox
+) -> None:
+    with ExitStack() as sites:
+        for profile in ("hangs", "hangs-too"):
+            hanging = sites.enter_context(running(quirks=Quirks(invalidate="hang")))
+            log_in(soe_auth, profile, hanging)
+        with running() as away:
+            log_in(soe_auth, "away", away)
+        refusing = sites.enter_context(running(quirks=Quirks(invalidate="not-offered")))
+        log_in(soe_auth, "refuses", refusing)
+        log_in(soe_auth, "works", site)
+        before = time.monotonic()
+        done = soe_auth("logout", "--all")
+        assert time.monotonic() - before < 15  # one site alone takes ten seconds
+    assert done.returncode == 6
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("is removed from this machine.") == 5
+    assert done.stderr.count("could not be reached, so the token stays good there") == 3
+    assert done.stderr.count("does not offer to end tokens this way") == 1
+    assert done.stderr.count("has ended it") == 1
+    assert list((soe_auth.home / "config" / "tokens").iterdir()) == []
+
+
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
+@process
+def test_a_copy_that_cannot_be_removed_keeps_no_other_from_going(
+    soe_auth: Command, site: Sandbox
+) -> None:
+    for profile in ("a", "b", "c"):
+        log_in(soe_auth, profile, site)
+    token_file(soe_auth, "b").unlink()
+    token_file(soe_auth, "b").symlink_to("c.json")
+    config = soe_auth.home / "config" / "config.toml"
+    config.write_text(config.read_text() + "[")
+    done = soe_auth("logout", "--all")
+    assert done.returncode == 7
+    assert "b.json could not be read: it is a link" in done.stderr
+    assert done.stderr.count("has ended it") == 2
+    assert [path.name for path in (soe_auth.home / "config" / "tokens").iterdir()] == ["b.json"]
+
+
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
+@process
+def test_after_a_log_out_nothing_is_left_of_a_broken_file_or_a_killed_writer_but_what_is_told(
+    soe_auth: Command, site: Sandbox
+) -> None:
+    log_in(soe_auth, "a", site)
+    tokens = token_file(soe_auth, "a").parent
+    leftover = tokens / ".a.json.0123456789abcdef.new"
+    leftover.write_bytes(token_file(soe_auth, "a").read_bytes())
+    token_file(soe_auth, "a").write_bytes(b"{")
+    done = soe_auth("logout", "-p", "a")
+    assert done.returncode == 0
+    assert "was set aside as a.json.corrupt-" in done.stderr
+    assert "Profile a has no token here" in done.stderr
+    (aside,) = tokens.iterdir()
+    assert aside.name.startswith("a.json.corrupt-")
+    leftover.write_bytes(b"half of a token")
+    assert soe_auth("logout", "-p", "a").returncode == 0
+    assert list(tokens.iterdir()) == [aside]

@@ -1,0 +1,94 @@
+"""`make bench` in short: it measures what it says, and fails where something goes wrong."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from fake_programs import program
+
+pytestmark = pytest.mark.posix("the benchmarks start processes by POSIX calls")
+
+ROOT = Path(__file__).parents[2]
+
+
+def bench(*options: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--rounds", "1", *options],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=50,
+    )
+
+
+@pytest.mark.process
+def test_the_benchmark_prints_and_writes_a_row_for_each_command(tmp_path: Path) -> None:
+    written, page = tmp_path / "made/bench.json", tmp_path / "page.md"
+    page.write_text("before\n<!-- table -->\nold\n<!-- end of table -->\nafter\n")
+    done = bench("--only", "commands", "--json", written, "--page", page)
+    assert (done.returncode, done.stderr) == (0, "")
+    [part] = json.loads(written.read_text())
+    rows = {row["what"]: row for row in part["rows"] if "wall" in row}
+    assert {"token", "token, from SOE_AUTH_TOKEN", "status --check", "run -- true"} < set(rows)
+    assert "completion --profiles" in rows
+    assert {"import argparse", "python -c pass", "an empty console script"} < set(rows)
+    table = [line for line in done.stdout.splitlines() if line.startswith("|")]
+    for what, row in rows.items():
+        shown = [f"{row[kind]['x']:.2f}x" for kind in ("wall", "cpu", "rss")]
+        [line] = [line for line in table if line.split("|")[1].strip() == what]
+        assert [cell.strip() for cell in line.split("|")[2:5]] == shown
+        assert 0 < row["wall"]["least"] <= row["wall"]["median"] <= row["wall"]["most"]
+    assert page.read_text() == (
+        f"before\n<!-- table -->\n{done.stdout}<!-- end of table -->\nafter\n"
+    )
+
+
+@pytest.mark.process
+def test_the_benchmark_plays_logins_to_their_end(tmp_path: Path) -> None:
+    written = tmp_path / "bench.json"
+    done = bench("--only", "launch", "fire", "--json", written)
+    assert (done.returncode, done.stderr) == (0, "")
+    launch, fire = json.loads(written.read_text())
+    assert launch["rows"][0]["wall"]["x"] > 1
+    [row] = fire["rows"]
+    assert row["rss"]["median"] > fire["x"]["rss"] > 2**20
+
+
+@pytest.mark.process
+def test_the_benchmark_ends_a_peer_with_all_that_it_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What is left running fails the test: see no_process_is_left.
+    peer = program(tmp_path, "git-credential-oauth", "xdg-open url\nsleep 600")
+    monkeypatch.setenv("PATH", f"{peer.parent}:{os.environ['PATH']}")
+    done = bench("--only", "launch")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "git-credential-oauth" in done.stdout
+
+
+@pytest.mark.browser
+@pytest.mark.process
+def test_the_benchmark_sees_the_sign_in_page_come_up_in_a_browser_both_ways(tmp_path: Path) -> None:
+    written = tmp_path / "bench.json"
+    done = bench("--only", "hop", "--json", written)
+    assert (done.returncode, done.stderr) == (0, "")
+    [hop] = json.loads(written.read_text())
+    assert all(0 < row["wall"]["median"] < 20 for row in hop["rows"])
+
+
+@pytest.mark.process
+def test_what_goes_wrong_ends_the_benchmark_and_is_told(tmp_path: Path) -> None:
+    python = tmp_path / "bin/python"
+    python.parent.mkdir()
+    python.symlink_to(sys.executable)
+    program(python.parent, "soe-auth", "echo broken >&2; exit 3")
+    written = tmp_path / "bench.json"
+    done = bench("--python", python, "--json", written)
+    assert done.returncode == 1
+    assert "broken" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not written.exists()

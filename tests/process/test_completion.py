@@ -1,0 +1,257 @@
+"""The scripts for completion, driven in bash, zsh and fish; see test_powershell.py for that one."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from cli_oracle import Place
+from conftest import Command
+from docs_parser import DOCS
+
+from soe_auth.cli.commands import completion, config
+from soe_auth.cli.commands.completion import SHELLS
+from soe_auth.cli.main import COMMANDS, main
+
+if sys.platform != "win32":
+    import pexpect
+
+Complete = Callable[[str], set[str]]
+
+# What a person's ~/.zshrc has, and what tells us the matches that zsh itself would show. With -u it
+# does not ask about the directories of this system, whoever owns them.
+ZSHRC = """
+fpath=(~/.zfunc $fpath)
+autoload -Uz compinit && compinit -D -u
+compadd() {
+  if [[ " $* " != *\\ -[OAD]\\ * ]]; then
+    local -a hits
+    builtin compadd -O hits "$@"
+    (( ! $#hits )) || print -rl -- $hits >>~/hits
+  fi
+  builtin compadd "$@"
+}
+matches() { zle complete-word; print -n '\\x1e'; zle kill-whole-line }
+zle -N matches && bindkey '^I' matches
+PS1='ready'
+"""
+
+
+@pytest.fixture
+def at_home(soe_auth: Command) -> Command:
+    """The command where it is found by its name, with two profiles and a file beside it."""
+    (soe_auth.home / "handout.toml").touch()
+    write_config(soe_auth, '[profile.acme]\nsite = "acme"\n[profile.beta-2]\nsite = "beta"\n')
+    return soe_auth.on_path().with_variables(TERM="dumb").within(soe_auth.home)
+
+
+def write_config(soe_auth: Command, text: str) -> None:
+    (soe_auth.home / "config").mkdir(exist_ok=True)
+    (soe_auth.home / "config" / "config.toml").write_text(text)
+
+
+def save(soe_auth: Command, shell: str, path: str) -> None:
+    script = soe_auth("completion", shell)
+    assert (script.returncode, script.stderr) == (0, "")
+    (soe_auth.home / path).parent.mkdir(parents=True)
+    (soe_auth.home / path).write_text(script.stdout)
+
+
+def in_bash(soe_auth: Command) -> Iterator[Complete]:
+    script = """
+    eval "$(soe-auth completion bash)"
+    COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+    read -ra how < <(complete -p soe-auth)
+    while [[ ${how[0]} != -F ]]; do how=("${how[@]:1}"); done
+    "${how[1]}"
+    printf '%s\\n' "${COMPREPLY[@]}"
+    """
+
+    def complete(line: str) -> set[str]:
+        words = line.split(" ")
+        return lines_of(soe_auth, "bash", "-c", script, "bash", *words)
+
+    yield complete
+
+
+def in_fish(soe_auth: Command) -> Iterator[Complete]:
+    save(soe_auth, "fish", ".config/fish/completions/soe-auth.fish")
+
+    def complete(line: str) -> set[str]:
+        found = lines_of(soe_auth, "fish", "-c", "complete -C $argv[1]", line)
+        return {each.partition("\t")[0] for each in found}
+
+    yield complete
+
+
+def in_zsh(soe_auth: Command) -> Iterator[Complete]:
+    save(soe_auth, "zsh", ".zfunc/_soe-auth")
+    (soe_auth.home / ".zshrc").write_text(ZSHRC)
+    zsh = pexpect.spawn(
+        "zsh", ["-d", "-i"], env=soe_auth.environ, cwd=soe_auth.home, encoding="utf-8", timeout=20
+    )
+    zsh.delaybeforesend = None
+    hits = soe_auth.home / "hits"
+
+    def complete(line: str) -> set[str]:
+        hits.write_text("")
+        zsh.send(f"{line}\t")
+        zsh.expect("\x1e")
+        return set(hits.read_text().split())
+
+    zsh.expect("ready")
+    yield complete
+    zsh.close(force=True)
+
+
+def lines_of(soe_auth: Command, *argv: str) -> set[str]:
+    done = subprocess.run(
+        argv,
+        env=soe_auth.environ,
+        cwd=soe_auth.cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=40,
+    )
+    assert done.stderr == ""
+    return {line.rstrip() for line in done.stdout.splitlines()} - {""}
+
+
+@pytest.fixture(
+    params=[pytest.param(each, marks=pytest.mark.needs(each)) for each in ("bash", "zsh", "fish")]
+)
+def complete(request: pytest.FixtureRequest, at_home: Command) -> Iterator[Complete]:
+    yield from {"bash": in_bash, "zsh": in_zsh, "fish": in_fish}[request.param](at_home)
+
+
+@pytest.mark.posix("runs a POSIX shell")
+@pytest.mark.process
+def test_a_shell_completes_what_can_stand_there(complete: Complete) -> None:
+    assert complete("soe-auth tok") == {"token"}
+    assert complete("soe-auth ") == set(COMMANDS)
+    assert complete("soe-auth config ") == set(config.ACTIONS)
+    assert complete("soe-auth token --form") == {"--format"}
+    assert complete("soe-auth token --format ") == {"plain", "header", "env", "json", "curl"}
+    assert complete("soe-auth token --format env --shell f") == {"fish"}
+    assert complete("soe-auth token --format header --api v2") == {"v2.3"}
+    assert complete("soe-auth login --redirect lo") == {"loopback", "login_success"}
+    assert complete("soe-auth init --redirect-host l") == {"localhost"}
+    assert complete("soe-auth config get def") == {"default_profile"}
+    assert complete("soe-auth config set client") == {"client_id"}
+    assert complete("soe-auth completion z") == {"zsh"}
+    assert "printf" in complete("soe-auth run -- printf")
+    assert "printf" in complete("soe-auth run --min-ttl 1h printf")
+    assert "handout.toml" in complete("soe-auth run -- cat hand")
+
+
+@pytest.mark.posix("runs a POSIX shell")
+@pytest.mark.process
+def test_a_shell_completes_files_where_an_option_takes_one(
+    complete: Complete, capsys: pytest.CaptureFixture[str]
+) -> None:
+    taking = [
+        f"{name} {option}" for name in COMMANDS for option in options_with_a_file(name, capsys)
+    ]
+    assert {"init --from", "token -o", "token --output"} <= set(taking)
+    for words in taking:
+        assert complete(f"soe-auth {words} hand") == {"handout.toml"}
+
+
+def options_with_a_file(command: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    with pytest.raises(SystemExit):
+        main([command, "--help"], environ={})
+    text = capsys.readouterr().out.split("\noptions:\n")[1]
+    # Since 3.13 argparse writes `-o, --output FILE`; before, `-o FILE, --output FILE`.
+    lines = re.findall(r"^ +((?:--?[a-z-]+(?: FILE)?(?:, )?)+) FILE", text, re.MULTILINE)
+    return [option for line in lines for option in re.findall(r"--?[a-z][a-z-]*", line)]
+
+
+@pytest.mark.posix("runs a POSIX shell")
+@pytest.mark.process
+def test_a_shell_completes_the_names_of_profiles_as_they_are_now(
+    complete: Complete, at_home: Command
+) -> None:
+    assert complete("soe-auth -p ") == {"acme", "beta-2"}
+    assert complete("soe-auth token --profile b") == {"beta-2"}
+    assert complete("soe-auth -p acme tok") == {"token"}
+    assert complete("soe-auth config get site -p a") == {"acme"}
+    write_config(at_home, '[profile.other_site]\nsite = "acme"\n')
+    assert complete("soe-auth status -p ") == {"other_site"}
+    write_config(at_home, "")
+    assert complete("soe-auth status -p ") == set()
+
+
+@pytest.mark.posix("runs a POSIX shell")
+@pytest.mark.process
+@pytest.mark.parametrize("name", ["$(touch here)", "`touch here`", "(touch here)", "a b", "*"])
+def test_no_name_that_stands_in_a_file_is_more_than_text(
+    name: str, complete: Complete, at_home: Command
+) -> None:
+    write_config(at_home, f'[profile."{name}"]\nsite = "acme"\n')
+    assert complete("soe-auth token -p ") == set()
+    assert not (at_home.home / "here").exists()
+
+
+@pytest.mark.posix("runs a POSIX shell")
+@pytest.mark.process
+@pytest.mark.parametrize("word", ["$(touch here)", "`touch here`", "*"])
+def test_no_word_that_is_typed_is_run(word: str, complete: Complete, at_home: Command) -> None:
+    complete(f"soe-auth token -p {word}".replace(" here", "\\ here"))
+    assert not (at_home.home / "here").exists()
+
+
+# --- the command ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("argv", "why"),
+    [
+        ([], "One of the arguments SHELL --profiles is required."),
+        (["tcsh"], "There is no shell 'tcsh'."),
+        (["bash", "zsh"], "'zsh' is a word too many."),
+        (["bash", "--profiles"], "--profiles: not allowed with argument SHELL."),
+    ],
+)
+def test_what_is_no_shell_of_ours_is_a_usage_error(
+    argv: list[str], why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["completion", *argv], environ={}) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.splitlines()[0] == f"soe-auth: {why}"
+
+
+def test_its_help_and_the_page_tell_the_same_to_type() -> None:
+    page = DOCS / "how-to" / "completion.md"
+    told = [line.removeprefix("$ ") for line in page.read_text().splitlines()]
+    to_type = re.findall(r"^  (.+)$", completion.__doc__ or "", re.MULTILINE)
+    assert {shell for line in to_type for shell in SHELLS if f"completion {shell}" in line} == {
+        *SHELLS
+    }
+    assert set(to_type) <= set(told)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_script_is_the_same_wherever_it_is_made(shell: str, place: Place) -> None:
+    told = place.long("completion", shell)
+    assert (told.code, told.err) == (0, "")
+    assert place.long("completion", shell) == told
+    elsewhere = replace(place, variables={"COLUMNS": "40", "HOME": "/"}, cwd=Path("/"))
+    assert elsewhere.long("completion", shell) == told
+    assert str(place.root) not in told.out
+    assert sys.prefix not in told.out
+
+
+@pytest.mark.posix("runs a POSIX shell")
+@pytest.mark.process
+def test_where_one_stands_may_be_gone(soe_auth: Command) -> None:
+    gone = soe_auth.home / "gone"
+    for directory in ("", "relative"):
+        script = f"mkdir {gone}; cd {gone}; rmdir {gone}; {soe_auth.path} completion --profiles"
+        done = soe_auth.with_variables(SOE_AUTH_CONFIG_DIR=directory)
+        assert lines_of(done, "sh", "-c", script) == set()
+    assert list(soe_auth.home.iterdir()) == []

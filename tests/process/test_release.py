@@ -1,0 +1,333 @@
+"""What is released: built twice, unpacked, installed without a network, and used."""
+
+import email
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from email.message import Message
+from pathlib import Path
+
+import pytest
+from conftest import Command
+from docs_parser import DOCS, ROOT
+
+from soe_auth.cli.main import COMMANDS
+from soe_auth.version import __version__
+
+PACKAGE = ROOT / "soe_auth"
+MAN_PAGE = ROOT / "man" / "soe-auth.1"
+NAME = f"soe_auth-{__version__}"
+WHEEL, SDIST = f"{NAME}-py3-none-any.whl", f"{NAME}.tar.gz"
+
+IN_THE_SDIST = {
+    *(page.name for page in ROOT.glob("*.md")),
+    ".github",
+    ".gitignore",  # hatchling reads there what is no source
+    ".pre-commit-hooks.yaml",
+    "LICENSE",
+    "Makefile",
+    "PKG-INFO",
+    "benchmarks",
+    "docs",
+    "man",
+    "pyproject.toml",
+    "soe_auth",
+    "tests",
+    "tools",
+}
+
+
+def run(*argv: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if name != "SOURCE_DATE_EPOCH"}
+    return subprocess.run(
+        argv, env={**kept, **variables}, capture_output=True, text=True, timeout=50, check=False
+    )
+
+
+def must(*argv: str | Path, **variables: str) -> str:
+    done = run(*argv, **variables)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def build(source: Path, into: Path, *what: str, **variables: str) -> Path:
+    """Build what is released, as the how-to says; return the directory that it is in."""
+    python = [sys.executable, "-m", "build", "--no-isolation"]
+    must(*python, *what, "--outdir", into, source, **variables)
+    return into
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the sdist, and the wheel that was built from that."""
+    return build(ROOT, tmp_path_factory.mktemp("built"))
+
+
+@pytest.fixture
+def unpacked(built: Path, tmp_path: Path) -> Path:
+    must("tar", "-xzf", built / SDIST, "-C", tmp_path)
+    return tmp_path / NAME
+
+
+def files_below(directory: Path) -> set[Path]:
+    return {
+        path for path in directory.rglob("*") if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def metadata(built: Path) -> Message:
+    with zipfile.ZipFile(built / WHEEL) as wheel:
+        return email.message_from_bytes(wheel.read(f"{NAME}.dist-info/METADATA"))
+
+
+def description(about: Message) -> str:
+    text = about.get_payload(decode=True)
+    assert isinstance(text, bytes)
+    return text.decode()
+
+
+# --- what is built -------------------------------------------------------------------------------
+
+
+@pytest.mark.posix("hatchling is not among what all systems install")
+@pytest.mark.process
+def test_the_wheel_has_the_package_its_licence_and_its_man_page_and_nothing_else(
+    built: Path,
+) -> None:
+    sources = files_below(PACKAGE)
+    assert {path.suffix for path in sources} == {".py", ".css", ".html", ".typed"}
+    own = ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE")
+    with zipfile.ZipFile(built / WHEEL) as wheel:
+        assert set(wheel.namelist()) == {
+            *(str(path.relative_to(ROOT)) for path in sources),
+            *(f"{NAME}.dist-info/{name}" for name in own),
+            f"{NAME}.data/data/share/man/man1/soe-auth.1",
+        }
+        assert wheel.read(f"{NAME}.dist-info/entry_points.txt").decode().split() == [
+            *("[console_scripts]", "soe-auth", "=", "soe_auth.__main__:entry_point"),
+            *("[pytest11]", "soe-auth", "=", "soe_auth.pytest_plugin"),
+        ]
+
+
+@pytest.mark.posix("hatchling is not among what all systems install")
+@pytest.mark.process
+def test_the_sdist_has_all_that_make_needs_and_no_traces_of_work(unpacked: Path) -> None:
+    assert {path.name for path in unpacked.iterdir()} == IN_THE_SDIST
+    assert not list(unpacked.rglob("__pycache__"))
+    for directory in [path for path in unpacked.iterdir() if path.is_dir()]:
+        there = {path.relative_to(unpacked) for path in files_below(directory)}
+        assert there == {path.relative_to(ROOT) for path in files_below(ROOT / directory.name)}
+
+
+@pytest.mark.posix("hatchling is not among what all systems install")
+@pytest.mark.process
+def test_the_sdist_builds_the_same_bytes_in_another_place_and_time(
+    built: Path, unpacked: Path, tmp_path: Path
+) -> None:
+    for path in [unpacked, *unpacked.rglob("*")]:
+        path.chmod(path.stat().st_mode & 0o700)
+        os.utime(path, (10**9, 10**9))
+    # The first wheel was built from the sdist; this one is built from the directory.
+    again = build(
+        unpacked, tmp_path / "again", "--sdist", "--wheel", TZ="Asia/Tokyo", PYTHONHASHSEED="1"
+    )
+    for name in (SDIST, WHEEL):
+        assert (again / name).read_bytes() == (built / name).read_bytes()
+
+
+@pytest.mark.posix("hatchling is not among what all systems install")
+@pytest.mark.process
+def test_the_metadata_says_what_it_is_and_nothing_that_is_not_true(built: Path) -> None:
+    about = metadata(built)
+    assert (about["Name"], about["License-Expression"]) == ("soe-auth", "MIT")
+    assert about["Requires-Python"] == ">=3.11"
+    assert about.get_all("Provides-Extra") == ["keyring"]
+    assert "Typing :: Typed" in about.get_all("Classifier", [])
+    assert about.get_all("Project-URL") is None  # it has no public place yet
+
+
+@pytest.mark.posix("hatchling is not among what all systems install")
+@pytest.mark.process
+def test_what_an_index_shows_of_the_readme_leads_nowhere_by_a_path(built: Path) -> None:
+    about = metadata(built)
+    assert about["Description-Content-Type"] == "text/markdown"
+    shown, readme = description(about), (ROOT / "README.md").read_text()
+    heads = re.compile(r"^##? .+$", re.MULTILINE)
+    assert heads.findall(shown) == heads.findall(readme)
+    code = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+    assert code.findall(shown) == code.findall(readme)
+    prose = code.sub("", shown)
+    assert not re.search(r"\]\((?!https://)|\]\[|<(?:img|picture|source|a)\b", prose)
+    for path in re.findall(r"\(`([\w/.-]+)`\)", prose):
+        assert (ROOT / path).exists()
+
+
+# --- the version ---------------------------------------------------------------------------------
+
+
+def changelog() -> list[tuple[str, str]]:
+    """The heads of the changelog's entries: versions, and when they were released."""
+    text = (ROOT / "CHANGELOG.md").read_text()
+    return re.findall(r"^## (\S+) \((.+)\)$", text, re.MULTILINE)
+
+
+@pytest.mark.posix("hatchling is not among what all systems install")
+@pytest.mark.process
+def test_one_place_says_which_version_it_is_and_everything_agrees(built: Path) -> None:
+    saying = [path.name for path in PACKAGE.rglob("*.py") if f'"{__version__}"' in path.read_text()]
+    assert saying == ["version.py"]
+    assert metadata(built)["Version"] == __version__
+    assert f'"soe\\-auth {__version__}"' in MAN_PAGE.read_text()
+    assert changelog()[0][0] == __version__
+    pages = "".join(page.read_text() for page in DOCS.rglob("*.md"))
+    assert set(re.findall(r"^ *rev: (.+)$", pages, re.MULTILINE)) == {f"v{__version__}"}
+
+
+def test_each_entry_of_the_changelog_has_a_version_a_date_and_known_sections() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text()
+    entries = changelog()
+    assert len(entries) == len(re.findall(r"^## ", text, re.MULTILINE))
+    versions = [tuple(map(int, version.split("."))) for version, _ in entries]
+    assert versions == sorted(set(versions), reverse=True)
+    dates = [date for _, date in entries]
+    assert all(re.fullmatch(r"20\d\d-[01]\d-[0-3]\d", date) for date in dates[1:])
+    assert re.fullmatch(r"unreleased|20\d\d-[01]\d-[0-3]\d", dates[0])
+    kinds = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    assert set(re.findall(r"^### (.+)$", text, re.MULTILINE)) <= kinds
+
+
+# --- the man page --------------------------------------------------------------------------------
+
+
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
+@pytest.mark.process
+def test_the_man_page_is_what_the_parsers_and_the_reference_say_now() -> None:
+    said = must(sys.executable, ROOT / "tools" / "manpage.py")
+    assert said == MAN_PAGE.read_text(), "python tools/manpage.py > man/soe-auth.1"
+
+
+@pytest.mark.posix("groff reads the page")
+@pytest.mark.needs("groff")
+def test_the_man_page_is_read_without_a_warning() -> None:
+    read = run("groff", "-man", "-ww", "-z", MAN_PAGE)
+    assert (read.returncode, read.stdout, read.stderr) == (0, "", "")
+    assert MAN_PAGE.read_text().isascii()
+
+
+@pytest.mark.posix("groff reads the page")
+@pytest.mark.needs("groff")
+def test_the_examples_of_the_man_page_use_options_that_there_are() -> None:
+    shown = must("groff", "-man", "-Tascii", "-P-cbou", MAN_PAGE)
+    heads = re.split(
+        r"^   soe-auth (\w+)$", shown.partition("\nEXIT STATUS")[0], flags=re.MULTILINE
+    )
+    sections = dict(zip(heads[1::2], heads[2::2], strict=True))
+    assert list(sections) == list(COMMANDS)
+    examples = shown.partition("\nEXAMPLES\n")[2].partition("\nSEE ALSO\n")[0]
+    commands = re.findall(r"soe-auth ([a-z]+)([^|\n]*)", examples)
+    assert commands
+    for command, rest in commands:
+        for option in re.findall(r"--\w[\w-]+", rest):
+            assert re.search(rf"^ +(?:-\w, )?{option}\b", sections[command], re.MULTILINE)
+
+
+# --- what is installed ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Installed:
+    """An environment in which there is the wheel, and nothing of this checkout."""
+
+    directory: Path
+
+    @property
+    def python(self) -> Path:
+        return self.directory / "bin" / "python"
+
+    def __call__(self, home: Path, *argv: str | Path) -> subprocess.CompletedProcess[str]:
+        environ = Command(home).environ
+        environ["PATH"] = f"{self.directory / 'bin'}:{environ['PATH']}"
+        return subprocess.run(
+            argv, env=environ, cwd=home, capture_output=True, text=True, timeout=50, check=False
+        )
+
+
+@pytest.fixture(scope="module")
+def installed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    installed = Installed(tmp_path_factory.mktemp("installed"))
+    must(sys.executable, "-m", "venv", "--without-pip", installed.directory)
+    pip = [sys.executable, "-m", "pip", "--python", str(installed.python)]
+    must(*pip, "install", "--no-index", "--no-deps", built / WHEEL)
+    # What it depends on is here already; an editable install in there is not followed from this.
+    site_packages = must(installed.python, "-c", "import site; print(site.getsitepackages()[0])")
+    (Path(site_packages.strip()) / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
+    return installed
+
+
+@pytest.mark.posix("hatchling is not among what all systems install")
+@pytest.mark.process
+def test_what_is_installed_runs_and_plays_a_whole_login(
+    installed: Installed, tmp_path: Path
+) -> None:
+    where = installed(tmp_path, "python", "-c", "import soe_auth; print(soe_auth.__file__)")
+    assert where.stdout.startswith(str(installed.directory))
+    version = installed(tmp_path, "soe-auth", "--version")
+    assert (version.returncode, version.stdout) == (0, f"soe-auth {__version__}\n")
+    demo = installed(tmp_path, "soe-auth", "demo")
+    assert demo.returncode == 0, demo.stderr
+    assert "The API answers: you are " in demo.stderr
+    page = installed.directory / "share" / "man" / "man1" / "soe-auth.1"
+    assert page.read_bytes() == MAN_PAGE.read_bytes()
+
+
+BASH = ("bash", "--norc", "-c")
+ZSH = ("zsh", "-f", "-c", "autoload -Uz compinit; compinit -D -u; eval $1", "zsh")
+FISH = ("fish", "--no-config", "-c")
+
+
+@pytest.mark.posix("hatchling is not among what all systems install")
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("shell", "load"),
+    [
+        pytest.param(BASH, 'eval "$(soe-auth completion bash)"; complete -p soe-auth', id="bash"),
+        pytest.param(
+            ZSH,
+            'eval "$(soe-auth completion zsh)"; whence $_comps[soe-auth]',
+            id="zsh",
+            marks=pytest.mark.needs("zsh"),
+        ),
+        pytest.param(
+            FISH,
+            'soe-auth completion fish | source; complete -C "soe-auth tok"',
+            id="fish",
+            marks=pytest.mark.needs("fish"),
+        ),
+    ],
+)
+def test_what_is_installed_gives_each_shell_a_script_that_it_loads(
+    shell: Sequence[str], load: str, installed: Installed, tmp_path: Path
+) -> None:
+    loaded = installed(tmp_path, *shell, load)
+    assert (loaded.returncode, loaded.stderr) == (0, "")
+    assert loaded.stdout
+
+
+@pytest.mark.posix("hatchling is not among what all systems install")
+@pytest.mark.process
+def test_what_is_installed_is_typed_for_those_who_use_it(
+    installed: Installed, tmp_path: Path
+) -> None:
+    program = tmp_path / "program.py"
+    program.write_text("import soe_auth\n\nreveal_type(soe_auth.get_token().reveal())\n")
+    mypy = [sys.executable, "-m", "mypy", "--strict"]
+    told = installed(tmp_path, *mypy, "--python-executable", installed.python, program)
+    assert told.stdout.splitlines() == [
+        'program.py:3: note: Revealed type is "str"',
+        "Success: no issues found in 1 source file",
+    ]

@@ -1,0 +1,175 @@
+"""The laws of the house that a test can hold."""
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import unmeasured
+
+import soe_auth
+from soe_auth import errors
+from soe_auth.cli.exit_codes import EXIT_CODES, exit_code
+from soe_auth.cli.main import COMMANDS
+from soe_auth.errors import SoeAuthError
+
+ROOMS = Path(soe_auth.__file__).parent
+SOURCES = sorted(ROOMS.rglob("*.py"))
+TESTS = sorted(Path(__file__).parents[1].rglob("*.py"))
+HEAVY = {"aiohttp", "httpx", "asyncio", "ssl", "rich", "keyring", "shtab", "tomlkit"}
+
+
+def loaded_by(statement: str) -> set[str]:
+    """Return the top-level modules that a fresh interpreter has loaded after a statement."""
+    show = f"import sys\n{statement}\nprint(*{{name.split('.')[0] for name in sys.modules}})"
+    done = subprocess.run(
+        [sys.executable, "-c", show],
+        env=unmeasured(os.environ),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def error_tree(kind: type[SoeAuthError]) -> list[type[SoeAuthError]]:
+    return [kind, *(k for child in kind.__subclasses__() for k in error_tree(child))]
+
+
+def test_import_soe_auth_is_light() -> None:
+    assert not loaded_by("import soe_auth") & {*HEAVY, "argparse", "json", "dataclasses"}
+
+
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
+@pytest.mark.process
+def test_a_token_is_printed_without_loading_anything_heavy(tmp_path: Path) -> None:
+    statement = (
+        "from soe_auth.cli.main import main\n"
+        f"main(['token'], {{'SOE_AUTH_CONFIG_DIR': {str(tmp_path)!r}}})\n"
+        "assert main(['token'], {'SOE_AUTH_TOKEN': 'x'}) == 0\n"
+        "for form in ('header', 'env', 'json', 'curl'):\n"
+        "    assert main(['token', '--format', form], {'SOE_AUTH_TOKEN': 'x'}) == 0\n"
+        "assert main(['status', '--check', '2h'], {'SOE_AUTH_TOKEN': 'x'}) == 0\n"
+        f"no_token = {{'SOE_AUTH_CONFIG_DIR': {str(tmp_path)!r}, 'SOE_AUTH_SITE': 'acme',"
+        " 'SOE_AUTH_CLIENT_ID': '1'}\n"
+        "assert main(['status', '--check'], no_token) == 3\n"
+        "assert main(['token', '--wait', '0'], no_token) == 3\n"
+        "assert main(['run', 'true'], no_token) == 3\n"
+        "assert main(['run', '/none'], {**no_token, 'SOE_AUTH_TOKEN': 'x'}) == 127"
+    )
+    assert not loaded_by(statement) & {*HEAVY, "hashlib", "subprocess", "threading"}
+
+
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
+@pytest.mark.process
+def test_the_browser_is_launched_before_anything_heavy_is_loaded(tmp_path: Path) -> None:
+    script = f"""
+import sys, soe_auth
+def browser(url):
+    raise SystemExit(sorted({HEAVY!r} & set(sys.modules)) or 0)
+soe_auth.login(site="acme", client_id="110", browser=browser)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "SOE_AUTH_CONFIG_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_what_is_public_is_exactly_the_list() -> None:
+    assert sorted(soe_auth.__all__) == soe_auth.__all__
+    for name in soe_auth.__all__:
+        assert getattr(soe_auth, name) is not None
+    assert dir(soe_auth) == soe_auth.__all__
+    with pytest.raises(AttributeError):
+        _ = soe_auth.nothing
+
+
+def test_no_room_has_the_name_of_a_public_function() -> None:
+    assert not {path.stem for path in ROOMS.iterdir()} & set(soe_auth.__all__)
+
+
+def test_every_error_is_public_and_drawn_in_the_tree() -> None:
+    drawn = [
+        line.split("──")[-1].split()[0]
+        for line in (errors.__doc__ or "").splitlines()
+        if "──" in line
+    ]
+    kinds = [kind.__name__ for kind in error_tree(SoeAuthError)]
+    assert drawn == kinds[1:]
+    assert set(kinds) <= set(soe_auth.__all__)
+
+
+def test_every_error_has_an_exit_code_and_the_base_is_never_raised() -> None:
+    for kind in error_tree(SoeAuthError)[1:]:
+        assert exit_code(kind.__new__(kind)) in EXIT_CODES.values()
+    assert len(set(EXIT_CODES.values())) == len(EXIT_CODES)
+
+
+def test_only_the_command_line_prints() -> None:
+    printing = {
+        path.relative_to(ROOMS).parts[0]
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in {"print", "sys.stdout.write"}
+    }
+    # The visitor is a program of its own, and `__main__` prints what the short way has found.
+    assert printing <= {"cli", "sandbox", "__main__.py"}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOMS)))
+def test_each_room_says_what_it_is_for(path: Path) -> None:
+    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+
+
+def test_each_command_has_a_room_and_a_line() -> None:
+    rooms = {path.stem for path in (ROOMS / "cli" / "commands").glob("*.py")}
+    assert set(COMMANDS) <= rooms
+
+
+def test_secrets_are_revealed_only_where_they_leave() -> None:
+    revealing = {
+        path.relative_to(ROOMS).as_posix()
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr == "reveal"
+    }
+    assert revealing == {
+        "oauth/bearer.py",
+        "cli/commands/exchange.py",
+        "cli/json_output.py",
+        "cli/commands/pkce.py",
+        "site_client/client.py",
+        "cli/token_formats.py",
+        "site_client/certificate_issuer.py",
+        "oauth/authorization.py",
+        "oauth/token_endpoint.py",
+        "model/secret.py",
+        "desktop/process.py",
+        "model/token.py",
+        "site_client/transport.py",
+    }
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda path: path.name)
+def test_no_module_of_the_tests_needs_another_test_to_be_understood(path: Path) -> None:
+    imported = [
+        ast.unparse(node)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    assert [each for each in imported if " test_" in each] == []
+
+
+def test_what_tests_share_stands_in_modules_that_say_what_they_are_for() -> None:
+    for path in TESTS:
+        assert path.name.startswith("test_") or ast.get_docstring(
+            ast.parse(path.read_text(encoding="utf-8"))
+        ), path

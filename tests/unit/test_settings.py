@@ -1,0 +1,422 @@
+import re
+from pathlib import Path
+
+import pytest
+from cli_oracle import live_in
+
+from soe_auth.errors import LoginRequired, SettingsError
+from soe_auth.model.profile_name import is_profile_name
+from soe_auth.model.scope import Scope
+from soe_auth.settings.config_writer import remember
+from soe_auth.settings.resolve import Settings, find_paths, profile_names, resolve
+from soe_auth.settings.spec import BY_KEY, TABLE
+
+ACME = '[profile.acme]\nsite = "acme"\nclient_id = 110\n'
+BETA = '[profile.beta]\nsite = "beta"\nclient_id = "7"\n'
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    live_in(tmp_path, monkeypatch)
+    (tmp_path / "system" / "soe-auth").mkdir(parents=True)
+    return tmp_path
+
+
+def write(home: Path, text: str) -> None:
+    (home / "config.toml").write_text(text, encoding="utf-8")
+
+
+def found(home: Path, profile: str | None = None, **given: str) -> Settings:
+    flags = {key: value for key, value in given.items() if key.islower()}
+    variables = {key: value for key, value in given.items() if key.isupper()}
+    environ = {"SOE_AUTH_CONFIG_DIR": str(home), **variables}
+    return resolve(flags, profile=profile, environ=environ, cwd=lambda: home)
+
+
+def test_the_order_is_flag_variable_profile_file_system_default(home: Path) -> None:
+    (home / "system" / "soe-auth" / "config.toml").write_text('timeout = "1s"\nbrowser = "sys"\n')
+    assert found(home, site="acme").timeout == 1
+    write(home, f'timeout = "2s"\n{ACME}')
+    assert found(home).timeout == 2
+    write(home, f'timeout = "2s"\n{ACME}timeout = "3s"\n')
+    assert found(home).timeout == 3
+    assert found(home, SOE_AUTH_TIMEOUT="4s").timeout == 4
+    assert found(home, SOE_AUTH_TIMEOUT="4s", timeout="5s").timeout == 5
+    assert found(home).browser == "sys"
+    assert found(home).min_ttl == 60
+
+
+def test_every_value_says_where_it_came_from(home: Path) -> None:
+    write(home, f'timeout = "2s"\n{ACME}')
+    origins = found(home, SOE_AUTH_SCOPE="no_expiry", port="8311").origins
+    assert origins["site"] == f"{home / 'config.toml'} [profile.acme]"
+    assert origins["timeout"] == str(home / "config.toml")
+    assert origins["scope"] == "SOE_AUTH_SCOPE"
+    assert origins["port"] == "--port"
+    assert origins["redirect"] == "default"
+
+
+@pytest.mark.parametrize(
+    ("written", "ports", "kept"),
+    [
+        ("8311", [8311], 8311),
+        ('"8311"', [8311], 8311),
+        ('"8000-8002"', [8000, 8001, 8002], "8000-8002"),
+        ('"8000 - 8001"', [8000, 8001], "8000-8001"),
+        ("0", [0], 0),
+    ],
+)
+def test_a_port_may_be_a_range_and_is_kept_as_it_was(
+    home: Path, written: str, ports: list[int], kept: int | str
+) -> None:
+    write(home, f"{ACME}port = {written}\n")
+    settings = found(home)
+    assert list(settings.port.numbers) == ports
+    assert settings.profile_values["port"] == kept
+
+
+def test_each_site_may_have_its_own_browser(home: Path) -> None:
+    other = "[profile.other]\nsite = 'other'\nbrowser = 'firefox -P \"at home\" %s'\n"
+    write(home, f"browser = 'chromium'\n{ACME}browser = 'firefox -P work'\n{other}")
+    assert found(home, profile="acme").browser == "firefox -P work"
+    assert found(home, profile="other").browser == 'firefox -P "at home" %s'
+
+
+def test_an_empty_variable_counts_as_unset(home: Path) -> None:
+    write(home, ACME)
+    assert found(home, SOE_AUTH_SITE="", SOE_AUTH_PROFILE="").profile == "acme"
+
+
+def test_lists_and_numbers_are_read_as_they_are_written(home: Path) -> None:
+    write(home, ACME + 'scope = ["no_expiry", "write_access"]\nport = 8311\n')
+    settings = found(home, redirect_host="127.0.0.1")
+    assert settings.redirect_host == "127.0.0.1"
+    assert settings.scope == Scope(("no_expiry", "write_access"))
+    assert str(settings.port) == "8311"
+    assert settings.client_id == "110"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"site": "http://acme.example"}, "site (from --site): plain http"),
+        ({"SOE_AUTH_SITE": "a b"}, "site (from SOE_AUTH_SITE): a site has no blanks"),
+        ({"client_id": "secret key"}, "client_id (from --client-id): "),
+        ({"redirect": "elsewhere"}, "redirect (from --redirect): write loopback"),
+        ({"redirect_host": "0.0.0.0"}, "redirect_host (from --redirect-host): write localhost"),  # noqa: S104
+        ({"port": "80"}, "port (from --port): write a port"),
+        ({"port": "8000-"}, "port (from --port): write a port"),
+        ({"port": "80-8000"}, "port (from --port): write a port"),
+        ({"port": "0-8000"}, "port (from --port): write a port"),
+        ({"port": "8000-70000"}, "port (from --port): write a port"),
+        ({"port": "8010-8000"}, "port (from --port): a range begins with the lower port"),
+        ({"browser": "fire 'fox"}, "browser (from --browser): a quote in the command"),
+        ({"port": "x"}, "port (from --port): write a port"),
+        ({"timeout": "0"}, "timeout (from --timeout): a login needs some time"),
+        ({"min_ttl": "10"}, "min_ttl (from --min-ttl): write a duration"),
+        ({"scope": 'a"b'}, "scope (from --scope): "),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_origin(
+    home: Path, given: dict[str, str], message: str
+) -> None:
+    with pytest.raises(SettingsError) as error:
+        found(home, **{"site": "acme", **given} if "SOE_AUTH_SITE" not in given else given)
+    assert str(error.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("clientid = 1\n", "there is no setting 'clientid'"),
+        ("[profile.acme]\nclientid = 1\n", "there is no setting 'clientid'"),
+        ("zzz = 1\n", "there is no setting 'zzz'"),
+        ("timeout = true\n", "timeout (from"),
+        ("timeout = [1]\n", "timeout (from"),
+        ("profile = 1\n", "write each profile as a table"),
+        ("[profile]\nacme = 1\n", "write each profile as a table"),
+        ("default_profile = 1\n", "write default_profile as the name"),
+        ('default_profile = "../acme"\n', "'../acme' cannot be the name of a profile"),
+        ('[profile."a\\u001bb"]\n', "'a\ufffdb' cannot be the name of a profile"),
+        ("[profile.con]\n", "'con' cannot be the name of a profile: Windows has a device"),
+        ("trusted_sites = 1\n", "write a list of sites"),
+        ("trusted_sites = [1]\n", "write a list of sites"),
+        ('trusted_sites = ["http://soe.example"]\n', "plain http is for a loopback"),
+        ("[profile.acme]\ntrusted_sites = []\n", "there is no setting 'trusted_sites'"),
+        (f"port = 0x1{'0' * 5000}\n", "write it as text in quotes"),
+        (f"x = {'[' * 5000}\n", "is nested too deep"),
+        (f"{'k' * 5000} = 1\n", "there is no setting 'kkkk"),
+        ("a = \n", "is not valid TOML"),
+    ],
+)
+def test_a_wrong_file_is_named_with_what_is_wrong(home: Path, text: str, message: str) -> None:
+    write(home, text)
+    with pytest.raises(SettingsError) as error:
+        found(home, site="acme")
+    assert message in str(error.value)
+    assert str(home / "config.toml") in str(error.value)
+
+
+def test_the_nearest_setting_is_named(home: Path) -> None:
+    write(home, "clientid = 1\n")
+    with pytest.raises(SettingsError) as error:
+        found(home, site="acme")
+    assert error.value.hint == "Did you mean client_id?"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ('# a\ntimeout = "5"\n', 2, "timeout (from {}): write a duration such as"),
+        ("[profile.acme]\n\nport = 80\n", 3, "port (from {}): write a port from 1024"),
+        ("[profile.acme]\nport = 8765.0\n", 2, "port (from {}): write it as text in quotes."),
+        ("[profile.acme]\nsite = true\n", 2, "site (from {}): write it as text in quotes."),
+        ('browser = ["a", "b"]\n', 1, "browser (from {}): write it as text in quotes."),
+        (
+            "scope = [\n  1,\n]\n",
+            1,
+            "scope (from {}): write it as text in quotes, or as a list of such.",
+        ),
+        ("[profile.acme]\nclientid = 1\n", 2, "{}: there is no setting 'clientid'."),
+        ("a = 1\n", 1, "{}: there is no setting 'a'."),
+        ("\n[profile.con]\n", 2, "{}: 'con' cannot be the name of a profile"),
+        ('x.y = 1\n[profile]\nacme = "x"\n', 2, "{}: write each profile as a table"),
+        ('default_profile = "a b"\n', 1, "{}: 'a b' cannot be the name of a profile"),
+        ('\ntrusted_sites = ["a b"]\n', 2, "trusted_sites (from {}): a site has no blanks"),
+        ("profile.acme = { port = 80 }\n", 1, "port (from {}): write a port"),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_named_with_its_line(
+    home: Path, text: str, line: int, message: str
+) -> None:
+    write(home, text)
+    with pytest.raises(SettingsError) as error:
+        found(home, "acme")
+    file = str(home / "config.toml")
+    place = re.escape(file) + r"( \[profile.acme\])?, line " + str(line)
+    assert re.match(re.escape(message).replace(r"\{\}", place), str(error.value)), error.value
+
+
+def test_a_file_that_is_no_toml_is_named_with_the_place_in_it(home: Path) -> None:
+    write(home, 'a = 1\nb = "\n')
+    with pytest.raises(SettingsError, match=r"config.toml is not valid TOML: .*\(at line 2, "):
+        found(home, "acme")
+    write(home, "timeout = 1\ntimeout = 2\n")
+    with pytest.raises(SettingsError, match=r"Cannot overwrite a value \(at line 2, "):
+        found(home, "acme")
+
+
+def test_a_key_of_the_top_is_named_as_the_nearest_as_well(home: Path) -> None:
+    write(home, 'default_profil = "acme"\n')
+    with pytest.raises(SettingsError) as error:
+        found(home, "acme")
+    assert error.value.hint == "Did you mean default_profile?"
+
+
+def test_every_value_says_on_which_line_it_stands(home: Path) -> None:
+    write(home, f'timeout = "2s"\n\n{ACME}')
+    settings = found(home, SOE_AUTH_SCOPE="no_expiry", port="8311")
+    assert settings.place("client_id") == f"{home / 'config.toml'} [profile.acme], line 5"
+    assert settings.place("timeout") == f"{home / 'config.toml'}, line 1"
+    assert settings.place("scope") == "SOE_AUTH_SCOPE"
+    assert settings.place("port") == "--port"
+    assert settings.place("redirect") == "default"
+
+
+def test_each_default_can_be_typed(home: Path) -> None:
+    write(home, ACME)
+    settings = found(home)
+    for key, setting in BY_KEY.items():
+        value = getattr(settings, key)
+        if value is None:
+            assert setting.text(value) == ""
+        else:
+            assert setting.read(setting.text(value)) == value
+
+
+def test_a_file_that_cannot_be_read_is_a_settings_error(home: Path) -> None:
+    (home / "config.toml").mkdir()
+    with pytest.raises(SettingsError, match="cannot be read"):
+        found(home, site="acme")
+
+
+def test_without_any_profile_a_login_is_required(home: Path) -> None:
+    with pytest.raises(LoginRequired, match="type `soe-auth init`"):
+        found(home)
+
+
+def test_the_only_profile_is_the_one(home: Path) -> None:
+    write(home, BETA)
+    settings = found(home)
+    assert (settings.profile, str(settings.site)) == ("beta", "https://beta.stackenterprise.co")
+    assert settings.known
+    assert settings.login_command == "soe-auth login -p beta"
+
+
+def test_the_default_profile_is_taken_among_several(home: Path) -> None:
+    write(home, f'default_profile = "beta"\n{ACME}{BETA}')
+    assert found(home).profile == "beta"
+    assert found(home, "acme").profile == "acme"
+    assert found(home, SOE_AUTH_PROFILE="acme").profile == "acme"
+
+
+def test_several_profiles_without_a_default_are_named(home: Path) -> None:
+    write(home, ACME + BETA)
+    with pytest.raises(SettingsError, match="acme, beta"):
+        found(home)
+
+
+def test_a_site_finds_its_profile(home: Path) -> None:
+    write(home, f'default_profile = "acme"\n{ACME}[profile.mine]\nsite = "beta"\nclient_id = 9\n')
+    assert found(home, site="beta").profile == "mine"
+    assert found(home, SOE_AUTH_SITE="acme").client_id == "110"
+    assert found(home, site="gamma").profile == "gamma"
+    assert not found(home, site="gamma").known
+
+
+def test_a_site_of_several_profiles_needs_a_name(home: Path) -> None:
+    write(home, '[profile.a]\nsite = "beta"\n[profile.b]\nsite = "beta"\n[profile.c]\nsite = "!"\n')
+    with pytest.raises(SettingsError, match=r"Several profiles belong to beta.*: a, b"):
+        found(home, site="beta")
+
+
+def test_a_profile_without_a_site_of_its_own_has_the_one_at_the_top(home: Path) -> None:
+    write(home, 'site = "acme"\n[profile.mine]\nscope = "write_access"\n[profile.no]\nsite = "b"\n')
+    assert found(home, site="acme").profile == "mine"
+
+
+def test_a_name_that_is_taken_by_another_site_is_not_reused(home: Path) -> None:
+    write(home, '[profile.beta]\nsite = "acme"\n')
+    with pytest.raises(SettingsError, match="belongs to another site"):
+        found(home, site="beta")
+
+
+NO_NAMES = [
+    "../acme",
+    "..",
+    "a/b",
+    "a\\b",
+    "",
+    ".hidden",
+    "a b",
+    "a\n",
+    "a:b",
+    "x" * 65,
+    "ä",
+    "\x1b",
+]
+DEVICES = ["con", "NUL", "aux.txt", "Com1", "lpt9.a.b"]
+
+
+@pytest.mark.parametrize("name", [*NO_NAMES, *DEVICES])
+def test_a_profile_name_cannot_leave_its_directory(home: Path, name: str) -> None:
+    with pytest.raises((SettingsError, LoginRequired)) as by_option:
+        found(home, name)
+    with pytest.raises((SettingsError, LoginRequired)) as by_variable:
+        found(home, SOE_AUTH_PROFILE=name)
+    assert str(by_option.value).isprintable()
+    assert str(by_option.value) == str(by_variable.value)
+    assert not is_profile_name(name)
+
+
+@pytest.mark.parametrize("name", ["acme", "a", "1", "acme.example", "A_b-c.d", "console", "com10"])
+def test_what_is_a_profile_name(home: Path, name: str) -> None:
+    assert found(home, name).profile == name
+    assert is_profile_name(name)
+
+
+def test_a_site_whose_name_is_a_device_needs_another_for_its_profile(home: Path) -> None:
+    with pytest.raises(SettingsError, match="'con' cannot be the name of a profile"):
+        found(home, site="con")
+    assert found(home, "mine", site="con").profile == "mine"
+
+
+def test_a_missing_site_or_client_id_is_a_settings_error(home: Path) -> None:
+    with pytest.raises(SettingsError, match="There is no profile acme"):
+        _ = found(home, "acme").registration
+    with pytest.raises(SettingsError, match=r"No client ID is set for acme"):
+        _ = found(home, site="acme").registration
+    write(home, "[profile.acme]\nclient_id = 1\n")
+    with pytest.raises(SettingsError, match="Profile acme has no site"):
+        _ = found(home, "acme").registration
+
+
+def test_the_directory_is_the_platforms_unless_a_variable_names_one(home: Path) -> None:
+    assert find_paths({}).directory.name == "soe-auth"
+    assert find_paths({"SOE_AUTH_CONFIG_DIR": str(home)}).config == home / "config.toml"
+
+
+@pytest.mark.parametrize("given", ["C:soe", "C:", "\\soe", "/soe"])
+def test_on_windows_a_config_directory_of_the_current_drive_is_refused(given: str) -> None:
+    with pytest.raises(SettingsError, match="depends on the current drive") as error:
+        find_paths({"SOE_AUTH_CONFIG_DIR": given}, platform="win32")
+    assert str(error.value).startswith(f"SOE_AUTH_CONFIG_DIR is {given}, ")
+
+
+@pytest.mark.parametrize(
+    "given", ["C:\\soe", "d:/soe auth", "\\\\server\\share\\soe", "soe", "C:\\Users\\Zoë\\soe"]
+)
+def test_on_windows_any_other_config_directory_is_taken(given: str) -> None:
+    found = find_paths({"SOE_AUTH_CONFIG_DIR": given}, platform="win32")
+    assert found.directory == Path(given).absolute()
+
+
+def test_each_setting_has_one_flag_and_one_variable() -> None:
+    assert len({s.flag for s in TABLE}) == len({s.variable for s in TABLE}) == len(TABLE)
+
+
+# --- remembering ---
+
+
+def test_the_first_remembered_profile_becomes_the_default(home: Path) -> None:
+    config = home / "new" / "config.toml"
+    assert remember(config, "acme", {"site": "acme", "port": 8311})
+    assert config.read_text() == (
+        'default_profile = "acme"\n\n[profile.acme]\nsite = "acme"\nport = 8311\n'
+    )
+
+
+def test_comments_and_all_the_rest_stay(home: Path) -> None:
+    write(home, f'# mine\ntimeout = "2s" # short\n\n{ACME}# the end\n')
+    assert remember(home / "config.toml", "acme", {"scope": "no_expiry"})
+    assert remember(home / "config.toml", "beta", {"site": "beta"})
+    text = (home / "config.toml").read_text()
+    assert "# mine" in text
+    assert "# short" in text
+    assert "# the end" in text
+    assert found(home, "acme").scope == Scope(("no_expiry",))
+    assert profile_names({"SOE_AUTH_CONFIG_DIR": str(home)}) == ["acme", "beta"]
+
+
+def test_nothing_is_written_where_nothing_changed(home: Path) -> None:
+    remember(home / "config.toml", "acme", {"site": "acme"})
+    before = (home / "config.toml").stat()
+    assert not remember(home / "config.toml", "acme", {"site": "acme"})
+    assert (home / "config.toml").stat().st_ino == before.st_ino
+
+
+@pytest.mark.posix("symbolic links, which need a privilege on Windows")
+def test_a_linked_config_stays_a_link(home: Path) -> None:
+    (home / "dotfiles").mkdir()
+    (home / "dotfiles" / "real.toml").write_text(ACME)
+    (home / "config.toml").symlink_to(home / "dotfiles" / "real.toml")
+    assert remember(home / "config.toml", "acme", {"scope": "no_expiry"})
+    assert (home / "config.toml").is_symlink()
+    assert "no_expiry" in (home / "dotfiles" / "real.toml").read_text()
+
+
+def test_a_config_that_cannot_be_written_is_a_settings_error(home: Path) -> None:
+    (home / "file").touch()
+    with pytest.raises(SettingsError, match="could not be written"):
+        remember(home / "file" / "config.toml", "acme", {"site": "acme"})
+
+
+def test_a_profile_is_what_is_not_default(home: Path) -> None:
+    settings = found(home, site="acme", client_id="110", scope="", SOE_AUTH_PORT="8311")
+    assert settings.from_flags == ["site", "client_id", "scope"]
+    assert settings.profile_values == {
+        "site": "https://acme.stackenterprise.co",
+        "client_id": "110",
+        "scope": "",
+        "port": 8311,
+    }
