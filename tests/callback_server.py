@@ -9,14 +9,12 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
-from soe_auth.errors import LoopbackUnavailable
+from soe_auth import LoopbackUnavailable, Scope, Site
 from soe_auth.loopback.pages import signed_in
 from soe_auth.loopback.peer_user import is_stranger
 from soe_auth.loopback.server import LocalPaths, Loopback, serve
 from soe_auth.loopback.sockets import Address, LoopbackSockets, bind
 from soe_auth.model.ports import Ports
-from soe_auth.model.scope import Scope
-from soe_auth.model.site import Site
 from soe_auth.oauth.authorization import (
     AuthorizationRequest,
     Granted,

@@ -13,12 +13,9 @@ from typing import Any
 
 import pytest
 
+from soe_auth import Scope, Secret, Site, Token
 from soe_auth.cli.main import main
 from soe_auth.fast.replay import Answer, answer
-from soe_auth.model.scope import Scope
-from soe_auth.model.secret import Secret
-from soe_auth.model.site import Site
-from soe_auth.model.token import Token
 from soe_auth.storage.file_store import FileStore
 
 CONFIG = """

@@ -20,10 +20,7 @@ import pytest
 from cli_oracle import OF_WINDOWS, Place, directories_in, two_profiles
 from posix_marks import POSIX_TESTS, marked_in
 
-from soe_auth.model.scope import Scope
-from soe_auth.model.secret import Secret
-from soe_auth.model.site import Site
-from soe_auth.model.token import Token
+from soe_auth import Scope, Secret, Site, Token
 from soe_auth.sandbox import Sandbox, running
 
 if sys.platform != "win32":

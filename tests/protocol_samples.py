@@ -3,10 +3,7 @@
 import json
 from urllib.parse import urlencode
 
-from soe_auth.model.scope import Scope
-from soe_auth.model.secret import Secret
-from soe_auth.model.site import Site
-from soe_auth.model.token import Token
+from soe_auth import Scope, Secret, Site, Token
 from soe_auth.oauth.authorization import Arrival, AuthorizationRequest
 from soe_auth.oauth.token_endpoint import Answer, read_answer
 

@@ -10,10 +10,7 @@ from typing import Any
 from cli_oracle import CONFIG, SHOW, Place, living, standing_in, tick
 from hypothesis import strategies as st
 
-from soe_auth.errors import SoeAuthError
-from soe_auth.model.scope import Scope
-from soe_auth.model.secret import Secret
-from soe_auth.model.site import Site
+from soe_auth import Scope, Secret, Site, SoeAuthError
 from soe_auth.settings.resolve import resolve
 from soe_auth.settings.spec import TABLE
 

@@ -19,7 +19,7 @@ import pytest
 import trustme
 
 import soe_auth
-from soe_auth.model.site import Site
+from soe_auth import Site
 
 # Wine is no whole Windows: as of version 8, it believes a chain whose root it does not have.
 UNDER_WINE = sys.platform == "win32" and hasattr(ctypes.windll.ntdll, "wine_get_version")

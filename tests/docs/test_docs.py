@@ -47,13 +47,11 @@ from docs_parser import (
 )
 
 import soe_auth as package
-from soe_auth import errors
+from soe_auth import Scope, Token, errors
 from soe_auth.__main__ import NOT_WRITTEN, READER_GONE, SIGNALLED
 from soe_auth.cli import exit_codes
 from soe_auth.cli.commands import config
 from soe_auth.cli.main import COMMANDS, main
-from soe_auth.model.scope import Scope
-from soe_auth.model.token import Token
 from soe_auth.python_api.token_provider import Carrier, Options
 from soe_auth.sandbox import DEFAULT_APPLICATIONS, OWN_DOMAIN, Sandbox
 from soe_auth.settings.project_file import PROJECT_KEYS

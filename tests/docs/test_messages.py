@@ -15,8 +15,7 @@ from pathlib import Path
 from docs_parser import DOCS
 
 import soe_auth
-from soe_auth import errors
-from soe_auth.errors import SoeAuthError
+from soe_auth import SoeAuthError, errors
 
 ROOMS = Path(soe_auth.__file__).parent
 PAGE = DOCS / "reference" / "messages.md"

@@ -17,12 +17,11 @@ from callback_server import no_more_files
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from soe_auth import Scope, Site
 from soe_auth.fast.early_redirect import Usher, read_plain, ushering
 from soe_auth.loopback.peer_user import is_stranger
 from soe_auth.loopback.server import LocalPaths, serve
 from soe_auth.loopback.sockets import LoopbackSockets, bind
-from soe_auth.model.scope import Scope
-from soe_auth.model.site import Site
 from soe_auth.oauth.authorization import AuthorizationRequest, begin, redirect_uri_for, screen
 
 PATHS = LocalPaths(launch="/launchme", done="/alldone1")

@@ -35,15 +35,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from strategies import OPTIONS, change, command_lines, places
 
+from soe_auth import Scope, Secret, Site, Token
 from soe_auth.__main__ import NOT_WRITTEN, READER_GONE
 from soe_auth.cli.console import Console
 from soe_auth.cli.token_source import keep
 from soe_auth.fast.cache import MAY_BE_SECRET, VARIABLES, Question, asked
 from soe_auth.fast.replay import Answer, _read_token, answer
-from soe_auth.model.scope import Scope
-from soe_auth.model.secret import Secret
-from soe_auth.model.site import Site
-from soe_auth.model.token import Token
 from soe_auth.settings.resolve import resolve
 from soe_auth.settings.spec import TABLE
 from soe_auth.version import __version__

@@ -29,8 +29,7 @@ from http_clients import (
 from tls_servers import shown_by_a_tool_that_prints_locals
 
 import soe_auth
-from soe_auth.model.secret import Secret
-from soe_auth.model.site import Site
+from soe_auth import Secret, Site
 from soe_auth.oauth.bearer import Address, belongs_to, is_fresh, was_refused
 from soe_auth.sandbox import Sandbox
 from soe_auth.sandbox.visitor import visit

@@ -35,15 +35,13 @@ from tls_servers import (
 )
 
 import soe_auth as package
+from soe_auth import Ending, NetworkError, Secret, SettingsError, Site
 from soe_auth.actions.logout import logout
-from soe_auth.errors import NetworkError, SettingsError
 from soe_auth.model.proxy import Network, Proxy
-from soe_auth.model.secret import Secret
-from soe_auth.model.site import Site
 from soe_auth.sandbox import Sandbox, running
 from soe_auth.settings.resolve import Settings, resolve
 from soe_auth.site_client.certificate_issuer import issuer_of
-from soe_auth.site_client.client import Ending, connect
+from soe_auth.site_client.client import connect
 from soe_auth.site_client.tls_and_proxy import proxy_for, trust
 from soe_auth.storage.file_store import FileStore
 

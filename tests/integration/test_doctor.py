@@ -22,6 +22,7 @@ from conftest import NOBODY, TOKEN, VISITOR, Command, as_nobody, end_of
 from fake_programs import program
 from tls_servers import always_answering, forwarding, http, tls
 
+from soe_auth import LoginError, NetworkError, ServerError, SettingsError, StoreError
 from soe_auth.cli.commands.doctor import exit_code_of
 from soe_auth.doctor import Finding, examine
 from soe_auth.doctor.dns import addresses_of
@@ -29,7 +30,6 @@ from soe_auth.doctor.local import look_at_place, look_at_versions
 from soe_auth.doctor.loopback import Knock, judge, knock, look_at_loopback
 from soe_auth.doctor.remote import judge_proxy
 from soe_auth.doctor.stored import look_at_store
-from soe_auth.errors import LoginError, NetworkError, ServerError, SettingsError, StoreError
 from soe_auth.model.ports import ANY_PORT
 from soe_auth.model.proxy import Proxy
 from soe_auth.sandbox import Sandbox, running

@@ -20,9 +20,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from protocol_samples import GOOD, REDIRECT, REQUEST, arrive
 
-from soe_auth.errors import ExchangeRefused, LoginRequired, MalformedResponse, SettingsError
+from soe_auth import ExchangeRefused, LoginRequired, MalformedResponse, SettingsError, Token
 from soe_auth.model.profile_name import is_profile_name
-from soe_auth.model.token import Token
 from soe_auth.oauth.authorization import Denied, Granted, Stray, judge, judge_paste
 from soe_auth.oauth.token_endpoint import Answer, read_answer
 from soe_auth.settings.project_file import PROJECT_KEYS

@@ -24,7 +24,7 @@ from conftest import Command
 from hostile_requests import MEGABYTE, QUIETLY, REQUESTS, Target, fetched, target_of
 from yarl import URL
 
-from soe_auth.model.secret import Secret
+from soe_auth import Secret
 from soe_auth.oauth.authorization import Granted
 from soe_auth.sandbox import Sandbox
 from soe_auth.sandbox.visitor import visit

@@ -15,11 +15,7 @@ from urllib.request import urlopen
 import pytest
 from fake_user import Person
 
-from soe_auth.actions.finish_login import finish
-from soe_auth.actions.login import alogin, alogin_if_needed, login, login_if_needed
-from soe_auth.actions.start_login import begin
-from soe_auth.desktop.environment import Place
-from soe_auth.errors import (
+from soe_auth import (
     ExchangeRefused,
     LoginBusy,
     LoginDenied,
@@ -31,6 +27,10 @@ from soe_auth.errors import (
     SettingsError,
     StoreError,
 )
+from soe_auth.actions.finish_login import finish
+from soe_auth.actions.login import alogin, alogin_if_needed, login, login_if_needed
+from soe_auth.actions.start_login import begin
+from soe_auth.desktop.environment import Place
 from soe_auth.sandbox import Quirks, Sandbox
 from soe_auth.sandbox.visitor import Page, visit
 from soe_auth.settings.resolve import resolve

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from soe_auth.errors import LoginBusy
+from soe_auth import LoginBusy
 from soe_auth.storage.login_lock import Turns
 
 

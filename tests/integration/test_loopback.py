@@ -11,9 +11,9 @@ import aiohttp
 import pytest
 from callback_server import PAGE, PATHS, no_more_files, raw, waiting
 
+from soe_auth import Secret
 from soe_auth.loopback.pages import not_signed_in
 from soe_auth.loopback.sockets import Address
-from soe_auth.model.secret import Secret
 from soe_auth.oauth.authorization import Denied, Granted
 
 

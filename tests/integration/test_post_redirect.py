@@ -21,8 +21,8 @@ LOADED_BY_A_CALL = """
 import asyncio, sys
 from soe_auth.site_client.client import connect
 from soe_auth.oauth.token_endpoint import read_answer
-from soe_auth.model.secret import Secret
-from soe_auth.model.site import Site
+from soe_auth import Secret
+from soe_auth import Site
 
 async def main():
     async with connect(Site.parse(sys.argv[1])) as connection:

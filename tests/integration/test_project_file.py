@@ -12,9 +12,9 @@ from conftest import TOKEN, Command
 from fake_programs import noting_browser
 from fake_user import Person
 
+from soe_auth import LoginRequired, SettingsError
 from soe_auth.actions import consent
 from soe_auth.actions.login import login, login_if_needed
-from soe_auth.errors import LoginRequired, SettingsError
 from soe_auth.sandbox import Sandbox
 from soe_auth.settings.project_file import PROJECT_KEYS
 from soe_auth.settings.resolve import Settings, resolve

@@ -23,12 +23,10 @@ from hypothesis import strategies as st
 from protocol_samples import GOOD, REDIRECT, REQUEST, arrive, read
 
 import soe_auth
+from soe_auth import ExchangeRefused, NetworkError, Scope, Secret, ServerError
 from soe_auth.actions.login import login
 from soe_auth.actions.start_login import Effects
-from soe_auth.errors import ExchangeRefused, NetworkError, ServerError
 from soe_auth.loopback.pages import HEADERS
-from soe_auth.model.scope import Scope
-from soe_auth.model.secret import Secret
 from soe_auth.oauth.authorization import Denied, Granted, Stray, draw, judge, judge_paste
 from soe_auth.sandbox import Quirks, Sandbox
 from soe_auth.sandbox.visitor import visit

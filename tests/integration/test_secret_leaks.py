@@ -27,14 +27,11 @@ import pytest
 from conftest import VISITOR, Command
 from fake_user import Person
 
+from soe_auth import Secret, SoeAuthError, Store, Token
 from soe_auth.actions.login import alogin, login
 from soe_auth.actions.logout import logout
-from soe_auth.errors import SoeAuthError
-from soe_auth.model.secret import Secret
-from soe_auth.model.token import Token
 from soe_auth.sandbox import TOKEN_ANSWERS, Quirks, Sandbox, running
 from soe_auth.sandbox.visitor import visit
-from soe_auth.storage import Store
 
 if sys.platform != "win32":
     import resource

@@ -32,13 +32,19 @@ from tls_servers import (
 )
 
 import soe_auth
+from soe_auth import (
+    Ending,
+    ExchangeRefused,
+    MalformedResponse,
+    NetworkError,
+    Scope,
+    Secret,
+    Site,
+    SoeAuthError,
+    Token,
+)
 from soe_auth.actions.logout import logout
 from soe_auth.cli.exit_codes import exit_code
-from soe_auth.errors import ExchangeRefused, MalformedResponse, NetworkError, SoeAuthError
-from soe_auth.model.scope import Scope
-from soe_auth.model.secret import Secret
-from soe_auth.model.site import Site
-from soe_auth.model.token import Token
 from soe_auth.oauth.authorization import (
     AuthorizationRequest,
     Granted,
@@ -50,7 +56,7 @@ from soe_auth.oauth.token_endpoint import read_answer, redeem_form
 from soe_auth.sandbox import TOKEN_ANSWERS, Quirks, Sandbox, running
 from soe_auth.sandbox.sockets import bind_loopback
 from soe_auth.sandbox.visitor import visit
-from soe_auth.site_client.client import Ending, Standing, TimeLimits, Verdict, connect
+from soe_auth.site_client.client import Standing, TimeLimits, Verdict, connect
 from soe_auth.site_client.failure import failure_of
 from soe_auth.storage.file_store import FileStore
 

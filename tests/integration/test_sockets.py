@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from callback_server import three_free_ports
 
-from soe_auth.errors import LoopbackUnavailable
+from soe_auth import LoopbackUnavailable
 from soe_auth.loopback.peer_user import why_busy
 from soe_auth.loopback.sockets import bind
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import NOBODY, TOKEN, as_nobody
 
-from soe_auth.errors import StoreError
+from soe_auth import StoreError
 from soe_auth.files.atomic_write import set_aside, write_private
 from soe_auth.files.private_read import own_directory, patiently, read_private
 from soe_auth.storage.file_store import FileStore

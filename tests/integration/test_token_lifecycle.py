@@ -17,16 +17,12 @@ from conftest import TOKEN, VISITOR, Command
 from fake_user import Person
 from tls_servers import http, served
 
+from soe_auth import Secret, Site, Store, StoreError, Token
 from soe_auth.actions.login import alogin, login, login_if_needed
 from soe_auth.actions.verify import verify
-from soe_auth.errors import StoreError
 from soe_auth.model.proxy import Network
-from soe_auth.model.secret import Secret
-from soe_auth.model.site import Site
-from soe_auth.model.token import Token
 from soe_auth.sandbox import Quirks, Sandbox, running
 from soe_auth.site_client.client import Standing
-from soe_auth.storage import Store
 
 if TYPE_CHECKING:
     import subprocess

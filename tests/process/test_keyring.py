@@ -22,9 +22,7 @@ from typing import Any
 import pytest
 from conftest import TOKEN, VISITOR, Command
 
-from soe_auth.errors import StoreError
-from soe_auth.model.secret import Secret
-from soe_auth.model.token import Token
+from soe_auth import Secret, StoreError, Token
 from soe_auth.sandbox import Sandbox
 from soe_auth.storage import open_store
 from soe_auth.storage.file_store import FileStore
@@ -480,7 +478,7 @@ def test_ctrl_c_ends_the_wait_for_a_keyring(desk: Desk, argv: list[str]) -> None
 def test_a_program_that_asks_a_hanging_keyring_can_end(desk: Desk) -> None:
     script = """
 import time
-from soe_auth.errors import StoreError
+from soe_auth import StoreError
 from soe_auth.storage.keyring_backend import Vault
 told = []
 vault = Vault(limit=0.3, report=told.append)
@@ -739,7 +737,7 @@ def test_a_process_killed_at_any_call_to_the_keyring_leaves_the_old_token_or_the
 import sys
 from pathlib import Path
 from soe_auth.storage import open_store
-from soe_auth.model.token import Token
+from soe_auth import Token
 store = open_store(Path(sys.argv[1]), "keyring", report=print)
 if sys.argv[2] == "save":
     store.save("acme", Token.from_json(sys.stdin.buffer.read()))

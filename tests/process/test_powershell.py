@@ -9,10 +9,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tree_sitter import Language, Node, Parser
 
+from soe_auth import Secret
 from soe_auth.cli import token_formats as formats
 from soe_auth.cli.commands import config
 from soe_auth.cli.main import COMMANDS, main
-from soe_auth.model.secret import Secret
 
 pytestmark = pytest.mark.posix("the parser of PowerShell is not among what all systems install")
 

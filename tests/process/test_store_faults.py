@@ -21,8 +21,7 @@ import pytest
 from conftest import TOKEN, Command
 
 import soe_auth
-from soe_auth.model.secret import Secret
-from soe_auth.model.token import Token
+from soe_auth import Secret, Token
 from soe_auth.storage.file_store import FileStore
 
 pytestmark = [
@@ -44,9 +43,9 @@ import sys
 sys.path.append(sys.argv[2])
 import fcntl, os, time
 from pathlib import Path
-from soe_auth.errors import StoreError
+from soe_auth import StoreError
 from soe_auth.storage.file_store import FileStore
-from soe_auth.model.token import Token
+from soe_auth import Token
 
 def mark(place):
     try:
@@ -323,9 +322,9 @@ MEMBER = """
 import hashlib, random, sys
 from dataclasses import replace
 from pathlib import Path
-from soe_auth.model.secret import Secret
+from soe_auth import Secret
 from soe_auth.storage.file_store import FileStore
-from soe_auth.model.token import Token
+from soe_auth import Token
 
 reports = []
 store = FileStore(Path(sys.argv[1]), report=reports.append)

@@ -19,12 +19,11 @@ from conftest import TOKEN, VISITOR, Command
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from soe_auth import LoginRequired, Secret
 from soe_auth.cli import token_formats as formats
 from soe_auth.cli.json_output import no_report, supply_report, token_report
 from soe_auth.cli.main import main
 from soe_auth.cli.token_source import Supply, look_until
-from soe_auth.errors import LoginRequired
-from soe_auth.model.secret import Secret
 from soe_auth.sandbox import Sandbox
 
 VISIBLE = "".join(map(chr, range(ord("!"), ord("~") + 1)))

@@ -10,10 +10,9 @@ import pytest
 from conftest import unmeasured
 
 import soe_auth
-from soe_auth import errors
+from soe_auth import SoeAuthError, errors
 from soe_auth.cli.exit_codes import EXIT_CODES, exit_code
 from soe_auth.cli.main import COMMANDS
-from soe_auth.errors import SoeAuthError
 
 ROOMS = Path(soe_auth.__file__).parent
 SOURCES = sorted(ROOMS.rglob("*.py"))

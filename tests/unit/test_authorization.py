@@ -8,10 +8,7 @@ from hypothesis import strategies as st
 from oauthlib.oauth2 import WebApplicationClient
 from protocol_samples import ACME, GOOD, PORT, REDIRECT, REQUEST, arrive, read
 
-from soe_auth.errors import ExchangeRefused, MalformedResponse
-from soe_auth.model.scope import Scope
-from soe_auth.model.secret import Secret
-from soe_auth.model.site import Site
+from soe_auth import ExchangeRefused, MalformedResponse, Scope, Secret, Site
 from soe_auth.oauth.authorization import (
     Arrival,
     Denied,

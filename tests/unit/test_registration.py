@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from soe_auth import Scope, SettingsError, Site
 from soe_auth.actions.registration import (
     administrator_text,
     changes,
@@ -16,9 +17,6 @@ from soe_auth.actions.registration import (
     preface,
     steps,
 )
-from soe_auth.errors import SettingsError
-from soe_auth.model.scope import Scope
-from soe_auth.model.site import Site
 from soe_auth.settings.resolve import Settings, read_config_files, resolve
 from soe_auth.settings.spec import TABLE
 

@@ -1,6 +1,6 @@
 import pytest
 
-from soe_auth.model.scope import Scope
+from soe_auth import Scope
 
 
 def test_commas_and_blanks_are_read_and_commas_are_written() -> None:

@@ -6,7 +6,8 @@ import traceback
 
 import pytest
 
-from soe_auth.model.secret import Secret, no_core_dumps
+from soe_auth import Secret
+from soe_auth.model.secret import no_core_dumps
 
 if sys.platform != "win32":
     import resource

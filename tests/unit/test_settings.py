@@ -4,9 +4,8 @@ from pathlib import Path
 import pytest
 from cli_oracle import live_in
 
-from soe_auth.errors import LoginRequired, SettingsError
+from soe_auth import LoginRequired, Scope, SettingsError
 from soe_auth.model.profile_name import is_profile_name
-from soe_auth.model.scope import Scope
 from soe_auth.settings.config_writer import remember
 from soe_auth.settings.resolve import Settings, find_paths, profile_names, resolve
 from soe_auth.settings.spec import BY_KEY, TABLE

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soe_auth.model.site import Site
+from soe_auth import Site
 
 
 @pytest.mark.parametrize(

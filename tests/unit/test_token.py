@@ -9,9 +9,8 @@ from conftest import TOKEN
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soe_auth.model.scope import Scope
-from soe_auth.model.site import Site
-from soe_auth.model.token import Token, visible_ascii
+from soe_auth import Scope, Site, Token
+from soe_auth.model.token import visible_ascii
 
 
 @pytest.mark.parametrize("expires_at", [87400.0, "never", "unknown"])

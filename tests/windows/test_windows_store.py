@@ -15,13 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from soe_auth import Scope, Secret, SettingsError, Site, StoreError, Token
 from soe_auth.doctor import examine
-from soe_auth.errors import SettingsError, StoreError
 from soe_auth.files.lock import hold, wait_to_hold
-from soe_auth.model.scope import Scope
-from soe_auth.model.secret import Secret
-from soe_auth.model.site import Site
-from soe_auth.model.token import Token
 from soe_auth.settings.config_files import read_configs
 from soe_auth.settings.resolve import find_paths
 from soe_auth.storage.file_store import FileStore
