@@ -11,8 +11,8 @@ import aiohttp
 
 from soe_auth import LoopbackUnavailable, Scope, Site
 from soe_auth.loopback.pages import signed_in
-from soe_auth.loopback.peer_user import is_stranger
-from soe_auth.loopback.server import LocalPaths, Loopback, serve
+from soe_auth.loopback.peer_user import is_other_user
+from soe_auth.loopback.server import CallbackServer, LocalPaths, serve
 from soe_auth.loopback.sockets import Address, LoopbackSockets, bind
 from soe_auth.model.ports import Ports
 from soe_auth.oauth.authorization import (
@@ -34,7 +34,7 @@ PAGE = signed_in("acme.stackenterprise.co", "Jane Doe", "until it is revoked")
 class Login:
     """A listener that waits, what it was asked for, and what strays it met."""
 
-    listener: Loopback
+    listener: CallbackServer
     sockets: LoopbackSockets
     request: AuthorizationRequest
     strays: list[Stray] = field(default_factory=list)
@@ -53,20 +53,20 @@ async def ends_well(login: Login) -> bool:
     async with asyncio.timeout(5), aiohttp.ClientSession() as browser:
         tab = asyncio.create_task(browser.get(login.good))
         verdict = await login.listener.redirect()
-        await login.listener.conclude(PAGE)
+        await login.listener.show_result(PAGE)
         return isinstance(verdict, Granted) and (await tab).status == 200
 
 
 @asynccontextmanager
 async def waiting(
-    stranger: Callable[[Address, Address], bool] = is_stranger,
+    other_user: Callable[[Address, Address], bool] = is_other_user,
 ) -> AsyncIterator[Login]:
     site = Site.parse("acme")
     sockets = bind(0, "localhost")
     uri = redirect_uri_for(site, "localhost", sockets.port)
     request = begin(site, "110", Scope(), uri, lambda size: b"\xa5" * size)
     strays: list[Stray] = []
-    serving = serve(sockets, request, PATHS, strays.append, stranger)
+    serving = serve(sockets, request, PATHS, strays.append, other_user)
     async with serving as listener:
         yield Login(listener, sockets, request, strays)
 

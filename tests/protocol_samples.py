@@ -4,8 +4,8 @@ import json
 from urllib.parse import urlencode
 
 from soe_auth import Scope, Secret, Site, Token
-from soe_auth.oauth.authorization import Arrival, AuthorizationRequest
-from soe_auth.oauth.token_endpoint import Answer, read_answer
+from soe_auth.oauth.authorization import AuthorizationRequest, CallbackRequest
+from soe_auth.oauth.token_endpoint import TokenResponse, parse_token_response
 
 ACME = Site.parse("acme")
 PORT = 51423
@@ -28,16 +28,16 @@ def arrive(
     path: str = "/callback/acme.stackenterprise.co",
     host: str = f"localhost:{PORT}",
     **headers: str,
-) -> Arrival:
+) -> CallbackRequest:
     text = query if isinstance(query, str) else urlencode(query)  # type: ignore[arg-type]  # pairs
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Arrival(method, Secret(f"{path}?{text}"), {"host": host, **named})
+    return CallbackRequest(method, Secret(f"{path}?{text}"), {"host": host, **named})
 
 
 def read(status: int, body: bytes | object, scope: str = "") -> Token:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return read_answer(
-        Answer(status, data),
+    return parse_token_response(
+        TokenResponse(status, data),
         site=ACME,
         client_id="110",
         scope=Scope.parse(scope),

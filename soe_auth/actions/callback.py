@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from soe_auth.errors import LoginError
-from soe_auth.oauth.authorization import Denied, Granted, Stray, judge_paste, login_success_uri
+from soe_auth.oauth.authorization import Denied, Granted, Stray, check_pasted_url, login_success_uri
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from soe_auth.actions.start_login import Effects, Pending
     from soe_auth.loopback.pages import Page
-    from soe_auth.loopback.server import Loopback
+    from soe_auth.loopback.server import CallbackServer
     from soe_auth.oauth.authorization import AuthorizationRequest
 
 
@@ -29,7 +29,7 @@ class Doors:
     def __init__(
         self,
         request: AuthorizationRequest,
-        listener: Loopback | None,
+        listener: CallbackServer | None,
         pasted: AsyncIterator[str] | None,
         announce: Callable[[str], None],
     ) -> None:
@@ -46,7 +46,7 @@ class Doors:
     @property
     def nothing(self) -> str:
         """Say in what way nothing came."""
-        if self._listener and not self._listener.led_on:
+        if self._listener and not self._listener.browser_redirected:
             return "no browser came to the address above"
         return "nothing came back from the site"
 
@@ -74,16 +74,16 @@ class Doors:
             raise TimeoutError
         return answered.pop().result()
 
-    async def conclude(self, page: Page) -> None:
+    async def show_result(self, page: Page) -> None:
         """Show how the login ended to the browser that brought the answer, if one did."""
         if self._listener:
-            await self._listener.conclude(page)
+            await self._listener.show_result(page)
 
     async def _answer_among(self, lines: AsyncIterator[str]) -> Granted | Denied:
         async for line in lines:
             if not line.strip():
                 continue
-            match judge_paste(line, self._request):
+            match check_pasted_url(line, self._request):
                 case Stray(reason=reason):
                     self._announce(f"That is not the answer: {reason}.")
                 case answer:
@@ -107,14 +107,14 @@ async def open_doors(pending: Pending, effects: Effects) -> AsyncIterator[Doors]
 
 
 @asynccontextmanager
-async def _listening(pending: Pending, effects: Effects) -> AsyncIterator[Loopback | None]:
+async def _listening(pending: Pending, effects: Effects) -> AsyncIterator[CallbackServer | None]:
     """Listen at the login's sockets, behind an usher at first; None where it has none."""
     request, sockets, launch_path = pending.request, pending.sockets, pending.launch_path
     if sockets is None:
         yield None
         return
     from soe_auth.fast.early_redirect import ushering
-    from soe_auth.loopback.peer_user import is_stranger
+    from soe_auth.loopback.peer_user import is_other_user
 
     told: set[str] = set()
 
@@ -125,13 +125,13 @@ async def _listening(pending: Pending, effects: Effects) -> AsyncIterator[Loopba
         say = effects.announce if loud else effects.detail
         say(f"Something else came to the listener: {stray.reason}. Still waiting.")
 
-    with ushering(sockets, launch_path, request, is_stranger) as usher:
+    with ushering(sockets, launch_path, request, is_other_user) as usher:
         loopback = await asyncio.to_thread(_the_listener, alone=effects.alone)
-        guests = usher.leave()
+        connections = usher.leave()
     paths = loopback.LocalPaths(launch_path, pending.done_path)
-    serving = loopback.serve(sockets, request, paths, tell, is_stranger, guests)
+    serving = loopback.serve(sockets, request, paths, tell, is_other_user, connections)
     async with serving as listener:
-        listener.led_on = usher.led_on
+        listener.browser_redirected = usher.browser_redirected
         yield listener
 
 

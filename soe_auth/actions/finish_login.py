@@ -16,7 +16,7 @@ from soe_auth.errors import LoginDenied, LoginTimedOut, SettingsError, SoeAuthEr
 from soe_auth.loopback import pages
 from soe_auth.model.duration import in_words
 from soe_auth.oauth.authorization import Denied
-from soe_auth.oauth.token_endpoint import read_answer, redeem_form
+from soe_auth.oauth.token_endpoint import parse_token_response, token_request_body
 from soe_auth.settings.config_writer import remember
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ async def finish(
                 old = _stored_before(settings.profile, effects)
                 effects.store.save(settings.profile, token)
             except SoeAuthError as problem:
-                await doors.conclude(pages.not_signed_in(str(problem), problem.hint))
+                await doors.show_result(pages.not_signed_in(str(problem), problem.hint))
                 raise
             effects.kept()
             with suppress(StoreError):  # the token itself is safe; the rest is for comfort
@@ -74,7 +74,7 @@ async def finish(
                 effects.announce(words)
             _remember(settings, effects)
             await asyncio.gather(
-                doors.conclude(pages.signed_in(token.site.authority, token.account, lasts)),
+                doors.show_result(pages.signed_in(token.site.authority, token.account, lasts)),
                 _store_account(settings.profile, token, effects),
             )
         if old and _is_to_be_ended(old, token, effects.now()):
@@ -183,9 +183,9 @@ async def _redeem(
     code: Secret, request: AuthorizationRequest, site: SiteConnection, effects: Effects
 ) -> Token:
     now = effects.now()
-    form = redeem_form(request.client_id, request.redirect_uri, code, request.code_verifier)
+    form = token_request_body(request.client_id, request.redirect_uri, code, request.code_verifier)
     answer = await site.exchange(form)
-    token = read_answer(
+    token = parse_token_response(
         answer,
         site=request.site,
         client_id=request.client_id,

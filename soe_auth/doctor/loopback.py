@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from soe_auth.doctor.dns import addresses_of
 from soe_auth.doctor.finding import Finding, fine, from_error, odd, wrong
 from soe_auth.errors import LoginError, LoopbackUnavailable
-from soe_auth.loopback.peer_user import is_stranger, why_busy
+from soe_auth.loopback.peer_user import is_other_user, why_busy
 from soe_auth.loopback.server import LocalPaths, serve
 from soe_auth.loopback.sockets import LoopbackSockets, bind
 from soe_auth.model.scope import Scope
@@ -32,7 +32,7 @@ _FAMILIES = {"127.0.0.1": "IPv4", "::1": "IPv6"}
 
 
 @dataclass(frozen=True, slots=True)
-class Knock:
+class LoopbackProbe:
     """A request to our own listener: by which name, at which addresses, and why it came to nothing.
 
     Without addresses the name is known to nobody here.
@@ -78,7 +78,7 @@ def _look(
         knocks = asyncio.run(_knock_everywhere(bound, names, entropy))
     absent = [family for address, family in _FAMILIES.items() if address not in names]
     return [
-        *(judge(knock, bound.port) for knock in knocks),
+        *(check_probe(knock, bound.port) for knock in knocks),
         *(
             odd("loopback", f"this machine has no {family}; a login does without it")
             for family in absent
@@ -86,7 +86,7 @@ def _look(
     ]
 
 
-def judge(knock: Knock, port: int) -> Finding:
+def check_probe(knock: LoopbackProbe, port: int) -> Finding:
     """Say whether a request by that name arrived."""
     name = f"[{knock.name}]" if ":" in knock.name else knock.name
     if not knock.addresses:
@@ -115,14 +115,14 @@ def judge(knock: Knock, port: int) -> Finding:
 
 async def _knock_everywhere(
     bound: LoopbackSockets, names: Mapping[str, tuple[str, ...]], entropy: Entropy
-) -> list[Knock]:
+) -> list[LoopbackProbe]:
     site = Site.parse("localhost")  # nobody goes there: the answer is read here, and thrown away
     redirect_uri = protocol.redirect_uri_for(site, bound.host, bound.port)
     request = protocol.begin(site, "0", Scope(), redirect_uri, entropy)
     paths = LocalPaths(_LAUNCH, _DONE)
-    async with serve(bound, request, paths, lambda _: None, is_stranger):
+    async with serve(bound, request, paths, lambda _: None, is_other_user):
         return [
-            Knock(name, addresses, await knock(addresses, bound.port))
+            LoopbackProbe(name, addresses, await knock(addresses, bound.port))
             for name, addresses in names.items()
         ]
 

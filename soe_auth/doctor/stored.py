@@ -31,7 +31,7 @@ _OTHER_PLACE = "See that the directory is yours; SOE_AUTH_CONFIG_DIR names anoth
 def look_at_store(directory: Path) -> Iterator[Finding]:
     """Say whether tokens can be kept below a config directory, unseen by others."""
     seen = inspect(directory)
-    faults = [finding for thing in seen if (finding := judge(thing))]
+    faults = [finding for thing in seen if (finding := check_seen(thing))]
     try:
         faults += _who_could_write(directory)
     except OSError as problem:
@@ -58,7 +58,7 @@ def _who_could_write(directory: Path) -> Iterator[Finding]:
         )
 
 
-def judge(seen: Seen) -> Finding | None:
+def check_seen(seen: Seen) -> Finding | None:
     """Say what is wrong with one thing in the store, or None."""
     path = f'"{seen.path}"' if sys.platform == "win32" else quote(str(seen.path))
     look = f"icacls {path}" if sys.platform == "win32" else f"ls -ld {path}"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from soe_auth.loopback.pages import HEADERS
 from soe_auth.model.secret import Secret
-from soe_auth.oauth.authorization import Arrival, screen
+from soe_auth.oauth.authorization import CallbackRequest, check_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from soe_auth.loopback.sockets import Address, LoopbackSockets
     from soe_auth.oauth.authorization import AuthorizationRequest
 
-_MOST_GUESTS = 16  # the others wait in the kernel's backlog
+_MAX_CONNECTIONS = 16  # the others wait in the kernel's backlog
 _LONGEST_HEAD = 8192
 # What would have a request go on behind its head.
 _NOT_PLAIN = frozenset({"content-length", "expect", "transfer-encoding", "upgrade"})
@@ -35,32 +35,32 @@ class Usher:
         self._loop = asyncio.get_running_loop()
         self._doors: Sequence[socket] = ()
         self._answer = answer
-        self._guests: dict[socket, bytes] = {}
-        self.led_on: bool = False
+        self._connections: dict[socket, bytes] = {}
+        self.browser_redirected: bool = False
 
     def begin(self, doors: Sequence[socket]) -> None:
         """Let connections in. Raises NotImplementedError where the loop cannot watch a socket."""
         for door in doors:
-            self._loop.add_reader(door, self._let_in, door)
+            self._loop.add_reader(door, self._accept, door)
         self._doors = doors
 
     def leave(self) -> dict[socket, bytes]:
         """Go, and return the connections that are left, and what each has brought."""
-        for watched in (*self._doors, *self._guests):
+        for watched in (*self._doors, *self._connections):
             self._loop.remove_reader(watched)
-        guests, self._doors, self._guests = self._guests, (), {}
-        return guests
+        connections, self._doors, self._connections = self._connections, (), {}
+        return connections
 
-    def _let_in(self, door: socket) -> None:
+    def _accept(self, door: socket) -> None:
         try:
             guest, _ = door.accept()
         except OSError:  # it has gone again, or there may be no more: the listener will see
             self._loop.remove_reader(door)
             return
         guest.setblocking(False)  # noqa: FBT003  # the socket module's own signature
-        self._guests[guest] = b""
+        self._connections[guest] = b""
         self._loop.add_reader(guest, self._look, guest)
-        if len(self._guests) == _MOST_GUESTS:
+        if len(self._connections) == _MAX_CONNECTIONS:
             for each in self._doors:
                 self._loop.remove_reader(each)
 
@@ -68,12 +68,12 @@ class Usher:
         """Look once at what a connection brings; if it is plain, answer, else keep it."""
         self._loop.remove_reader(guest)
         with suppress(OSError):
-            self._guests[guest] = guest.recv(_LONGEST_HEAD)
-            if answer := self._answer(guest, self._guests[guest]):
-                del self._guests[guest]
+            self._connections[guest] = guest.recv(_LONGEST_HEAD)
+            if answer := self._answer(guest, self._connections[guest]):
+                del self._connections[guest]
                 with guest:
                     guest.send(answer)
-                self.led_on = True
+                self.browser_redirected = True
 
 
 @contextmanager
@@ -81,17 +81,21 @@ def ushering(
     sockets: LoopbackSockets,
     launch_path: str,
     request: AuthorizationRequest,
-    is_stranger: Callable[[Address, Address], bool],
+    is_other_user: Callable[[Address, Address], bool],
 ) -> Iterator[Usher]:
     """Lead on to the site who asks for the launch path, until the usher leaves, or the block ends.
 
-    `is_stranger` tells from the two ends of a connection whether another user is at the far one.
+    `is_other_user` tells from the two ends of a connection whether another user is at the far one.
     """
 
     def answer(guest: socket, brought: bytes) -> bytes:
-        stranger = is_stranger(guest.getpeername()[:2], guest.getsockname()[:2])
-        arrival = read_plain(brought, stranger=stranger)
-        if arrival and not screen(arrival, sockets.port) and arrival.target.matches(launch_path):
+        other_user = is_other_user(guest.getpeername()[:2], guest.getsockname()[:2])
+        arrival = read_plain(brought, other_user=other_user)
+        if (
+            arrival
+            and not check_request(arrival, sockets.port)
+            and arrival.target.matches(launch_path)
+        ):
             return _see_other(request.url)
         return b""
 
@@ -105,7 +109,7 @@ def ushering(
             guest.close()
 
 
-def read_plain(brought: bytes, *, stranger: bool) -> Arrival | None:
+def read_plain(brought: bytes, *, other_user: bool) -> CallbackRequest | None:
     """Read a request as a browser writes one; None for what could be understood in two ways."""
     head, end, more = brought.partition(b"\r\n\r\n")
     try:
@@ -122,7 +126,11 @@ def read_plain(brought: bytes, *, stranger: bool) -> Arrival | None:
         and all(name.replace("-", "").isalnum() for name in headers)
         and all(text.isprintable() and text == text.strip() != "" for text in headers.values())
     )
-    return Arrival(method, Secret(target), headers, stranger=stranger) if is_plain else None
+    return (
+        CallbackRequest(method, Secret(target), headers, other_user=other_user)
+        if is_plain
+        else None
+    )
 
 
 def _see_other(location: str) -> bytes:

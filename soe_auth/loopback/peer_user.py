@@ -25,7 +25,7 @@ _IN_THE_WAY = ("127.0.0.1", "0.0.0.0", "::1", "::", "::ffff:127.0.0.1")  # noqa:
 _NO_SOCKET = "0"  # the inode that a connection has when no program holds it any more
 
 
-def is_stranger(
+def is_other_user(
     peer: Address,
     own: Address,
     *,

@@ -24,14 +24,14 @@ from aiohttp import web
 from soe_auth.loopback.pages import HEADERS, Page, stray
 from soe_auth.model.secret import Secret
 from soe_auth.oauth.authorization import (
-    Arrival,
     AuthorizationRequest,
+    CallbackRequest,
     Denied,
     Granted,
     Stray,
     Verdict,
-    judge,
-    screen,
+    check_callback,
+    check_request,
 )
 
 if TYPE_CHECKING:
@@ -69,8 +69,8 @@ class LocalPaths:
     done: str
 
 
-class Loopback:
-    """The listener of one login: await `redirect`, then tell the browser with `conclude`."""
+class CallbackServer:
+    """The listener of one login: await `redirect`, then tell the browser with `show_result`."""
 
     def __init__(
         self,
@@ -78,26 +78,26 @@ class Loopback:
         port: int,
         paths: LocalPaths,
         on_stray: Callable[[Stray], None],
-        is_stranger: Callable[[Address, Address], bool],
+        is_other_user: Callable[[Address, Address], bool],
     ) -> None:
         self._request = request
         self._port = port
         self._paths = paths
         self._on_stray = on_stray
-        self._is_stranger = is_stranger
+        self._is_other_user = is_other_user
         loop = asyncio.get_running_loop()
         self._verdict: asyncio.Future[Granted | Denied] = loop.create_future()
         self._page: asyncio.Future[Page] = loop.create_future()
         self._shown = asyncio.Event()
         self._evictable: dict[web.RequestHandler, None] = {}  # oldest first
         self.strays: Counter[str] = Counter()
-        self.led_on: bool = False  # whether a browser was sent to the site
+        self.browser_redirected: bool = False  # whether a browser was sent to the site
 
     async def redirect(self) -> Granted | Denied:
         """Wait for the site's genuine answer."""
         return await asyncio.shield(self._verdict)
 
-    async def conclude(self, page: Page) -> None:
+    async def show_result(self, page: Page) -> None:
         """Show how the login ended to the browser that brought the answer, if one did."""
         self._page.set_result(page)
         if self._verdict.done():
@@ -118,20 +118,20 @@ class Loopback:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one HTTP request."""
-        arrival = Arrival(
+        arrival = CallbackRequest(
             request.method,
             Secret(request.raw_path),
             {name.lower(): ", ".join(request.headers.getall(name)) for name in request.headers},
-            stranger=self._from_stranger(request),
+            other_user=self._from_other_user(request),
         )
-        verdict: Verdict | None = screen(arrival, self._port)
+        verdict: Verdict | None = check_request(arrival, self._port)
         if verdict is None:
             if arrival.target.matches(self._paths.launch):
-                self.led_on = True
+                self.browser_redirected = True
                 return _see_other(self._request.url)
             if arrival.target.matches(self._paths.done) and self._page.done():
                 return await self._show(request, self._page.result())
-            verdict = judge(arrival, self._request)
+            verdict = check_callback(arrival, self._request)
         match verdict:
             case Stray():
                 return self.refuse(verdict)
@@ -144,9 +144,9 @@ class Loopback:
         self._on_stray(reason)
         return _respond(stray(reason.status))
 
-    def _from_stranger(self, request: web.BaseRequest) -> bool:
+    def _from_other_user(self, request: web.BaseRequest) -> bool:
         ends = ((request.get_extra_info(end) or _GONE)[:2] for end in ("peername", "sockname"))
-        return self._is_stranger(*ends)
+        return self._is_other_user(*ends)
 
     async def _hold(self, request: web.BaseRequest, answer: Granted | Denied) -> web.Response:
         """Keep the browser waiting until the login has ended; a second tab waits for the same."""
@@ -172,15 +172,15 @@ async def serve(
     request: AuthorizationRequest,
     paths: LocalPaths,
     on_stray: Callable[[Stray], None],
-    is_stranger: Callable[[Address, Address], bool],
+    is_other_user: Callable[[Address, Address], bool],
     guests: Mapping[socket.socket, bytes] = MappingProxyType({}),
-) -> AsyncIterator[Loopback]:
+) -> AsyncIterator[CallbackServer]:
     """Listen on the sockets until the block ends; then all is closed.
 
-    `is_stranger` tells from the two ends of a connection whether another user is at the far one.
+    `is_other_user` tells from the two ends of a connection whether another user is at the far one.
     `guests` are connections that came before, with what each has brought.
     """
-    listener = Loopback(request, sockets.port, paths, on_stray, is_stranger)
+    listener = CallbackServer(request, sockets.port, paths, on_stray, is_other_user)
     server = _Server(listener)
     runner = web.ServerRunner(server, shutdown_timeout=0.1)
     await runner.setup()
@@ -190,7 +190,7 @@ async def serve(
             connection = partial(_Connection, server, listener, brought)
             await asyncio.get_running_loop().connect_accepted_socket(connection, guest)
             del not_taken[guest]
-        async with _letting_in(sockets, server, listener):
+        async with _accept_loop(sockets, server, listener):
             yield listener
     finally:
         for guest in not_taken:
@@ -199,8 +199,8 @@ async def serve(
 
 
 @asynccontextmanager
-async def _letting_in(
-    sockets: LoopbackSockets, server: _Server, listener: Loopback
+async def _accept_loop(
+    sockets: LoopbackSockets, server: _Server, listener: CallbackServer
 ) -> AsyncIterator[None]:
     """Let connections in until the block ends, and have each that was taken by then closed.
 
@@ -210,7 +210,7 @@ async def _letting_in(
     loop = asyncio.get_running_loop()
     ending = asyncio.Event()  # no more is taken from then on, which nobody would close
 
-    async def let_in(door: socket.socket) -> None:
+    async def accept(door: socket.socket) -> None:
         while not ending.is_set():
             try:
                 guest = await _next_guest(door)
@@ -223,7 +223,7 @@ async def _letting_in(
                 with suppress(OSError):  # it has gone again
                     await loop.connect_accepted_socket(server, guest)
 
-    tasks = [loop.create_task(let_in(door)) for door in sockets.sockets]
+    tasks = [loop.create_task(accept(door)) for door in sockets.sockets]
     try:
         yield
     finally:
@@ -275,7 +275,7 @@ class _Guest(socket.socket):
 class _Server(web.Server):
     """Makes the connections of one listener."""
 
-    def __init__(self, listener: Loopback) -> None:
+    def __init__(self, listener: CallbackServer) -> None:
         super().__init__(listener.handle)
         self._listener = listener
 
@@ -288,7 +288,7 @@ class _Connection(web.RequestHandler):
 
     __slots__ = ("_brought", "_listener")
 
-    def __init__(self, server: _Server, listener: Loopback, brought: bytes = b"") -> None:
+    def __init__(self, server: _Server, listener: CallbackServer, brought: bytes = b"") -> None:
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),

@@ -1,8 +1,8 @@
 """The conversation as values, without I/O: begin, and judge what comes back.
 
-The order of `judge` is a law: method, Host, Sec-Fetch, path, then the state, in constant time,
-and only behind it what the site says. Until the state matches, nothing in a request is the site's
-word, and whatever does not fit is a Stray, which changes nothing.
+The order of `check_callback` is a law: method, Host, Sec-Fetch, path, then the state, in constant
+time, and only behind it what the site says. Until the state matches, nothing in a request is the
+site's word, and whatever does not fit is a Stray, which changes nothing.
 """
 
 from __future__ import annotations
@@ -147,17 +147,17 @@ def _base64url(data: bytes) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class CallbackRequest:
     """A request as it came to the listener: method, request target, headers with lower-case names.
 
-    A header that came more than once has its values joined by ", " as HTTP does. `stranger` says
+    A header that came more than once has its values joined by ", " as HTTP does. `other_user` says
     that the system names another user of this machine as the sender.
     """
 
     method: str
     target: Secret
     headers: Mapping[str, str] = field(repr=False)
-    stranger: bool = False
+    other_user: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,13 +191,13 @@ class Stray:
 Verdict = Granted | Denied | Stray
 
 
-def screen(arrival: Arrival, port: int) -> Stray | None:
+def check_request(arrival: CallbackRequest, port: int) -> Stray | None:
     """Refuse what no browser sends when a person's tab comes to this listener.
 
     The Host check stops DNS rebinding; Sec-Fetch and Sec-Purpose (Fetch Metadata) stop other pages'
     sub-resources, frames and pre-fetches, in the browsers that send them.
     """
-    if arrival.stranger:
+    if arrival.other_user:
         return Stray("it came from another user of this machine", status=403, notable=True)
     if arrival.method != "GET":
         return Stray("the method was not GET", status=405)
@@ -212,10 +212,10 @@ def screen(arrival: Arrival, port: int) -> Stray | None:
     return None
 
 
-def judge(arrival: Arrival, request: AuthorizationRequest) -> Verdict:
+def check_callback(arrival: CallbackRequest, request: AuthorizationRequest) -> Verdict:
     """Decide whether a request to the listener is the site's answer to our request."""
     expected = urlsplit(request.redirect_uri)
-    if stray := screen(arrival, expected.port or 80):
+    if stray := check_request(arrival, expected.port or 80):
         return stray
     path, _, query = arrival.target.reveal().partition("?")
     if path != expected.path:
@@ -223,7 +223,7 @@ def judge(arrival: Arrival, request: AuthorizationRequest) -> Verdict:
     return _judge_query(query, request)
 
 
-def judge_paste(text: str, request: AuthorizationRequest) -> Verdict:
+def check_pasted_url(text: str, request: AuthorizationRequest) -> Verdict:
     """Decide the same of what a person pasted: the redirected URL, or its query.
 
     A code by itself is refused, whatever it is: without the state nobody can tell whose it is.

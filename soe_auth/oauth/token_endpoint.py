@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 _LONGEST_LIFE = 100 * 366 * 86400.0
 
 
-def redeem_form(client_id: str, redirect_uri: str, code: Secret, code_verifier: Secret) -> Secret:
+def token_request_body(
+    client_id: str, redirect_uri: str, code: Secret, code_verifier: Secret
+) -> Secret:
     """Return the body of the exchange, form-encoded and ASCII.
 
     RFC 6749 section 4.1.3, without grant_type: SOE guide.
@@ -47,15 +49,15 @@ def redeem_form(client_id: str, redirect_uri: str, code: Secret, code_verifier: 
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class TokenResponse:
     """What came back over HTTP: the status, and the body as it came, which may hold a token."""
 
     status: int
     body: bytes = field(repr=False)
 
 
-def read_answer(  # what a token is bound to, each by its name
-    answer: Answer,
+def parse_token_response(  # what a token is bound to, each by its name
+    answer: TokenResponse,
     *,
     site: Site,
     client_id: str,
@@ -109,7 +111,7 @@ class _Nonsense:
     what: str
 
 
-def _understand(answer: Answer, sent: Sequence[Secret]) -> _Grant | _Refusal | _Nonsense:
+def _understand(answer: TokenResponse, sent: Sequence[Secret]) -> _Grant | _Refusal | _Nonsense:
     """Tell what an answer is.
 
     A value is returned and nothing raised, since tools print tracebacks with their local variables,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from soe_auth.model.secret import Secret
     from soe_auth.model.site import Site
-    from soe_auth.oauth.token_endpoint import Answer
+    from soe_auth.oauth.token_endpoint import TokenResponse
     from soe_auth.site_client.transport import Glance, Wire
 
 WHO_AM_I = "/api/v3/users/me"
@@ -86,7 +86,7 @@ class SiteConnection:
         """Have all loaded that the first call needs; the site hears nothing of it."""
         await self._wire.rehearse()
 
-    async def exchange(self, form: Secret) -> Answer:
+    async def exchange(self, form: Secret) -> TokenResponse:
         """Post the form to the token endpoint, once; return what comes back, whatever it is.
 
         Raises NetworkError and MalformedResponse, as `Wire.send`.
@@ -173,7 +173,7 @@ async def connect(
         yield SiteConnection(wire, limits)
 
 
-def _field(answer: Answer, name: str) -> object:
+def _field(answer: TokenResponse, name: str) -> object:
     """Return a field of the JSON that a call was answered with; None where there is none."""
     if answer.status != HTTPStatus.OK:
         return None

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 import httpx
 
 from soe_auth.errors import MalformedResponse, NetworkError
-from soe_auth.oauth.token_endpoint import Answer
+from soe_auth.oauth.token_endpoint import TokenResponse
 from soe_auth.site_client.certificate_issuer import issuer_in, issuer_of
 from soe_auth.site_client.failure import failure_of, refuses_certificate
 from soe_auth.site_client.tls_and_proxy import proxy_for, trust
@@ -110,7 +110,7 @@ class Wire:
             with suppress(httpx.TransportError):
                 await transport.handle_async_request(nowhere)
 
-    async def send(self, write: Callable[[], Request], *, within: float) -> Answer:
+    async def send(self, write: Callable[[], Request], *, within: float) -> TokenResponse:
         """Send a request once, and return what comes back, whatever it is.
 
         Raises NetworkError, and MalformedResponse for an answer that is compressed or of more than
@@ -217,7 +217,7 @@ def _for_httpx(proxy: Proxy, tls: ssl.SSLContext) -> httpx.Proxy:
     )
 
 
-async def _whole(response: httpx.Response) -> Answer | MalformedResponse:
+async def _whole(response: httpx.Response) -> TokenResponse | MalformedResponse:
     """Read an answer as it came, no further than shows that it is too large.
 
     An error is returned and not raised, since the body lies open here.
@@ -231,7 +231,7 @@ async def _whole(response: httpx.Response) -> Answer | MalformedResponse:
         return _malformed(status, "is compressed, which was not asked for")
     if len(body) > _LARGEST_ANSWER:
         return _malformed(status, "is larger than an answer can be")
-    return Answer(status, body)
+    return TokenResponse(status, body)
 
 
 def _malformed(status: int, what: str) -> MalformedResponse:

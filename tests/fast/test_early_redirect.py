@@ -19,10 +19,15 @@ from hypothesis import strategies as st
 
 from soe_auth import Scope, Site
 from soe_auth.fast.early_redirect import Usher, read_plain, ushering
-from soe_auth.loopback.peer_user import is_stranger
+from soe_auth.loopback.peer_user import is_other_user
 from soe_auth.loopback.server import LocalPaths, serve
 from soe_auth.loopback.sockets import LoopbackSockets, bind
-from soe_auth.oauth.authorization import AuthorizationRequest, begin, redirect_uri_for, screen
+from soe_auth.oauth.authorization import (
+    AuthorizationRequest,
+    begin,
+    check_request,
+    redirect_uri_for,
+)
 
 PATHS = LocalPaths(launch="/launchme", done="/alldone1")
 PLAIN = (
@@ -48,7 +53,7 @@ class Door:
     @asynccontextmanager
     async def listener(self, usher: Usher | None = None) -> AsyncIterator[None]:
         guests = usher.leave() if usher else {}
-        async with serve(self.sockets, self.request, PATHS, lambda _: None, is_stranger, guests):
+        async with serve(self.sockets, self.request, PATHS, lambda _: None, is_other_user, guests):
             yield
 
     def plain(self, *lines: str) -> bytes:
@@ -87,7 +92,7 @@ def door() -> Door:
 @asynccontextmanager
 async def ushered() -> AsyncIterator[tuple[Door, Usher]]:
     there = door()
-    with ushering(there.sockets, PATHS.launch, there.request, is_stranger) as usher:
+    with ushering(there.sockets, PATHS.launch, there.request, is_other_user) as usher:
         yield there, usher
     there.sockets.close()
 
@@ -184,7 +189,7 @@ async def test_guests_are_closed_where_the_listener_does_not_come_to_be() -> Non
 
         async def listen() -> None:
             async with serve(
-                there.sockets, there.request, PATHS, lambda _: None, is_stranger, guests
+                there.sockets, there.request, PATHS, lambda _: None, is_other_user, guests
             ):
                 await asyncio.Event().wait()
 
@@ -259,10 +264,10 @@ def test_over_many_requests_it_leads_on_only_whom_the_listener_leads_on() -> Non
         @given(heads())
         def both(lines: list[str]) -> None:
             data = there.plain(*lines)
-            arrival = read_plain(data, stranger=False)
+            arrival = read_plain(data, other_user=False)
             leads_on = (
                 arrival is not None
-                and screen(arrival, there.sockets.port) is None
+                and check_request(arrival, there.sockets.port) is None
                 and arrival.target.matches(PATHS.launch)
             )
             seen[leads_on] += 1

@@ -27,7 +27,7 @@ from soe_auth.cli.commands.doctor import exit_code_of
 from soe_auth.doctor import Finding, examine
 from soe_auth.doctor.dns import addresses_of
 from soe_auth.doctor.local import look_at_place, look_at_versions
-from soe_auth.doctor.loopback import Knock, judge, knock, look_at_loopback
+from soe_auth.doctor.loopback import LoopbackProbe, check_probe, knock, look_at_loopback
 from soe_auth.doctor.remote import judge_proxy
 from soe_auth.doctor.stored import look_at_store
 from soe_auth.model.ports import ANY_PORT
@@ -595,11 +595,11 @@ def test_a_machine_without_ipv6_is_told_and_does_without() -> None:
 
 
 def test_a_name_that_leads_elsewhere_is_wrong_and_one_that_is_unknown_odd() -> None:
-    elsewhere = judge(Knock("localhost", ("127.0.0.1", "192.0.2.7")), 51423)
+    elsewhere = check_probe(LoopbackProbe("localhost", ("127.0.0.1", "192.0.2.7")), 51423)
     assert (elsewhere.verdict, elsewhere.kind) == ("wrong", LoginError)
     assert elsewhere.says.startswith("localhost is 192.0.2.7 here")
-    assert judge(Knock("localhost", ()), 51423).verdict == "odd"
-    silent = judge(Knock("::1", ("::1",), "did not answer in time"), 51423)
+    assert check_probe(LoopbackProbe("localhost", ()), 51423).verdict == "odd"
+    silent = check_probe(LoopbackProbe("::1", ("::1",), "did not answer in time"), 51423)
     assert silent.says == "[::1] was asked at port 51423, which is ours, and did not answer in time"
 
 

@@ -22,8 +22,8 @@ from protocol_samples import GOOD, REDIRECT, REQUEST, arrive
 
 from soe_auth import ExchangeRefused, LoginRequired, MalformedResponse, SettingsError, Token
 from soe_auth.model.profile_name import is_profile_name
-from soe_auth.oauth.authorization import Denied, Granted, Stray, judge, judge_paste
-from soe_auth.oauth.token_endpoint import Answer, read_answer
+from soe_auth.oauth.authorization import Denied, Granted, Stray, check_callback, check_pasted_url
+from soe_auth.oauth.token_endpoint import TokenResponse, parse_token_response
 from soe_auth.settings.project_file import PROJECT_KEYS
 from soe_auth.settings.resolve import resolve
 
@@ -73,15 +73,15 @@ def test_judge_ends_a_login_for_the_genuine_answer_and_for_nothing_else(
 ) -> None:
     encoded = urlencode(query, errors="surrogatepass")
     for verdict in (
-        judge(arrive(encoded), REQUEST),
-        judge_paste(f"{REDIRECT}?{encoded}", REQUEST),
+        check_callback(arrive(encoded), REQUEST),
+        check_pasted_url(f"{REDIRECT}?{encoded}", REQUEST),
     ):
         assert isinstance(verdict, Granted | Denied) is is_genuine(query)
 
 
 @given(st.text())
 def test_any_paste_gets_a_verdict(text: str) -> None:
-    assert isinstance(judge_paste(text, REQUEST), Granted | Denied | Stray)
+    assert isinstance(check_pasted_url(text, REQUEST), Granted | Denied | Stray)
 
 
 @given(st.integers(100, 599), answers)
@@ -91,7 +91,7 @@ def test_any_answer_of_the_site_is_a_token_or_one_clear_error(
     body = json.dumps(answer).encode()
     own = {"site": REQUEST.site, "client_id": "110", "scope": REQUEST.scope}
     try:
-        token = read_answer(Answer(status, body), now=0.0, **own)  # type: ignore[arg-type]  # as it is
+        token = parse_token_response(TokenResponse(status, body), now=0.0, **own)  # type: ignore[arg-type]  # as it is
     except (ExchangeRefused, MalformedResponse) as error:
         assert str(error).isprintable()  # noqa: PT017  # both ways are right
     else:

@@ -123,7 +123,7 @@ async def test_the_same_redirect_again_sees_the_same_end_and_redeems_nothing() -
         second = asyncio.create_task(target.send(target.request(other_code)))
         third = asyncio.create_task(target.send(fetched(target)))
         await asyncio.sleep(0)
-        await login.listener.conclude(PAGE)
+        await login.listener.show_result(PAGE)
         assert await login.listener.redirect() == granted == Granted(Secret("x"))
         assert b" 303 " in (await second)[:20]
         assert b" 303 " in (await first)[:20]
@@ -135,7 +135,7 @@ async def test_a_reload_of_the_finished_page_shows_it_again_and_redeems_nothing(
         target = target_of(login)
         tab = asyncio.create_task(target.send(fetched(target)))
         granted = await login.listener.redirect()
-        concluding = asyncio.create_task(login.listener.conclude(PAGE))
+        concluding = asyncio.create_task(login.listener.show_result(PAGE))
         await tab
         for _ in range(3):
             assert b"Signed in as Jane Doe" in await target.send(target.request(PATHS.done))

@@ -42,7 +42,7 @@ async def test_the_browser_waits_for_the_end_and_sees_it_at_a_clean_address(
         tab = asyncio.create_task(browser.get(login.good))
         assert await login.listener.redirect() == Granted(Secret("c(o)de"))
         assert not tab.done()
-        await login.listener.conclude(PAGE)
+        await login.listener.show_result(PAGE)
         answer = await tab
         assert str(answer.url) == login.origin + PATHS.done
         assert "Signed in as Jane Doe" in await answer.text()
@@ -57,7 +57,7 @@ async def test_a_denial_reaches_the_story_and_its_page_the_browser(
         url = login.good.replace("code=", "error=access_denied&error_description=")
         tab = asyncio.create_task(browser.get(url))
         assert await login.listener.redirect() == Denied("access_denied", "c(o)de")
-        await login.listener.conclude(not_signed_in("It was refused.", "Try again."))
+        await login.listener.show_result(not_signed_in("It was refused.", "Try again."))
         assert "It was refused." in await (await tab).text()
 
 
@@ -74,7 +74,7 @@ async def test_strays_are_answered_counted_and_harmless(browser: aiohttp.ClientS
         assert login.listener.strays.total() == len(login.strays) == 5
         tab = asyncio.create_task(browser.get(login.good))
         assert isinstance(await login.listener.redirect(), Granted)
-        await login.listener.conclude(PAGE)
+        await login.listener.show_result(PAGE)
         assert (await tab).status == 200
 
 
@@ -90,7 +90,7 @@ async def test_a_browser_that_vanishes_after_its_redirect_does_not_hold_the_logi
             await asyncio.sleep(
                 0.05
             )  # the reset has to arrive, as it would while a code is redeemed
-            await login.listener.conclude(PAGE)
+            await login.listener.show_result(PAGE)
 
 
 async def test_a_browser_that_never_comes_for_the_page_is_not_waited_for_long(
@@ -100,13 +100,13 @@ async def test_a_browser_that_never_comes_for_the_page_is_not_waited_for_long(
         tab = asyncio.create_task(browser.get(login.good, allow_redirects=False))
         await login.listener.redirect()
         async with asyncio.timeout(3):
-            await login.listener.conclude(PAGE)
+            await login.listener.show_result(PAGE)
         assert (await tab).status == 303
 
 
 async def test_without_a_browser_at_the_door_nobody_is_waited_for() -> None:
     async with waiting() as login, asyncio.timeout(0.2):
-        await login.listener.conclude(PAGE)
+        await login.listener.show_result(PAGE)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])

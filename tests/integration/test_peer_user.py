@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import pytest
 
-from soe_auth.loopback.peer_user import is_stranger, why_busy
+from soe_auth.loopback.peer_user import is_other_user, why_busy
 from soe_auth.loopback.sock_diag import owner_of
 from soe_auth.loopback.sockets import Address
 
@@ -39,7 +39,7 @@ def test_a_program_of_the_same_user_is_no_stranger(listening: socket.socket, ask
     with socket.create_connection(listening.getsockname()[:2]):
         accepted, peer = listening.accept()
         with accepted:
-            assert not is_stranger(peer[:2], accepted.getsockname()[:2], ask=ask)
+            assert not is_other_user(peer[:2], accepted.getsockname()[:2], ask=ask)
 
 
 @pytest.mark.posix("asks Linux who owns a connection")
@@ -62,7 +62,7 @@ def test_a_program_of_another_user_is_a_stranger(
         with accepted:
             own = accepted.getsockname()[:2]
             # Only root can be two users; anybody else is told to look as somebody else would.
-            assert is_stranger(peer[:2], own, user=None if root else NOBODY, ask=ask)
+            assert is_other_user(peer[:2], own, user=None if root else NOBODY, ask=ask)
 
 
 @pytest.mark.posix("asks Linux who owns a connection")
@@ -92,7 +92,7 @@ def test_what_the_kernel_tells_at_once_is_what_its_tables_say(listening: socket.
             connected.enter_context(far)
             ends = near.getsockname()[:2], far.getsockname()[:2]
             for user in (os.geteuid(), os.geteuid() + 1):
-                told = [is_stranger(*ends, user=user, ask=ask) for ask in (owner_of, unknown)]
+                told = [is_other_user(*ends, user=user, ask=ask) for ask in (owner_of, unknown)]
                 assert len(set(told)) == 1
 
 
@@ -100,22 +100,22 @@ def test_root_is_no_stranger_to_anybody(tmp_path: Path) -> None:
     table = "  0: 0100007F:C001 0100007F:C002 01 0:0 0:0 0 {uid} 0 1\n"
     ends = ("127.0.0.1", 0xC001), ("127.0.0.1", 0xC002)
     (tmp_path / "net").mkdir()
-    for owner, stranger in ((0, False), (1000, False), (1001, True)):
+    for owner, other_user in ((0, False), (1000, False), (1001, True)):
         (tmp_path / "net" / "tcp").write_text(table.format(uid=owner))
-        assert is_stranger(*ends, user=1000, ask=unknown, proc=tmp_path) is stranger
-        assert is_stranger(*ends, user=1000, ask=lambda *_, uid=owner: uid) is stranger
+        assert is_other_user(*ends, user=1000, ask=unknown, proc=tmp_path) is other_user
+        assert is_other_user(*ends, user=1000, ask=lambda *_, uid=owner: uid) is other_user
 
 
 def test_where_nobody_can_tell_nobody_is_a_stranger(tmp_path: Path) -> None:
     ends = ("127.0.0.1", 1), ("127.0.0.1", 2)
-    assert not is_stranger(*ends, user=1000, proc=tmp_path)
-    assert not is_stranger(("", 0), ("", 0), user=1000)
+    assert not is_other_user(*ends, user=1000, proc=tmp_path)
+    assert not is_other_user(("", 0), ("", 0), user=1000)
     table = tmp_path / "net" / "tcp"
     table.parent.mkdir()
     table.write_text("  sl  local_address rem_address\n")
-    assert not is_stranger(*ends, user=1000, proc=tmp_path)
+    assert not is_other_user(*ends, user=1000, proc=tmp_path)
     table.write_text("  0: 0100007F:0001 0100007F:0002 01 0:0 0:0 0 ? 0 1\n")
-    assert not is_stranger(*ends, user=1000, proc=tmp_path)
+    assert not is_other_user(*ends, user=1000, proc=tmp_path)
 
 
 HEAD = "  sl  local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode\n"

@@ -20,7 +20,7 @@ from soe_auth.site_client.tls_and_proxy import trust
 LOADED_BY_A_CALL = """
 import asyncio, sys
 from soe_auth.site_client.client import connect
-from soe_auth.oauth.token_endpoint import read_answer
+from soe_auth.oauth.token_endpoint import parse_token_response
 from soe_auth import Secret
 from soe_auth import Site
 

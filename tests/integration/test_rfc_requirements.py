@@ -27,7 +27,14 @@ from soe_auth import ExchangeRefused, NetworkError, Scope, Secret, ServerError
 from soe_auth.actions.login import login
 from soe_auth.actions.start_login import Effects
 from soe_auth.loopback.pages import HEADERS
-from soe_auth.oauth.authorization import Denied, Granted, Stray, draw, judge, judge_paste
+from soe_auth.oauth.authorization import (
+    Denied,
+    Granted,
+    Stray,
+    check_callback,
+    check_pasted_url,
+    draw,
+)
 from soe_auth.sandbox import Quirks, Sandbox
 from soe_auth.sandbox.visitor import visit
 from soe_auth.settings.resolve import resolve
@@ -128,7 +135,7 @@ async def test_a_code_may_be_as_short_or_long_as_the_site_likes(length: int) -> 
         code = "c" * length
         tab = asyncio.create_task(ask(login, f"{good(login)}&code={code}"))
         assert await login.listener.redirect() == Granted(Secret(code))
-        end = asyncio.create_task(login.listener.conclude(PAGE))
+        end = asyncio.create_task(login.listener.show_result(PAGE))
         assert location(await tab) == PATHS.done
         end.cancel()
 
@@ -146,8 +153,10 @@ async def test_a_code_may_be_as_short_or_long_as_the_site_likes(length: int) -> 
     ],
 )
 def test_every_error_of_the_authorization_endpoint_is_told_by_its_name(error: str) -> None:
-    assert judge(arrive({"state": GOOD["state"], "error": error}), REQUEST) == Denied(error, "")
-    unproven = judge(arrive({"error": error}), REQUEST)
+    assert check_callback(arrive({"state": GOOD["state"], "error": error}), REQUEST) == Denied(
+        error, ""
+    )
+    unproven = check_callback(arrive({"error": error}), REQUEST)
     assert isinstance(unproven, Stray)
     assert error in unproven.reason
 
@@ -156,10 +165,10 @@ def test_every_error_of_the_authorization_endpoint_is_told_by_its_name(error: st
     "answer", [{"access_token": "t"}, {"access_token": "t", "token_type": "bearer", "expires": "9"}]
 )
 def test_a_token_in_the_redirect_is_not_taken(answer: dict[str, str]) -> None:
-    assert isinstance(judge(arrive({"state": GOOD["state"], **answer}), REQUEST), Stray)
+    assert isinstance(check_callback(arrive({"state": GOOD["state"], **answer}), REQUEST), Stray)
     in_fragment = "&".join(f"{name}={value}" for name, value in answer.items())
     pasted = f"{REDIRECT}#{in_fragment}&state={GOOD['state']}"
-    assert isinstance(judge_paste(pasted, REQUEST), Stray)
+    assert isinstance(check_pasted_url(pasted, REQUEST), Stray)
 
 
 @pytest.mark.parametrize(
@@ -179,7 +188,7 @@ def test_a_token_in_the_redirect_is_not_taken(answer: dict[str, str]) -> None:
 )
 def test_an_issuer_that_is_not_the_very_same_string_is_refused(issuer: str) -> None:
     for answer in (GOOD, {"state": GOOD["state"], "error": "access_denied"}):
-        assert isinstance(judge(arrive({**answer, "iss": issuer}), REQUEST), Stray)
+        assert isinstance(check_callback(arrive({**answer, "iss": issuer}), REQUEST), Stray)
 
 
 async def test_a_state_is_dead_after_its_first_use() -> None:
@@ -192,7 +201,7 @@ async def test_a_state_is_dead_after_its_first_use() -> None:
         ]
         await asyncio.wait(late, timeout=0.1)
         assert await login.listener.redirect() == granted == Granted(Secret("first"))
-        end = asyncio.create_task(login.listener.conclude(PAGE))
+        end = asyncio.create_task(login.listener.show_result(PAGE))
         for answer in await asyncio.gather(first, *late):
             assert location(answer) == PATHS.done
         end.cancel()
@@ -220,7 +229,7 @@ async def test_nobody_is_sent_to_a_place_that_a_request_named(target: str) -> No
         named = target.format(launch=PATHS.launch, done=PATHS.done, good=good(login))
         asked = asyncio.create_task(ask(login, named))
         await asyncio.wait({asked}, timeout=0.2)
-        end = asyncio.create_task(login.listener.conclude(PAGE))
+        end = asyncio.create_task(login.listener.show_result(PAGE))
         answer = await asked
         end.cancel()
         assert "evil" not in answer
@@ -236,7 +245,7 @@ async def test_every_answer_keeps_its_address_to_itself_and_out_of_frames() -> N
         ]
         tab = asyncio.create_task(ask(login, f"{good(login)}&code=x"))
         await login.listener.redirect()
-        end = asyncio.create_task(login.listener.conclude(PAGE))
+        end = asyncio.create_task(login.listener.show_result(PAGE))
         answers += [await tab, await ask(login, PATHS.done)]
         await end
     statuses = [answer.split()[1] for answer in answers]

@@ -49,10 +49,10 @@ from soe_auth.oauth.authorization import (
     AuthorizationRequest,
     Granted,
     begin,
-    judge_paste,
+    check_pasted_url,
     login_success_uri,
 )
-from soe_auth.oauth.token_endpoint import read_answer, redeem_form
+from soe_auth.oauth.token_endpoint import parse_token_response, token_request_body
 from soe_auth.sandbox import TOKEN_ANSWERS, Quirks, Sandbox, running
 from soe_auth.sandbox.sockets import bind_loopback
 from soe_auth.sandbox.visitor import visit
@@ -80,17 +80,17 @@ class Practice:
         uri = login_success_uri(self.site)
         request = begin(self.site, "112", Scope.parse(scope), uri, self.draws)
         page = await visit(request.url, ssl_context=self.ca)
-        granted = judge_paste(page.url, request)
+        granted = check_pasted_url(page.url, request)
         assert isinstance(granted, Granted)
         return granted.code, request
 
     async def token(self, scope: str = "", limits: TimeLimits | None = None) -> Token:
         """Get a code, and redeem it."""
         code, request = await self.code(scope)
-        form = redeem_form("112", request.redirect_uri, code, request.code_verifier)
+        form = token_request_body("112", request.redirect_uri, code, request.code_verifier)
         async with connect(self.site, limits or TimeLimits()) as connection:
             answer = await connection.exchange(form)
-        return read_answer(
+        return parse_token_response(
             answer,
             site=self.site,
             client_id="112",

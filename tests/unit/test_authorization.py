@@ -10,21 +10,21 @@ from protocol_samples import ACME, GOOD, PORT, REDIRECT, REQUEST, arrive, read
 
 from soe_auth import ExchangeRefused, MalformedResponse, Scope, Secret, Site
 from soe_auth.oauth.authorization import (
-    Arrival,
+    CallbackRequest,
     Denied,
     Granted,
     Stray,
     begin,
     challenge_of,
+    check_callback,
+    check_pasted_url,
     code_in,
     draw,
-    judge,
-    judge_paste,
     login_success_uri,
     read_redirect_uri,
     redirect_uri_for,
 )
-from soe_auth.oauth.token_endpoint import Answer, redeem_form
+from soe_auth.oauth.token_endpoint import TokenResponse, token_request_body
 
 # --- begin ---
 
@@ -75,7 +75,7 @@ def test_oauthlib_agrees_with_the_form_in_all_but_the_dialect() -> None:
     )
     expected = dict(parse_qsl(theirs))
     assert expected.pop("grant_type") == "authorization_code"  # not in SOE's guide
-    ours = redeem_form("110", REDIRECT, Secret("c(o)d*e"), REQUEST.code_verifier)
+    ours = token_request_body("110", REDIRECT, Secret("c(o)d*e"), REQUEST.code_verifier)
     assert dict(parse_qsl(ours.reveal())) == expected
 
 
@@ -122,20 +122,20 @@ def test_a_request_hides_its_secrets() -> None:
 
 
 def test_the_genuine_redirect_is_granted_with_its_code_decoded_once() -> None:
-    assert judge(arrive(), REQUEST) == Granted(Secret("c(o)d*e"))
-    assert judge(arrive({**GOOD, "code": "%28"}), REQUEST) == Granted(Secret("%28"))
-    assert judge(arrive(host=f"127.0.0.1:{PORT}"), REQUEST) == Granted(Secret("c(o)d*e"))
+    assert check_callback(arrive(), REQUEST) == Granted(Secret("c(o)d*e"))
+    assert check_callback(arrive({**GOOD, "code": "%28"}), REQUEST) == Granted(Secret("%28"))
+    assert check_callback(arrive(host=f"127.0.0.1:{PORT}"), REQUEST) == Granted(Secret("c(o)d*e"))
 
 
 def test_what_a_browser_says_of_a_redirect_is_accepted() -> None:
     navigation = arrive(
         sec_fetch_mode="navigate", sec_fetch_dest="document", sec_fetch_site="cross-site"
     )
-    assert isinstance(judge(navigation, REQUEST), Granted)
+    assert isinstance(check_callback(navigation, REQUEST), Granted)
 
 
 def test_unknown_parameters_are_ignored() -> None:
-    assert isinstance(judge(arrive({**GOOD, "session": "x"}), REQUEST), Granted)
+    assert isinstance(check_callback(arrive({**GOOD, "session": "x"}), REQUEST), Granted)
 
 
 @pytest.mark.parametrize(
@@ -144,12 +144,12 @@ def test_unknown_parameters_are_ignored() -> None:
 )
 def test_a_genuine_error_is_denied(error: str, description: str) -> None:
     query = {"state": GOOD["state"], "error": error, "error_description": description}
-    assert judge(arrive(query), REQUEST) == Denied(error, description)
+    assert check_callback(arrive(query), REQUEST) == Denied(error, description)
 
 
 def test_an_errors_words_are_made_fit_to_show() -> None:
     query = {"state": GOOD["state"], "error": "\x1b[2Jx", "error_description": "a\u202eb\n" * 200}
-    verdict = judge(arrive(query), REQUEST)
+    verdict = check_callback(arrive(query), REQUEST)
     assert isinstance(verdict, Denied)
     assert verdict.code.isprintable()
     assert verdict.description.isprintable()
@@ -157,14 +157,14 @@ def test_an_errors_words_are_made_fit_to_show() -> None:
 
 
 STRAYS = {
-    "another user of the machine": (replace(arrive(), stranger=True), 403),
+    "another user of the machine": (replace(arrive(), other_user=True), 403),
     "HEAD": (arrive(method="HEAD"), 405),
     "OPTIONS": (arrive(method="OPTIONS"), 405),
     "POST": (arrive(method="POST"), 405),
     "another host (DNS rebinding)": (arrive(host=f"evil.example:{PORT}"), 421),
     "another port in Host": (arrive(host="localhost:1"), 421),
     "a doubled Host": (arrive(host=f"localhost:{PORT}, localhost:{PORT}"), 421),
-    "no Host": (Arrival("GET", arrive().target, {}), 421),
+    "no Host": (CallbackRequest("GET", arrive().target, {}), 421),
     "a fetch": (arrive(sec_fetch_mode="cors"), 403),
     "an image": (arrive(sec_fetch_dest="image", sec_fetch_mode="no-cors"), 403),
     "a frame": (arrive(sec_fetch_dest="iframe"), 403),
@@ -197,18 +197,18 @@ STRAYS = {
 @pytest.mark.parametrize("name", STRAYS)
 def test_a_stray_is(name: str) -> None:
     arrival, status = STRAYS[name]
-    verdict = judge(arrival, REQUEST)
+    verdict = check_callback(arrival, REQUEST)
     assert isinstance(verdict, Stray)
     assert verdict.status == status
 
 
 def test_the_right_issuer_is_accepted() -> None:
-    assert isinstance(judge(arrive({**GOOD, "iss": str(ACME)}), REQUEST), Granted)
+    assert isinstance(check_callback(arrive({**GOOD, "iss": str(ACME)}), REQUEST), Granted)
 
 
 def test_an_error_without_our_state_is_told_but_ends_nothing() -> None:
-    known = judge(arrive({"error": "access_denied"}), REQUEST)
-    unknown = judge(arrive({"error": "see evil.example", "state": "x"}), REQUEST)
+    known = check_callback(arrive({"error": "access_denied"}), REQUEST)
+    unknown = check_callback(arrive({"error": "see evil.example", "state": "x"}), REQUEST)
     assert isinstance(known, Stray)
     assert isinstance(unknown, Stray)
     assert known.notable
@@ -226,12 +226,12 @@ def test_without_the_matching_state_nothing_is_ever_granted_or_denied(
 ) -> None:
     if query.get("state") != GOOD["state"]:
         encoded = urlencode(query, errors="surrogatepass")
-        assert isinstance(judge(arrive(encoded, method=method), REQUEST), Stray)
+        assert isinstance(check_callback(arrive(encoded, method=method), REQUEST), Stray)
 
 
 @given(st.text(), st.text())
 def test_any_target_gets_a_verdict_that_quotes_nothing_of_it(path: str, query: str) -> None:
-    verdict = judge(arrive(query + "canary", path="/" + path), REQUEST)
+    verdict = check_callback(arrive(query + "canary", path="/" + path), REQUEST)
     assert isinstance(verdict, Stray)
     assert "canary" not in verdict.reason
 
@@ -250,7 +250,7 @@ def test_any_target_gets_a_verdict_that_quotes_nothing_of_it(path: str, query: s
     ],
 )
 def test_the_redirected_address_or_its_query_may_be_pasted(text: str) -> None:
-    assert judge_paste(text, REQUEST) == Granted(Secret("c(o)d*e"))
+    assert check_pasted_url(text, REQUEST) == Granted(Secret("c(o)d*e"))
 
 
 @pytest.mark.parametrize(
@@ -266,7 +266,7 @@ def test_the_redirected_address_or_its_query_may_be_pasted(text: str) -> None:
     ],
 )
 def test_a_paste_that_cannot_be_checked_is_refused_with_the_reason(text: str, why: str) -> None:
-    verdict = judge_paste(text, REQUEST)
+    verdict = check_pasted_url(text, REQUEST)
     assert isinstance(verdict, Stray)
     assert why in verdict.reason
 
@@ -274,7 +274,7 @@ def test_a_paste_that_cannot_be_checked_is_refused_with_the_reason(text: str, wh
 def test_the_sites_own_page_can_be_the_redirect_for_a_paste() -> None:
     request = begin(ACME, "112", Scope(), login_success_uri(ACME), bytes)
     pasted = f"{login_success_uri(ACME)}?code=x&state={request.state.reveal()}"
-    assert judge_paste(pasted, request) == Granted(Secret("x"))
+    assert check_pasted_url(pasted, request) == Granted(Secret("x"))
 
 
 @pytest.mark.parametrize(
@@ -434,7 +434,7 @@ def test_a_refusals_words_are_told_without_what_they_repeat_of_the_request() -> 
 
 def test_an_arrival_and_an_answer_show_themselves_without_what_they_hold() -> None:
     assert "canary" not in repr(arrive(code="canary", cookie="canary"))
-    assert "canary" not in repr(Answer(200, b"canary"))
+    assert "canary" not in repr(TokenResponse(200, b"canary"))
 
 
 @given(st.integers(100, 599), st.binary(max_size=300))

@@ -23,7 +23,7 @@ from soe_auth.cli.options import add_settings, resolve_settings
 from soe_auth.errors import SettingsError
 from soe_auth.model.secret import Secret, no_core_dumps
 from soe_auth.oauth.authorization import code_in
-from soe_auth.oauth.token_endpoint import read_answer, redeem_form
+from soe_auth.oauth.token_endpoint import parse_token_response, token_request_body
 from soe_auth.settings.spec import CLIENT_ID, SCOPE, SITE
 from soe_auth.site_client.client import connect
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from soe_auth.cli.console import Console
     from soe_auth.model.proxy import Network
     from soe_auth.model.site import Site
-    from soe_auth.oauth.token_endpoint import Answer
+    from soe_auth.oauth.token_endpoint import TokenResponse
 
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}", re.ASCII)  # RFC 7636 section 4.1
 
@@ -59,10 +59,10 @@ def run(args: argparse.Namespace, console: Console) -> int:
             "The code verifier is 43 to 128 characters, from A-Z a-z 0-9 - . _ ~.",
             hint="Give the one that `soe-auth pkce` printed beside the challenge.",
         )
-    form = redeem_form(client_id, redirect_uri, code, code_verifier)
+    form = token_request_body(client_id, redirect_uri, code, code_verifier)
     now = time.time()
     answer = asyncio.run(_exchange(site, form, settings.network))
-    token = read_answer(
+    token = parse_token_response(
         answer,
         site=site,
         client_id=client_id,
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-async def _exchange(site: Site, form: Secret, network: Network) -> Answer:
+async def _exchange(site: Site, form: Secret, network: Network) -> TokenResponse:
     async with connect(site, network=network) as connection:
         return await connection.exchange(form)
 
