@@ -106,7 +106,7 @@ async def _connected(pending: Pending, settings: Settings) -> AsyncIterator[Site
     """Make the way to the site ready, so that nothing is left to do when the answer comes."""
     connect = await asyncio.to_thread(_the_way_to_connect)
     async with connect(pending.request.site, network=settings.network) as site:
-        await site.rehearse()
+        await site.warm_up()
         yield site
 
 

@@ -95,9 +95,9 @@ def begin(settings: Settings, effects: Effects) -> Pending:
     site, client_id = settings.registration
     ahead = effects.ahead
     if settings.ca_bundle:
-        from soe_auth.site_client.tls_and_proxy import trust
+        from soe_auth.site_client.tls_and_proxy import ssl_context
 
-        trust(settings.network)  # to hear it before anyone signs in, if it is no good
+        ssl_context(settings.network)  # to hear it before anyone signs in, if it is no good
     effects.store.prepare(settings.profile)
     stored = effects.store.load(settings.profile) if settings.from_project else None
     tell_of_project(settings, stored, effects.consent, effects.announce)

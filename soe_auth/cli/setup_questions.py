@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from soe_auth.model.proxy import Network
     from soe_auth.settings.config_files import Configs
     from soe_auth.settings.resolve import Settings
-    from soe_auth.site_client.transport import Glance
+    from soe_auth.site_client.transport import ResponseHead
 
 _NONE_YET = "none yet"
 _WITHOUT_END = "A token without end is good for whoever finds it, until somebody ends it."
@@ -130,7 +130,7 @@ class Conversation:
         except NetworkError as problem:
             self._go_on_after(problem, again=again)
             return
-        if answer.is_json and answer.turns_away:
+        if answer.is_json and answer.requires_token:
             self.console.say("It is there, and answers as an SOE site does.")
         else:
             self.console.say(
@@ -256,7 +256,7 @@ class Conversation:
         return settings.site, domain(settings.site, settings.redirect, settings.redirect_host)
 
 
-async def _glance(site: Site, network: Network) -> Glance:
+async def _glance(site: Site, network: Network) -> ResponseHead:
     """See what the site's API answers to who has no token. Raises NetworkError."""
     from soe_auth.site_client.client import FIRST_LOOK, WHO_AM_I, connect
 

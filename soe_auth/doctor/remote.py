@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from soe_auth.model.proxy import Network, Proxy
     from soe_auth.model.site import Site
     from soe_auth.settings.resolve import Settings
-    from soe_auth.site_client.transport import Glance
+    from soe_auth.site_client.transport import ResponseHead
 
 _AUTHORIZE = "/oauth"
 _NOT_THERE = {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.GONE}
@@ -40,8 +40,8 @@ class Sight:
     `ahead` is how many seconds our clock is ahead of its own; None where it told no time.
     """
 
-    api: Glance
-    authorize: Glance
+    api: ResponseHead
+    authorize: ResponseHead
     ahead: float | None
 
 
@@ -107,7 +107,7 @@ def look_at_name(site: Site, *, behind_proxy: bool) -> Finding:
     return fine("DNS", f"{site.host} is {', '.join(addresses[:4])}")
 
 
-def judge_connection(site: Site, answer: Glance) -> Finding:
+def judge_connection(site: Site, answer: ResponseHead) -> Finding:
     """Say how an answer came here."""
     if site.scheme == "http":
         return fine("connection", f"{site.authority} answers, without TLS, on the loopback")
@@ -150,7 +150,7 @@ def judge_answers(site: Site, sight: Sight) -> Finding:
             f"{site} refuses to be asked from here: {came}",
             "Something before the site may know machines by their address: ask who runs it.",
         )
-    if api.turns_away and authorize.status not in _NOT_THERE:
+    if api.requires_token and authorize.status not in _NOT_THERE:
         return fine("site", f"{site} answers as an SOE does: {came}")
     return wrong(
         "site",

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from soe_auth.errors import NetworkError, SoeAuthError
 from soe_auth.model.proxy import Network
 from soe_auth.model.text import printable
-from soe_auth.site_client.transport import Request, Waits, open_wire
+from soe_auth.site_client.transport import Request, Timeouts, open_transport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from soe_auth.model.secret import Secret
     from soe_auth.model.site import Site
     from soe_auth.oauth.token_endpoint import TokenResponse
-    from soe_auth.site_client.transport import Glance, Wire
+    from soe_auth.site_client.transport import ResponseHead, SiteTransport
 
 WHO_AM_I = "/api/v3/users/me"
 
 
-class Standing(Enum):
+class TokenValidity(Enum):
     """What the site said when asked whether a token is good."""
 
     GOOD = "good"
@@ -36,17 +36,17 @@ class Standing(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Verification:
     """A token's standing at its site: whose it is if it is good, else in `reason` what came."""
 
-    standing: Standing
+    standing: TokenValidity
     account: str | None = None
     reason: str = ""
 
     @property
     def is_good(self) -> bool | None:
         """Whether the token is good; None where the site did not say."""
-        return {Standing.GOOD: True, Standing.NO_LONGER_GOOD: False}.get(self.standing)
+        return {TokenValidity.GOOD: True, TokenValidity.NO_LONGER_GOOD: False}.get(self.standing)
 
 
 class Ending(Enum):
@@ -59,7 +59,7 @@ class Ending(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TimeLimits(Waits):
+class TimeLimits(Timeouts):
     """How long the site may take, in seconds: the wire, and each call as a whole."""
 
     exchange: float = 30.0
@@ -78,20 +78,20 @@ _SYSTEM = Network()
 class SiteConnection:
     """Calls to one site; made by `connect`."""
 
-    def __init__(self, wire: Wire, limits: TimeLimits) -> None:
-        self._wire = wire
+    def __init__(self, wire: SiteTransport, limits: TimeLimits) -> None:
+        self._transport = wire
         self._limits = limits
 
-    async def rehearse(self) -> None:
+    async def warm_up(self) -> None:
         """Have all loaded that the first call needs; the site hears nothing of it."""
-        await self._wire.rehearse()
+        await self._transport.warm_up()
 
     async def exchange(self, form: Secret) -> TokenResponse:
         """Post the form to the token endpoint, once; return what comes back, whatever it is.
 
-        Raises NetworkError and MalformedResponse, as `Wire.send`.
+        Raises NetworkError and MalformedResponse, as `SiteTransport.send`.
         """
-        return await self._wire.send(
+        return await self._transport.send(
             lambda: Request(
                 "POST",
                 "/oauth/access_token/json",
@@ -105,31 +105,31 @@ class SiteConnection:
         """Ask whose token it is; None where the site does not tell, or not in time."""
         return (await self._introduction(access_token, self._limits.look_up)).account
 
-    async def verify(self, access_token: Secret) -> Verdict:
+    async def verify(self, access_token: Secret) -> Verification:
         """Ask whether a token is good, and whose it is."""
         return await self._introduction(access_token, self._limits.verification)
 
-    async def _introduction(self, access_token: Secret, within: float) -> Verdict:
+    async def _introduction(self, access_token: Secret, within: float) -> Verification:
         """Ask API v3 who we are, by this token."""
         try:
-            answer = await self._wire.send(
+            answer = await self._transport.send(
                 lambda: Request(
                     "GET", WHO_AM_I, {"Authorization": f"Bearer {access_token.reveal()}"}
                 ),
                 within=within,
             )
         except NetworkError as problem:
-            return Verdict(Standing.UNREACHABLE, reason=str(problem))
+            return Verification(TokenValidity.UNREACHABLE, reason=str(problem))
         except SoeAuthError as problem:
-            return Verdict(Standing.UNCLEAR, reason=str(problem))
+            return Verification(TokenValidity.UNCLEAR, reason=str(problem))
         if answer.status == HTTPStatus.UNAUTHORIZED:
-            return Verdict(Standing.NO_LONGER_GOOD)
+            return Verification(TokenValidity.NO_LONGER_GOOD)
         name = _field(answer, "name")
         if not isinstance(name, str):
-            site = self._wire.site.authority
+            site = self._transport.site.authority
             reason = f"{site} answered without a name (HTTP {answer.status})."
-            return Verdict(Standing.UNCLEAR, reason=reason)
-        return Verdict(Standing.GOOD, printable(name, 80) or None)
+            return Verification(TokenValidity.UNCLEAR, reason=reason)
+        return Verification(TokenValidity.GOOD, printable(name, 80) or None)
 
     async def invalidate(self, access_token: Secret, *, within: float | None = None) -> Ending:
         """Ask API v2.3 to end the token (public Stack Exchange API; SOE may not offer it).
@@ -138,7 +138,7 @@ class SiteConnection:
         who cannot wait for as long as the limits have it.
         """
         try:
-            answer = await self._wire.send(
+            answer = await self._transport.send(
                 lambda: Request(
                     "GET",
                     f"/api/2.3/access-tokens/{quote(access_token.reveal(), safe='')}/invalidate",
@@ -156,9 +156,9 @@ class SiteConnection:
             return Ending.NOT_OFFERED
         return Ending.ENDED if ended else Ending.ALREADY_INVALID
 
-    async def glance(self, path: str) -> Glance:
+    async def glance(self, path: str) -> ResponseHead:
         """Get a path without any token and look at the head of the answer. Raises NetworkError."""
-        return await self._wire.glance(path, within=self._limits.look_up)
+        return await self._transport.glance(path, within=self._limits.look_up)
 
 
 @asynccontextmanager
@@ -167,9 +167,9 @@ async def connect(
 ) -> AsyncIterator[SiteConnection]:
     """Open a connection to a site, by the wire that the settings ask for, or else the system's own.
 
-    Raises SettingsError and NetworkError, as `open_wire`.
+    Raises SettingsError and NetworkError, as `open_transport`.
     """
-    async with open_wire(site, limits, network) as wire:
+    async with open_transport(site, limits, network) as wire:
         yield SiteConnection(wire, limits)
 
 

@@ -26,7 +26,7 @@ _LONGEST_PATH = 400  # as it is shown
 _BUNDLE_HINT = "Name a file in ca_bundle that holds the CAs to believe, in PEM, or leave it out."
 
 
-def trust(network: Network) -> ssl.SSLContext:
+def ssl_context(network: Network) -> ssl.SSLContext:
     """Return the TLS context that believes the CAs of `ca_bundle`, or else those of the system.
 
     Raises SettingsError where that file cannot be read, or has no certificate in it.

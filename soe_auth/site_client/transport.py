@@ -22,7 +22,7 @@ from soe_auth.errors import MalformedResponse, NetworkError
 from soe_auth.oauth.token_endpoint import TokenResponse
 from soe_auth.site_client.certificate_issuer import issuer_in, issuer_of
 from soe_auth.site_client.failure import failure_of, refuses_certificate
-from soe_auth.site_client.tls_and_proxy import proxy_for, trust
+from soe_auth.site_client.tls_and_proxy import proxy_for, ssl_context
 from soe_auth.version import __version__
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ _AT_ONCE = {"timeout": {"connect": 0.1}}  # where localhost has to be looked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Waits:
+class Timeouts:
     """How long the wire may take, in seconds.
 
     `connect` is for opening a connection, `read` for each wait for more bytes; `pauses` lie between
@@ -64,7 +64,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Glance:
+class ResponseHead:
     """What the head of an answer showed: its status, whether JSON comes, and where it leads to.
 
     `date` is the site's own as it was sent, `issuer` who signed its certificate, where that is
@@ -78,26 +78,26 @@ class Glance:
     issuer: str | None
 
     @property
-    def turns_away(self) -> bool:
+    def requires_token(self) -> bool:
         """Whether it turns away who asks without a token."""
         return self.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 
 
 @dataclass(frozen=True, slots=True)
-class Wire:
-    """The wire to one site, and what it was made of; made by `open_wire`.
+class SiteTransport:
+    """The wire to one site, and what it was made of; made by `open_transport`.
 
     A request is given as a function that writes it, so that it is in clear only while it is sent.
     """
 
     site: Site
-    waits: Waits
+    waits: Timeouts
     network: Network
     proxy: Proxy | None
     tls: ssl.SSLContext
     transport: httpx.AsyncBaseTransport
 
-    async def rehearse(self) -> None:
+    async def warm_up(self) -> None:
         """Try to connect to where nobody can be, so that the first call finds all of httpx loaded.
 
         What httpx loads at its first connection, and the thread that looks names up, take 14 ms: it
@@ -121,7 +121,7 @@ class Wire:
             raise answer
         return answer
 
-    async def glance(self, path: str, *, within: float) -> Glance:
+    async def glance(self, path: str, *, within: float) -> ResponseHead:
         """Get a path without any token and look at the head of the answer. Raises NetworkError."""
         return await self._receive(lambda: Request("GET", path), _head, within)
 
@@ -196,16 +196,18 @@ class Wire:
 
 
 @asynccontextmanager
-async def open_wire(site: Site, waits: Waits, network: Network) -> AsyncIterator[Wire]:
+async def open_transport(
+    site: Site, waits: Timeouts, network: Network
+) -> AsyncIterator[SiteTransport]:
     """Open the wire to a site, in the way that the settings say, or else the system's own.
 
     Raises SettingsError where `ca_bundle` cannot be used, NetworkError where the environment names
     a proxy that cannot be.
     """
-    tls, proxy = trust(network), proxy_for(site, network)
+    tls, proxy = ssl_context(network), proxy_for(site, network)
     through = _for_httpx(proxy, tls) if proxy else None
     async with httpx.AsyncHTTPTransport(verify=tls, proxy=through) as transport:
-        yield Wire(site, waits, network, proxy, tls, transport)
+        yield SiteTransport(site, waits, network, proxy, tls, transport)
 
 
 def _for_httpx(proxy: Proxy, tls: ssl.SSLContext) -> httpx.Proxy:
@@ -238,9 +240,9 @@ def _malformed(status: int, what: str) -> MalformedResponse:
     return MalformedResponse(f"The site's answer (HTTP {status}) {what}.", status=status)
 
 
-async def _head(response: httpx.Response) -> Glance:
+async def _head(response: httpx.Response) -> ResponseHead:
     headers = response.headers
-    return Glance(
+    return ResponseHead(
         response.status_code,
         "json" in headers.get("Content-Type", ""),
         headers.get("Location", ""),

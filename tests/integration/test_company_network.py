@@ -42,7 +42,7 @@ from soe_auth.sandbox import Sandbox, running
 from soe_auth.settings.resolve import Settings, resolve
 from soe_auth.site_client.certificate_issuer import issuer_of
 from soe_auth.site_client.client import connect
-from soe_auth.site_client.tls_and_proxy import proxy_for, trust
+from soe_auth.site_client.tls_and_proxy import proxy_for, ssl_context
 from soe_auth.storage.file_store import FileStore
 
 CANARY = Secret("code=canary")
@@ -298,7 +298,7 @@ def test_a_bundle_that_is_none_is_told_of_before_a_browser_opens(
 @pytest.mark.parametrize(("path", "words"), [("/", "cannot be read: "), ("/a\0b", "it is no path")])
 def test_a_bundle_that_is_no_file_is_told_of(path: str, words: str) -> None:
     with pytest.raises(SettingsError, match=words) as caught:
-        trust(Network(Path(path)))
+        ssl_context(Network(Path(path)))
     assert str(caught.value).isprintable()
 
 
@@ -479,7 +479,7 @@ async def named(context: ssl.SSLContext) -> str | None:
         assert await reader.read() == b""
 
     async with served(hang_up, context) as port:
-        return await issuer_of("127.0.0.1", port, proxy=None, tls=trust(Network()))
+        return await issuer_of("127.0.0.1", port, proxy=None, tls=ssl_context(Network()))
 
 
 async def test_an_issuers_name_is_made_fit_to_show() -> None:
@@ -542,14 +542,14 @@ async def test_two_certificates_in_turn_name_nobody(companys_ca: trustme.CA) -> 
         await writer.start_tls(tls(companys_ca.issue_cert("localhost")))
 
     async with served(another) as port:
-        assert await issuer_of("localhost", port, proxy=None, tls=trust(Network())) is None
+        assert await issuer_of("localhost", port, proxy=None, tls=ssl_context(Network())) is None
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "x" * 64 + ".test"])
 async def test_where_nobody_listens_there_is_no_issuer(host: str) -> None:
     async with served(lambda *_: asyncio.sleep(0)) as port:
         pass
-    assert await issuer_of(host, port, proxy=None, tls=trust(Network())) is None
+    assert await issuer_of(host, port, proxy=None, tls=ssl_context(Network())) is None
 
 
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 407 X\r\n\r\n", b"x" * 70_000, b"HTTP/1.1 200"])
@@ -559,14 +559,14 @@ async def test_a_proxy_that_does_not_connect_shows_no_issuer(answer: bytes) -> N
         writer.write(answer)
 
     async with served(refuse) as port:
-        assert await issuer_of("::2", 443, proxy=at(port), tls=trust(Network())) is None
+        assert await issuer_of("::2", 443, proxy=at(port), tls=ssl_context(Network())) is None
 
 
 async def test_a_look_at_the_issuer_ends_in_time() -> None:
     async def wait(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
         await reader.read()
 
-    tls_of_the_system = trust(Network())
+    tls_of_the_system = ssl_context(Network())
     async with served(wait) as port:
         for proxy in (None, at(port)):
             look = issuer_of("127.0.0.1", port, proxy=proxy, tls=tls_of_the_system, within=0.1)

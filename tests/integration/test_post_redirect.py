@@ -15,7 +15,7 @@ from tls_servers import tls
 
 from soe_auth.model.proxy import Network
 from soe_auth.sandbox import Quirks, Sandbox, running
-from soe_auth.site_client.tls_and_proxy import trust
+from soe_auth.site_client.tls_and_proxy import ssl_context
 
 LOADED_BY_A_CALL = """
 import asyncio, sys
@@ -26,7 +26,7 @@ from soe_auth import Site
 
 async def main():
     async with connect(Site.parse(sys.argv[1])) as connection:
-        await connection.rehearse()
+        await connection.warm_up()
         before = set(sys.modules)
         assert (await connection.exchange(Secret("code=x"))).status == 400
         assert await connection.account_name(Secret("x")) is None
@@ -76,7 +76,7 @@ def test_after_a_rehearsal_the_first_call_loads_nothing(scheme: str, ca: trustme
 def test_the_systems_cas_are_read_once_and_before_any_connection(
     ca: trustme.CA, tmp_path: Path
 ) -> None:
-    context = trust(Network())
+    context = ssl_context(Network())
     assert type(context) is ssl.SSLContext
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
@@ -100,7 +100,7 @@ def test_where_openssl_finds_no_file_of_cas_the_system_is_asked_in_another_way(
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
-    assert type(trust(Network())).__module__.startswith("truststore")
+    assert type(ssl_context(Network())).__module__.startswith("truststore")
 
 
 # --- what does not wait ---

@@ -56,7 +56,7 @@ from soe_auth.oauth.token_endpoint import parse_token_response, token_request_bo
 from soe_auth.sandbox import TOKEN_ANSWERS, Quirks, Sandbox, running
 from soe_auth.sandbox.sockets import bind_loopback
 from soe_auth.sandbox.visitor import visit
-from soe_auth.site_client.client import Standing, TimeLimits, Verdict, connect
+from soe_auth.site_client.client import TimeLimits, TokenValidity, Verification, connect
 from soe_auth.site_client.failure import failure_of
 from soe_auth.storage.file_store import FileStore
 
@@ -334,19 +334,25 @@ async def test_an_account_that_is_not_told_is_no_failure(practice: Practice, qui
 @pytest.mark.parametrize(
     ("quirk", "verdict"),
     [
-        ("ok", Verdict(Standing.GOOD, "Jane Doe")),
-        ("empty-name", Verdict(Standing.GOOD)),
+        ("ok", Verification(TokenValidity.GOOD, "Jane Doe")),
+        ("empty-name", Verification(TokenValidity.GOOD)),
         (
             "server-error",
-            Verdict(Standing.UNCLEAR, reason="{} answered without a name (HTTP 500)."),
+            Verification(TokenValidity.UNCLEAR, reason="{} answered without a name (HTTP 500)."),
         ),
-        ("html", Verdict(Standing.UNCLEAR, reason="{} answered without a name (HTTP 200).")),
-        ("not-json", Verdict(Standing.UNCLEAR, reason="{} answered without a name (HTTP 200).")),
-        ("hang", Verdict(Standing.UNREACHABLE, reason="{} did not answer in time.")),
+        (
+            "html",
+            Verification(TokenValidity.UNCLEAR, reason="{} answered without a name (HTTP 200)."),
+        ),
+        (
+            "not-json",
+            Verification(TokenValidity.UNCLEAR, reason="{} answered without a name (HTTP 200)."),
+        ),
+        ("hang", Verification(TokenValidity.UNREACHABLE, reason="{} did not answer in time.")),
     ],
 )
 async def test_only_a_clear_answer_means_that_a_token_is_good(
-    either: Practice, quirk: str, verdict: Verdict
+    either: Practice, quirk: str, verdict: Verification
 ) -> None:
     token = await either.token()
     either.sandbox.quirks = Quirks(account=quirk)
@@ -358,10 +364,10 @@ async def test_only_a_clear_answer_means_that_a_token_is_good(
 async def test_a_token_is_called_bad_by_its_site_alone(either: Practice) -> None:
     async with connect(either.site) as connection:
         verdict = await connection.verify(Secret("never-given"))
-    assert verdict == Verdict(Standing.NO_LONGER_GOOD)
+    assert verdict == Verification(TokenValidity.NO_LONGER_GOOD)
     compressed = http(401, b"{}", b"Content-Encoding: gzip")  # so it is no answer of ours to read
     async with always_answering(compressed) as site, connect(site) as connection:
-        assert (await connection.verify(Secret("x"))).standing is Standing.UNCLEAR
+        assert (await connection.verify(Secret("x"))).standing is TokenValidity.UNCLEAR
 
 
 async def test_an_accounts_name_is_made_fit_to_show(practice: Practice) -> None:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from soe_auth.model.token import Token
     from soe_auth.settings.resolve import Settings
     from soe_auth.settings.spec import Place
-    from soe_auth.site_client.client import Verdict
+    from soe_auth.site_client.client import Verification
     from soe_auth.storage import Store
 
 
@@ -47,7 +47,7 @@ class _Row:
 
     settings: Settings
     token: Token | None
-    verdict: Verdict | None = None
+    verdict: Verification | None = None
     trouble: StoreError | None = None
 
 
@@ -138,14 +138,14 @@ def _verified(rows: Sequence[_Row], console: Console) -> list[_Row]:
 
 def _exit_code(rows: Sequence[_Row]) -> int:
     """Put first what a person can mend: a token that is not good, or none at all to ask about."""
-    from soe_auth.site_client.client import Standing
+    from soe_auth.site_client.client import TokenValidity
 
     found = {row.verdict.standing for row in rows if row.verdict}
-    if not found or Standing.NO_LONGER_GOOD in found:
+    if not found or TokenValidity.NO_LONGER_GOOD in found:
         return EXIT_CODES[LoginRequired]
-    if Standing.UNREACHABLE in found:
+    if TokenValidity.UNREACHABLE in found:
         return EXIT_CODES[NetworkError]
-    return EXIT_CODES[ServerError] if Standing.UNCLEAR in found else 0
+    return EXIT_CODES[ServerError] if TokenValidity.UNCLEAR in found else 0
 
 
 def _report(row: _Row, now: float) -> dict[str, object]:
@@ -192,7 +192,7 @@ def _card(row: _Row, now: float, default: str | None) -> str:
     return "\n".join(lines)
 
 
-def _in_words(verdict: Verdict) -> str:
+def _in_words(verdict: Verification) -> str:
     words = verdict.standing.value
     if verdict.account:
         return f"{words}, as {verdict.account}"
