@@ -10,7 +10,7 @@ from soe_auth.desktop.environment import Place
 from soe_auth.sandbox.visitor import Page, visit
 from soe_auth.settings.resolve import Settings, resolve
 from soe_auth.storage.file_store import FileStore
-from soe_auth.storage.login_lock import Turns
+from soe_auth.storage.login_lock import LoginLock
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Person:
     def effects(self, **changed: object) -> Effects:
         effects = Effects(
             store=FileStore(self.home, report=self.told.append),
-            turns=Turns(self.home, report=self.told.append),
+            login_lock=LoginLock(self.home, report=self.told.append),
             announce=self.told.append,
             request=self.told.append,
             detail=self.curious.append,

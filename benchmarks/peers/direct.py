@@ -10,13 +10,13 @@ from hashlib import sha256
 from soe_auth.desktop.browser import start
 from soe_auth.fast.cache import Question, asked
 from soe_auth.fast.early_browser import HeadStart
-from soe_auth.files.lock import hold
+from soe_auth.files.lock import try_lock
 from soe_auth.loopback.sockets import bind
 
 question = Question(os.environ, asked("bench", ""))
 profile, site, client_id, _, _, *of_browser = question.recall()
 host, first, last, browser = of_browser
-release = hold(f"{question.directory}/locks/{profile}.lock")
+release = try_lock(f"{question.directory}/locks/{profile}.lock")
 sockets = bind(range(int(first), int(last) + 1), host)
 state, verifier = os.urandom(32).hex(), os.urandom(32).hex()
 url = (

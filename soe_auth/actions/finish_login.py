@@ -63,7 +63,7 @@ async def finish(
                 raise
             effects.kept()
             with suppress(StoreError):  # the token itself is safe; the rest is for comfort
-                effects.turns.forget_unanswered(settings.profile)
+                effects.login_lock.clear_failure(settings.profile)
             token = replace(token, account=await site.account_name(token.access_token))
             lasts = token.lasts(effects.now())
             who = f" as {token.account}" if token.account else ""

@@ -35,7 +35,7 @@ def login(settings: Settings, effects: Effects) -> Token:
 
     Raises SettingsError, LoginError, ServerError, NetworkError, StoreError.
     """
-    with effects.turns.take(settings.profile):
+    with effects.login_lock.acquire(settings.profile):
         return _login(settings, effects)
 
 
@@ -61,7 +61,7 @@ def login_if_needed(
 async def alogin(settings: Settings, effects: Effects) -> Token:
     """Log in inside a running event loop. Raises as `login`."""
     with (
-        effects.turns.take(settings.profile),
+        effects.login_lock.acquire(settings.profile),
         _begun(settings, effects) as pending,
     ):
         return await _land(pending, settings, effects)
@@ -105,20 +105,20 @@ def _begun(settings: Settings, effects: Effects, *, unasked: bool = False) -> It
     One that nobody asked for is noted as unanswered as soon as somebody may answer it, until there
     is a token: so not even killing it makes room for the next tab.
     """
-    turns, profile = effects.turns, settings.profile
+    login_lock, profile = effects.login_lock, settings.profile
     pending = begin(settings, effects)
-    with closing(pending), turns.shown_as_waiting(profile, pending.address):
+    with closing(pending), login_lock.shown_as_waiting(profile, pending.address):
         opened = open_browser(pending, effects)
         if unasked:
             see_that_somebody_may_answer(settings, effects, opened=opened)
-            turns.note_unanswered(profile)
+            login_lock.record_failure(profile)
         try:
             tell_the_way(pending, settings, effects, opened=opened)
             yield pending
         except BaseException:
             if unasked:
                 with suppress(StoreError):
-                    turns.note_unanswered(profile, again=True)  # the pause is from now on
+                    login_lock.record_failure(profile, again=True)  # the pause is from now on
             raise
 
 
@@ -131,7 +131,7 @@ def _knock(held: ExitStack, settings: Settings, effects: Effects) -> Iterator[fl
     told = False
     while True:
         try:
-            held.enter_context(effects.turns.take(settings.profile))
+            held.enter_context(effects.login_lock.acquire(settings.profile))
         except LoginBusy as busy:
             if effects.now() >= give_up_at:
                 raise
@@ -148,7 +148,7 @@ def _if_still_needed(settings: Settings, effects: Effects, refused: Secret | Non
     """Look again under the lock, as somebody may have been faster. Raises LoginRequired."""
     if token := _stored(settings, effects, refused):
         return token
-    if (pause := effects.turns.held_back(settings.profile)) > 0:
+    if (pause := effects.login_lock.retry_delay(settings.profile)) > 0:
         raise LoginRequired(
             f"The last login to profile {settings.profile} came to no token, so none is started by"
             f" itself for {in_words(pause)}; type `{settings.login_command}`."

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from soe_auth.oauth.authorization import AuthorizationRequest, Entropy
     from soe_auth.settings.resolve import Settings
     from soe_auth.storage import Store
-    from soe_auth.storage.login_lock import Turns
+    from soe_auth.storage.login_lock import LoginLock
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Effects:
     """
 
     store: Store
-    turns: Turns
+    login_lock: LoginLock
     announce: Callable[[str], None]
     request: Callable[[str], None]
     detail: Callable[[str], None]

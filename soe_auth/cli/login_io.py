@@ -9,7 +9,7 @@ from soe_auth.actions.start_login import Effects
 from soe_auth.cli.options import open_store
 from soe_auth.desktop.browser import launch, watch
 from soe_auth.desktop.environment import recognise
-from soe_auth.storage.login_lock import Turns
+from soe_auth.storage.login_lock import LoginLock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -50,7 +50,7 @@ def login_effects(
     reads_pipe = by_pipe and settings.redirect == "login_success" and console.has_pipe
     return Effects(
         store=open_store(settings, console, with_a_person=True),
-        turns=Turns(settings.paths.directory, report=console.say, held=held),
+        login_lock=LoginLock(settings.paths.directory, report=console.say, held=held),
         announce=console.say,
         request=console.error,
         detail=console.detail,

@@ -9,7 +9,7 @@ from soe_auth.errors import SettingsError
 from soe_auth.settings.config_files import Configs
 from soe_auth.settings.spec import STORE
 from soe_auth.storage.file_store import FileStore
-from soe_auth.storage.keyring_backend import WITH_A_PERSON, Vault
+from soe_auth.storage.keyring_backend import WITH_A_PERSON, KeyringBackend
 from soe_auth.storage.migration import moving
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def tokens_move_with(
     names = [name for name in files.profiles() if owner in (None, name)]
     places = {name: _place_after(name, owner, place, configs) for name in names}
     if place == "keyring":
-        Vault(limit=WITH_A_PERSON, report=console.say).ask()
+        KeyringBackend(limit=WITH_A_PERSON, report=console.say).ask()
     with moving(places, directory, report=console.say) as moved:
         yield
     for name in moved:

@@ -14,7 +14,7 @@ from soe_auth.model.token import visible_ascii
 from soe_auth.settings.resolve import profile_names, resolve
 from soe_auth.settings.spec import STORE
 from soe_auth.storage.inspection import Seen, inspect
-from soe_auth.storage.keyring_backend import QUICK, Vault
+from soe_auth.storage.keyring_backend import QUICK, KeyringBackend
 from soe_auth.storage.keyring_store import item_name
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def look_at_tokens(
     # What a variable overrides for this call is not what the profiles are, but where tokens are.
     kept = {"SOE_AUTH_CONFIG_DIR", STORE.variable}
     plain = {name: value for name, value in environ.items() if name in kept}
-    vault = Vault(limit=QUICK, report=lambda _: None)
+    vault = KeyringBackend(limit=QUICK, report=lambda _: None)
     for name in sorted(names):
         seen = files.get(name)
         try:
@@ -158,7 +158,7 @@ def look_at_tokens(
 def look_at_keyring() -> Iterator[Finding]:
     """Say whether the system's keyring answers, and which it is."""
     try:
-        yield fine("keyring", f"{Vault(limit=QUICK, report=lambda _: None).ask()} answers")
+        yield fine("keyring", f"{KeyringBackend(limit=QUICK, report=lambda _: None).ask()} answers")
     except StoreError as problem:
         yield from_error("keyring", problem)
 

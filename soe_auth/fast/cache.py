@@ -109,12 +109,14 @@ class Question:
 
     def recall(self) -> list[str]:
         """Return the answer that was kept. Raises ValueError where there is none, OSError."""
-        data, loose = read_private(f"{self.directory}/{_NAME}", _LARGEST_FILE, repair=False)
+        data, too_permissive = read_private(
+            f"{self.directory}/{_NAME}", _LARGEST_FILE, repair=False
+        )
         _, _, found = data.partition(_ENTRY + self._key + _VALUES)
         values, closed, _ = found.partition(_ENTRY)
         count, *answer = os.fsdecode(values).split("\0")
         # A crash may leave zeros where something was written, and each would be one part more.
-        if loose or not closed or count != str(len(answer)):
+        if too_permissive or not closed or count != str(len(answer)):
             raise ValueError
         return answer
 
@@ -132,11 +134,11 @@ class Question:
 
         path = Path(self.directory, _NAME)
         try:
-            data, loose = read_private(path, _LARGEST_FILE, repair=False)
+            data, too_permissive = read_private(path, _LARGEST_FILE, repair=False)
         except FileNotFoundError:
-            data, loose = b"", ""
+            data, too_permissive = b"", ""
         # Where others could write, what is there is not handed on.
-        entries = [] if loose else data.split(_ENTRY)[1:-1]
+        entries = [] if too_permissive else data.split(_ENTRY)[1:-1]
         own = self._key + _VALUES + _joined([str(len(answer)), *answer])
         if len(own) > _LONGEST or own in entries:
             return

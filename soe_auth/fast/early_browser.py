@@ -14,7 +14,7 @@ from soe_auth.desktop.browser import start, watch
 from soe_auth.errors import LoopbackUnavailable
 from soe_auth.fast.cache import Question, asked
 from soe_auth.fast.replay import read_command_line
-from soe_auth.files.lock import hold
+from soe_auth.files.lock import try_lock
 from soe_auth.files.private_read import check_replaceable, own_directory
 from soe_auth.loopback.sockets import bind, local_path
 
@@ -119,7 +119,7 @@ def _turn(directory: str, profile: str) -> Release | None:
     if own_directory(locks, repair=False) or own_directory(tokens, repair=False):
         raise ValueError
     check_replaceable(f"{tokens}/{profile}.json")
-    return hold(f"{locks}/{profile}.lock")
+    return try_lock(f"{locks}/{profile}.lock")
 
 
 def _first_profile(question: Question, options: Mapping[str, str]) -> str:

@@ -147,8 +147,8 @@ def _stored(
     tokens = f"{question.directory}/tokens"
     if own_directory(tokens, repair=False):
         raise ValueError
-    data, loose = read_private(f"{tokens}/{profile}.json", _LARGEST_FILE, repair=False)
-    if loose:
+    data, too_permissive = read_private(f"{tokens}/{profile}.json", _LARGEST_FILE, repair=False)
+    if too_permissive:
         raise ValueError
     token, expires_at = _read_token(data, site, client_id, scope)
     left = expires_at - now()

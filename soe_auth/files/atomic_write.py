@@ -97,7 +97,7 @@ def remove_private(path: Path, *, durable: bool = True) -> bool:
     return True
 
 
-def set_aside(path: Path, data: bytes, limit: int, aside: Path) -> Path | None:
+def quarantine(path: Path, data: bytes, limit: int, aside: Path) -> Path | None:
     """Rename path to a free name like aside, if `read_private` of it still gives that data.
 
     Returns the name, or None where another process has put something else there, or taken it away.
@@ -136,7 +136,7 @@ def _changing(path: Path, *, alone: bool = False, durable: bool = True) -> Itera
     try:
         with suppress(OSError):  # somebody else is at work, or the file system has no such locks
             fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _sweep(path)
+            _remove_stale(path)
         with suppress(OSError):
             fcntl.flock(directory, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
         yield
@@ -155,7 +155,7 @@ if sys.platform == "win32":
         release: Release | None = None
         try:
             release = patiently(lambda: wait_to_hold(lock))
-            _sweep(path)
+            _remove_stale(path)
         except TimeoutError:
             raise
         except OSError:  # the file system has no locks, or what is to come fails for the same cause
@@ -169,7 +169,7 @@ if sys.platform == "win32":
                     lock.unlink()
 
 
-def _sweep(path: Path) -> None:
+def _remove_stale(path: Path) -> None:
     for entry in list(path.parent.iterdir()):
         if entry.name.startswith(f".{path.name}.") and entry.name.endswith(".new"):
             entry.unlink()

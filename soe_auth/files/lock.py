@@ -24,7 +24,7 @@ _PAUSE = 0.05  # in seconds
 _TRIES = 200
 
 
-def hold(path: Path | str) -> Release | None:
+def try_lock(path: Path | str) -> Release | None:
     """Lock a file, made if needed, until the release; return None where another has it locked.
 
     Raises OSError.
@@ -47,12 +47,12 @@ def hold(path: Path | str) -> Release | None:
 
 
 def wait_to_hold(path: Path | str, *, wait: Callable[[float], None] = time.sleep) -> Release:
-    """Do as `hold`, and wait for another; raises TimeoutError after ten seconds, OSError.
+    """Do as `try_lock`, and wait for another; raises TimeoutError after ten seconds, OSError.
 
     `wait` sleeps for seconds.
     """
     for _ in range(_TRIES):
-        if release := hold(path):
+        if release := try_lock(path):
             return release
         wait(_PAUSE)
     raise TimeoutError("another process has been writing there for ten seconds")

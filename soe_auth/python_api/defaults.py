@@ -12,7 +12,7 @@ from soe_auth.desktop.browser import launch
 from soe_auth.desktop.environment import recognise
 from soe_auth.errors import LoginError
 from soe_auth.settings.resolve import resolve
-from soe_auth.storage.login_lock import Turns
+from soe_auth.storage.login_lock import LoginLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,7 +90,7 @@ def effects_for(
     tell = announce or ignore
     return Effects(
         store=open_store(settings, store, tell, with_a_person=True),
-        turns=Turns(settings.paths.directory, report=tell),
+        login_lock=LoginLock(settings.paths.directory, report=tell),
         announce=tell,
         request=tell,
         detail=ignore,

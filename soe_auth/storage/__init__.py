@@ -47,10 +47,10 @@ def open_store(
     """
     if place == "file":
         return FileStore(directory, report=report)
-    from soe_auth.storage.keyring_backend import QUICK, WITH_A_PERSON, Vault
+    from soe_auth.storage.keyring_backend import QUICK, WITH_A_PERSON, KeyringBackend
     from soe_auth.storage.keyring_store import KeyringStore
 
-    vault = Vault(limit=WITH_A_PERSON if with_a_person else QUICK, report=report)
+    vault = KeyringBackend(limit=WITH_A_PERSON if with_a_person else QUICK, report=report)
     return KeyringStore(directory, vault, report=report)
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 LARGEST_FILE = 64 * 1024
 
 
-def once(tell: Callable[[str], None]) -> Callable[[str], None]:
+def report_once(tell: Callable[[str], None]) -> Callable[[str], None]:
     """Return what tells a sentence the first time only."""
     told: set[str] = set()
 
@@ -31,7 +31,9 @@ def once(tell: Callable[[str], None]) -> Callable[[str], None]:
     return tell_once
 
 
-def claim(directory: Path, by: Callable[[Path], str], report: Callable[[str], None]) -> None:
+def ensure_private(
+    directory: Path, by: Callable[[Path], str], report: Callable[[str], None]
+) -> None:
     """Make a directory ours alone, by a function that says who else had access."""
     others = by(directory)
     if sys.platform == "win32":

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 from soe_auth.errors import StoreError
 from soe_auth.files.atomic_write import (
     make_private_directory,
+    quarantine,
     remove_private,
-    set_aside,
     writable_by_all,
     write_private,
 )
 from soe_auth.files.private_read import check_replaceable, own_directory, read_private
 from soe_auth.model.profile_name import is_profile_name
 from soe_auth.model.token import Token, mark_of
-from soe_auth.storage.directory import LARGEST_FILE, as_store_error, claim, once
+from soe_auth.storage.directory import LARGEST_FILE, as_store_error, ensure_private, report_once
 
 if sys.platform == "win32":
     from soe_auth.storage.directory import report_access
@@ -45,7 +45,7 @@ class FileStore:
         now: Callable[[], float] = time.time,
     ) -> None:
         self._tokens = directory / "tokens"
-        self._report = once(report)
+        self._report = report_once(report)
         self._now = now
 
     def load(self, profile: str) -> Token | None:
@@ -66,7 +66,7 @@ class FileStore:
         path = self._path(profile)
         with as_store_error(path, "read"):
             try:
-                claim(self._tokens, own_directory, self._report)
+                ensure_private(self._tokens, own_directory, self._report)
                 data, others = read_private(path, LARGEST_FILE)
             except FileNotFoundError:
                 return None, None
@@ -82,7 +82,7 @@ class FileStore:
             except ValueError as problem:
                 stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._now()))
                 name = path.with_name(f"{path.name}.corrupt-{stamp}")
-                aside = set_aside(path, data, LARGEST_FILE, name)
+                aside = quarantine(path, data, LARGEST_FILE, name)
                 if aside is None:  # somebody has put a new one there meanwhile
                     return self.look(profile)
                 self._report(f"{path} was set aside as {aside.name}: {problem}.")
@@ -105,7 +105,7 @@ class FileStore:
         """Do as `save`, with that mark in the file."""
         path = self._path(profile)
         with as_store_error(path, "written"):
-            claim(self._tokens, make_private_directory, self._report)
+            ensure_private(self._tokens, make_private_directory, self._report)
             for parent in writable_by_all(self._tokens):
                 self._report(
                     f"Every user of this machine can write to {parent}, and so put other files in"
@@ -152,7 +152,7 @@ class FileStore:
         """See that a token could be kept, before a person signs in for it."""
         path = self._path(profile)
         with as_store_error(path, "written"):
-            claim(self._tokens, make_private_directory, self._report)
+            ensure_private(self._tokens, make_private_directory, self._report)
             check_replaceable(path)
 
     def _path(self, profile: str) -> Path:

@@ -16,12 +16,12 @@ from soe_auth.errors import StoreError
 from soe_auth.model.duration import in_words
 from soe_auth.model.text import printable
 from soe_auth.model.token import Token
-from soe_auth.storage.directory import once
+from soe_auth.storage.directory import report_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from keyring.backend import KeyringBackend
+    from keyring.backend import KeyringBackend as Backend
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ _UNLOCK = "See whether it waits for you to unlock it, and try again."
 _LOOK = "`python -m keyring --list-backends` shows which there are."
 
 
-class Vault:
+class KeyringBackend:
     """Tokens by name in the system's keyring, as items of the service "soe-auth".
 
     A call takes `limit` seconds at most; `report` gets a sentence, once, for each thing a person
@@ -48,13 +48,13 @@ class Vault:
 
     def __init__(self, *, limit: float, report: Callable[[str], None]) -> None:
         self._limit = limit
-        self._report = once(report)
+        self._report = report_once(report)
         self._late: Thread | None = None
 
     def ask(self) -> str:
         """See that it answers; return its backend, as PYTHON_KEYRING_BACKEND would name it."""
 
-        def work(backend: KeyringBackend) -> str:
+        def work(backend: Backend) -> str:
             backend.get_password(SERVICE, SERVICE)
             return _name_of(backend)
 
@@ -63,7 +63,7 @@ class Vault:
     def get(self, name: str) -> Token | None:
         """Return the token of that name, or None; what is no token is told, and counts as none."""
 
-        def work(backend: KeyringBackend) -> tuple[bool, Token | None]:
+        def work(backend: Backend) -> tuple[bool, Token | None]:
             text = backend.get_password(SERVICE, name)
             return text is not None, _as_token(text)
 
@@ -75,10 +75,10 @@ class Vault:
             )
         return token
 
-    def put(self, name: str, token: Token) -> None:
+    def set(self, name: str, token: Token) -> None:
         """Keep a token under that name, and see that it is there, whole."""
 
-        def work(backend: KeyringBackend) -> None:
+        def work(backend: Backend) -> None:
             # On one line and short, as some keep no more than a line, or 2,560 bytes in UTF-16.
             text = json.dumps(json.loads(token.to_json()), separators=(",", ":"))
             backend.set_password(SERVICE, name, text)
@@ -93,10 +93,10 @@ class Vault:
 
         self._bounded(work)
 
-    def drop(self, name: str) -> bool:
+    def delete(self, name: str) -> bool:
         """Remove the token of that name; return whether there was one."""
 
-        def work(backend: KeyringBackend) -> bool:
+        def work(backend: Backend) -> bool:
             if backend.get_password(SERVICE, name) is None:
                 return False
             backend.delete_password(SERVICE, name)
@@ -109,7 +109,7 @@ class Vault:
 
         return self._bounded(work)
 
-    def _bounded(self, work: Callable[[KeyringBackend], T]) -> T:
+    def _bounded(self, work: Callable[[Backend], T]) -> T:
         hangs = StoreError(
             f"The keyring did not answer within {in_words(self._limit)}.", hint=_UNLOCK
         )
@@ -157,7 +157,7 @@ class _Refused(Exception):
         self.hint = hint
 
 
-def _open() -> KeyringBackend:
+def _open() -> Backend:
     """Find the backend that a token may be trusted to. Raises _Refused."""
     try:
         import keyring
@@ -195,14 +195,14 @@ def _open() -> KeyringBackend:
     return backend
 
 
-def _was_named(backend: KeyringBackend) -> bool:
+def _was_named(backend: Backend) -> bool:
     """Whether a person chose it: by PYTHON_KEYRING_BACKEND, or in keyringrc.cfg."""
     from keyring.core import load_config, load_env
 
     return type(backend) is type(load_env() or load_config())
 
 
-def _name_of(backend: KeyringBackend) -> str:
+def _name_of(backend: Backend) -> str:
     kind = type(backend)
     return printable(f"{kind.__module__}.{kind.__qualname__}")
 

@@ -11,7 +11,7 @@ import os
 from typing import TYPE_CHECKING
 
 from soe_auth.errors import StoreError
-from soe_auth.storage.directory import once
+from soe_auth.storage.directory import report_once
 from soe_auth.storage.file_store import FileStore
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from soe_auth.model.token import Token
-    from soe_auth.storage.keyring_backend import Vault
+    from soe_auth.storage.keyring_backend import KeyringBackend
 
 
 class KeyringStore:
@@ -29,10 +29,12 @@ class KeyringStore:
     StoreError when the keyring or the disk does not do as asked; nothing is kept in a file then.
     """
 
-    def __init__(self, directory: Path, vault: Vault, *, report: Callable[[str], None]) -> None:
+    def __init__(
+        self, directory: Path, vault: KeyringBackend, *, report: Callable[[str], None]
+    ) -> None:
         self._directory = directory
         self._vault = vault
-        self._report = once(report)
+        self._report = report_once(report)
         self._files = FileStore(directory, report=report)
 
     def load(self, profile: str) -> Token | None:
@@ -50,12 +52,12 @@ class KeyringStore:
         in_file, mark = self._files.look(profile)
         if mark is None:
             self._files.write(profile, in_file or token, "copy" if in_file else "stub")
-        self._vault.put(self._item(profile), token)
+        self._vault.set(self._item(profile), token)
         self._files.write(profile, token, "stub")
 
     def remove(self, profile: str) -> bool:
         """Remove the profile's token, from a file as well; return whether there was one."""
-        there = self._vault.drop(self._item(profile))
+        there = self._vault.delete(self._item(profile))
         return self._files.discard(profile) or there
 
     def profiles(self) -> list[str]:
@@ -78,7 +80,7 @@ class KeyringStore:
         if in_file:  # pragma: no branch - it was removed between two looks
             token = newest(in_file, self._vault.get(self._item(profile)))
             self._files.write(profile, in_file, "copy")
-            self._vault.put(self._item(profile), token)
+            self._vault.set(self._item(profile), token)
 
     def copy_out(self, profile: str) -> None:
         """Put the token of the keyring into the file as well."""
@@ -101,7 +103,7 @@ class KeyringStore:
 
     def leave_keyring(self, profile: str) -> None:
         """Remove the token from the keyring, then the mark from the file."""
-        self._vault.drop(self._item(profile))
+        self._vault.delete(self._item(profile))
         in_file, _ = self._files.look(profile)
         if in_file:
             self._files.write(profile, in_file, None)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from soe_auth.errors import LoginBusy
 from soe_auth.files.atomic_write import make_private_directory, remove_private, write_private
-from soe_auth.files.lock import hold
+from soe_auth.files.lock import try_lock
 from soe_auth.files.private_read import read_private
 from soe_auth.model.text import printable
-from soe_auth.storage.directory import LARGEST_FILE, as_store_error, claim, once
+from soe_auth.storage.directory import LARGEST_FILE, as_store_error, ensure_private, report_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -25,7 +25,7 @@ _FIRST_PAUSE = 60.0
 _LONGEST_PAUSE = 3600.0
 
 
-class Turns:
+class LoginLock:
     """One login at a time for each profile, by files in `locks` below the config directory.
 
     They are apart from the tokens: reading and saving take no lock. `report` gets a sentence, once,
@@ -43,19 +43,19 @@ class Turns:
     ) -> None:
         self._held = dict(held or {})
         self._locks = directory / "locks"
-        self._report = once(report)
+        self._report = report_once(report)
         self._now = now
 
     @contextmanager
-    def take(self, profile: str) -> Iterator[None]:
+    def acquire(self, profile: str) -> Iterator[None]:
         """Hold the profile's login lock; it is free again when its holder ends, however it ends.
 
         Raises LoginBusy where another holds it.
         """
         path = self._locks / f"{profile}.lock"
         with as_store_error(path, "locked"):
-            claim(self._locks, make_private_directory, self._report)
-            release = self._held.pop(profile, None) or hold(path)
+            ensure_private(self._locks, make_private_directory, self._report)
+            release = self._held.pop(profile, None) or try_lock(path)
         if release is None:
             raise LoginBusy(profile, self._waiting_at(profile))
         try:
@@ -78,9 +78,9 @@ class Turns:
             with suppress(OSError):  # whoever holds the lock next takes it away
                 remove_private(path, durable=False)
 
-    def held_back(self, profile: str) -> float:
+    def retry_delay(self, profile: str) -> float:
         """Return for how many seconds no automatic login should start, after those in vain."""
-        path = self._unanswered_path(profile)
+        path = self._failure_path(profile)
         with as_store_error(path, "read"):
             count, at = _counted(path)
         if not count:
@@ -89,20 +89,20 @@ class Turns:
         # A clock that was set back must not hold for longer than the pause itself.
         return min(pause, at + pause - self._now())
 
-    def note_unanswered(self, profile: str, *, again: bool = False) -> None:
+    def record_failure(self, profile: str, *, again: bool = False) -> None:
         """Count one more automatic login that came to no token; each doubles the pause.
 
         `again` counts none, and has the pause begin anew.
         """
-        path = self._unanswered_path(profile)
+        path = self._failure_path(profile)
         with as_store_error(path, "written"):
             count, _ = _counted(path)
             count = max(1, count if again else count + 1)
             write_private(path, f"{count} {self._now():.0f}\n".encode(), durable=False)
 
-    def forget_unanswered(self, profile: str) -> None:
+    def clear_failure(self, profile: str) -> None:
         """There is a token: the next automatic login may start at once."""
-        path = self._unanswered_path(profile)
+        path = self._failure_path(profile)
         with as_store_error(path, "removed"):
             remove_private(path, durable=False)
 
@@ -116,7 +116,7 @@ class Turns:
     def _waiting_path(self, profile: str) -> Path:
         return self._locks / f"{profile}.waiting"
 
-    def _unanswered_path(self, profile: str) -> Path:
+    def _failure_path(self, profile: str) -> Path:
         return self._locks / f"{profile}.unanswered"
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from soe_auth.errors import StoreError
 from soe_auth.storage.file_store import FileStore
-from soe_auth.storage.keyring_backend import WITH_A_PERSON, Vault
+from soe_auth.storage.keyring_backend import WITH_A_PERSON, KeyringBackend
 from soe_auth.storage.keyring_store import KeyringStore
-from soe_auth.storage.login_lock import Turns
+from soe_auth.storage.login_lock import LoginLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -32,8 +32,8 @@ def moving(
     meanwhile: raises LoginBusy, and StoreError.
     """
     files = FileStore(directory, report=report)
-    turns = Turns(directory, report=report)
-    vault = Vault(limit=WITH_A_PERSON, report=report)
+    login_lock = LoginLock(directory, report=report)
+    vault = KeyringBackend(limit=WITH_A_PERSON, report=report)
     store = KeyringStore(directory, vault, report=report)
     copy = {"keyring": store.copy_in, "file": store.copy_out}
     leave = {"keyring": store.leave_keyring, "file": store.leave_file}
@@ -41,7 +41,7 @@ def moving(
     misplaced = {name: place for name, place in places.items() if not _is_at(place, name, files)}
     with ExitStack() as held:
         for name in misplaced:
-            held.enter_context(turns.take(name))
+            held.enter_context(login_lock.acquire(name))
         begun: list[str] = []
         try:
             for name, place in misplaced.items():

@@ -31,7 +31,7 @@ from soe_auth.cli.token_source import keep
 from soe_auth.fast.cache import VARIABLES as RECALLED
 from soe_auth.fast.cache import Question, asked
 from soe_auth.fast.early_browser import HeadStart, head_start
-from soe_auth.files.lock import hold, wait_to_hold
+from soe_auth.files.lock import try_lock, wait_to_hold
 from soe_auth.loopback.sockets import bind
 from soe_auth.sandbox import Sandbox
 from soe_auth.settings.resolve import resolve
@@ -79,7 +79,7 @@ class Place:
 
     @property
     def is_free(self) -> bool:
-        release = hold(self.config / "locks" / "acme.lock")
+        release = try_lock(self.config / "locks" / "acme.lock")
         if release:
             release()
         return release is not None
@@ -183,10 +183,10 @@ def follow(argv: list[str], home: Home, ahead: HeadStart) -> None:
     add_common(parser)
     console = Console(home.environ)
     settings = resolve_settings(parser.parse_args(argv[1:]), console)
-    assert hold(settings.paths.directory / "locks" / f"{settings.profile}.lock") is None
+    assert try_lock(settings.paths.directory / "locks" / f"{settings.profile}.lock") is None
     effects = login_effects(settings, console, ahead=ahead)
     assert effects.ahead is ahead
-    with effects.turns.take(settings.profile):
+    with effects.login_lock.acquire(settings.profile):
         pending = begin(settings, effects)
         assert pending.address == ahead.sockets.url(ahead.path)
         pending.close()
@@ -338,18 +338,18 @@ def test_a_head_start_for_other_settings_is_given_up(place: Place, started: Head
     console = Console(place.environ)
     effects = login_effects(resolve({}, environ=place.environ), console, ahead=started)
     assert effects.ahead is None
-    with effects.turns.take("acme"):
+    with effects.login_lock.acquire("acme"):
         pass
     bind(started.sockets.port, "localhost").close()
 
 
 def test_a_lock_is_held_by_one_and_free_again(tmp_path: Path) -> None:
     path = tmp_path / "lock"
-    release = hold(path)
+    release = try_lock(path)
     assert release
-    assert hold(path) is None
+    assert try_lock(path) is None
     release()
-    again = hold(path)
+    again = try_lock(path)
     assert again
     again()
 

@@ -35,7 +35,7 @@ from soe_auth.model.proxy import Proxy
 from soe_auth.sandbox import Sandbox, running
 from soe_auth.settings.resolve import resolve
 from soe_auth.storage.file_store import FileStore
-from soe_auth.storage.login_lock import Turns
+from soe_auth.storage.login_lock import LoginLock
 
 IS_ROOT = sys.platform != "win32" and os.geteuid() == 0
 CONFIG = 'default_profile = "acme"\n[profile.acme]\nsite = "{}"\nclient_id = "110"\n'
@@ -49,7 +49,7 @@ class Ground:
         self.config = home / "config"
         self.config.mkdir(mode=0o700)
         self.store = FileStore(self.config, report=print)
-        self.turns = Turns(self.config, report=print)
+        self.login_lock = LoginLock(self.config, report=print)
         self.now: Callable[[], float] = time.time
 
     def write(self, text: str) -> None:
@@ -368,7 +368,7 @@ def test_the_browser_is_told_with_who_chose_it(ground: Ground) -> None:
 def test_a_store_that_is_as_it_should_be_is_told_in_a_line(ground: Ground) -> None:
     assert one(ground.look("store")).says == f"nothing yet in {ground.config}, yours alone"
     ground.keep()
-    with ground.turns.take("acme"):
+    with ground.login_lock.acquire("acme"):
         assert one(ground.look("store")).says == f"1 token in {ground.config}, yours alone"
     ground.keep("beta")
     assert one(ground.look("store")).says == f"2 tokens in {ground.config}, yours alone"
@@ -387,7 +387,7 @@ def test_a_token_that_others_can_read_is_wrong(ground: Ground) -> None:
 @pytest.mark.posix("file modes, which Windows does not have")
 def test_directories_and_locks_that_others_can_look_into_are_odd(ground: Ground) -> None:
     ground.keep()
-    with ground.turns.take("acme"):
+    with ground.login_lock.acquire("acme"):
         pass
     loose = [ground.config / name for name in ("tokens", "locks", "locks/acme.lock")]
     for path in loose:

@@ -34,7 +34,7 @@ from soe_auth.desktop.environment import Place
 from soe_auth.sandbox import Quirks, Sandbox
 from soe_auth.sandbox.visitor import Page, visit
 from soe_auth.settings.resolve import resolve
-from soe_auth.storage.login_lock import Turns
+from soe_auth.storage.login_lock import LoginLock
 
 
 @pytest.fixture
@@ -469,23 +469,25 @@ def test_after_an_unanswered_login_none_is_started_by_itself_for_a_while(
 
 def test_where_nobody_is_those_in_vain_are_not_forgotten(person: Person, site: Sandbox) -> None:
     clock = [1000.0]
-    turns = Turns(person.home, report=person.told.append, now=lambda: clock[0])
+    login_lock = LoginLock(person.home, report=person.told.append, now=lambda: clock[0])
     settings = person.settings(site=site.url)
-    with turns.take(settings.profile):
-        turns.note_unanswered(settings.profile)
-        turns.note_unanswered(settings.profile)
+    with login_lock.acquire(settings.profile):
+        login_lock.record_failure(settings.profile)
+        login_lock.record_failure(settings.profile)
     clock[0] += 7200
     nowhere = Place("a CI job", unattended=True)
     with pytest.raises(LoginRequired, match="nobody is here"):
-        login_if_needed(settings, person.effects(turns=turns, place=nowhere, browser=None))
-    assert turns.held_back(settings.profile) <= 0  # nor is it counted among them
-    turns.note_unanswered(settings.profile)
-    assert turns.held_back(settings.profile) == 240
+        login_if_needed(
+            settings, person.effects(login_lock=login_lock, place=nowhere, browser=None)
+        )
+    assert login_lock.retry_delay(settings.profile) <= 0  # nor is it counted among them
+    login_lock.record_failure(settings.profile)
+    assert login_lock.retry_delay(settings.profile) == 240
 
 
 def test_an_explicit_login_does_not_wait_for_another(person: Person, site: Sandbox) -> None:
     settings = person.settings(site=site.url)
-    with person.effects().turns.take(settings.profile), pytest.raises(LoginBusy):
+    with person.effects().login_lock.acquire(settings.profile), pytest.raises(LoginBusy):
         login(settings, person.effects())
     assert person.opened == []
 
@@ -536,7 +538,7 @@ async def test_of_tasks_that_ask_at_once_one_logs_in_while_the_loop_goes_on(
 
 async def test_a_task_waits_no_longer_than_a_login_may_take(person: Person) -> None:
     settings = person.settings(site="acme", timeout="1s")
-    with person.effects().turns.take(settings.profile), pytest.raises(LoginBusy):
+    with person.effects().login_lock.acquire(settings.profile), pytest.raises(LoginBusy):
         await alogin_if_needed(settings, person.effects())
     assert person.opened == []
 

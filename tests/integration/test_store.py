@@ -13,10 +13,10 @@ import pytest
 from conftest import NOBODY, TOKEN, as_nobody
 
 from soe_auth import StoreError
-from soe_auth.files.atomic_write import set_aside, write_private
+from soe_auth.files.atomic_write import quarantine, write_private
 from soe_auth.files.private_read import own_directory, patiently, read_private
 from soe_auth.storage.file_store import FileStore
-from soe_auth.storage.login_lock import Turns
+from soe_auth.storage.login_lock import LoginLock
 
 if sys.platform != "win32":
     import fcntl
@@ -69,10 +69,13 @@ def test_files_and_directories_are_private_under_any_umask(tmp_path: Path, umask
 
     def use(directory: Path) -> None:
         store = FileStore(directory / "a" / "config", report=print)
-        turns = Turns(directory / "a" / "config", report=print)
-        with turns.take("acme"), turns.shown_as_waiting("acme", "http://localhost:1/x"):
+        login_lock = LoginLock(directory / "a" / "config", report=print)
+        with (
+            login_lock.acquire("acme"),
+            login_lock.shown_as_waiting("acme", "http://localhost:1/x"),
+        ):
             store.save("acme", TOKEN)
-            turns.note_unanswered("acme")
+            login_lock.record_failure("acme")
             assert store.load("acme") == TOKEN
             assert {mode(path) for path in directory.rglob("*") if path.is_file()} == {0o600}
         assert {mode(path) for path in directory.rglob("*") if path.is_dir()} == {0o700}
@@ -306,8 +309,8 @@ def waits_for_a_lock(process: int) -> bool:
 def test_of_two_who_find_a_corrupt_file_one_sets_it_aside(tmp_path: Path) -> None:
     path = tmp_path / "acme.json"
     write_private(path, b"{")
-    assert set_aside(path, b"{", 9, tmp_path / "aside") == tmp_path / "aside"
-    assert set_aside(path, b"{", 9, tmp_path / "aside") is None
+    assert quarantine(path, b"{", 9, tmp_path / "aside") == tmp_path / "aside"
+    assert quarantine(path, b"{", 9, tmp_path / "aside") is None
 
 
 def test_a_failed_save_leaves_the_old_token_and_no_litter(store: FileStore, tmp_path: Path) -> None:
@@ -353,7 +356,7 @@ def test_a_store_that_cannot_be_made_is_a_store_error(tmp_path: Path) -> None:
 
 
 def test_reading_and_saving_take_no_lock(store: FileStore, tmp_path: Path) -> None:
-    with Turns(tmp_path / "config", report=print).take("acme"):
+    with LoginLock(tmp_path / "config", report=print).acquire("acme"):
         store.save("acme", TOKEN)
         assert store.load("acme") == TOKEN
 

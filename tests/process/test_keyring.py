@@ -479,9 +479,9 @@ def test_a_program_that_asks_a_hanging_keyring_can_end(desk: Desk) -> None:
     script = """
 import time
 from soe_auth import StoreError
-from soe_auth.storage.keyring_backend import Vault
+from soe_auth.storage.keyring_backend import KeyringBackend
 told = []
-vault = Vault(limit=0.3, report=told.append)
+vault = KeyringBackend(limit=0.3, report=told.append)
 for _ in range(2):
     begun = time.monotonic()
     try:

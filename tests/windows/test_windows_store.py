@@ -17,11 +17,11 @@ import pytest
 
 from soe_auth import Scope, Secret, SettingsError, Site, StoreError, Token
 from soe_auth.doctor import examine
-from soe_auth.files.lock import hold, wait_to_hold
+from soe_auth.files.lock import try_lock, wait_to_hold
 from soe_auth.settings.config_files import read_configs
 from soe_auth.settings.resolve import find_paths
 from soe_auth.storage.file_store import FileStore
-from soe_auth.storage.login_lock import Turns
+from soe_auth.storage.login_lock import LoginLock
 
 pytestmark = pytest.mark.skipif(sys.platform != "win32", reason="what Windows alone does")
 
@@ -103,7 +103,7 @@ if sys.platform == "win32":
     # --- who has access ---
 
     def test_what_is_written_is_private(place: Place) -> None:
-        with Turns(place.directory, report=print).take("acme"):
+        with LoginLock(place.directory, report=print).acquire("acme"):
             place.store.save("acme", token())
             for path in (place.directory, *place.directory.rglob("*")):
                 assert other_users(path) == ""
@@ -171,18 +171,18 @@ if sys.platform == "win32":
     def remove(place: Place) -> None:
         place.store.remove("acme")
 
-    def set_aside(place: Place) -> None:
+    def quarantine(place: Place) -> None:
         place.store.load("acme")
 
     CORRUPT = "acme.json.corrupt-19700101T000000Z"
 
     @pytest.mark.parametrize(
-        ("act", "left"), [(save, ["acme.json"]), (remove, []), (set_aside, [CORRUPT])]
+        ("act", "left"), [(save, ["acme.json"]), (remove, []), (quarantine, [CORRUPT])]
     )
     def test_a_file_that_is_open_for_a_moment_is_waited_for(
         place: Place, act: Callable[[Place], None], left: list[str]
     ) -> None:
-        if act is set_aside:
+        if act is quarantine:
             place.path.write_bytes(b"{")
         with open_for(place.path, share=READ_WRITE) as close:
             threading.Timer(0.3, close).start()
@@ -190,11 +190,11 @@ if sys.platform == "win32":
         assert place.names == left
         assert place.store.load("acme") == (token("new") if act is save else None)
 
-    @pytest.mark.parametrize("act", [save, remove, set_aside])
+    @pytest.mark.parametrize("act", [save, remove, quarantine])
     def test_a_file_that_stays_open_is_an_error_and_is_left_as_it_is(
         place: Place, act: Callable[[Place], None]
     ) -> None:
-        if act is set_aside:
+        if act is quarantine:
             place.path.write_bytes(b"{")
         before = place.path.read_bytes()
         with (
@@ -272,7 +272,7 @@ for number in range(30):
         ) as holder:
             assert holder.stdout
             assert holder.stdout.readline() == "held\n"
-            assert hold(path) is None
+            assert try_lock(path) is None
             assert path.read_bytes() == b""  # which can be read meanwhile
             holder.kill()
             holder.wait()

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 from conftest import Command
 from windows_console import OWN_CONSOLE
 
-from soe_auth.files.lock import hold
+from soe_auth.files.lock import try_lock
 from soe_auth.sandbox import Sandbox
 from soe_auth.sandbox.visitor import Page, visit
 
@@ -98,7 +98,7 @@ def end_of(process: "subprocess.Popen[str]", timeout: float = 60) -> tuple[int, 
 
 def is_free(command: Command, profile: str) -> bool:
     """Return whether the login lock of a profile can be had."""
-    release = hold(command.home / "config" / "locks" / f"{profile}.lock")
+    release = try_lock(command.home / "config" / "locks" / f"{profile}.lock")
     if release:
         release()
     return release is not None
