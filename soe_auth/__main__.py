@@ -88,10 +88,10 @@ def _give(known: Answer) -> bool:
         if known.text is not None:
             put(known.text)
         return True
-    from soe_auth.desktop.process import become
+    from soe_auth.desktop.process import exec_command
 
     try:
-        become(known.command, known.environ)
+        exec_command(known.command, known.environ)
     except OSError:  # the long way says why
         return False
 

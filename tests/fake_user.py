@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from soe_auth.actions.start_login import Effects
-from soe_auth.desktop.environment import Place
+from soe_auth.desktop.environment import Environment
 from soe_auth.sandbox.visitor import Page, visit
 from soe_auth.settings.resolve import Settings, resolve
 from soe_auth.storage.file_store import FileStore
@@ -40,7 +40,7 @@ class Person:
             request=self.told.append,
             detail=self.curious.append,
             browser=self.browse,
-            place=Place(remote=None),
+            place=Environment(remote_reason=None),
         )
         return replace(effects, **changed)  # type: ignore[arg-type]  # each test knows its fields
 

@@ -157,7 +157,7 @@ def draw_token(draw: st.DrawFn, there: Place, profile: str) -> None:
     with standing_in(there):
         try:
             found = resolve({}, profile=profile, environ=there.environ)
-            site, client_id = found.registration
+            site, client_id = found.require_site_and_client
         except SoeAuthError:
             return
     bound = {"site": site, "client_id": client_id, "scope": found.scope}

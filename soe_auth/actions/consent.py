@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from soe_auth.errors import SettingsError
-from soe_auth.settings.config_writer import trust
+from soe_auth.settings.config_writer import add_trusted_site
 
 if TYPE_CHECKING:
     from soe_auth.model.token import Token
@@ -65,6 +65,6 @@ def settle(settings: Settings, ask: Ask | None, announce: Tell) -> None:
             f" `soe-auth login --site {settings.site}{client_id}`.",
         )
     try:
-        trust(settings.paths.config, settings.site)
+        add_trusted_site(settings.paths.config, settings.site)
     except SettingsError as problem:
         announce(f"Your answer was not kept. {problem}")

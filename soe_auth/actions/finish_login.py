@@ -65,12 +65,12 @@ async def finish(
             with suppress(StoreError):  # the token itself is safe; the rest is for comfort
                 effects.login_lock.clear_failure(settings.profile)
             token = replace(token, account=await site.account_name(token.access_token))
-            lasts = token.lasts(effects.now())
+            lasts = token.describe_expiry(effects.now())
             who = f" as {token.account}" if token.account else ""
             effects.announce(f"Signed in to {token.site.authority}{who}. The token lasts {lasts}.")
-            if words := token.life_in_question(settings.min_ttl):
+            if words := token.lifetime_warning(settings.min_ttl):
                 effects.announce(words)
-            if old and (words := token.account_in_question(old, settings.profile)):
+            if old and (words := token.account_warning(old, settings.profile)):
                 effects.announce(words)
             _remember(settings, effects)
             await asyncio.gather(
@@ -174,7 +174,7 @@ def _timed_out_hint(settings: Settings) -> str:
 
 def _domain_needed(settings: Settings) -> str:
     """Say which Domain the application on the site needs for this redirect."""
-    site, _ = settings.registration
+    site, _ = settings.require_site_and_client
     needed = domain(site, settings.redirect, settings.redirect_host)
     return f"the application's Domain there must be {needed}"
 
@@ -193,7 +193,7 @@ async def _redeem(
         now=now,
         sent=(code, request.code_verifier, request.state),
     )
-    if words := token.scope_in_question:
+    if words := token.scope_warning:
         effects.announce(words)
     return token
 

@@ -53,16 +53,16 @@ def from_store(settings: Settings, store: Store, *, now: float) -> Token:
 
     Takes no lock. Raises LoginRequired, whose message says which command to type.
     """
-    site, client_id = settings.registration
+    site, client_id = settings.require_site_and_client
     token = store.load(settings.profile)
     if token is None:
         raise LoginRequired(
             f"Profile {settings.profile} has no token; type `{settings.login_command}`."
         )
-    if problem := token.shortfall(
+    if problem := token.why_unusable(
         site, client_id, settings.scope, min_ttl=settings.min_ttl, now=now
     ):
-        if token.life_in_question(settings.min_ttl):
+        if token.lifetime_warning(settings.min_ttl):
             raise LoginRequired(
                 f"The token of profile {settings.profile} {problem}; type"
                 f" `{settings.login_command}`, and ask for less: the site gave"

@@ -157,21 +157,22 @@ def _if_still_needed(settings: Settings, effects: Effects, refused: Secret | Non
 
 
 def _stored(settings: Settings, effects: Effects, refused: Secret | None) -> Token | None:
-    site, client_id = settings.registration
+    site, client_id = settings.require_site_and_client
     token = effects.store.load(settings.profile)
     if token is None or token.access_token == refused:
         return None
-    if token.shortfall(
+    if token.why_unusable(
         site,
         client_id,
         settings.scope,
-        min_ttl=token.worth_asking(settings.min_ttl),
+        min_ttl=token.effective_min_ttl(settings.min_ttl),
         now=effects.now(),
     ):
         return None
     effects.announce(
-        f"Signed in to {site.authority} already. The token lasts {token.lasts(effects.now())}."
+        f"Signed in to {site.authority} already."
+        f" The token lasts {token.describe_expiry(effects.now())}."
     )
-    if words := token.life_in_question(settings.min_ttl):
+    if words := token.lifetime_warning(settings.min_ttl):
         effects.announce(words)
     return token

@@ -91,7 +91,7 @@ def changes(settings: Settings, configs: Configs) -> list[Change]:
         if before != value or (new and setting in (SITE, CLIENT_ID)):
             found.append(
                 Change(
-                    setting.key, setting.stored(value), setting.text(before), setting.text(value)
+                    setting.key, setting.to_toml(value), setting.text(before), setting.text(value)
                 )
             )
     return found
@@ -102,7 +102,7 @@ def handouts(settings: Settings, *, width: int = _WIDTH) -> str:
 
     Raises SettingsError without a site or a client ID.
     """
-    site, client_id = settings.registration
+    site, client_id = settings.require_site_and_client
     for_colleague = [
         "For a colleague, this line; or, for a repository, all this as its .soe-auth.toml:",
         f"  {_command(settings)}",
@@ -144,7 +144,7 @@ def _there(setting: Setting[Any], profile: str, configs: Configs) -> Any:  # noq
 
 def _command(settings: Settings) -> str:
     """Return the command line with which somebody else makes this profile."""
-    site, client_id = settings.registration
+    site, client_id = settings.require_site_and_client
     words = ["soe-auth", "init", "--site", site.as_typed, "--client-id", client_id]
     if settings.scope.names:
         words += ["--scope", str(settings.scope)]

@@ -21,7 +21,7 @@ from soe_auth.oauth import authorization as protocol
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from soe_auth.desktop.environment import Place
+    from soe_auth.desktop.environment import Environment
     from soe_auth.fast.early_browser import HeadStart
     from soe_auth.oauth.authorization import AuthorizationRequest, Entropy
     from soe_auth.settings.resolve import Settings
@@ -49,7 +49,7 @@ class Effects:
     request: Callable[[str], None]
     detail: Callable[[str], None]
     browser: Callable[[str], bool] | None
-    place: Place
+    place: Environment
     consent: Callable[[str], bool] | None = None
     pasted: Callable[[], AsyncIterator[str]] | None = None
     browser_failed: Callable[[], bool] = lambda: False
@@ -92,7 +92,7 @@ def begin(settings: Settings, effects: Effects) -> Pending:
 
     Raises SettingsError, LoopbackUnavailable, StoreError.
     """
-    site, client_id = settings.registration
+    site, client_id = settings.require_site_and_client
     ahead = effects.ahead
     if settings.ca_bundle:
         from soe_auth.site_client.tls_and_proxy import ssl_context
@@ -152,7 +152,7 @@ def tell_the_way(pending: Pending, settings: Settings, effects: Effects, *, open
         tell(f"Or this one in a browser anywhere:\n  {pending.request.url}")
     elif not opened:
         tell(f"Open this address in a browser anywhere:\n  {pending.request.url}")
-    elif effects.place.remote or paste_only:
+    elif effects.place.remote_reason or paste_only:
         tell(f"Open this address if no browser comes up:\n  {pending.request.url}")
     if effects.pasted:
         tell(

@@ -50,13 +50,13 @@ def resolve_all(
 def see_that_there_is(settings: Settings, token: Token | None) -> None:
     """Raise SettingsError, which says so, where there is neither such a profile nor a token."""
     if not settings.known and token is None:
-        _ = settings.registration
+        _ = settings.require_site_and_client
 
 
 def why_not(settings: Settings, token: Token, now: float) -> str | None:
     """Say why the token does not serve its profile; a profile of variables only has no say."""
     own = settings if settings.in_a_file else token
-    return token.shortfall(own.site, own.client_id, own.scope, min_ttl=0, now=now)
+    return token.why_unusable(own.site, own.client_id, own.scope, min_ttl=0, now=now)
 
 
 def status_of(settings: Settings, token: Token | None, now: float) -> ProfileStatus:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from soe_auth.actions.start_login import Effects
 from soe_auth.cli.options import open_store
 from soe_auth.desktop.browser import launch, watch
-from soe_auth.desktop.environment import recognise
+from soe_auth.desktop.environment import detect
 from soe_auth.storage.login_lock import LoginLock
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def login_effects(
         detail=console.detail,
         browser=show if browser else None,
         browser_failed=lambda: any(codes),
-        place=recognise(console.environ),
+        place=detect(console.environ),
         consent=console.confirm,
         pasted=_pasted if console.can_ask or reads_pipe else None,
         ahead=ahead,

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from soe_auth.cli.console import Console
-    from soe_auth.settings.spec import Place
+    from soe_auth.settings.spec import StoreKind
 
 
 @contextmanager
 def tokens_move_with(
-    owner: str | None, place: Place | None, configs: Configs, directory: Path, console: Console
+    owner: str | None, place: StoreKind | None, configs: Configs, directory: Path, console: Console
 ) -> Iterator[None]:
     """Move tokens to where `store` will say they are, once it has been changed inside the `with`.
 
@@ -45,7 +45,9 @@ def tokens_move_with(
         console.say(f"The token of profile {name} has moved to the {places[name]}.")
 
 
-def _place_after(profile: str, owner: str | None, place: Place | None, configs: Configs) -> Place:
+def _place_after(
+    profile: str, owner: str | None, place: StoreKind | None, configs: Configs
+) -> StoreKind:
     """Return what `store` will say for a profile, in whose table, or at the top, it changes."""
     file, *weaker = configs.files
     *own, top = [table.values.get(STORE.key) for table in Configs([file]).tables_of(profile)]

@@ -62,8 +62,8 @@ def resolve_settings(args: argparse.Namespace, console: Console) -> Settings:
 
 def tell_surplus(site: Site, console: Console) -> None:
     """Tell what was cut off a site."""
-    if site.surplus:
-        console.say(f"The site is {site}; “{printable(site.surplus, 80)}” was left out.")
+    if site.ignored_suffix:
+        console.say(f"The site is {site}; “{printable(site.ignored_suffix, 80)}” was left out.")
 
 
 def open_store(settings: Settings, console: Console, *, with_a_person: bool = False) -> Store:

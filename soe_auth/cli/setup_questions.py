@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from soe_auth.actions.registration import administrator_text, domain, steps
 from soe_auth.cli.options import read_option, tell_surplus
 from soe_auth.desktop.browser import launch
-from soe_auth.desktop.environment import recognise
+from soe_auth.desktop.environment import detect
 from soe_auth.errors import NetworkError, SettingsError
 from soe_auth.model.profile_name import read_profile_name
 from soe_auth.model.scope import Scope
@@ -155,10 +155,14 @@ class Conversation:
             return settings
         site, _ = self._registered(settings)
         here = domain(site, "loopback", settings.redirect_host)
-        place, default = recognise(self.console.environ), settings.redirect
-        if place.remote and not place.forwards and settings.origins[REDIRECT.key] == "default":
+        place, default = detect(self.console.environ), settings.redirect
+        if (
+            place.remote_reason
+            and not place.forwards
+            and settings.origins[REDIRECT.key] == "default"
+        ):
             default = "login_success"
-            self.console.error(f"\nThis is {place.remote}: {place.advice}. Then take 2.")
+            self.console.error(f"\nThis is {place.remote_reason}: {place.advice}. Then take 2.")
         own_page = f"to the site's own page (Domain {site.authority})"
         chosen = self.interview.choose(
             "How does the browser come back after the login?",
@@ -198,8 +202,8 @@ class Conversation:
         )
 
     def _offer_page(self, site: Site, settings: Settings) -> None:
-        place = recognise(self.console.environ)
-        here = place.remote is None or place.forwards
+        place = detect(self.console.environ)
+        here = place.remote_reason is None or place.forwards
         question = "Open that page in your browser?"
         if self.interview.confirm(question, default=here, flag="--no-browser"):
             opened = launch(str(site), settings.browser, self.console.environ)

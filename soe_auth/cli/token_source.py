@@ -142,8 +142,8 @@ def stored(settings: Settings, console: Console, question: Question | None = Non
 
 def keep(question: Question, settings: Settings, console: Console) -> None:
     """Have the short way know these settings next time, if they are such as it can go by."""
-    site, client_id = settings.registration
-    if settings.store == "file" and not site.surplus:  # of which a person is told each time
+    site, client_id = settings.require_site_and_client
+    if settings.store == "file" and not site.ignored_suffix:  # of which a person is told each time
         of_token = [str(site), client_id, str(settings.scope), repr(settings.min_ttl)]
         answer = [settings.profile, *of_token, *settings.of_browser]
         keep_answer(question, answer, settings.paths, console)

@@ -16,16 +16,16 @@ _SSH_PORT = "22"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Environment:
     """Where this process runs, and what helps there.
 
-    `remote` says why a browser here may not be the person's own, or is None. `advice` is what helps
-    with that; `ssh` are the arguments that lead `ssh` here, if it is known. In an `unattended`
-    place, a CI job, nobody is expected to look. Where it `forwards`, a browser of the person's own
-    finds its way back by itself.
+    `remote_reason` says why a browser here may not be the person's own, or is None. `advice` is
+    what helps with that; `ssh` are the arguments that lead `ssh` here, if it is known. In an
+    `unattended` place, a CI job, nobody is expected to look. Where it `forwards`, a browser of the
+    person's own finds its way back by itself.
     """
 
-    remote: str | None
+    remote_reason: str | None
     advice: str = "your browser may be on another machine"
     ssh: str | None = None
     unattended: bool = False
@@ -36,14 +36,15 @@ class Place:
 
         None where nothing is to be said.
         """
-        if self.remote is None:
+        if self.remote_reason is None:
             return None
         if self.ssh and port:
             command = f"ssh -L {port}:localhost:{port} {self.ssh}"
             return (
-                f"This is {self.remote}: for a browser on your own machine, type `{command}` there."
+                f"This is {self.remote_reason}: for a browser on your own machine,"
+                f" type `{command}` there."
             )
-        return f"This is {self.remote}: {self.advice}."
+        return f"This is {self.remote_reason}: {self.advice}."
 
     def why_nobody_answers(self, *, opened: bool, can_paste: bool) -> str | None:
         """Say why a login that nobody typed would wait for nobody; None if somebody may answer.
@@ -53,41 +54,41 @@ class Place:
         if opened or can_paste:
             return None
         if self.unattended:
-            return f"This is {self.remote}, and nobody is here to sign in"
+            return f"This is {self.remote_reason}, and nobody is here to sign in"
         return "There is neither a browser nor a terminal here to sign in with"
 
 
-def recognise(environ: Mapping[str, str], root: Path | str = ROOT) -> Place:
+def detect(environ: Mapping[str, str], root: Path | str = ROOT) -> Environment:
     """Recognise what kind of place this is; of several, the one in which most can be done.
 
     A CI job comes first, as nobody is there, then whatever forwards ports by itself.
     """
-    return next(_places(environ, root), Place(None))
+    return next(_places(environ, root), Environment(None))
 
 
-def _places(environ: Mapping[str, str], root: Path | str) -> Iterator[Place]:
+def _places(environ: Mapping[str, str], root: Path | str) -> Iterator[Environment]:
     """Yield every place that this is, the most useful to know first."""
     if job := ci_job(environ):
         advice = "nobody may be here to sign in, so give it a token in SOE_AUTH_TOKEN"
-        yield Place(job, advice, unattended=True)
+        yield Environment(job, advice, unattended=True)
     if environ.get("CODESPACES"):
-        yield Place(
+        yield Environment(
             "a codespace",
             "VS Code on your own machine forwards the port; with VS Code in a browser, paste",
         )
     elif environ.get("REMOTE_CONTAINERS") or environ.get("VSCODE_IPC_HOOK_CLI"):
         kind = "a development container" if environ.get("REMOTE_CONTAINERS") else "a remote window"
-        yield Place(
+        yield Environment(
             f"{kind} of VS Code",
             "it forwards the port, so your own browser finds its way back",
             forwards=True,
         )
     if environ.get("SSH_CONNECTION") or environ.get("SSH_TTY"):
-        yield Place("an SSH session", ssh=_ssh_to_here(environ, root))
+        yield Environment("an SSH session", ssh=_ssh_to_here(environ, root))
     if is_wsl(environ, root):
-        yield Place("WSL", "a browser on Windows finds its way back by itself", forwards=True)
+        yield Environment("WSL", "a browser on Windows finds its way back by itself", forwards=True)
     if is_container(environ, root):
-        yield Place("a container", "a browser outside may not find its way back")
+        yield Environment("a container", "a browser outside may not find its way back")
 
 
 def _ssh_to_here(environ: Mapping[str, str], root: Path | str) -> str:

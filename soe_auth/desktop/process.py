@@ -48,7 +48,7 @@ def find_program(program: str, path: str, extensions: Sequence[str] = ("",)) -> 
     return next((p for p in candidates if os.path.isfile(p) and os.access(p, os.X_OK)), None)
 
 
-def environment_with(
+def child_environment(
     token: Secret, site: str | None, environ: Mapping[str, str], variable: str = TOKEN_VARIABLE
 ) -> dict[str, str]:
     """Return the environment with the token in a variable, and the site's URL if it is known."""
@@ -59,7 +59,7 @@ def environment_with(
     return changed
 
 
-def become(command: list[str], environ: Mapping[str, str]) -> NoReturn:
+def exec_command(command: list[str], environ: Mapping[str, str]) -> NoReturn:
     """Have the command take the place of this process, as if it had been called itself.
 
     On Windows, where a process cannot become another, it runs as a child, and SystemExit is raised

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from soe_auth.desktop.browser import find_browser, opens_by_itself
 from soe_auth.desktop.detect import ROOT
-from soe_auth.desktop.environment import recognise
+from soe_auth.desktop.environment import detect
 from soe_auth.doctor.finding import Finding, fine, from_error, odd, wrong
 from soe_auth.errors import SettingsError
 from soe_auth.settings.spec import TABLE
@@ -53,7 +53,7 @@ def look_at_profile(settings: Settings) -> Iterator[Finding]:
     kept = "as remembered" if settings.known else "not remembered yet"
     yield fine("settings", f"profile {settings.profile}, {kept}")
     try:
-        _ = settings.registration
+        _ = settings.require_site_and_client
     except SettingsError as problem:
         # Without a client ID, the rest can be looked at all the same.
         yield (
@@ -94,11 +94,11 @@ def look_at_place(
     environ: Mapping[str, str], port: int | None, root: Path | str = ROOT
 ) -> Iterator[Finding]:
     """Say what kind of place this is, as a login sees it; `port` is the fixed one, if there is."""
-    place = recognise(environ, root)
-    if place.remote is None:
+    place = detect(environ, root)
+    if place.remote_reason is None:
         yield fine("place", "this machine itself, as far as can be seen")
     elif place.forwards:
-        yield fine("place", f"{place.remote}: {place.advice}")
+        yield fine("place", f"{place.remote_reason}: {place.advice}")
     else:
         todo = "A login shows the addresses, and takes the one that you paste."
         if place.ssh and not place.unattended:
@@ -107,7 +107,7 @@ def look_at_place(
                 f" Or type `ssh -L {number}:localhost:{number} {place.ssh}` on your own machine,"
                 f" and log in with --port {number}."
             )
-        yield odd("place", f"{place.remote}: {place.advice}", todo)
+        yield odd("place", f"{place.remote_reason}: {place.advice}", todo)
 
 
 def look_at_browser(

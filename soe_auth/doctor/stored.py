@@ -187,9 +187,9 @@ def judge_token(settings: Settings, token: Token | None, now: float) -> Finding:
     if token is None:
         return odd("token", f"profile {name} has none", log_in)
     own = settings if settings.in_a_file else token
-    if problem := token.shortfall(own.site, own.client_id, own.scope, min_ttl=0, now=now):
+    if problem := token.why_unusable(own.site, own.client_id, own.scope, min_ttl=0, now=now):
         return odd("token", f"profile {name}'s {problem}", log_in)
-    return fine("token", f"profile {name}'s lasts {token.lasts(now)}")
+    return fine("token", f"profile {name}'s lasts {token.describe_expiry(now)}")
 
 
 def _given(environ: Mapping[str, str]) -> Iterator[Finding]:

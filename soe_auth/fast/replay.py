@@ -84,9 +84,9 @@ def answer(
         return None
     match command, options.get("format", "plain"):
         case "run", _:
-            from soe_auth.desktop.process import environment_with
+            from soe_auth.desktop.process import child_environment
 
-            return Answer(command=rest, environ=environment_with(token, site, environ))
+            return Answer(command=rest, environ=child_environment(token, site, environ))
         case "token", ("plain" | "header" | "env" | "curl") as form:
             from soe_auth.cli.token_formats import written
 

@@ -36,7 +36,7 @@ class Secret:
             candidate.encode("utf-8", "surrogatepass"),
         )
 
-    def taken_out_of(self, text: str) -> str:
+    def redact_in(self, text: str) -> str:
         """Return text without this string, plain or as in a form; "…" stands for it."""
         from urllib.parse import quote_plus
 

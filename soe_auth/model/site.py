@@ -22,13 +22,13 @@ _LARGEST_PORT = 65535
 class Site:
     """An SOE instance: scheme, host (lower case, IDN as punycode) and a port where it is odd.
 
-    `surplus` is what was typed behind the host and is not part of a base URL.
+    `ignored_suffix` is what was typed behind the host and is not part of a base URL.
     """
 
     scheme: str
     host: str
     port: int | None = None
-    surplus: str = field(default="", compare=False)
+    ignored_suffix: str = field(default="", compare=False)
 
     @classmethod
     def parse(cls, text: str) -> Site:
@@ -62,8 +62,8 @@ class Site:
             raise ValueError("plain http is for a loopback host only; write https://")
         if port == _USUAL_PORT[parts.scheme]:
             port = None
-        surplus = parts.path.strip("/") + ("?" if parts.query else "") + parts.query
-        return cls(parts.scheme, host, port, surplus)
+        ignored_suffix = parts.path.strip("/") + ("?" if parts.query else "") + parts.query
+        return cls(parts.scheme, host, port, ignored_suffix)
 
     @property
     def in_cloud(self) -> bool:
@@ -82,7 +82,7 @@ class Site:
         return self.authority if Site.parse(self.authority) == self else str(self)
 
     @property
-    def short_name(self) -> str:
+    def default_profile_name(self) -> str:
         """A profile's name made of the site's: `acme` for `acme.stackenterprise.co`."""
         name = self.host.removesuffix(_CLOUD).replace(":", "-").strip("-")
         return name if self.port is None else f"{name}-{self.port}"

@@ -74,7 +74,7 @@ class Token:
         """Seconds of life that it was given, in all; infinite for "never"."""
         return self.remaining(self.obtained_at)
 
-    def worth_asking(self, min_ttl: float) -> float:
+    def effective_min_ttl(self, min_ttl: float) -> float:
         """Return how much life must be left for a login to gain nothing, where min_ttl is wanted.
 
         That is min_ttl; but where this token was given no more than that in all, the next one would
@@ -82,7 +82,7 @@ class Token:
         """
         return min_ttl if min_ttl < self.life else self.life / 2
 
-    def life_in_question(self, min_ttl: float) -> str | None:
+    def lifetime_warning(self, min_ttl: float) -> str | None:
         """Say for a person that the site gives no more life, even to a new token, than min_ttl."""
         if min_ttl < self.life:
             return None
@@ -91,7 +91,7 @@ class Token:
             f" where {in_words(min_ttl)} more are asked for."
         )
 
-    def shortfall(
+    def why_unusable(
         self, site: Site | None, client_id: str | None, scope: Scope, *, min_ttl: float, now: float
     ) -> str | None:
         """Say why this token does not serve those settings for min_ttl seconds more, or None."""
@@ -105,7 +105,7 @@ class Token:
         return None
 
     @property
-    def scope_in_question(self) -> str | None:
+    def scope_warning(self) -> str | None:
         """Say for a person that another scope was granted than asked for (RFC 6749 section 3.3)."""
         if self.granted_scope == self.scope:
             return None
@@ -114,7 +114,7 @@ class Token:
             f" where {self.scope.in_words()} was asked for."
         )
 
-    def account_in_question(self, old: Token, profile: str) -> str | None:
+    def account_warning(self, old: Token, profile: str) -> str | None:
         """Say for a person that the token which it replaced was another account's on that site."""
         known = old.account and self.account and old.site == self.site
         if not known or old.account == self.account:
@@ -135,11 +135,11 @@ class Token:
             found.append(f"It is taken to last {in_words(left)} more, as the site did not say.")
         elif 0 < left < min(_LAST_HOUR, self.life * _LAST_PART):
             found.append(f"It ends in {in_words(left)}.")
-        if words := self.scope_in_question:
+        if words := self.scope_warning:
             found.append(words)
         return found
 
-    def lasts(self, now: float) -> str:
+    def describe_expiry(self, now: float) -> str:
         """Say for a person how long it lasts: `until Tue 09:12 (24 h)`, in local time."""
         match self.expires_at:
             case "never":

@@ -282,7 +282,7 @@ def _judge_query(query: str, request: AuthorizationRequest) -> Verdict:
     code = parameters.get("code")
     if error and code is None:
         said = (error, parameters.get("error_description", ""))
-        return Denied(*(printable(request.state.taken_out_of(text)) for text in said))
+        return Denied(*(printable(request.state.redact_in(text)) for text in said))
     if code and error is None:
         return Granted(Secret(code))
     return Stray("it held neither one code nor one error")

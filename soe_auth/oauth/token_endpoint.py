@@ -159,7 +159,7 @@ def _words_of_refusal(fields: Mapping[str, object], sent: Sequence[Secret]) -> s
             found = [fields.get(name) for name in ("error_description", "error_message", "error")]
     words = next((text for text in found if isinstance(text, str) and text), "")
     for secret in sent:
-        words = secret.taken_out_of(words)
+        words = secret.redact_in(words)
     return printable(words).rstrip(".")
 
 

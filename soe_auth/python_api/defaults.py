@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from soe_auth import storage as stores
 from soe_auth.actions.start_login import Effects
 from soe_auth.desktop.browser import launch
-from soe_auth.desktop.environment import recognise
+from soe_auth.desktop.environment import detect
 from soe_auth.errors import LoginError
 from soe_auth.settings.resolve import resolve
 from soe_auth.storage.login_lock import LoginLock
@@ -96,5 +96,5 @@ def effects_for(
         detail=ignore,
         browser=browser or show,
         browser_failed=lambda: any(codes),
-        place=recognise(os.environ),
+        place=detect(os.environ),
     )

@@ -85,7 +85,9 @@ class Carrier:
         """Find the token; where a login is needed and wanted, return the settings for it."""
         given = access.from_environment(os.environ)
         settings = settings_for(self.profile, self.min_ttl)
-        site = access.site_of_environment(settings) if given else settings.registration[0]
+        site = (
+            access.site_of_environment(settings) if given else settings.require_site_and_client[0]
+        )
         if site is None:
             raise SettingsError(
                 "SOE_AUTH_TOKEN is set, and nothing says which site it is for.",

@@ -61,7 +61,7 @@ class TomlTable:
 
     def read(self, setting: Setting[T]) -> T:
         """Read a setting that it has. Raises SettingsError, which names the place."""
-        with naming(setting, lambda: self.place(setting.key)):
+        with error_context(setting, lambda: self.place(setting.key)):
             return setting.read(self.values[setting.key])
 
     def check(self) -> None:
@@ -159,7 +159,11 @@ class Configs:
         A site without any gets one of its name.
         """
         names = [name for name in self.profiles if _means(self.site_of(name), site)]
-        return [site.short_name] if site.short_name in names or not names else names
+        return (
+            [site.default_profile_name]
+            if site.default_profile_name in names or not names
+            else names
+        )
 
     def is_taken(self, profile: str, site: Site) -> bool:
         """Whether there is a profile of that name for another site."""
@@ -204,7 +208,7 @@ def parse_toml(data: bytes, origin: str) -> tuple[dict[str, Any], str]:
 
 
 @contextmanager
-def naming(setting: Setting[Any], place: Callable[[], str]) -> Iterator[None]:
+def error_context(setting: Setting[Any], place: Callable[[], str]) -> Iterator[None]:
     """Read a setting within. Raises SettingsError, which names the place that its text is from.
 
     The text is not handed over: it may hold a password, and would stand in this frame.

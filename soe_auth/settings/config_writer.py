@@ -81,7 +81,7 @@ def begin(config: Path, text: str) -> None:
     _rewrite(config, lambda _: None, text)
 
 
-def trust(config: Path, site: Site) -> None:
+def add_trusted_site(config: Path, site: Site) -> None:
     """Add a site to trusted_sites in config.toml. Raises SettingsError."""
 
     def change(document: Document) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from soe_auth.errors import LoginRequired, SettingsError
 from soe_auth.model.proxy import Network, Proxy
 from soe_auth.model.text import nearest, printable
-from soe_auth.settings.config_files import check_profile_name, naming, read_configs
+from soe_auth.settings.config_files import check_profile_name, error_context, read_configs
 from soe_auth.settings.project_file import find_project
 from soe_auth.settings.spec import (
     BROWSER,
@@ -34,11 +34,11 @@ from soe_auth.settings.spec import (
     STORE,
     TABLE,
     TIMEOUT,
-    Place,
     Redirect,
     RedirectHost,
     Setting,
     Stored,
+    StoreKind,
 )
 
 if TYPE_CHECKING:
@@ -96,12 +96,12 @@ class Settings:
     min_ttl: float
     ca_bundle: Path | None
     proxy: Proxy | Literal["none"] | None
-    store: Place
+    store: StoreKind
     origins: Mapping[str, str]
     place: Callable[[str], str] = field(repr=False, compare=False)
 
     @property
-    def registration(self) -> tuple[Site, str]:
+    def require_site_and_client(self) -> tuple[Site, str]:
         """Site and client ID, which have no default. Raises SettingsError if one is missing."""
         if self.site is None:
             raise SettingsError(
@@ -166,7 +166,7 @@ class Settings:
         """The profile as it is written in config.toml: all but the defaults and the project's."""
         others = ("default", self.project)
         return {
-            s.key: s.stored(getattr(self, s.key))
+            s.key: s.to_toml(getattr(self, s.key))
             for s in PROFILE
             if self.origins[s.key] not in others
         }
@@ -197,7 +197,7 @@ class _Layer:
 
     def read(self, setting: Setting[T]) -> T:
         """Read a setting that it has. Raises SettingsError, which names the place."""
-        with naming(setting, lambda: self.place(setting)):
+        with error_context(setting, lambda: self.place(setting)):
             return setting.read(self.values[setting.key])
 
 

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 Redirect = Literal["loopback", "login_success"]
 RedirectHost = Literal["localhost", "127.0.0.1"]
-Place = Literal["file", "keyring"]
+StoreKind = Literal["file", "keyring"]
 Stored = str | int | list[str]
 
 
@@ -50,7 +50,7 @@ class Setting(Generic[T]):
         """Return the value as a person would type it, which for none is nothing."""
         return "" if value is None else self.write(value)
 
-    def stored(self, value: T) -> Stored:
+    def to_toml(self, value: T) -> Stored:
         """Return the value as it is written in config.toml."""
         match value:
             case Ports() if value.is_one:
@@ -114,7 +114,7 @@ def _read_proxy(text: str) -> Proxy | Literal["none"]:
     return "none" if text == "none" else Proxy.parse(text)
 
 
-def _read_store(text: str) -> Place:
+def _read_store(text: str) -> StoreKind:
     match text:
         case "file" | "keyring":
             return text
@@ -190,7 +190,7 @@ PROXY: Setting[Proxy | Literal["none"] | None] = Setting(
     "the http or https proxy to use, in place of the environment's; or none",
     option=False,  # a password may be in it, and every process can read a command line
 )
-STORE: Setting[Place] = Setting(
+STORE: Setting[StoreKind] = Setting(
     "store",
     _read_store,
     "file",

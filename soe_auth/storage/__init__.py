@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from soe_auth.model.token import Token
-    from soe_auth.settings.spec import Place
+    from soe_auth.settings.spec import StoreKind
 
 
 class Store(Protocol):
@@ -35,7 +35,7 @@ class Store(Protocol):
 
 def open_store(
     directory: Path,
-    place: Place,
+    place: StoreKind,
     *,
     report: Callable[[str], None],
     with_a_person: bool = False,
@@ -54,6 +54,6 @@ def open_store(
     return KeyringStore(directory, vault, report=report)
 
 
-def place_of(directory: Path, profile: str, *, report: Callable[[str], None]) -> Place:
+def place_of(directory: Path, profile: str, *, report: Callable[[str], None]) -> StoreKind:
     """Return where the profile's token is, whatever the settings say. Raises StoreError."""
     return "keyring" if FileStore(directory, report=report).look(profile)[1] else "file"

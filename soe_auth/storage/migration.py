@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from soe_auth.settings.spec import Place
+    from soe_auth.settings.spec import StoreKind
 
 
 @contextmanager
 def moving(
-    places: Mapping[str, Place],
+    places: Mapping[str, StoreKind],
     directory: Path,
     *,
     report: Callable[[str], None],
@@ -58,6 +58,6 @@ def moving(
             leave[old[place]](name)
 
 
-def _is_at(place: Place, profile: str, files: FileStore) -> bool:
+def _is_at(place: StoreKind, profile: str, files: FileStore) -> bool:
     token, mark = files.look(profile)
     return token is None if place == "keyring" else mark is None

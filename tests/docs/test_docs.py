@@ -415,7 +415,7 @@ def test_the_example_of_settings_is_one(tmp_path: Path) -> None:
     assert resolve({}, environ=environ).profile == "acme"
     for profile in tomllib.loads(example.text)["profile"]:
         settings = resolve({}, profile=profile, environ=environ)
-        assert settings.registration
+        assert settings.require_site_and_client
         assert settings.timeout == 600
 
 

@@ -615,7 +615,7 @@ def quickly(data: bytes, token: Token) -> tuple[Secret, float] | None:
 def slowly(data: bytes, token: Token) -> tuple[Secret, float] | None:
     with suppress(ValueError):
         read = Token.from_json(data)
-        if read.shortfall(token.site, token.client_id, token.scope, min_ttl=0, now=0) is None:
+        if read.why_unusable(token.site, token.client_id, token.scope, min_ttl=0, now=0) is None:
             return read.access_token, read.remaining(0)
     return None
 
@@ -703,7 +703,7 @@ def test_a_token_serves_as_long_as_the_long_way_has_it(
         known = answer(["token", "--min-ttl", f"{min_ttl}s"], place.environ, now=lambda: moment)
     assert (known is not None) == (left >= max(min_ttl, 1))
     own = token.site, token.client_id, token.scope
-    assert (known is None) == bool(token.shortfall(*own, min_ttl=min_ttl, now=moment))
+    assert (known is None) == bool(token.why_unusable(*own, min_ttl=min_ttl, now=moment))
 
 
 # --- as processes --------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import pytest
 from fake_programs import program
 
 from soe_auth.desktop.browser import find_browser, launch, opens_by_itself
-from soe_auth.desktop.environment import recognise
+from soe_auth.desktop.environment import detect
 
 # What it does on Linux is decided alike on every system.
 find_on_linux = partial(find_browser, platform="linux")
@@ -73,10 +73,10 @@ def files(root: Path, **contents: str) -> Path:
 def test_a_place_is_recognised_by_what_it_has_and_the_most_useful_is_said(
     tmp_path: Path, environ: dict[str, str], there: dict[str, str], sentence: str | None
 ) -> None:
-    place = recognise(environ, root=files(tmp_path, **there))
+    place = detect(environ, root=files(tmp_path, **there))
     said = place.sentence(8765)
     assert (said or "").startswith(sentence or "")
-    assert (said is None) == (sentence is None) == (place.remote is None)
+    assert (said is None) == (sentence is None) == (place.remote_reason is None)
     assert place.unattended == ("CI job" in (said or ""))
 
 
@@ -107,7 +107,7 @@ def test_a_place_is_recognised_by_what_it_has_and_the_most_useful_is_said(
 def test_the_line_for_ssh_names_the_bound_port_and_is_safe_to_copy(
     tmp_path: Path, environ: dict[str, str], line: str
 ) -> None:
-    place = recognise(environ, root=files(tmp_path, proc__sys__kernel__hostname="devbox\n"))
+    place = detect(environ, root=files(tmp_path, proc__sys__kernel__hostname="devbox\n"))
     assert re.findall("`(.*)`", place.sentence(8765) or "") == [line]
     assert place.sentence(None) == (
         "This is an SSH session: your browser may be on another machine."
@@ -117,7 +117,7 @@ def test_the_line_for_ssh_names_the_bound_port_and_is_safe_to_copy(
 def test_a_machine_without_a_plain_name_leaves_the_host_to_the_person(tmp_path: Path) -> None:
     root = files(tmp_path, proc__sys__kernel__hostname="$(reboot)\n")
     for nameless in (root, tmp_path / "nothing"):
-        place = recognise({"SSH_TTY": "/dev/pts/1", "USER": "you"}, root=nameless)
+        place = detect({"SSH_TTY": "/dev/pts/1", "USER": "you"}, root=nameless)
         assert place.ssh == "you@HOST"
 
 
@@ -125,7 +125,7 @@ def test_a_machine_without_a_plain_name_leaves_the_host_to_the_person(tmp_path: 
 def test_somebody_may_answer_where_a_browser_or_a_terminal_is(
     tmp_path: Path, environ: dict[str, str]
 ) -> None:
-    place = recognise(environ, root=tmp_path)
+    place = detect(environ, root=tmp_path)
     assert place.why_nobody_answers(opened=True, can_paste=False) is None
     assert place.why_nobody_answers(opened=False, can_paste=True) is None
     why = place.why_nobody_answers(opened=False, can_paste=False) or ""

@@ -30,7 +30,7 @@ from soe_auth import (
 from soe_auth.actions.finish_login import finish
 from soe_auth.actions.login import alogin, alogin_if_needed, login, login_if_needed
 from soe_auth.actions.start_login import begin
-from soe_auth.desktop.environment import Place
+from soe_auth.desktop.environment import Environment
 from soe_auth.sandbox import Quirks, Sandbox
 from soe_auth.sandbox.visitor import Page, visit
 from soe_auth.settings.resolve import resolve
@@ -91,7 +91,7 @@ def test_each_login_draws_its_own_state_verifier_and_addresses(
     person: Person, site: Sandbox
 ) -> None:
     for _ in range(2):
-        place = Place(remote="an SSH session")  # where the authorize URL is told
+        place = Environment(remote_reason="an SSH session")  # where the authorize URL is told
         login(person.settings(site=site.url), person.effects(place=place))
     one, two = (dict(exchange.fields) for exchange in site.exchanges)
     assert one["code_verifier"] != two["code_verifier"]
@@ -279,14 +279,20 @@ def test_a_browser_that_fails_is_told_with_the_address_and_the_login_goes_on(
 @pytest.mark.parametrize(
     ("place", "why"),
     [
-        (Place(None), "There is neither a browser nor a terminal here to sign in with; type `soe"),
-        (Place("a CI job", unattended=True), "This is a CI job, and nobody is here to sign in; ty"),
+        (
+            Environment(None),
+            "There is neither a browser nor a terminal here to sign in with; type `soe",
+        ),
+        (
+            Environment("a CI job", unattended=True),
+            "This is a CI job, and nobody is here to sign in; ty",
+        ),
     ],
     ids=["desktop", "CI"],
 )
 @pytest.mark.parametrize("opens_nothing", [None, lambda _: False], ids=["none", "fails"])
 def test_a_login_that_nobody_typed_does_not_wait_where_nobody_can_answer(
-    person: Person, place: Place, why: str, opens_nothing: Callable[[str], bool] | None
+    person: Person, place: Environment, why: str, opens_nothing: Callable[[str], bool] | None
 ) -> None:
     settings = person.settings(site="acme")
     for _ in range(2):  # and nothing is held back, as nobody was asked
@@ -353,7 +359,7 @@ def test_without_a_browser_both_addresses_are_told(person: Person, site: Sandbox
 
 
 def test_in_a_remote_place_the_full_address_is_told_as_well(person: Person, site: Sandbox) -> None:
-    place = Place(remote="an SSH session")
+    place = Environment(remote_reason="an SSH session")
     login(person.settings(site=site.url), person.effects(place=place))
     text = "\n".join(person.told)
     assert "This is an SSH session" in text
@@ -475,7 +481,7 @@ def test_where_nobody_is_those_in_vain_are_not_forgotten(person: Person, site: S
         login_lock.record_failure(settings.profile)
         login_lock.record_failure(settings.profile)
     clock[0] += 7200
-    nowhere = Place("a CI job", unattended=True)
+    nowhere = Environment("a CI job", unattended=True)
     with pytest.raises(LoginRequired, match="nobody is here"):
         login_if_needed(
             settings, person.effects(login_lock=login_lock, place=nowhere, browser=None)

@@ -175,7 +175,7 @@ def test_a_project_file_may_say_who_asks_which_site_for_what(repository: Reposit
     )
     settings = repository.resolve()
     assert settings.profile == "team"
-    assert str(settings.registration[0]) == "https://acme.stackenterprise.co"
+    assert str(settings.require_site_and_client[0]) == "https://acme.stackenterprise.co"
     assert settings.client_id == "110"
     assert settings.scope.names == ("write_access",)
     assert settings.project == str(path)

@@ -300,7 +300,7 @@ def test_where_an_account_is_not_known_or_is_another_sites_nothing_is_said_of_it
     unknown = replace(TOKEN, account=None)
     elsewhere = replace(TOKEN, account="John Doe", site=Site.parse("beta"))
     for old, new in [(TOKEN, unknown), (unknown, TOKEN), (elsewhere, TOKEN), (TOKEN, TOKEN)]:
-        assert new.account_in_question(old, "acme") is None
+        assert new.account_warning(old, "acme") is None
 
 
 @dataclass

@@ -66,7 +66,7 @@ def test_a_secret_matches_only_its_own_string_even_against_odd_text() -> None:
     ],
 )
 def test_a_secret_is_taken_out_of_text_that_repeats_it(secret: str, text: str, left: str) -> None:
-    assert Secret(secret).taken_out_of(text) == left
+    assert Secret(secret).redact_in(text) == left
 
 
 @pytest.mark.posix("core dumps")

@@ -332,12 +332,12 @@ def test_a_site_whose_name_is_a_device_needs_another_for_its_profile(home: Path)
 
 def test_a_missing_site_or_client_id_is_a_settings_error(home: Path) -> None:
     with pytest.raises(SettingsError, match="There is no profile acme"):
-        _ = found(home, "acme").registration
+        _ = found(home, "acme").require_site_and_client
     with pytest.raises(SettingsError, match=r"No client ID is set for acme"):
-        _ = found(home, site="acme").registration
+        _ = found(home, site="acme").require_site_and_client
     write(home, "[profile.acme]\nclient_id = 1\n")
     with pytest.raises(SettingsError, match="Profile acme has no site"):
-        _ = found(home, "acme").registration
+        _ = found(home, "acme").require_site_and_client
 
 
 def test_the_directory_is_the_platforms_unless_a_variable_names_one(home: Path) -> None:

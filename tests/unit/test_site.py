@@ -38,7 +38,7 @@ def test_a_site_may_be_typed_in_many_ways(typed: str, url: str) -> None:
 def test_what_is_no_part_of_a_base_url_is_cut_off_and_kept_to_be_told() -> None:
     site = Site.parse("https://acme.stackenterprise.co/c/team/questions?tab=new")
     assert str(site) == "https://acme.stackenterprise.co"
-    assert site.surplus == "c/team/questions?tab=new"
+    assert site.ignored_suffix == "c/team/questions?tab=new"
     assert site == Site.parse("acme")
 
 
@@ -150,7 +150,7 @@ def test_what_counts_as_a_site_below_stackenterprise_co(
 ) -> None:
     site = Site.parse(typed)
     assert (site.authority, site.in_cloud) == (authority, in_cloud)
-    assert site.short_name in authority or not site.in_cloud
+    assert site.default_profile_name in authority or not site.in_cloud
 
 
 @given(st.text())
@@ -178,6 +178,6 @@ def test_a_site_is_shown_as_it_may_be_typed_again(url: str, typed: str) -> None:
 
 
 def test_a_profile_takes_its_name_from_the_site() -> None:
-    assert Site.parse("acme").short_name == "acme"
-    assert Site.parse("http://localhost:8300").short_name == "localhost-8300"
-    assert Site.parse("http://[::1]:8300").short_name == "1-8300"
+    assert Site.parse("acme").default_profile_name == "acme"
+    assert Site.parse("http://localhost:8300").default_profile_name == "localhost-8300"
+    assert Site.parse("http://[::1]:8300").default_profile_name == "1-8300"

@@ -73,11 +73,11 @@ def test_only_visible_ascii_can_be_a_token(value: object) -> None:
 
 def test_a_token_serves_its_own_settings_while_it_lives() -> None:
     own = TOKEN.site, TOKEN.client_id, TOKEN.scope
-    assert TOKEN.shortfall(*own, min_ttl=60, now=1000) is None
-    assert TOKEN.shortfall(*own, min_ttl=60, now=87350) == (
+    assert TOKEN.why_unusable(*own, min_ttl=60, now=1000) is None
+    assert TOKEN.why_unusable(*own, min_ttl=60, now=87350) == (
         "has 50 s left, less than the 60 s asked for"
     )
-    assert TOKEN.shortfall(*own, min_ttl=0, now=87400 + 3600) == "expired 1 h ago"
+    assert TOKEN.why_unusable(*own, min_ttl=0, now=87400 + 3600) == "expired 1 h ago"
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_a_token_serves_its_own_settings_while_it_lives() -> None:
 def test_a_token_serves_no_other_site_client_or_scope(
     site: Site | None, client_id: str | None, scope: Scope
 ) -> None:
-    assert "another" in (TOKEN.shortfall(site, client_id, scope, min_ttl=0, now=1000) or "")
+    assert "another" in (TOKEN.why_unusable(site, client_id, scope, min_ttl=0, now=1000) or "")
 
 
 def test_a_token_without_end_always_lives() -> None:
@@ -109,10 +109,13 @@ def test_an_unknown_life_is_trusted_for_the_usual_day_and_no_longer() -> None:
 def test_how_long_a_token_lasts_is_said_in_local_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
-    assert TOKEN.lasts(now=1000) == "until Fri 00:16 (24 h)"
-    assert replace(TOKEN, expires_at=1000 + 30 * 86400.0).lasts(1000) == "until 31 Jan 1970 (30 d)"
-    assert replace(TOKEN, expires_at="never").lasts(0) == "until it is revoked"
-    assert "unknown" in replace(TOKEN, expires_at="unknown").lasts(0)
+    assert TOKEN.describe_expiry(now=1000) == "until Fri 00:16 (24 h)"
+    assert (
+        replace(TOKEN, expires_at=1000 + 30 * 86400.0).describe_expiry(1000)
+        == "until 31 Jan 1970 (30 d)"
+    )
+    assert replace(TOKEN, expires_at="never").describe_expiry(0) == "until it is revoked"
+    assert "unknown" in replace(TOKEN, expires_at="unknown").describe_expiry(0)
     assert os.environ["TZ"] == "UTC"
 
 
@@ -161,11 +164,11 @@ def test_only_an_end_that_is_known_can_be_past() -> None:
 
 
 def test_more_than_the_site_ever_gives_does_not_call_for_a_login_each_time() -> None:
-    assert TOKEN.worth_asking(LIFE - 1) == LIFE - 1
-    assert TOKEN.life_in_question(LIFE - 1) is None
+    assert TOKEN.effective_min_ttl(LIFE - 1) == LIFE - 1
+    assert TOKEN.lifetime_warning(LIFE - 1) is None
     for too_much in (LIFE, LIFE + 3600):  # of a day asked for, a second is always gone
-        assert TOKEN.worth_asking(too_much) == LIFE / 2
-    assert TOKEN.life_in_question(LIFE + 3600) == (
+        assert TOKEN.effective_min_ttl(too_much) == LIFE / 2
+    assert TOKEN.lifetime_warning(LIFE + 3600) == (
         "The site gives 24 h in all, where 25 h more are asked for."
     )
-    assert replace(TOKEN, expires_at="never").worth_asking(366 * LIFE) == 366 * LIFE
+    assert replace(TOKEN, expires_at="never").effective_min_ttl(366 * LIFE) == 366 * LIFE

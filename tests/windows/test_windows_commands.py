@@ -14,7 +14,7 @@ from windows_console import press_ctrl_c
 from windows_login import CLIENT, VISITOR, browse, end_of, run_alone, waiting_login
 
 from soe_auth.desktop.detect import ROOT, read
-from soe_auth.desktop.environment import recognise
+from soe_auth.desktop.environment import detect
 from soe_auth.sandbox import Sandbox, running
 
 pytestmark = [
@@ -181,7 +181,7 @@ def test_settings_that_are_set_at_once_are_all_kept(soe_auth: Command) -> None:
 def test_no_file_that_any_user_could_make_says_what_machine_this_is() -> None:
     # Wine shows the files of its Linux here; C:\proc would be made for the purpose.
     assert read(f"{ROOT}/proc/version") == ""
-    assert recognise({}).remote is None
+    assert detect({}).remote_reason is None
 
 
 def test_doctor_finds_nothing_wrong_here(signed_in: Command) -> None:

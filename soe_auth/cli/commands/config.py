@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from soe_auth.cli.console import Console
     from soe_auth.settings.config_files import Configs
     from soe_auth.settings.resolve import Settings
-    from soe_auth.settings.spec import Place, Setting
+    from soe_auth.settings.spec import Setting, StoreKind
 
 ACTIONS = {
     "list": "show every setting that holds here, and which profiles there are",
@@ -183,7 +183,7 @@ def _in_force(profile: str | None, console: Console) -> tuple[str | None, Settin
     except LoginRequired:
         return None, resolve({}, profile=_UNNAMED, environ=console.environ)
     if not settings.known and settings.site is None:
-        _ = settings.registration  # which says that there is no such profile
+        _ = settings.require_site_and_client  # which says that there is no such profile
     return settings.profile, settings
 
 
@@ -225,9 +225,9 @@ def _set(args: argparse.Namespace, console: Console) -> None:
         _known(value, configs)
     with _moving(setting, profile, value, configs, console):
         if profile is None:
-            write_setting(config, setting.key, setting.stored(value))
+            write_setting(config, setting.key, setting.to_toml(value))
         else:
-            remember(config, profile, {setting.key: setting.stored(value)})
+            remember(config, profile, {setting.key: setting.to_toml(value)})
     if isinstance(value, Site):
         tell_surplus(value, console)
     text = printable(setting.text(value)) or "empty"
@@ -253,7 +253,7 @@ def _unset(args: argparse.Namespace, console: Console) -> None:
 def _moving(
     setting: Setting[Any],
     owner: str | None,
-    value: Place | None,
+    value: StoreKind | None,
     configs: Configs,
     console: Console,
 ) -> AbstractContextManager[None]:

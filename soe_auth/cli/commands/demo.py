@@ -103,7 +103,7 @@ def _soe_auth(
 
 
 async def _whoami(settings: Settings, store: Store) -> str:
-    site, _ = settings.registration
+    site, _ = settings.require_site_and_client
     token = access.from_store(settings, store, now=time.time())
     async with connect(site, network=settings.network) as connection:
         name = await connection.account_name(token.access_token)

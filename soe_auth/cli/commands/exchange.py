@@ -49,7 +49,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     """Print the token."""
     settings = resolve_settings(args, console)
     consent.settle(settings, console.confirm, console.say)
-    site, client_id = settings.registration
+    site, client_id = settings.require_site_and_client
     redirect_uri = given_redirect_uri(site, args)
     no_core_dumps()
     code = _code(_secret("code", "SOE_AUTH_CODE", console), site, redirect_uri, console)
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         now=now,
         sent=(code, code_verifier),
     )
-    if words := token.scope_in_question:
+    if words := token.scope_warning:
         console.say(words)
     if args.json:
         report = token_report(settings.profile, token, time.time())

@@ -14,7 +14,7 @@ from soe_auth.cli.exit_codes import EXIT_CODES
 from soe_auth.errors import LoginRequired, NetworkError, ServerError, SettingsError, StoreError
 from soe_auth.model.proxy import Network
 from soe_auth.settings.resolve import find_paths, resolve
-from soe_auth.settings.spec import Place
+from soe_auth.settings.spec import StoreKind
 from soe_auth.site_client.client import Ending
 from soe_auth.storage import open_store, place_of
 from soe_auth.storage.file_store import FileStore
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     # Where a token is, and not where the settings want the next one, is where it is ended.
     stores = {
         place: open_store(directory, place, report=console.say, with_a_person=True)
-        for place in get_args(Place)
+        for place in get_args(StoreKind)
     }
 
     async def log_out(profile: str, network: Network) -> Goodbye | StoreError | None:

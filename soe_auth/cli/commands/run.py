@@ -17,7 +17,7 @@ from soe_auth.actions import get_token as access
 from soe_auth.cli.exit_codes import CANNOT_RUN, NOT_FOUND
 from soe_auth.cli.options import add_settings, resolve_settings
 from soe_auth.cli.token_source import supply
-from soe_auth.desktop.process import become, environment_with
+from soe_auth.desktop.process import child_environment, exec_command
 from soe_auth.errors import LoginRequired, SettingsError
 from soe_auth.model.secret import TOKEN_VARIABLE
 from soe_auth.model.text import printable
@@ -52,9 +52,9 @@ def run(args: argparse.Namespace, console: Console) -> int:
     with _core_limit_kept():
         found = supply(args, console, login=args.login)
     site = _site(found, args, console)
-    environ = environment_with(found.access_token, site, console.environ, variable)
+    environ = child_environment(found.access_token, site, console.environ, variable)
     try:
-        become(command, environ)
+        exec_command(command, environ)
     except OSError as problem:
         console.fail(f"{printable(command[0])} could not be run: {problem.strerror}.")
         return NOT_FOUND if isinstance(problem, FileNotFoundError) else CANNOT_RUN

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from soe_auth.model.proxy import Network
     from soe_auth.model.token import Token
     from soe_auth.settings.resolve import Settings
-    from soe_auth.settings.spec import Place
+    from soe_auth.settings.spec import StoreKind
     from soe_auth.site_client.client import Verification
     from soe_auth.storage import Store
 
@@ -109,7 +109,7 @@ def _check(args: argparse.Namespace, console: Console) -> int:
 
 def _rows(chosen: str | None, console: Console) -> list[_Row]:
     files = FileStore(find_paths(console.environ).directory, report=console.say)
-    stores: dict[Place, Store] = {}  # so that one which hangs is waited for once
+    stores: dict[StoreKind, Store] = {}  # so that one which hangs is waited for once
     rows = []
     for settings in resolve_all(chosen, files.profiles, console.environ):
         if settings.store not in stores:
@@ -185,7 +185,7 @@ def _card(row: _Row, now: float, default: str | None) -> str:
     if problem:
         lines.append(f"  token    {problem}; type `{settings.login_command}`")
     else:
-        lines.append(f"  token    lasts {token.lasts(now)}")
+        lines.append(f"  token    lasts {token.describe_expiry(now)}")
     lines += [f"  note     {warning}" for warning in token.warnings(now)]
     if row.verdict:
         lines.append(f"  on site  {_in_words(row.verdict)}")

@@ -35,7 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     """Print the URL."""
     settings = resolve_settings(args, console)
-    site, client_id = settings.registration
+    site, client_id = settings.require_site_and_client
     consent.settle(settings, console.confirm, console.say)
     if not _CHALLENGE.fullmatch(args.code_challenge):
         raise SettingsError(
