@@ -71,7 +71,7 @@ __all__ = [
     "status",
 ]
 
-_ROOMS = {
+_MODULES = {
     "AiohttpAuth": "python_api.aiohttp_auth",
     "RequestsAuth": "python_api.requests_auth",
     "SoeAuth": "python_api.httpx_auth",
@@ -98,7 +98,7 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f"soe_auth.{_ROOMS.get(name, 'errors')}"), name)
+    return getattr(import_module(f"soe_auth.{_MODULES.get(name, 'errors')}"), name)
 
 
 def __dir__() -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
-from soe_auth.cli.streams import NotWritten, prepare, put, say
+from soe_auth.cli.streams import OutputError, prepare, write_stderr, write_stdout
 
 TYPE_CHECKING = False  # typing itself is not light
 if TYPE_CHECKING:
@@ -73,11 +73,11 @@ def _run(argv: list[str], came: list[int]) -> int:
             code = main(argv, ahead=ahead)
         except SystemExit as end:  # which is how argparse ends
             code = int(end.code or 0)
-        put(end="")
+        write_stdout(end="")
     except BrokenPipeError:  # the reader has gone (`soe-auth status | head -1`)
         return READER_GONE
-    except NotWritten as problem:
-        say(f"soe-auth: stdout could not be written: {problem}.")
+    except OutputError as problem:
+        write_stderr(f"soe-auth: stdout could not be written: {problem}.")
         return NOT_WRITTEN
     return code
 
@@ -86,7 +86,7 @@ def _give(known: Answer) -> bool:
     """Do what the answer says; return False where its command cannot be become."""
     if known.command is None:
         if known.text is not None:
-            put(known.text)
+            write_stdout(known.text)
         return True
     from soe_auth.desktop.process import exec_command
 

@@ -9,7 +9,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from soe_auth.cli.streams import is_terminal, put, say
+from soe_auth.cli.streams import is_terminal, write_stderr, write_stdout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,13 +36,13 @@ class Console:
 
     def result(self, text: str) -> None:
         """Print what was asked for."""
-        put(text)
+        write_stdout(text)
 
     def report(self, text: str, *, hang: int = 0) -> None:
         """Print what was asked for, for a person to read: on a terminal it is broken to fit."""
         if is_terminal(sys.stdout):
             text = fitted(text, os.get_terminal_size(sys.stdout.fileno()).columns, hang=hang)
-        put(text)
+        write_stdout(text)
 
     def say(self, sentence: str) -> None:
         """Tell the person, unless they want quiet."""
@@ -71,7 +71,7 @@ class Console:
             # https://no-color.org
             if not self.environ.get("NO_COLOR") and self.environ.get("TERM", "dumb") != "dumb":
                 text = text.replace(red, f"\x1b[1;31m{red}\x1b[0m" if red else "", 1)
-        say(text)
+        write_stderr(text)
 
     @property
     def confirm(self) -> Callable[[str], bool] | None:
@@ -142,8 +142,8 @@ def _confirm(question: str) -> bool:
 
 
 def _ask(question: str) -> str | None:
-    say(question, end="")
+    write_stderr(question, end="")
     line = sys.stdin.buffer.readline()
     if not line:
-        say("")  # the terminal shows nothing of Ctrl-D
+        write_stderr("")  # the terminal shows nothing of Ctrl-D
     return line.decode("utf-8", "replace").strip() if line else None

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from soe_auth.cli.token_source import Supply
+    from soe_auth.cli.token_source import TokenSource
     from soe_auth.model.token import Token
 
 FORMAT_VERSION = 1
@@ -46,7 +46,7 @@ def no_report() -> dict[str, object]:
     return {**binding, **life, "warnings": []}
 
 
-def supply_report(supply: Supply, now: float) -> dict[str, object]:
+def supply_report(supply: TokenSource, now: float) -> dict[str, object]:
     """Return the token, and what is known of it; of one that the environment gave, nothing is."""
     if supply.token and supply.profile:
         report = token_report(supply.profile, supply.token, now)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from soe_auth.cli.argument_parser import Parser
 from soe_auth.cli.console import Console
 from soe_auth.cli.exit_codes import USAGE, exit_code
-from soe_auth.cli.streams import say
+from soe_auth.cli.streams import write_stderr
 from soe_auth.errors import SoeAuthError
 from soe_auth.version import __version__
 
@@ -72,7 +72,7 @@ def _run(
     ours = list(takewhile(lambda word: word != "--", argv))
     chosen = overview.parse_args(ours)
     if chosen.command is None:
-        say(overview.format_help(), end="")
+        write_stderr(overview.format_help(), end="")
         return USAGE
     command = import_module(f"soe_auth.cli.commands.{chosen.command}")
     parser = Parser(prog=f"soe-auth {chosen.command}", description=command.__doc__)

@@ -17,7 +17,7 @@ _YES_OR_NO = {"y": True, "yes": True, "n": False, "no": False}
 
 
 @dataclass(frozen=True, slots=True)
-class Interview:
+class Prompter:
     """Puts questions to a person; where there is nobody to ask, every default is taken.
 
     `put` shows a question and returns the line that was typed, None at the end of the input; it is

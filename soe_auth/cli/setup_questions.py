@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from soe_auth.cli.console import Console
-    from soe_auth.cli.prompts import Interview
+    from soe_auth.cli.prompts import Prompter
     from soe_auth.model.proxy import Network
     from soe_auth.settings.config_files import Configs
     from soe_auth.settings.resolve import Settings
@@ -34,14 +34,14 @@ _WITHOUT_END = "A token without end is good for whoever finds it, until somebody
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Conversation:
+class SetupWizard:
     """Asks for whatever was not given; what the environment and the files say is the default.
 
     `given` are settings as text, by their keys, and `profile` is the name that was given, if any.
     `check` says whether the site is contacted, `browser` whether a page may be opened.
     """
 
-    interview: Interview
+    interview: Prompter
     console: Console
     configs: Configs
     given: Mapping[str, str]
@@ -49,7 +49,7 @@ class Conversation:
     check: bool
     browser: bool
 
-    def hold(self) -> Settings:
+    def run(self) -> Settings:
         """Ask the questions in their order. Raises SettingsError and NetworkError."""
         settings = self._site()
         if not self.given.keys() & {"redirect", "redirect_host", "port"}:

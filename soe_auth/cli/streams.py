@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 
-class NotWritten(Exception):
+class OutputError(Exception):
     """The standard output could not be written; the text says why, in the system's words."""
 
 
@@ -40,8 +40,8 @@ def is_terminal(stream: TextIO | None) -> bool:
     return True
 
 
-def put(text: str = "", end: str = "\n") -> None:
-    """Write to the standard output, at once; raises NotWritten, and BrokenPipeError."""
+def write_stdout(text: str = "", end: str = "\n") -> None:
+    """Write to the standard output, at once; raises OutputError, and BrokenPipeError."""
     try:
         print(text, end=end, flush=True)
     except BrokenPipeError:
@@ -49,10 +49,10 @@ def put(text: str = "", end: str = "\n") -> None:
     except OSError as problem:
         if sys.platform == "win32" and problem.errno == EINVAL:
             raise BrokenPipeError from None  # Windows has this number for it
-        raise NotWritten(problem.strerror) from None
+        raise OutputError(problem.strerror) from None
 
 
-def say(text: str, end: str = "\n") -> None:
+def write_stderr(text: str, end: str = "\n") -> None:
     """Write to the standard error, at once; where nobody can hear it, that changes nothing."""
     try:
         print(text, end=end, file=sys.stderr, flush=True)

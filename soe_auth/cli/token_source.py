@@ -28,7 +28,7 @@ _POLL = 0.5  # seconds between two looks for a login that somebody is waited for
 
 
 @dataclass(frozen=True, slots=True)
-class Supply:
+class TokenSource:
     """A token, and what is known of it; of one that the environment gave, nothing is."""
 
     access_token: Secret
@@ -41,8 +41,8 @@ def supply(
     console: Console,
     *,
     login: bool = False,
-    at_once: Callable[[Supply], None] | None = None,
-) -> Supply:
+    at_once: Callable[[TokenSource], None] | None = None,
+) -> TokenSource:
     """Return a token that serves; with `login`, a person is asked for one if that is needed.
 
     `at_once` is given the token of a login as soon as it is safe, while the rest of the login is
@@ -50,7 +50,7 @@ def supply(
     Raises LoginRequired if a person is needed, SettingsError, StoreError, and what a login raises.
     """
     if access_token := access.from_environment(console.environ):
-        return Supply(access_token)
+        return TokenSource(access_token)
     question = simple_question(console, args.profile, args.setting_min_ttl)
     with _advising_a_job(console):
         settings = resolve_settings(args, console)
@@ -84,7 +84,7 @@ def _advising_a_job(console: Console) -> Iterator[None]:
         raise
 
 
-def await_supply(args: argparse.Namespace, console: Console, span: float) -> Supply:
+def await_supply(args: argparse.Namespace, console: Console, span: float) -> TokenSource:
     """Return a token that serves, once somebody has logged in; wait for `span` seconds at most.
 
     Raises LoginRequired if nobody has by then, SettingsError, StoreError.
@@ -98,12 +98,12 @@ def await_supply(args: argparse.Namespace, console: Console, span: float) -> Sup
 
 
 def look_until(
-    look: Callable[[], Supply],
+    look: Callable[[], TokenSource],
     span: float,
     *,
     now: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
-) -> Supply:
+) -> TokenSource:
     """Look again and again, for `span` seconds; return what is found, or raise LoginRequired."""
     give_up_at = now() + span
     while True:
@@ -126,7 +126,7 @@ def simple_question(
     return None
 
 
-def stored(settings: Settings, console: Console, question: Question | None = None) -> Supply:
+def stored(settings: Settings, console: Console, question: Question | None = None) -> TokenSource:
     """Return the stored token, if it serves the settings; keep these as the question's answer.
 
     Raises LoginRequired, StoreError.
@@ -137,7 +137,7 @@ def stored(settings: Settings, console: Console, question: Question | None = Non
         console.detail(warning)
     if question:
         keep(question, settings, console)
-    return Supply(token.access_token, settings.profile, token)
+    return TokenSource(token.access_token, settings.profile, token)
 
 
 def keep(question: Question, settings: Settings, console: Console) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from soe_auth.oauth.bearer import Address, header, was_refused
-from soe_auth.python_api.token_provider import Carrier
+from soe_auth.python_api.token_provider import TokenProvider
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -22,7 +22,7 @@ class AiohttpAuth:
     """
 
     def __init__(self, profile: str | None = None, **options: Unpack[Options]) -> None:
-        self._carrier = Carrier(profile, **options)
+        self._carrier = TokenProvider(profile, **options)
 
     async def __call__(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
         """Send the request, and again if that may help. For aiohttp to call, for each redirect."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from soe_auth.oauth.bearer import Address, header, was_refused
-from soe_auth.python_api.token_provider import Carrier
+from soe_auth.python_api.token_provider import TokenProvider
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
@@ -29,7 +29,7 @@ class SoeAuth(httpx.Auth):
     """
 
     def __init__(self, profile: str | None = None, **options: Unpack[Options]) -> None:
-        self._carrier = Carrier(profile, **options)
+        self._carrier = TokenProvider(profile, **options)
 
     def sync_auth_flow(
         self, request: httpx.Request

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from soe_auth.oauth.bearer import Address, header, was_refused
-from soe_auth.python_api.token_provider import Carrier
+from soe_auth.python_api.token_provider import TokenProvider
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -22,7 +22,7 @@ class RequestsAuth:
     """Has requests send the profile's token to its own site, as `SoeAuth` does for httpx."""
 
     def __init__(self, profile: str | None = None, **options: Unpack[Options]) -> None:
-        self._carrier = Carrier(profile, **options)
+        self._carrier = TokenProvider(profile, **options)
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Give the request its token, if it may carry one. For requests to call."""

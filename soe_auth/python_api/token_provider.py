@@ -47,7 +47,7 @@ class Options(TypedDict, total=False):
 
 
 @dataclass(frozen=True, slots=True)
-class Carrier:
+class TokenProvider:
     """Gives the token of a profile to requests that go to its site, from any thread or task."""
 
     profile: str | None = None

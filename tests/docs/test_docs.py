@@ -52,7 +52,7 @@ from soe_auth.__main__ import NOT_WRITTEN, READER_GONE, SIGNALLED
 from soe_auth.cli import exit_codes
 from soe_auth.cli.commands import config
 from soe_auth.cli.main import COMMANDS, main
-from soe_auth.python_api.token_provider import Carrier, Options
+from soe_auth.python_api.token_provider import Options, TokenProvider
 from soe_auth.sandbox import DEFAULT_APPLICATIONS, OWN_DOMAIN, Sandbox
 from soe_auth.settings.project_file import PROJECT_KEYS
 from soe_auth.settings.resolve import resolve
@@ -521,7 +521,7 @@ def test_the_arguments_of_the_clients_classes_are_those_that_they_take() -> None
         if argument.annotation and default
     }
     assert options == {
-        name: (kind.__forward_arg__, getattr(Carrier(), name))
+        name: (kind.__forward_arg__, getattr(TokenProvider(), name))
         for name, kind in Options.__annotations__.items()
     }
 

@@ -33,7 +33,7 @@ ERRORS: dict[str, type[SoeAuthError]] = {
 TELLS = {
     **dict.fromkeys(ERRORS, 0),
     **dict.fromkeys(("announce", "_announce", "request", "detail", "report", "_report"), 0),
-    **dict.fromkeys(("say", "tell", "error", "fail", "print"), 0),
+    **dict.fromkeys(("say", "write_stderr", "tell", "error", "fail", "print"), 0),
     **dict.fromkeys(("_Refused", "Failure", "_Nonsense", "Stray"), 0),
     **dict.fromkeys(("ValueError", "PermissionError", "TimeoutError", "RuntimeError"), 0),
     "__init__": 0,

@@ -23,7 +23,7 @@ from soe_auth import LoginRequired, Secret
 from soe_auth.cli import token_formats as formats
 from soe_auth.cli.json_output import no_report, supply_report, token_report
 from soe_auth.cli.main import main
-from soe_auth.cli.token_source import Supply, look_until
+from soe_auth.cli.token_source import TokenSource, look_until
 from soe_auth.sandbox import Sandbox
 
 VISIBLE = "".join(map(chr, range(ord("!"), ord("~") + 1)))
@@ -214,8 +214,8 @@ def test_a_header_is_the_one_that_its_api_wants(signed_in: Command, site: Sandbo
 
 
 def test_json_has_the_same_keys_wherever_the_token_is_from() -> None:
-    stored = supply_report(Supply(TOKEN.access_token, "acme", TOKEN), 2000.0)
-    given_one = supply_report(Supply(Secret("x")), 2000.0)
+    stored = supply_report(TokenSource(TOKEN.access_token, "acme", TOKEN), 2000.0)
+    given_one = supply_report(TokenSource(Secret("x")), 2000.0)
     assert list(stored) == list(given_one)
     assert list(no_report()) == list(token_report("acme", TOKEN, 2000.0))
     assert stored["version"] == given_one["version"] == 1
@@ -430,7 +430,7 @@ def test_a_token_that_is_there_is_not_waited_for(capsys: pytest.CaptureFixture[s
 def test_a_wait_looks_twice_a_second_and_once_more_at_its_end() -> None:
     clock, looks = [100.0], []
 
-    def look() -> Supply:
+    def look() -> TokenSource:
         looks.append(clock[0])
         raise LoginRequired("nobody yet")
 

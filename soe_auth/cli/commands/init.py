@@ -18,8 +18,8 @@ from soe_auth.actions import login as signin
 from soe_auth.actions.registration import changes, handouts, preface
 from soe_auth.cli.login_io import login_effects
 from soe_auth.cli.options import add_settings, given_settings
-from soe_auth.cli.prompts import Interview
-from soe_auth.cli.setup_questions import Conversation
+from soe_auth.cli.prompts import Prompter
+from soe_auth.cli.setup_questions import SetupWizard
 from soe_auth.errors import SettingsError, SoeAuthError
 from soe_auth.model.text import printable
 from soe_auth.settings.config_writer import remember
@@ -60,12 +60,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Make a profile; the exit code tells how that ended, and how the login did."""
-    interview = Interview(None if args.yes else console.ask, console.error)
+    interview = Prompter(None if args.yes else console.ask, console.error)
     configs = read_config_files(console.environ)
     handout = _read_handout(args.handout) if args.handout else None
     if handout:
         _agree(handout, configs, interview, sure=args.yes)
-    conversation = Conversation(
+    conversation = SetupWizard(
         interview=interview,
         console=console,
         configs=configs,
@@ -76,7 +76,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         check=not args.no_check,
         browser=not args.no_browser,
     )
-    settings = conversation.hold()
+    settings = conversation.run()
     _write(settings, configs, console)
     problem = None
     try:
@@ -110,7 +110,7 @@ def _read_handout(name: str) -> ProjectFile:
     return handout
 
 
-def _agree(handout: ProjectFile, configs: Configs, interview: Interview, *, sure: bool) -> None:
+def _agree(handout: ProjectFile, configs: Configs, interview: Prompter, *, sure: bool) -> None:
     """Tell what a hand-out says, and return only if the person agrees. Raises SettingsError."""
     site = handout.site
     says = [f"  {key}  {printable(text)}" for key, text in handout.table.values.items()]
@@ -147,7 +147,7 @@ def _write(settings: Settings, configs: Configs, console: Console) -> None:
 
 def _log_in(
     settings: Settings,
-    interview: Interview,
+    interview: Prompter,
     console: Console,
     *,
     wanted: bool | None,
@@ -166,7 +166,7 @@ def _log_in(
         console.say(f"Sign in with `{held.login_command}`.")
 
 
-def _wants_to_sign_in(interview: Interview) -> bool:
+def _wants_to_sign_in(interview: Prompter) -> bool:
     if not interview.can_ask:
         return False
     try:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from soe_auth.cli.console import Console
-    from soe_auth.cli.token_source import Supply
+    from soe_auth.cli.token_source import TokenSource
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)  # POSIX.1-2017, XBD 3.235
 
@@ -78,7 +78,7 @@ def _variable(name: str) -> str:
     return name
 
 
-def _site(found: Supply, args: argparse.Namespace, console: Console) -> str | None:
+def _site(found: TokenSource, args: argparse.Namespace, console: Console) -> str | None:
     """Return the URL of the token's site, or where that is unknown, of the settings' site, if any.
 
     Raises SettingsError as `resolve` and `access.site_of_environment`.

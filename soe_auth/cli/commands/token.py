@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import argparse
 
     from soe_auth.cli.console import Console
-    from soe_auth.cli.token_source import Supply
+    from soe_auth.cli.token_source import TokenSource
 
 # For each format, the option that goes with it.
 _FORMATS = {"plain": None, "header": "api", "env": "shell", "json": None, "curl": "api"}
@@ -60,9 +60,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     """Print the token, or write it to a file."""
     _see_that_options_fit(args)
-    given: list[Supply] = []
+    given: list[TokenSource] = []
 
-    def give(found: Supply) -> None:
+    def give(found: TokenSource) -> None:
         text = _written(found, args)
         if args.output in {None, "-"}:
             console.result(text)
@@ -90,7 +90,7 @@ def _see_that_options_fit(args: argparse.Namespace) -> None:
             )
 
 
-def _written(found: Supply, args: argparse.Namespace) -> str:
+def _written(found: TokenSource, args: argparse.Namespace) -> str:
     if args.format == "json":
         return json.dumps(supply_report(found, time.time()), indent=2)
     shell = args.shell or SHELLS[0]
