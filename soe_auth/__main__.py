@@ -63,9 +63,9 @@ def _run(argv: list[str], came: list[int]) -> int:
             return 0
         ahead = None
         if "login" in argv:
-            from soe_auth.fast.early_browser import head_start
+            from soe_auth.fast.early_browser import start_early
 
-            ahead = head_start(argv, os.environ)
+            ahead = start_early(argv, os.environ)
         _watch_signals(came)
         from soe_auth.cli.main import main
 

@@ -8,13 +8,13 @@ import sys
 from hashlib import sha256
 
 from soe_auth.desktop.browser import start
-from soe_auth.fast.cache import Question, asked
-from soe_auth.fast.early_browser import HeadStart
+from soe_auth.fast.cache import CacheKey, asked
+from soe_auth.fast.early_browser import StartedLogin
 from soe_auth.files.lock import try_lock
 from soe_auth.loopback.sockets import bind
 
-question = Question(os.environ, asked("bench", ""))
-profile, site, client_id, _, _, *of_browser = question.recall()
+question = CacheKey(os.environ, asked("bench", ""))
+profile, site, client_id, _, _, *of_browser = question.lookup()
 host, first, last, browser = of_browser
 release = try_lock(f"{question.directory}/locks/{profile}.lock")
 sockets = bind(range(int(first), int(last) + 1), host)
@@ -30,5 +30,5 @@ if release is None or pid is None:
 
 from soe_auth.cli.main import main  # noqa: E402  # all the rest comes when the browser is off
 
-ahead = HeadStart([profile, *of_browser], release, sockets, "/nowhere", pid)
+ahead = StartedLogin([profile, *of_browser], release, sockets, "/nowhere", pid)
 sys.exit(main(["login", "-p", profile], ahead=ahead))

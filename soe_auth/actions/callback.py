@@ -113,7 +113,7 @@ async def _listening(pending: Pending, effects: Effects) -> AsyncIterator[Callba
     if sockets is None:
         yield None
         return
-    from soe_auth.fast.early_redirect import ushering
+    from soe_auth.fast.early_redirect import redirect_early
     from soe_auth.loopback.peer_user import is_other_user
 
     told: set[str] = set()
@@ -125,7 +125,7 @@ async def _listening(pending: Pending, effects: Effects) -> AsyncIterator[Callba
         say = effects.announce if loud else effects.detail
         say(f"Something else came to the listener: {stray.reason}. Still waiting.")
 
-    with ushering(sockets, launch_path, request, is_other_user) as usher:
+    with redirect_early(sockets, launch_path, request, is_other_user) as usher:
         loopback = await asyncio.to_thread(_the_listener, alone=effects.alone)
         connections = usher.leave()
     paths = loopback.LocalPaths(launch_path, pending.done_path)

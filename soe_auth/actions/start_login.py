@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from soe_auth.desktop.environment import Environment
-    from soe_auth.fast.early_browser import HeadStart
+    from soe_auth.fast.early_browser import StartedLogin
     from soe_auth.oauth.authorization import AuthorizationRequest, Entropy
     from soe_auth.settings.resolve import Settings
     from soe_auth.storage import Store
@@ -53,7 +53,7 @@ class Effects:
     consent: Callable[[str], bool] | None = None
     pasted: Callable[[], AsyncIterator[str]] | None = None
     browser_failed: Callable[[], bool] = lambda: False
-    ahead: HeadStart | None = None
+    ahead: StartedLogin | None = None
     alone: bool = False
     harden: Callable[[], None] = no_core_dumps
     kept: Callable[[], None] = lambda: None

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from soe_auth.cli.console import Console
-    from soe_auth.fast.early_browser import HeadStart
+    from soe_auth.fast.early_browser import StartedLogin
     from soe_auth.settings.resolve import Settings
 
 
@@ -25,7 +25,7 @@ def login_effects(
     *,
     browser: bool = True,
     by_pipe: bool = False,
-    ahead: HeadStart | None = None,
+    ahead: StartedLogin | None = None,
     kept: Callable[[], None] = lambda: None,
 ) -> Effects:
     """Return the real effects: this terminal, this desktop, this disk, this clock.

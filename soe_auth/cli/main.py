@@ -19,7 +19,7 @@ from soe_auth.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from soe_auth.fast.early_browser import HeadStart
+    from soe_auth.fast.early_browser import StartedLogin
 
 COMMANDS = {
     "init": "set up a site in a short conversation: start here",
@@ -43,7 +43,7 @@ def main(
     argv: Sequence[str],
     environ: Mapping[str, str] = os.environ,
     *,
-    ahead: HeadStart | None = None,
+    ahead: StartedLogin | None = None,
     clock: Callable[[], int] = time.time_ns,
 ) -> int:
     """Run one command and return its exit code; `ahead` is the head start of a login.
@@ -64,7 +64,7 @@ def main(
 def _run(
     argv: Sequence[str],
     environ: Mapping[str, str],
-    ahead: HeadStart | None,
+    ahead: StartedLogin | None,
     clock: Callable[[], int],
 ) -> int:
     overview = _overview()

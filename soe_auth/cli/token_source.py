@@ -13,7 +13,7 @@ from soe_auth.cli.console import Console
 from soe_auth.cli.options import open_store, resolve_settings
 from soe_auth.desktop.detect import ci_job
 from soe_auth.errors import LoginRequired, SettingsError, SoeAuthError
-from soe_auth.fast.cache import Question, asked
+from soe_auth.fast.cache import CacheKey, asked
 from soe_auth.model.duration import in_words
 
 if TYPE_CHECKING:
@@ -118,15 +118,15 @@ def look_until(
 
 def simple_question(
     console: Console, profile: str | None, min_ttl: str | None, check: str = ""
-) -> Question | None:
+) -> CacheKey | None:
     """Return the question that settings answer which are resolved next, if it is a simple one."""
     options = asked(profile or "", min_ttl or "", check)
     with suppress(ValueError, OSError):
-        return Question(console.environ, options, clock=console.clock)
+        return CacheKey(console.environ, options, clock=console.clock)
     return None
 
 
-def stored(settings: Settings, console: Console, question: Question | None = None) -> TokenSource:
+def stored(settings: Settings, console: Console, question: CacheKey | None = None) -> TokenSource:
     """Return the stored token, if it serves the settings; keep these as the question's answer.
 
     Raises LoginRequired, StoreError.
@@ -140,7 +140,7 @@ def stored(settings: Settings, console: Console, question: Question | None = Non
     return TokenSource(token.access_token, settings.profile, token)
 
 
-def keep(question: Question, settings: Settings, console: Console) -> None:
+def keep(question: CacheKey, settings: Settings, console: Console) -> None:
     """Have the short way know these settings next time, if they are such as it can go by."""
     site, client_id = settings.require_site_and_client
     if settings.store == "file" and not site.ignored_suffix:  # of which a person is told each time
@@ -149,9 +149,9 @@ def keep(question: Question, settings: Settings, console: Console) -> None:
         keep_answer(question, answer, settings.paths, console)
 
 
-def keep_answer(question: Question, answer: Sequence[str], paths: Paths, console: Console) -> None:
+def keep_answer(question: CacheKey, answer: Sequence[str], paths: Paths, console: Console) -> None:
     """Keep a question's answer, if the question was about the files that are at these paths."""
     here = paths.directory, paths.system_config.parent
     if here == (Path(question.directory), Path(question.system)):
         with suppress(ValueError, OSError):  # it is a help, and no need
-            question.keep(answer, Question(console.environ, question.options))
+            question.store(answer, CacheKey(console.environ, question.options))

@@ -59,7 +59,7 @@ _SETTLED = 3 * 10**9  # nanoseconds
 PROFILES = ("profiles",)
 
 
-class Question:
+class CacheKey:
     """What settings are made of, as it is now; two that are equal have the same answer.
 
     `directory` is the user's config directory, `system` the system's; `options` are the settings
@@ -107,7 +107,7 @@ class Question:
         self._changed = max(self._changed, *times)
         return " ".join(map(str, (*status[:7], *times)))
 
-    def recall(self) -> list[str]:
+    def lookup(self) -> list[str]:
         """Return the answer that was kept. Raises ValueError where there is none, OSError."""
         data, too_permissive = read_private(
             f"{self.directory}/{_NAME}", _LARGEST_FILE, repair=False
@@ -120,7 +120,7 @@ class Question:
             raise ValueError
         return answer
 
-    def keep(self, answer: Sequence[str], again: Question) -> None:
+    def store(self, answer: Sequence[str], again: CacheKey) -> None:
         """Keep the answer that was found between this question and `again`, the next of its kind.
 
         It is not kept where something changed meanwhile, or shortly before. Raises OSError, and

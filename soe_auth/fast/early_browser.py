@@ -12,7 +12,7 @@ import os
 
 from soe_auth.desktop.browser import start, watch
 from soe_auth.errors import LoopbackUnavailable
-from soe_auth.fast.cache import Question, asked
+from soe_auth.fast.cache import CacheKey, asked
 from soe_auth.fast.replay import read_command_line
 from soe_auth.files.lock import try_lock
 from soe_auth.files.private_read import check_replaceable, own_directory
@@ -37,7 +37,7 @@ _PORTS = range(1024, 65536)
 _LONGEST_LABEL = 63
 
 
-class HeadStart:
+class StartedLogin:
     """A login whose browser is on its way to the short local address.
 
     `known` are the profile and what the browser was sent off by, `release` gives its login lock
@@ -67,7 +67,7 @@ class HeadStart:
         watch(self.pid, lambda _code: None)
 
 
-def head_start(argv: Sequence[str], environ: Mapping[str, str]) -> HeadStart | None:
+def start_early(argv: Sequence[str], environ: Mapping[str, str]) -> StartedLogin | None:
     """Send the browser off for `soe-auth login`, if that is known to be all it will take.
 
     What is odd or in the way is for the login itself to find and to tell: None then, and nothing
@@ -92,7 +92,7 @@ def head_start(argv: Sequence[str], environ: Mapping[str, str]) -> HeadStart | N
         sockets.close()
         release()
         return None
-    return HeadStart(known, release, sockets, path, pid)
+    return StartedLogin(known, release, sockets, path, pid)
 
 
 def _what_is_known(argv: Sequence[str], environ: Mapping[str, str]) -> tuple[str, list[str]]:
@@ -103,10 +103,10 @@ def _what_is_known(argv: Sequence[str], environ: Mapping[str, str]) -> tuple[str
     command, options, _ = read_command_line(argv)
     if command != "login":
         raise ValueError
-    question = Question(environ, asked(options.get("profile", ""), ""))
+    question = CacheKey(environ, asked(options.get("profile", ""), ""))
     if options.keys() & {"site", "client_id"}:
         return question.directory, [_first_profile(question, options), *_DEFAULTS]
-    profile, _, _, _, _, *of_browser = question.recall()
+    profile, _, _, _, _, *of_browser = question.lookup()
     return question.directory, [profile, *of_browser]
 
 
@@ -122,7 +122,7 @@ def _turn(directory: str, profile: str) -> Release | None:
     return try_lock(f"{locks}/{profile}.lock")
 
 
-def _first_profile(question: Question, options: Mapping[str, str]) -> str:
+def _first_profile(question: CacheKey, options: Mapping[str, str]) -> str:
     """Return the profile of a first login, for which its directories are made.
 
     Raises ValueError where that is not simple, OSError.

@@ -28,8 +28,8 @@ _LONGEST_HEAD = 8192
 _NOT_PLAIN = frozenset({"content-length", "expect", "transfer-encoding", "upgrade"})
 
 
-class Usher:
-    """Stands at the sockets until the listener is there; made by `ushering`."""
+class EarlyRedirect:
+    """Stands at the sockets until the listener is there; made by `redirect_early`."""
 
     def __init__(self, answer: Callable[[socket, bytes], bytes]) -> None:
         self._loop = asyncio.get_running_loop()
@@ -77,12 +77,12 @@ class Usher:
 
 
 @contextmanager
-def ushering(
+def redirect_early(
     sockets: LoopbackSockets,
     launch_path: str,
     request: AuthorizationRequest,
     is_other_user: Callable[[Address, Address], bool],
-) -> Iterator[Usher]:
+) -> Iterator[EarlyRedirect]:
     """Lead on to the site who asks for the launch path, until the usher leaves, or the block ends.
 
     `is_other_user` tells from the two ends of a connection whether another user is at the far one.
@@ -99,7 +99,7 @@ def ushering(
             return _see_other(request.url)
         return b""
 
-    usher = Usher(answer)
+    usher = EarlyRedirect(answer)
     with suppress(NotImplementedError):  # the browser waits for the listener then, on Windows
         usher.begin(sockets.sockets)
     try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 
-from soe_auth.fast.cache import PROFILES, Question, asked
+from soe_auth.fast.cache import PROFILES, CacheKey, asked
 from soe_auth.files.private_read import own_directory, read_private
 from soe_auth.model.secret import TOKEN_VARIABLE, Secret
 
@@ -69,7 +69,7 @@ def answer(
     """
     try:
         if list(argv) == ["completion", "--profiles"]:
-            return Answer("\n".join(Question(environ, PROFILES).recall()))
+            return Answer("\n".join(CacheKey(environ, PROFILES).lookup()))
         command, options, rest = read_command_line(argv)
         if command == "login":
             return None
@@ -142,8 +142,8 @@ def _stored(
     Raises ValueError where none does or the settings are not known, OSError.
     """
     given = (options.get(name, "") for name in ("profile", "min_ttl", "check"))
-    question = Question(environ, asked(*given))
-    profile, site, client_id, scope, min_ttl, *_ = question.recall()
+    question = CacheKey(environ, asked(*given))
+    profile, site, client_id, scope, min_ttl, *_ = question.lookup()
     tokens = f"{question.directory}/tokens"
     if own_directory(tokens, repair=False):
         raise ValueError

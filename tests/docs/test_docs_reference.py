@@ -29,7 +29,7 @@ from referencing import Registry, Resource
 from soe_auth.cli.console import Console
 from soe_auth.cli.json_output import FORMAT_VERSION
 from soe_auth.cli.token_source import keep
-from soe_auth.fast.cache import Question, asked
+from soe_auth.fast.cache import CacheKey, asked
 from soe_auth.model.token import FORMAT_VERSION as FILE_VERSION
 from soe_auth.sandbox import Quirks, Sandbox
 from soe_auth.settings.resolve import read_config_files, resolve
@@ -267,7 +267,7 @@ def test_the_walk_through_the_house_is_the_one_that_logins_take(
     assert first_out_of_order(steps_of("What the browser does meanwhile"), first) is None
 
     live_in(person.home, monkeypatch)
-    long_after = Question(person.environ, asked("", ""), clock=lambda: time.time_ns() + 10**10)
+    long_after = CacheKey(person.environ, asked("", ""), clock=lambda: time.time_ns() + 10**10)
     keep(long_after, resolve({}, environ=person.environ), Console(person.environ))
     again = called("login")
     assert first_out_of_order(steps_of("The next login"), again) is None

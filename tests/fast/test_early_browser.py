@@ -29,8 +29,8 @@ from soe_auth.cli.main import add_common
 from soe_auth.cli.options import resolve_settings
 from soe_auth.cli.token_source import keep
 from soe_auth.fast.cache import VARIABLES as RECALLED
-from soe_auth.fast.cache import Question, asked
-from soe_auth.fast.early_browser import HeadStart, head_start
+from soe_auth.fast.cache import CacheKey, asked
+from soe_auth.fast.early_browser import StartedLogin, start_early
 from soe_auth.files.lock import try_lock, wait_to_hold
 from soe_auth.loopback.sockets import bind
 from soe_auth.sandbox import Sandbox
@@ -70,12 +70,12 @@ class Place:
 
     def know(self) -> None:
         """Keep what the settings come to, as if the files had been there for long."""
-        question = Question(self.environ, asked("", ""), clock=settled)
+        question = CacheKey(self.environ, asked("", ""), clock=settled)
         settings = resolve({}, environ=self.environ)
         keep(question, settings, Console(self.environ))
 
-    def start(self, *argv: str) -> HeadStart | None:
-        return head_start(argv or ("login",), self.environ)
+    def start(self, *argv: str) -> StartedLogin | None:
+        return start_early(argv or ("login",), self.environ)
 
     @property
     def is_free(self) -> bool:
@@ -93,7 +93,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
 
 
 @pytest.fixture
-def started(place: Place) -> Iterator[HeadStart]:
+def started(place: Place) -> Iterator[StartedLogin]:
     place.know()
     ahead = place.start()
     assert ahead
@@ -102,7 +102,7 @@ def started(place: Place) -> Iterator[HeadStart]:
         ahead.give_up()
 
 
-def test_the_browser_is_sent_to_a_port_that_is_ours(place: Place, started: HeadStart) -> None:
+def test_the_browser_is_sent_to_a_port_that_is_ours(place: Place, started: StartedLogin) -> None:
     assert place.tab == started.sockets.url(started.path)
     assert not place.is_free
     started.give_up()
@@ -176,7 +176,7 @@ def first_logins(draw: st.DrawFn, root: Path) -> tuple[list[str], Home]:
     return ["login", *words], Home(home, variables, cwd)
 
 
-def follow(argv: list[str], home: Home, ahead: HeadStart) -> None:
+def follow(argv: list[str], home: Home, ahead: StartedLogin) -> None:
     """Do what the login does next: it takes the head start over, for the same port and turn."""
     parser = argparse.ArgumentParser(allow_abbrev=False)
     login.configure(parser)
@@ -205,7 +205,7 @@ def test_over_many_first_logins_a_browser_is_off_only_where_the_login_would_send
     def both(drawn: tuple[list[str], Home]) -> None:
         argv, home = drawn
         with standing_in(home):
-            ahead = head_start(argv, home.environ)
+            ahead = start_early(argv, home.environ)
             seen[ahead is not None] += 1
             if ahead:
                 follow(argv, home, ahead)
@@ -333,7 +333,7 @@ def test_what_a_project_file_asks_for_is_told_first(place: Place, tmp_path: Path
     assert not place.opened.exists()
 
 
-def test_a_head_start_for_other_settings_is_given_up(place: Place, started: HeadStart) -> None:
+def test_a_head_start_for_other_settings_is_given_up(place: Place, started: StartedLogin) -> None:
     place.write('client_id = "110"', 'redirect_host = "127.0.0.1"')
     console = Console(place.environ)
     effects = login_effects(resolve({}, environ=place.environ), console, ahead=started)

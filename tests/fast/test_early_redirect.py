@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soe_auth import Scope, Site
-from soe_auth.fast.early_redirect import Usher, read_plain, ushering
+from soe_auth.fast.early_redirect import EarlyRedirect, read_plain, redirect_early
 from soe_auth.loopback.peer_user import is_other_user
 from soe_auth.loopback.server import LocalPaths, serve
 from soe_auth.loopback.sockets import LoopbackSockets, bind
@@ -51,7 +51,7 @@ class Door:
     request: AuthorizationRequest
 
     @asynccontextmanager
-    async def listener(self, usher: Usher | None = None) -> AsyncIterator[None]:
+    async def listener(self, usher: EarlyRedirect | None = None) -> AsyncIterator[None]:
         guests = usher.leave() if usher else {}
         async with serve(self.sockets, self.request, PATHS, lambda _: None, is_other_user, guests):
             yield
@@ -90,9 +90,9 @@ def door() -> Door:
 
 
 @asynccontextmanager
-async def ushered() -> AsyncIterator[tuple[Door, Usher]]:
+async def ushered() -> AsyncIterator[tuple[Door, EarlyRedirect]]:
     there = door()
-    with ushering(there.sockets, PATHS.launch, there.request, is_other_user) as usher:
+    with redirect_early(there.sockets, PATHS.launch, there.request, is_other_user) as usher:
         yield there, usher
     there.sockets.close()
 
@@ -134,7 +134,7 @@ async def test_what_is_not_plain_or_not_all_there_is_left_for_the_listener_to_re
 @pytest.mark.posix("the event loop of Windows watches no sockets for the early redirect")
 async def test_another_user_is_left_for_the_listener_to_turn_away() -> None:
     there = door()
-    with ushering(there.sockets, PATHS.launch, there.request, lambda *_: True) as usher:
+    with redirect_early(there.sockets, PATHS.launch, there.request, lambda *_: True) as usher:
         visit = await there.visit(there.plain())
         await asyncio.sleep(0.1)
         [(guest, brought)] = usher.leave().items()

@@ -39,7 +39,7 @@ from soe_auth import Scope, Secret, Site, Token
 from soe_auth.__main__ import NOT_WRITTEN, READER_GONE
 from soe_auth.cli.console import Console
 from soe_auth.cli.token_source import keep
-from soe_auth.fast.cache import MAY_BE_SECRET, VARIABLES, Question, asked
+from soe_auth.fast.cache import MAY_BE_SECRET, VARIABLES, CacheKey, asked
 from soe_auth.fast.replay import Answer, _read_token, answer
 from soe_auth.settings.resolve import resolve
 from soe_auth.settings.spec import TABLE
@@ -363,9 +363,9 @@ def test_what_changed_just_now_is_not_vouched_for(place: Place, name: str) -> No
 def test_what_changes_while_it_is_looked_at_is_not_kept(place: Place) -> None:
     place.recall.unlink()
     with standing_in(place):
-        before = Question(place.environ, asked("", ""), clock=settled)
+        before = CacheKey(place.environ, asked("", ""), clock=settled)
         (place.root / PROJECTS).unlink()
-        before.keep(["work"], Question(place.environ, asked("", "")))
+        before.store(["work"], CacheKey(place.environ, asked("", "")))
     assert not place.recall.exists()
 
 
@@ -498,11 +498,11 @@ def test_one_that_was_cut_short_or_is_garbage_is_ignored(place: Place, data: st.
 
 def test_an_answer_is_recalled_whole_or_not_at_all(place: Place) -> None:
     with standing_in(place):
-        question = Question(place.environ, asked("some", "10m"), clock=settled)
-        question.keep(["one", "60.0", "last"], question)
+        question = CacheKey(place.environ, asked("some", "10m"), clock=settled)
+        question.store(["one", "60.0", "last"], question)
         whole = place.recall.read_bytes()
         start = whole.index(b"\2")
-        assert question.recall() == ["one", "60.0", "last"]
+        assert question.lookup() == ["one", "60.0", "last"]
         for at in range(start, whole.index(b"\1", 1)):
             for damaged in (
                 whole[:at],
@@ -511,10 +511,10 @@ def test_an_answer_is_recalled_whole_or_not_at_all(place: Place) -> None:
             ):
                 place.recall.write_bytes(damaged)
                 with pytest.raises(ValueError):  # noqa: PT011  # it has no words
-                    question.recall()
+                    question.lookup()
             place.recall.write_bytes(whole[:at] + b"\0" + whole[at + 1 :])
             with suppress(ValueError):
-                assert question.recall() == ["one", "60.0", "last"]
+                assert question.lookup() == ["one", "60.0", "last"]
 
 
 def test_one_of_another_version_is_ignored(place: Place) -> None:
@@ -553,7 +553,7 @@ def test_nothing_is_kept_where_it_cannot_be(place: Place) -> None:
     place.recall.unlink()
     (place.config / "config.toml").write_text(f'store = "keyring"\n{CONFIG}')
     with standing_in(place):
-        question = Question(place.environ, asked("", ""), clock=settled)
+        question = CacheKey(place.environ, asked("", ""), clock=settled)
         keep(question, resolve({}, environ=place.environ), Console(place.environ))
     assert not place.recall.exists()
     (place.config / "config.toml").write_text(CONFIG.replace('"acme"', '"acme/x"'))
@@ -561,11 +561,11 @@ def test_nothing_is_kept_where_it_cannot_be(place: Place) -> None:
     assert not place.recall.exists()
     with standing_in(place):
         for mark in "\0\1\2":
-            question = Question(place.environ, asked("", ""), clock=settled)
+            question = CacheKey(place.environ, asked("", ""), clock=settled)
             with pytest.raises(ValueError):  # noqa: PT011  # it has no words
-                question.keep([f"a{mark}b"], question)
+                question.store([f"a{mark}b"], question)
             with pytest.raises(ValueError):  # noqa: PT011  # it has no words
-                Question(place.environ, asked(f"a{mark}b", ""))
+                CacheKey(place.environ, asked(f"a{mark}b", ""))
 
 
 @pytest.mark.as_root

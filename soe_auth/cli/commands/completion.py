@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, get_args
 from soe_auth.cli.main import COMMANDS, add_common
 from soe_auth.cli.token_source import keep_answer
 from soe_auth.errors import SoeAuthError
-from soe_auth.fast.cache import PROFILES, Question
+from soe_auth.fast.cache import PROFILES, CacheKey
 from soe_auth.settings.resolve import find_paths, profile_names
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def _names(console: Console) -> list[str]:
     """Return the names, and have the short way know them next time."""
     question, names = None, []
     with suppress(ValueError, OSError):
-        question = Question(console.environ, PROFILES, clock=console.clock)
+        question = CacheKey(console.environ, PROFILES, clock=console.clock)
     with suppress(SoeAuthError, OSError):  # who has typed half a line is told nothing of this
         names = profile_names(console.environ)
     if question and names:
