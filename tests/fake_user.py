@@ -5,7 +5,7 @@ import threading
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from soe_auth.actions.start_login import Effects
+from soe_auth.actions.start_login import LoginIO
 from soe_auth.desktop.environment import Environment
 from soe_auth.sandbox.visitor import Page, visit
 from soe_auth.settings.resolve import Settings, resolve
@@ -32,8 +32,8 @@ class Person:
             given["site"] = site
         return resolve(given, environ={"SOE_AUTH_CONFIG_DIR": str(self.home)})
 
-    def effects(self, **changed: object) -> Effects:
-        effects = Effects(
+    def effects(self, **changed: object) -> LoginIO:
+        effects = LoginIO(
             store=FileStore(self.home, report=self.told.append),
             login_lock=LoginLock(self.home, report=self.told.append),
             announce=self.told.append,

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
     from types import ModuleType
 
-    from soe_auth.actions.start_login import Effects, Pending
+    from soe_auth.actions.start_login import LoginIO, PendingAuthorization
     from soe_auth.loopback.pages import Page
     from soe_auth.loopback.server import CallbackServer
     from soe_auth.oauth.authorization import AuthorizationRequest
 
 
-class Doors:
-    """The doors of one login, made by `open_doors`: a listener, a terminal, or both."""
+class CallbackSources:
+    """The doors of one login, made by `open_callback_sources`: a listener, a terminal, or both."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class Doors:
             return "no browser came to the address above"
         return "nothing came back from the site"
 
-    async def first_answer(self, timeout: float) -> Granted | Denied:  # noqa: ASYNC109  # a late answer must not be lost
+    async def wait(self, timeout: float) -> Granted | Denied:  # noqa: ASYNC109  # a late answer must not be lost
         """Wait for the first genuine answer.
 
         Raises TimeoutError after that many seconds, and LoginError where no door is left.
@@ -99,15 +99,19 @@ class Doors:
 
 
 @asynccontextmanager
-async def open_doors(pending: Pending, effects: Effects) -> AsyncIterator[Doors]:
+async def open_callback_sources(
+    pending: PendingAuthorization, effects: LoginIO
+) -> AsyncIterator[CallbackSources]:
     """Open the doors that there are, until the block ends."""
     lines = effects.pasted() if effects.pasted else None
     async with _listening(pending, effects) as listener:
-        yield Doors(pending.request, listener, lines, effects.request)
+        yield CallbackSources(pending.request, listener, lines, effects.request)
 
 
 @asynccontextmanager
-async def _listening(pending: Pending, effects: Effects) -> AsyncIterator[CallbackServer | None]:
+async def _listening(
+    pending: PendingAuthorization, effects: LoginIO
+) -> AsyncIterator[CallbackServer | None]:
     """Listen at the login's sockets, behind an usher at first; None where it has none."""
     request, sockets, launch_path = pending.request, pending.sockets, pending.launch_path
     if sockets is None:
@@ -128,7 +132,7 @@ async def _listening(pending: Pending, effects: Effects) -> AsyncIterator[Callba
     with redirect_early(sockets, launch_path, request, is_other_user) as usher:
         loopback = await asyncio.to_thread(_the_listener, alone=effects.alone)
         connections = usher.leave()
-    paths = loopback.LocalPaths(launch_path, pending.done_path)
+    paths = loopback.LocalPaths(launch_path, pending.result_path)
     serving = loopback.serve(sockets, request, paths, tell, is_other_user, connections)
     async with serving as listener:
         listener.browser_redirected = usher.browser_redirected

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from soe_auth.actions.callback import open_doors
+from soe_auth.actions.callback import open_callback_sources
 from soe_auth.actions.registration import domain
 from soe_auth.errors import LoginDenied, LoginTimedOut, SettingsError, SoeAuthError, StoreError
 from soe_auth.loopback import pages
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
 
-    from soe_auth.actions.callback import Doors
-    from soe_auth.actions.start_login import Effects, Pending
+    from soe_auth.actions.callback import CallbackSources
+    from soe_auth.actions.start_login import LoginIO, PendingAuthorization
     from soe_auth.model.secret import Secret
     from soe_auth.model.token import Token
     from soe_auth.oauth.authorization import AuthorizationRequest
@@ -38,7 +38,11 @@ _RETIREMENT = 2.0  # seconds in which the site may end a token that was replaced
 
 
 async def finish(
-    pending: Pending, settings: Settings, effects: Effects, *, patience: float = _PATIENCE
+    pending: PendingAuthorization,
+    settings: Settings,
+    effects: LoginIO,
+    *,
+    patience: float = _PATIENCE,
 ) -> Token:
     """Await the answer, redeem it, store the token; then tell the person, then the browser.
 
@@ -47,10 +51,10 @@ async def finish(
 
     Raises LoginError, ServerError, NetworkError, StoreError; the browser has been told by then.
     """
-    effects.harden()
+    effects.disable_core_dumps()
     async with AsyncExitStack() as held:
         await held.enter_async_context(_wakeful())
-        async with open_doors(pending, effects) as doors:
+        async with open_callback_sources(pending, effects) as doors:
             try:
                 site = await held.enter_async_context(_connected(pending, settings))
                 async with _company(pending, settings, effects, patience):
@@ -61,7 +65,7 @@ async def finish(
             except SoeAuthError as problem:
                 await doors.show_result(pages.not_signed_in(str(problem), problem.hint))
                 raise
-            effects.kept()
+            effects.on_stored()
             with suppress(StoreError):  # the token itself is safe; the rest is for comfort
                 effects.login_lock.clear_failure(settings.profile)
             token = replace(token, account=await site.account_name(token.access_token))
@@ -102,7 +106,9 @@ async def _wakeful() -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _connected(pending: Pending, settings: Settings) -> AsyncIterator[SiteConnection]:
+async def _connected(
+    pending: PendingAuthorization, settings: Settings
+) -> AsyncIterator[SiteConnection]:
     """Make the way to the site ready, so that nothing is left to do when the answer comes."""
     connect = await asyncio.to_thread(_the_way_to_connect)
     async with connect(pending.request.site, network=settings.network) as site:
@@ -119,7 +125,7 @@ def _the_way_to_connect() -> Callable[..., AbstractAsyncContextManager[SiteConne
 
 @asynccontextmanager
 async def _company(
-    pending: Pending, settings: Settings, effects: Effects, patience: float
+    pending: PendingAuthorization, settings: Settings, effects: LoginIO, patience: float
 ) -> AsyncIterator[None]:
     """Tell the person, while they are waited for, what they could not know."""
 
@@ -148,9 +154,9 @@ async def _company(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _code(doors: Doors, settings: Settings) -> Secret:
+async def _code(doors: CallbackSources, settings: Settings) -> Secret:
     try:
-        answer = await doors.first_answer(settings.timeout)
+        answer = await doors.wait(settings.timeout)
     except TimeoutError:
         raise LoginTimedOut(
             in_words(settings.timeout),
@@ -180,7 +186,7 @@ def _domain_needed(settings: Settings) -> str:
 
 
 async def _redeem(
-    code: Secret, request: AuthorizationRequest, site: SiteConnection, effects: Effects
+    code: Secret, request: AuthorizationRequest, site: SiteConnection, effects: LoginIO
 ) -> Token:
     now = effects.now()
     form = token_request_body(request.client_id, request.redirect_uri, code, request.code_verifier)
@@ -198,14 +204,14 @@ async def _redeem(
     return token
 
 
-async def _store_account(profile: str, token: Token, effects: Effects) -> None:
+async def _store_account(profile: str, token: Token, effects: LoginIO) -> None:
     """Store the token again, with whose it is, in a thread: the browser comes for its page."""
     if token.account:
         with suppress(StoreError):
             await asyncio.to_thread(effects.store.save, profile, token)
 
 
-def _stored_before(profile: str, effects: Effects) -> Token | None:
+def _stored_before(profile: str, effects: LoginIO) -> Token | None:
     """Return the token that is about to be replaced; what cannot be read, `save` complains of."""
     with suppress(StoreError):
         return effects.store.load(profile)
@@ -223,7 +229,7 @@ def _is_to_be_ended(old: Token, new: Token, now: float) -> bool:
     return not old.has_ended(now)
 
 
-async def _retire(token: Token, site: SiteConnection, effects: Effects) -> None:
+async def _retire(token: Token, site: SiteConnection, effects: LoginIO) -> None:
     """Ask the site to end a token that was replaced: nobody will log out of it any more.
 
     The login has succeeded by now: this may take a moment and no more, and may fail.
@@ -241,7 +247,7 @@ async def _retire(token: Token, site: SiteConnection, effects: Effects) -> None:
         )
 
 
-def _remember(settings: Settings, effects: Effects) -> None:
+def _remember(settings: Settings, effects: LoginIO) -> None:
     """Keep as a profile what flags have said, so that `soe-auth login` alone is enough.
 
     Where the site is a project file's word, there is nothing that would make a profile without it.

@@ -22,7 +22,7 @@ from soe_auth.model.duration import in_words
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from soe_auth.actions.start_login import Effects, Pending
+    from soe_auth.actions.start_login import LoginIO, PendingAuthorization
     from soe_auth.model.secret import Secret
     from soe_auth.model.token import Token
     from soe_auth.settings.resolve import Settings
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _POLL = 0.1  # seconds between two looks at a login lock that another holds
 
 
-def login(settings: Settings, effects: Effects) -> Token:
+def login(settings: Settings, effects: LoginIO) -> Token:
     """Log in; the browser is sent off before an event loop is even loaded.
 
     Raises SettingsError, LoginError, ServerError, NetworkError, StoreError.
@@ -40,7 +40,7 @@ def login(settings: Settings, effects: Effects) -> Token:
 
 
 def login_if_needed(
-    settings: Settings, effects: Effects, *, refused: Secret | None = None
+    settings: Settings, effects: LoginIO, *, refused: Secret | None = None
 ) -> Token:
     """Return the stored token if it serves, else log in; waits for a login begun elsewhere.
 
@@ -52,13 +52,13 @@ def login_if_needed(
     if token := _stored(settings, effects, refused):
         return token
     with ExitStack() as held:
-        for pause in _knock(held, settings, effects):
+        for pause in _wait_for_lock(held, settings, effects):
             time.sleep(pause)
         still_stored = _if_still_needed(settings, effects, refused)
         return still_stored or _login(settings, effects, unasked=True)
 
 
-async def alogin(settings: Settings, effects: Effects) -> Token:
+async def alogin(settings: Settings, effects: LoginIO) -> Token:
     """Log in inside a running event loop. Raises as `login`."""
     with (
         effects.login_lock.acquire(settings.profile),
@@ -68,7 +68,7 @@ async def alogin(settings: Settings, effects: Effects) -> Token:
 
 
 async def alogin_if_needed(
-    settings: Settings, effects: Effects, *, refused: Secret | None = None
+    settings: Settings, effects: LoginIO, *, refused: Secret | None = None
 ) -> Token:
     """Do as `login_if_needed` inside a running event loop, which goes on while this waits."""
     import asyncio
@@ -76,7 +76,7 @@ async def alogin_if_needed(
     if token := _stored(settings, effects, refused):
         return token
     with ExitStack() as held:
-        for pause in _knock(held, settings, effects):
+        for pause in _wait_for_lock(held, settings, effects):
             await asyncio.sleep(pause)
         if token := _if_still_needed(settings, effects, refused):
             return token
@@ -84,14 +84,14 @@ async def alogin_if_needed(
         return await _land(pending, settings, effects)
 
 
-def _login(settings: Settings, effects: Effects, *, unasked: bool = False) -> Token:
+def _login(settings: Settings, effects: LoginIO, *, unasked: bool = False) -> Token:
     with _begun(settings, effects, unasked=unasked) as pending:
         import asyncio
 
         return asyncio.run(_land(pending, settings, effects))
 
 
-async def _land(pending: Pending, settings: Settings, effects: Effects) -> Token:
+async def _land(pending: PendingAuthorization, settings: Settings, effects: LoginIO) -> Token:
     """Load the second half, now that the browser is off, and go through it."""
     from soe_auth.actions.finish_login import finish
 
@@ -99,7 +99,9 @@ async def _land(pending: Pending, settings: Settings, effects: Effects) -> Token
 
 
 @contextmanager
-def _begun(settings: Settings, effects: Effects, *, unasked: bool = False) -> Iterator[Pending]:
+def _begun(
+    settings: Settings, effects: LoginIO, *, unasked: bool = False
+) -> Iterator[PendingAuthorization]:
     """Begin, send the browser off, and give all back at the end.
 
     One that nobody asked for is noted as unanswered as soon as somebody may answer it, until there
@@ -122,7 +124,7 @@ def _begun(settings: Settings, effects: Effects, *, unasked: bool = False) -> It
             raise
 
 
-def _knock(held: ExitStack, settings: Settings, effects: Effects) -> Iterator[float]:
+def _wait_for_lock(held: ExitStack, settings: Settings, effects: LoginIO) -> Iterator[float]:
     """Try for the login lock until it is held, yielding the seconds to pause before each new try.
 
     Raises LoginBusy once that has taken as long as a login may take.
@@ -144,7 +146,7 @@ def _knock(held: ExitStack, settings: Settings, effects: Effects) -> Iterator[fl
             return
 
 
-def _if_still_needed(settings: Settings, effects: Effects, refused: Secret | None) -> Token | None:
+def _if_still_needed(settings: Settings, effects: LoginIO, refused: Secret | None) -> Token | None:
     """Look again under the lock, as somebody may have been faster. Raises LoginRequired."""
     if token := _stored(settings, effects, refused):
         return token
@@ -156,7 +158,7 @@ def _if_still_needed(settings: Settings, effects: Effects, refused: Secret | Non
     return None
 
 
-def _stored(settings: Settings, effects: Effects, refused: Secret | None) -> Token | None:
+def _stored(settings: Settings, effects: LoginIO, refused: Secret | None) -> Token | None:
     site, client_id = settings.require_site_and_client
     token = effects.store.load(settings.profile)
     if token is None or token.access_token == refused:

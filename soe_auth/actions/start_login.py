@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Effects:
+class LoginIO:
     """What a login does to the world, each thing an argument.
 
     `announce` tells the person a sentence, `detail` one that only the curious want, and `request`
@@ -39,8 +39,9 @@ class Effects:
     returns False where it cannot; None opens nothing. `browser_failed` says, after that, whether it
     has turned out that it could not. `pasted` gives the lines that a person pastes; None where
     there is no terminal. `ahead` is what has been done of the login already. `alone` says that
-    nobody else's program runs in this process. `harden` is called once the browser is off, before
-    a code arrives, `kept` as soon as the token is safe. `now` is in seconds since the epoch.
+    nobody else's program runs in this process. `disable_core_dumps` is called once the browser is
+    off, before a code arrives, `on_stored` as soon as the token is safe. `now` is in seconds since
+    the epoch.
     """
 
     store: Store
@@ -55,14 +56,14 @@ class Effects:
     browser_failed: Callable[[], bool] = lambda: False
     ahead: StartedLogin | None = None
     alone: bool = False
-    harden: Callable[[], None] = no_core_dumps
-    kept: Callable[[], None] = lambda: None
+    disable_core_dumps: Callable[[], None] = no_core_dumps
+    on_stored: Callable[[], None] = lambda: None
     now: Callable[[], float] = time.time
     entropy: Entropy = os.urandom
 
 
 @dataclass(frozen=True, slots=True)
-class Pending:
+class PendingAuthorization:
     """A login that has begun: our question, and the sockets at which its answer may come.
 
     With `redirect = "login_success"` the answer can only be pasted; the sockets then only lead the
@@ -72,7 +73,7 @@ class Pending:
     request: AuthorizationRequest
     sockets: LoopbackSockets | None
     launch_path: str
-    done_path: str
+    result_path: str
 
     @property
     def address(self) -> str | None:
@@ -87,7 +88,7 @@ class Pending:
             self.sockets.close()
 
 
-def begin(settings: Settings, effects: Effects) -> Pending:
+def begin(settings: Settings, effects: LoginIO) -> PendingAuthorization:
     """Bind the sockets, draw state and verifier; nothing that a project file chose goes unsaid.
 
     Raises SettingsError, LoopbackUnavailable, StoreError.
@@ -112,15 +113,15 @@ def begin(settings: Settings, effects: Effects) -> Pending:
             else bind(settings.port.numbers, settings.redirect_host, why_busy)
         )
         redirect_uri = protocol.redirect_uri_for(site, sockets.host, sockets.port)
-    return Pending(
+    return PendingAuthorization(
         protocol.begin(site, client_id, settings.scope, redirect_uri, effects.entropy),
         sockets,
         launch_path=ahead.path if ahead else local_path(effects.entropy),
-        done_path=local_path(effects.entropy),
+        result_path=local_path(effects.entropy),
     )
 
 
-def open_browser(pending: Pending, effects: Effects) -> bool:
+def open_browser(pending: PendingAuthorization, effects: LoginIO) -> bool:
     """Open the short local address; return whether a browser was started."""
     if effects.ahead:
         return True
@@ -128,14 +129,16 @@ def open_browser(pending: Pending, effects: Effects) -> bool:
     return here is not None and effects.browser is not None and effects.browser(here)
 
 
-def see_that_somebody_may_answer(settings: Settings, effects: Effects, *, opened: bool) -> None:
+def see_that_somebody_may_answer(settings: Settings, effects: LoginIO, *, opened: bool) -> None:
     """Raise LoginRequired where a login that nobody typed would only wait for its time-out."""
     can_paste = effects.pasted is not None
     if why := effects.place.why_nobody_answers(opened=opened, can_paste=can_paste):
         raise LoginRequired(f"{why}; type `{settings.login_command}`, or set SOE_AUTH_TOKEN.")
 
 
-def tell_the_way(pending: Pending, settings: Settings, effects: Effects, *, opened: bool) -> None:
+def tell_the_way(
+    pending: PendingAuthorization, settings: Settings, effects: LoginIO, *, opened: bool
+) -> None:
     """Say what a person needs to go on if no browser comes up."""
     here, paste_only = pending.address, settings.redirect == "login_success"
     if opened:
@@ -161,7 +164,7 @@ def tell_the_way(pending: Pending, settings: Settings, effects: Effects, *, open
         )
 
 
-def _bind_for_the_way_there(settings: Settings, effects: Effects) -> LoopbackSockets | None:
+def _bind_for_the_way_there(settings: Settings, effects: LoginIO) -> LoopbackSockets | None:
     """Bind a port, if it can be had, that keeps the state out of the browser's command line."""
     if effects.pasted is None:
         raise SettingsError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from soe_auth.actions.start_login import Effects
+from soe_auth.actions.start_login import LoginIO
 from soe_auth.cli.options import open_store
 from soe_auth.desktop.browser import launch, watch
 from soe_auth.desktop.environment import detect
@@ -26,13 +26,13 @@ def login_effects(
     browser: bool = True,
     by_pipe: bool = False,
     ahead: StartedLogin | None = None,
-    kept: Callable[[], None] = lambda: None,
-) -> Effects:
+    on_stored: Callable[[], None] = lambda: None,
+) -> LoginIO:
     """Return the real effects: this terminal, this desktop, this disk, this clock.
 
     With `by_pipe`, the address that redirect login_success needs may come through a pipe as well.
-    `ahead` is a head start that was taken; one for other settings is given up. `kept` is called
-    as soon as the token is safe.
+    `ahead` is a head start that was taken; one for other settings is given up. `on_stored` is
+    called as soon as the token is safe.
     """
     codes: list[int] = []
     if ahead and ahead.known != [settings.profile, *settings.of_browser]:
@@ -48,7 +48,7 @@ def login_effects(
     # What a pipe holds may be for a hook or for a command to run, so it is read where nothing but
     # that can be meant.
     reads_pipe = by_pipe and settings.redirect == "login_success" and console.has_pipe
-    return Effects(
+    return LoginIO(
         store=open_store(settings, console, with_a_person=True),
         login_lock=LoginLock(settings.paths.directory, report=console.say, held=held),
         announce=console.say,
@@ -61,7 +61,7 @@ def login_effects(
         pasted=_pasted if console.can_ask or reads_pipe else None,
         ahead=ahead,
         alone=True,
-        kept=kept,
+        on_stored=on_stored,
     )
 
 

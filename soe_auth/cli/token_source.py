@@ -67,7 +67,7 @@ def supply(
             with suppress(SoeAuthError, OSError):  # which is for the end of the login to tell
                 at_once(stored(settings, Console(console.environ, quiet=True)))
 
-    login_if_needed(settings, login_effects(settings, console, kept=hand_over))
+    login_if_needed(settings, login_effects(settings, console, on_stored=hand_over))
     # A new token may fall short, too, of what was asked for.
     return stored(settings, console)
 

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from soe_auth import storage as stores
-from soe_auth.actions.start_login import Effects
+from soe_auth.actions.start_login import LoginIO
 from soe_auth.desktop.browser import launch
 from soe_auth.desktop.environment import detect
 from soe_auth.errors import LoginError
@@ -69,12 +69,12 @@ def refuse_inside_a_loop(what: str, instead: str) -> None:
         raise RuntimeError(f"{what} cannot run inside an event loop; {instead} instead")
 
 
-def effects_for(
+def login_io_for(
     settings: Settings,
     store: Store | None,
     browser: Callable[[str], bool] | None,
     announce: Callable[[str], None] | None,
-) -> Effects:
+) -> LoginIO:
     """Return what a login does to the world; a LoginError comes where nobody could see it."""
     codes: list[int] = []
 
@@ -88,7 +88,7 @@ def effects_for(
         return shown
 
     tell = announce or ignore
-    return Effects(
+    return LoginIO(
         store=open_store(settings, store, tell, with_a_person=True),
         login_lock=LoginLock(settings.paths.directory, report=tell),
         announce=tell,

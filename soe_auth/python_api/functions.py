@@ -11,8 +11,8 @@ from soe_auth.actions import login as signin
 from soe_auth.actions import logout as signout
 from soe_auth.actions import status as overview
 from soe_auth.python_api.defaults import (
-    effects_for,
     ignore,
+    login_io_for,
     open_place,
     open_store,
     refuse_inside_a_loop,
@@ -77,7 +77,7 @@ def login(
     refuse_inside_a_loop("login()", "await alogin()")
     settings = settings_for(profile, min_ttl, site=site, client_id=client_id, scope=scope)
     log_in = signin.login_if_needed if if_needed else signin.login
-    return log_in(settings, effects_for(settings, store, browser, announce))
+    return log_in(settings, login_io_for(settings, store, browser, announce))
 
 
 async def alogin(
@@ -95,7 +95,7 @@ async def alogin(
     """Do as `login`, inside a running event loop."""
     settings = settings_for(profile, min_ttl, site=site, client_id=client_id, scope=scope)
     log_in = signin.alogin_if_needed if if_needed else signin.alogin
-    return await log_in(settings, effects_for(settings, store, browser, announce))
+    return await log_in(settings, login_io_for(settings, store, browser, announce))
 
 
 def logout(

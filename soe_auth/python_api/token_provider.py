@@ -16,8 +16,8 @@ from soe_auth.actions.consent import settle
 from soe_auth.errors import LoginRequired, SettingsError
 from soe_auth.oauth.bearer import belongs_to, is_fresh
 from soe_auth.python_api.defaults import (
-    effects_for,
     ignore,
+    login_io_for,
     open_store,
     refuse_inside_a_loop,
     settings_for,
@@ -27,7 +27,7 @@ from soe_auth.settings.resolve import Settings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from soe_auth.actions.start_login import Effects
+    from soe_auth.actions.start_login import LoginIO
     from soe_auth.model.secret import Secret
     from soe_auth.oauth.bearer import Address
     from soe_auth.storage import Store
@@ -111,5 +111,5 @@ class TokenProvider:
             return token.access_token
         return settings if self.login and not is_fresh(token.obtained_at, now) else None
 
-    def _effects(self, settings: Settings) -> Effects:
-        return effects_for(settings, self.store, self.browser, self.announce)
+    def _effects(self, settings: Settings) -> LoginIO:
+        return login_io_for(settings, self.store, self.browser, self.announce)

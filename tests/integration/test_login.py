@@ -149,7 +149,7 @@ def test_a_token_is_handed_over_as_soon_as_it_is_safe(person: Person, site: Sand
     def note() -> None:
         stored.append(keep.load(token_profile(site)))
 
-    token = login(person.settings(site=site.url), person.effects(kept=note))
+    token = login(person.settings(site=site.url), person.effects(on_stored=note))
     assert stored == [replace(token, account=None)]
     assert token.account == "Jane Doe"
 

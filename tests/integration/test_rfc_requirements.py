@@ -25,7 +25,7 @@ from protocol_samples import GOOD, REDIRECT, REQUEST, arrive, read
 import soe_auth
 from soe_auth import ExchangeRefused, NetworkError, Scope, Secret, ServerError
 from soe_auth.actions.login import login
-from soe_auth.actions.start_login import Effects
+from soe_auth.actions.start_login import LoginIO
 from soe_auth.loopback.pages import HEADERS
 from soe_auth.oauth.authorization import (
     Denied,
@@ -71,7 +71,7 @@ def test_what_is_drawn_is_unreserved_and_keeps_all_of_its_256_bits(entropy: byte
 
 
 def test_state_and_verifier_come_from_the_systems_own_randomness() -> None:
-    (entropy,) = (effect.default for effect in fields(Effects) if effect.name == "entropy")
+    (entropy,) = (effect.default for effect in fields(LoginIO) if effect.name == "entropy")
     assert entropy is os.urandom
     assert "random" not in imported()
 
