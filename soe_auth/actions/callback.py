@@ -130,10 +130,10 @@ async def _listening(
         say(f"Something else came to the listener: {stray.reason}. Still waiting.")
 
     with redirect_early(sockets, launch_path, request, is_other_user) as usher:
-        loopback = await asyncio.to_thread(_the_listener, alone=effects.alone)
+        server = await asyncio.to_thread(_the_listener, alone=effects.alone)
         connections = usher.leave()
-    paths = loopback.LocalPaths(launch_path, pending.result_path)
-    serving = loopback.serve(sockets, request, paths, tell, is_other_user, connections)
+    paths = server.LocalPaths(launch_path, pending.result_path)
+    serving = server.serve(sockets, request, paths, tell, is_other_user, connections)
     async with serving as listener:
         listener.browser_redirected = usher.browser_redirected
         yield listener
@@ -147,8 +147,8 @@ def _the_listener(*, alone: bool) -> ModuleType:
     whoever used that client would be refused by it, not deceived.
     """
     with _set("SSL_CERT_FILE", os.devnull) if alone else nullcontext():
-        from soe_auth.loopback import server as loopback
-    return loopback
+        from soe_auth.loopback import server
+    return server
 
 
 @contextmanager

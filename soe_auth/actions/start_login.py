@@ -16,7 +16,7 @@ from soe_auth.errors import LoginRequired, LoopbackUnavailable, SettingsError
 from soe_auth.loopback.peer_user import why_busy
 from soe_auth.loopback.sockets import LoopbackSockets, bind, local_path
 from soe_auth.model.secret import no_core_dumps
-from soe_auth.oauth import authorization as protocol
+from soe_auth.oauth import authorization
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -105,16 +105,16 @@ def begin(settings: Settings, effects: LoginIO) -> PendingAuthorization:
     sockets: LoopbackSockets | None
     if settings.redirect == "login_success":
         sockets = _bind_for_the_way_there(settings, effects)
-        redirect_uri = protocol.login_success_uri(site)
+        redirect_uri = authorization.login_success_uri(site)
     else:
         sockets = (
             ahead.sockets
             if ahead
             else bind(settings.port.numbers, settings.redirect_host, why_busy)
         )
-        redirect_uri = protocol.redirect_uri_for(site, sockets.host, sockets.port)
+        redirect_uri = authorization.redirect_uri_for(site, sockets.host, sockets.port)
     return PendingAuthorization(
-        protocol.begin(site, client_id, settings.scope, redirect_uri, effects.entropy),
+        authorization.begin(site, client_id, settings.scope, redirect_uri, effects.entropy),
         sockets,
         launch_path=ahead.path if ahead else local_path(effects.entropy),
         result_path=local_path(effects.entropy),

@@ -17,7 +17,7 @@ from soe_auth.loopback.sockets import LoopbackSockets, bind
 from soe_auth.model.scope import Scope
 from soe_auth.model.site import Site
 from soe_auth.model.text import printable
-from soe_auth.oauth import authorization as protocol
+from soe_auth.oauth import authorization
 from soe_auth.site_client.failure import describe_os_error
 
 if TYPE_CHECKING:
@@ -117,8 +117,8 @@ async def _knock_everywhere(
     bound: LoopbackSockets, names: Mapping[str, tuple[str, ...]], entropy: Entropy
 ) -> list[LoopbackProbe]:
     site = Site.parse("localhost")  # nobody goes there: the answer is read here, and thrown away
-    redirect_uri = protocol.redirect_uri_for(site, bound.host, bound.port)
-    request = protocol.begin(site, "0", Scope(), redirect_uri, entropy)
+    redirect_uri = authorization.redirect_uri_for(site, bound.host, bound.port)
+    request = authorization.begin(site, "0", Scope(), redirect_uri, entropy)
     paths = LocalPaths(_LAUNCH, _DONE)
     async with serve(bound, request, paths, lambda _: None, is_other_user):
         return [

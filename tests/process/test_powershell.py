@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tree_sitter import Language, Node, Parser
 
 from soe_auth import Secret
-from soe_auth.cli import token_formats as formats
+from soe_auth.cli import token_formats
 from soe_auth.cli.commands import config
 from soe_auth.cli.main import COMMANDS, main
 
@@ -58,7 +58,7 @@ def strings(root: Node) -> list[str]:
 @example(token="';calc;'")
 @example(token="$(calc)`n")
 def test_a_line_for_powershell_is_one_assignment_of_the_very_token(token: str) -> None:
-    line = parse(formats.export(Secret(token), "powershell"))
+    line = parse(token_formats.export(Secret(token), "powershell"))
     assert [text(node) for node in nodes(line, "assignment_expression")] == [text(line)]
     assert [text(node) for node in nodes(line, "variable")] == ["$env:SOE_AUTH_TOKEN"]
     assert strings(line) == [token]

@@ -20,7 +20,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from soe_auth import LoginRequired, Secret
-from soe_auth.cli import token_formats as formats
+from soe_auth.cli import token_formats
 from soe_auth.cli.json_output import no_report, supply_report, token_report
 from soe_auth.cli.main import main
 from soe_auth.cli.token_source import TokenSource, look_until
@@ -77,9 +77,9 @@ FORMATS: list[tuple[str, ...]] = [
 @given(tokens=TOKENS)
 @example(tokens=[VISIBLE, *VISIBLE, *(f"{c}{c}" for c in VISIBLE), *NASTY])
 def test_a_shell_reads_the_very_token(
-    shell: "formats.Shell", program: str, tokens: list[str]
+    shell: "token_formats.Shell", program: str, tokens: list[str]
 ) -> None:
-    lines = [formats.export(Secret(token), shell) for token in tokens]
+    lines = [token_formats.export(Secret(token), shell) for token in tokens]
     script = "\nprintenv SOE_AUTH_TOKEN\n".join([*lines, ""])
     done = subprocess.run(
         [program], input=script, capture_output=True, text=True, check=True, timeout=30
@@ -172,12 +172,12 @@ def curl(config: str, url: str) -> str:
     ("api", "name"), [("v3", "Authorization: Bearer"), ("v2.3", "X-API-Access-Token:")]
 )
 def test_curl_sends_the_very_token_and_has_it_in_no_process_list(
-    api: "formats.Api", name: str
+    api: "token_formats.Api", name: str
 ) -> None:
     tokens = [VISIBLE, *NASTY, *string.punctuation, "canary(1)*"]
     with listener() as (url, requests, processes):
         for token in tokens:
-            curl(formats.curl_config(Secret(token), api), url)
+            curl(token_formats.curl_config(Secret(token), api), url)
     for token, request in zip(tokens, requests, strict=True):
         assert f"\r\n{name} {token}\r\n" in request
     assert any("curl\0" in process for process in processes)
