@@ -14,7 +14,7 @@ from soe_auth.storage.login_lock import LoginLock
 
 
 @dataclass
-class Person:
+class FakeUser:
     """Somebody at a desk: what they are told, what their browser does, what they paste."""
 
     home: Path

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 from urllib.request import urlopen
 
 import pytest
-from fake_user import Person
+from fake_user import FakeUser
 
 from soe_auth import (
     ExchangeRefused,
@@ -38,8 +38,8 @@ from soe_auth.storage.login_lock import LoginLock
 
 
 @pytest.fixture
-def person(tmp_path: Path) -> Person:
-    return Person(tmp_path / "config")
+def person(tmp_path: Path) -> FakeUser:
+    return FakeUser(tmp_path / "config")
 
 
 def pasting(*answers: Callable[[str], str], told: list[str]) -> Callable[[], AsyncIterator[str]]:
@@ -62,7 +62,7 @@ def redirected(authorize: str) -> str:
 
 
 def test_a_login_ends_with_a_stored_token_a_told_person_and_a_true_page(
-    person: Person, site: Sandbox
+    person: FakeUser, site: Sandbox
 ) -> None:
     token = login(person.settings(site=site.url), person.effects())
     assert token.account == "Jane Doe"
@@ -78,7 +78,7 @@ def token_profile(site: Sandbox) -> str:
 
 
 def test_the_browser_is_sent_to_a_short_local_address_without_a_secret(
-    person: Person, site: Sandbox
+    person: FakeUser, site: Sandbox
 ) -> None:
     login(person.settings(site=site.url), person.effects())
     [opened] = person.opened
@@ -88,7 +88,7 @@ def test_the_browser_is_sent_to_a_short_local_address_without_a_secret(
 
 
 def test_each_login_draws_its_own_state_verifier_and_addresses(
-    person: Person, site: Sandbox
+    person: FakeUser, site: Sandbox
 ) -> None:
     for _ in range(2):
         place = Environment(remote_reason="an SSH session")  # where the authorize URL is told
@@ -101,7 +101,7 @@ def test_each_login_draws_its_own_state_verifier_and_addresses(
 
 
 def test_a_refusal_ends_the_login_as_denied_and_the_page_says_so(
-    person: Person, site: Sandbox
+    person: FakeUser, site: Sandbox
 ) -> None:
     person.refuse = True
     with pytest.raises(LoginDenied, match="access_denied") as denied:
@@ -112,7 +112,7 @@ def test_a_refusal_ends_the_login_as_denied_and_the_page_says_so(
 
 
 def test_a_refused_exchange_is_told_to_person_and_browser_alike(
-    person: Person, site: Sandbox
+    person: FakeUser, site: Sandbox
 ) -> None:
     site.quirks = Quirks(token="vendor-refusal")
     with pytest.raises(ExchangeRefused) as refused:
@@ -122,7 +122,7 @@ def test_a_refused_exchange_is_told_to_person_and_browser_alike(
 
 
 def test_a_store_that_cannot_keep_the_token_makes_the_page_say_so(
-    person: Person, site: Sandbox
+    person: FakeUser, site: Sandbox
 ) -> None:
     in_the_way = person.home / "tokens" / f"{token_profile(site)}.json"
 
@@ -135,14 +135,14 @@ def test_a_store_that_cannot_keep_the_token_makes_the_page_say_so(
     assert "could not be written" in person.last_page
 
 
-def test_an_account_that_is_not_told_is_no_failure(person: Person, site: Sandbox) -> None:
+def test_an_account_that_is_not_told_is_no_failure(person: FakeUser, site: Sandbox) -> None:
     site.quirks = Quirks(account="server-error")
     token = login(person.settings(site=site.url), person.effects())
     assert token.account is None
     assert "<h1>Signed in</h1>" in person.last_page
 
 
-def test_a_token_is_handed_over_as_soon_as_it_is_safe(person: Person, site: Sandbox) -> None:
+def test_a_token_is_handed_over_as_soon_as_it_is_safe(person: FakeUser, site: Sandbox) -> None:
     stored: list[object] = []
     keep = person.effects().store
 
@@ -155,7 +155,7 @@ def test_a_token_is_handed_over_as_soon_as_it_is_safe(person: Person, site: Sand
 
 
 def test_flags_are_remembered_as_a_profile_and_then_nothing_needs_to_be_said(
-    person: Person, site: Sandbox
+    person: FakeUser, site: Sandbox
 ) -> None:
     login(person.settings(site=site.url, scope="write_access"), person.effects())
     assert any(line.startswith("Remembered as profile") for line in person.told)
@@ -166,7 +166,7 @@ def test_flags_are_remembered_as_a_profile_and_then_nothing_needs_to_be_said(
     assert len(person.told) == 2
 
 
-def test_what_variables_say_is_not_remembered(person: Person, site: Sandbox) -> None:
+def test_what_variables_say_is_not_remembered(person: FakeUser, site: Sandbox) -> None:
     environ = {
         "SOE_AUTH_CONFIG_DIR": str(person.home),
         "SOE_AUTH_SITE": site.url,
@@ -177,7 +177,7 @@ def test_what_variables_say_is_not_remembered(person: Person, site: Sandbox) -> 
 
 
 def test_a_profile_that_cannot_be_remembered_is_told_and_no_failure(
-    person: Person, site: Sandbox
+    person: FakeUser, site: Sandbox
 ) -> None:
     settings = person.settings(site=site.url)
     (person.home / "config.toml").mkdir(parents=True)
@@ -186,7 +186,7 @@ def test_a_profile_that_cannot_be_remembered_is_told_and_no_failure(
 
 
 def test_a_token_without_end_is_warned_of_when_it_is_first_asked_for(
-    person: Person, site: Sandbox
+    person: FakeUser, site: Sandbox
 ) -> None:
     login(person.settings(site=site.url, scope="no_expiry"), person.effects())
     assert "does not end by itself" in person.told[-1]
@@ -196,7 +196,7 @@ def test_a_token_without_end_is_warned_of_when_it_is_first_asked_for(
 
 
 def test_nobody_answering_ends_in_a_time_out_that_says_what_to_look_at(
-    person: Person, site: Sandbox
+    person: FakeUser, site: Sandbox
 ) -> None:
     def knock(url: str) -> bool:
         def favicon() -> None:
@@ -227,7 +227,7 @@ def test_nobody_answering_ends_in_a_time_out_that_says_what_to_look_at(
     ],
 )
 def test_when_nothing_comes_back_the_domain_to_write_is_told_once(
-    person: Person, site: Sandbox, flags: dict[str, str], needed: str
+    person: FakeUser, site: Sandbox, flags: dict[str, str], needed: str
 ) -> None:
     async def never() -> AsyncIterator[str]:
         await asyncio.Event().wait()
@@ -249,7 +249,7 @@ def test_when_nothing_comes_back_the_domain_to_write_is_told_once(
 
 
 def test_a_browser_that_was_sent_to_the_site_and_stays_there_is_told_apart_from_none(
-    person: Person, site: Sandbox
+    person: FakeUser, site: Sandbox
 ) -> None:
     settings = person.settings(site=site.url, client_id="113", timeout="1s")
     with pytest.raises(LoginTimedOut, match="nothing came back from the site"):
@@ -258,7 +258,7 @@ def test_a_browser_that_was_sent_to_the_site_and_stays_there_is_told_apart_from_
 
 
 def test_a_browser_that_fails_is_told_with_the_address_and_the_login_goes_on(
-    person: Person, site: Sandbox
+    person: FakeUser, site: Sandbox
 ) -> None:
     def walk_once_it_was_told(url: str) -> bool:
         person.opened.append(url)
@@ -292,7 +292,7 @@ def test_a_browser_that_fails_is_told_with_the_address_and_the_login_goes_on(
 )
 @pytest.mark.parametrize("opens_nothing", [None, lambda _: False], ids=["none", "fails"])
 def test_a_login_that_nobody_typed_does_not_wait_where_nobody_can_answer(
-    person: Person, place: Environment, why: str, opens_nothing: Callable[[str], bool] | None
+    person: FakeUser, place: Environment, why: str, opens_nothing: Callable[[str], bool] | None
 ) -> None:
     settings = person.settings(site="acme")
     for _ in range(2):  # and nothing is held back, as nobody was asked
@@ -302,7 +302,7 @@ def test_a_login_that_nobody_typed_does_not_wait_where_nobody_can_answer(
 
 
 def test_an_error_without_our_state_is_told_and_the_login_goes_on(
-    person: Person, site: Sandbox
+    person: FakeUser, site: Sandbox
 ) -> None:
     site.quirks = Quirks(refusal="without-state")
     person.refuse = True
@@ -311,7 +311,7 @@ def test_an_error_without_our_state_is_told_and_the_login_goes_on(
     assert any("an error (access_denied) came without this login's state" in t for t in person.told)
 
 
-def test_what_knocks_again_and_again_is_told_of_once(person: Person, site: Sandbox) -> None:
+def test_what_knocks_again_and_again_is_told_of_once(person: FakeUser, site: Sandbox) -> None:
     answers: list[int] = []
 
     def knock(url: str) -> bool:
@@ -343,7 +343,7 @@ def test_what_knocks_again_and_again_is_told_of_once(person: Person, site: Sandb
     assert len(person.curious) == times - 1
 
 
-def test_without_a_browser_both_addresses_are_told(person: Person, site: Sandbox) -> None:
+def test_without_a_browser_both_addresses_are_told(person: FakeUser, site: Sandbox) -> None:
     def no_browser(_url: str) -> bool:
         return False
 
@@ -358,7 +358,9 @@ def test_without_a_browser_both_addresses_are_told(person: Person, site: Sandbox
     assert f"{site.url}/oauth?client_id=110" in text
 
 
-def test_in_a_remote_place_the_full_address_is_told_as_well(person: Person, site: Sandbox) -> None:
+def test_in_a_remote_place_the_full_address_is_told_as_well(
+    person: FakeUser, site: Sandbox
+) -> None:
     place = Environment(remote_reason="an SSH session")
     login(person.settings(site=site.url), person.effects(place=place))
     text = "\n".join(person.told)
@@ -366,7 +368,7 @@ def test_in_a_remote_place_the_full_address_is_told_as_well(person: Person, site
     assert f"{site.url}/oauth?client_id=110" in text
 
 
-def test_the_answer_may_be_pasted_while_the_listener_waits(person: Person, site: Sandbox) -> None:
+def test_the_answer_may_be_pasted_while_the_listener_waits(person: FakeUser, site: Sandbox) -> None:
     paste = pasting(lambda _: "", lambda _: "just-a-code", redirected, told=person.told)
     with pytest.raises(LoginDenied):
         login(person.settings(site=site.url), person.effects(browser=None, pasted=paste))
@@ -375,13 +377,13 @@ def test_the_answer_may_be_pasted_while_the_listener_waits(person: Person, site:
     assert "That is not the answer: a code alone cannot be checked" in text
 
 
-def test_a_closed_terminal_leaves_the_other_door_open(person: Person, site: Sandbox) -> None:
+def test_a_closed_terminal_leaves_the_other_door_open(person: FakeUser, site: Sandbox) -> None:
     paste = pasting(told=["x/oauth?"])
     token = login(person.settings(site=site.url), person.effects(pasted=paste))
     assert token.account == "Jane Doe"
 
 
-def test_the_sites_own_page_is_paste_only(person: Person, site: Sandbox) -> None:
+def test_the_sites_own_page_is_paste_only(person: FakeUser, site: Sandbox) -> None:
     def signed_in(authorize: str) -> str:
         # In a thread of its own, as this is called inside the login's event loop.
         pages: list[Page] = []
@@ -400,7 +402,7 @@ def test_the_sites_own_page_is_paste_only(person: Person, site: Sandbox) -> None
     )
 
 
-def test_the_sites_own_page_needs_a_terminal(person: Person, site: Sandbox) -> None:
+def test_the_sites_own_page_needs_a_terminal(person: FakeUser, site: Sandbox) -> None:
     settings = person.settings(site=site.url, client_id="112", redirect="login_success")
     with pytest.raises(SettingsError, match="needs a terminal"):
         login(settings, person.effects())
@@ -408,7 +410,7 @@ def test_the_sites_own_page_needs_a_terminal(person: Person, site: Sandbox) -> N
         login(settings, person.effects(browser=None, pasted=pasting(told=["x/oauth?"])))
 
 
-def test_a_time_out_at_the_paste_door_says_what_to_paste(person: Person, site: Sandbox) -> None:
+def test_a_time_out_at_the_paste_door_says_what_to_paste(person: FakeUser, site: Sandbox) -> None:
     async def never() -> AsyncIterator[str]:
         await asyncio.Event().wait()
         yield ""
@@ -422,7 +424,7 @@ def test_a_time_out_at_the_paste_door_says_what_to_paste(person: Person, site: S
 
 
 def test_a_login_is_needed_only_where_the_stored_token_does_not_serve(
-    person: Person, site: Sandbox
+    person: FakeUser, site: Sandbox
 ) -> None:
     settings = person.settings(site=site.url)
     first = login_if_needed(settings, person.effects())
@@ -434,7 +436,9 @@ def test_a_login_is_needed_only_where_the_stored_token_does_not_serve(
     assert len(person.opened) == 2
 
 
-def test_one_login_at_a_time_and_late_arrivals_get_its_token(person: Person, site: Sandbox) -> None:
+def test_one_login_at_a_time_and_late_arrivals_get_its_token(
+    person: FakeUser, site: Sandbox
+) -> None:
     settings = person.settings(site=site.url)
     results: list[object] = []
 
@@ -453,7 +457,7 @@ def test_one_login_at_a_time_and_late_arrivals_get_its_token(person: Person, sit
 
 
 def test_after_an_unanswered_login_none_is_started_by_itself_for_a_while(
-    person: Person, site: Sandbox
+    person: FakeUser, site: Sandbox
 ) -> None:
     settings = person.settings(site=site.url, timeout="1s")
 
@@ -473,7 +477,7 @@ def test_after_an_unanswered_login_none_is_started_by_itself_for_a_while(
     assert len(person.opened) == 3
 
 
-def test_where_nobody_is_those_in_vain_are_not_forgotten(person: Person, site: Sandbox) -> None:
+def test_where_nobody_is_those_in_vain_are_not_forgotten(person: FakeUser, site: Sandbox) -> None:
     clock = [1000.0]
     login_lock = LoginLock(person.home, report=person.told.append, now=lambda: clock[0])
     settings = person.settings(site=site.url)
@@ -491,27 +495,27 @@ def test_where_nobody_is_those_in_vain_are_not_forgotten(person: Person, site: S
     assert login_lock.retry_delay(settings.profile) == 240
 
 
-def test_an_explicit_login_does_not_wait_for_another(person: Person, site: Sandbox) -> None:
+def test_an_explicit_login_does_not_wait_for_another(person: FakeUser, site: Sandbox) -> None:
     settings = person.settings(site=site.url)
     with person.effects().login_lock.acquire(settings.profile), pytest.raises(LoginBusy):
         login(settings, person.effects())
     assert person.opened == []
 
 
-def test_a_site_that_cannot_be_reached_is_a_network_error(person: Person, site: Sandbox) -> None:
+def test_a_site_that_cannot_be_reached_is_a_network_error(person: FakeUser, site: Sandbox) -> None:
     site.quirks = Quirks(token="drop")
     with pytest.raises(NetworkError):
         login(person.settings(site=site.url), person.effects())
     assert "hung up" in person.last_page
 
 
-def test_a_busy_port_is_told_before_any_browser_is_opened(person: Person, site: Sandbox) -> None:
+def test_a_busy_port_is_told_before_any_browser_is_opened(person: FakeUser, site: Sandbox) -> None:
     with pytest.raises(LoopbackUnavailable, match=f"port {site.port}"):
         login(person.settings(site=site.url, port=str(site.port)), person.effects())
     assert person.opened == []
 
 
-def test_a_browser_that_raises_leaves_no_port_behind(person: Person, site: Sandbox) -> None:
+def test_a_browser_that_raises_leaves_no_port_behind(person: FakeUser, site: Sandbox) -> None:
     urls: list[str] = []
 
     def broken(url: str) -> bool:
@@ -528,7 +532,7 @@ def test_a_browser_that_raises_leaves_no_port_behind(person: Person, site: Sandb
 
 
 async def test_of_tasks_that_ask_at_once_one_logs_in_while_the_loop_goes_on(
-    person: Person,
+    person: FakeUser,
 ) -> None:
     async with Sandbox() as site:  # in this very loop
         settings = person.settings(site=site.url)
@@ -542,20 +546,20 @@ async def test_of_tasks_that_ask_at_once_one_logs_in_while_the_loop_goes_on(
     assert any("Waiting for the login that is under way already at http" in t for t in person.told)
 
 
-async def test_a_task_waits_no_longer_than_a_login_may_take(person: Person) -> None:
+async def test_a_task_waits_no_longer_than_a_login_may_take(person: FakeUser) -> None:
     settings = person.settings(site="acme", timeout="1s")
     with person.effects().login_lock.acquire(settings.profile), pytest.raises(LoginBusy):
         await alogin_if_needed(settings, person.effects())
     assert person.opened == []
 
 
-async def test_inside_a_running_loop_the_same_story_is_awaited(person: Person) -> None:
+async def test_inside_a_running_loop_the_same_story_is_awaited(person: FakeUser) -> None:
     async with Sandbox() as site:
         token = await alogin(person.settings(site=site.url), person.effects())
     assert token.account == "Jane Doe"
 
 
-def test_a_scope_other_than_the_one_asked_for_is_told(person: Person, site: Sandbox) -> None:
+def test_a_scope_other_than_the_one_asked_for_is_told(person: FakeUser, site: Sandbox) -> None:
     site.quirks = Quirks(token="scope-other")
     token = login(person.settings(site=site.url, scope="write_access"), person.effects())
     assert str(token.granted_scope) == "read_inbox"

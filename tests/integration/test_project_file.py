@@ -10,7 +10,7 @@ import pytest
 from cli_oracle import live_in
 from conftest import TOKEN, Command
 from fake_programs import noting_browser
-from fake_user import Person
+from fake_user import FakeUser
 
 from soe_auth import LoginRequired, SettingsError
 from soe_auth.actions import consent
@@ -475,12 +475,12 @@ def test_an_answer_that_cannot_be_kept_is_told_and_no_failure(repository: Reposi
 
 
 @pytest.fixture
-def person(repository: Repository) -> Person:
-    return Person(repository.home / "config")
+def person(repository: Repository) -> FakeUser:
+    return FakeUser(repository.home / "config")
 
 
 def test_a_login_tells_what_a_project_file_asks_for_and_keeps_none_of_it(
-    repository: Repository, person: Person, site: Sandbox
+    repository: Repository, person: FakeUser, site: Sandbox
 ) -> None:
     path = repository.write(f'site = "{site.url}"\nclient_id = 110\nscope = "write_access"\n')
     settings = repository.resolve()
@@ -496,7 +496,7 @@ def test_a_login_tells_what_a_project_file_asks_for_and_keeps_none_of_it(
 
 
 def test_a_site_that_the_person_names_is_remembered_without_the_rest(
-    repository: Repository, person: Person, site: Sandbox
+    repository: Repository, person: FakeUser, site: Sandbox
 ) -> None:
     repository.write(f'site = "{site.url}"\nclient_id = 110\nscope = "write_access"\n')
     login(repository.resolve(site=site.url), person.effects())
@@ -509,7 +509,7 @@ def test_a_site_that_the_person_names_is_remembered_without_the_rest(
 
 
 def test_without_consent_nothing_is_bound_or_opened(
-    repository: Repository, person: Person, site: Sandbox
+    repository: Repository, person: FakeUser, site: Sandbox
 ) -> None:
     repository.write(f'site = "{site.url}"\nclient_id = 110\n')
     for log_in in (login, login_if_needed):
@@ -523,7 +523,7 @@ def test_without_consent_nothing_is_bound_or_opened(
 
 
 def test_a_token_of_another_site_is_not_replaced(
-    repository: Repository, person: Person, site: Sandbox
+    repository: Repository, person: FakeUser, site: Sandbox
 ) -> None:
     repository.write(f'site = "{site.url}"\nclient_id = 110\nprofile = "acme"\n')
     effects = person.effects(consent=lambda _: True)
@@ -535,7 +535,7 @@ def test_a_token_of_another_site_is_not_replaced(
     assert effects.store.load("acme") == TOKEN
 
 
-def test_what_has_a_name_that_no_profile_can_have_is_not_listed(person: Person) -> None:
+def test_what_has_a_name_that_no_profile_can_have_is_not_listed(person: FakeUser) -> None:
     store = person.effects().store
     store.save("acme", TOKEN)
     names = {"a b.json", "..json", "con.json", "\x1b[2J.json"}

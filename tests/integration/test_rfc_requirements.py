@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import aiohttp
 import pytest
 from callback_server import PAGE, PATHS, Login, raw, waiting
-from fake_user import Person
+from fake_user import FakeUser
 from hypothesis import given
 from hypothesis import strategies as st
 from protocol_samples import GOOD, REDIRECT, REQUEST, arrive, read
@@ -88,7 +88,7 @@ def test_nothing_is_asked_for_that_nobody_asked_us_for(tmp_path: Path) -> None:
 
 def test_a_wider_scope_that_a_project_file_asks_for_is_told(tmp_path: Path, site: Sandbox) -> None:
     (tmp_path / ".soe-auth.toml").write_text('scope = ["write_access", "no_expiry"]\n')
-    person = Person(tmp_path / "config")
+    person = FakeUser(tmp_path / "config")
     settings = resolve(
         {"site": site.url, "client_id": "110"},
         environ={"SOE_AUTH_CONFIG_DIR": str(person.home)},
@@ -311,7 +311,7 @@ def test_a_code_of_another_login_buys_nothing(tmp_path: Path, site: Sandbox) -> 
         person.threads.append(attack)
         return True
 
-    person = Person(tmp_path)
+    person = FakeUser(tmp_path)
     settings = person.settings(site=site.url)
     with pytest.raises(ExchangeRefused, match="does not match the code_challenge") as refused:
         login(settings, person.effects(browser=browse))
@@ -329,7 +329,7 @@ def test_a_login_sends_one_exchange_whatever_is_answered(
     tmp_path: Path, site: Sandbox, answer: str
 ) -> None:
     site.quirks = Quirks(token=answer)
-    person = Person(tmp_path)
+    person = FakeUser(tmp_path)
     with pytest.raises((ServerError, NetworkError)):
         login(person.settings(site=site.url), person.effects())
     assert len(site.exchanges) == 1

@@ -25,7 +25,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from conftest import VISITOR, Command
-from fake_user import Person
+from fake_user import FakeUser
 
 from soe_auth import Secret, SoeAuthError, Store, Token
 from soe_auth.actions.login import alogin, login
@@ -339,7 +339,7 @@ def of_our_own() -> list[object]:
     return [thing for thing in gc.get_objects() if is_own(thing)]
 
 
-async def log_in_and_out(person: Person, site: Sandbox, store: WatchingStore) -> None:
+async def log_in_and_out(person: FakeUser, site: Sandbox, store: WatchingStore) -> None:
     settings = person.settings(site=site.url)
     token = await alogin(settings, person.effects(store=store))
     assert CANARY in token.access_token.reveal()
@@ -350,7 +350,7 @@ async def log_in_and_out(person: Person, site: Sandbox, store: WatchingStore) ->
 def test_no_log_record_no_repr_and_no_pickle_holds_a_secret(
     tmp_path: Path, site: Sandbox, everything: Everything
 ) -> None:
-    person = Person(tmp_path / "config")
+    person = FakeUser(tmp_path / "config")
     store = WatchingStore(person.effects().store)
     hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
     resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
@@ -389,7 +389,7 @@ def test_no_end_of_a_login_leaves_a_secret_but_the_token(
     tmp_path: Path, site: Sandbox, quirk: str
 ) -> None:
     site.quirks = Quirks(token=quirk)
-    person = Person(tmp_path / "config")
+    person = FakeUser(tmp_path / "config")
     before = {id(thing) for thing in of_our_own()}
     token = None
     with suppress(SoeAuthError):
@@ -403,6 +403,6 @@ def test_no_end_of_a_login_leaves_a_secret_but_the_token(
 
 def test_an_environment_is_left_as_it_was(tmp_path: Path, site: Sandbox) -> None:
     before = dict(os.environ)
-    person = Person(tmp_path / "config")
+    person = FakeUser(tmp_path / "config")
     login(person.settings(site=site.url), person.effects())
     assert dict(os.environ) == before

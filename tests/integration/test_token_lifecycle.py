@@ -14,7 +14,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 from conftest import TOKEN, VISITOR, Command
-from fake_user import Person
+from fake_user import FakeUser
 from tls_servers import http, served
 
 from soe_auth import Secret, Site, Store, StoreError, Token
@@ -31,8 +31,8 @@ process = pytest.mark.process
 
 
 @pytest.fixture
-def person(tmp_path: Path) -> Person:
-    return Person(tmp_path / "config")
+def person(tmp_path: Path) -> FakeUser:
+    return FakeUser(tmp_path / "config")
 
 
 def is_good(site: Sandbox, token: Token) -> bool:
@@ -261,7 +261,7 @@ async def test_a_site_that_no_way_leads_to_is_not_reachable(
 
 
 def test_the_token_that_a_login_replaces_is_ended_on_the_site(
-    person: Person, site: Sandbox
+    person: FakeUser, site: Sandbox
 ) -> None:
     old = login(person.settings(site=site.url), person.effects())
     assert is_good(site, old)
@@ -273,7 +273,7 @@ def test_the_token_that_a_login_replaces_is_ended_on_the_site(
 
 @pytest.mark.parametrize("flags", [{"scope": "write_access"}, {"client_id": "111"}])
 def test_so_is_one_for_another_scope_or_application_of_the_same_site(
-    person: Person, site: Sandbox, flags: dict[str, str]
+    person: FakeUser, site: Sandbox, flags: dict[str, str]
 ) -> None:
     old = login(person.settings(site=site.url), person.effects())
     if "client_id" in flags:
@@ -283,7 +283,7 @@ def test_so_is_one_for_another_scope_or_application_of_the_same_site(
 
 
 def test_a_login_says_whose_the_profile_was_if_that_was_somebody_else(
-    person: Person, site: Sandbox
+    person: FakeUser, site: Sandbox
 ) -> None:
     login(person.settings(site=site.url), person.effects())
     login(person.settings(site=site.url), person.effects())
@@ -324,7 +324,7 @@ class Spy:
 
 
 def test_it_is_ended_only_once_the_new_one_is_stored_and_all_are_told(
-    person: Person, site: Sandbox
+    person: FakeUser, site: Sandbox
 ) -> None:
     old = login(person.settings(site=site.url), person.effects())
     log: list[str] = []
@@ -346,7 +346,7 @@ def test_it_is_ended_only_once_the_new_one_is_stored_and_all_are_told(
     assert (first, second, retired) == ("saved", "saved", "retired")
 
 
-def test_a_login_that_could_not_be_kept_ends_no_token(person: Person, site: Sandbox) -> None:
+def test_a_login_that_could_not_be_kept_ends_no_token(person: FakeUser, site: Sandbox) -> None:
     old = login(person.settings(site=site.url), person.effects())
 
     with pytest.raises(StoreError, match="no room"):
@@ -357,7 +357,9 @@ def test_a_login_that_could_not_be_kept_ends_no_token(person: Person, site: Sand
     assert is_good(site, old)
 
 
-def test_an_old_token_that_cannot_be_read_holds_up_no_login(person: Person, site: Sandbox) -> None:
+def test_an_old_token_that_cannot_be_read_holds_up_no_login(
+    person: FakeUser, site: Sandbox
+) -> None:
     store = Spy(person.effects().store, before_loading=fail)
     token = login(person.settings(site=site.url), person.effects(store=store))
     assert is_good(site, token)
@@ -368,7 +370,7 @@ def fail() -> None:
     raise StoreError("no room")
 
 
-def test_a_site_that_does_not_answer_holds_nobody_up(person: Person, site: Sandbox) -> None:
+def test_a_site_that_does_not_answer_holds_nobody_up(person: FakeUser, site: Sandbox) -> None:
     login(person.settings(site=site.url), person.effects())
     site.quirks = Quirks(invalidate="hang")
     pages: list[str] = []
@@ -384,7 +386,7 @@ def test_a_site_that_does_not_answer_holds_nobody_up(person: Person, site: Sandb
 
 
 def test_one_without_end_that_lives_on_is_not_passed_over_in_silence(
-    person: Person, site: Sandbox
+    person: FakeUser, site: Sandbox
 ) -> None:
     endless = person.settings(site=site.url, scope="no_expiry")
     old = login(endless, person.effects())
@@ -404,7 +406,7 @@ def test_one_without_end_that_lives_on_is_not_passed_over_in_silence(
 
 @pytest.mark.parametrize("which", ["expired", "of another site"])
 def test_one_that_has_ended_or_is_another_sites_is_left_alone(
-    person: Person, site: Sandbox, which: str
+    person: FakeUser, site: Sandbox, which: str
 ) -> None:
     happened: list[str] = []
     with running(narrate=happened.append) as first:
@@ -422,7 +424,7 @@ def test_one_that_has_ended_or_is_another_sites_is_left_alone(
 
 
 async def test_a_site_that_gives_the_same_token_twice_is_not_asked_to_end_it(
-    person: Person,
+    person: FakeUser,
 ) -> None:
     asked: list[bytes] = []
 
@@ -497,7 +499,7 @@ def test_where_the_site_gives_less_than_is_asked_for_no_login_is_repeated(
         assert len(site.exchanges) == 2
 
 
-def test_a_day_of_a_token_of_a_day_takes_one_login(person: Person, site: Sandbox) -> None:
+def test_a_day_of_a_token_of_a_day_takes_one_login(person: FakeUser, site: Sandbox) -> None:
     settings = replace(person.settings(site=site.url), min_ttl=86400.0)
     first = login_if_needed(settings, person.effects())
     assert login_if_needed(settings, person.effects()) == first
