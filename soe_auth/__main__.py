@@ -14,6 +14,7 @@ TYPE_CHECKING = False  # typing itself is not light
 if TYPE_CHECKING:
     from typing import NoReturn
 
+    from soe_auth.actions.login_io import LoginIO
     from soe_auth.fast.replay import Answer
 
 SIGNALLED = 128  # plus the signal's number, as a shell reports it: Ctrl-C is 130
@@ -61,16 +62,16 @@ def _run(argv: list[str], came: list[int]) -> int:
 
         if (known := answer(argv, os.environ)) and _give(known):
             return 0
-        ahead = None
+        started = None
         if "login" in argv:
             from soe_auth.fast.early_browser import start_early
 
-            ahead = start_early(argv, os.environ)
+            started = start_early(argv, os.environ)
         _watch_signals(came)
         from soe_auth.cli.main import main
 
         try:
-            code = main(argv, ahead=ahead)
+            code = main(argv, started=started, accelerate=_accelerate)
         except SystemExit as end:  # which is how argparse ends
             code = int(end.code or 0)
         write_stdout(end="")
@@ -80,6 +81,12 @@ def _run(argv: list[str], came: list[int]) -> int:
         write_stderr(f"soe-auth: stdout could not be written: {problem}.")
         return NOT_WRITTEN
     return code
+
+
+def _accelerate(io: LoginIO) -> LoginIO:
+    from soe_auth.fast.preloading import accelerate
+
+    return accelerate(io)
 
 
 def _give(known: Answer) -> bool:

@@ -5,7 +5,7 @@ import threading
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from soe_auth.actions.start_login import LoginIO
+from soe_auth.actions.login_io import LoginIO
 from soe_auth.desktop.environment import Environment
 from soe_auth.sandbox.visitor import Page, visit
 from soe_auth.settings.resolve import Settings, resolve
@@ -37,10 +37,10 @@ class FakeUser:
             store=FileStore(self.home, report=self.told.append),
             login_lock=LoginLock(self.home, report=self.told.append),
             announce=self.told.append,
-            request=self.told.append,
-            detail=self.curious.append,
-            browser=self.browse,
-            place=Environment(remote_reason=None),
+            instruct=self.told.append,
+            verbose=self.curious.append,
+            open_browser=self.browse,
+            environment=Environment(remote_reason=None),
         )
         return replace(effects, **changed)  # type: ignore[arg-type]  # each test knows its fields
 

@@ -7,9 +7,9 @@ import os
 import sys
 from hashlib import sha256
 
+from soe_auth.actions.started_login import StartedLogin
 from soe_auth.desktop.browser import start
 from soe_auth.fast.cache import CacheKey, asked
-from soe_auth.fast.early_browser import StartedLogin
 from soe_auth.files.lock import try_lock
 from soe_auth.loopback.sockets import bind
 
@@ -30,5 +30,5 @@ if release is None or pid is None:
 
 from soe_auth.cli.main import main  # noqa: E402  # all the rest comes when the browser is off
 
-ahead = StartedLogin([profile, *of_browser], release, sockets, "/nowhere", pid)
-sys.exit(main(["login", "-p", profile], ahead=ahead))
+started = StartedLogin([profile, *of_browser], release, sockets, "/nowhere", lambda: False)
+sys.exit(main(["login", "-p", profile], started=started))

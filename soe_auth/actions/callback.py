@@ -1,30 +1,92 @@
-"""The two doors of a login: the redirect to a listener, and a line pasted into the terminal.
+"""Wait for the callback, from the listener or from a line pasted into the terminal.
 
-Both are open at once, and the first genuine answer through either one wins.
+Both are open at once, and the first valid one wins. Its code is exchanged here as well.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-from contextlib import asynccontextmanager, contextmanager, nullcontext
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from soe_auth.errors import LoginError
+from soe_auth.actions.login_messages import timed_out_hint
+from soe_auth.errors import LoginDenied, LoginError, LoginTimedOut
+from soe_auth.model.duration import in_words
 from soe_auth.oauth.authorization import Denied, Granted, Stray, check_pasted_url, login_success_uri
+from soe_auth.oauth.token_endpoint import parse_token_response, token_request_body
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-    from types import ModuleType
+    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 
-    from soe_auth.actions.start_login import LoginIO, PendingAuthorization
+    from soe_auth.actions.login_io import LoginIO, PendingAuthorization
     from soe_auth.loopback.pages import Page
     from soe_auth.loopback.server import CallbackServer
+    from soe_auth.model.secret import Secret
+    from soe_auth.model.token import Token
     from soe_auth.oauth.authorization import AuthorizationRequest
+    from soe_auth.settings.resolve import Settings
+    from soe_auth.site_client.client import SiteConnection
+
+
+async def wait_for_code(sources: CallbackSources, settings: Settings) -> Secret:
+    """Return the first valid callback's code. Raises LoginTimedOut, LoginDenied, LoginError."""
+    try:
+        callback = await sources.wait(settings.timeout)
+    except TimeoutError:
+        raise LoginTimedOut(
+            in_words(settings.timeout),
+            sources.strays,
+            sources.nothing,
+            hint=timed_out_hint(settings),
+        ) from None
+    if isinstance(callback, Denied):
+        raise LoginDenied(callback.code, callback.description)
+    return callback.code
+
+
+async def exchange_code(
+    code: Secret, request: AuthorizationRequest, site: SiteConnection, io: LoginIO
+) -> Token:
+    """Exchange the code for a token (RFC 6749 section 4.1.3). Raises ServerError, NetworkError."""
+    now = io.now()
+    body = token_request_body(request.client_id, request.redirect_uri, code, request.code_verifier)
+    token = parse_token_response(
+        await site.exchange(body),
+        site=request.site,
+        client_id=request.client_id,
+        scope=request.scope,
+        now=now,
+        sent=(code, request.code_verifier, request.state),
+    )
+    if words := token.scope_warning:
+        io.announce(words)
+    return token
+
+
+@asynccontextmanager
+async def open_callback_sources(
+    pending: PendingAuthorization, io: LoginIO
+) -> AsyncIterator[CallbackSources]:
+    """Open the listener and the paste line, where there are such, until the block ends."""
+    lines = io.pasted_lines() if io.pasted_lines else None
+    if pending.sockets is None:
+        yield CallbackSources(pending.request, None, lines, io.instruct)
+        return
+    told: set[str] = set()
+
+    def on_stray(stray: Stray) -> None:
+        # Once for each reason: other programs must not be able to fill the terminal.
+        loud = stray.notable and stray.reason not in told
+        told.add(stray.reason)
+        tell = io.announce if loud else io.verbose
+        tell(f"Something else came to the listener: {stray.reason}. Still waiting.")
+
+    async with io.open_listener(pending, on_stray) as listener:
+        yield CallbackSources(pending.request, listener, lines, io.instruct)
 
 
 class CallbackSources:
-    """The doors of one login, made by `open_callback_sources`: a listener, a terminal, or both."""
+    """The sources of one login's callback: a listener, a terminal, or both."""
 
     def __init__(
         self,
@@ -51,16 +113,16 @@ class CallbackSources:
         return "nothing came back from the site"
 
     async def wait(self, timeout: float) -> Granted | Denied:  # noqa: ASYNC109  # a late answer must not be lost
-        """Wait for the first genuine answer.
+        """Wait for the first valid callback.
 
-        Raises TimeoutError after that many seconds, and LoginError where no door is left.
+        Raises TimeoutError after that many seconds, and LoginError where no source is left.
         """
-        doors: list[Coroutine[None, None, Granted | Denied]] = []
+        waiting: list[Coroutine[None, None, Granted | Denied]] = []
         if self._listener:
-            doors.append(self._listener.redirect())
+            waiting.append(self._listener.redirect())
         if self._pasted:
-            doors.append(self._answer_among(self._pasted))
-        tasks = [asyncio.create_task(door) for door in doors]
+            waiting.append(self._answer_among(self._pasted))
+        tasks = [asyncio.create_task(source) for source in waiting]
         try:
             # Not asyncio.timeout: an answer that has come at the same moment is not thrown away.
             answered, _ = await asyncio.wait(
@@ -93,72 +155,6 @@ class CallbackSources:
                 "The input ended before an address was pasted.",
                 hint="Start again, and leave the terminal or the pipe open until then.",
             )
-        # The other door stays open: wait for what never comes.
+        # The listener stays open: wait for what never comes.
         never: asyncio.Future[Granted | Denied] = asyncio.get_running_loop().create_future()
         return await never
-
-
-@asynccontextmanager
-async def open_callback_sources(
-    pending: PendingAuthorization, effects: LoginIO
-) -> AsyncIterator[CallbackSources]:
-    """Open the doors that there are, until the block ends."""
-    lines = effects.pasted() if effects.pasted else None
-    async with _listening(pending, effects) as listener:
-        yield CallbackSources(pending.request, listener, lines, effects.request)
-
-
-@asynccontextmanager
-async def _listening(
-    pending: PendingAuthorization, effects: LoginIO
-) -> AsyncIterator[CallbackServer | None]:
-    """Listen at the login's sockets, behind an usher at first; None where it has none."""
-    request, sockets, launch_path = pending.request, pending.sockets, pending.launch_path
-    if sockets is None:
-        yield None
-        return
-    from soe_auth.fast.early_redirect import redirect_early
-    from soe_auth.loopback.peer_user import is_other_user
-
-    told: set[str] = set()
-
-    def tell(stray: Stray) -> None:
-        # Once for each reason: who can knock must not be able to fill the terminal.
-        loud = stray.notable and stray.reason not in told
-        told.add(stray.reason)
-        say = effects.announce if loud else effects.detail
-        say(f"Something else came to the listener: {stray.reason}. Still waiting.")
-
-    with redirect_early(sockets, launch_path, request, is_other_user) as usher:
-        server = await asyncio.to_thread(_the_listener, alone=effects.alone)
-        connections = usher.leave()
-    paths = server.LocalPaths(launch_path, pending.result_path)
-    serving = server.serve(sockets, request, paths, tell, is_other_user, connections)
-    async with serving as listener:
-        listener.browser_redirected = usher.browser_redirected
-        yield listener
-
-
-def _the_listener(*, alone: bool) -> ModuleType:
-    """Load the listener, in a thread, so that the browser is led on meanwhile.
-
-    aiohttp reads all CAs as it is loaded, for a client that we do not use: 33 ms and 2 MB. In a
-    process that is ours alone it finds none. There nobody else looks at the variable meanwhile, and
-    whoever used that client would be refused by it, not deceived.
-    """
-    with _set("SSL_CERT_FILE", os.devnull) if alone else nullcontext():
-        from soe_auth.loopback import server
-    return server
-
-
-@contextmanager
-def _set(variable: str, value: str) -> Iterator[None]:
-    before = os.environ.get(variable)
-    os.environ[variable] = value
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[variable]
-        else:
-            os.environ[variable] = before

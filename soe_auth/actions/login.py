@@ -1,180 +1,204 @@
-"""The story of a login: a person, a browser, a token; and whose turn it is.
+"""Log in: a browser, a callback, a token. Each step is a line below, in the order they happen.
 
-Its first half, quick and light, is `start_login`. The second, `finish_login`, is loaded while the
-browser is on its way.
+`start_login` runs before an event loop, aiohttp and httpx are loaded, so that the browser opens
+soon; `finish_login` loads them while it does.
 """
 
 from __future__ import annotations
 
-import time
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import AsyncExitStack, closing, contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from soe_auth.actions.start_login import (
-    begin,
-    open_browser,
-    see_that_somebody_may_answer,
-    tell_the_way,
-)
-from soe_auth.errors import LoginBusy, LoginRequired, StoreError
-from soe_auth.model.duration import in_words
+from soe_auth.actions import login_messages as messages
+from soe_auth.actions.consent import tell_of_project
+from soe_auth.actions.login_io import PendingAuthorization
+from soe_auth.errors import LoopbackUnavailable, SettingsError, SoeAuthError, StoreError
+from soe_auth.loopback.peer_user import why_busy
+from soe_auth.loopback.sockets import bind, local_path
+from soe_auth.oauth import authorization
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from soe_auth.actions.start_login import LoginIO, PendingAuthorization
-    from soe_auth.model.secret import Secret
+    from soe_auth.actions.login_io import LoginIO
+    from soe_auth.actions.started_login import StartedLogin
+    from soe_auth.loopback.sockets import LoopbackSockets
     from soe_auth.model.token import Token
     from soe_auth.settings.resolve import Settings
 
-_POLL = 0.1  # seconds between two looks at a login lock that another holds
+_ADVICE_AFTER = 30.0  # seconds without a callback until the user is told what may be wrong
 
 
-def login(settings: Settings, effects: LoginIO) -> Token:
-    """Log in; the browser is sent off before an event loop is even loaded.
+def login(settings: Settings, io: LoginIO, started: StartedLogin | None = None) -> Token:
+    """Log in, and return the token, which is stored.
 
+    `started` is a login that was started early; it is cancelled if it assumed other settings.
     Raises SettingsError, LoginError, ServerError, NetworkError, StoreError.
     """
-    with effects.login_lock.acquire(settings.profile):
-        return _login(settings, effects)
-
-
-def login_if_needed(
-    settings: Settings, effects: LoginIO, *, refused: Secret | None = None
-) -> Token:
-    """Return the stored token if it serves, else log in; waits for a login begun elsewhere.
-
-    After a login of this kind that came to no token, the next is held back for a while, growing
-    each time: many tools that ask through a night must not fill a screen with tabs. `refused`
-    is a token that the site no longer takes: where it is the stored one, that does not serve.
-    Raises LoginRequired while held back, else as `login`.
-    """
-    if token := _stored(settings, effects, refused):
-        return token
-    with ExitStack() as held:
-        for pause in _wait_for_lock(held, settings, effects):
-            time.sleep(pause)
-        still_stored = _if_still_needed(settings, effects, refused)
-        return still_stored or _login(settings, effects, unasked=True)
-
-
-async def alogin(settings: Settings, effects: LoginIO) -> Token:
-    """Log in inside a running event loop. Raises as `login`."""
+    if started and list(started.assumed) != [settings.profile, *settings.of_browser]:
+        started.cancel()
+        started = None
+    if started:
+        io = replace(io, browser_failed=started.browser_failed)
     with (
-        effects.login_lock.acquire(settings.profile),
-        _begun(settings, effects) as pending,
+        io.login_lock.acquire(settings.profile, started.release if started else None),
+        start_login(settings, io, started) as pending,
     ):
-        return await _land(pending, settings, effects)
-
-
-async def alogin_if_needed(
-    settings: Settings, effects: LoginIO, *, refused: Secret | None = None
-) -> Token:
-    """Do as `login_if_needed` inside a running event loop, which goes on while this waits."""
-    import asyncio
-
-    if token := _stored(settings, effects, refused):
-        return token
-    with ExitStack() as held:
-        for pause in _wait_for_lock(held, settings, effects):
-            await asyncio.sleep(pause)
-        if token := _if_still_needed(settings, effects, refused):
-            return token
-        pending = held.enter_context(_begun(settings, effects, unasked=True))
-        return await _land(pending, settings, effects)
-
-
-def _login(settings: Settings, effects: LoginIO, *, unasked: bool = False) -> Token:
-    with _begun(settings, effects, unasked=unasked) as pending:
         import asyncio
 
-        return asyncio.run(_land(pending, settings, effects))
+        return asyncio.run(finish_login(pending, settings, io))
 
 
-async def _land(pending: PendingAuthorization, settings: Settings, effects: LoginIO) -> Token:
-    """Load the second half, now that the browser is off, and go through it."""
-    from soe_auth.actions.finish_login import finish
-
-    return await finish(pending, settings, effects)
+async def alogin(settings: Settings, io: LoginIO) -> Token:
+    """Log in inside a running event loop. Raises as `login`."""
+    with (
+        io.login_lock.acquire(settings.profile),
+        start_login(settings, io) as pending,
+    ):
+        return await finish_login(pending, settings, io)
 
 
 @contextmanager
-def _begun(
-    settings: Settings, effects: LoginIO, *, unasked: bool = False
+def start_login(
+    settings: Settings,
+    io: LoginIO,
+    started: StartedLogin | None = None,
+    *,
+    automatic: bool = False,
 ) -> Iterator[PendingAuthorization]:
-    """Begin, send the browser off, and give all back at the end.
+    """Bind, make the authorization request, open the browser; free everything when the block ends.
 
-    One that nobody asked for is noted as unanswered as soon as somebody may answer it, until there
-    is a token: so not even killing it makes room for the next tab.
+    The login lock is held by the caller. An `automatic` login counts as failed as soon as a user
+    can see it, until there is a token: even a killed one leaves its delay to the next.
+    Raises SettingsError, LoopbackUnavailable, StoreError; LoginRequired where no user can answer.
     """
-    login_lock, profile = effects.login_lock, settings.profile
-    pending = begin(settings, effects)
-    with closing(pending), login_lock.shown_as_waiting(profile, pending.address):
-        opened = open_browser(pending, effects)
-        if unasked:
-            see_that_somebody_may_answer(settings, effects, opened=opened)
-            login_lock.record_failure(profile)
+    if settings.ca_bundle:
+        from soe_auth.site_client.tls_and_proxy import ssl_context
+
+        ssl_context(settings.network)  # an unusable bundle is reported before anyone signs in
+    io.store.prepare(settings.profile)
+    stored = io.store.load(settings.profile) if settings.from_project else None
+    tell_of_project(settings, stored, io.ask_consent, io.announce)
+    pending = request_authorization(settings, io, started)
+    with closing(pending), io.login_lock.shown_as_waiting(settings.profile, pending.address):
+        opened = bool(started) or _open_browser(pending, io)
+        if automatic:
+            messages.require_someone_to_answer(settings, io, opened=opened)
+            io.login_lock.record_failure(settings.profile)
         try:
-            tell_the_way(pending, settings, effects, opened=opened)
+            messages.instruct(pending, settings, io, opened=opened)
             yield pending
         except BaseException:
-            if unasked:
+            if automatic:
                 with suppress(StoreError):
-                    login_lock.record_failure(profile, again=True)  # the pause is from now on
+                    io.login_lock.record_failure(
+                        settings.profile, again=True
+                    )  # the delay begins now
             raise
 
 
-def _wait_for_lock(held: ExitStack, settings: Settings, effects: LoginIO) -> Iterator[float]:
-    """Try for the login lock until it is held, yielding the seconds to pause before each new try.
+def request_authorization(
+    settings: Settings, io: LoginIO, started: StartedLogin | None = None
+) -> PendingAuthorization:
+    """Bind the loopback, unless `started` has done it, and draw state and verifier.
 
-    Raises LoginBusy once that has taken as long as a login may take.
+    Raises SettingsError, LoopbackUnavailable.
     """
-    give_up_at = effects.now() + settings.timeout
-    told = False
-    while True:
-        try:
-            held.enter_context(effects.login_lock.acquire(settings.profile))
-        except LoginBusy as busy:
-            if effects.now() >= give_up_at:
-                raise
-            if not told:
-                where = f" at {busy.address}" if busy.address else ""
-                effects.announce(f"Waiting for the login that is under way already{where} …")
-                told = True
-            yield _POLL
-        else:
-            return
-
-
-def _if_still_needed(settings: Settings, effects: LoginIO, refused: Secret | None) -> Token | None:
-    """Look again under the lock, as somebody may have been faster. Raises LoginRequired."""
-    if token := _stored(settings, effects, refused):
-        return token
-    if (pause := effects.login_lock.retry_delay(settings.profile)) > 0:
-        raise LoginRequired(
-            f"The last login to profile {settings.profile} came to no token, so none is started by"
-            f" itself for {in_words(pause)}; type `{settings.login_command}`."
+    site, client_id = settings.require_site_and_client
+    sockets: LoopbackSockets | None
+    if settings.redirect == "login_success":
+        sockets = _bind_for_launch(settings, io)
+        redirect_uri = authorization.login_success_uri(site)
+    else:
+        sockets = (
+            started.sockets
+            if started
+            else bind(settings.port.numbers, settings.redirect_host, why_busy)
         )
+        redirect_uri = authorization.redirect_uri_for(site, sockets.host, sockets.port)
+    return PendingAuthorization(
+        authorization.begin(site, client_id, settings.scope, redirect_uri, io.entropy),
+        sockets,
+        launch_path=started.launch_path if started else local_path(io.entropy),
+        result_path=local_path(io.entropy),
+    )
+
+
+def _bind_for_launch(settings: Settings, io: LoginIO) -> LoopbackSockets | None:
+    """Bind a port, if one is free, so that the state stays out of the browser's command line."""
+    if io.pasted_lines is None:
+        raise SettingsError(
+            "redirect login_success needs a terminal or a pipe, to paste an address into.",
+            hint="Run `soe-auth login` on a terminal, or use --redirect loopback.",
+        )
+    if io.open_browser:
+        with suppress(LoopbackUnavailable):
+            return bind(0, settings.redirect_host)
     return None
 
 
-def _stored(settings: Settings, effects: LoginIO, refused: Secret | None) -> Token | None:
-    site, client_id = settings.require_site_and_client
-    token = effects.store.load(settings.profile)
-    if token is None or token.access_token == refused:
-        return None
-    if token.why_unusable(
-        site,
-        client_id,
-        settings.scope,
-        min_ttl=token.effective_min_ttl(settings.min_ttl),
-        now=effects.now(),
-    ):
-        return None
-    effects.announce(
-        f"Signed in to {site.authority} already."
-        f" The token lasts {token.describe_expiry(effects.now())}."
-    )
-    if words := token.lifetime_warning(settings.min_ttl):
-        effects.announce(words)
+def _open_browser(pending: PendingAuthorization, io: LoginIO) -> bool:
+    """Open the short local address; return whether a browser was started."""
+    address = pending.address
+    return address is not None and io.open_browser is not None and io.open_browser(address)
+
+
+async def finish_login(
+    pending: PendingAuthorization,
+    settings: Settings,
+    io: LoginIO,
+    *,
+    advice_after: float = _ADVICE_AFTER,
+) -> Token:
+    """Wait for the callback, exchange its code, store the token; then tell user and browser.
+
+    The token that it replaces is revoked last, when the listener is closed.
+    Raises LoginError, ServerError, NetworkError, StoreError; the browser shows each as well.
+    """
+    import asyncio
+
+    from soe_auth.actions.callback import exchange_code, open_callback_sources, wait_for_code
+    from soe_auth.actions.revoke_replaced import is_to_be_revoked, load_replaced, revoke
+    from soe_auth.loopback import pages
+
+    io.disable_core_dumps()
+    async with AsyncExitStack() as stack:
+        stack.enter_context(io.wake_on_signals())
+        async with open_callback_sources(pending, io) as sources:
+            try:
+                connection = io.connect(pending.request.site, settings.network)
+                site = await stack.enter_async_context(connection)
+                await site.warm_up()
+                async with messages.advise(pending, settings, io, advice_after):
+                    code = await wait_for_code(sources, settings)
+                token = await exchange_code(code, pending.request, site, io)
+                replaced = load_replaced(settings.profile, io)
+                io.store.save(settings.profile, token)
+            except SoeAuthError as problem:
+                await sources.show_result(pages.not_signed_in(str(problem), problem.hint))
+                raise
+            io.on_stored()
+            with suppress(StoreError):  # the token itself is stored
+                io.login_lock.clear_failure(settings.profile)
+            token = replace(token, account=await site.account_name(token.access_token))
+            messages.signed_in(token, replaced, settings, io)
+            messages.remember_profile(settings, io)
+            page = pages.signed_in(
+                token.site.authority, token.account, token.describe_expiry(io.now())
+            )
+            await asyncio.gather(
+                sources.show_result(page), _store_account(settings.profile, token, io)
+            )
+        if replaced and is_to_be_revoked(replaced, token, io.now()):
+            await revoke(replaced, site, io)
     return token
+
+
+async def _store_account(profile: str, token: Token, io: LoginIO) -> None:
+    """Store the token again, with its account, in a thread: the browser fetches its page now."""
+    import asyncio
+
+    if token.account:
+        with suppress(StoreError):
+            await asyncio.to_thread(io.store.save, profile, token)

@@ -19,7 +19,8 @@ from soe_auth.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from soe_auth.fast.early_browser import StartedLogin
+    from soe_auth.actions.login_io import LoginIO
+    from soe_auth.actions.started_login import StartedLogin
 
 COMMANDS = {
     "init": "set up a site in a short conversation: start here",
@@ -43,17 +44,20 @@ def main(
     argv: Sequence[str],
     environ: Mapping[str, str] = os.environ,
     *,
-    ahead: StartedLogin | None = None,
+    started: StartedLogin | None = None,
+    accelerate: Callable[[LoginIO], LoginIO] = lambda io: io,
     clock: Callable[[], int] = time.time_ns,
 ) -> int:
-    """Run one command and return its exit code; `ahead` is the head start of a login.
+    """Run one command and return its exit code; `started` is a login that was started early.
+
+    `accelerate` may replace what a login uses by what is faster.
 
     `--help` and `--version` raise SystemExit(0), and Ctrl-C KeyboardInterrupt; `__main__` makes an
     end of it.
     """
     console = Console(environ)
     try:
-        return _run(argv, environ, ahead, clock)
+        return _run(argv, environ, {"started": started, "accelerate": accelerate}, clock)
     except SoeAuthError as error:
         console.fail(str(error))
         if error.hint:
@@ -64,7 +68,7 @@ def main(
 def _run(
     argv: Sequence[str],
     environ: Mapping[str, str],
-    ahead: StartedLogin | None,
+    given: Mapping[str, object],
     clock: Callable[[], int],
 ) -> int:
     overview = _overview()
@@ -80,7 +84,7 @@ def _run(
     add_common(parser)
     leading = ours[: len(ours) - len(chosen.rest) - 1]
     args = parser.parse_args([*leading, *chosen.rest, *argv[len(ours) :]])
-    args.ahead = ahead
+    vars(args).update(given)
     console = Console(environ, verbose=args.verbose, quiet=args.quiet, clock=clock)
     code: int = command.run(args, console)
     return code

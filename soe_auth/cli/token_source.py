@@ -59,15 +59,16 @@ def supply(
         except LoginRequired:
             if not login:
                 raise
-    from soe_auth.actions.login import login_if_needed
-    from soe_auth.cli.login_io import login_effects
+    from soe_auth.actions.login_if_needed import login_if_needed
+    from soe_auth.cli.login_io import login_io
 
     def hand_over() -> None:
         if at_once:
             with suppress(SoeAuthError, OSError):  # which is for the end of the login to tell
                 at_once(stored(settings, Console(console.environ, quiet=True)))
 
-    login_if_needed(settings, login_effects(settings, console, on_stored=hand_over))
+    io = login_io(settings, console, accelerate=args.accelerate, on_stored=hand_over)
+    login_if_needed(settings, io)
     # A new token may fall short, too, of what was asked for.
     return stored(settings, console)
 

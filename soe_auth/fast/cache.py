@@ -63,10 +63,10 @@ class CacheKey:
     """What settings are made of, as it is now; two that are equal have the same answer.
 
     `directory` is the user's config directory, `system` the system's; `options` are the settings
-    given on the command line, as typed. With `is_bare` no file and no variable says anything.
+    given on the command line, as typed.
     """
 
-    __slots__ = ("_asked", "_changed", "_key", "directory", "is_bare", "options", "system")
+    __slots__ = ("_asked", "_changed", "_key", "directory", "options", "system")
 
     directory: str
     system: str
@@ -92,8 +92,6 @@ class CacheKey:
         # Without those that are not there, directories without a project file ask the same.
         places = [(path, self._state(path)) for path in project_places(os.getcwd())]
         project = [part for place in places if place[1] for part in place]
-        said = any(environ.get(name) for name in _SETTINGS)
-        self.is_bare: bool = not (said or any(files) or project)
         us = __version__, _user(), str(len(options))
         self._key = _joined([*us, *options, *variables, *files, *project])
 

@@ -31,12 +31,7 @@ _OPTIONS = {
     },
     "status": {"-p": "profile", "--profile": "profile", "--check": "check"},
     "run": {"-p": "profile", "--profile": "profile", "--min-ttl": "min_ttl"},
-    "login": {
-        "-p": "profile",
-        "--profile": "profile",
-        "--site": "site",
-        "--client-id": "client_id",
-    },
+    "login": {"-p": "profile", "--profile": "profile"},
 }
 _LEADING = {"-p": "profile", "--profile": "profile"}
 

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from soe_auth import storage as stores
-from soe_auth.actions.start_login import LoginIO
+from soe_auth.actions.login_io import LoginIO
 from soe_auth.desktop.browser import launch
 from soe_auth.desktop.environment import detect
 from soe_auth.errors import LoginError
@@ -92,9 +92,9 @@ def login_io_for(
         store=open_store(settings, store, tell, with_a_person=True),
         login_lock=LoginLock(settings.paths.directory, report=tell),
         announce=tell,
-        request=tell,
-        detail=ignore,
-        browser=browser or show,
+        instruct=tell,
+        verbose=ignore,
+        open_browser=browser or show,
         browser_failed=lambda: any(codes),
-        place=detect(os.environ),
+        environment=detect(os.environ),
     )

@@ -7,9 +7,11 @@ import time
 from typing import TYPE_CHECKING
 
 from soe_auth.actions import get_token as access
-from soe_auth.actions import login as signin
 from soe_auth.actions import logout as signout
 from soe_auth.actions import status as overview
+from soe_auth.actions.login import alogin as _alogin
+from soe_auth.actions.login import login as _login
+from soe_auth.actions.login_if_needed import alogin_if_needed, login_if_needed
 from soe_auth.python_api.defaults import (
     ignore,
     login_io_for,
@@ -76,7 +78,7 @@ def login(
     """
     refuse_inside_a_loop("login()", "await alogin()")
     settings = settings_for(profile, min_ttl, site=site, client_id=client_id, scope=scope)
-    log_in = signin.login_if_needed if if_needed else signin.login
+    log_in = login_if_needed if if_needed else _login
     return log_in(settings, login_io_for(settings, store, browser, announce))
 
 
@@ -94,7 +96,7 @@ async def alogin(
 ) -> Token:
     """Do as `login`, inside a running event loop."""
     settings = settings_for(profile, min_ttl, site=site, client_id=client_id, scope=scope)
-    log_in = signin.alogin_if_needed if if_needed else signin.alogin
+    log_in = alogin_if_needed if if_needed else _alogin
     return await log_in(settings, login_io_for(settings, store, browser, announce))
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
 
 from soe_auth.actions import get_token as access
-from soe_auth.actions import login as signin
 from soe_auth.actions.consent import settle
+from soe_auth.actions.login_if_needed import alogin_if_needed, login_if_needed
 from soe_auth.errors import LoginRequired, SettingsError
 from soe_auth.oauth.bearer import belongs_to, is_fresh
 from soe_auth.python_api.defaults import (
@@ -27,7 +27,7 @@ from soe_auth.settings.resolve import Settings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from soe_auth.actions.start_login import LoginIO
+    from soe_auth.actions.login_io import LoginIO
     from soe_auth.model.secret import Secret
     from soe_auth.oauth.bearer import Address
     from soe_auth.storage import Store
@@ -68,7 +68,7 @@ class TokenProvider:
         if isinstance(found, Settings):
             refuse_inside_a_loop("A login for a sync client", "use an async one")
             effects = self._effects(found)
-            return signin.login_if_needed(found, effects, refused=refused).access_token
+            return login_if_needed(found, effects, refused=refused).access_token
         return found
 
     async def atoken_for(self, address: Address, refused: Secret | None = None) -> Secret | None:
@@ -78,7 +78,7 @@ class TokenProvider:
         found = await asyncio.to_thread(self._look, address, refused)
         if isinstance(found, Settings):
             effects = self._effects(found)
-            return (await signin.alogin_if_needed(found, effects, refused=refused)).access_token
+            return (await alogin_if_needed(found, effects, refused=refused)).access_token
         return found
 
     def _look(self, address: Address, refused: Secret | None) -> Secret | Settings | None:

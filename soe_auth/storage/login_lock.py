@@ -14,7 +14,7 @@ from soe_auth.model.text import printable
 from soe_auth.storage.directory import LARGEST_FILE, as_store_error, ensure_private, report_once
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from soe_auth.files.lock import Release
@@ -29,8 +29,8 @@ class LoginLock:
     """One login at a time for each profile, by files in `locks` below the config directory.
 
     They are apart from the tokens: reading and saving take no lock. `report` gets a sentence, once,
-    for each thing put right; `now` gives seconds since the epoch. `held` are locks that are held
-    already, by their profiles. Every method raises StoreError when the disk does not do as asked.
+    for each thing put right; `now` gives seconds since the epoch. Every method raises StoreError
+    when the disk does not do as asked.
     """
 
     def __init__(
@@ -39,23 +39,22 @@ class LoginLock:
         *,
         report: Callable[[str], None],
         now: Callable[[], float] = time.time,
-        held: Mapping[str, Release] | None = None,
     ) -> None:
-        self._held = dict(held or {})
         self._locks = directory / "locks"
         self._report = report_once(report)
         self._now = now
 
     @contextmanager
-    def acquire(self, profile: str) -> Iterator[None]:
+    def acquire(self, profile: str, held: Release | None = None) -> Iterator[None]:
         """Hold the profile's login lock; it is free again when its holder ends, however it ends.
 
-        Raises LoginBusy where another holds it.
+        `held` is what frees the lock where it is held already. Raises LoginBusy where another
+        process holds it.
         """
         path = self._locks / f"{profile}.lock"
         with as_store_error(path, "locked"):
             ensure_private(self._locks, make_private_directory, self._report)
-            release = self._held.pop(profile, None) or try_lock(path)
+            release = held or try_lock(path)
         if release is None:
             raise LoginBusy(profile, self._waiting_at(profile))
         try:

@@ -1,36 +1,25 @@
 """The head start of a login: the browser is off before the settings are even read."""
 
-import argparse
 import os
-import shutil
 import subprocess
-import tempfile
-from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
-import hypothesis
 import pytest
-from cli_oracle import Place as Home
-from cli_oracle import directories_in, live_in, settled, standing_in
+from cli_oracle import directories_in, live_in, settled
 from conftest import VISITOR, Command, unmeasured
 from fake_programs import program
-from hypothesis import HealthCheck, given
-from hypothesis import strategies as st
-from strategies import mostly, option
 
-from soe_auth.actions.start_login import begin
-from soe_auth.cli.commands import login
+from soe_auth import LoginTimedOut
+from soe_auth.actions.login import login, start_login
+from soe_auth.actions.started_login import StartedLogin
 from soe_auth.cli.console import Console
-from soe_auth.cli.login_io import login_effects
-from soe_auth.cli.main import add_common
-from soe_auth.cli.options import resolve_settings
+from soe_auth.cli.login_io import login_io
 from soe_auth.cli.token_source import keep
-from soe_auth.fast.cache import VARIABLES as RECALLED
 from soe_auth.fast.cache import CacheKey, asked
-from soe_auth.fast.early_browser import StartedLogin, start_early
+from soe_auth.fast.early_browser import start_early
 from soe_auth.files.lock import try_lock, wait_to_hold
 from soe_auth.loopback.sockets import bind
 from soe_auth.sandbox import Sandbox
@@ -99,144 +88,15 @@ def started(place: Place) -> Iterator[StartedLogin]:
     assert ahead
     yield ahead
     with suppress(OSError):  # the test has given it up
-        ahead.give_up()
+        ahead.cancel()
 
 
 def test_the_browser_is_sent_to_a_port_that_is_ours(place: Place, started: StartedLogin) -> None:
-    assert place.tab == started.sockets.url(started.path)
+    assert place.tab == started.sockets.url(started.launch_path)
     assert not place.is_free
-    started.give_up()
+    started.cancel()
     assert place.is_free
     bind(started.sockets.port, "localhost").close()
-
-
-# --- the first login -----------------------------------------------------------------------------
-
-FIRST = ("login", "--site", "acme", "--client-id", "110")
-SITES = st.one_of(
-    *[st.sampled_from(["acme", "a-1.stackenterprise.co", "http://localhost:8765"])] * 4,
-    st.sampled_from(
-        [
-            *(
-                "ACME",
-                "con",
-                "com7",
-                "com7.stackenterprise.co",
-                "contoso",
-                "localhost",
-                "1",
-                "0x1f",
-            ),
-            *("a.b", "a/b", "a--b", "-a", "a-", "", "ä", "a" * 63, "a" * 64, "https://acme", "a:1"),
-            *("http://localhost:80", "http://localhost:", "http://localhost:08765", "a b", "a_b"),
-            *("http://localhost:70000", "http://localhost:8765/x", "http://127.0.0.1:8765", "²"),
-            *(".stackenterprise.co", "a.stackenterprise.co.stackenterprise.co", "evil.example"),
-        ]
-    ),
-    st.text("acmo7-.:/ä", max_size=5),
-)
-CLIENT_IDS = mostly(["110"], ["", "1" * 64, "1" * 65, "x", "1 1", "-1", "²", "१"])
-WORDS = st.one_of(
-    *[option([name], values) for name, values in (("--site", SITES), ("--client-id", CLIENT_IDS))],
-    mostly([["-p", "acme"]], [["--port", "8765"], ["-v"], ["x"], ["--"], ["--if-needed"]]),
-)
-VARIABLES = st.dictionaries(
-    st.sampled_from([*RECALLED, "SOE_AUTH_TOKEN", "SOE_AUTH_PROXY", "SSH_TTY", "CI"]),
-    mostly([""], ["acme", "0", "true", "file", "relative", " ", ":/none", "~", "HOME", "/HOME/x:"]),
-    max_size=1,
-)
-SAID = {
-    "config/config.toml": "",
-    "system/soe-auth/config.toml": 'port = "x"\n',
-    "repository/.soe-auth.toml": 'site = "b"\n',
-    "repository/pyproject.toml": "[project]\n",
-    ".config/soe-auth/config.toml": 'browser = "none"\n',
-}
-
-
-@st.composite
-def first_logins(draw: st.DrawFn, root: Path) -> tuple[list[str], Home]:
-    """Draw a command line, mostly a first login's, and a home in which mostly nothing is said."""
-    site = ["--site", draw(SITES)]
-    given = [site, ["--client-id", draw(CLIENT_IDS)], *draw(mostly([[]], [[draw(WORDS)]]))]
-    words = [word for each in draw(st.permutations(given)) for word in each]
-    home = Path(tempfile.mkdtemp(dir=root))
-    cwd = home / "repository"
-    (cwd / ".git").mkdir(parents=True)
-    for name in draw(mostly([[]], [[name] for name in SAID])):
-        (home / name).parent.mkdir(parents=True, exist_ok=True)
-        (home / name).write_text(SAID[name])
-    for name in draw(st.sampled_from([(), ("locks",), ("locks", "tokens"), ("link",)])):
-        mode = draw(mostly([0o700], [0o755]))
-        (home / "config" / name).mkdir(parents=True, mode=mode, exist_ok=True)
-        if name == "link":
-            (home / "config" / "tokens").symlink_to(home)
-    variables = {"BROWSER": draw(mostly(["true"], ["none", "lynx"])), **draw(VARIABLES)}
-    variables = {key: value.replace("HOME", str(home)) for key, value in variables.items()}
-    return ["login", *words], Home(home, variables, cwd)
-
-
-def follow(argv: list[str], home: Home, ahead: StartedLogin) -> None:
-    """Do what the login does next: it takes the head start over, for the same port and turn."""
-    parser = argparse.ArgumentParser(allow_abbrev=False)
-    login.configure(parser)
-    add_common(parser)
-    console = Console(home.environ)
-    settings = resolve_settings(parser.parse_args(argv[1:]), console)
-    assert try_lock(settings.paths.directory / "locks" / f"{settings.profile}.lock") is None
-    effects = login_effects(settings, console, ahead=ahead)
-    assert effects.ahead is ahead
-    with effects.login_lock.acquire(settings.profile):
-        pending = begin(settings, effects)
-        assert pending.address == ahead.sockets.url(ahead.path)
-        pending.close()
-
-
-@pytest.mark.timeout(120)
-def test_over_many_first_logins_a_browser_is_off_only_where_the_login_would_send_it_off_as_well(
-    tmp_path: Path,
-) -> None:
-    seen = Counter[bool]()
-
-    @hypothesis.settings(
-        max_examples=500, deadline=None, suppress_health_check=list(HealthCheck), database=None
-    )
-    @given(first_logins(tmp_path))
-    def both(drawn: tuple[list[str], Home]) -> None:
-        argv, home = drawn
-        with standing_in(home):
-            ahead = start_early(argv, home.environ)
-            seen[ahead is not None] += 1
-            if ahead:
-                follow(argv, home, ahead)
-
-    both()
-    assert min(seen.values()) > 20
-
-
-def test_a_first_login_has_a_head_start_and_its_directories_are_ours_alone(place: Place) -> None:
-    shutil.rmtree(place.config)
-    ahead = place.start(*FIRST)
-    assert ahead
-    assert place.tab == ahead.sockets.url(ahead.path)
-    for directory in (place.config, place.config / "locks", place.config / "tokens"):
-        assert directory.stat().st_mode & 0o777 == 0o700
-    ahead.give_up()
-
-
-@pytest.mark.parametrize("name", SAID)
-def test_where_any_file_has_a_say_a_first_login_has_no_head_start(
-    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    shutil.rmtree(place.config)
-    for directory in ((tmp_path / name).parent, tmp_path / "repository"):
-        directory.mkdir(parents=True, exist_ok=True)
-    (tmp_path / name).write_text(SAID[name])
-    monkeypatch.chdir(tmp_path / "repository")
-    if name.startswith(".config"):
-        del place.environ["SOE_AUTH_CONFIG_DIR"]
-    assert place.start(*FIRST) is None
-    assert not place.opened.exists()
 
 
 # --- what is odd ---------------------------------------------------------------------------------
@@ -333,14 +193,31 @@ def test_what_a_project_file_asks_for_is_told_first(place: Place, tmp_path: Path
     assert not place.opened.exists()
 
 
-def test_a_head_start_for_other_settings_is_given_up(place: Place, started: StartedLogin) -> None:
+def test_an_early_login_for_other_settings_is_cancelled(
+    place: Place, started: StartedLogin
+) -> None:
     place.write('client_id = "110"', 'redirect_host = "127.0.0.1"')
-    console = Console(place.environ)
-    effects = login_effects(resolve({}, environ=place.environ), console, ahead=started)
-    assert effects.ahead is None
-    with effects.login_lock.acquire("acme"):
-        pass
-    bind(started.sockets.port, "localhost").close()
+    settings = resolve({"timeout": "1s"}, environ=place.environ)
+    port = started.sockets.port
+    io = login_io(settings, Console(place.environ), browser=False, accelerate=lambda io: io)
+    with pytest.raises(LoginTimedOut):
+        login(settings, io, started)
+    assert place.is_free
+    bind(port, "localhost").close()
+
+
+def test_an_early_login_goes_on_with_its_port_and_its_lock(
+    place: Place, started: StartedLogin
+) -> None:
+    settings = resolve({}, environ=place.environ)
+    io = login_io(settings, Console(place.environ), accelerate=lambda io: io)
+    with (
+        io.login_lock.acquire(settings.profile, started.release),
+        start_login(settings, io, started) as pending,
+    ):
+        assert pending.address == place.tab
+        assert not place.is_free
+    assert place.is_free
 
 
 def test_a_lock_is_held_by_one_and_free_again(tmp_path: Path) -> None:

@@ -284,10 +284,19 @@ def test_over_many_requests_it_leads_on_only_whom_the_listener_leads_on() -> Non
 
 LOADED = """
 import asyncio, os, sys
-from soe_auth.actions.callback import _the_listener
+from soe_auth.actions import login_io
+from soe_auth.fast import preloading
+from soe_auth.actions.login_io import PendingAuthorization
+from soe_auth.loopback.sockets import bind
+from soe_auth.oauth.authorization import begin
+from soe_auth import Scope, Site
 
 async def main():
-    loopback = await asyncio.to_thread(_the_listener, alone=sys.argv[1] == "alone")
+    module = preloading if sys.argv[1] == "alone" else login_io
+    request = begin(Site.parse("acme"), "110", Scope(), "http://localhost:1/x", os.urandom)
+    pending = PendingAuthorization(request, bind(0, "localhost"), "/launch", "/result")
+    async with module.open_listener(pending, print):
+        pass
     from aiohttp.connector import _SSL_CONTEXT_VERIFIED
     print(_SSL_CONTEXT_VERIFIED.cert_store_stats()["x509"], os.environ.get("SSL_CERT_FILE"))
 

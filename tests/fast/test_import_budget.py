@@ -6,7 +6,6 @@ here, and decides whether it is worth it.
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -197,26 +196,3 @@ def test_a_browser_is_launched_before_what_is_heavy(
     asked = beyond_bare(place, "login", until=f'execve("{browser}"')
     assert not asked.others & HEAVY
     assert within(asked, calls=calls, read=read), asked
-
-
-def test_so_is_that_of_a_first_login_where_no_file_has_a_say(place: Place) -> None:
-    browser = program(place.root, "browser", "kill $PPID")  # nobody will come back
-    bare = Place(place.root, {"BROWSER": str(browser)}, place.root / "work")
-    bare.cwd.mkdir()
-    for config in (bare.root / "config", bare.root / "system"):
-        shutil.rmtree(config)
-    first = ["login", "--site", "acme", "--client-id", "110"]
-    asked = beyond_bare(bare, *first, until=f'execve("{browser}"')
-    assert asked.rooms == {
-        *SHORT,
-        "desktop.__init__",
-        "loopback.__init__",
-        "fast.early_browser",
-        "desktop.browser",
-        "errors",
-        "files.lock",
-        "loopback.sockets",
-        "desktop.process",
-        "desktop.detect",
-    }
-    assert within(asked, calls=800, read=540), asked

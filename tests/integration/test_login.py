@@ -27,9 +27,8 @@ from soe_auth import (
     SettingsError,
     StoreError,
 )
-from soe_auth.actions.finish_login import finish
-from soe_auth.actions.login import alogin, alogin_if_needed, login, login_if_needed
-from soe_auth.actions.start_login import begin
+from soe_auth.actions.login import alogin, finish_login, login, request_authorization
+from soe_auth.actions.login_if_needed import alogin_if_needed, login_if_needed
 from soe_auth.desktop.environment import Environment
 from soe_auth.sandbox import Quirks, Sandbox
 from soe_auth.sandbox.visitor import Page, visit
@@ -92,7 +91,7 @@ def test_each_login_draws_its_own_state_verifier_and_addresses(
 ) -> None:
     for _ in range(2):
         place = Environment(remote_reason="an SSH session")  # where the authorize URL is told
-        login(person.settings(site=site.url), person.effects(place=place))
+        login(person.settings(site=site.url), person.effects(environment=place))
     one, two = (dict(exchange.fields) for exchange in site.exchanges)
     assert one["code_verifier"] != two["code_verifier"]
     urls = [word for told in person.told for word in told.split() if "/oauth?" in word]
@@ -131,7 +130,7 @@ def test_a_store_that_cannot_keep_the_token_makes_the_page_say_so(
         return person.browse(url)
 
     with pytest.raises(StoreError):
-        login(person.settings(site=site.url), person.effects(browser=browse))
+        login(person.settings(site=site.url), person.effects(open_browser=browse))
     assert "could not be written" in person.last_page
 
 
@@ -212,7 +211,7 @@ def test_nobody_answering_ends_in_a_time_out_that_says_what_to_look_at(
     with pytest.raises(
         LoginTimedOut, match=r"within 1 s; .*: the path was not the redirect's \(1\)"
     ) as timed_out:
-        login(settings, person.effects(browser=knock))
+        login(settings, person.effects(open_browser=knock))
     assert timed_out.value.strays == 1
     assert "Domain there must be localhost; then start" in timed_out.value.hint
     assert "the path was not the redirect's" in person.curious[0]
@@ -235,11 +234,11 @@ def test_when_nothing_comes_back_the_domain_to_write_is_told_once(
 
     # Application 113 has an empty Domain: the site says so on a page, and sends nobody back.
     settings = person.settings(site=site.url, client_id="113", timeout="1s", **flags)
-    effects = person.effects(pasted=never)
-    with closing(begin(settings, effects)) as pending:
+    effects = person.effects(pasted_lines=never)
+    with closing(request_authorization(settings, effects)) as pending:
         person.browse(pending.request.url)
         with pytest.raises(LoginTimedOut, match="no browser came to the address") as timed_out:
-            asyncio.run(finish(pending, settings, effects, patience=0.1))
+            asyncio.run(finish_login(pending, settings, effects, advice_after=0.1))
     assert "redirect_uri" in person.last_page
     domain = f"the application's Domain there must be {needed.format(port=site.port)}"
     assert [line for line in person.told if "Nothing has come back" in line] == [
@@ -270,7 +269,7 @@ def test_a_browser_that_fails_is_told_with_the_address_and_the_login_goes_on(
             person.browse(sentence.rsplit(maxsplit=1)[-1])
 
     effects = person.effects(
-        browser=walk_once_it_was_told, browser_failed=lambda: True, request=told
+        open_browser=walk_once_it_was_told, browser_failed=lambda: True, instruct=told
     )
     assert login(person.settings(site=site.url), effects).account == "Jane Doe"
     assert len([line for line in person.told if "ended with an error" in line]) == 1
@@ -297,7 +296,7 @@ def test_a_login_that_nobody_typed_does_not_wait_where_nobody_can_answer(
     settings = person.settings(site="acme")
     for _ in range(2):  # and nothing is held back, as nobody was asked
         with pytest.raises(LoginRequired, match=f"^{why}.*, or set SOE_AUTH_TOKEN.$"):
-            login_if_needed(settings, person.effects(place=place, browser=opens_nothing))
+            login_if_needed(settings, person.effects(environment=place, open_browser=opens_nothing))
     assert person.told == []
 
 
@@ -333,7 +332,7 @@ def test_what_knocks_again_and_again_is_told_of_once(person: FakeUser, site: San
         return True
 
     with pytest.raises(LoginTimedOut) as ending:
-        login(person.settings(site=site.url, timeout="2s"), person.effects(browser=knock))
+        login(person.settings(site=site.url, timeout="2s"), person.effects(open_browser=knock))
     said = r"an error \(access_denied\) came without this login's state \((\d+)\)"
     [times] = map(int, re.findall(said, str(ending.value)))
     person.threads[0].join()
@@ -350,7 +349,7 @@ def test_without_a_browser_both_addresses_are_told(person: FakeUser, site: Sandb
     with pytest.raises(LoginTimedOut):
         login(
             person.settings(site=site.url, timeout="1s"),
-            person.effects(browser=no_browser),
+            person.effects(open_browser=no_browser),
         )
     text = "\n".join(person.told)
     assert "No browser could be started here." in text
@@ -362,7 +361,7 @@ def test_in_a_remote_place_the_full_address_is_told_as_well(
     person: FakeUser, site: Sandbox
 ) -> None:
     place = Environment(remote_reason="an SSH session")
-    login(person.settings(site=site.url), person.effects(place=place))
+    login(person.settings(site=site.url), person.effects(environment=place))
     text = "\n".join(person.told)
     assert "This is an SSH session" in text
     assert f"{site.url}/oauth?client_id=110" in text
@@ -371,7 +370,7 @@ def test_in_a_remote_place_the_full_address_is_told_as_well(
 def test_the_answer_may_be_pasted_while_the_listener_waits(person: FakeUser, site: Sandbox) -> None:
     paste = pasting(lambda _: "", lambda _: "just-a-code", redirected, told=person.told)
     with pytest.raises(LoginDenied):
-        login(person.settings(site=site.url), person.effects(browser=None, pasted=paste))
+        login(person.settings(site=site.url), person.effects(open_browser=None, pasted_lines=paste))
     text = "\n".join(person.told)
     assert "Paste the address" in text
     assert "That is not the answer: a code alone cannot be checked" in text
@@ -379,7 +378,7 @@ def test_the_answer_may_be_pasted_while_the_listener_waits(person: FakeUser, sit
 
 def test_a_closed_terminal_leaves_the_other_door_open(person: FakeUser, site: Sandbox) -> None:
     paste = pasting(told=["x/oauth?"])
-    token = login(person.settings(site=site.url), person.effects(pasted=paste))
+    token = login(person.settings(site=site.url), person.effects(pasted_lines=paste))
     assert token.account == "Jane Doe"
 
 
@@ -394,7 +393,7 @@ def test_the_sites_own_page_is_paste_only(person: FakeUser, site: Sandbox) -> No
 
     settings = person.settings(site=site.url, client_id="112", redirect="login_success")
     paste = pasting(signed_in, told=person.told)
-    token = login(settings, person.effects(browser=None, pasted=paste))
+    token = login(settings, person.effects(open_browser=None, pasted_lines=paste))
     assert token.account == "Jane Doe"
     assert "anywhere" in person.told[0]
     assert resolve({}, environ={"SOE_AUTH_CONFIG_DIR": str(person.home)}).redirect == (
@@ -407,7 +406,7 @@ def test_the_sites_own_page_needs_a_terminal(person: FakeUser, site: Sandbox) ->
     with pytest.raises(SettingsError, match="needs a terminal"):
         login(settings, person.effects())
     with pytest.raises(LoginError, match="input ended before an address was pasted"):
-        login(settings, person.effects(browser=None, pasted=pasting(told=["x/oauth?"])))
+        login(settings, person.effects(open_browser=None, pasted_lines=pasting(told=["x/oauth?"])))
 
 
 def test_a_time_out_at_the_paste_door_says_what_to_paste(person: FakeUser, site: Sandbox) -> None:
@@ -419,7 +418,7 @@ def test_a_time_out_at_the_paste_door_says_what_to_paste(person: FakeUser, site:
         site=site.url, client_id="112", redirect="login_success", timeout="1s"
     )
     with pytest.raises(LoginTimedOut, match="within 1 s; no browser came") as timed_out:
-        login(settings, person.effects(browser=lambda _: True, pasted=never))
+        login(settings, person.effects(open_browser=lambda _: True, pasted_lines=never))
     assert "paste the whole address" in timed_out.value.hint
 
 
@@ -466,7 +465,7 @@ def test_after_an_unanswered_login_none_is_started_by_itself_for_a_while(
         return True
 
     with pytest.raises(LoginTimedOut):
-        login_if_needed(settings, person.effects(browser=unseen))
+        login_if_needed(settings, person.effects(open_browser=unseen))
     for _ in range(3):
         with pytest.raises(LoginRequired, match=r"came to no token.* for \d\d s; type `soe"):
             login_if_needed(settings, person.effects())
@@ -488,7 +487,7 @@ def test_where_nobody_is_those_in_vain_are_not_forgotten(person: FakeUser, site:
     nowhere = Environment("a CI job", unattended=True)
     with pytest.raises(LoginRequired, match="nobody is here"):
         login_if_needed(
-            settings, person.effects(login_lock=login_lock, place=nowhere, browser=None)
+            settings, person.effects(login_lock=login_lock, environment=nowhere, open_browser=None)
         )
     assert login_lock.retry_delay(settings.profile) <= 0  # nor is it counted among them
     login_lock.record_failure(settings.profile)
@@ -523,12 +522,12 @@ def test_a_browser_that_raises_leaves_no_port_behind(person: FakeUser, site: San
         raise RuntimeError("no desktop")
 
     with pytest.raises(RuntimeError, match="no desktop"):
-        login(person.settings(site=site.url), person.effects(browser=broken))
+        login(person.settings(site=site.url), person.effects(open_browser=broken))
     with pytest.raises(OSError, match="refused"):
         urlopen(urls[0])  # noqa: S310  # our own loopback
     own_page = person.settings(site=site.url, client_id="112", redirect="login_success")
     with pytest.raises(RuntimeError, match="no desktop"):
-        login(own_page, person.effects(browser=broken, pasted=pasting(told=[])))
+        login(own_page, person.effects(open_browser=broken, pasted_lines=pasting(told=[])))
 
 
 async def test_of_tasks_that_ask_at_once_one_logs_in_while_the_loop_goes_on(

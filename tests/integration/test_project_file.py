@@ -14,7 +14,8 @@ from fake_user import FakeUser
 
 from soe_auth import LoginRequired, SettingsError
 from soe_auth.actions import consent
-from soe_auth.actions.login import login, login_if_needed
+from soe_auth.actions.login import login
+from soe_auth.actions.login_if_needed import login_if_needed
 from soe_auth.sandbox import Sandbox
 from soe_auth.settings.project_file import PROJECT_KEYS
 from soe_auth.settings.resolve import Settings, resolve
@@ -484,7 +485,7 @@ def test_a_login_tells_what_a_project_file_asks_for_and_keeps_none_of_it(
 ) -> None:
     path = repository.write(f'site = "{site.url}"\nclient_id = 110\nscope = "write_access"\n')
     settings = repository.resolve()
-    token = login(settings, person.effects(consent=lambda _: True))
+    token = login(settings, person.effects(ask_consent=lambda _: True))
     assert person.told[0] == (
         f"{path} asks for the site {site.url}, the client ID 110, the scope write_access."
     )
@@ -516,7 +517,7 @@ def test_without_consent_nothing_is_bound_or_opened(
         with pytest.raises(SettingsError, match="you have not agreed to it"):
             log_in(repository.resolve(), person.effects())
     assert person.opened == []
-    token = login(repository.resolve(), person.effects(consent=lambda _: True))
+    token = login(repository.resolve(), person.effects(ask_consent=lambda _: True))
     (person.home / "config.toml").unlink()
     # What is stored for that site already is good without a question, as nothing is sent.
     assert login_if_needed(repository.resolve(), person.effects()) == token
@@ -526,7 +527,7 @@ def test_a_token_of_another_site_is_not_replaced(
     repository: Repository, person: FakeUser, site: Sandbox
 ) -> None:
     repository.write(f'site = "{site.url}"\nclient_id = 110\nprofile = "acme"\n')
-    effects = person.effects(consent=lambda _: True)
+    effects = person.effects(ask_consent=lambda _: True)
     effects.store.save("acme", TOKEN)
     with pytest.raises(SettingsError, match=r"which is of https://acme\.stackenterprise") as error:
         login(repository.resolve(), effects)

@@ -25,7 +25,7 @@ from protocol_samples import GOOD, REDIRECT, REQUEST, arrive, read
 import soe_auth
 from soe_auth import ExchangeRefused, NetworkError, Scope, Secret, ServerError
 from soe_auth.actions.login import login
-from soe_auth.actions.start_login import LoginIO
+from soe_auth.actions.login_io import LoginIO
 from soe_auth.loopback.pages import HEADERS
 from soe_auth.oauth.authorization import (
     Denied,
@@ -314,7 +314,7 @@ def test_a_code_of_another_login_buys_nothing(tmp_path: Path, site: Sandbox) -> 
     person = FakeUser(tmp_path)
     settings = person.settings(site=site.url)
     with pytest.raises(ExchangeRefused, match="does not match the code_challenge") as refused:
-        login(settings, person.effects(browser=browse))
+        login(settings, person.effects(open_browser=browse))
     for thread in person.threads:
         thread.join()
     assert str(refused.value).isprintable()

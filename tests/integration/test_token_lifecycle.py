@@ -18,7 +18,8 @@ from fake_user import FakeUser
 from tls_servers import http, served
 
 from soe_auth import Secret, Site, Store, StoreError, Token
-from soe_auth.actions.login import alogin, login, login_if_needed
+from soe_auth.actions.login import alogin, login
+from soe_auth.actions.login_if_needed import login_if_needed
 from soe_auth.actions.verify import verify
 from soe_auth.model.proxy import Network
 from soe_auth.sandbox import Quirks, Sandbox, running
@@ -338,7 +339,7 @@ def test_it_is_ended_only_once_the_new_one_is_stored_and_all_are_told(
         log.append("retired")
 
     store = Spy(person.effects().store, before_saving=saving)
-    effects = person.effects(store=store, announce=log.append, detail=told_more)
+    effects = person.effects(store=store, announce=log.append, verbose=told_more)
     login(person.settings(site=site.url), effects)
     opening, first, signed_in, second, retired = log
     assert opening.startswith("Opening")
@@ -377,7 +378,7 @@ def test_a_site_that_does_not_answer_holds_nobody_up(person: FakeUser, site: San
     before = time.monotonic()
     login(
         person.settings(site=site.url),
-        person.effects(detail=lambda words: pages.extend([words, person.last_page])),
+        person.effects(verbose=lambda words: pages.extend([words, person.last_page])),
     )
     assert time.monotonic() - before < 6  # of which the login itself takes most on a busy machine
     words, page = pages
@@ -443,7 +444,7 @@ async def test_a_site_that_gives_the_same_token_twice_is_not_asked_to_end_it(
         for _ in range(2):
             await alogin(
                 person.settings(site=f"http://127.0.0.1:{port}"),
-                person.effects(browser=None, pasted=pasted),
+                person.effects(open_browser=None, pasted_lines=pasted),
             )
     assert asked == [b"/oauth/access_token/json", b"/api/v3/users/me"] * 2
 

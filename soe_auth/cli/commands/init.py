@@ -14,9 +14,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from soe_auth.actions import login as signin
+from soe_auth.actions.login import login
 from soe_auth.actions.registration import changes, handouts, preface
-from soe_auth.cli.login_io import login_effects
+from soe_auth.cli.login_io import login_io
 from soe_auth.cli.options import add_settings, given_settings
 from soe_auth.cli.prompts import Prompter
 from soe_auth.cli.setup_questions import SetupWizard
@@ -80,7 +80,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     _write(settings, configs, console)
     problem = None
     try:
-        _log_in(settings, interview, console, wanted=args.login, browser=not args.no_browser)
+        _log_in(settings, interview, console, wanted=args.login, args=args)
     except SoeAuthError as failure:
         problem = failure
     width = min(_WIDEST, shutil.get_terminal_size().columns)
@@ -151,9 +151,9 @@ def _log_in(
     console: Console,
     *,
     wanted: bool | None,
-    browser: bool,
+    args: argparse.Namespace,
 ) -> None:
-    """Sign in, if that is wanted, with what holds now. Raises as `signin.login`."""
+    """Sign in, if that is wanted, with what holds now. Raises as `login`."""
     held = resolve({}, profile=settings.profile, environ=console.environ)
     for setting in PROFILE:
         if getattr(held, setting.key) != getattr(settings, setting.key):
@@ -161,7 +161,8 @@ def _log_in(
     if wanted is None:
         wanted = _wants_to_sign_in(interview)
     if wanted:
-        signin.login(held, login_effects(held, console, browser=browser))
+        browser, accelerate = not args.no_browser, args.accelerate
+        login(held, login_io(held, console, browser=browser, accelerate=accelerate))
     else:
         console.say(f"Sign in with `{held.login_command}`.")
 

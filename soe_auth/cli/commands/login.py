@@ -11,10 +11,11 @@ import time
 from typing import TYPE_CHECKING
 
 from soe_auth.actions import get_token as access
-from soe_auth.actions import login as signin
+from soe_auth.actions.login import login
+from soe_auth.actions.login_if_needed import login_if_needed
 from soe_auth.actions.registration import domain, steps
 from soe_auth.cli.json_output import FORMAT_VERSION, no_report, token_report
-from soe_auth.cli.login_io import login_effects
+from soe_auth.cli.login_io import login_io
 from soe_auth.cli.options import add_settings, given_settings, resolve_settings
 from soe_auth.cli.token_source import keep, simple_question
 from soe_auth.errors import LoginRequired, SettingsError
@@ -69,15 +70,14 @@ def run(args: argparse.Namespace, console: Console) -> int:
         ) from None
     if settings.site and not settings.client_id and not settings.needs_consent:
         _explain_registration(settings.site, settings, console)
-    effects = login_effects(
+    io = login_io(
         settings,
         console,
         browser=not args.no_browser,
         by_pipe=not args.if_needed,
-        ahead=args.ahead,
+        accelerate=args.accelerate,
     )
-    log_in = signin.login_if_needed if args.if_needed else signin.login
-    token = log_in(settings, effects)
+    token = login_if_needed(settings, io) if args.if_needed else login(settings, io, args.started)
     if question:
         keep(question, settings, console)
     return _report(token_report(settings.profile, token, time.time()), args, console)

@@ -1,0 +1,117 @@
+"""Log in unless there is a valid token; wait for another process that logs in already."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from soe_auth.actions.login import finish_login, start_login
+from soe_auth.errors import LoginBusy, LoginRequired
+from soe_auth.model.duration import in_words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from soe_auth.actions.login_io import LoginIO
+    from soe_auth.model.secret import Secret
+    from soe_auth.model.token import Token
+    from soe_auth.settings.resolve import Settings
+
+_POLL = 0.1  # seconds between two tries for a login lock that another process holds
+
+
+def login_if_needed(settings: Settings, io: LoginIO, *, refused: Secret | None = None) -> Token:
+    """Return the stored token if it is valid for long enough, else log in.
+
+    Waits for a login of another process to the same profile. After an automatic login that failed,
+    the next is not started for a while, longer each time, so that unattended jobs open few tabs.
+    `refused` is a token that the site refused: it is not returned again.
+    Raises LoginRequired during that while, else as `login`.
+    """
+    if token := _valid_token(settings, io, refused):
+        return token
+    with ExitStack() as stack:
+        for pause in _wait_for_lock(stack, settings, io):
+            time.sleep(pause)
+        if token := _valid_token_under_lock(settings, io, refused):
+            return token
+        pending = stack.enter_context(start_login(settings, io, automatic=True))
+        import asyncio
+
+        return asyncio.run(finish_login(pending, settings, io))
+
+
+async def alogin_if_needed(
+    settings: Settings, io: LoginIO, *, refused: Secret | None = None
+) -> Token:
+    """Do as `login_if_needed` inside a running event loop, which goes on while this waits."""
+    import asyncio
+
+    if token := _valid_token(settings, io, refused):
+        return token
+    with ExitStack() as stack:
+        for pause in _wait_for_lock(stack, settings, io):
+            await asyncio.sleep(pause)
+        if token := _valid_token_under_lock(settings, io, refused):
+            return token
+        pending = stack.enter_context(start_login(settings, io, automatic=True))
+        return await finish_login(pending, settings, io)
+
+
+def _wait_for_lock(stack: ExitStack, settings: Settings, io: LoginIO) -> Iterator[float]:
+    """Try for the login lock until it is held, yielding the seconds to pause before each new try.
+
+    Raises LoginBusy once that has taken as long as a login may take.
+    """
+    give_up_at = io.now() + settings.timeout
+    told = False
+    while True:
+        try:
+            stack.enter_context(io.login_lock.acquire(settings.profile))
+        except LoginBusy as busy:
+            if io.now() >= give_up_at:
+                raise
+            if not told:
+                where = f" at {busy.address}" if busy.address else ""
+                io.announce(f"Waiting for the login that is under way already{where} …")
+                told = True
+            yield _POLL
+        else:
+            return
+
+
+def _valid_token_under_lock(
+    settings: Settings, io: LoginIO, refused: Secret | None
+) -> Token | None:
+    """Look again, as another process may have logged in. Raises LoginRequired."""
+    if token := _valid_token(settings, io, refused):
+        return token
+    if (pause := io.login_lock.retry_delay(settings.profile)) > 0:
+        raise LoginRequired(
+            f"The last login to profile {settings.profile} came to no token, so none is started by"
+            f" itself for {in_words(pause)}; type `{settings.login_command}`."
+        )
+    return None
+
+
+def _valid_token(settings: Settings, io: LoginIO, refused: Secret | None) -> Token | None:
+    """Return the stored token, and tell about it, if it is valid for `min_ttl` more."""
+    site, client_id = settings.require_site_and_client
+    token = io.store.load(settings.profile)
+    if token is None or token.access_token == refused:
+        return None
+    if token.why_unusable(
+        site,
+        client_id,
+        settings.scope,
+        min_ttl=token.effective_min_ttl(settings.min_ttl),
+        now=io.now(),
+    ):
+        return None
+    io.announce(
+        f"Signed in to {site.authority} already. The token lasts {token.describe_expiry(io.now())}."
+    )
+    if words := token.lifetime_warning(settings.min_ttl):
+        io.announce(words)
+    return token

@@ -1,0 +1,105 @@
+"""What a login needs from outside: every effect is an argument."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from soe_auth.model.secret import no_core_dumps
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
+
+    from soe_auth.desktop.environment import Environment
+    from soe_auth.loopback.server import CallbackServer
+    from soe_auth.loopback.sockets import LoopbackSockets
+    from soe_auth.model.proxy import Network
+    from soe_auth.model.site import Site
+    from soe_auth.oauth.authorization import AuthorizationRequest, Entropy, Stray
+    from soe_auth.site_client.client import SiteConnection
+    from soe_auth.storage import Store
+    from soe_auth.storage.login_lock import LoginLock
+
+
+@dataclass(frozen=True, slots=True)
+class PendingAuthorization:
+    """An authorization request, and the loopback sockets at which its callback may arrive.
+
+    With `redirect = "login_success"` the callback can only be pasted; the sockets then only
+    redirect the browser to the site, and are None where no port could be bound. `result_path` is
+    where the browser reads how the login ended.
+    """
+
+    request: AuthorizationRequest
+    sockets: LoopbackSockets | None
+    launch_path: str
+    result_path: str
+
+    @property
+    def address(self) -> str | None:
+        """The short local address that redirects a browser on this machine to the site."""
+        return self.sockets.url(self.launch_path) if self.sockets else None
+
+    def close(self) -> None:
+        """Free the port."""
+        if self.sockets:
+            self.sockets.close()
+
+
+def open_listener(
+    pending: PendingAuthorization, on_stray: Callable[[Stray], None]
+) -> AbstractAsyncContextManager[CallbackServer]:
+    """Serve the callback at the sockets of `pending`, which it must have, until the block ends."""
+    from soe_auth.loopback.peer_user import is_other_user
+    from soe_auth.loopback.server import LocalPaths, serve
+
+    assert pending.sockets  # noqa: S101  # a login without them opens no listener
+    paths = LocalPaths(pending.launch_path, pending.result_path)
+    return serve(pending.sockets, pending.request, paths, on_stray, is_other_user)
+
+
+def connect(site: Site, network: Network) -> AbstractAsyncContextManager[SiteConnection]:
+    """Open a connection to the site. Raises SettingsError and NetworkError."""
+    from soe_auth.site_client.client import connect
+
+    return connect(site, network=network)
+
+
+@dataclass(frozen=True, slots=True)
+class LoginIO:
+    """Every effect of a login.
+
+    `announce` tells the user a sentence, `verbose` one that only `--verbose` shows, and `instruct`
+    one that they have to act on, which `--quiet` does not hide. `ask_consent` puts a question and
+    returns whether they said yes; None where there is no user to ask. `open_browser` shows a URL
+    and returns False where it cannot; None opens nothing. `browser_failed` says later whether the
+    browser's command has failed. `pasted_lines` yields the lines that the user pastes; None where
+    there is no terminal. `wake_on_signals` has signals wake the event loop while it is entered.
+    `disable_core_dumps` is called before a code arrives, `on_stored` as soon as the token is
+    stored. `now` is in seconds since the epoch.
+    """
+
+    store: Store
+    login_lock: LoginLock
+    announce: Callable[[str], None]
+    instruct: Callable[[str], None]
+    verbose: Callable[[str], None]
+    open_browser: Callable[[str], bool] | None
+    environment: Environment
+    ask_consent: Callable[[str], bool] | None = None
+    pasted_lines: Callable[[], AsyncIterator[str]] | None = None
+    browser_failed: Callable[[], bool] = lambda: False
+    wake_on_signals: Callable[[], AbstractContextManager[None]] = nullcontext
+    disable_core_dumps: Callable[[], None] = no_core_dumps
+    on_stored: Callable[[], None] = lambda: None
+    now: Callable[[], float] = time.time
+    entropy: Entropy = os.urandom
+    open_listener: Callable[
+        [PendingAuthorization, Callable[[Stray], None]],
+        AbstractAsyncContextManager[CallbackServer],
+    ] = open_listener
+    connect: Callable[[Site, Network], AbstractAsyncContextManager[SiteConnection]] = connect

@@ -1,0 +1,136 @@
+"""What a login tells its user, in the order in which it may be told."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from soe_auth.actions.registration import domain
+from soe_auth.errors import LoginRequired, SettingsError
+from soe_auth.settings.config_writer import remember
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from soe_auth.actions.login_io import LoginIO, PendingAuthorization
+    from soe_auth.model.token import Token
+    from soe_auth.settings.resolve import Settings
+
+_LOOK = 0.1  # seconds between two looks at whether the browser's command has failed
+
+
+def require_someone_to_answer(settings: Settings, io: LoginIO, *, opened: bool) -> None:
+    """Raise LoginRequired where an automatic login would only wait for its time-out."""
+    can_paste = io.pasted_lines is not None
+    if why := io.environment.why_nobody_answers(opened=opened, can_paste=can_paste):
+        raise LoginRequired(f"{why}; type `{settings.login_command}`, or set SOE_AUTH_TOKEN.")
+
+
+def instruct(
+    pending: PendingAuthorization, settings: Settings, io: LoginIO, *, opened: bool
+) -> None:
+    """Say what the user needs to go on if no browser comes up."""
+    here, paste_only = pending.address, settings.redirect == "login_success"
+    if opened:
+        io.announce(f"Opening {here} in your browser …")
+    elif io.open_browser:
+        io.announce("No browser could be started here.")
+    port = pending.sockets.port if pending.sockets and not paste_only else None
+    if sentence := io.environment.sentence(port):
+        io.announce(sentence)
+    tell = io.announce if opened else io.instruct
+    to_offer = here if not opened and not paste_only else None
+    if to_offer:
+        tell(f"Open this address in a browser on this machine:\n  {to_offer}")
+        tell(f"Or this one in a browser anywhere:\n  {pending.request.url}")
+    elif not opened:
+        tell(f"Open this address in a browser anywhere:\n  {pending.request.url}")
+    elif io.environment.remote_reason or paste_only:
+        tell(f"Open this address if no browser comes up:\n  {pending.request.url}")
+    if io.pasted_lines:
+        tell(
+            "Paste the address that the browser ends at"
+            + (":" if paste_only else ", if it cannot come back by itself:")
+        )
+
+
+@asynccontextmanager
+async def advise(
+    pending: PendingAuthorization, settings: Settings, io: LoginIO, after: float
+) -> AsyncIterator[None]:
+    """Tell the user, while the login waits, what they could not know.
+
+    That the browser's command has failed; and, `after` so many seconds, what Domain is needed.
+    """
+    import asyncio
+
+    async def watch_browser() -> None:
+        while not io.browser_failed():  # noqa: ASYNC110  # a thread knows, and knows no loop
+            await asyncio.sleep(_LOOK)
+        io.instruct(
+            "The browser command ended with an error; open the address yourself:\n"
+            f"  {pending.address}"
+        )
+
+    async def name_the_domain() -> None:
+        await asyncio.sleep(after)
+        io.announce(
+            "Nothing has come back yet. If the site shows an error about redirect_uri,"
+            f" {_domain_needed(settings)}."
+        )
+
+    tasks = [asyncio.create_task(task()) for task in (watch_browser, name_the_domain)]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def timed_out_hint(settings: Settings) -> str:
+    """Return what to do after a login that timed out."""
+    paste = ", and paste the whole address that it ends at"
+    return (
+        f"If the site showed an error about redirect_uri, {_domain_needed(settings)};"
+        " then start again"
+        f"{paste if settings.redirect == 'login_success' else ''}."
+    )
+
+
+def _domain_needed(settings: Settings) -> str:
+    site, _ = settings.require_site_and_client
+    needed = domain(site, settings.redirect, settings.redirect_host)
+    return f"the application's Domain there must be {needed}"
+
+
+def signed_in(token: Token, replaced: Token | None, settings: Settings, io: LoginIO) -> None:
+    """Say who signed in where, for how long, and what is odd about it."""
+    who = f" as {token.account}" if token.account else ""
+    lasts = token.describe_expiry(io.now())
+    io.announce(f"Signed in to {token.site.authority}{who}. The token lasts {lasts}.")
+    if words := token.lifetime_warning(settings.min_ttl):
+        io.announce(words)
+    if replaced and (words := token.account_warning(replaced, settings.profile)):
+        io.announce(words)
+
+
+def remember_profile(settings: Settings, io: LoginIO) -> None:
+    """Store what flags have said as a profile, so that `soe-auth login` alone is enough.
+
+    Nothing is stored where the site is a project file's word.
+    """
+    values = settings.profile_values
+    if not settings.from_flags or not (settings.known or "site" in values):
+        return
+    try:
+        changed = remember(settings.paths.config, settings.profile, values)
+    except SettingsError as problem:
+        io.announce(f"The profile was not remembered. {problem}")
+        return
+    if changed:
+        io.announce(f"Remembered as profile {settings.profile}: {settings.paths.config}")
+    if settings.scope.no_expiry and "scope" in settings.from_flags:
+        io.announce(
+            "A no_expiry token does not end by itself: `soe-auth logout` once you are done with it."
+        )
