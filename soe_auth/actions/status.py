@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from soe_auth.settings.resolve import no_profile_yet, profile_names, resolve
+from soe_auth.settings.resolve import no_profile_yet, read_config_files, resolve
 from soe_auth.settings.spec import CA_BUNDLE, PROXY, STORE
 
 if TYPE_CHECKING:
@@ -37,14 +37,15 @@ def resolve_all(
 
     Raises SettingsError; LoginRequired where there is none at all.
     """
-    names = {chosen} if chosen else {*profile_names(environ), *stored()}
+    configs = read_config_files(environ)
+    names = {chosen} if chosen else {*configs.profiles, *stored()}
     if not names:
         raise no_profile_yet()
     # What a variable overrides for this call is not what the profiles are, but the way to a site
     # and to a token.
     kept = {"SOE_AUTH_CONFIG_DIR", CA_BUNDLE.variable, PROXY.variable, STORE.variable}
     plain = {name: value for name, value in environ.items() if name in kept}
-    return [resolve({}, profile=name, environ=plain) for name in sorted(names)]
+    return [resolve({}, profile=name, environ=plain, configs=configs) for name in sorted(names)]
 
 
 def see_that_there_is(settings: Settings, token: Token | None) -> None:

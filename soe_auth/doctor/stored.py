@@ -11,7 +11,7 @@ from soe_auth.doctor.finding import Finding, fine, from_error, odd, wrong
 from soe_auth.errors import SettingsError, StoreError
 from soe_auth.files.atomic_write import writable_by_all
 from soe_auth.model.token import visible_ascii
-from soe_auth.settings.resolve import profile_names, resolve
+from soe_auth.settings.resolve import read_config_files, resolve
 from soe_auth.settings.spec import STORE
 from soe_auth.storage.inspection import Seen, inspect
 from soe_auth.storage.keyring_backend import QUICK, KeyringBackend
@@ -128,7 +128,8 @@ def look_at_tokens(
         if seen.kind == "token" and not seen.problem
     }
     try:
-        names = {profile} if profile else {*profile_names(environ), *files}
+        configs = read_config_files(environ)
+        names = {profile} if profile else {*configs.profiles, *files}
     except SettingsError:  # which has been said of the settings
         if files:
             yield odd("token", f"{len(files)} kept here; whose, the settings have to say first")
@@ -140,7 +141,7 @@ def look_at_tokens(
     for name in sorted(names):
         seen = files.get(name)
         try:
-            settings = resolve({}, profile=name, environ=plain, cwd=cwd)
+            settings = resolve({}, profile=name, environ=plain, cwd=cwd, configs=configs)
             if seen and (misplaced := judge_place(settings, seen)):
                 yield misplaced
             if settings.store == "keyring":

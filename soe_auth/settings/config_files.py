@@ -122,19 +122,22 @@ class ConfigFile:
 
 @dataclass(frozen=True, slots=True)
 class Configs:
-    """The config.toml files together, strongest first, and what they say of profiles and sites."""
+    """The config.toml files together, strongest first, and what they say of profiles and sites.
+
+    `profiles` are the names of all profiles, sorted.
+    """
 
     files: Sequence[ConfigFile]
+    profiles: list[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        names = sorted({name for file in self.files for name in file.profiles})
+        object.__setattr__(self, "profiles", names)  # once: it is asked for each of a thousand
 
     @property
     def own(self) -> ConfigFile:
         """The user's own."""
         return self.files[0]
-
-    @property
-    def profiles(self) -> list[str]:
-        """The names of all profiles, sorted."""
-        return sorted({name for file in self.files for name in file.profiles})
 
     @property
     def default_profile(self) -> str | None:

@@ -246,15 +246,17 @@ def resolve(
     profile: str | None = None,
     environ: Mapping[str, str] = os.environ,
     cwd: Callable[[], Path] = Path.cwd,
+    configs: Configs | None = None,
 ) -> Settings:
     """Resolve the settings of one profile; `flags` has keys as in files and values as typed.
 
     Without `profile`, it is the one that SOE_AUTH_PROFILE names, or that belongs to the site of a
     flag or variable, or that is the project's own, or the default, or the only one. `cwd` returns
-    the directory whose project file counts. Raises SettingsError; LoginRequired where there is no
-    profile at all and no site.
+    the directory whose project file counts. `configs` is what `read_config_files` returned, where
+    many profiles are resolved: to read it for each takes a time that grows with their square.
+    Raises SettingsError; LoginRequired where there is no profile at all and no site.
     """
-    found = _find_sources(flags, profile, environ, cwd)
+    found = _find_sources(flags, profile, environ, cwd, configs)
     used: dict[str, _Layer] = {}
 
     def pick(setting: Setting[T]) -> T:
@@ -320,11 +322,6 @@ def check_config_file(file: ConfigFile, profiles: Sequence[str]) -> None:
         )
 
 
-def profile_names(environ: Mapping[str, str] = os.environ) -> list[str]:
-    """Return the names of all profiles in the config files, sorted. Raises SettingsError."""
-    return read_config_files(environ).profiles
-
-
 def no_profile_yet() -> LoginRequired:
     """Return the error that says so, and what to type."""
     return LoginRequired("No profile yet; type `soe-auth init`.")
@@ -335,9 +332,11 @@ def _find_sources(
     profile: str | None,
     environ: Mapping[str, str],
     cwd: Callable[[], Path],
+    configs: Configs | None = None,
 ) -> _Sources:
     paths = find_paths(environ)
-    configs = read_configs(paths.files)
+    if configs is None:
+        configs = read_configs(paths.files)
     variables = {s.key: environ[s.variable] for s in TABLE if environ.get(s.variable)}
     given = [
         _Layer(flags, lambda setting: setting.flag, lambda setting: setting.flag),

@@ -7,7 +7,7 @@ from cli_oracle import live_in
 from soe_auth import LoginRequired, Scope, SettingsError
 from soe_auth.model.profile_name import is_profile_name
 from soe_auth.settings.config_writer import remember
-from soe_auth.settings.resolve import Settings, find_paths, profile_names, resolve
+from soe_auth.settings.resolve import Settings, find_paths, read_config_files, resolve
 from soe_auth.settings.spec import BY_KEY, TABLE
 
 ACME = '[profile.acme]\nsite = "acme"\nclient_id = 110\n'
@@ -384,7 +384,7 @@ def test_comments_and_all_the_rest_stay(home: Path) -> None:
     assert "# short" in text
     assert "# the end" in text
     assert found(home, "acme").scope == Scope(("no_expiry",))
-    assert profile_names({"SOE_AUTH_CONFIG_DIR": str(home)}) == ["acme", "beta"]
+    assert read_config_files({"SOE_AUTH_CONFIG_DIR": str(home)}).profiles == ["acme", "beta"]
 
 
 def test_nothing_is_written_where_nothing_changed(home: Path) -> None:

@@ -34,7 +34,7 @@ from soe_auth.cli.main import COMMANDS, add_common
 from soe_auth.cli.token_source import keep_answer
 from soe_auth.errors import SoeAuthError
 from soe_auth.fast.cache import PROFILES, CacheKey
-from soe_auth.settings.resolve import find_paths, profile_names
+from soe_auth.settings.resolve import find_paths, read_config_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -131,7 +131,7 @@ def _names(console: Console) -> list[str]:
     with suppress(ValueError, OSError):
         question = CacheKey(console.environ, PROFILES, clock=console.clock)
     with suppress(SoeAuthError, OSError):  # who has typed half a line is told nothing of this
-        names = profile_names(console.environ)
+        names = [*read_config_files(console.environ).profiles]
     if question and names:
         keep_answer(question, names, find_paths(console.environ), console)
     return names

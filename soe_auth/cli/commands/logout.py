@@ -7,13 +7,14 @@ Exit 6: the site could not be reached. The copy here is gone in every case.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, get_args
 
 from soe_auth.actions.logout import logout
 from soe_auth.cli.exit_codes import EXIT_CODES
 from soe_auth.errors import LoginRequired, NetworkError, ServerError, SettingsError, StoreError
 from soe_auth.model.proxy import Network
-from soe_auth.settings.resolve import find_paths, resolve
+from soe_auth.settings.resolve import find_paths, read_config_files, resolve
 from soe_auth.settings.spec import StoreKind
 from soe_auth.site_client.client import Ending
 from soe_auth.storage import open_store, place_of
@@ -21,6 +22,7 @@ from soe_auth.storage.file_store import FileStore
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from soe_auth.actions.logout import Goodbye
     from soe_auth.cli.console import Console
@@ -56,7 +58,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     profiles = files.profiles() if args.all else [_chosen(args.profile, files, console)]
     if not profiles:
         console.say("There is no token to remove.")
-    networks = [Network() if args.local else _network(name, console) for name in profiles]
+    networks = _networks(profiles, console) if not args.local else [Network()] * len(profiles)
     # Where a token is, and not where the settings want the next one, is where it is ended.
     stores = {
         place: open_store(directory, place, report=console.say, with_a_person=True)
@@ -78,12 +80,19 @@ def run(args: argparse.Namespace, console: Console) -> int:
     return max((_tell(*each, console) for each in zip(profiles, goodbyes, strict=True)), default=0)
 
 
-def _network(profile: str, console: Console) -> Network:
-    """Find the profile's way to its site; bad settings keep no copy here from being removed."""
-    try:
-        return resolve({}, profile=profile, environ=console.environ).network
-    except SettingsError:
-        return Network()
+def _networks(profiles: Sequence[str], console: Console) -> list[Network]:
+    """Return each profile's proxy and CAs; bad settings keep no copy here from being removed."""
+    configs = None
+    with suppress(SettingsError):
+        configs = read_config_files(console.environ)
+
+    def network(profile: str) -> Network:
+        try:
+            return resolve({}, profile=profile, environ=console.environ, configs=configs).network
+        except SettingsError:
+            return Network()
+
+    return [network(profile) for profile in profiles]
 
 
 def _chosen(profile: str | None, store: FileStore, console: Console) -> str:

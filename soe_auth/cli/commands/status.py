@@ -22,7 +22,7 @@ from soe_auth.cli.options import open_store, read_option
 from soe_auth.cli.token_source import simple_question, stored
 from soe_auth.errors import LoginRequired, NetworkError, ServerError, SettingsError, StoreError
 from soe_auth.model.duration import parse_duration
-from soe_auth.settings.resolve import choose_profile, find_paths, resolve
+from soe_auth.settings.resolve import choose_profile, find_paths, read_config_files, resolve
 from soe_auth.storage.file_store import FileStore
 
 if TYPE_CHECKING:
@@ -129,8 +129,11 @@ def _verified(rows: Sequence[_Row], console: Console) -> list[_Row]:
 
     from soe_auth.actions.verify import verify
 
+    configs = read_config_files(console.environ)
+
     def network(row: _Row) -> Network:  # which a variable may say, as for any call
-        return resolve({}, profile=row.settings.profile, environ=console.environ).network
+        profile, environ = row.settings.profile, console.environ
+        return resolve({}, profile=profile, environ=environ, configs=configs).network
 
     verdicts = iter(asyncio.run(verify([(row.token, network(row)) for row in rows if row.token])))
     return [replace(row, verdict=next(verdicts)) if row.token else row for row in rows]
