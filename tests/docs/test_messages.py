@@ -32,7 +32,8 @@ ERRORS: dict[str, type[SoeAuthError]] = {
 # Who is called with words for a person, and which of the arguments they are.
 TELLS = {
     **dict.fromkeys(ERRORS, 0),
-    **dict.fromkeys(("announce", "_announce", "request", "detail", "report", "_report"), 0),
+    **dict.fromkeys(("announce", "_announce", "instruct", "verbose", "report", "_report"), 0),
+    "detail": 0,
     **dict.fromkeys(("say", "write_stderr", "tell", "error", "fail", "print"), 0),
     **dict.fromkeys(("_Refused", "Failure", "_Nonsense", "Stray"), 0),
     **dict.fromkeys(("ValueError", "PermissionError", "TimeoutError", "RuntimeError"), 0),
