@@ -573,25 +573,25 @@ def test_the_five_lines_of_the_readme_run(signed_in: Command, site: Sandbox) -> 
     assert (ran.stdout, ran.stderr) == ("Jane Doe\n", "")
 
 
-# --- the house, the links ------------------------------------------------------------------------
+# --- the code, the links ------------------------------------------------------------------------
 
 
 def test_the_floors_are_those_that_are_held() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     contracts = settings["tool"]["importlinter"]["contracts"]
     (layers,) = (contract["layers"] for contract in contracts if contract["type"] == "layers")
-    told = [coded(row[1]) for row in rows(section(DESIGN, "Floors"))[1:]]
+    told = [coded(row[1]) for row in rows(section(DESIGN, "Layers"))[1:]]
     assert told == [layer.split(" | ") for layer in layers]
 
 
 def test_every_room_is_described() -> None:
-    described = set(re.findall(r"`(\w+)(?:\.py|/)`", section(DESIGN, "Room by room")))
+    described = set(re.findall(r"`(\w+)(?:\.py|/)`", section(DESIGN, "Modules")))
     rooms = {path.stem for path in PACKAGE.iterdir() if not path.name.startswith("__")}
     assert described == rooms - {"sandbox", "py"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_every_link_within_the_house_leads_somewhere(page: Path) -> None:
+def test_every_link_leads_somewhere(page: Path) -> None:
     for link in re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
         if "://" in link:
             continue

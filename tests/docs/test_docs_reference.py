@@ -1,4 +1,4 @@
-"""What the pages say of programs' work: the forms of JSON, the walk through the house, and more.
+"""What the pages say of programs' work: the forms of JSON, one login file by file, and more.
 
 What a page shows on a terminal is run by test_docs.py; here is what that cannot run.
 """
@@ -199,7 +199,7 @@ def test_what_tells_of_this_machine_is_of_its_form(
     assert [name for name in told if name != "keyring"] == list(dict.fromkeys(names))
 
 
-# --- the walk through the house ------------------------------------------------------------------
+# --- one login, file by file ---------------------------------------------------------------------
 
 # Runs a command, and writes down which functions of ours are called, each when it first is.
 NOTED = """
@@ -245,7 +245,7 @@ def test_every_file_that_the_design_names_is_there() -> None:
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
-def test_the_walk_through_the_house_is_the_one_that_logins_take(
+def test_the_described_steps_are_those_that_logins_take(
     person: Command, site: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def called(*argv: str) -> list[str]:

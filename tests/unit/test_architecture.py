@@ -1,4 +1,4 @@
-"""The laws of the house that a test can hold."""
+"""The rules of the architecture that a test can check."""
 
 import ast
 import os
