@@ -33,7 +33,6 @@ def try_lock(path: Path | str) -> Release | None:
         return _hold_open(path)
     import fcntl
 
-    # No child inherits the lock.
     file = os.open(path, os.O_RDWR | os.O_CREAT | NO_FOLLOW, _PRIVATE_FILE)
     try:
         os.fchmod(file, _PRIVATE_FILE)  # an odd umask may have left us less
@@ -43,7 +42,16 @@ def try_lock(path: Path | str) -> Release | None:
         if problem.errno in {EACCES, EAGAIN}:
             return None
         raise
-    return lambda: os.close(file)
+
+    def release() -> None:
+        # Unlock first: a program that is being started has a copy of the descriptor until its exec
+        # closes that, and close(2) alone would leave the lock held until then.
+        try:
+            fcntl.flock(file, fcntl.LOCK_UN)
+        finally:
+            os.close(file)
+
+    return release
 
 
 def wait_to_hold(path: Path | str, *, wait: Callable[[float], None] = time.sleep) -> Release:

@@ -220,6 +220,26 @@ def test_an_early_login_goes_on_with_its_port_and_its_lock(
     assert place.is_free
 
 
+def test_a_lock_is_free_once_released_though_a_child_still_has_its_descriptor(
+    tmp_path: Path,
+) -> None:
+    release = try_lock(tmp_path / "lock")
+    assert release
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(writing)
+        os.read(reading, 1)  # until the other end is closed
+        os._exit(0)
+    release()
+    again = try_lock(tmp_path / "lock")
+    os.close(reading)
+    os.close(writing)
+    os.waitpid(child, 0)
+    assert again
+    again()
+
+
 def test_a_lock_is_held_by_one_and_free_again(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     release = try_lock(path)

