@@ -70,7 +70,7 @@ def theme(background: str, foreground: str, red: str) -> TerminalTheme:
     return TerminalTheme(rgb(background), rgb(foreground), normal)
 
 
-# As the pages have them, in soe_auth/pages/page.css.
+# As the pages have them, in soe_auth/loopback/page.css.
 THEMES = {"light": theme("f3f5f4", "1d2523", "a3341a"), "dark": theme("1c2322", "e6ecea", "f0a183")}
 
 

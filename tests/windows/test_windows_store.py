@@ -261,7 +261,8 @@ for number in range(30):
 
     def test_a_lock_ends_with_its_holder(tmp_path: Path) -> None:
         script = (
-            "import sys; from soe_auth.locks import *; hold(sys.argv[1]); print('held'); input()"
+            "import sys; from soe_auth.files.lock import try_lock; try_lock(sys.argv[1]);"
+            " print('held'); input()"
         )
         path = tmp_path / "lock"
         with subprocess.Popen(
