@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,10 +29,16 @@ def wake_on_signals() -> Iterator[None]:
     with reader, writer:
         for end in (reader, writer):
             end.setblocking(False)  # noqa: FBT003  # the socket module's own signature
-        loop.add_reader(reader, reader.recv, 64)
+        loop.add_reader(reader, _drain, reader)
         before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
         try:
             yield
         finally:
             signal.set_wakeup_fd(before)
             loop.remove_reader(reader)
+
+
+def _drain(reader: socket.socket) -> None:
+    """Take the numbers of the signals that came; a loop that is ending may call it for none."""
+    with suppress(BlockingIOError):
+        reader.recv(64)
