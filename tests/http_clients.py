@@ -204,7 +204,10 @@ def by_aiohttp(ca: Ca, url: str, body: Body = None, **options: Unpack[Options]) 
             aiohttp.ClientSession(middlewares=[auth], connector=connector) as session,
             session.request("POST" if body else "GET", url, data=body) as answer,
         ):
-            return Answer(answer.status, [before.status for before in answer.history])
+            result = Answer(answer.status, [before.status for before in answer.history])
+        # The loop closes TLS connections after the session ("Graceful shutdown" in its docs).
+        await asyncio.sleep(0.1)
+        return result
 
     return asyncio.run(ask())
 
