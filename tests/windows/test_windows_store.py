@@ -287,6 +287,10 @@ for number in range(30):
                 act("acme")
         assert place.store.load("acme") == token()
         assert place.names == ["acme.json"]
+
+    @pytest.mark.skipif(IS_WINE, reason="Wine has an ordinary user's read-only file stay so")
+    def test_a_file_that_is_no_longer_read_only_is_replaced(place: Place) -> None:
+        place.path.chmod(stat.S_IREAD)
         place.path.chmod(stat.S_IREAD | stat.S_IWRITE)
         place.store.save("acme", token("new"))
         assert place.store.load("acme") == token("new")
