@@ -200,14 +200,12 @@ def by_aiohttp(ca: Ca, url: str, body: Body = None, **options: Unpack[Options]) 
     async def ask() -> Answer:
         auth = soe_auth.AiohttpAuth("acme", **options)
         connector = aiohttp.TCPConnector(ssl=ca.context)
-        async with (
-            aiohttp.ClientSession(middlewares=[auth], connector=connector) as session,
-            session.request("POST" if body else "GET", url, data=body) as answer,
-        ):
-            result = Answer(answer.status, [before.status for before in answer.history])
-        # The loop closes TLS connections after the session ("Graceful shutdown" in its docs).
-        await asyncio.sleep(0.1)
-        return result
+        async with aiohttp.ClientSession(middlewares=[auth], connector=connector) as session:
+            async with session.request("POST" if body else "GET", url, data=body) as answer:
+                await answer.read()
+            # A TLS connection that closes by its handshake may outlive the loop.
+            await connector.close(abort_ssl=True)
+        return Answer(answer.status, [before.status for before in answer.history])
 
     return asyncio.run(ask())
 
