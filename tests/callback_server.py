@@ -15,13 +15,12 @@ from soe_auth.loopback.peer_user import is_other_user
 from soe_auth.loopback.server import CallbackServer, LocalPaths, serve
 from soe_auth.loopback.sockets import Address, LoopbackSockets, bind
 from soe_auth.model.ports import Ports
-from soe_auth.oauth.authorization import (
+from soe_auth.oauth.authorization_request import (
     AuthorizationRequest,
-    Granted,
-    Stray,
-    begin,
+    new_authorization_request,
     redirect_uri_for,
 )
+from soe_auth.oauth.authorization_response import Granted, Stray
 
 if sys.platform != "win32":
     import resource
@@ -64,7 +63,7 @@ async def waiting(
     site = Site.parse("acme")
     sockets = bind(0, "localhost")
     uri = redirect_uri_for(site, "localhost", sockets.port)
-    request = begin(site, "110", Scope(), uri, lambda size: b"\xa5" * size)
+    request = new_authorization_request(site, "110", Scope(), uri, lambda size: b"\xa5" * size)
     strays: list[Stray] = []
     serving = serve(sockets, request, PATHS, strays.append, other_user)
     async with serving as listener:

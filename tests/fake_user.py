@@ -8,7 +8,8 @@ from pathlib import Path
 from soe_auth.actions.login_io import LoginIO
 from soe_auth.desktop.environment import Environment
 from soe_auth.sandbox.visitor import Page, visit
-from soe_auth.settings.resolve import Settings, resolve
+from soe_auth.settings.resolve import resolve
+from soe_auth.settings.settings import Settings
 from soe_auth.storage.file_store import FileStore
 from soe_auth.storage.login_lock import LoginLock
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from soe_auth.actions.login_messages import timed_out_hint
 from soe_auth.errors import LoginDenied, LoginError, LoginTimedOut
 from soe_auth.model.duration import in_words
-from soe_auth.oauth.authorization import Denied, Granted, Stray, check_pasted_url, login_success_uri
+from soe_auth.oauth.authorization_request import login_success_uri
+from soe_auth.oauth.authorization_response import Denied, Granted, Stray, check_pasted_url
 from soe_auth.oauth.token_endpoint import parse_token_response, token_request_body
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from soe_auth.loopback.server import CallbackServer
     from soe_auth.model.secret import Secret
     from soe_auth.model.token import Token
-    from soe_auth.oauth.authorization import AuthorizationRequest
-    from soe_auth.settings.resolve import Settings
+    from soe_auth.oauth.authorization_request import AuthorizationRequest
+    from soe_auth.settings.settings import Settings
     from soe_auth.site_client.client import SiteConnection
 
 

@@ -14,7 +14,7 @@ from soe_auth.settings.config_writer import add_trusted_site
 
 if TYPE_CHECKING:
     from soe_auth.model.token import Token
-    from soe_auth.settings.resolve import Settings
+    from soe_auth.settings.settings import Settings
 
 Ask = Callable[[str], bool]
 Tell = Callable[[str], None]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from soe_auth.model.site import Site
     from soe_auth.model.token import Token
-    from soe_auth.settings.resolve import Settings
+    from soe_auth.settings.settings import Settings
     from soe_auth.storage import Store
 
 

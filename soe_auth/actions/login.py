@@ -14,9 +14,13 @@ from soe_auth.actions import login_messages as messages
 from soe_auth.actions.consent import tell_of_project
 from soe_auth.actions.login_io import PendingAuthorization
 from soe_auth.errors import LoopbackUnavailable, SettingsError, SoeAuthError, StoreError
-from soe_auth.loopback.peer_user import why_busy
+from soe_auth.loopback.port_owner import why_busy
 from soe_auth.loopback.sockets import bind, local_path
-from soe_auth.oauth import authorization
+from soe_auth.oauth.authorization_request import (
+    login_success_uri,
+    new_authorization_request,
+    redirect_uri_for,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +29,7 @@ if TYPE_CHECKING:
     from soe_auth.actions.started_login import StartedLogin
     from soe_auth.loopback.sockets import LoopbackSockets
     from soe_auth.model.token import Token
-    from soe_auth.settings.resolve import Settings
+    from soe_auth.settings.settings import Settings
 
 _ADVICE_AFTER = 30.0  # seconds without a callback until the user is told what may be wrong
 
@@ -74,7 +78,7 @@ def start_login(
     Raises SettingsError, LoopbackUnavailable, StoreError; LoginRequired where no user can answer.
     """
     if settings.ca_bundle:
-        from soe_auth.site_client.tls_and_proxy import ssl_context
+        from soe_auth.site_client.tls import ssl_context
 
         ssl_context(settings.network)  # an unusable bundle is reported before anyone signs in
     io.store.prepare(settings.profile)
@@ -109,16 +113,16 @@ def request_authorization(
     sockets: LoopbackSockets | None
     if settings.redirect == "login_success":
         sockets = _bind_for_launch(settings, io)
-        redirect_uri = authorization.login_success_uri(site)
+        redirect_uri = login_success_uri(site)
     else:
         sockets = (
             started.sockets
             if started
             else bind(settings.port.numbers, settings.redirect_host, why_busy)
         )
-        redirect_uri = authorization.redirect_uri_for(site, sockets.host, sockets.port)
+        redirect_uri = redirect_uri_for(site, sockets.host, sockets.port)
     return PendingAuthorization(
-        authorization.begin(site, client_id, settings.scope, redirect_uri, io.entropy),
+        new_authorization_request(site, client_id, settings.scope, redirect_uri, io.entropy),
         sockets,
         launch_path=started.launch_path if started else local_path(io.entropy),
         result_path=local_path(io.entropy),

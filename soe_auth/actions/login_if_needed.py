@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from soe_auth.actions.login_io import LoginIO
     from soe_auth.model.secret import Secret
     from soe_auth.model.token import Token
-    from soe_auth.settings.resolve import Settings
+    from soe_auth.settings.settings import Settings
 
 _POLL = 0.1  # seconds between two tries for a login lock that another process holds
 

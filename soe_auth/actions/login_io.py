@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from soe_auth.loopback.sockets import LoopbackSockets
     from soe_auth.model.proxy import Network
     from soe_auth.model.site import Site
-    from soe_auth.oauth.authorization import AuthorizationRequest, Entropy, Stray
+    from soe_auth.oauth.authorization_request import AuthorizationRequest
+    from soe_auth.oauth.authorization_response import Stray
+    from soe_auth.oauth.pkce import Entropy
     from soe_auth.site_client.client import SiteConnection
     from soe_auth.storage import Store
     from soe_auth.storage.login_lock import LoginLock

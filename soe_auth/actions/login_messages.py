@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from soe_auth.actions.login_io import LoginIO, PendingAuthorization
     from soe_auth.model.token import Token
-    from soe_auth.settings.resolve import Settings
+    from soe_auth.settings.settings import Settings
 
 _LOOK = 0.1  # seconds between two looks at whether the browser's command has failed
 

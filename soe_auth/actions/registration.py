@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from soe_auth.model.scope import Scope
     from soe_auth.model.site import Site
     from soe_auth.settings.config_files import Configs
-    from soe_auth.settings.resolve import Settings
+    from soe_auth.settings.settings import Settings
     from soe_auth.settings.spec import Redirect, RedirectHost, Setting, Stored
 
 _STEPS = """\

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from soe_auth.model.site import Site
     from soe_auth.model.token import Token
-    from soe_auth.settings.resolve import Settings
+    from soe_auth.settings.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from soe_auth.desktop.process import split_command
 from soe_auth.errors import SettingsError
 from soe_auth.model.text import printable
 from soe_auth.settings.config_writer import begin
-from soe_auth.settings.resolve import check_config_file, find_paths, read_config_files
+from soe_auth.settings.paths import find_paths
+from soe_auth.settings.resolve import check_config_file, read_config_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from soe_auth.cli.console import Console
-    from soe_auth.settings.resolve import Settings
+    from soe_auth.settings.settings import Settings
 
 
 def login_io(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from soe_auth.cli.options import read_option
 from soe_auth.model.secret import Secret
-from soe_auth.oauth.authorization import login_success_uri, read_redirect_uri
+from soe_auth.oauth.authorization_request import login_success_uri, read_redirect_uri
 
 if TYPE_CHECKING:
     import argparse

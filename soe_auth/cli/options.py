@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from soe_auth.cli.console import Console
     from soe_auth.model.site import Site
-    from soe_auth.settings.resolve import Settings
+    from soe_auth.settings.settings import Settings
     from soe_auth.settings.spec import Setting
     from soe_auth.storage import Store
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from soe_auth.cli.prompts import Prompter
     from soe_auth.model.proxy import Network
     from soe_auth.settings.config_files import Configs
-    from soe_auth.settings.resolve import Settings
+    from soe_auth.settings.settings import Settings
     from soe_auth.site_client.transport import ResponseHead
 
 _NONE_YET = "none yet"

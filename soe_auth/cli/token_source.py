@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from soe_auth.model.secret import Secret
     from soe_auth.model.token import Token
-    from soe_auth.settings.resolve import Paths, Settings
+    from soe_auth.settings.paths import Paths
+    from soe_auth.settings.settings import Settings
 
 _POLL = 0.5  # seconds between two looks for a login that somebody is waited for
 

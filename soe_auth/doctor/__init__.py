@@ -25,13 +25,15 @@ from soe_auth.doctor.loopback import look_at_loopback
 from soe_auth.doctor.remote import look_at_site
 from soe_auth.doctor.stored import look_at_keyring, look_at_store, look_at_tokens
 from soe_auth.errors import LoginRequired, SettingsError, SoeAuthError
-from soe_auth.settings.resolve import Settings, find_paths, resolve
+from soe_auth.settings.paths import find_paths
+from soe_auth.settings.resolve import resolve
 from soe_auth.settings.spec import BROWSER, PORT, REDIRECT, REDIRECT_HOST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from soe_auth.oauth.authorization import Entropy
+    from soe_auth.oauth.pkce import Entropy
+    from soe_auth.settings.settings import Settings
     from soe_auth.settings.spec import Setting
 
 __all__ = ["Finding", "examine"]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from soe_auth.settings.resolve import Settings
+    from soe_auth.settings.settings import Settings
 
 _LIBRARIES = ("aiohttp", "httpx", "truststore", "platformdirs", "tomlkit")
 _EXAMPLE = 8765  # a port, where none is fixed

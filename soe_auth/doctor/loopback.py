@@ -11,20 +11,21 @@ from typing import TYPE_CHECKING
 from soe_auth.doctor.dns import addresses_of
 from soe_auth.doctor.finding import Finding, fine, from_error, odd, wrong
 from soe_auth.errors import LoginError, LoopbackUnavailable
-from soe_auth.loopback.peer_user import is_other_user, why_busy
+from soe_auth.loopback.peer_user import is_other_user
+from soe_auth.loopback.port_owner import why_busy
 from soe_auth.loopback.server import LocalPaths, serve
 from soe_auth.loopback.sockets import LoopbackSockets, bind
 from soe_auth.model.scope import Scope
 from soe_auth.model.site import Site
 from soe_auth.model.text import printable
-from soe_auth.oauth import authorization
+from soe_auth.oauth.authorization_request import new_authorization_request, redirect_uri_for
 from soe_auth.site_client.failure import describe_os_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from soe_auth.model.ports import Ports
-    from soe_auth.oauth.authorization import Entropy
+    from soe_auth.oauth.pkce import Entropy
 
 _WITHIN = 3.0  # seconds, for what takes a millisecond
 _LAUNCH, _DONE = "/look", "/done"
@@ -117,8 +118,8 @@ async def _knock_everywhere(
     bound: LoopbackSockets, names: Mapping[str, tuple[str, ...]], entropy: Entropy
 ) -> list[LoopbackProbe]:
     site = Site.parse("localhost")  # nobody goes there: the answer is read here, and thrown away
-    redirect_uri = authorization.redirect_uri_for(site, bound.host, bound.port)
-    request = authorization.begin(site, "0", Scope(), redirect_uri, entropy)
+    redirect_uri = redirect_uri_for(site, bound.host, bound.port)
+    request = new_authorization_request(site, "0", Scope(), redirect_uri, entropy)
     paths = LocalPaths(_LAUNCH, _DONE)
     async with serve(bound, request, paths, lambda _: None, is_other_user):
         return [

@@ -15,14 +15,14 @@ from soe_auth.errors import NetworkError, ServerError, SettingsError, SoeAuthErr
 from soe_auth.model.duration import in_words
 from soe_auth.model.text import printable
 from soe_auth.site_client.client import FIRST_LOOK, WHO_AM_I, connect
-from soe_auth.site_client.tls_and_proxy import proxy_for
+from soe_auth.site_client.proxy_lookup import proxy_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from soe_auth.model.proxy import Network, Proxy
     from soe_auth.model.site import Site
-    from soe_auth.settings.resolve import Settings
+    from soe_auth.settings.settings import Settings
     from soe_auth.site_client.transport import ResponseHead
 
 _AUTHORIZE = "/oauth"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from soe_auth.model.token import Token
-    from soe_auth.settings.resolve import Settings
+    from soe_auth.settings.settings import Settings
 
 
 _OTHER_PLACE = "See that the directory is yours; SOE_AUTH_CONFIG_DIR names another."

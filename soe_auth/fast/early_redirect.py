@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 from soe_auth.loopback.pages import HEADERS
 from soe_auth.model.secret import Secret
-from soe_auth.oauth.authorization import CallbackRequest, check_request
+from soe_auth.oauth.authorization_response import CallbackRequest, check_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from socket import socket
 
     from soe_auth.loopback.sockets import Address, LoopbackSockets
-    from soe_auth.oauth.authorization import AuthorizationRequest
+    from soe_auth.oauth.authorization_request import AuthorizationRequest
 
 _MAX_CONNECTIONS = 16  # the others wait in the kernel's backlog
 _LONGEST_HEAD = 8192

@@ -1,4 +1,8 @@
-"""Whose program is behind a loopback connection or port, where the system tells (Linux)."""
+"""Which user owns the other end of a loopback connection, where the system tells (Linux).
+
+One sock_diag(7) query looks up that connection. `/proc/net/tcp` tells the same and takes a
+millisecond or two, as the kernel lists all connections in it.
+"""
 
 from __future__ import annotations
 
@@ -7,22 +11,64 @@ import socket
 import struct
 import sys
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from soe_auth.loopback.sock_diag import owner_of
-from soe_auth.model.text import printable
+from soe_auth.loopback.port_owner import PROC, in_kernels_form
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from pathlib import Path
 
     from soe_auth.loopback.sockets import Address
 
-_PROC = Path("/proc")
 _ROOT = 0
-_TIME_WAIT = "06"  # the state's number in the kernel's tables
-_IN_THE_WAY = ("127.0.0.1", "0.0.0.0", "::1", "::", "::ffff:127.0.0.1")  # noqa: S104  # only read
-_NO_SOCKET = "0"  # the inode that a connection has when no program holds it any more
+
+_SOCK_DIAG = 4  # NETLINK_SOCK_DIAG
+_BY_FAMILY = 20  # SOCK_DIAG_BY_FAMILY, the type of the question and of its answer
+_IS_QUESTION = 1  # NLM_F_REQUEST; an answer about one socket, not a list
+_ANY_STATE = 0xFFFFFFFF
+_ANY_COOKIE = 0xFFFFFFFF
+
+_HEADER = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, number, sender
+_QUESTION = struct.Struct("=BBBBI")  # inet_diag_req_v2: family, protocol, two unused, states
+# inet_diag_sockid: the ports of both ends; behind them the addresses; then interface and cookie.
+_PORTS = struct.Struct("!HH")
+_REST = struct.Struct("=III")
+_ANSWER = struct.Struct("=4x 4s 44x 12x I")  # inet_diag_msg: the ports, and the user
+
+
+def owner_of(end: Address, other_end: Address) -> int | None:
+    """Return the user whose `end` of a connection is; None where the kernel does not tell.
+
+    An end that was closed already is root's; newer kernels still name its last user. One over IPv4
+    is found as well if it is of a socket for IPv6.
+    """
+    if sys.platform != "linux":  # pragma: no cover - other systems have no such sockets
+        return None
+    family = socket.AF_INET6 if ":" in end[0] else socket.AF_INET
+    ports = _PORTS.pack(end[1], other_end[1])
+    with (
+        suppress(OSError, struct.error),
+        socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, _SOCK_DIAG) as kernel,
+    ):
+        hosts = (socket.inet_pton(family, host).ljust(16, b"\0") for host, _ in (end, other_end))
+        question = b"".join(
+            (
+                _QUESTION.pack(family, socket.IPPROTO_TCP, 0, 0, _ANY_STATE),
+                ports,
+                *hosts,
+                _REST.pack(0, _ANY_COOKIE, _ANY_COOKIE),
+            )
+        )
+        length = _HEADER.size + len(question)
+        kernel.send(_HEADER.pack(length, _BY_FAMILY, _IS_QUESTION, 0, 0) + question)
+        answer = kernel.recv(4096, socket.MSG_DONTWAIT)
+        _, kind, *_ = _HEADER.unpack_from(answer)
+        found, user = _ANSWER.unpack_from(answer, _HEADER.size)
+        # Where there is no such connection, it may tell of who listens at the port.
+        if kind == _BY_FAMILY and found == ports:
+            return int(user)
+    return None
 
 
 def is_other_user(
@@ -31,7 +77,7 @@ def is_other_user(
     *,
     user: int | None = None,
     ask: Callable[[Address, Address], int | None] = owner_of,
-    proc: Path = _PROC,
+    proc: Path = PROC,
 ) -> bool:
     """Return whether the connection's other end belongs to another ordinary user than `user`.
 
@@ -60,55 +106,6 @@ def _owners(peer: Address, own: Address, proc: Path) -> set[int | None]:
 def _owner(table: str, peer: Address, own: Address, proc: Path) -> int | None:
     """Return the user whose the connection's other end is; None where a table does not tell."""
     with suppress(OSError, ValueError), (proc / "net" / table).open(encoding="ascii") as rows:
-        wanted = f"{_in_kernels_form(peer)} {_in_kernels_form(own)}"
+        wanted = f"{in_kernels_form(peer)} {in_kernels_form(own)}"
         return next((int(row.split()[7]) for row in rows if wanted in row), None)
     return None
-
-
-def why_busy(port: int, *, proc: Path = _PROC) -> str | None:
-    """Say what keeps a local TCP port from being bound, in words that go on after its number.
-
-    None where nobody can tell.
-    """
-    closing = False
-    for state, inode in _sockets_at(port, proc):
-        if inode != _NO_SOCKET:
-            holder = _holder(inode, proc)
-            return f"is held by {holder or 'a program of another user'}"
-        closing |= state == _TIME_WAIT
-    # The system keeps the address for a minute after its last connection, an earlier login's too;
-    # we do not ask to share it, as another program could do so as well.
-    return "was used a moment ago, and will be free within a minute" if closing else None
-
-
-def _sockets_at(port: int, proc: Path) -> Iterator[tuple[str, str]]:
-    """Yield state and inode of every TCP socket that has the port on the loopback."""
-    wanted = {_in_kernels_form((host, port)) for host in _IN_THE_WAY}
-    for name in ("tcp", "tcp6"):
-        with suppress(OSError, ValueError), (proc / "net" / name).open(encoding="ascii") as rows:
-            for row in rows:
-                columns = row.split()
-                if len(columns) > 9 and columns[1] in wanted:  # noqa: PLR2004  # as proc(5)
-                    yield columns[3], columns[9]
-
-
-def _holder(inode: str, proc: Path) -> str | None:
-    """Name the process that has a socket open; None where it is not ours to see."""
-    for directory in proc.glob("[1-9]*"):
-        with suppress(OSError):  # it has ended, or is another user's
-            if any(
-                str(open_file.readlink()) == f"socket:[{inode}]"
-                for open_file in (directory / "fd").iterdir()
-            ):
-                name = (directory / "comm").read_text(encoding="utf-8", errors="replace")
-                return f"process {directory.name} ({printable(name, 40)})"
-    return None
-
-
-def _in_kernels_form(address: Address) -> str:
-    """Write an address as /proc/net/tcp does: words of the machine's byte order, in hexadecimal."""
-    host, port = address
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    packed = socket.inet_pton(family, host)
-    words = struct.unpack(f"={len(packed) // 4}I", packed)
-    return f"{''.join(f'{word:08X}' for word in words)}:{port:04X}"

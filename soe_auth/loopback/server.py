@@ -1,7 +1,8 @@
-"""A server that lives for one redirect, on aiohttp, which the client imports nowhere but here.
+"""The callback server of one login, on aiohttp.
 
-It decides nothing: oauth/authorization.py judges, the story exchanges the code, and only then is
-the browser answered, by a redirect to a clean address whose page tells the truth.
+It decides nothing: oauth/authorization_response.py checks the callback, and actions/login.py
+exchanges the code. Only then is the browser redirected to a clean address, whose page says how the
+login ended.
 """
 
 from __future__ import annotations
@@ -23,8 +24,7 @@ from aiohttp import web
 
 from soe_auth.loopback.pages import HEADERS, Page, stray
 from soe_auth.model.secret import Secret
-from soe_auth.oauth.authorization import (
-    AuthorizationRequest,
+from soe_auth.oauth.authorization_response import (
     CallbackRequest,
     Denied,
     Granted,
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from soe_auth.loopback.sockets import Address, LoopbackSockets
+    from soe_auth.oauth.authorization_request import AuthorizationRequest
 
 # The address of a connection that has ended before it was looked at.
 _GONE = ("", 0)

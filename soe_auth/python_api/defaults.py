@@ -17,7 +17,7 @@ from soe_auth.storage.login_lock import LoginLock
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from soe_auth.settings.resolve import Settings
+    from soe_auth.settings.settings import Settings
     from soe_auth.storage import Store
 
 

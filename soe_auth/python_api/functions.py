@@ -20,7 +20,7 @@ from soe_auth.python_api.defaults import (
     refuse_inside_a_loop,
     settings_for,
 )
-from soe_auth.settings.resolve import find_paths
+from soe_auth.settings.paths import find_paths
 from soe_auth.storage.file_store import FileStore
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from soe_auth.python_api.defaults import (
     refuse_inside_a_loop,
     settings_for,
 )
-from soe_auth.settings.resolve import Settings
+from soe_auth.settings.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

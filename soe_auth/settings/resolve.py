@@ -1,4 +1,4 @@
-"""What must be known before we begin, and where each value came from.
+"""Resolve the settings of a profile.
 
 Strongest first: flag, `SOE_AUTH_*` variable (an empty one counts as unset), the project file, the
 user's config.toml, the system's config.toml; in a config.toml, the profile's own table comes before
@@ -8,16 +8,15 @@ the top of the file.
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass, field
-from pathlib import Path, PureWindowsPath
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from soe_auth.errors import LoginRequired, SettingsError
-from soe_auth.model.proxy import Network, Proxy
-from soe_auth.model.text import nearest, printable
 from soe_auth.settings.config_files import check_profile_name, error_context, read_configs
+from soe_auth.settings.paths import find_paths
 from soe_auth.settings.project_file import find_project
+from soe_auth.settings.settings import Settings
 from soe_auth.settings.spec import (
     BROWSER,
     BY_KEY,
@@ -25,7 +24,6 @@ from soe_auth.settings.spec import (
     CLIENT_ID,
     MIN_TTL,
     PORT,
-    PROFILE,
     PROXY,
     REDIRECT,
     REDIRECT_HOST,
@@ -34,154 +32,18 @@ from soe_auth.settings.spec import (
     STORE,
     TABLE,
     TIMEOUT,
-    Redirect,
-    RedirectHost,
     Setting,
-    Stored,
-    StoreKind,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from soe_auth.model.ports import Ports
-    from soe_auth.model.scope import Scope
     from soe_auth.model.site import Site
     from soe_auth.settings.config_files import ConfigFile, Configs, TomlTable
+    from soe_auth.settings.paths import Paths
     from soe_auth.settings.project_file import ProjectFile
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Paths:
-    """The user's config directory, and the system's config.toml."""
-
-    directory: Path
-    system_config: Path
-
-    @property
-    def config(self) -> Path:
-        """The user's config.toml."""
-        return self.directory / "config.toml"
-
-    @property
-    def files(self) -> list[Path]:
-        """Both config.toml, the stronger one first."""
-        return [self.config, self.system_config]
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """All settings of one profile, and for each key the place that its value came from.
-
-    `profiles` are the names of all that the config.toml have, `project` is the project file that
-    was heeded, as it is shown, and `only_project` whether nobody else names the site. `place(key)`
-    is a value's origin with the line of the file, if it is from one.
-    """
-
-    profile: str
-    paths: Paths
-    profiles: Sequence[str]
-    project: str | None
-    only_project: bool
-    site: Site | None
-    client_id: str | None
-    scope: Scope
-    redirect: Redirect
-    redirect_host: RedirectHost
-    port: Ports
-    browser: str | None
-    timeout: float
-    min_ttl: float
-    ca_bundle: Path | None
-    proxy: Proxy | Literal["none"] | None
-    store: StoreKind
-    origins: Mapping[str, str]
-    place: Callable[[str], str] = field(repr=False, compare=False)
-
-    @property
-    def require_site_and_client(self) -> tuple[Site, str]:
-        """Site and client ID, which have no default. Raises SettingsError if one is missing."""
-        if self.site is None:
-            raise SettingsError(
-                f"Profile {self.profile} has no site."
-                if self.known
-                else f"There is no profile {self.profile}.",
-                hint=f"{self._or_make} it with"
-                f" `soe-auth login -p {self.profile} --site NAME --client-id ID`;"
-                " `soe-auth status` shows what there is.",
-            )
-        if self.client_id is None:
-            raise SettingsError(
-                f"No client ID is set for {self.site.authority}.",
-                hint=f"Say which: `soe-auth login --site {self.site.as_typed} --client-id ID`.",
-            )
-        return self.site, self.client_id
-
-    @property
-    def _or_make(self) -> str:
-        meant = None if self.known else nearest(self.profile, self.profiles)
-        return f"Did you mean {meant}? If not, make" if meant else "Make"
-
-    @property
-    def known(self) -> bool:
-        """Whether a config.toml has the profile."""
-        return self.profile in self.profiles
-
-    @property
-    def needs_consent(self) -> bool:
-        """Whether nothing may be sent to the site or opened there until the person has agreed."""
-        return self.only_project and self.site is not None and not self.site.in_cloud
-
-    @property
-    def of_browser(self) -> list[str]:
-        """What a browser can be sent off by, before anything else is known; empty if it cannot.
-
-        The redirect's host, the first port and the last, and the browser's command.
-        """
-        browser = self.browser or ""
-        odd = self.from_project or self.ca_bundle or not browser.isprintable()
-        if odd or self.redirect != "loopback":
-            return []
-        return [self.redirect_host, str(self.port.first), str(self.port.last), browser]
-
-    @property
-    def network(self) -> Network:
-        """What the settings say of the way to the site."""
-        return Network(self.ca_bundle, self.proxy)
-
-    @property
-    def from_flags(self) -> list[str]:
-        """The keys of a profile's settings that were given as flags."""
-        return [s.key for s in PROFILE if self.origins[s.key] == s.flag]
-
-    @property
-    def from_project(self) -> list[str]:
-        """The keys of the settings that the project file gave."""
-        return [s.key for s in TABLE if self.project and self.origins[s.key] == self.project]
-
-    @property
-    def profile_values(self) -> dict[str, Stored]:
-        """The profile as it is written in config.toml: all but the defaults and the project's."""
-        others = ("default", self.project)
-        return {
-            s.key: s.to_toml(getattr(self, s.key))
-            for s in PROFILE
-            if self.origins[s.key] not in others
-        }
-
-    @property
-    def in_a_file(self) -> bool:
-        """Whether a file has the profile, and not variables alone."""
-        return self.known or "site" in self.from_project
-
-    @property
-    def login_command(self) -> str:
-        """What a person types to log in to this profile."""
-        if not self.in_a_file:
-            return "soe-auth login --site NAME --client-id ID"
-        return f"soe-auth login -p {self.profile}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,27 +79,6 @@ class _Sources:
         """Whether nobody but the project file names the site."""
         site = self.project.site if self.project else None
         return site is not None and self.stated is None and not self.configs.name_site(site)
-
-
-def find_paths(environ: Mapping[str, str], *, platform: str = sys.platform) -> Paths:
-    """Find the config directories: SOE_AUTH_CONFIG_DIR, else what the platform says.
-
-    Raises SettingsError for one that Windows takes for another directory with each current drive.
-    """
-    import platformdirs
-
-    if directory := environ.get("SOE_AUTH_CONFIG_DIR"):
-        given = PureWindowsPath(directory)
-        if platform == "win32" and bool(given.drive) != bool(given.root):  # C:soe, or \\soe
-            raise SettingsError(
-                f"SOE_AUTH_CONFIG_DIR is {printable(directory)}, which depends on the current drive"
-                " or directory.",
-                hint="Set it to a whole path, such as C:\\Users\\you\\soe-auth.",
-            )
-        user = Path(directory).absolute()
-    else:
-        user = platformdirs.user_config_path("soe-auth", appauthor=False)
-    return Paths(user, platformdirs.site_config_path("soe-auth", appauthor=False) / "config.toml")
 
 
 def resolve(

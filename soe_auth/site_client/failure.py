@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from soe_auth.model.text import printable
-from soe_auth.site_client.tls_and_proxy import PROXY_HINT
+from soe_auth.site_client.proxy_lookup import PROXY_HINT
 
 if TYPE_CHECKING:
     from soe_auth.model.proxy import Proxy

@@ -22,7 +22,8 @@ from soe_auth.errors import MalformedResponse, NetworkError
 from soe_auth.oauth.token_endpoint import TokenResponse
 from soe_auth.site_client.certificate_issuer import issuer_in, issuer_of
 from soe_auth.site_client.failure import failure_of, refuses_certificate
-from soe_auth.site_client.tls_and_proxy import proxy_for, ssl_context
+from soe_auth.site_client.proxy_lookup import proxy_for
+from soe_auth.site_client.tls import ssl_context
 from soe_auth.version import __version__
 
 if TYPE_CHECKING:

@@ -22,12 +22,12 @@ from soe_auth.fast.early_redirect import EarlyRedirect, read_plain, redirect_ear
 from soe_auth.loopback.peer_user import is_other_user
 from soe_auth.loopback.server import LocalPaths, serve
 from soe_auth.loopback.sockets import LoopbackSockets, bind
-from soe_auth.oauth.authorization import (
+from soe_auth.oauth.authorization_request import (
     AuthorizationRequest,
-    begin,
-    check_request,
+    new_authorization_request,
     redirect_uri_for,
 )
+from soe_auth.oauth.authorization_response import check_request
 
 PATHS = LocalPaths(launch="/launchme", done="/alldone1")
 PLAIN = (
@@ -86,7 +86,9 @@ class Visit:
 def door() -> Door:
     site, sockets = Site.parse("acme"), bind(0, "localhost")
     uri = redirect_uri_for(site, "localhost", sockets.port)
-    return Door(sockets, begin(site, "110", Scope(), uri, lambda size: b"\xa5" * size))
+    return Door(
+        sockets, new_authorization_request(site, "110", Scope(), uri, lambda size: b"\xa5" * size)
+    )
 
 
 @asynccontextmanager
@@ -288,12 +290,13 @@ from soe_auth.actions import login_io
 from soe_auth.fast import preloading
 from soe_auth.actions.login_io import PendingAuthorization
 from soe_auth.loopback.sockets import bind
-from soe_auth.oauth.authorization import begin
+from soe_auth.oauth.authorization_request import new_authorization_request
 from soe_auth import Scope, Site
 
 async def main():
     module = preloading if sys.argv[1] == "alone" else login_io
-    request = begin(Site.parse("acme"), "110", Scope(), "http://localhost:1/x", os.urandom)
+    site, uri = Site.parse("acme"), "http://localhost:1/x"
+    request = new_authorization_request(site, "110", Scope(), uri, os.urandom)
     pending = PendingAuthorization(request, bind(0, "localhost"), "/launch", "/result")
     async with module.open_listener(pending, print):
         pass

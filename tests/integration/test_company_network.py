@@ -39,10 +39,12 @@ from soe_auth import Ending, NetworkError, Secret, SettingsError, Site
 from soe_auth.actions.logout import logout
 from soe_auth.model.proxy import Network, Proxy
 from soe_auth.sandbox import Sandbox, running
-from soe_auth.settings.resolve import Settings, resolve
+from soe_auth.settings.resolve import resolve
+from soe_auth.settings.settings import Settings
 from soe_auth.site_client.certificate_issuer import issuer_of
 from soe_auth.site_client.client import connect
-from soe_auth.site_client.tls_and_proxy import proxy_for, ssl_context
+from soe_auth.site_client.proxy_lookup import proxy_for
+from soe_auth.site_client.tls import ssl_context
 from soe_auth.storage.file_store import FileStore
 
 CANARY = Secret("code=canary")

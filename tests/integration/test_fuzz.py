@@ -22,7 +22,13 @@ from protocol_samples import GOOD, REDIRECT, REQUEST, arrive
 
 from soe_auth import ExchangeRefused, LoginRequired, MalformedResponse, SettingsError, Token
 from soe_auth.model.profile_name import is_profile_name
-from soe_auth.oauth.authorization import Denied, Granted, Stray, check_callback, check_pasted_url
+from soe_auth.oauth.authorization_response import (
+    Denied,
+    Granted,
+    Stray,
+    check_callback,
+    check_pasted_url,
+)
 from soe_auth.oauth.token_endpoint import TokenResponse, parse_token_response
 from soe_auth.settings.project_file import PROJECT_KEYS
 from soe_auth.settings.resolve import resolve

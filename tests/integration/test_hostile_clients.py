@@ -25,7 +25,7 @@ from hostile_requests import MEGABYTE, QUIETLY, REQUESTS, Target, fetched, targe
 from yarl import URL
 
 from soe_auth import Secret
-from soe_auth.oauth.authorization import Granted
+from soe_auth.oauth.authorization_response import Granted
 from soe_auth.sandbox import Sandbox
 from soe_auth.sandbox.visitor import visit
 

@@ -13,7 +13,7 @@ from callback_server import PAGE, PATHS, no_more_files, raw, waiting
 from soe_auth import Secret
 from soe_auth.loopback.pages import not_signed_in
 from soe_auth.loopback.sockets import Address
-from soe_auth.oauth.authorization import Denied, Granted
+from soe_auth.oauth.authorization_response import Denied, Granted
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from typing import TypeAlias
 
 import pytest
 
-from soe_auth.loopback.peer_user import is_other_user, why_busy
-from soe_auth.loopback.sock_diag import owner_of
+from soe_auth.loopback.peer_user import is_other_user, owner_of
+from soe_auth.loopback.port_owner import why_busy
 from soe_auth.loopback.sockets import Address
 
 NOBODY = 65534

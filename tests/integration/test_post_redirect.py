@@ -15,7 +15,7 @@ from tls_servers import tls
 
 from soe_auth.model.proxy import Network
 from soe_auth.sandbox import Quirks, Sandbox, running
-from soe_auth.site_client.tls_and_proxy import ssl_context
+from soe_auth.site_client.tls import ssl_context
 
 LOADED_BY_A_CALL = """
 import asyncio, sys

@@ -18,7 +18,8 @@ from soe_auth.actions.login import login
 from soe_auth.actions.login_if_needed import login_if_needed
 from soe_auth.sandbox import Sandbox
 from soe_auth.settings.project_file import PROJECT_KEYS
-from soe_auth.settings.resolve import Settings, resolve
+from soe_auth.settings.resolve import resolve
+from soe_auth.settings.settings import Settings
 from soe_auth.settings.spec import TABLE
 
 ODD = "https://soe.example"

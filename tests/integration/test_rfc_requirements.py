@@ -27,14 +27,14 @@ from soe_auth import ExchangeRefused, NetworkError, Scope, Secret, ServerError
 from soe_auth.actions.login import login
 from soe_auth.actions.login_io import LoginIO
 from soe_auth.loopback.pages import HEADERS
-from soe_auth.oauth.authorization import (
+from soe_auth.oauth.authorization_response import (
     Denied,
     Granted,
     Stray,
     check_callback,
     check_pasted_url,
-    draw,
 )
+from soe_auth.oauth.pkce import draw
 from soe_auth.sandbox import Quirks, Sandbox
 from soe_auth.sandbox.visitor import visit
 from soe_auth.settings.resolve import resolve

@@ -379,7 +379,7 @@ def pickled(thing: object) -> str:
 
 
 def addresses_of(things: list[object]) -> list[str]:
-    from soe_auth.oauth.authorization import AuthorizationRequest
+    from soe_auth.oauth.authorization_request import AuthorizationRequest
 
     return [thing.url for thing in things if isinstance(thing, AuthorizationRequest)]
 

@@ -45,13 +45,12 @@ from soe_auth import (
 )
 from soe_auth.actions.logout import logout
 from soe_auth.cli.exit_codes import exit_code
-from soe_auth.oauth.authorization import (
+from soe_auth.oauth.authorization_request import (
     AuthorizationRequest,
-    Granted,
-    begin,
-    check_pasted_url,
     login_success_uri,
+    new_authorization_request,
 )
+from soe_auth.oauth.authorization_response import Granted, check_pasted_url
 from soe_auth.oauth.token_endpoint import parse_token_response, token_request_body
 from soe_auth.sandbox import TOKEN_ANSWERS, Quirks, Sandbox, running
 from soe_auth.sandbox.sockets import bind_loopback
@@ -78,7 +77,7 @@ class Practice:
     async def code(self, scope: str = "") -> tuple[Secret, AuthorizationRequest]:
         """Get a code by the visitor, as the guide's person would."""
         uri = login_success_uri(self.site)
-        request = begin(self.site, "112", Scope.parse(scope), uri, self.draws)
+        request = new_authorization_request(self.site, "112", Scope.parse(scope), uri, self.draws)
         page = await visit(request.url, ssl_context=self.ca)
         granted = check_pasted_url(page.url, request)
         assert isinstance(granted, Granted)

@@ -8,7 +8,7 @@ import pytest
 from callback_server import three_free_ports
 
 from soe_auth import LoopbackUnavailable
-from soe_auth.loopback.peer_user import why_busy
+from soe_auth.loopback.port_owner import why_busy
 from soe_auth.loopback.sockets import bind
 
 if sys.platform != "win32":

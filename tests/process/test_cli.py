@@ -23,7 +23,7 @@ from soe_auth import Secret
 from soe_auth.cli.commands.pkce import draw_pair
 from soe_auth.cli.main import COMMANDS, main
 from soe_auth.cli.terminal_paste import pasted_lines
-from soe_auth.oauth.authorization import challenge_of, draw
+from soe_auth.oauth.pkce import challenge_of, draw
 from soe_auth.sandbox import Quirks, Sandbox, running
 from soe_auth.sandbox.visitor import visit
 from soe_auth.version import __version__

@@ -9,24 +9,25 @@ from oauthlib.oauth2 import WebApplicationClient
 from protocol_samples import ACME, GOOD, PORT, REDIRECT, REQUEST, arrive, read
 
 from soe_auth import ExchangeRefused, MalformedResponse, Scope, Secret, Site
-from soe_auth.oauth.authorization import (
+from soe_auth.oauth.authorization_request import (
+    login_success_uri,
+    new_authorization_request,
+    read_redirect_uri,
+    redirect_uri_for,
+)
+from soe_auth.oauth.authorization_response import (
     CallbackRequest,
     Denied,
     Granted,
     Stray,
-    begin,
-    challenge_of,
     check_callback,
     check_pasted_url,
     code_in,
-    draw,
-    login_success_uri,
-    read_redirect_uri,
-    redirect_uri_for,
 )
+from soe_auth.oauth.pkce import challenge_of, draw
 from soe_auth.oauth.token_endpoint import TokenResponse, token_request_body
 
-# --- begin ---
+# --- the authorization request ---
 
 
 def test_the_challenge_is_that_of_rfc_7636_appendix_b() -> None:
@@ -48,7 +49,7 @@ def test_state_and_verifier_are_256_bits_each_drawn_anew() -> None:
         sizes.append(size)
         return bytes([len(sizes)]) * size
 
-    request = begin(ACME, "110", Scope(), REDIRECT, entropy)
+    request = new_authorization_request(ACME, "110", Scope(), REDIRECT, entropy)
     assert sizes == [32, 32]
     assert request.state != request.code_verifier
     assert len(request.code_verifier.reveal()) == len(request.state.reveal()) == 43
@@ -80,7 +81,9 @@ def test_oauthlib_agrees_with_the_form_in_all_but_the_dialect() -> None:
 
 
 def test_the_authorize_url_speaks_soes_dialect() -> None:
-    request = begin(ACME, "110", Scope.parse("write_access no_expiry"), REDIRECT, bytes)
+    request = new_authorization_request(
+        ACME, "110", Scope.parse("write_access no_expiry"), REDIRECT, bytes
+    )
     assert request.url.startswith("https://acme.stackenterprise.co/oauth?")
     assert "scope=no_expiry%2Cwrite_access&" in request.url
     assert "code_challenge_method=S256" in request.url
@@ -88,7 +91,7 @@ def test_the_authorize_url_speaks_soes_dialect() -> None:
 
 
 def test_no_scope_is_not_sent_at_all() -> None:
-    assert "scope" not in begin(ACME, "110", Scope(), REDIRECT, bytes).url
+    assert "scope" not in new_authorization_request(ACME, "110", Scope(), REDIRECT, bytes).url
 
 
 def test_each_site_has_a_redirect_path_of_its_own() -> None:
@@ -272,7 +275,7 @@ def test_a_paste_that_cannot_be_checked_is_refused_with_the_reason(text: str, wh
 
 
 def test_the_sites_own_page_can_be_the_redirect_for_a_paste() -> None:
-    request = begin(ACME, "112", Scope(), login_success_uri(ACME), bytes)
+    request = new_authorization_request(ACME, "112", Scope(), login_success_uri(ACME), bytes)
     pasted = f"{login_success_uri(ACME)}?code=x&state={request.state.reveal()}"
     assert check_pasted_url(pasted, request) == Granted(Secret("x"))
 

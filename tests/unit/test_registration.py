@@ -17,7 +17,8 @@ from soe_auth.actions.registration import (
     preface,
     steps,
 )
-from soe_auth.settings.resolve import Settings, read_config_files, resolve
+from soe_auth.settings.resolve import read_config_files, resolve
+from soe_auth.settings.settings import Settings
 from soe_auth.settings.spec import TABLE
 
 ACME = Site.parse("acme")

@@ -19,7 +19,7 @@ from soe_auth import Scope, Secret, SettingsError, Site, StoreError, Token
 from soe_auth.doctor import examine
 from soe_auth.files.lock import try_lock, wait_to_hold
 from soe_auth.settings.config_files import read_configs
-from soe_auth.settings.resolve import find_paths
+from soe_auth.settings.paths import find_paths
 from soe_auth.storage.file_store import FileStore
 from soe_auth.storage.login_lock import LoginLock
 

@@ -34,7 +34,8 @@ from soe_auth.cli.main import COMMANDS, add_common
 from soe_auth.cli.token_source import keep_answer
 from soe_auth.errors import SoeAuthError
 from soe_auth.fast.cache import PROFILES, CacheKey
-from soe_auth.settings.resolve import find_paths, read_config_files
+from soe_auth.settings.paths import find_paths
+from soe_auth.settings.resolve import read_config_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -22,7 +22,8 @@ from soe_auth.model.site import Site
 from soe_auth.model.text import printable
 from soe_auth.settings.config_files import no_such_key
 from soe_auth.settings.config_writer import forget, remember, remove_setting, write_setting
-from soe_auth.settings.resolve import choose_profile, find_paths, read_config_files, resolve
+from soe_auth.settings.paths import find_paths
+from soe_auth.settings.resolve import choose_profile, read_config_files, resolve
 from soe_auth.settings.spec import BY_KEY, DEFAULT_PROFILE, SITE, STORE, TRUSTED_SITES
 from soe_auth.storage.file_store import FileStore
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from soe_auth.cli.console import Console
     from soe_auth.settings.config_files import Configs
-    from soe_auth.settings.resolve import Settings
+    from soe_auth.settings.settings import Settings
     from soe_auth.settings.spec import Setting, StoreKind
 
 ACTIONS = {

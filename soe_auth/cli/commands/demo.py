@@ -19,7 +19,7 @@ from soe_auth.actions import get_token as access
 from soe_auth.cli.options import open_store
 from soe_auth.desktop.browser import find_browser, opens_by_itself
 from soe_auth.sandbox import running
-from soe_auth.settings.resolve import Settings, resolve
+from soe_auth.settings.resolve import resolve
 from soe_auth.site_client.client import connect
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from soe_auth.cli.console import Console
+    from soe_auth.settings.settings import Settings
     from soe_auth.storage import Store
 
 

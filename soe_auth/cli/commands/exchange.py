@@ -22,7 +22,7 @@ from soe_auth.cli.manual_flow import add_redirect_uri, given_redirect_uri, given
 from soe_auth.cli.options import add_settings, resolve_settings
 from soe_auth.errors import SettingsError
 from soe_auth.model.secret import Secret, no_core_dumps
-from soe_auth.oauth.authorization import code_in
+from soe_auth.oauth.authorization_response import code_in
 from soe_auth.oauth.token_endpoint import parse_token_response, token_request_body
 from soe_auth.settings.spec import CLIENT_ID, SCOPE, SITE
 from soe_auth.site_client.client import connect

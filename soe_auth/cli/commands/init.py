@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from soe_auth.cli.console import Console
     from soe_auth.settings.config_files import Configs
     from soe_auth.settings.project_file import ProjectFile
-    from soe_auth.settings.resolve import Settings
+    from soe_auth.settings.settings import Settings
 
 _LONGEST_PATH = 400  # as it is shown
 _WIDEST = 76

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from soe_auth.cli.console import Console
     from soe_auth.model.site import Site
-    from soe_auth.settings.resolve import Settings
+    from soe_auth.settings.settings import Settings
 
 _REGISTRATION = """\
 To sign in, soe-auth needs the client ID of an API application on {site}:

@@ -14,7 +14,8 @@ from soe_auth.actions.logout import logout
 from soe_auth.cli.exit_codes import EXIT_CODES
 from soe_auth.errors import LoginRequired, NetworkError, ServerError, SettingsError, StoreError
 from soe_auth.model.proxy import Network
-from soe_auth.settings.resolve import find_paths, read_config_files, resolve
+from soe_auth.settings.paths import find_paths
+from soe_auth.settings.resolve import read_config_files, resolve
 from soe_auth.settings.spec import StoreKind
 from soe_auth.site_client.client import Ending
 from soe_auth.storage import open_store, place_of

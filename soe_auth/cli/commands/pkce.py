@@ -9,14 +9,14 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-from soe_auth.oauth.authorization import challenge_of, draw
+from soe_auth.oauth.pkce import challenge_of, draw
 
 if TYPE_CHECKING:
     import argparse
 
     from soe_auth.cli.console import Console
     from soe_auth.model.secret import Secret
-    from soe_auth.oauth.authorization import Entropy
+    from soe_auth.oauth.pkce import Entropy
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -22,7 +22,8 @@ from soe_auth.cli.options import open_store, read_option
 from soe_auth.cli.token_source import simple_question, stored
 from soe_auth.errors import LoginRequired, NetworkError, ServerError, SettingsError, StoreError
 from soe_auth.model.duration import parse_duration
-from soe_auth.settings.resolve import choose_profile, find_paths, read_config_files, resolve
+from soe_auth.settings.paths import find_paths
+from soe_auth.settings.resolve import choose_profile, read_config_files, resolve
 from soe_auth.storage.file_store import FileStore
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from soe_auth.cli.console import Console
     from soe_auth.model.proxy import Network
     from soe_auth.model.token import Token
-    from soe_auth.settings.resolve import Settings
+    from soe_auth.settings.settings import Settings
     from soe_auth.settings.spec import StoreKind
     from soe_auth.site_client.client import Verification
     from soe_auth.storage import Store

@@ -14,7 +14,8 @@ from soe_auth.actions import consent
 from soe_auth.cli.manual_flow import add_redirect_uri, given_redirect_uri, given_state
 from soe_auth.cli.options import add_settings, resolve_settings
 from soe_auth.errors import SettingsError
-from soe_auth.oauth.authorization import authorize_url, draw
+from soe_auth.oauth.authorization_request import authorize_url
+from soe_auth.oauth.pkce import draw
 from soe_auth.settings.spec import CLIENT_ID, SCOPE, SITE
 
 if TYPE_CHECKING:
