@@ -19,6 +19,7 @@ import hypothesis
 import pytest
 from cli_oracle import OF_WINDOWS, Place, directories_in, two_profiles
 from posix_marks import POSIX_TESTS, marked_in
+from wine import start_processes_patiently
 
 from soe_auth import Scope, Secret, Site, Token
 from soe_auth.sandbox import Sandbox, running
@@ -73,6 +74,7 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 def pytest_configure() -> None:
     """Hear Ctrl-C, even as a shell's job in the background: what a test starts inherits that."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    start_processes_patiently()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 

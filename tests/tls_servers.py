@@ -1,10 +1,8 @@
 """What the tests of the calls to the site need of a network: certificates, servers, a proxy."""
 
 import asyncio
-import ctypes
 import os
 import ssl
-import sys
 import warnings
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,12 +15,11 @@ from traceback import TracebackException
 
 import pytest
 import trustme
+from wine import UNDER_WINE
 
 import soe_auth
 from soe_auth import Site
 
-# Wine is no whole Windows: as of version 8, it believes a chain whose root it does not have.
-UNDER_WINE = sys.platform == "win32" and hasattr(ctypes.windll.ntdll, "wine_get_version")
 needs_roots = pytest.mark.skipif(UNDER_WINE, reason="Wine 8 believes a chain without a known root")
 
 ROOMS = Path(soe_auth.__file__).parent

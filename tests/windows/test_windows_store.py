@@ -3,7 +3,6 @@
 Wine runs most of it. It makes ACLs out of the modes of Unix, and hands none down to new files.
 """
 
-import ctypes
 import os
 import stat
 import subprocess
@@ -14,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from wine import UNDER_WINE
 
 from soe_auth import Scope, Secret, SettingsError, Site, StoreError, Token
 from soe_auth.doctor import examine
@@ -30,7 +30,6 @@ if sys.platform == "win32":
 
     from soe_auth.files.windows_acl import other_users, read_sddl, write_dacl
 
-    IS_WINE = hasattr(ctypes.WinDLL("ntdll"), "wine_get_version")
     READ_WRITE = 1 | 2  # what Python itself lets others do with a file that it has open
     SHARE = Path("//localhost/C$")
 
@@ -141,12 +140,12 @@ if sys.platform == "win32":
     def test_an_acl_that_cannot_be_read_is_not_private(tmp_path: Path) -> None:
         assert other_users(tmp_path / "none").startswith("Other users, perhaps (its ACL cannot")
 
-    @pytest.mark.skipif(IS_WINE, reason="Wine hands no ACL down to a new file")
+    @pytest.mark.skipif(UNDER_WINE, reason="Wine hands no ACL down to a new file")
     def test_what_another_program_makes_in_the_directory_is_private(place: Place) -> None:
         (place.tokens / "new").touch()
         assert other_users(place.tokens / "new") == ""
 
-    @pytest.mark.skipif(IS_WINE, reason="Wine does not keep whether a list is protected")
+    @pytest.mark.skipif(UNDER_WINE, reason="Wine does not keep whether a list is protected")
     def test_nothing_is_inherited_from_above(place: Place) -> None:
         for path in (place.tokens, place.path):
             assert "D:P" in read_sddl(path)
@@ -288,7 +287,7 @@ for number in range(30):
         assert place.store.load("acme") == token()
         assert place.names == ["acme.json"]
 
-    @pytest.mark.skipif(IS_WINE, reason="Wine has an ordinary user's read-only file stay so")
+    @pytest.mark.skipif(UNDER_WINE, reason="Wine has an ordinary user's read-only file stay so")
     def test_a_file_that_is_no_longer_read_only_is_replaced(place: Place) -> None:
         place.path.chmod(stat.S_IREAD)
         place.path.chmod(stat.S_IREAD | stat.S_IWRITE)

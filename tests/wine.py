@@ -1,0 +1,32 @@
+"""Where Wine is not Windows."""
+
+import ctypes
+import sys
+from typing import Any
+
+UNDER_WINE = sys.platform == "win32" and hasattr(ctypes.windll.ntdll, "wine_get_version")
+
+ERROR_INTERNAL_ERROR = 1359
+
+
+def start_processes_patiently() -> None:
+    """Try again where Wine 8 fails to start a process, which it does less than once in 400.
+
+    Its error then means that the process ended before any of its own code ran.
+    """
+    if sys.platform != "win32" or not UNDER_WINE:
+        return
+    import _winapi
+
+    create = _winapi.CreateProcess
+
+    def create_patiently(*arguments: Any) -> tuple[int, int, int, int]:
+        for _ in range(3):
+            try:
+                return create(*arguments)
+            except OSError as problem:
+                if problem.winerror != ERROR_INTERNAL_ERROR:
+                    raise
+        return create(*arguments)
+
+    _winapi.CreateProcess = create_patiently
