@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import codecs
+import zlib
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -114,8 +115,8 @@ class SiteTransport:
     async def send(self, write: Callable[[], Request], *, within: float) -> TokenResponse:
         """Send a request once, and return what comes back, whatever it is.
 
-        Raises NetworkError, and MalformedResponse for an answer that is compressed or of more than
-        64 KiB.
+        Raises NetworkError, and MalformedResponse for an answer that cannot be decompressed or has
+        more than 64 KiB.
         """
         answer = await self._receive(write, _whole, within)
         if isinstance(answer, MalformedResponse):
@@ -221,20 +222,46 @@ def _for_httpx(proxy: Proxy, tls: ssl.SSLContext) -> httpx.Proxy:
 
 
 async def _whole(response: httpx.Response) -> TokenResponse | MalformedResponse:
-    """Read an answer as it came, no further than shows that it is too large.
+    """Read an answer, no further than shows that it is too large.
 
-    An error is returned and not raised, since the body lies open here.
+    An error is returned and not raised, since the body is in this frame.
     """
     status, body = response.status_code, b""
     async for chunk in response.aiter_raw():
         body += chunk
         if len(body) > _LARGEST_ANSWER:
             break
-    if response.headers.get("Content-Encoding", "") not in {"", "identity"}:
-        return _malformed(status, "is compressed, which was not asked for")
+    else:
+        # API v2.3 compresses every answer, whatever is asked for.
+        encoding = response.headers.get("Content-Encoding", "identity").lower()
+        if encoding in {"gzip", "x-gzip", "deflate"}:
+            try:
+                body = _decompress(body)
+            except zlib.error:
+                return _malformed(status, "cannot be decompressed")
+        elif encoding not in {"", "identity"}:
+            return _malformed(status, "is compressed in a way that was not asked for")
     if len(body) > _LARGEST_ANSWER:
         return _malformed(status, "is larger than an answer can be")
     return TokenResponse(status, body)
+
+
+def _decompress(body: bytes) -> bytes:
+    """Decompress gzip or deflate (RFC 9110 section 8.4.1), a byte beyond the limit at most.
+
+    Raises zlib.error, also for a body that ends too soon.
+    """
+    if not body:  # as of an answer without content
+        return body
+    try:
+        decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, by its header
+        decoded = decoder.decompress(body, _LARGEST_ANSWER + 1)
+    except zlib.error:  # some servers send deflate without zlib's header
+        decoder = zlib.decompressobj(-zlib.MAX_WBITS)
+        decoded = decoder.decompress(body, _LARGEST_ANSWER + 1)
+    if not decoder.eof and len(decoded) <= _LARGEST_ANSWER:
+        raise zlib.error
+    return decoded
 
 
 def _malformed(status: int, what: str) -> MalformedResponse:

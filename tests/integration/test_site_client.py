@@ -1,6 +1,7 @@
 """The calls to the site, over real sockets, to a sandbox that answers in every way it can."""
 
 import asyncio
+import gzip
 import logging
 import re
 import shlex
@@ -8,6 +9,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -51,7 +53,7 @@ from soe_auth.oauth.authorization_request import (
     new_authorization_request,
 )
 from soe_auth.oauth.authorization_response import Granted, check_pasted_url
-from soe_auth.oauth.token_endpoint import parse_token_response, token_request_body
+from soe_auth.oauth.token_endpoint import TokenResponse, parse_token_response, token_request_body
 from soe_auth.sandbox import TOKEN_ANSWERS, Quirks, Sandbox, running
 from soe_auth.sandbox.sockets import bind_loopback
 from soe_auth.sandbox.visitor import visit
@@ -192,7 +194,7 @@ BAD_ANSWERS: dict[str, tuple[type[SoeAuthError], str]] = {
     "redirect-307": (MalformedResponse, r"HTTP 307 with an empty body"),
     "redirect-308": (MalformedResponse, r"HTTP 308 with an empty body"),
     "oversized": (MalformedResponse, r"\(HTTP 200\) is larger than an answer can be"),
-    "compressed": (MalformedResponse, r"\(HTTP 200\) is compressed, which was not asked for"),
+    "compressed": (MalformedResponse, r"\(HTTP 200\) is larger than an answer can be"),
     "cut-off": (NetworkError, r"broke its answer off \(HTTP 200\)"),
     "trickle": (NetworkError, r"did not end its answer in time \(HTTP 200\)"),
     # No answer has begun that a status could be read from.
@@ -252,11 +254,55 @@ async def test_an_odd_answer_is_understood(either: Practice, quirk: str) -> None
     assert len(either.sandbox.exchanges) == 1
 
 
-@pytest.mark.parametrize("encoding", [b"identity", b""])
-async def test_an_answer_that_says_it_is_not_compressed_is_taken(encoding: bytes) -> None:
-    answer = http(400, b"{}", b"Content-Encoding: " + encoding)
+def deflate_without_header(body: bytes) -> bytes:
+    compressor = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return compressor.compress(body) + compressor.flush()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "encode"),
+    [
+        (b"identity", bytes),
+        (b"", bytes),
+        (b"gzip", gzip.compress),
+        (b"GZIP", gzip.compress),
+        (b"deflate", zlib.compress),
+        (b"deflate", deflate_without_header),
+    ],
+)
+@pytest.mark.parametrize("body", [b"{}", b"", b" " * 2**16])
+async def test_an_answer_may_be_compressed(
+    encoding: bytes, encode: Callable[[bytes], bytes], body: bytes
+) -> None:
+    answer = http(400, encode(body), b"Content-Encoding: " + encoding)
     async with always_answering(answer) as site, connect(site) as connection:
-        assert (await connection.exchange(CANARY)).status == 400
+        assert await connection.exchange(CANARY) == TokenResponse(400, body)
+
+
+async def test_an_empty_answer_may_be_said_to_be_compressed() -> None:
+    answer = http(400, b"", b"Content-Encoding: gzip")
+    async with always_answering(answer) as site, connect(site) as connection:
+        assert await connection.exchange(CANARY) == TokenResponse(400, b"")
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "why"),
+    [
+        (gzip.compress(b" " * (2**16 + 1)), b"gzip", "is larger than an answer can be"),
+        (gzip.compress(b"{}")[:-1], b"gzip", "cannot be decompressed"),
+        (gzip.compress(b"x" * 99)[:12], b"gzip", "cannot be decompressed"),
+        (b"{}", b"gzip", "cannot be decompressed"),
+        (b"{}", b"br", "is compressed in a way that was not asked for"),
+        (gzip.compress(gzip.compress(b"{}")), b"gzip, gzip", "is compressed in a way"),
+    ],
+)
+async def test_what_cannot_be_decompressed_is_said_to_be_so(
+    body: bytes, encoding: bytes, why: str
+) -> None:
+    answer = http(200, body, b"Content-Encoding: " + encoding)
+    async with always_answering(answer) as site, connect(site) as connection:
+        with pytest.raises(MalformedResponse, match=why):
+            await connection.exchange(CANARY)
 
 
 COMMAND_ANSWERS = {
@@ -264,7 +310,7 @@ COMMAND_ANSWERS = {
     "refusal-echo": (5, "code_verifier=…"),
     "token-status-500": (5, "HTTP 500 without a refusal's reason"),
     "nested-json": (5, "HTTP 200 with no JSON"),
-    "compressed": (5, "(HTTP 200) is compressed"),
+    "compressed": (5, "(HTTP 200) is larger than an answer can be"),
     "redirect-308": (5, "HTTP 308 with an empty body"),
     "cut-off": (6, "broke its answer off (HTTP 200)"),
     "not-http": (6, "hung up, or its answer is not HTTP"),
@@ -364,7 +410,7 @@ async def test_a_token_is_called_bad_by_its_site_alone(either: Practice) -> None
     async with connect(either.site) as connection:
         verdict = await connection.verify(Secret("never-given"))
     assert verdict == Verification(TokenValidity.NO_LONGER_GOOD)
-    compressed = http(401, b"{}", b"Content-Encoding: gzip")  # so it is no answer of ours to read
+    compressed = http(401, b"{}", b"Content-Encoding: br")  # so it is no answer of ours to read
     async with always_answering(compressed) as site, connect(site) as connection:
         assert (await connection.verify(Secret("x"))).standing is TokenValidity.UNCLEAR
 
