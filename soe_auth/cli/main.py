@@ -27,6 +27,7 @@ COMMANDS = {
     "login": "sign in with your browser and keep the token",
     "token": "print the token, for scripts; never opens a browser unless told to",
     "run": "run a command with the token in its environment",
+    "api": "call the site's API with the token",
     "status": "show every profile: site, account, scope, time left",
     "logout": "end the token on the site and remove it here",
     "doctor": "find out why a login would fail here",

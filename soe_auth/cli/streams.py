@@ -8,6 +8,7 @@ from errno import EINVAL
 
 TYPE_CHECKING = False  # typing itself is not light
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import TextIO
 
 
@@ -42,8 +43,22 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 def write_stdout(text: str = "", end: str = "\n") -> None:
     """Write to the standard output, at once; raises OutputError, and BrokenPipeError."""
+    _write(lambda: print(text, end=end, flush=True))
+
+
+def write_stdout_bytes(data: bytes) -> None:
+    """Write bytes as they are, as `write_stdout`."""
+
+    def write() -> None:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+
+    _write(write)
+
+
+def _write(write: Callable[[], object]) -> None:
     try:
-        print(text, end=end, flush=True)
+        write()
     except BrokenPipeError:
         raise
     except OSError as problem:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from soe_auth.model.secret import Secret
     from soe_auth.model.site import Site
+    from soe_auth.oauth.api_call import ApiCall, ApiResponse
     from soe_auth.oauth.token_endpoint import TokenResponse
     from soe_auth.site_client.transport import ResponseHead, SiteTransport
 
@@ -66,6 +67,7 @@ class TimeLimits(Timeouts):
     look_up: float = 3.0  # a person is waiting for the page
     verification: float = 10.0
     invalidation: float = 10.0
+    api_call: float = 120.0
 
 
 # One try for each look: what fails now and then is to be seen, not to be got over.
@@ -155,6 +157,23 @@ class SiteConnection:
         if not isinstance(ended, list):
             return Ending.NOT_OFFERED
         return Ending.ENDED if ended else Ending.ALREADY_INVALID
+
+    async def call(self, call: ApiCall, access_token: Secret) -> ApiResponse:
+        """Send a call of the API, with the token in the header that this API wants.
+
+        Raises NetworkError, and MalformedResponse as `SiteTransport.send`.
+        """
+
+        def write() -> Request:
+            token = access_token.reveal()
+            own = (
+                {"X-API-Access-Token": token}
+                if call.is_v2
+                else {"Authorization": f"Bearer {token}"}
+            )
+            return Request(call.method, call.path, {**call.headers, **own}, call.content)
+
+        return await self._transport.call(write, within=self._limits.api_call)
 
     async def glance(self, path: str) -> ResponseHead:
         """Get a path without any token and look at the head of the answer. Raises NetworkError."""

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, TypeVar
 import httpx
 
 from soe_auth.errors import MalformedResponse, NetworkError
+from soe_auth.oauth.api_call import ApiResponse
 from soe_auth.oauth.token_endpoint import TokenResponse
 from soe_auth.site_client.certificate_issuer import issuer_in, issuer_of
 from soe_auth.site_client.failure import failure_of, refuses_certificate
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 _Read = TypeVar("_Read")
 
 _LARGEST_ANSWER = 64 * 1024
+_LARGEST_API_ANSWER = 64 * 1024 * 1024
 _USUAL_PORT = 443
 _AT_ONCE = {"timeout": {"connect": 0.1}}  # where localhost has to be looked for elsewhere
 
@@ -123,6 +125,13 @@ class SiteTransport:
             raise answer
         return answer
 
+    async def call(self, write: Callable[[], Request], *, within: float) -> ApiResponse:
+        """Send a call of the API, as `send`, and return what comes back, of 64 MiB at most."""
+        answer = await self._receive(write, _api_response, within)
+        if isinstance(answer, MalformedResponse):
+            raise answer
+        return answer
+
     async def glance(self, path: str, *, within: float) -> ResponseHead:
         """Get a path without any token and look at the head of the answer. Raises NetworkError."""
         return await self._receive(lambda: Request("GET", path), _head, within)
@@ -167,15 +176,18 @@ class SiteTransport:
 
     def _in_full(self, request: Request) -> httpx.Request:
         connect, read = self.waits.connect, self.waits.read
-        return httpx.Request(
-            request.method,
-            f"{self.site}{request.path}",
-            headers={
+        headers = httpx.Headers(
+            {
                 "Accept": "application/json",
                 "Accept-Encoding": "identity",
                 "User-Agent": f"soe-auth/{__version__}",
-                **request.headers,
-            },
+            }
+        )
+        headers.update(request.headers)
+        return httpx.Request(
+            request.method,
+            f"{self.site}{request.path}",
+            headers=headers,
             content=request.content,
             extensions={
                 "timeout": {"connect": connect, "read": read, "write": read, "pool": connect}
@@ -222,31 +234,46 @@ def _for_httpx(proxy: Proxy, tls: ssl.SSLContext) -> httpx.Proxy:
 
 
 async def _whole(response: httpx.Response) -> TokenResponse | MalformedResponse:
-    """Read an answer, no further than shows that it is too large.
+    """Read an answer to the exchange, or to a question about a token.
 
     An error is returned and not raised, since the body is in this frame.
     """
-    status, body = response.status_code, b""
+    body = await _body(response, _LARGEST_ANSWER)
+    return (
+        body if isinstance(body, MalformedResponse) else TokenResponse(response.status_code, body)
+    )
+
+
+async def _api_response(response: httpx.Response) -> ApiResponse | MalformedResponse:
+    """Read an answer of the API, as `_whole`."""
+    body = await _body(response, _LARGEST_API_ANSWER)
+    if isinstance(body, MalformedResponse):
+        return body
+    return ApiResponse(response.status_code, response.headers.multi_items(), body)
+
+
+async def _body(response: httpx.Response, largest: int) -> bytes | MalformedResponse:
+    """Read a body, no further than shows that it is too large, and decompress it."""
+    status, parts, size = response.status_code, [], 0
     async for chunk in response.aiter_raw():
-        body += chunk
-        if len(body) > _LARGEST_ANSWER:
-            break
-    else:
-        # API v2.3 compresses every answer, whatever is asked for.
-        encoding = response.headers.get("Content-Encoding", "identity").lower()
-        if encoding in {"gzip", "x-gzip", "deflate"}:
-            try:
-                body = _decompress(body)
-            except zlib.error:
-                return _malformed(status, "cannot be decompressed")
-        elif encoding not in {"", "identity"}:
-            return _malformed(status, "is compressed in a way that was not asked for")
-    if len(body) > _LARGEST_ANSWER:
-        return _malformed(status, "is larger than an answer can be")
-    return TokenResponse(status, body)
+        parts.append(chunk)
+        size += len(chunk)
+        if size > largest:
+            return _malformed(status, "is larger than an answer can be")
+    body = b"".join(parts)
+    # API v2.3 compresses every answer, whatever is asked for.
+    encoding = response.headers.get("Content-Encoding", "identity").lower()
+    if encoding in {"gzip", "x-gzip", "deflate"}:
+        try:
+            body = _decompress(body, largest)
+        except zlib.error:
+            return _malformed(status, "cannot be decompressed")
+    elif encoding not in {"", "identity"}:
+        return _malformed(status, "is compressed in a way that was not asked for")
+    return _malformed(status, "is larger than an answer can be") if len(body) > largest else body
 
 
-def _decompress(body: bytes) -> bytes:
+def _decompress(body: bytes, largest: int) -> bytes:
     """Decompress gzip or deflate (RFC 9110 section 8.4.1), a byte beyond the limit at most.
 
     Raises zlib.error, also for a body that ends too soon.
@@ -255,11 +282,11 @@ def _decompress(body: bytes) -> bytes:
         return body
     try:
         decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, by its header
-        decoded = decoder.decompress(body, _LARGEST_ANSWER + 1)
+        decoded = decoder.decompress(body, largest + 1)
     except zlib.error:  # some servers send deflate without zlib's header
         decoder = zlib.decompressobj(-zlib.MAX_WBITS)
-        decoded = decoder.decompress(body, _LARGEST_ANSWER + 1)
-    if not decoder.eof and len(decoded) <= _LARGEST_ANSWER:
+        decoded = decoder.decompress(body, largest + 1)
+    if not decoder.eof and len(decoded) <= largest:
         raise zlib.error
     return decoded
 

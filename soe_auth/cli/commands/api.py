@@ -1,0 +1,137 @@
+"""Call the site's API with the token, and print the answer.
+
+`soe-auth api users/me` gets https://SITE/api/v3/users/me. In place of a path, a URL of the site may
+be given. The token is sent to no other address, and no redirect is followed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from soe_auth.actions import get_token
+from soe_auth.actions.api_call import call_pages, check_answer
+from soe_auth.cli.options import add_settings, resolve_settings
+from soe_auth.cli.streams import is_terminal, write_stdout, write_stdout_bytes
+from soe_auth.cli.token_source import supply
+from soe_auth.errors import SettingsError
+from soe_auth.model.secret import TOKEN_VARIABLE
+from soe_auth.model.text import printable
+from soe_auth.oauth.api_call import BASES, new_api_call
+from soe_auth.settings.spec import MIN_TTL
+from soe_auth.site_client.client import connect
+
+if TYPE_CHECKING:
+    import argparse
+
+    from soe_auth.cli.console import Console
+    from soe_auth.model.secret import Secret
+    from soe_auth.oauth.api_call import ApiResponse
+
+_LARGEST_INPUT = 64 * 1024 * 1024
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.add_argument("path", metavar="PATH", help="such as users/me; or a URL of the site")
+    parser.add_argument("-X", "--method", help="default: GET, and POST with --input")
+    parser.add_argument(
+        "-f",
+        "--field",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="a field of the query; with a method other than GET, of a JSON body; may be repeated",
+    )
+    parser.add_argument(
+        "-H",
+        "--header",
+        metavar="NAME:VALUE",
+        action="append",
+        default=[],
+        help="one more header; may be repeated",
+    )
+    parser.add_argument("--input", metavar="FILE", help="send this file as the body; - is stdin")
+    parser.add_argument("-i", "--include", action="store_true", help="print status and headers too")
+    parser.add_argument(
+        "--paginate", action="store_true", help="get every page, and print one after the other"
+    )
+    parser.add_argument("--api", choices=BASES, default="v3", help="which API; default: v3")
+    add_settings(parser, MIN_TTL)
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Call the API; print what it answers."""
+    settings = resolve_settings(args, console)
+    given = bool(console.environ.get(TOKEN_VARIABLE))
+    site = get_token.site_of_environment(settings) if given else None
+    if site is None:
+        site, _ = settings.require_site_and_client
+    try:
+        call = new_api_call(
+            args.path,
+            site,
+            args.api,
+            method=args.method,
+            fields=args.field,
+            headers=args.header,
+            content=_input(args.input),
+        )
+    except ValueError as problem:
+        raise SettingsError(
+            f"Cannot make the call: {problem}.",
+            hint="`soe-auth api --help` shows how it is written.",
+        ) from None
+    token = supply(args, console).access_token
+    advice = "Set SOE_AUTH_TOKEN anew" if given else f"Type `{settings.login_command}`"
+
+    async def print_pages() -> None:
+        async with connect(site, network=settings.network) as connection:
+            pages = call_pages(call, token, connection, paginate=args.paginate, sleep=asyncio.sleep)
+            async for answer in pages:
+                _print(answer, token, include=args.include)
+                check_answer(answer, token, site.authority, advice=advice)
+
+    asyncio.run(print_pages())
+    return 0
+
+
+def _print(answer: ApiResponse, token: Secret, *, include: bool) -> None:
+    """Print an answer as it is; on a terminal, JSON is indented and control characters escaped."""
+    if include:
+        fields = (f"{name}: {value}" for name, value in answer.headers)
+        for line in (f"HTTP {answer.status}", *fields):
+            write_stdout(printable(token.redact_in(line), 4000))
+        write_stdout()
+    if not is_terminal(sys.stdout):
+        body = answer.body
+        write_stdout_bytes(body if body.endswith(b"\n") or not body else body + b"\n")
+        return
+    text = answer.body.decode("utf-8", "replace")
+    with suppress(ValueError, RecursionError):
+        text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    if text:
+        shown = (c if c.isprintable() or c in "\n\t" else f"\\u{ord(c):04x}" for c in text)
+        write_stdout("".join(shown))
+
+
+def _input(name: str | None) -> bytes | None:
+    if name is None:
+        return None
+    try:
+        if name == "-":
+            content = sys.stdin.buffer.read(_LARGEST_INPUT + 1) if sys.stdin else b""
+        else:
+            with Path(name).open("rb") as file:
+                content = file.read(_LARGEST_INPUT + 1)
+    except OSError as problem:
+        raise SettingsError(
+            f"Cannot read {printable(name)}: {problem.strerror}.", hint="Name a file for --input."
+        ) from None
+    if len(content) > _LARGEST_INPUT:
+        raise SettingsError(f"{printable(name)} has more than 64 MiB.")
+    return content
