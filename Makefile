@@ -23,7 +23,7 @@ endif
 .NOTPARALLEL:
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-windows fuzz bench lint docs pictures clean
+.PHONY: help demo test test-windows fuzz bench lint docs pictures standards clean
 .PHONY: ready-demo ready-lint ready-test ready-windows
 
 help: ## print this list
@@ -76,6 +76,9 @@ docs: ready-lint ## the pages as a site, in build/docs
 
 pictures: ready-test ## make the pictures of the README anew
 	$(BIN)/python tools/pictures.py
+
+standards: ## write which tests show each clause of docs/reference/standards.md
+	@$(PYTHON) tools/standards.py
 
 clean: ## remove .venv, caches and what was built
 	rm -rf .venv build dist test-artifacts *.egg-info .coverage .coverage.* \

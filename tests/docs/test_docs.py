@@ -386,6 +386,7 @@ def test_the_practice_applications_are_those_of_the_practice_site() -> None:
             assert told[application.client_id] == f"`{application.domain}`"
 
 
+@pytest.mark.rfc("8252-8.4")
 def test_every_setting_stands_in_the_table_as_it_is() -> None:
     table = rows(section(DOCS / "reference" / "settings.md", "The table"))[1:]
     assert [row[0] for row in table] == [f"`{setting.key}`" for setting in TABLE]

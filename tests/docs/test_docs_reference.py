@@ -379,15 +379,6 @@ def test_what_a_page_at_the_top_leads_to_is_there(page: Path) -> None:
         assert not name or name in names_in(path), f"{place}: {name}"
 
 
-def test_a_contributor_is_told_every_mark_and_no_other() -> None:
-    options = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"][
-        "pytest"
-    ]["ini_options"]
-    marks = [mark.split(": ", 1) for mark in options["markers"]]
-    told = [[coded(mark)[0], does] for mark, does in rows(section(CONTRIBUTING, "The tests"))[1:]]
-    assert told == marks
-
-
 def test_what_is_to_be_typed_can_be_typed() -> None:
     text = CONTRIBUTING.read_text(encoding="utf-8") + SECURITY.read_text(encoding="utf-8")
     targets = re.findall(

@@ -71,6 +71,7 @@ def is_genuine(query: list[tuple[str, str]]) -> bool:
     )
 
 
+@pytest.mark.rfc("6749-10.14")
 @given(queries)
 @example([*GOOD.items()])
 @example([("state", GOOD["state"]), ("error", "access_denied")])
@@ -90,6 +91,7 @@ def test_any_paste_gets_a_verdict(text: str) -> None:
     assert isinstance(check_pasted_url(text, REQUEST), Granted | Denied | Stray)
 
 
+@pytest.mark.rfc("6749-4.1.4")
 @given(st.integers(100, 599), answers)
 def test_any_answer_of_the_site_is_a_token_or_one_clear_error(
     status: int, answer: dict[str, object]

@@ -60,6 +60,7 @@ def redirected(authorize: str) -> str:
     return f"{redirect_uri}?error=access_denied&state={state}"
 
 
+@pytest.mark.rfc("6749-4.1.3", "6749-10.6")
 def test_a_login_ends_with_a_stored_token_a_told_person_and_a_true_page(
     person: FakeUser, site: Sandbox
 ) -> None:
@@ -86,6 +87,7 @@ def test_the_browser_is_sent_to_a_short_local_address_without_a_secret(
     assert opened in person.told[0]
 
 
+@pytest.mark.rfc("8252-8.1", "9700-2.1.1")
 def test_each_login_draws_its_own_state_verifier_and_addresses(
     person: FakeUser, site: Sandbox
 ) -> None:
@@ -99,6 +101,7 @@ def test_each_login_draws_its_own_state_verifier_and_addresses(
     assert person.opened[0] != person.opened[1]
 
 
+@pytest.mark.rfc("7636-7.2")
 def test_a_refusal_ends_the_login_as_denied_and_the_page_says_so(
     person: FakeUser, site: Sandbox
 ) -> None:
@@ -184,6 +187,7 @@ def test_a_profile_that_cannot_be_remembered_is_told_and_no_failure(
     assert any("not remembered" in line for line in person.told)
 
 
+@pytest.mark.rfc("9700-2.3")
 def test_a_token_without_end_is_warned_of_when_it_is_first_asked_for(
     person: FakeUser, site: Sandbox
 ) -> None:
@@ -558,6 +562,7 @@ async def test_inside_a_running_loop_the_same_story_is_awaited(person: FakeUser)
     assert token.account == "Jane Doe"
 
 
+@pytest.mark.rfc("6749-3.3")
 def test_a_scope_other_than_the_one_asked_for_is_told(person: FakeUser, site: Sandbox) -> None:
     site.quirks = Quirks(token="scope-other")
     token = login(person.settings(site=site.url, scope="write_access"), person.effects())

@@ -42,6 +42,7 @@ def test_a_program_of_the_same_user_is_no_stranger(listening: socket.socket, ask
             assert not is_other_user(peer[:2], accepted.getsockname()[:2], ask=ask)
 
 
+@pytest.mark.rfc("another user of the machine")
 @pytest.mark.posix("asks Linux who owns a connection")
 @pytest.mark.as_root
 @pytest.mark.process

@@ -145,6 +145,7 @@ def watched(soe_auth: Command) -> Watched:
     )
 
 
+@pytest.mark.rfc("6749-10.3")
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 def test_a_login_shows_its_secrets_to_the_site_and_the_token_file_alone(

@@ -55,6 +55,7 @@ def test_a_removed_token_is_gone(store: FileStore) -> None:
     assert store.load("acme") is None
 
 
+@pytest.mark.rfc("6749-10.3")
 @pytest.mark.posix("file modes, which Windows does not have")
 @pytest.mark.as_root
 @pytest.mark.parametrize("umask", [0o000, 0o002, 0o022, 0o077, 0o777])

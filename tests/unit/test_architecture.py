@@ -133,6 +133,7 @@ def test_each_command_has_a_room_and_a_line() -> None:
     assert set(COMMANDS) <= rooms
 
 
+@pytest.mark.rfc("6749-10.3")
 def test_secrets_are_revealed_only_where_they_leave() -> None:
     revealing = {
         path.relative_to(ROOMS).as_posix()

@@ -97,6 +97,7 @@ def test_lists_and_numbers_are_read_as_they_are_written(home: Path) -> None:
     assert settings.client_id == "110"
 
 
+@pytest.mark.rfc("9700-2.6")
 @pytest.mark.parametrize(
     ("given", "message"),
     [
