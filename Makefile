@@ -23,7 +23,7 @@ endif
 .NOTPARALLEL:
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-windows fuzz bench lint docs pictures standards clean
+.PHONY: help demo test test-unit test-windows fuzz bench lint docs pictures standards clean
 .PHONY: ready-demo ready-lint ready-test ready-windows
 
 help: ## print this list
@@ -43,6 +43,10 @@ test: ready-test lint ## lint, then the tests with coverage; some of them: PYTES
 	case $$together$$? in 00 | 05 | 50) status=0 ;; *) status=1 ;; esac; \
 	{ $(BIN)/coverage combine --quiet && $(BIN)/coverage report; } || status=1; \
 	exit $$status
+
+test-unit: ready-test ## the fast tests, in process: half a minute (PYTEST_ARGS)
+	@$(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) --dist worksteal \
+		-m "not (alone or browser or process or slow)" tests/unit tests/fast tests/integration $(PYTEST_ARGS)
 
 test-windows: ready-windows ## the tests that run on Windows, on its own Python under Wine (PYTEST_ARGS)
 	@tools/windows $(PYTEST_ARGS)

@@ -193,6 +193,7 @@ def test_what_a_project_file_asks_for_is_told_first(place: Place, tmp_path: Path
     assert not place.opened.exists()
 
 
+@pytest.mark.slow
 def test_an_early_login_for_other_settings_is_cancelled(
     place: Place, started: StartedLogin
 ) -> None:

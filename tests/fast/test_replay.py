@@ -73,6 +73,7 @@ def both(there: Place, *argv: str) -> tuple[Told, bool]:
 # --- both ways are the same ----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_over_many_settings_the_short_way_answers_as_the_long_one_or_not_at_all(
     tmp_path: Path,
@@ -481,6 +482,7 @@ def test_what_is_no_file_of_ours_alone_is_left_alone(place: Place, what: str) ->
     assert os.lstat(path) == before
 
 
+@pytest.mark.slow
 @given(data=st.data())
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 def test_one_that_was_cut_short_or_is_garbage_is_ignored(place: Place, data: st.DataObject) -> None:
@@ -621,6 +623,7 @@ def slowly(data: bytes, token: Token) -> tuple[Secret, float] | None:
     return None
 
 
+@pytest.mark.slow
 @given(TOKENS)
 @settings(max_examples=1000, deadline=None)
 def test_a_token_file_is_read_by_both_ways_as_the_same(token: Token) -> None:
@@ -634,6 +637,7 @@ def test_a_token_file_is_read_by_both_ways_as_the_same(token: Token) -> None:
     assert quickly(data, token) in (None, slowly(data, token))
 
 
+@pytest.mark.slow
 @given(TOKENS, st.data())
 @settings(max_examples=3000, deadline=None)
 def test_whatever_bytes_the_short_way_takes_the_long_one_takes_as_the_same(

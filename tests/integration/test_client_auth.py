@@ -123,6 +123,7 @@ def test_no_other_host_port_or_scheme_gets_it(ask: Ask, stage: Stage) -> None:
     ]
 
 
+@pytest.mark.slow
 @each_client
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_no_redirect_carries_it_elsewhere(ask: Ask, status: int, stage: Stage) -> None:

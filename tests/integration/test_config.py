@@ -383,6 +383,7 @@ def test_a_file_is_never_changed_into_another_than_was_meant(person: Person, tex
         assert after == {**before, "new": {"site": "https://new.stackenterprise.co"}}
 
 
+@pytest.mark.slow
 def test_changes_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
     config, names = tmp_path / "new" / "config.toml", [f"p{number}" for number in range(8)]
     together = Barrier(len(names))

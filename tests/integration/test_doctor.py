@@ -611,6 +611,7 @@ async def test_whoever_answers_in_our_place_is_told() -> None:
     assert refused == "did not answer: Connection refused"
 
 
+@pytest.mark.slow
 async def test_whoever_hangs_up_or_never_answers_is_told(taken: int) -> None:
     async with always_answering(b"") as other:
         assert other.port

@@ -171,6 +171,7 @@ def test_any_project_file_says_who_asks_for_what_or_is_one_clear_error(
     assert settings.site is None or settings.needs_consent is not settings.site.in_cloud
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(SECONDS + 60)
 async def test_a_login_ends_well_after_any_bytes_at_its_port() -> None:
     seed = time.time_ns()

@@ -198,6 +198,7 @@ def test_a_token_without_end_is_warned_of_when_it_is_first_asked_for(
     assert not any("end by itself" in line for line in person.told)
 
 
+@pytest.mark.slow
 def test_nobody_answering_ends_in_a_time_out_that_says_what_to_look_at(
     person: FakeUser, site: Sandbox
 ) -> None:
@@ -221,6 +222,7 @@ def test_nobody_answering_ends_in_a_time_out_that_says_what_to_look_at(
     assert "the path was not the redirect's" in person.curious[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "needed"),
     [
@@ -251,6 +253,7 @@ def test_when_nothing_comes_back_the_domain_to_write_is_told_once(
     assert domain in timed_out.value.hint
 
 
+@pytest.mark.slow
 def test_a_browser_that_was_sent_to_the_site_and_stays_there_is_told_apart_from_none(
     person: FakeUser, site: Sandbox
 ) -> None:
@@ -304,6 +307,7 @@ def test_a_login_that_nobody_typed_does_not_wait_where_nobody_can_answer(
     assert person.told == []
 
 
+@pytest.mark.slow
 def test_an_error_without_our_state_is_told_and_the_login_goes_on(
     person: FakeUser, site: Sandbox
 ) -> None:
@@ -314,6 +318,7 @@ def test_an_error_without_our_state_is_told_and_the_login_goes_on(
     assert any("an error (access_denied) came without this login's state" in t for t in person.told)
 
 
+@pytest.mark.slow
 def test_what_knocks_again_and_again_is_told_of_once(person: FakeUser, site: Sandbox) -> None:
     answers: list[int] = []
 
@@ -346,6 +351,7 @@ def test_what_knocks_again_and_again_is_told_of_once(person: FakeUser, site: San
     assert len(person.curious) == times - 1
 
 
+@pytest.mark.slow
 def test_without_a_browser_both_addresses_are_told(person: FakeUser, site: Sandbox) -> None:
     def no_browser(_url: str) -> bool:
         return False
@@ -413,6 +419,7 @@ def test_the_sites_own_page_needs_a_terminal(person: FakeUser, site: Sandbox) ->
         login(settings, person.effects(open_browser=None, pasted_lines=pasting(told=["x/oauth?"])))
 
 
+@pytest.mark.slow
 def test_a_time_out_at_the_paste_door_says_what_to_paste(person: FakeUser, site: Sandbox) -> None:
     async def never() -> AsyncIterator[str]:
         await asyncio.Event().wait()
@@ -459,6 +466,7 @@ def test_one_login_at_a_time_and_late_arrivals_get_its_token(
     assert len(set(results)) == 1
 
 
+@pytest.mark.slow
 def test_after_an_unanswered_login_none_is_started_by_itself_for_a_while(
     person: FakeUser, site: Sandbox
 ) -> None:
@@ -549,6 +557,7 @@ async def test_of_tasks_that_ask_at_once_one_logs_in_while_the_loop_goes_on(
     assert any("Waiting for the login that is under way already at http" in t for t in person.told)
 
 
+@pytest.mark.slow
 async def test_a_task_waits_no_longer_than_a_login_may_take(person: FakeUser) -> None:
     settings = person.settings(site="acme", timeout="1s")
     with person.effects().login_lock.acquire(settings.profile), pytest.raises(LoginBusy):

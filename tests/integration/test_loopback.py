@@ -94,6 +94,7 @@ async def test_a_browser_that_vanishes_after_its_redirect_does_not_hold_the_logi
             await login.listener.show_result(PAGE)
 
 
+@pytest.mark.slow
 @pytest.mark.rfc("8252-8.3")
 async def test_a_browser_that_never_comes_for_the_page_is_not_waited_for_long(
     browser: aiohttp.ClientSession,
@@ -146,6 +147,7 @@ async def test_a_fault_of_our_own_ends_no_login(browser: aiohttp.ClientSession) 
         assert [stray.reason for stray in login.strays] == ["it could not be handled"]
 
 
+@pytest.mark.slow
 @pytest.mark.posix("limits how many files a process may open")
 async def test_a_process_that_may_open_no_more_says_so_and_goes_on(
     caplog: pytest.LogCaptureFixture,

@@ -385,6 +385,7 @@ def addresses_of(things: list[object]) -> list[str]:
     return [thing.url for thing in things if isinstance(thing, AuthorizationRequest)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quirk", ["ok", *sorted(TOKEN_ANSWERS.keys() - SLOW)])
 def test_no_end_of_a_login_leaves_a_secret_but_the_token(
     tmp_path: Path, site: Sandbox, quirk: str

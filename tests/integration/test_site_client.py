@@ -231,6 +231,7 @@ def test_every_way_to_answer_is_tried_here() -> None:
     assert [*BAD_ANSWERS, *ODD_LIVES] == sorted(TOKEN_ANSWERS, key=[*BAD_ANSWERS, *ODD_LIVES].index)
 
 
+@pytest.mark.slow
 @pytest.mark.rfc("9700-4.12", "an answer made to burst")
 @pytest.mark.parametrize("quirk", BAD_ANSWERS)
 async def test_a_bad_answer_is_one_clear_error_and_nothing_is_sent_twice(
@@ -720,6 +721,7 @@ async def test_a_certificate_that_is_signed_by_itself_is_refused(tmp_path: Path)
     assert f"its certificate is not trusted: it {why}" in words
 
 
+@pytest.mark.slow
 async def test_a_tls_older_than_1_2_is_refused(ca: trustme.CA, trusted: ssl.SSLContext) -> None:
     old = before_1_2(tls(ca.issue_cert("localhost")))
     assert "no secure connection came about (" in await refusal_of(old)
@@ -729,6 +731,7 @@ async def test_a_tls_older_than_1_2_is_refused(ca: trustme.CA, trusted: ssl.SSLC
         writer.close()
 
 
+@pytest.mark.slow
 @pytest.mark.rfc("6749-3.2")
 async def test_plain_http_in_the_place_of_tls_is_refused(practice: Practice) -> None:
     async with connect(Site.parse(f"https://localhost:{practice.sandbox.port}")) as connection:

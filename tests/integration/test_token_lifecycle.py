@@ -371,6 +371,7 @@ def fail() -> None:
     raise StoreError("no room")
 
 
+@pytest.mark.slow
 def test_a_site_that_does_not_answer_holds_nobody_up(person: FakeUser, site: Sandbox) -> None:
     login(person.settings(site=site.url), person.effects())
     site.quirks = Quirks(invalidate="hang")
