@@ -62,7 +62,6 @@ def test_a_token_is_printed_without_loading_anything_heavy(tmp_path: Path) -> No
     assert not loaded_by(statement) & {*HEAVY, "hashlib", "subprocess", "threading"}
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 def test_the_browser_is_launched_before_anything_heavy_is_loaded(tmp_path: Path) -> None:
     script = f"""
