@@ -55,15 +55,17 @@ def _heed_ctrl_c(ignored: sys.UnraisableHookArgs) -> None:
 
 
 def _run(argv: list[str], came: list[int]) -> int:
-    """Answer by the short way or go the long one; return the exit code, with all flushed."""
+    """Answer from the cache or run the command; return the exit code, with all flushed."""
     prepare()
     try:
-        from soe_auth.fast.replay import answer
+        is_fast = _has_fast()
+        if is_fast:
+            from soe_auth.fast.replay import replay
 
-        if (known := answer(argv, os.environ)) and _give(known):
-            return 0
+            if (known := replay(argv, os.environ)) and _give(known):
+                return 0
         started = None
-        if "login" in argv:
+        if is_fast and "login" in argv:
             from soe_auth.fast.early_browser import start_early
 
             started = start_early(argv, os.environ)
@@ -71,7 +73,13 @@ def _run(argv: list[str], came: list[int]) -> int:
         from soe_auth.cli.main import main
 
         try:
-            code = main(argv, started=started, accelerate=_accelerate)
+            if is_fast:
+                from soe_auth.fast.recorder import Recorder
+
+                recorder = Recorder(argv, os.environ)
+                code = main(argv, started=started, accelerate=_accelerate, observer=recorder)
+            else:
+                code = main(argv)
         except SystemExit as end:  # which is how argparse ends
             code = int(end.code or 0)
         write_stdout(end="")
@@ -83,6 +91,17 @@ def _run(argv: list[str], came: list[int]) -> int:
     return code
 
 
+def _has_fast() -> bool:
+    """Return whether the optimisations are there: their folder can be deleted."""
+    try:
+        import soe_auth.fast  # noqa: F401
+    except ModuleNotFoundError as missing:
+        if missing.name != "soe_auth.fast":
+            raise
+        return False
+    return True
+
+
 def _accelerate(io: LoginIO) -> LoginIO:
     from soe_auth.fast.preloading import accelerate
 
@@ -90,7 +109,7 @@ def _accelerate(io: LoginIO) -> LoginIO:
 
 
 def _give(known: Answer) -> bool:
-    """Do what the answer says; return False where its command cannot be become."""
+    """Do what the answer says; return False where its command cannot be exec'ed."""
     if known.command is None:
         if known.text is not None:
             write_stdout(known.text)
@@ -99,7 +118,7 @@ def _give(known: Answer) -> bool:
 
     try:
         exec_command(known.command, known.environ)
-    except OSError:  # the long way says why
+    except OSError:  # the command itself says why
         return False
 
 

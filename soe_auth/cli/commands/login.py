@@ -16,8 +16,7 @@ from soe_auth.actions.login_if_needed import login_if_needed
 from soe_auth.actions.registration import domain, steps
 from soe_auth.cli.json_output import FORMAT_VERSION, no_report, token_report
 from soe_auth.cli.login_io import login_io
-from soe_auth.cli.options import add_settings, given_settings, resolve_settings
-from soe_auth.cli.token_source import keep, simple_question
+from soe_auth.cli.options import add_settings, resolve_settings
 from soe_auth.errors import LoginRequired, SettingsError
 from soe_auth.settings.spec import BROWSER, MIN_TTL, PROFILE, TIMEOUT
 
@@ -59,7 +58,6 @@ def run(args: argparse.Namespace, console: Console) -> int:
             "SOE_AUTH_TOKEN is set: `soe-auth token` answers with that one, so no login is needed."
         )
         return _report(no_report(), args, console)
-    question = None if given_settings(args) else simple_question(console, args.profile, None)
     try:
         settings = resolve_settings(args, console)
     except LoginRequired:
@@ -78,8 +76,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
         accelerate=args.accelerate,
     )
     token = login_if_needed(settings, io) if args.if_needed else login(settings, io, args.started)
-    if question:
-        keep(question, settings, console)
+    if not (args.if_needed or args.no_browser):
+        console.observer.logged_in(settings)
     return _report(token_report(settings.profile, token, time.time()), args, console)
 
 

@@ -53,6 +53,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
         found = supply(args, console, login=args.login)
     site = _site(found, args, console)
     environ = child_environment(found.access_token, site, console.environ, variable)
+    if found.settings and found.token:
+        console.observer.executes(command, variable, found.settings, found.token)
     try:
         exec_command(command, environ)
     except OSError as problem:

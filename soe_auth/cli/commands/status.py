@@ -19,7 +19,7 @@ from soe_auth.actions.status import resolve_all, see_that_there_is, why_not
 from soe_auth.cli.exit_codes import EXIT_CODES
 from soe_auth.cli.json_output import FORMAT_VERSION, token_report
 from soe_auth.cli.options import open_store, read_option
-from soe_auth.cli.token_source import simple_question, stored
+from soe_auth.cli.token_source import stored
 from soe_auth.errors import LoginRequired, NetworkError, ServerError, SettingsError, StoreError
 from soe_auth.model.duration import parse_duration
 from soe_auth.settings.paths import find_paths
@@ -97,11 +97,10 @@ def _check(args: argparse.Namespace, console: Console) -> int:
     span = read_option("check", parse_duration, args.check) if args.check else None
     try:
         if access.from_environment(console.environ) is None:
-            question = simple_question(console, args.profile, None, args.check)
             settings = resolve({}, profile=args.profile, environ=console.environ)
             if span is not None:
                 settings = replace(settings, min_ttl=span)
-            stored(settings, console, question)
+            console.observer.prints(None, settings, stored(settings, console).token)
     except LoginRequired as problem:
         console.detail(str(problem))
         return EXIT_CODES[LoginRequired]
