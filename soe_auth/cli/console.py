@@ -14,6 +14,8 @@ from soe_auth.cli.streams import is_terminal, write_stderr, write_stdout
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+_USUAL_WIDTH = 80  # columns
+
 
 class Console:
     """The only place that prints, and the environment that the command was called in.
@@ -108,6 +110,16 @@ class Console:
             return False
         mode = os.fstat(sys.stdin.fileno()).st_mode
         return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+
+
+def width_of_terminal() -> int:
+    """Return the columns that there are, as shutil finds them; that takes 8 ms to load."""
+    told = os.environ.get("COLUMNS", "")
+    if told.isdecimal() and int(told):
+        return int(told)
+    if is_terminal(sys.__stdout__):
+        return os.get_terminal_size(sys.__stdout__.fileno()).columns or _USUAL_WIDTH
+    return _USUAL_WIDTH
 
 
 def fitted(text: str, columns: int, *, hang: int = 0) -> str:
