@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from soe_auth.errors import SettingsError
 from soe_auth.model.text import printable
+from soe_auth.settings.project_paths import xdg_directories
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,8 +38,13 @@ def find_paths(environ: Mapping[str, str], *, platform: str = sys.platform) -> P
 
     Raises SettingsError for one that Windows takes for another directory with each current drive.
     """
-    import platformdirs
+    if platform == "linux":  # where it is simple: platformdirs takes 4 ms to load
+        of_user, of_system = map(Path, xdg_directories(environ))
+    else:
+        import platformdirs
 
+        of_user = platformdirs.user_config_path("soe-auth", appauthor=False)
+        of_system = platformdirs.site_config_path("soe-auth", appauthor=False)
     if directory := environ.get("SOE_AUTH_CONFIG_DIR"):
         given = PureWindowsPath(directory)
         if platform == "win32" and bool(given.drive) != bool(given.root):  # C:soe, or \\soe
@@ -47,7 +53,5 @@ def find_paths(environ: Mapping[str, str], *, platform: str = sys.platform) -> P
                 " or directory.",
                 hint="Set it to a whole path, such as C:\\Users\\you\\soe-auth.",
             )
-        user = Path(directory).absolute()
-    else:
-        user = platformdirs.user_config_path("soe-auth", appauthor=False)
-    return Paths(user, platformdirs.site_config_path("soe-auth", appauthor=False) / "config.toml")
+        of_user = Path(directory).absolute()
+    return Paths(of_user, of_system / "config.toml")
