@@ -197,6 +197,8 @@ def read_configs(paths: Sequence[Path]) -> Configs:
 
 def parse_toml(data: bytes, origin: str) -> tuple[dict[str, Any], str]:
     """Return what a TOML file says, and its text. Raises SettingsError."""
+    if not data:
+        return {}, ""
     import tomllib
 
     try:
