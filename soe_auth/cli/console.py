@@ -117,8 +117,9 @@ def width_of_terminal() -> int:
     told = os.environ.get("COLUMNS", "")
     if told.isdecimal() and int(told):
         return int(told)
-    if is_terminal(sys.__stdout__):
-        return os.get_terminal_size(sys.__stdout__.fileno()).columns or _USUAL_WIDTH
+    stream = sys.__stdout__
+    if stream and is_terminal(stream):
+        return os.get_terminal_size(stream.fileno()).columns or _USUAL_WIDTH
     return _USUAL_WIDTH
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
@@ -9,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from soe_auth.errors import SettingsError
 from soe_auth.model.text import printable
-from soe_auth.settings.project_paths import xdg_directories
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,3 +55,18 @@ def find_paths(environ: Mapping[str, str], *, platform: str = sys.platform) -> P
             )
         of_user = Path(directory).absolute()
     return Paths(of_user, of_system / "config.toml")
+
+
+def xdg_directories(environ: Mapping[str, str]) -> tuple[str, str]:
+    """Return the config directories of the user and of the system, as Linux has them.
+
+    A variable that does not hold an absolute path counts as unset:
+    https://specifications.freedesktop.org/basedir-spec/0.8
+    """
+    named = environ.get("XDG_CONFIG_HOME", "")
+    home = environ.get("HOME", "")
+    home = home if home.startswith("/") else os.path.expanduser("~")  # noqa: PTH111  # which raises where there is no home
+    user = named if named.startswith("/") else f"{home}/.config"
+    of_system = environ.get("XDG_CONFIG_DIRS", "").split(":")
+    system = next((each for each in of_system if each.startswith("/")), "/etc/xdg")
+    return f"{user}/soe-auth", f"{system}/soe-auth"

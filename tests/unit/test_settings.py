@@ -7,8 +7,7 @@ from cli_oracle import directories_in, live_in
 from soe_auth import LoginRequired, Scope, SettingsError
 from soe_auth.model.profile_name import is_profile_name
 from soe_auth.settings.config_writer import remember
-from soe_auth.settings.paths import find_paths
-from soe_auth.settings.project_paths import xdg_directories
+from soe_auth.settings.paths import find_paths, xdg_directories
 from soe_auth.settings.resolve import read_config_files, resolve
 from soe_auth.settings.settings import Settings
 from soe_auth.settings.spec import BY_KEY, TABLE
