@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from soe_auth.errors import SettingsError
-from soe_auth.settings.config_writer import add_trusted_site
 
 if TYPE_CHECKING:
     from soe_auth.model.token import Token
@@ -64,6 +63,8 @@ def settle(settings: Settings, ask: Ask | None, announce: Tell) -> None:
             hint="If you trust it, name it yourself:"
             f" `soe-auth login --site {settings.site}{client_id}`.",
         )
+    from soe_auth.settings.config_writer import add_trusted_site
+
     try:
         add_trusted_site(settings.paths.config, settings.site)
     except SettingsError as problem:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from soe_auth.storage.login_lock import LoginLock
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class PendingAuthorization:
     """An authorization request, and the loopback sockets at which its callback may arrive.
 
@@ -71,7 +71,7 @@ def connect(site: Site, network: Network) -> AbstractAsyncContextManager[SiteCon
     return connect(site, network=network)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class LoginIO:
     """Every effect of a login.
 

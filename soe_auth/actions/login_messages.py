@@ -5,9 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from soe_auth.actions.registration import domain
 from soe_auth.errors import LoginRequired, SettingsError
-from soe_auth.settings.config_writer import remember
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -99,6 +97,8 @@ def timed_out_hint(settings: Settings) -> str:
 
 
 def _domain_needed(settings: Settings) -> str:
+    from soe_auth.actions.registration import domain
+
     site, _ = settings.require_site_and_client
     needed = domain(site, settings.redirect, settings.redirect_host)
     return f"the application's Domain there must be {needed}"
@@ -120,6 +120,8 @@ def remember_profile(settings: Settings, io: LoginIO) -> None:
 
     Nothing is stored where the site is a project file's word.
     """
+    from soe_auth.settings.config_writer import remember
+
     values = settings.profile_values
     if not settings.from_flags or not (settings.known or "site" in values):
         return

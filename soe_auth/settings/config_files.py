@@ -32,7 +32,7 @@ _LONGEST_INTEGER = 64  # bits; the text of longer ones may be longer than Python
 _NO_SUCH_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class TomlTable:
     """A table of settings in a file; the values are text, as a person types them.
 
@@ -41,9 +41,9 @@ class TomlTable:
     """
 
     file: str
-    text: str = field(repr=False)
+    text: str
     path: tuple[str, ...] = ()
-    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    values: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def origin(self) -> str:
@@ -104,7 +104,7 @@ class TomlTable:
         raise SettingsError(f"{key} (from {self.place(key)}): write it as text in quotes{or_list}.")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ConfigFile:
     """A config.toml, checked for shape."""
 
@@ -197,6 +197,8 @@ def read_configs(paths: Sequence[Path]) -> Configs:
 
 def parse_toml(data: bytes, origin: str) -> tuple[dict[str, Any], str]:
     """Return what a TOML file says, and its text. Raises SettingsError."""
+    if not data:
+        return {}, ""
     import tomllib
 
     try:

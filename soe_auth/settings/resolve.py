@@ -8,7 +8,7 @@ the top of the file.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -46,14 +46,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class _Layer:
     """Values of one origin, as text.
 
     `origin` says where it has a setting's value from, and `place` the line as well.
     """
 
-    values: Mapping[str, str] = field(repr=False)  # a proxy's password may be among them
+    values: Mapping[str, str]
     origin: Callable[[Setting[Any]], str]
     place: Callable[[Setting[Any]], str]
 
@@ -63,7 +63,7 @@ class _Layer:
             return setting.read(self.values[setting.key])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class _Sources:
     """Where the values of a profile are to be had, strongest first; none of them is read yet."""
 

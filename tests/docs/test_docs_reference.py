@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from approve_in_browser import approve
-from cli_oracle import live_in
+from cli_oracle import directories_in, live_in
 from conftest import TOKEN, VISITOR, Command
 from docs_parser import DOCS, PACKAGE, ROOT, blocks, coded, rows, section
 from jsonschema import Draft202012Validator
@@ -207,7 +207,7 @@ def test_the_file_for_all_machines_says_what_it_is_to_say_and_people_may_say_oth
     everybodys.mkdir(parents=True)
     (everybodys / "config.toml").write_text(example.text)
     live_in(tmp_path, monkeypatch)
-    own = {"SOE_AUTH_CONFIG_DIR": str(tmp_path / "own")}
+    own = {**directories_in(tmp_path), "SOE_AUTH_CONFIG_DIR": str(tmp_path / "own")}
     text = tomllib.loads(example.text)
     [(name, profile)] = text.pop("profile").items()
     assert text.pop("default_profile") == name

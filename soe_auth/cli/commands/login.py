@@ -6,14 +6,12 @@ The first login names the site and the client ID, as in `soe-auth login --site a
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING
 
 from soe_auth.actions import get_token as access
 from soe_auth.actions.login import login
 from soe_auth.actions.login_if_needed import login_if_needed
-from soe_auth.actions.registration import domain, steps
 from soe_auth.cli.json_output import FORMAT_VERSION, no_report, token_report
 from soe_auth.cli.login_io import login_io
 from soe_auth.cli.options import add_settings, resolve_settings
@@ -83,11 +81,15 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
 def _report(report: dict[str, object], args: argparse.Namespace, console: Console) -> int:
     if args.json:
+        import json
+
         console.result(json.dumps({"version": FORMAT_VERSION, **report}, indent=2))
     return 0
 
 
 def _explain_registration(site: Site, settings: Settings, console: Console) -> None:
+    from soe_auth.actions.registration import domain, steps
+
     own_page = settings.redirect == "login_success"
     console.say(
         _REGISTRATION.format(
