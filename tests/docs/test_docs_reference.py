@@ -30,10 +30,10 @@ from soe_auth.cli.console import Console
 from soe_auth.cli.json_output import FORMAT_VERSION
 from soe_auth.cli.token_source import keep
 from soe_auth.fast.cache import CacheKey, asked
-from soe_auth.model.token import FORMAT_VERSION as FILE_VERSION
 from soe_auth.sandbox import Quirks, Sandbox
 from soe_auth.settings.resolve import read_config_files, resolve
 from soe_auth.settings.spec import BY_KEY
+from soe_auth.storage.token_format import FILE_VERSION, token_to_json
 
 # --- the forms of JSON ---------------------------------------------------------------------------
 
@@ -129,7 +129,7 @@ def test_what_tells_of_tokens_is_of_its_form_in_every_state(
     other = printed("login", person, "login", "-p", "other", *at, "--json")
     assert other["scope"] != other["granted_scope"]
 
-    kept("old").write_bytes(TOKEN.to_json())
+    kept("old").write_bytes(token_to_json(TOKEN))
     with (tmp_path / "config" / "config.toml").open("a") as config:
         config.write("[profile.bare]\n")
     kept("link").symlink_to(kept("old"))
@@ -157,7 +157,7 @@ def test_what_tells_of_tokens_is_of_its_form_in_every_state(
     for expires_at in ("never", "unknown", 87400.0):
         token = replace(TOKEN, expires_at=expires_at, account=None)
         for mark in (None, "stub", "copy"):
-            assert faults("file", json.loads(token.to_json(mark))) == []
+            assert faults("file", json.loads(token_to_json(token, mark))) == []
 
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")

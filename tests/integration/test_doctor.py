@@ -36,6 +36,7 @@ from soe_auth.sandbox import Sandbox, running
 from soe_auth.settings.resolve import resolve
 from soe_auth.storage.file_store import FileStore
 from soe_auth.storage.login_lock import LoginLock
+from soe_auth.storage.token_format import token_to_json
 
 IS_ROOT = sys.platform != "win32" and os.geteuid() == 0
 CONFIG = 'default_profile = "acme"\n[profile.acme]\nsite = "{}"\nclient_id = "110"\n'
@@ -187,7 +188,7 @@ def test_programs_read_the_same_as_json(signed_in: Command) -> None:
 def test_nothing_is_changed_whatever_is_found(signed_in: Command, site: Sandbox) -> None:
     config = signed_in.home / "config"
     tokens = config / "tokens"
-    (tokens / "loose.json").write_bytes(TOKEN.to_json())
+    (tokens / "loose.json").write_bytes(token_to_json(TOKEN))
     (tokens / "loose.json").chmod(0o644)
     (tokens / "broken.json").write_text("{")
     (tokens / "link.json").symlink_to(tokens / "loose.json")
@@ -413,7 +414,7 @@ OF_POSIX = [] if sys.platform == "win32" else [(link, "is a link"), (pipe, "is n
 
 
 def second_name(path: Path) -> None:
-    path.write_bytes(TOKEN.to_json())
+    path.write_bytes(token_to_json(TOKEN))
     path.chmod(0o600)
     path.with_name("second").hardlink_to(path)
 

@@ -154,7 +154,7 @@ def test_secrets_are_revealed_only_where_they_leave() -> None:
         "oauth/token_endpoint.py",
         "model/secret.py",
         "desktop/process.py",
-        "model/token.py",
+        "storage/token_format.py",
         "site_client/transport.py",
     }
 
