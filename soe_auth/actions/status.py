@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from soe_auth.settings import CONFIG_DIR_VARIABLE
 from soe_auth.settings.resolve import no_profile_yet, read_config_files, resolve
 from soe_auth.settings.spec import CA_BUNDLE, PROXY, STORE
 
@@ -43,7 +44,7 @@ def resolve_all(
         raise no_profile_yet()
     # What a variable overrides for this call is not what the profiles are, but the way to a site
     # and to a token.
-    kept = {"SOE_AUTH_CONFIG_DIR", CA_BUNDLE.variable, PROXY.variable, STORE.variable}
+    kept = {CONFIG_DIR_VARIABLE, CA_BUNDLE.variable, PROXY.variable, STORE.variable}
     plain = {name: value for name, value in environ.items() if name in kept}
     return [resolve({}, profile=name, environ=plain, configs=configs) for name in sorted(names)]
 

@@ -97,7 +97,7 @@ def judge_proxy(settings: Settings, proxy: Proxy | None, environ: Mapping[str, s
 def look_at_name(site: Site, *, behind_proxy: bool) -> Finding:
     """Look up the site's host name."""
     try:
-        addresses = addresses_of(site.host, site.port or 443)
+        addresses = addresses_of(site.host, site.connect_port)
     except OSError as problem:
         said = f"{site.host} is not known: {printable(problem.strerror or str(problem))}"
         if behind_proxy:

@@ -11,6 +11,8 @@ from soe_auth.doctor.finding import Finding, fine, from_error, odd, wrong
 from soe_auth.errors import SettingsError, StoreError
 from soe_auth.files.atomic_write import writable_by_all
 from soe_auth.model.token import visible_ascii
+from soe_auth.settings import CONFIG_DIR_VARIABLE, TOKEN_VARIABLE
+from soe_auth.settings.paths import TOKENS
 from soe_auth.settings.resolve import read_config_files, resolve
 from soe_auth.settings.spec import STORE
 from soe_auth.storage.inspection import Seen, inspect
@@ -48,7 +50,7 @@ def _who_could_write(directory: Path) -> Iterator[Finding]:
     there = next(path for path in (directory, *directory.parents) if path.exists())
     if not os.access(there, os.W_OK | os.X_OK):
         yield wrong("store", StoreError, f"You cannot write to {there}.", _OTHER_PLACE)
-    for parent in writable_by_all(there / "tokens"):
+    for parent in writable_by_all(there / TOKENS):
         yield wrong(
             "store",
             StoreError,
@@ -135,7 +137,7 @@ def look_at_tokens(
             yield odd("token", f"{len(files)} kept here; whose, the settings have to say first")
         return
     # What a variable overrides for this call is not what the profiles are, but where tokens are.
-    kept = {"SOE_AUTH_CONFIG_DIR", STORE.variable}
+    kept = {CONFIG_DIR_VARIABLE, STORE.variable}
     plain = {name: value for name, value in environ.items() if name in kept}
     vault = KeyringBackend(limit=QUICK, report=lambda _: None)
     for name in sorted(names):
@@ -194,7 +196,7 @@ def judge_token(settings: Settings, token: Token | None, now: float) -> Finding:
 
 
 def _given(environ: Mapping[str, str]) -> Iterator[Finding]:
-    if not (given := environ.get("SOE_AUTH_TOKEN")):
+    if not (given := environ.get(TOKEN_VARIABLE)):
         return
     try:
         visible_ascii(given)

@@ -12,7 +12,8 @@ import time
 
 from soe_auth.fast.cache import PROFILES, CacheKey, asked
 from soe_auth.files.private_read import own_directory, read_private
-from soe_auth.model.secret import TOKEN_VARIABLE, Secret
+from soe_auth.model.secret import Secret
+from soe_auth.settings import TOKEN_VARIABLE
 
 TYPE_CHECKING = False  # typing itself is not light
 if TYPE_CHECKING:

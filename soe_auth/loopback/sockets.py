@@ -1,8 +1,7 @@
 """The redirect's address on this machine: loopback sockets, bound before anyone hears of the port.
 
 It stands apart from the server so that the port is ours, and the browser on its way, before
-anything heavy is loaded: the kernel's backlog holds the browser meanwhile. Only what is light is
-imported here.
+anything heavy is loaded: the kernel's backlog holds the browser meanwhile.
 """
 
 from __future__ import annotations

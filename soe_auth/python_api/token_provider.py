@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from soe_auth.actions.login_io import LoginIO
     from soe_auth.model.secret import Secret
-    from soe_auth.oauth.bearer import Address
+    from soe_auth.oauth.bearer import Origin
     from soe_auth.storage import Store
 
 
@@ -57,31 +57,31 @@ class TokenProvider:
     browser: Callable[[str], bool] | None = None
     announce: Callable[[str], None] | None = None
 
-    def token_for(self, address: Address, refused: Secret | None = None) -> Secret | None:
-        """Return the token that a request to this address may carry; None if it may carry none.
+    def token_for(self, origin: Origin, refused: Secret | None = None) -> Secret | None:
+        """Return the token that a request to this origin may carry; None if it may carry none.
 
         After a 401, `refused` is the token that was sent: None then says that there is no other.
         Raises LoginRequired if a person is needed, SettingsError, StoreError; with `login`, what a
         login raises.
         """
-        found = self._look(address, refused)
+        found = self._look(origin, refused)
         if isinstance(found, Settings):
             refuse_inside_a_loop("A login for a sync client", "use an async one")
             effects = self._effects(found)
             return login_if_needed(found, effects, refused=refused).access_token
         return found
 
-    async def atoken_for(self, address: Address, refused: Secret | None = None) -> Secret | None:
+    async def atoken_for(self, origin: Origin, refused: Secret | None = None) -> Secret | None:
         """Do as `token_for`, on asyncio; the loop goes on while a store takes its time."""
         import asyncio
 
-        found = await asyncio.to_thread(self._look, address, refused)
+        found = await asyncio.to_thread(self._look, origin, refused)
         if isinstance(found, Settings):
             effects = self._effects(found)
             return (await alogin_if_needed(found, effects, refused=refused)).access_token
         return found
 
-    def _look(self, address: Address, refused: Secret | None) -> Secret | Settings | None:
+    def _look(self, origin: Origin, refused: Secret | None) -> Secret | Settings | None:
         """Find the token; where a login is needed and wanted, return the settings for it."""
         given = access.from_environment(os.environ)
         settings = settings_for(self.profile, self.min_ttl)
@@ -93,7 +93,7 @@ class TokenProvider:
                 "SOE_AUTH_TOKEN is set, and nothing says which site it is for.",
                 hint="Set SOE_AUTH_SITE as well.",
             )
-        if not belongs_to(address, site):
+        if not belongs_to(origin, site):
             return None
         settle(settings, None, ignore)
         if given:

@@ -1,4 +1,4 @@
-"""Where the project file of a directory may be. Only what is light is imported here."""
+"""Where the project file of a directory may be."""
 
 from __future__ import annotations
 

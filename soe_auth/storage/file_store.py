@@ -17,6 +17,7 @@ from soe_auth.files.atomic_write import (
 )
 from soe_auth.files.private_read import check_replaceable, own_directory, read_private
 from soe_auth.model.profile_name import is_profile_name
+from soe_auth.settings.paths import TOKENS
 from soe_auth.storage.directory import LARGEST_FILE, as_store_error, ensure_private, report_once
 from soe_auth.storage.token_format import mark_of, token_from_json, token_to_json
 
@@ -45,7 +46,7 @@ class FileStore:
         report: Callable[[str], None],
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._tokens = directory / "tokens"
+        self._tokens = directory / TOKENS
         self._report = report_once(report)
         self._now = now
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from soe_auth.files.private_read import own_directory, read_private
 from soe_auth.model.profile_name import is_profile_name
+from soe_auth.settings.paths import LOCKS, TOKENS
 from soe_auth.storage.directory import LARGEST_FILE
 from soe_auth.storage.token_format import mark_of, token_from_json
 
@@ -42,7 +43,7 @@ def inspect(directory: Path) -> list[Seen]:
     """
     return [
         seen
-        for name, look in (("tokens", _look_at_token), ("locks", _look_at_lock))
+        for name, look in ((TOKENS, _look_at_token), (LOCKS, _look_at_lock))
         for seen in _look_into(directory / name, look)
     ]
 

@@ -19,8 +19,8 @@ from soe_auth.cli.options import add_settings, resolve_settings
 from soe_auth.cli.token_source import supply
 from soe_auth.desktop.process import child_environment, exec_command
 from soe_auth.errors import LoginRequired, SettingsError
-from soe_auth.model.secret import TOKEN_VARIABLE
 from soe_auth.model.text import printable
+from soe_auth.settings import TOKEN_VARIABLE
 from soe_auth.settings.spec import MIN_TTL, SITE
 
 if TYPE_CHECKING:
