@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from soe_auth import storage as stores
 from soe_auth.errors import SettingsError
+from soe_auth.model.secret import Secret
 from soe_auth.model.text import printable
 from soe_auth.settings.resolve import resolve
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from soe_auth.cli.console import Console
@@ -71,3 +72,26 @@ def open_store(settings: Settings, console: Console, *, with_a_person: bool = Fa
     return stores.open_store(
         settings.paths.directory, settings.store, report=console.say, with_a_person=with_a_person
     )
+
+
+def add_redirect_uri(parser: argparse.ArgumentParser) -> None:
+    """Give the parser the option."""
+    parser.add_argument(
+        "--redirect-uri",
+        metavar="URI",
+        help="where the site sends the browser, the same in every step; default: its own page"
+        " /oauth/login_success",
+    )
+
+
+def given_redirect_uri(site: Site, args: argparse.Namespace) -> str:
+    """Return the redirect URI that was given, or that of the site's own page."""
+    from soe_auth.oauth.authorization_request import login_success_uri, read_redirect_uri
+
+    uri = args.redirect_uri or login_success_uri(site)
+    return read_option("redirect_uri", read_redirect_uri, uri)
+
+
+def given_state(environ: Mapping[str, str]) -> Secret | None:
+    """Return the state that SOE_AUTH_STATE holds, if it is set."""
+    return Secret(environ["SOE_AUTH_STATE"]) if environ.get("SOE_AUTH_STATE") else None

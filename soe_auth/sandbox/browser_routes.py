@@ -11,8 +11,7 @@ from soe_auth.sandbox import pages
 from soe_auth.sandbox.authorization import Asked, Refused, Untrusted, answer_uri, judge
 from soe_auth.sandbox.context import Context
 from soe_auth.sandbox.duration_text import in_words
-from soe_auth.sandbox.form_parsing import Malformed, once_each, read_pairs
-from soe_auth.sandbox.forms import read_form
+from soe_auth.sandbox.form_parsing import Malformed, once_each, read_form, read_pairs
 from soe_auth.sandbox.registry import Account
 from soe_auth.sandbox.sessions import Session
 

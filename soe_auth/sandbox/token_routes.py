@@ -2,13 +2,11 @@
 
 from aiohttp import web
 
-from soe_auth.sandbox.context import Context
+from soe_auth.sandbox.context import Context, Exchange
 from soe_auth.sandbox.duration_text import in_words
 from soe_auth.sandbox.fault_delivery import deliver
-from soe_auth.sandbox.form_parsing import Malformed, Pairs, once_each
-from soe_auth.sandbox.forms import read_form
+from soe_auth.sandbox.form_parsing import Malformed, Pairs, once_each, read_form
 from soe_auth.sandbox.grants import REDEMPTION, Rejected, Token
-from soe_auth.sandbox.recorded_requests import Exchange
 from soe_auth.sandbox.token_answers import ALTERED, INSTEAD, Answer, Sent, in_json, refusal
 
 PATH = "/oauth/access_token/json"

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from soe_auth.model.duration import parse_duration, write_duration
 from soe_auth.model.ports import ANY_PORT, Ports
-from soe_auth.model.profile_name import read_profile_name
 from soe_auth.model.proxy import Proxy
 from soe_auth.model.scope import Scope
 from soe_auth.model.site import VENDOR_DOMAIN, Site
+from soe_auth.model.text import read_profile_name
 from soe_auth.settings import VARIABLE_PREFIX
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from soe_auth.files.atomic_write import (
     write_private,
 )
 from soe_auth.files.private_read import check_replaceable, own_directory, read_private
-from soe_auth.model.profile_name import is_profile_name
+from soe_auth.model.text import is_profile_name
 from soe_auth.settings.paths import TOKENS
 from soe_auth.storage.directory import LARGEST_FILE, as_store_error, ensure_private, report_once
 from soe_auth.storage.token_format import mark_of, token_from_json, token_to_json

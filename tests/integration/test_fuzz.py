@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from protocol_samples import GOOD, REDIRECT, REQUEST, arrive
 
 from soe_auth import ExchangeRefused, LoginRequired, MalformedResponse, SettingsError
-from soe_auth.model.profile_name import is_profile_name
+from soe_auth.model.text import is_profile_name
 from soe_auth.oauth.authorization_response import (
     Denied,
     Granted,

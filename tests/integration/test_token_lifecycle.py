@@ -20,7 +20,7 @@ from tls_servers import http, served
 from soe_auth import Secret, Site, Store, StoreError, Token
 from soe_auth.actions.login import alogin, login
 from soe_auth.actions.login_if_needed import login_if_needed
-from soe_auth.actions.verify import verify
+from soe_auth.actions.status import verify
 from soe_auth.model.proxy import Network
 from soe_auth.sandbox import Quirks, Sandbox, running
 from soe_auth.site_client.client import TokenValidity

@@ -128,7 +128,7 @@ def _rows(chosen: str | None, console: Console) -> list[_Row]:
 def _verified(rows: Sequence[_Row], console: Console) -> list[_Row]:
     import asyncio
 
-    from soe_auth.actions.verify import verify
+    from soe_auth.actions.status import verify
 
     configs = read_config_files(console.environ)
 
