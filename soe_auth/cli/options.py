@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from soe_auth import storage as stores
 from soe_auth.errors import SettingsError
 from soe_auth.model.secret import Secret
 from soe_auth.model.text import printable
 from soe_auth.settings.resolve import resolve
+from soe_auth.storage import open_store
 
 if TYPE_CHECKING:
     import argparse
@@ -67,9 +67,11 @@ def tell_surplus(site: Site, console: Console) -> None:
         console.say(f"The site is {site}; “{printable(site.ignored_suffix, 80)}” was left out.")
 
 
-def open_store(settings: Settings, console: Console, *, with_a_person: bool = False) -> Store:
+def open_profile_store(
+    settings: Settings, console: Console, *, with_a_person: bool = False
+) -> Store:
     """Open the token store of a profile: beside the user's config.toml, or the keyring."""
-    return stores.open_store(
+    return open_store(
         settings.paths.directory, settings.store, report=console.say, with_a_person=with_a_person
     )
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from soe_auth.actions import get_token as access
+from soe_auth.actions.get_token import from_environment, from_store
 from soe_auth.cli.console import Console
-from soe_auth.cli.options import open_store, resolve_settings
+from soe_auth.cli.options import open_profile_store, resolve_settings
 from soe_auth.desktop.detect import ci_job
 from soe_auth.errors import LoginRequired, SettingsError, SoeAuthError
 from soe_auth.fast.cache import CacheKey, asked
@@ -50,7 +50,7 @@ def supply(
     still under way, and only if nothing is in the way of that.
     Raises LoginRequired if a person is needed, SettingsError, StoreError, and what a login raises.
     """
-    if access_token := access.from_environment(console.environ):
+    if access_token := from_environment(console.environ):
         return TokenSource(access_token)
     question = simple_question(console, args.profile, args.setting_min_ttl)
     with _advising_a_job(console):
@@ -134,7 +134,7 @@ def stored(settings: Settings, console: Console, question: CacheKey | None = Non
     Raises LoginRequired, StoreError.
     """
     now = time.time()
-    token = access.from_store(settings, open_store(settings, console), now=now)
+    token = from_store(settings, open_profile_store(settings, console), now=now)
     for warning in token.warnings(now):
         console.detail(warning)
     if question:

@@ -64,7 +64,7 @@ def bind(
         try:
             bound = _listen_on_both(port, host)
         except OSError as caught:
-            problems[port] = why_not(caught)
+            problems[port] = describe_bind_error(caught)
             continue
         if bound:
             return LoopbackSockets(bound, host, bound[0].getsockname()[1])
@@ -81,7 +81,7 @@ def local_path(entropy: Callable[[int], bytes]) -> str:
     return "/" + b2a_base64(entropy(_PATH_BYTES), newline=False).translate(_URL_SAFE).decode()
 
 
-def why_not(problem: OSError) -> str:
+def describe_bind_error(problem: OSError) -> str:
     """Say in words why a port was refused; those of Windows are in the language of the machine."""
     if sys.platform == "win32":
         if problem.errno == errno.EADDRINUSE:

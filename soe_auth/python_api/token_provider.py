@@ -10,15 +10,15 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
 
-from soe_auth.actions import get_token as access
 from soe_auth.actions.consent import settle
+from soe_auth.actions.get_token import from_environment, from_store, site_of_environment
 from soe_auth.actions.login_if_needed import alogin_if_needed, login_if_needed
 from soe_auth.errors import LoginRequired, SettingsError
 from soe_auth.oauth.bearer import belongs_to, is_fresh
 from soe_auth.python_api.defaults import (
+    given_or_own_store,
     ignore,
     login_io_for,
-    open_store,
     refuse_inside_a_loop,
     settings_for,
 )
@@ -83,11 +83,9 @@ class TokenProvider:
 
     def _look(self, origin: Origin, refused: Secret | None) -> Secret | Settings | None:
         """Find the token; where a login is needed and wanted, return the settings for it."""
-        given = access.from_environment(os.environ)
+        given = from_environment(os.environ)
         settings = settings_for(self.profile, self.min_ttl)
-        site = (
-            access.site_of_environment(settings) if given else settings.require_site_and_client[0]
-        )
+        site = site_of_environment(settings) if given else settings.require_site_and_client[0]
         if site is None:
             raise SettingsError(
                 "SOE_AUTH_TOKEN is set, and nothing says which site it is for.",
@@ -100,7 +98,7 @@ class TokenProvider:
             return None if given == refused else given
         now = time.time()
         try:
-            token = access.from_store(settings, open_store(settings, self.store), now=now)
+            token = from_store(settings, given_or_own_store(settings, self.store), now=now)
         except LoginRequired:
             if self.login:
                 return settings

@@ -126,10 +126,10 @@ def test_twenty_processes_that_ask_at_once_open_one_tab(tmp_path: Path) -> None:
         browser = tmp_path / "browser.py"
         browser.write_text(
             "import sys\n"
-            "from soe_auth.sandbox.visitor import main\n"
+            "from soe_auth.sandbox.visitor import run_visitor\n"
             f"with open({str(tabs)!r}, 'a') as file:\n"
             "    print(sys.argv[1], file=file)\n"
-            "sys.exit(main())\n"
+            "sys.exit(run_visitor())\n"
         )
         command = Command(tmp_path).with_variables(
             SOE_AUTH_SITE=site.url,

@@ -15,8 +15,8 @@ from subprocess import list2cmdline
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from soe_auth.actions import get_token as access
-from soe_auth.cli.options import open_store
+from soe_auth.actions.get_token import from_store
+from soe_auth.cli.options import open_profile_store
 from soe_auth.desktop.browser import find_browser, opens_by_itself
 from soe_auth.model.site import VENDOR_DOMAIN
 from soe_auth.sandbox import running
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
             console.say(
                 f"   $ soe-auth token --format curl | curl -fsS -K - {site.url}/api/v3/users/me"
             )
-            name = asyncio.run(_whoami(settings, open_store(settings, console)))
+            name = asyncio.run(_whoami(settings, open_profile_store(settings, console)))
             console.say(f"   The API answers: you are {name}.")
             console.say("\n5. Logging out ends the token on the site, and removes it here.")
             code = _soe_auth(["logout"], environ, console)
@@ -108,7 +108,7 @@ def _soe_auth(
 
 async def _whoami(settings: Settings, store: Store) -> str:
     site, _ = settings.require_site_and_client
-    token = access.from_store(settings, store, now=time.time())
+    token = from_store(settings, store, now=time.time())
     async with connect(site, network=settings.network) as connection:
         name = await connection.account_name(token.access_token)
     return name or "somebody it does not name"

@@ -10,7 +10,7 @@ import json
 import time
 from typing import TYPE_CHECKING
 
-from soe_auth.actions import get_token as access
+from soe_auth.actions.get_token import from_environment
 from soe_auth.actions.login import login
 from soe_auth.actions.login_if_needed import login_if_needed
 from soe_auth.actions.registration import domain, steps
@@ -53,7 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Log in; the exit code tells how it ended."""
-    if args.if_needed and access.from_environment(console.environ):
+    if args.if_needed and from_environment(console.environ):
         # In a CI job there is nobody to sign in, and what it needs is there already.
         console.say(
             "SOE_AUTH_TOKEN is set: `soe-auth token` answers with that one, so no login is needed."

@@ -13,7 +13,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from soe_auth.actions import get_token as access
+from soe_auth.actions.get_token import site_of_environment
 from soe_auth.cli.exit_codes import CANNOT_RUN, NOT_FOUND
 from soe_auth.cli.options import add_settings, resolve_settings
 from soe_auth.cli.token_source import supply
@@ -81,7 +81,7 @@ def _variable(name: str) -> str:
 def _site(found: TokenSource, args: argparse.Namespace, console: Console) -> str | None:
     """Return the URL of the token's site, or where that is unknown, of the settings' site, if any.
 
-    Raises SettingsError as `resolve` and `access.site_of_environment`.
+    Raises SettingsError as `resolve` and `site_of_environment`.
     """
     if found.token:
         return str(found.token.site)
@@ -89,7 +89,7 @@ def _site(found: TokenSource, args: argparse.Namespace, console: Console) -> str
         settings = resolve_settings(args, console)
     except LoginRequired:  # there is no profile
         return None
-    site = access.site_of_environment(settings)
+    site = site_of_environment(settings)
     return str(site) if site else None
 
 
