@@ -179,7 +179,7 @@ def test_what_tells_of_this_machine_is_of_its_form(
     bare = printed("config", person, "config", "list", "--json")
     assert (bare["profile"], bare["profiles"]) == (None, [])
     nothing = printed("doctor", person, "doctor", "--json")
-    assert {each["verdict"] for each in nothing["findings"]} == {"fine", "odd"}
+    assert {each["verdict"] for each in nothing["findings"]} == {"ok", "warning"}
 
     directory = tmp_path / "config"
     directory.mkdir(mode=0o700)
@@ -193,7 +193,7 @@ def test_what_tells_of_this_machine_is_of_its_form(
     assert "secret" not in json.dumps(full)
     unwell = printed("doctor", person, "doctor", "--json", "--browser", "no-such-program", code=2)
     names = [finding["name"] for finding in unwell["findings"]]
-    assert {finding["verdict"] for finding in unwell["findings"]} >= {"fine", "wrong"}
+    assert {finding["verdict"] for finding in unwell["findings"]} >= {"ok", "error"}
     properties = FORMS["doctor"]["properties"]["findings"]["items"]["properties"]
     told = properties["name"]["examples"]
     assert [name for name in told if name != "keyring"] == list(dict.fromkeys(names))

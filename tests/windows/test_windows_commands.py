@@ -188,7 +188,7 @@ def test_doctor_finds_nothing_wrong_here(signed_in: Command) -> None:
     done = signed_in("doctor", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     findings = json.loads(done.stdout)["findings"]
-    assert [found for found in findings if found["verdict"] == "wrong"] == []
+    assert [found for found in findings if found["verdict"] == "error"] == []
     says = {found["name"]: found["says"] for found in findings}
     assert says["place"] == "this machine itself, as far as can be seen"
     assert says["browser"] == "the one that Windows has for web addresses"
