@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from soe_auth.errors import SettingsError
+from soe_auth.model.site import VENDOR_DOMAIN
 
 if TYPE_CHECKING:
     from soe_auth.model.token import Token
@@ -54,7 +55,7 @@ def settle(settings: Settings, ask: Ask | None, announce: Tell) -> None:
         return
     question = (
         f"{settings.project} names the site {settings.site}, outside"
-        " https://*.stackenterprise.co.\nSign in there? [y/N] "
+        f" https://*.{VENDOR_DOMAIN}.\nSign in there? [y/N] "
     )
     if ask is None or not ask(question):
         client_id = f" --client-id {settings.client_id}" if settings.client_id else ""

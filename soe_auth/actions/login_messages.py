@@ -104,7 +104,9 @@ def _domain_needed(settings: Settings) -> str:
     return f"the application's Domain there must be {needed}"
 
 
-def signed_in(token: Token, replaced: Token | None, settings: Settings, io: LoginIO) -> None:
+def announce_signed_in(
+    token: Token, replaced: Token | None, settings: Settings, io: LoginIO
+) -> None:
     """Say who signed in where, for how long, and what is odd about it."""
     who = f" as {token.account}" if token.account else ""
     lasts = token.describe_expiry(io.now())

@@ -7,9 +7,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from soe_auth.actions import get_token as access
+from soe_auth.actions.get_token import from_environment, from_store
 from soe_auth.cli.console import Console
-from soe_auth.cli.options import open_store, resolve_settings
+from soe_auth.cli.options import open_profile_store, resolve_settings
 from soe_auth.desktop.detect import ci_job
 from soe_auth.errors import LoginRequired, SettingsError, SoeAuthError
 from soe_auth.model.duration import in_words
@@ -47,7 +47,7 @@ def supply(
     still under way, and only if nothing is in the way of that.
     Raises LoginRequired if a person is needed, SettingsError, StoreError, and what a login raises.
     """
-    if access_token := access.from_environment(console.environ):
+    if access_token := from_environment(console.environ):
         return TokenSource(access_token)
     with _advising_a_job(console):
         settings = resolve_settings(args, console)
@@ -117,7 +117,7 @@ def look_until(
 def stored(settings: Settings, console: Console) -> TokenSource:
     """Return the stored token, if it serves the settings. Raises LoginRequired, StoreError."""
     now = time.time()
-    token = access.from_store(settings, open_store(settings, console), now=now)
+    token = from_store(settings, open_profile_store(settings, console), now=now)
     for warning in token.warnings(now):
         console.detail(warning)
     return TokenSource(token.access_token, settings, token)

@@ -11,7 +11,7 @@ import os
 import sys
 
 from soe_auth.files.private_read import read_private
-from soe_auth.model.secret import TOKEN_VARIABLE
+from soe_auth.settings import TOKEN_VARIABLE
 from soe_auth.version import __version__
 
 TYPE_CHECKING = False  # typing itself is not light

@@ -118,15 +118,15 @@ class Recorder:
 
     def _source(self, settings: Settings, token: Token) -> list[str]:
         """Return where the token is, and until when. Raises ValueError, OSError."""
-        from soe_auth.model.token import Token
         from soe_auth.storage.directory import LARGEST_FILE
         from soe_auth.storage.file_store import FileStore
+        from soe_auth.storage.token_format import token_from_json
 
         path = FileStore(settings.paths.directory, report=_ignore).path(settings.profile)
         data, others, status = read_with_status(path, LARGEST_FILE, repair=False)
         secret, state = token.access_token.reveal().encode(), identity(status)
         is_odd = others or self._has_told or settings.store != "file" or secret not in data
-        if is_odd or not self._is_settled(state) or Token.from_json(data) != token:
+        if is_odd or not self._is_settled(state) or token_from_json(data) != token:
             raise ValueError
         valid_until = token.remaining(0) - settings.min_ttl
         return [repr(valid_until), str(path), state, str(data.rindex(secret)), str(len(secret))]

@@ -1,7 +1,4 @@
-"""Reads files that are ours alone, and refuses what others could have put there.
-
-Only what is light is imported here, as `soe-auth token` comes this way in every commit.
-"""
+"""Reads files that are ours alone, and refuses what others could have put there."""
 
 from __future__ import annotations
 

@@ -16,9 +16,10 @@ from soe_auth.files.atomic_write import (
     write_private,
 )
 from soe_auth.files.private_read import check_replaceable, own_directory, read_private
-from soe_auth.model.profile_name import is_profile_name
-from soe_auth.model.token import Token, mark_of
+from soe_auth.model.text import is_profile_name
+from soe_auth.settings.paths import TOKENS
 from soe_auth.storage.directory import LARGEST_FILE, as_store_error, ensure_private, report_once
+from soe_auth.storage.token_format import mark_of, token_from_json, token_to_json
 
 if sys.platform == "win32":
     from soe_auth.storage.directory import report_access
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from soe_auth.model.token import Mark
+    from soe_auth.model.token import Token
+    from soe_auth.storage.token_format import Mark
 
 
 class FileStore:
@@ -44,7 +46,7 @@ class FileStore:
         report: Callable[[str], None],
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._tokens = directory / "tokens"
+        self._tokens = directory / TOKENS
         self._report = report_once(report)
         self._now = now
 
@@ -78,7 +80,7 @@ class FileStore:
             if mark == "stub":
                 return None, mark
             try:
-                return Token.from_json(data), mark
+                return token_from_json(data), mark
             except ValueError as problem:
                 stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._now()))
                 name = path.with_name(f"{path.name}.corrupt-{stamp}")
@@ -116,7 +118,7 @@ class FileStore:
                         else f"type `chmod o-w {parent}`."
                     )
                 )
-            write_private(path, token.to_json(mark))
+            write_private(path, token_to_json(token, mark))
 
     def remove(self, profile: str) -> bool:
         """Remove the profile's token; return whether there was one.

@@ -11,6 +11,7 @@ from soe_auth.files.atomic_write import make_private_directory, remove_private, 
 from soe_auth.files.lock import try_lock
 from soe_auth.files.private_read import read_private
 from soe_auth.model.text import printable
+from soe_auth.settings.paths import LOCKS
 from soe_auth.storage.directory import LARGEST_FILE, as_store_error, ensure_private, report_once
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class LoginLock:
         report: Callable[[str], None],
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._locks = directory / "locks"
+        self._locks = directory / LOCKS
         self._report = report_once(report)
         self._now = now
 

@@ -50,11 +50,10 @@ SHORT = {
     "cli.__init__",
     "fast.__init__",
     "files.__init__",
-    "model.__init__",
     "files.private_read",
     "fast.cache",
-    "model.secret",
     "fast.replay",
+    "settings.__init__",
     "cli.streams",
     "version",
 }
@@ -167,7 +166,8 @@ def test_the_names_of_profiles_take_one_file(place: CachedPlace) -> None:
 def test_a_command_is_become_with_nothing_more(place: CachedPlace) -> None:
     remember(place, "run", "--", "true")
     asked = beyond_bare(place, "run", "--", "/bin/true", until='execve("/bin/true"')
-    assert asked.rooms == SHORT | {"desktop.__init__", "desktop.process"}
+    of_process = {"desktop.__init__", "desktop.process", "model.__init__", "model.secret"}
+    assert asked.rooms == SHORT | of_process
     assert asked.others <= {"__future__", "signal", *ENUMS}
     assert asked.files == {str(place.recall), str(place.config / "tokens" / "work.json")}
     assert within(asked, calls=505, read=380), asked
@@ -178,7 +178,12 @@ def test_help_knows_of_no_command_and_a_token_of_no_way_to_the_site(
 ) -> None:
     asked = beyond_bare(place, "--help")
     of_cli = {"cli.main", "cli.console", "cli.exit_codes", "cli.argument_parser"}
-    assert asked.rooms == SHORT | of_cli | {"errors", "fast.recorder", "model.text"}
+    assert asked.rooms == SHORT | of_cli | {
+        "errors",
+        "fast.recorder",
+        "model.__init__",
+        "model.text",
+    }
     assert not asked.others & {*HEAVY, "dataclasses", "inspect", "json", "pathlib"}
     assert within(asked, calls=800, read=1250), asked
     asked = beyond_bare(place, "token", "-v")

@@ -23,13 +23,14 @@ from hypothesis import strategies as st
 from replay_oracle import CachedPlace, cached_profiles, remember, settled, tick, told_by
 from strategies import OPTIONS, change, command_lines, places
 
-from soe_auth import Secret, Token
+from soe_auth import Secret
 from soe_auth.__main__ import NOT_WRITTEN, READER_GONE
 from soe_auth.fast.cache import Cache
 from soe_auth.fast.recorder import Recorder
 from soe_auth.fast.replay import Answer
 from soe_auth.settings.resolve import resolve
 from soe_auth.settings.spec import TABLE
+from soe_auth.storage.token_format import token_from_json, token_to_json
 from soe_auth.version import __version__
 
 pytestmark = pytest.mark.posix("only Linux has the cache")
@@ -599,7 +600,7 @@ def test_nothing_is_recorded_where_it_cannot_be(place: CachedPlace) -> None:
     with standing_in(place):
         recorder = Recorder(["token"], place.environ, settled)
         recorder.begins()
-        token = Token.from_json(found.read_bytes())
+        token = token_from_json(found.read_bytes())
         recorder.prints(token.access_token.reveal(), resolve({}, environ=place.environ), token)
     assert not place.recall.exists()
 
@@ -699,7 +700,7 @@ def test_a_token_file_that_is_not_what_it_was_is_noticed(place: CachedPlace, by:
 def test_an_account_is_written_as_it_is_whatever_it_holds(place: CachedPlace) -> None:
     for account in ("Zoë", "\ud83d\ude00", "\ud800", "\u2028\x85\x7f", '"\\'):
         token = living(Secret("canary(1)*"), account=account)
-        assert Token.from_json(token.to_json()) == token
+        assert token_from_json(token_to_json(token)) == token
         place.save("work", token)
         assert both(place, "token")[0] == Told(0, "canary(1)*\n")
 
@@ -724,7 +725,7 @@ def test_what_is_odd_about_a_token_is_left_to_the_command_which_mends_or_tells(
         case "loose directory":
             path.parent.chmod(0o755)
         case "stub":
-            path.write_bytes(living(Secret("token-of-work")).to_json("stub"))
+            path.write_bytes(token_to_json(living(Secret("token-of-work")), "stub"))
         case _:
             path.unlink()
             path.mkdir()

@@ -20,8 +20,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from protocol_samples import GOOD, REDIRECT, REQUEST, arrive
 
-from soe_auth import ExchangeRefused, LoginRequired, MalformedResponse, SettingsError, Token
-from soe_auth.model.profile_name import is_profile_name
+from soe_auth import ExchangeRefused, LoginRequired, MalformedResponse, SettingsError
+from soe_auth.model.text import is_profile_name
 from soe_auth.oauth.authorization_response import (
     Denied,
     Granted,
@@ -32,6 +32,7 @@ from soe_auth.oauth.authorization_response import (
 from soe_auth.oauth.token_endpoint import TokenResponse, parse_token_response
 from soe_auth.settings.project_file import PROJECT_KEYS
 from soe_auth.settings.resolve import resolve
+from soe_auth.storage.token_format import token_from_json, token_to_json
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "2"))
 
@@ -104,16 +105,16 @@ def test_any_answer_of_the_site_is_a_token_or_one_clear_error(
         assert str(error).isprintable()  # noqa: PT017  # both ways are right
     else:
         assert status == 200
-        assert Token.from_json(token.to_json()) == token
+        assert token_from_json(token_to_json(token)) == token
 
 
 @given(st.data())
 def test_a_token_file_with_any_bytes_changed_reads_or_is_refused(data: st.DataObject) -> None:
-    good = bytearray(TOKEN.to_json())
+    good = bytearray(token_to_json(TOKEN))
     for _ in range(data.draw(st.integers(1, 4))):
         good[data.draw(st.integers(0, len(good) - 1))] = data.draw(st.integers(0, 255))
     try:
-        Token.from_json(bytes(good))
+        token_from_json(bytes(good))
     except ValueError as problem:
         assert TOKEN.access_token.reveal() not in str(problem)  # noqa: PT017  # both are right
 

@@ -31,7 +31,7 @@ from soe_auth.actions.login import alogin, finish_login, login, request_authoriz
 from soe_auth.actions.login_if_needed import alogin_if_needed, login_if_needed
 from soe_auth.desktop.environment import Environment
 from soe_auth.sandbox import Quirks, Sandbox
-from soe_auth.sandbox.visitor import Page, visit
+from soe_auth.sandbox.visitor import VisitedPage, visit
 from soe_auth.settings.resolve import resolve
 from soe_auth.storage.login_lock import LoginLock
 
@@ -395,7 +395,7 @@ def test_a_closed_terminal_leaves_the_other_door_open(person: FakeUser, site: Sa
 def test_the_sites_own_page_is_paste_only(person: FakeUser, site: Sandbox) -> None:
     def signed_in(authorize: str) -> str:
         # In a thread of its own, as this is called inside the login's event loop.
-        pages: list[Page] = []
+        pages: list[VisitedPage] = []
         walk = threading.Thread(target=lambda: pages.append(asyncio.run(visit(authorize))))
         walk.start()
         walk.join()

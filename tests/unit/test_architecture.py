@@ -156,7 +156,7 @@ def test_secrets_are_revealed_only_where_they_leave() -> None:
         "oauth/token_endpoint.py",
         "model/secret.py",
         "desktop/process.py",
-        "model/token.py",
+        "storage/token_format.py",
         "site_client/transport.py",
     }
 
@@ -176,3 +176,21 @@ def test_what_tests_share_stands_in_modules_that_say_what_they_are_for() -> None
         assert path.name.startswith("test_") or ast.get_docstring(
             ast.parse(path.read_text(encoding="utf-8"))
         ), path
+
+
+def test_no_two_modules_have_a_public_function_or_class_of_the_same_name() -> None:
+    homes: dict[str, list[str]] = {}
+    for path in SOURCES:
+        module = path.relative_to(ROOMS).as_posix()
+        # Each command is loaded by its name and has the same two; a use case and its public face
+        # are one thing.
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                is_command = module.startswith("cli/commands/") and node.name in {
+                    "configure",
+                    "run",
+                }
+                is_face = module == "python_api/functions.py" and node.name in soe_auth.__all__
+                if not (node.name.startswith("_") or is_command or is_face):
+                    homes.setdefault(node.name, []).append(module)
+    assert {name: modules for name, modules in homes.items() if len(modules) > 1} == {}

@@ -5,7 +5,7 @@ import pytest
 from cli_oracle import directories_in, live_in
 
 from soe_auth import LoginRequired, Scope, SettingsError
-from soe_auth.model.profile_name import is_profile_name
+from soe_auth.model.text import is_profile_name
 from soe_auth.settings.config_writer import remember
 from soe_auth.settings.paths import find_paths, xdg_directories
 from soe_auth.settings.resolve import read_config_files, resolve

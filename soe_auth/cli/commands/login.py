@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from soe_auth.actions import get_token as access
+from soe_auth.actions.get_token import from_environment
 from soe_auth.actions.login import login
 from soe_auth.actions.login_if_needed import login_if_needed
 from soe_auth.cli.json_output import FORMAT_VERSION, no_report, token_report
@@ -50,7 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Log in; the exit code tells how it ended."""
-    if args.if_needed and access.from_environment(console.environ):
+    if args.if_needed and from_environment(console.environ):
         # In a CI job there is nobody to sign in, and what it needs is there already.
         console.say(
             "SOE_AUTH_TOKEN is set: `soe-auth token` answers with that one, so no login is needed."
