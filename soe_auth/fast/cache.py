@@ -41,6 +41,7 @@ class Cache:
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         """Raise ValueError where nothing may be cached, OSError."""
+        self._situation: list[str]  # the platforms that raise below have no other word of its type
         if sys.platform != "linux" or any(environ.get(name) for name in _SECRETS):
             raise ValueError
         home = environ.get("XDG_CONFIG_HOME") or f"{environ.get('HOME', '')}/.config"

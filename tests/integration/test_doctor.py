@@ -593,9 +593,9 @@ def test_a_machine_without_ipv6_is_told_and_does_without() -> None:
         timeout=30,
     )
     v4, name, v6 = done.stdout.splitlines()
-    assert v4.startswith("fine 127.0.0.1 answered")
-    assert name.startswith("fine localhost")
-    assert v6 == "odd this machine has no IPv6; a login does without it"
+    assert v4.startswith("ok 127.0.0.1 answered")
+    assert name.startswith("ok localhost")
+    assert v6 == "warning this machine has no IPv6; a login does without it"
 
 
 def test_a_name_that_leads_elsewhere_is_wrong_and_one_that_is_unknown_odd() -> None:
