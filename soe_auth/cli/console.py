@@ -47,14 +47,8 @@ class Observer(Protocol):
         """Note that a login has finished which opens a browser."""
 
 
-class _NoObserver:
+class _NoObserver(Observer):
     """Does nothing, whatever it is told."""
-
-    @staticmethod
-    def begins(*_: object, **__: object) -> None:
-        """Do nothing."""
-
-    tells = prints = executes = logged_in = begins
 
 
 _USUAL_WIDTH = 80  # columns
@@ -72,7 +66,7 @@ class Console:
         observer: Observer | None = None,
     ) -> None:
         self.environ = environ
-        self.observer = observer or _NoObserver()
+        self.observer: Observer = observer or _NoObserver()
         self._verbose = verbose
         self._quiet = quiet
 
