@@ -47,8 +47,28 @@ class Observer(Protocol):
         """Note that a login has finished which opens a browser."""
 
 
-class _NoObserver(Observer):
+class _NoObserver:
     """Does nothing, whatever it is told."""
+
+    @staticmethod
+    def begins(*_: object, **__: object) -> None:
+        """Do nothing."""
+
+    @staticmethod
+    def tells(*_: object, **__: object) -> None:
+        """Do nothing."""
+
+    @staticmethod
+    def prints(*_: object, **__: object) -> None:
+        """Do nothing."""
+
+    @staticmethod
+    def executes(*_: object, **__: object) -> None:
+        """Do nothing."""
+
+    @staticmethod
+    def logged_in(*_: object, **__: object) -> None:
+        """Do nothing."""
 
 
 _USUAL_WIDTH = 80  # columns
