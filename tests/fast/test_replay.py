@@ -442,7 +442,7 @@ def test_it_holds_no_secret_and_is_for_its_owner_alone(place: CachedPlace) -> No
         data = place.recall.read_bytes() if place.recall.exists() else b""
         assert b"canary" not in data
         assert b"token-of" not in data
-        assert bool(data) == (name == "API_TOKEN")  # others of ours are not known to be harmless
+        assert bool(data) == (name == "API_TOKEN")
     (place.config / "config.toml").write_text(f"proxy = 'http://joe:canary@p.example'\n{CONFIG}")
     assert place.long("token").code == 0
     assert b"canary" not in place.recall.read_bytes()
