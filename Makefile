@@ -6,6 +6,7 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 PYTEST_WORKERS ?= 2
 FUZZ_SECONDS ?= 180
+WITHOUT_FAST := tests/unit tests/process/test_run.py tests/process/test_completion.py
 BIN := .venv/bin
 
 export PYTHON
@@ -23,11 +24,12 @@ endif
 .NOTPARALLEL:
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-windows fuzz bench lint docs pictures clean
+.PHONY: help demo test test-unit test-without-fast test-windows fuzz bench lint docs pictures
+.PHONY: standards clean
 .PHONY: ready-demo ready-lint ready-test ready-windows
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' Makefile
 
 demo: ready-demo ## start a local site and sign in to it
 	@$(BIN)/soe-auth demo
@@ -42,7 +44,15 @@ test: ready-test lint ## lint, then the tests with coverage; some of them: PYTES
 	$(BIN)/coverage run -m pytest -m alone $(PYTEST_ARGS); \
 	case $$together$$? in 00 | 05 | 50) status=0 ;; *) status=1 ;; esac; \
 	{ $(BIN)/coverage combine --quiet && $(BIN)/coverage report; } || status=1; \
+	tools/without-fast -q -n $(PYTEST_WORKERS) -m "not alone" $(WITHOUT_FAST) || status=1; \
 	exit $$status
+
+test-unit: ready-test ## the fast tests, in process: half a minute (PYTEST_ARGS)
+	@$(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) --dist worksteal \
+		-m "not (alone or browser or process or slow)" tests/unit tests/fast tests/integration $(PYTEST_ARGS)
+
+test-without-fast: ready-test ## the tests on a copy without soe_auth/fast, which make test does in part
+	@tools/without-fast -n $(PYTEST_WORKERS) -m "not alone" $(PYTEST_ARGS)
 
 test-windows: ready-windows ## the tests that run on Windows, on its own Python under Wine (PYTEST_ARGS)
 	@tools/windows $(PYTEST_ARGS)
@@ -76,6 +86,9 @@ docs: ready-lint ## the pages as a site, in build/docs
 
 pictures: ready-test ## make the pictures of the README anew
 	$(BIN)/python tools/pictures.py
+
+standards: ## write which tests show each clause of docs/reference/standards.md
+	@$(PYTHON) tools/standards.py
 
 clean: ## remove .venv, caches and what was built
 	rm -rf .venv build dist test-artifacts *.egg-info .coverage .coverage.* \

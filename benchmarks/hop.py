@@ -43,7 +43,9 @@ async def measure(world: World, rounds: Rounds) -> list[Row]:
     place = world.http
     contenders = {
         _WHAT: place.soe_auth("login", "-p", "bench"),
-        f"{_WHAT}; authorize URL itself": place.bare(str(PEERS / "direct.py")),
+        f"{_WHAT}; authorize URL itself": place.bare(
+            str(PEERS / "direct.py"), place.site.url, "login", "-p", "bench"
+        ),
     }
     seconds: dict[str, list[float]] = {what: [] for what in contenders}
     if chromium := next(filter(None, map(shutil.which, _NAMES)), None):

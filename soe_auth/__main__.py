@@ -12,6 +12,7 @@ from soe_auth.cli.streams import OutputError, prepare, write_stderr, write_stdou
 
 TYPE_CHECKING = False  # typing itself is not light
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from typing import NoReturn
 
     from soe_auth.actions.login_io import LoginIO
@@ -55,15 +56,14 @@ def _heed_ctrl_c(ignored: sys.UnraisableHookArgs) -> None:
 
 
 def _run(argv: list[str], came: list[int]) -> int:
-    """Answer by the short way or go the long one; return the exit code, with all flushed."""
+    """Answer from the cache or run the command; return the exit code, with all flushed."""
     prepare()
     try:
-        from soe_auth.fast.replay import answer
-
-        if (known := answer(argv, os.environ)) and _give(known):
+        replay = _load_replay()
+        if replay and (known := replay(argv, os.environ)) and _give(known):
             return 0
         started = None
-        if "login" in argv:
+        if replay and "login" in argv:
             from soe_auth.fast.early_browser import start_early
 
             started = start_early(argv, os.environ)
@@ -71,7 +71,13 @@ def _run(argv: list[str], came: list[int]) -> int:
         from soe_auth.cli.main import main
 
         try:
-            code = main(argv, started=started, accelerate=_accelerate)
+            if replay:
+                from soe_auth.fast.recorder import Recorder
+
+                recorder = Recorder(argv, os.environ)
+                code = main(argv, started=started, accelerate=_accelerate, observer=recorder)
+            else:
+                code = main(argv)
         except SystemExit as end:  # which is how argparse ends
             code = int(end.code or 0)
         write_stdout(end="")
@@ -83,6 +89,17 @@ def _run(argv: list[str], came: list[int]) -> int:
     return code
 
 
+def _load_replay() -> Callable[[list[str], Mapping[str, str]], Answer | None] | None:
+    """Load the optimisations; return None where their folder was deleted."""
+    try:
+        from soe_auth.fast.replay import replay
+    except ModuleNotFoundError as missing:
+        if missing.name != "soe_auth.fast":
+            raise
+        return None
+    return replay
+
+
 def _accelerate(io: LoginIO) -> LoginIO:
     from soe_auth.fast.preloading import accelerate
 
@@ -90,7 +107,7 @@ def _accelerate(io: LoginIO) -> LoginIO:
 
 
 def _give(known: Answer) -> bool:
-    """Do what the answer says; return False where its command cannot be become."""
+    """Do what the answer says; return False where its command cannot be exec'ed."""
     if known.command is None:
         if known.text is not None:
             write_stdout(known.text)
@@ -99,7 +116,7 @@ def _give(known: Answer) -> bool:
 
     try:
         exec_command(known.command, known.environ)
-    except OSError:  # the long way says why
+    except OSError:  # the command itself says why
         return False
 
 

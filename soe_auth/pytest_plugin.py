@@ -55,13 +55,14 @@ def soe_sandbox(
     import sysconfig
 
     from soe_auth.sandbox import running
+    from soe_auth.settings import CONFIG_DIR_VARIABLE, PROFILE_VARIABLE, VARIABLE_PREFIX
     from soe_auth.settings.config_writer import remember
 
     directory = tmp_path_factory.mktemp("soe-auth")
-    for name in [name for name in os.environ if name.startswith("SOE_AUTH_")]:
+    for name in [name for name in os.environ if name.startswith(VARIABLE_PREFIX)]:
         monkeypatch.delenv(name)
-    monkeypatch.setenv("SOE_AUTH_CONFIG_DIR", str(directory))
-    monkeypatch.setenv("SOE_AUTH_PROFILE", soe_sandbox_profile)  # sets aside a project's file
+    monkeypatch.setenv(CONFIG_DIR_VARIABLE, str(directory))
+    monkeypatch.setenv(PROFILE_VARIABLE, soe_sandbox_profile)  # sets aside a project's file
     monkeypatch.setenv("XDG_CONFIG_DIRS", str(directory / "system"))
     visitor = [sys.executable, "-m", "soe_auth.sandbox.visitor"]
     monkeypatch.setenv("BROWSER", shlex.join(visitor))

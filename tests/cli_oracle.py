@@ -1,11 +1,11 @@
-"""A person's place, and what a command says there by the short way, and by the long one."""
+"""A user's home, and what a command prints and does there."""
 
 import io
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from soe_auth import Scope, Secret, Site, Token
+from soe_auth.cli.console import Observer
 from soe_auth.cli.main import main
-from soe_auth.fast.replay import Answer, answer
 from soe_auth.storage.file_store import FileStore
 
 CONFIG = """
@@ -56,11 +56,6 @@ def live_in(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
-def settled() -> int:
-    """Give a time by which what was just written is long settled."""
-    return time.time_ns() + 10**10
-
-
 @dataclass(frozen=True)
 class Told:
     """What a command said and how it ended; or the command that it became, and its environment."""
@@ -84,10 +79,6 @@ class Place:
         return self.root / "config"
 
     @property
-    def recall(self) -> Path:
-        return self.config / "recall"
-
-    @property
     def environ(self) -> dict[str, str]:
         return {
             "PATH": PATH,
@@ -98,22 +89,12 @@ class Place:
             **self.variables,
         }
 
-    def short(self, *argv: str) -> Answer | None:
+    def long(self, *argv: str, observer: Observer | None = None) -> Told:
         with standing_in(self):
-            return answer(argv, self.environ)
-
-    def long(self, *argv: str, clock: Callable[[], int] = settled) -> Told:
-        with standing_in(self):
-            return long_way(argv, self.environ, clock)
+            return long_way(argv, self.environ, observer)
 
     def save(self, profile: str, token: Token) -> None:
         FileStore(self.config, report=lambda _: None).save(profile, token)
-
-
-def told_by(known: Answer) -> Told:
-    if known.command is not None:
-        return Told(0, became=(known.command, dict(known.environ)))
-    return Told(0, "" if known.text is None else f"{known.text}\n")
 
 
 @contextmanager
@@ -130,13 +111,13 @@ def standing_in(place: Place) -> Iterator[None]:
         os.environ.update(before)
 
 
-def long_way(argv: Sequence[str], environ: Mapping[str, str], clock: Callable[[], int]) -> Told:
+def long_way(argv: Sequence[str], environ: Mapping[str, str], observer: Observer | None) -> Told:
     if "run" in argv:
-        return in_a_child(argv, environ, clock)
+        return in_a_child(argv, environ, observer)
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
         try:
-            code = main(argv, environ, clock=clock)
+            code = main(argv, environ, observer=observer)
         except SystemExit as end:
             code = int(end.code or 0)
     return Told(code, out.getvalue(), err.getvalue())
@@ -147,8 +128,8 @@ def long_way(argv: Sequence[str], environ: Mapping[str, str], clock: Callable[[]
 SHOW = ("sh", "-c", "cat /proc/$$/cmdline; echo //; cat /proc/$$/environ; exit 0")
 
 
-def in_a_child(argv: Sequence[str], environ: Mapping[str, str], clock: Callable[[], int]) -> Told:
-    """Go the long way in a process that may become another."""
+def in_a_child(argv: Sequence[str], environ: Mapping[str, str], observer: Observer | None) -> Told:
+    """Run it in a process that may become another."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         child = os.fork()
         if child == 0:  # pragma: no cover - it becomes another, or leaves no trace
@@ -156,7 +137,7 @@ def in_a_child(argv: Sequence[str], environ: Mapping[str, str], clock: Callable[
                 os.dup2(out.fileno(), 1)
                 os.dup2(err.fileno(), 2)
                 sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
-                os._exit(main(argv, environ, clock=clock))
+                os._exit(main(argv, environ, observer=observer))
             os._exit(99)
         _, status = os.waitpid(child, 0)
         out.seek(0)
@@ -169,22 +150,6 @@ def in_a_child(argv: Sequence[str], environ: Mapping[str, str], clock: Callable[
         return Told(
             os.waitstatus_to_exitcode(status), "" if became else words, err.read().decode(), became
         )
-
-
-def tick(directory: Path) -> None:
-    """Wait until the clock of the file system has gone on, so that a change leaves its trace."""
-    probe = directory / "tick"
-    probe.touch()
-    before = probe.stat().st_mtime_ns
-    while probe.stat().st_mtime_ns == before:
-        probe.touch()
-    probe.unlink()
-
-
-def remember(there: Place, *argv: str) -> None:
-    """Have the long way keep what the settings come to."""
-    there.long(*(argv or ("token",)))
-    tick(there.root)
 
 
 def living(secret: Secret, **changes: Any) -> Token:
@@ -203,7 +168,7 @@ def living(secret: Secret, **changes: Any) -> Token:
 
 
 def two_profiles(home: Path) -> Place:
-    """Make a home with two profiles, each with a token, whose settings are remembered."""
+    """Make a home with two profiles, each with a token, and a project of one of them."""
     project = home / "repository" / "inner"
     for directory in (home / "config", home / "system" / "soe-auth", project):
         directory.mkdir(parents=True)
@@ -215,5 +180,4 @@ def two_profiles(home: Path) -> Place:
     (home / "repository" / "pyproject.toml").write_text("[project]\n")
     for profile in ("work", "home"):
         there.save(profile, living(Secret(f"token-of-{profile}")))
-    remember(there)
     return there

@@ -10,8 +10,8 @@ NOTING = """
 import sys
 with open({tabs!r}, "a") as tabs:
     print(sys.argv[1], file=tabs)
-from soe_auth.sandbox.visitor import main
-sys.exit(main([*{options!r}, sys.argv[1]]))
+from soe_auth.sandbox.visitor import run_visitor
+sys.exit(run_visitor([*{options!r}, sys.argv[1]]))
 """
 
 

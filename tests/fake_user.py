@@ -7,7 +7,7 @@ from pathlib import Path
 
 from soe_auth.actions.login_io import LoginIO
 from soe_auth.desktop.environment import Environment
-from soe_auth.sandbox.visitor import Page, visit
+from soe_auth.sandbox.visitor import VisitedPage, visit
 from soe_auth.settings.resolve import resolve
 from soe_auth.settings.settings import Settings
 from soe_auth.storage.file_store import FileStore
@@ -24,7 +24,7 @@ class FakeUser:
     told: list[str] = field(default_factory=list)
     curious: list[str] = field(default_factory=list)
     opened: list[str] = field(default_factory=list)
-    pages: list[Page] = field(default_factory=list)
+    pages: list[VisitedPage] = field(default_factory=list)
     threads: list[threading.Thread] = field(default_factory=list)
 
     def settings(self, *, site: str = "", **flags: str) -> Settings:
@@ -52,7 +52,7 @@ class FakeUser:
         self.threads.append(walk)
         return True
 
-    async def _walk(self, url: str) -> Page:
+    async def _walk(self, url: str) -> VisitedPage:
         return await visit(url, account=self.account, refuse=self.refuse)
 
     @property

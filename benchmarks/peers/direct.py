@@ -9,18 +9,19 @@ from hashlib import sha256
 
 from soe_auth.actions.started_login import StartedLogin
 from soe_auth.desktop.browser import start
-from soe_auth.fast.cache import CacheKey, asked
+from soe_auth.fast.cache import Cache
 from soe_auth.files.lock import try_lock
 from soe_auth.loopback.sockets import bind
 
-question = CacheKey(os.environ, asked("bench", ""))
-profile, site, client_id, _, _, *of_browser = question.lookup()
-host, first, last, browser = of_browser
-release = try_lock(f"{question.directory}/locks/{profile}.lock")
+site, *argv = sys.argv[1:]
+cache = Cache(os.environ)
+_, _, lock, *assumed = cache.lookup(cache.load(), argv)
+_, host, first, last, browser = assumed
+release = try_lock(lock)
 sockets = bind(range(int(first), int(last) + 1), host)
 state, verifier = os.urandom(32).hex(), os.urandom(32).hex()
 url = (
-    f"{site}/oauth?client_id={client_id}&state={state}&code_challenge_method=S256"
+    f"{site}/oauth?client_id=110&state={state}&code_challenge_method=S256"
     f"&redirect_uri=http%3A%2F%2F{host}%3A{sockets.port}%2Fcallback%2Facme"
     f"&code_challenge={sha256(verifier.encode()).hexdigest()}"
 )
@@ -30,5 +31,5 @@ if release is None or pid is None:
 
 from soe_auth.cli.main import main  # noqa: E402  # all the rest comes when the browser is off
 
-started = StartedLogin([profile, *of_browser], release, sockets, "/nowhere", lambda: False)
-sys.exit(main(["login", "-p", profile], started=started))
+started = StartedLogin(assumed, release, sockets, "/nowhere", lambda: False)
+sys.exit(main(argv, started=started))

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from soe_auth.errors import SettingsError
-from soe_auth.settings.config_writer import add_trusted_site
+from soe_auth.model.site import VENDOR_DOMAIN
 
 if TYPE_CHECKING:
     from soe_auth.model.token import Token
@@ -55,7 +55,7 @@ def settle(settings: Settings, ask: Ask | None, announce: Tell) -> None:
         return
     question = (
         f"{settings.project} names the site {settings.site}, outside"
-        " https://*.stackenterprise.co.\nSign in there? [y/N] "
+        f" https://*.{VENDOR_DOMAIN}.\nSign in there? [y/N] "
     )
     if ask is None or not ask(question):
         client_id = f" --client-id {settings.client_id}" if settings.client_id else ""
@@ -64,6 +64,8 @@ def settle(settings: Settings, ask: Ask | None, announce: Tell) -> None:
             hint="If you trust it, name it yourself:"
             f" `soe-auth login --site {settings.site}{client_id}`.",
         )
+    from soe_auth.settings.config_writer import add_trusted_site
+
     try:
         add_trusted_site(settings.paths.config, settings.site)
     except SettingsError as problem:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from soe_auth.errors import LoginRequired, SettingsError
 from soe_auth.model.duration import in_words
-from soe_auth.model.secret import TOKEN_VARIABLE, Secret
+from soe_auth.model.secret import Secret
 from soe_auth.model.token import visible_ascii
+from soe_auth.settings import TOKEN_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,8 +30,8 @@ def from_environment(environ: Mapping[str, str]) -> Secret | None:
         return Secret(visible_ascii(environ[TOKEN_VARIABLE]))
     except ValueError as problem:
         raise SettingsError(
-            f"access_token (from SOE_AUTH_TOKEN): {problem}.",
-            hint="Set SOE_AUTH_TOKEN to the token and nothing else, or unset it.",
+            f"access_token (from {TOKEN_VARIABLE}): {problem}.",
+            hint=f"Set {TOKEN_VARIABLE} to the token and nothing else, or unset it.",
         ) from None
 
 

@@ -186,7 +186,7 @@ async def finish_login(
             with suppress(StoreError):  # the token itself is stored
                 io.login_lock.clear_failure(settings.profile)
             token = replace(token, account=await site.account_name(token.access_token))
-            messages.signed_in(token, replaced, settings, io)
+            messages.announce_signed_in(token, replaced, settings, io)
             messages.remember_profile(settings, io)
             page = pages.signed_in(
                 token.site.authority, token.account, token.describe_expiry(io.now())

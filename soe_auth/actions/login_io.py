@@ -52,7 +52,7 @@ class PendingAuthorization:
             self.sockets.close()
 
 
-def open_listener(
+def open_callback_server(
     pending: PendingAuthorization, on_stray: Callable[[Stray], None]
 ) -> AbstractAsyncContextManager[CallbackServer]:
     """Serve the callback at the sockets of `pending`, which it must have, until the block ends."""
@@ -64,7 +64,7 @@ def open_listener(
     return serve(pending.sockets, pending.request, paths, on_stray, is_other_user)
 
 
-def connect(site: Site, network: Network) -> AbstractAsyncContextManager[SiteConnection]:
+def connect_to_site(site: Site, network: Network) -> AbstractAsyncContextManager[SiteConnection]:
     """Open a connection to the site. Raises SettingsError and NetworkError."""
     from soe_auth.site_client.client import connect
 
@@ -103,5 +103,7 @@ class LoginIO:
     open_listener: Callable[
         [PendingAuthorization, Callable[[Stray], None]],
         AbstractAsyncContextManager[CallbackServer],
-    ] = open_listener
-    connect: Callable[[Site, Network], AbstractAsyncContextManager[SiteConnection]] = connect
+    ] = open_callback_server
+    connect: Callable[[Site, Network], AbstractAsyncContextManager[SiteConnection]] = (
+        connect_to_site
+    )

@@ -5,9 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from soe_auth.actions.registration import domain
 from soe_auth.errors import LoginRequired, SettingsError
-from soe_auth.settings.config_writer import remember
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -99,12 +97,16 @@ def timed_out_hint(settings: Settings) -> str:
 
 
 def _domain_needed(settings: Settings) -> str:
+    from soe_auth.actions.registration import domain
+
     site, _ = settings.require_site_and_client
     needed = domain(site, settings.redirect, settings.redirect_host)
     return f"the application's Domain there must be {needed}"
 
 
-def signed_in(token: Token, replaced: Token | None, settings: Settings, io: LoginIO) -> None:
+def announce_signed_in(
+    token: Token, replaced: Token | None, settings: Settings, io: LoginIO
+) -> None:
     """Say who signed in where, for how long, and what is odd about it."""
     who = f" as {token.account}" if token.account else ""
     lasts = token.describe_expiry(io.now())
@@ -120,6 +122,8 @@ def remember_profile(settings: Settings, io: LoginIO) -> None:
 
     Nothing is stored where the site is a project file's word.
     """
+    from soe_auth.settings.config_writer import remember
+
     values = settings.profile_values
     if not settings.from_flags or not (settings.known or "site" in values):
         return

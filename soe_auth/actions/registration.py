@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
-from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from soe_auth.settings.spec import CLIENT_ID, PORT, PROFILE, REDIRECT, REDIRECT_HOST, SITE, TABLE
@@ -65,6 +63,8 @@ def steps(site: Site, domain: str) -> str:
 
 def preface() -> str:
     """Return the comment that a new config.toml begins with, made of the table of settings."""
+    from textwrap import wrap
+
     width = max(len(setting.key) for setting in TABLE)
     keys = [
         line
@@ -144,6 +144,8 @@ def _there(setting: Setting[Any], profile: str, configs: Configs) -> Any:  # noq
 
 def _command(settings: Settings) -> str:
     """Return the command line with which somebody else makes this profile."""
+    from shlex import join
+
     site, client_id = settings.require_site_and_client
     words = ["soe-auth", "init", "--site", site.as_typed, "--client-id", client_id]
     if settings.scope.names:
@@ -152,7 +154,7 @@ def _command(settings: Settings) -> str:
     for setting in table:
         if (value := getattr(settings, setting.key)) != setting.default:
             words += [setting.flag, setting.text(value)]
-    return shlex.join([*words, "--yes", "--login"])
+    return join([*words, "--yes", "--login"])
 
 
 def _for_administrator(settings: Settings, site: Site) -> list[str]:
@@ -179,6 +181,8 @@ def _in_words(scope: Scope) -> str:
 
 def _comments(lines: list[str], width: int) -> Iterator[str]:
     """Yield lines as comments, no wider than that; what is indented is to be copied, so whole."""
+    from textwrap import wrap
+
     for line in lines:
         to_copy = line.startswith("  ")
         parts = [line] if to_copy else wrap(line, width - 2, break_on_hyphens=False)

@@ -5,15 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from soe_auth.errors import NetworkError, SettingsError
+from soe_auth.settings import CONFIG_DIR_VARIABLE
 from soe_auth.settings.resolve import no_profile_yet, read_config_files, resolve
 from soe_auth.settings.spec import CA_BUNDLE, PROXY, STORE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from soe_auth.model.proxy import Network
     from soe_auth.model.site import Site
     from soe_auth.model.token import Token
     from soe_auth.settings.settings import Settings
+    from soe_auth.site_client.client import Verification
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,7 @@ def resolve_all(
         raise no_profile_yet()
     # What a variable overrides for this call is not what the profiles are, but the way to a site
     # and to a token.
-    kept = {"SOE_AUTH_CONFIG_DIR", CA_BUNDLE.variable, PROXY.variable, STORE.variable}
+    kept = {CONFIG_DIR_VARIABLE, CA_BUNDLE.variable, PROXY.variable, STORE.variable}
     plain = {name: value for name, value in environ.items() if name in kept}
     return [resolve({}, profile=name, environ=plain, configs=configs) for name in sorted(names)]
 
@@ -65,3 +69,20 @@ def status_of(settings: Settings, token: Token | None, now: float) -> ProfileSta
     if token is None:
         return ProfileStatus(settings.profile, settings.site, None, "has no token")
     return ProfileStatus(settings.profile, token.site, token, why_not(settings, token, now))
+
+
+async def verify(tokens: Iterable[tuple[Token, Network]]) -> list[Verification]:
+    """Return what the site of each token says of it; a token goes to no other."""
+    import asyncio
+
+    return await asyncio.gather(*(_verify_at_site(token, network) for token, network in tokens))
+
+
+async def _verify_at_site(token: Token, network: Network) -> Verification:
+    from soe_auth.site_client.client import TokenValidity, Verification, connect
+
+    try:
+        async with connect(token.site, network=network) as site:
+            return await site.verify(token.access_token)
+    except (NetworkError, SettingsError) as problem:
+        return Verification(TokenValidity.UNREACHABLE, reason=str(problem))

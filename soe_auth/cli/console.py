@@ -6,20 +6,73 @@ import os
 import re
 import stat
 import sys
-import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from soe_auth.cli.streams import is_terminal, write_stderr, write_stdout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+
+    from soe_auth.model.token import Token
+    from soe_auth.settings.settings import Settings
+
+
+class Observer(Protocol):
+    """What is told what a command does.
+
+    `prints`, `executes` and `logged_in` are told only of what the same command line would do again,
+    as long as the files, the variables and the token stay as they are.
+    """
+
+    def begins(self) -> None:
+        """Note that the command line was accepted; settings are read next."""
+
+    def tells(self) -> None:
+        """Note that something is told on stderr."""
+
+    def prints(
+        self, text: str | None, settings: Settings | None = None, token: Token | None = None
+    ) -> None:
+        """Note that a text was printed, or nothing, by a valid stored token of these settings.
+
+        Without a token, the text depends on the config files alone.
+        """
+
+    def executes(
+        self, command: Sequence[str], variable: str, settings: Settings, token: Token
+    ) -> None:
+        """Note that the command is exec'ed next, with the stored token in a variable."""
+
+    def logged_in(self, settings: Settings) -> None:
+        """Note that a login has finished which opens a browser."""
+
+
+class _NoObserver:
+    """Does nothing, whatever it is told."""
+
+    @staticmethod
+    def begins(*_: object, **__: object) -> None:
+        """Do nothing."""
+
+    @staticmethod
+    def tells(*_: object, **__: object) -> None:
+        """Do nothing."""
+
+    @staticmethod
+    def prints(*_: object, **__: object) -> None:
+        """Do nothing."""
+
+    @staticmethod
+    def executes(*_: object, **__: object) -> None:
+        """Do nothing."""
+
+    @staticmethod
+    def logged_in(*_: object, **__: object) -> None:
+        """Do nothing."""
 
 
 class Console:
-    """The only place that prints, and the environment that the command was called in.
-
-    `clock` gives nanoseconds since the epoch, as files have them.
-    """
+    """The only place that prints, and the environment that the command was called in."""
 
     def __init__(
         self,
@@ -27,10 +80,10 @@ class Console:
         *,
         verbose: bool = False,
         quiet: bool = False,
-        clock: Callable[[], int] = time.time_ns,
+        observer: Observer | None = None,
     ) -> None:
         self.environ = environ
-        self.clock = clock
+        self.observer: Observer = observer or _NoObserver()
         self._verbose = verbose
         self._quiet = quiet
 
@@ -64,6 +117,7 @@ class Console:
         self._tell(f"{word} {sentence}", red=word)
 
     def _tell(self, text: str, *, red: str = "") -> None:
+        self.observer.tells()
         if is_terminal(sys.stderr):
             # A terminal that has not been told its width says 0.
             if columns := os.get_terminal_size(sys.stderr.fileno()).columns:

@@ -48,8 +48,8 @@ def no_report() -> dict[str, object]:
 
 def supply_report(supply: TokenSource, now: float) -> dict[str, object]:
     """Return the token, and what is known of it; of one that the environment gave, nothing is."""
-    if supply.token and supply.profile:
-        report = token_report(supply.profile, supply.token, now)
+    if supply.token and supply.settings:
+        report = token_report(supply.settings.profile, supply.token, now)
     else:
         report = no_report()
     return {"version": FORMAT_VERSION, **report, "access_token": supply.access_token.reveal()}

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from soe_auth.actions.login_io import LoginIO
-from soe_auth.cli.options import open_store
+from soe_auth.cli.options import open_profile_store
 from soe_auth.cli.wake_on_signals import wake_on_signals
 from soe_auth.desktop.browser import launch
 from soe_auth.desktop.environment import detect
@@ -42,7 +42,7 @@ def login_io(
     # that can be meant.
     reads_pipe = by_pipe and settings.redirect == "login_success" and console.has_pipe
     io = LoginIO(
-        store=open_store(settings, console, with_a_person=True),
+        store=open_profile_store(settings, console, with_a_person=True),
         login_lock=LoginLock(settings.paths.directory, report=console.say),
         announce=console.say,
         instruct=console.error,

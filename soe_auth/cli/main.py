@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-import time
 from importlib import import_module
-from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from soe_auth.cli.argument_parser import Parser
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
 
     from soe_auth.actions.login_io import LoginIO
     from soe_auth.actions.started_login import StartedLogin
+    from soe_auth.cli.console import Observer
 
 COMMANDS = {
     "init": "set up a site in a short conversation: start here",
@@ -47,18 +46,18 @@ def main(
     *,
     started: StartedLogin | None = None,
     accelerate: Callable[[LoginIO], LoginIO] = lambda io: io,
-    clock: Callable[[], int] = time.time_ns,
+    observer: Observer | None = None,
 ) -> int:
     """Run one command and return its exit code; `started` is a login that was started early.
 
-    `accelerate` may replace what a login uses by what is faster.
+    `accelerate` may replace what a login uses by what is faster, `observer` is told what is done.
 
     `--help` and `--version` raise SystemExit(0), and Ctrl-C KeyboardInterrupt; `__main__` makes an
     end of it.
     """
     console = Console(environ)
     try:
-        return _run(argv, environ, {"started": started, "accelerate": accelerate}, clock)
+        return _run(argv, environ, {"started": started, "accelerate": accelerate}, observer)
     except SoeAuthError as error:
         console.fail(str(error))
         if error.hint:
@@ -70,25 +69,39 @@ def _run(
     argv: Sequence[str],
     environ: Mapping[str, str],
     given: Mapping[str, object],
-    clock: Callable[[], int],
+    observer: Observer | None,
 ) -> int:
     overview = _overview()
-    # What is behind two dashes is the command's own; argparse would take the first pair for itself.
-    ours = list(takewhile(lambda word: word != "--", argv))
-    chosen = overview.parse_args(ours)
-    if chosen.command is None:
+    args = overview.parse_args(argv, argparse.Namespace(**given))
+    if args.command is None:
         write_stderr(overview.format_help(), end="")
         return USAGE
-    command = import_module(f"soe_auth.cli.commands.{chosen.command}")
-    parser = Parser(prog=f"soe-auth {chosen.command}", description=command.__doc__)
-    command.configure(parser)
-    add_common(parser)
-    leading = ours[: len(ours) - len(chosen.rest) - 1]
-    args = parser.parse_args([*leading, *chosen.rest, *argv[len(ours) :]])
-    vars(args).update(given)
-    console = Console(environ, verbose=args.verbose, quiet=args.quiet, clock=clock)
-    code: int = command.run(args, console)
+    # What --verbose tells differs from one moment to the next.
+    observer = None if args.verbose else observer
+    console = Console(environ, verbose=args.verbose, quiet=args.quiet, observer=observer)
+    console.observer.begins()
+    code: int = args.command.run(args, console)
     return code
+
+
+class _Command(argparse.Action):
+    """A positional argument that loads the command it names, and has it parse all that follows."""
+
+    def __call__(
+        self,
+        _: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[str] | None,
+        __: str | None = None,
+    ) -> None:
+        name, *rest = values or ()
+        namespace.command = import_module(f"soe_auth.cli.commands.{name}")
+        parser = Parser(prog=f"soe-auth {name}", description=namespace.command.__doc__)
+        namespace.command.configure(parser)
+        add_common(parser)
+        parser.parse_args(rest, namespace)
+        if namespace.verbose and namespace.quiet:  # one of them stands before the command
+            parser.error("argument -q/--quiet: not allowed with argument -v/--verbose")
 
 
 def _overview() -> Parser:
@@ -102,8 +115,13 @@ def _overview() -> Parser:
         " New here? `soe-auth demo`, then `soe-auth init`.",
     )
     add_common(parser)
-    parser.add_argument("command", nargs="?", choices=COMMANDS, help=argparse.SUPPRESS)
-    parser.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    parser.add_argument(
+        "command",
+        nargs=argparse.PARSER,
+        action=_Command,
+        choices=COMMANDS,
+        help=argparse.SUPPRESS,
+    ).required = False
     return parser
 
 

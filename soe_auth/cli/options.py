@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from soe_auth import storage as stores
 from soe_auth.errors import SettingsError
+from soe_auth.model.secret import Secret
 from soe_auth.model.text import printable
 from soe_auth.settings.resolve import resolve
+from soe_auth.storage import open_store
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from soe_auth.cli.console import Console
@@ -66,8 +67,33 @@ def tell_surplus(site: Site, console: Console) -> None:
         console.say(f"The site is {site}; “{printable(site.ignored_suffix, 80)}” was left out.")
 
 
-def open_store(settings: Settings, console: Console, *, with_a_person: bool = False) -> Store:
+def open_profile_store(
+    settings: Settings, console: Console, *, with_a_person: bool = False
+) -> Store:
     """Open the token store of a profile: beside the user's config.toml, or the keyring."""
-    return stores.open_store(
+    return open_store(
         settings.paths.directory, settings.store, report=console.say, with_a_person=with_a_person
     )
+
+
+def add_redirect_uri(parser: argparse.ArgumentParser) -> None:
+    """Give the parser the option."""
+    parser.add_argument(
+        "--redirect-uri",
+        metavar="URI",
+        help="where the site sends the browser, the same in every step; default: its own page"
+        " /oauth/login_success",
+    )
+
+
+def given_redirect_uri(site: Site, args: argparse.Namespace) -> str:
+    """Return the redirect URI that was given, or that of the site's own page."""
+    from soe_auth.oauth.authorization_request import login_success_uri, read_redirect_uri
+
+    uri = args.redirect_uri or login_success_uri(site)
+    return read_option("redirect_uri", read_redirect_uri, uri)
+
+
+def given_state(environ: Mapping[str, str]) -> Secret | None:
+    """Return the state that SOE_AUTH_STATE holds, if it is set."""
+    return Secret(environ["SOE_AUTH_STATE"]) if environ.get("SOE_AUTH_STATE") else None

@@ -12,9 +12,9 @@ from soe_auth.cli.options import read_option, tell_surplus
 from soe_auth.desktop.browser import launch
 from soe_auth.desktop.environment import detect
 from soe_auth.errors import NetworkError, SettingsError
-from soe_auth.model.profile_name import read_profile_name
 from soe_auth.model.scope import Scope
-from soe_auth.model.site import Site
+from soe_auth.model.site import VENDOR_DOMAIN, Site
+from soe_auth.model.text import read_profile_name
 from soe_auth.settings.project_file import find_project
 from soe_auth.settings.resolve import resolve
 from soe_auth.settings.spec import CLIENT_ID, REDIRECT, SITE
@@ -84,7 +84,7 @@ class SetupWizard:
             return project.site.as_typed
         self.console.error(
             f"{project.table.origin} names the site {project.site}, outside"
-            " https://*.stackenterprise.co. Type it, if you trust it."
+            f" https://*.{VENDOR_DOMAIN}. Type it, if you trust it."
         )
         return ""
 

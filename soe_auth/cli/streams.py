@@ -1,4 +1,4 @@
-"""The standard streams: what they are, and writing to them. Only what is light is imported here."""
+"""The standard streams: what they are, and writing to them."""
 
 from __future__ import annotations
 

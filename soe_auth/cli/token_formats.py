@@ -1,12 +1,15 @@
 """The ways in which a token is written for other programs, each quoted by the reader's own rules.
 
 A token is visible ASCII, and any of it may be in one: quotes, `$`, `*` and backslashes too.
-Only what is light is imported here.
 """
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # typing itself is not light
+from typing import TYPE_CHECKING
+
+from soe_auth.oauth.bearer import V2_HEADER, V3_HEADER
+from soe_auth.settings import TOKEN_VARIABLE
+
 if TYPE_CHECKING:
     from typing import Literal
 
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
 APIS: tuple[Api, ...] = ("v3", "v2.3")
 SHELLS: tuple[Shell, ...] = ("sh", "fish", "powershell", "cmd")
 
-_HEADERS: dict[Api, str] = {"v3": "Authorization: Bearer ", "v2.3": "X-API-Access-Token: "}
+_HEADERS: dict[Api, str] = {"v3": V3_HEADER, "v2.3": V2_HEADER}
 
 
 def written(token: Secret, form: Format, *, api: Api = "v3", shell: Shell = "sh") -> str:
@@ -58,17 +61,17 @@ def export(token: Secret, shell: Shell) -> str:
     match shell:
         case "sh":
             quoted = value.replace("'", "'\\''")
-            return f"export SOE_AUTH_TOKEN='{quoted}'"
+            return f"export {TOKEN_VARIABLE}='{quoted}'"
         case "fish":
             quoted = value.replace("\\", "\\\\").replace("'", "\\'")
-            return f"set -gx SOE_AUTH_TOKEN '{quoted}'"
+            return f"set -gx {TOKEN_VARIABLE} '{quoted}'"
         case "powershell":
             quoted = value.replace("'", "''")
-            return f"$env:SOE_AUTH_TOKEN = '{quoted}'"
+            return f"$env:{TOKEN_VARIABLE} = '{quoted}'"
         case "cmd":  # pragma: no branch - there is no other
             if not {'"', "%", "!"}.isdisjoint(value):
                 raise ValueError('it contains ", % or !, which cmd may change')
-            return f'set "SOE_AUTH_TOKEN={value}"'
+            return f'set "{TOKEN_VARIABLE}={value}"'
 
 
 def curl_config(token: Secret, api: Api) -> str:

@@ -5,24 +5,21 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from soe_auth.actions import get_token as access
+from soe_auth.actions.get_token import from_environment, from_store
 from soe_auth.cli.console import Console
-from soe_auth.cli.options import open_store, resolve_settings
+from soe_auth.cli.options import open_profile_store, resolve_settings
 from soe_auth.desktop.detect import ci_job
 from soe_auth.errors import LoginRequired, SettingsError, SoeAuthError
-from soe_auth.fast.cache import CacheKey, asked
 from soe_auth.model.duration import in_words
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from soe_auth.model.secret import Secret
     from soe_auth.model.token import Token
-    from soe_auth.settings.paths import Paths
     from soe_auth.settings.settings import Settings
 
 _POLL = 0.5  # seconds between two looks for a login that somebody is waited for
@@ -33,7 +30,7 @@ class TokenSource:
     """A token, and what is known of it; of one that the environment gave, nothing is."""
 
     access_token: Secret
-    profile: str | None = None
+    settings: Settings | None = None
     token: Token | None = None
 
 
@@ -50,13 +47,12 @@ def supply(
     still under way, and only if nothing is in the way of that.
     Raises LoginRequired if a person is needed, SettingsError, StoreError, and what a login raises.
     """
-    if access_token := access.from_environment(console.environ):
+    if access_token := from_environment(console.environ):
         return TokenSource(access_token)
-    question = simple_question(console, args.profile, args.setting_min_ttl)
     with _advising_a_job(console):
         settings = resolve_settings(args, console)
         try:
-            return stored(settings, console, question)
+            return stored(settings, console)
         except LoginRequired:
             if not login:
                 raise
@@ -118,42 +114,10 @@ def look_until(
         pause(min(_POLL, left))
 
 
-def simple_question(
-    console: Console, profile: str | None, min_ttl: str | None, check: str = ""
-) -> CacheKey | None:
-    """Return the question that settings answer which are resolved next, if it is a simple one."""
-    options = asked(profile or "", min_ttl or "", check)
-    with suppress(ValueError, OSError):
-        return CacheKey(console.environ, options, clock=console.clock)
-    return None
-
-
-def stored(settings: Settings, console: Console, question: CacheKey | None = None) -> TokenSource:
-    """Return the stored token, if it serves the settings; keep these as the question's answer.
-
-    Raises LoginRequired, StoreError.
-    """
+def stored(settings: Settings, console: Console) -> TokenSource:
+    """Return the stored token, if it serves the settings. Raises LoginRequired, StoreError."""
     now = time.time()
-    token = access.from_store(settings, open_store(settings, console), now=now)
+    token = from_store(settings, open_profile_store(settings, console), now=now)
     for warning in token.warnings(now):
         console.detail(warning)
-    if question:
-        keep(question, settings, console)
-    return TokenSource(token.access_token, settings.profile, token)
-
-
-def keep(question: CacheKey, settings: Settings, console: Console) -> None:
-    """Have the short way know these settings next time, if they are such as it can go by."""
-    site, client_id = settings.require_site_and_client
-    if settings.store == "file" and not site.ignored_suffix:  # of which a person is told each time
-        of_token = [str(site), client_id, str(settings.scope), repr(settings.min_ttl)]
-        answer = [settings.profile, *of_token, *settings.of_browser]
-        keep_answer(question, answer, settings.paths, console)
-
-
-def keep_answer(question: CacheKey, answer: Sequence[str], paths: Paths, console: Console) -> None:
-    """Keep a question's answer, if the question was about the files that are at these paths."""
-    here = paths.directory, paths.system_config.parent
-    if here == (Path(question.directory), Path(question.system)):
-        with suppress(ValueError, OSError):  # it is a help, and no need
-            question.store(answer, CacheKey(console.environ, question.options))
+    return TokenSource(token.access_token, settings, token)

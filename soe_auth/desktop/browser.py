@@ -1,7 +1,4 @@
-"""Ask the desktop to show a page.
-
-Only what is light is imported here: the browser is on its way before anything else is loaded.
-"""
+"""Ask the desktop to show a page."""
 
 from __future__ import annotations
 
@@ -10,6 +7,7 @@ import sys
 
 from soe_auth.desktop.detect import ROOT, ci_job, is_wsl
 from soe_auth.desktop.process import find_program, split_command
+from soe_auth.settings import VARIABLE_PREFIX
 
 TYPE_CHECKING = False  # typing itself is not light
 if TYPE_CHECKING:
@@ -113,7 +111,7 @@ def _with_url(command: list[str], url: str) -> list[str]:
 
 
 def _for_browser(environ: Mapping[str, str]) -> dict[str, str]:
-    return {name: text for name, text in environ.items() if not name.startswith("SOE_AUTH_")}
+    return {name: text for name, text in environ.items() if not name.startswith(VARIABLE_PREFIX)}
 
 
 def _launch_on_windows(

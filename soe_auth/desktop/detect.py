@@ -1,7 +1,4 @@
-"""What can be seen of where this process runs: a CI job, WSL, a container.
-
-Only what is light is imported here, as a browser is launched by it before anything else is loaded.
-"""
+"""What can be seen of where this process runs: a CI job, WSL, a container."""
 
 from __future__ import annotations
 

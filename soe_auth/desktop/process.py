@@ -6,7 +6,7 @@ import os
 import sys
 from errno import ENOENT
 
-from soe_auth.model.secret import TOKEN_VARIABLE
+from soe_auth.settings import SITE_VARIABLE, TOKEN_VARIABLE
 
 TYPE_CHECKING = False  # typing itself is not light
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from soe_auth.model.secret import Secret
 
-_SITE_VARIABLE = "SOE_AUTH_SITE"
 _WINDOWS_EXTENSIONS = ".COM;.EXE;.BAT;.CMD"  # what PATHEXT says where it is not set
 
 
@@ -55,7 +54,7 @@ def child_environment(
     changed = {name: value for name, value in environ.items() if name != TOKEN_VARIABLE}
     changed[variable] = token.reveal()
     if site:
-        changed[_SITE_VARIABLE] = site
+        changed[SITE_VARIABLE] = site
     return changed
 
 

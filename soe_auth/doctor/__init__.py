@@ -13,7 +13,7 @@ from pathlib import Path
 from traceback import extract_tb
 from typing import TYPE_CHECKING, TypeVar
 
-from soe_auth.doctor.finding import Finding, from_error, odd
+from soe_auth.doctor.finding import Finding, from_error, warning
 from soe_auth.doctor.local import (
     look_at_browser,
     look_at_place,
@@ -97,7 +97,7 @@ def _resolve(
     try:
         return resolve(flags, profile=profile, environ=environ, cwd=cwd), []
     except LoginRequired:
-        no_profile = odd(
+        no_profile = warning(
             "settings",
             "there is no profile yet, and no site is known",
             "Type `soe-auth init`, or look at a site with --site.",
@@ -117,7 +117,7 @@ def _looked(name: str, look: Callable[[], Iterable[Finding]]) -> Iterator[Findin
         at = extract_tb(problem.__traceback__)[-1]
         yield Finding(
             name,
-            "wrong",
+            "error",
             f"this look broke off: {type(problem).__name__} in {Path(at.filename).name}, line"
             f" {at.lineno}",
             "That is a bug in soe-auth: please report it.",

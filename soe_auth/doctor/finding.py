@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 # password may hold anything but blanks, so that rather too much is left out than too little.
 _USER_INFO = re.compile(r"(?<=://)\S*@|(?<!\S)[^\s:@/]+:(?!//)\S*@")
 
-Verdict = Literal["fine", "odd", "wrong"]
+Severity = Literal["ok", "warning", "error"]
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """What was looked at, what was seen, and in `todo` what helps.
 
-    "odd" is worth knowing and hinders nothing; "wrong" ends a login or gives a secret away, and
+    "warning" is worth knowing and hinders nothing; "error" ends a login or gives a secret away, and
     `kind` is then the error that it comes to, SoeAuthError itself for a bug of ours. Nothing here
     holds a secret.
     """
 
     name: str
-    verdict: Verdict
+    verdict: Severity
     says: str
     todo: str = ""
     kind: type[SoeAuthError] | None = None
@@ -41,21 +41,21 @@ class Finding:
         return replace(self, says=says, todo=todo)
 
 
-def fine(name: str, says: str) -> Finding:
+def ok(name: str, says: str) -> Finding:
     """Say that something is as it should be."""
-    return Finding(name, "fine", says)
+    return Finding(name, "ok", says)
 
 
-def odd(name: str, says: str, todo: str = "") -> Finding:
+def warning(name: str, says: str, todo: str = "") -> Finding:
     """Say that something is worth knowing."""
-    return Finding(name, "odd", says, todo)
+    return Finding(name, "warning", says, todo)
 
 
-def wrong(name: str, kind: type[SoeAuthError], says: str, todo: str) -> Finding:
+def error(name: str, kind: type[SoeAuthError], says: str, todo: str) -> Finding:
     """Say that something has to be put right."""
-    return Finding(name, "wrong", says, todo, kind)
+    return Finding(name, "error", says, todo, kind)
 
 
 def from_error(name: str, error: SoeAuthError) -> Finding:
     """Say what a login would say in ending with this error."""
-    return Finding(name, "wrong", str(error), error.hint, type(error))
+    return Finding(name, "error", str(error), error.hint, type(error))

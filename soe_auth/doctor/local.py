@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from soe_auth.desktop.browser import find_browser, opens_by_itself
 from soe_auth.desktop.detect import ROOT
 from soe_auth.desktop.environment import detect
-from soe_auth.doctor.finding import Finding, fine, from_error, odd, wrong
+from soe_auth.doctor.finding import Finding, error, from_error, ok, warning
 from soe_auth.errors import SettingsError
 from soe_auth.settings.spec import TABLE
 from soe_auth.version import __version__
@@ -31,7 +31,7 @@ _EXAMPLE = 8765  # a port, where none is fixed
 
 def look_at_versions(libraries: Sequence[str] = _LIBRARIES) -> Iterator[Finding]:
     """Say what runs here, as anybody who is to help asks first."""
-    yield fine(
+    yield ok(
         "versions",
         f"soe-auth {__version__}, Python {platform.python_version()},"
         f" {platform.system()} {platform.release()} {platform.machine()}",
@@ -43,27 +43,27 @@ def look_at_versions(libraries: Sequence[str] = _LIBRARIES) -> Iterator[Finding]
         except PackageNotFoundError:
             missing.append(library)
     if found:
-        yield fine("versions", ", ".join(found))
+        yield ok("versions", ", ".join(found))
     if missing:
-        yield odd("versions", f"not installed: {', '.join(missing)}", "Install soe-auth again.")
+        yield warning("versions", f"not installed: {', '.join(missing)}", "Install soe-auth again.")
 
 
 def look_at_profile(settings: Settings) -> Iterator[Finding]:
     """Say which profile is used, and whether it has all that a login needs."""
     kept = "as remembered" if settings.known else "not remembered yet"
-    yield fine("settings", f"profile {settings.profile}, {kept}")
+    yield ok("settings", f"profile {settings.profile}, {kept}")
     try:
         _ = settings.require_site_and_client
     except SettingsError as problem:
         # Without a client ID, the rest can be looked at all the same.
         yield (
-            odd("settings", str(problem), problem.hint)
+            warning("settings", str(problem), problem.hint)
             if settings.site
             else from_error("settings", problem)
         )
     config = settings.paths.config
     if _all_can_write(config):
-        yield wrong(
+        yield error(
             "settings",
             SettingsError,
             f"Every user of this machine can write to {config}, and so choose your site.",
@@ -87,7 +87,7 @@ def look_at_values(settings: Settings) -> Iterator[Finding]:
     for setting in TABLE:
         if settings.origins[setting.key] != "default":
             said = setting.text(getattr(settings, setting.key))
-            yield fine("settings", f"{setting.key} is {said} (from {settings.place(setting.key)})")
+            yield ok("settings", f"{setting.key} is {said} (from {settings.place(setting.key)})")
 
 
 def look_at_place(
@@ -96,9 +96,9 @@ def look_at_place(
     """Say what kind of place this is, as a login sees it; `port` is the fixed one, if there is."""
     place = detect(environ, root)
     if place.remote_reason is None:
-        yield fine("place", "this machine itself, as far as can be seen")
+        yield ok("place", "this machine itself, as far as can be seen")
     elif place.forwards:
-        yield fine("place", f"{place.remote_reason}: {place.advice}")
+        yield ok("place", f"{place.remote_reason}: {place.advice}")
     else:
         todo = "A login shows the addresses, and takes the one that you paste."
         if place.ssh and not place.unattended:
@@ -107,7 +107,7 @@ def look_at_place(
                 f" Or type `ssh -L {number}:localhost:{number} {place.ssh}` on your own machine,"
                 f" and log in with --port {number}."
             )
-        yield odd("place", f"{place.remote_reason}: {place.advice}", todo)
+        yield warning("place", f"{place.remote_reason}: {place.advice}", todo)
 
 
 def look_at_browser(
@@ -116,16 +116,16 @@ def look_at_browser(
     """Say which command would open the browser, and who chose it."""
     command = find_browser(chosen, environ)
     if command is None and opens_by_itself(chosen, environ):
-        yield fine("browser", "the one that Windows has for web addresses")
+        yield ok("browser", "the one that Windows has for web addresses")
     elif command is None and chosen:
-        yield wrong(
+        yield error(
             "browser",
             SettingsError,
             f"{chosen} (from {origin}) is not there, or is a browser for the terminal",
             "Name a command that is there, or take the setting away for the desktop's own.",
         )
     elif command is None:
-        yield odd(
+        yield warning(
             "browser",
             "there is none that could be started here",
             "A login shows the addresses; open one yourself, or name a command with --browser.",
@@ -135,4 +135,4 @@ def look_at_browser(
         who = origin if chosen else "BROWSER"
         if not chosen and find_browser(None, others) == command:
             who = "the desktop's own"
-        yield fine("browser", f"{' '.join(command)} ({who})")
+        yield ok("browser", f"{' '.join(command)} ({who})")

@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from soe_auth.doctor.dns import addresses_of
-from soe_auth.doctor.finding import Finding, fine, from_error, odd, wrong
+from soe_auth.doctor.finding import Finding, error, from_error, ok, warning
 from soe_auth.errors import LoginError, LoopbackUnavailable
 from soe_auth.loopback.peer_user import is_other_user
 from soe_auth.loopback.port_owner import why_busy
@@ -61,7 +61,7 @@ def look_at_loopback(
     if needed:
         return found
     todo = "The redirect login_success does without it."
-    return [f if f.verdict == "fine" else odd(f.name, f.says, todo) for f in found]
+    return [f if f.verdict == "ok" else warning(f.name, f.says, todo) for f in found]
 
 
 def _look(
@@ -81,7 +81,7 @@ def _look(
     return [
         *(check_probe(knock, bound.port) for knock in knocks),
         *(
-            odd("loopback", f"this machine has no {family}; a login does without it")
+            warning("loopback", f"this machine has no {family}; a login does without it")
             for family in absent
         ),
     ]
@@ -91,27 +91,27 @@ def check_probe(knock: LoopbackProbe, port: int) -> Finding:
     """Say whether a request by that name arrived."""
     name = f"[{knock.name}]" if ":" in knock.name else knock.name
     if not knock.addresses:
-        return odd(
+        return warning(
             "loopback",
             f"this machine does not know the name {name}",
             f"Browsers know it by themselves; others need `127.0.0.1 {name}` in the hosts file.",
         )
     if elsewhere := [a for a in knock.addresses if not _is_loopback(a)]:
-        return wrong(
+        return error(
             "loopback",
             LoginError,
             f"{name} is {elsewhere[0]} here, which is not this machine's loopback",
             "Put it right in the hosts file: the redirect, code and all, would go there.",
         )
     if knock.problem:
-        return wrong(
+        return error(
             "loopback",
             LoginError,
             f"{name} was asked at port {port}, which is ours, and {knock.problem}",
             "See what stands between: a firewall, or a program that watches connections.",
         )
     means = "" if knock.addresses == (knock.name,) else f" ({', '.join(knock.addresses)})"
-    return fine("loopback", f"{name}{means} answered at port {port}")
+    return ok("loopback", f"{name}{means} answered at port {port}")
 
 
 async def _knock_everywhere(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from soe_auth.doctor.dns import addresses_of
-from soe_auth.doctor.finding import Finding, fine, from_error, odd, wrong
+from soe_auth.doctor.finding import Finding, error, from_error, ok, warning
 from soe_auth.errors import NetworkError, ServerError, SettingsError, SoeAuthError
 from soe_auth.model.duration import in_words
 from soe_auth.model.text import printable
@@ -53,7 +53,7 @@ def look_at_site(
     if site is None:
         return
     if settings.needs_consent:
-        yield odd(
+        yield warning(
             "site",
             f"{site} was not asked anything: only {settings.project} names it, and you have not"
             " agreed to it",
@@ -68,7 +68,7 @@ def look_at_site(
     yield judge_proxy(settings, proxy, environ)
     name = look_at_name(site, behind_proxy=proxy is not None)
     yield name
-    if name.verdict == "wrong":
+    if name.verdict == "error":
         return
     try:
         sight = asyncio.run(_look(site, settings.network, now))
@@ -83,7 +83,7 @@ def look_at_site(
 def judge_proxy(settings: Settings, proxy: Proxy | None, environ: Mapping[str, str]) -> Finding:
     """Say which proxy the site is reached by, without its password, and who chose it."""
     if proxy is None:
-        return fine("proxy", "none for this site")
+        return ok("proxy", "none for this site")
     if settings.proxy is None:
         variables = [f"{kind}_proxy" for kind in ("https", "all")]
         named = (name for v in variables for name in (v, v.upper()) if environ.get(name))
@@ -91,41 +91,43 @@ def judge_proxy(settings: Settings, proxy: Proxy | None, environ: Mapping[str, s
     else:
         origin = settings.place("proxy")
     login = ", with a login" if proxy.authorization else ""
-    return fine("proxy", f"{proxy}{login} (from {origin}); none for the loopback")
+    return ok("proxy", f"{proxy}{login} (from {origin}); none for the loopback")
 
 
 def look_at_name(site: Site, *, behind_proxy: bool) -> Finding:
     """Look up the site's host name."""
     try:
-        addresses = addresses_of(site.host, site.port or 443)
+        addresses = addresses_of(site.host, site.connect_port)
     except OSError as problem:
         said = f"{site.host} is not known: {printable(problem.strerror or str(problem))}"
         if behind_proxy:
-            return fine("DNS", f"{said}; the proxy has to know it")
+            return ok("DNS", f"{said}; the proxy has to know it")
         todo = "See that there is a network, and the name is right; some are known in a VPN only."
-        return wrong("DNS", NetworkError, said, todo)
-    return fine("DNS", f"{site.host} is {', '.join(addresses[:4])}")
+        return error("DNS", NetworkError, said, todo)
+    return ok("DNS", f"{site.host} is {', '.join(addresses[:4])}")
 
 
 def judge_connection(site: Site, answer: ResponseHead) -> Finding:
     """Say how an answer came here."""
     if site.scheme == "http":
-        return fine("connection", f"{site.authority} answers, without TLS, on the loopback")
+        return ok("connection", f"{site.authority} answers, without TLS, on the loopback")
     issued = f", issued by {answer.issuer}" if answer.issuer else ""
-    return fine("connection", f"{site.authority} answers; its certificate is trusted{issued}")
+    return ok("connection", f"{site.authority} answers; its certificate is trusted{issued}")
 
 
 def judge_clock(ahead: float | None) -> Finding:
     """Say whether our clock agrees with the site's, as a token's life is reckoned by ours."""
     if ahead is None:
-        return odd("clock", "the site did not tell the time, so there is nothing to compare with")
+        return warning(
+            "clock", "the site did not tell the time, so there is nothing to compare with"
+        )
     if abs(ahead) <= _ODD:
-        return fine("clock", "agrees with the site's to within a minute")
+        return ok("clock", "agrees with the site's to within a minute")
     said = f"{in_words(abs(ahead))} {'ahead of' if ahead > 0 else 'behind'} the site's"
     todo = "Set this machine's clock: the life of a token is reckoned by it."
     if abs(ahead) <= _WRONG:
-        return odd("clock", said, todo)
-    return wrong("clock", SettingsError, said, todo)
+        return warning("clock", said, todo)
+    return error("clock", SettingsError, said, todo)
 
 
 def judge_answers(site: Site, sight: Sight) -> Finding:
@@ -136,23 +138,23 @@ def judge_answers(site: Site, sight: Sight) -> Finding:
     api, authorize = sight.api, sight.authorize
     came = f"HTTP {api.status} from its API, {authorize.status} from {_AUTHORIZE}"
     if {api.status, authorize.status} & _TROUBLE:
-        return odd("site", f"{site} is in trouble: {came}", "Try again later.")
+        return warning("site", f"{site} is in trouble: {came}", "Try again later.")
     if api.status in _REDIRECTIONS:
-        return odd(
+        return warning(
             "site",
             f"{site} sends who asks its API to {_host_in(api.location) or 'a page of its own'}",
             "If a sign-in of your company stands before the site, programs do not pass it: ask for"
             " /api and /oauth/access_token to be let through.",
         )
     if api.status == HTTPStatus.FORBIDDEN and not api.is_json:
-        return odd(
+        return warning(
             "site",
             f"{site} refuses to be asked from here: {came}",
             "Something before the site may know machines by their address: ask who runs it.",
         )
     if api.requires_token and authorize.status not in _NOT_THERE:
-        return fine("site", f"{site} answers as an SOE does: {came}")
-    return wrong(
+        return ok("site", f"{site} answers as an SOE does: {came}")
+    return error(
         "site",
         ServerError,
         f"{site} does not answer as an SOE does: {came}",

@@ -7,10 +7,12 @@ import sys
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from soe_auth.doctor.finding import Finding, fine, from_error, odd, wrong
+from soe_auth.doctor.finding import Finding, error, from_error, ok, warning
 from soe_auth.errors import SettingsError, StoreError
 from soe_auth.files.atomic_write import writable_by_all
 from soe_auth.model.token import visible_ascii
+from soe_auth.settings import CONFIG_DIR_VARIABLE, TOKEN_VARIABLE
+from soe_auth.settings.paths import TOKENS
 from soe_auth.settings.resolve import read_config_files, resolve
 from soe_auth.settings.spec import STORE
 from soe_auth.storage.inspection import Seen, inspect
@@ -36,20 +38,20 @@ def look_at_store(directory: Path) -> Iterator[Finding]:
         faults += _who_could_write(directory)
     except OSError as problem:
         said = f"{directory} cannot be looked at: {problem.strerror}."
-        faults.append(wrong("store", StoreError, said, _OTHER_PLACE))
+        faults.append(error("store", StoreError, said, _OTHER_PLACE))
     yield from faults
     if not faults:
         count = sum(thing.kind == "token" for thing in seen)
         kept = f"{count} token{'' if count == 1 else 's'}" if seen else "nothing yet"
-        yield fine("store", f"{kept} in {directory}, yours alone")
+        yield ok("store", f"{kept} in {directory}, yours alone")
 
 
 def _who_could_write(directory: Path) -> Iterator[Finding]:
     there = next(path for path in (directory, *directory.parents) if path.exists())
     if not os.access(there, os.W_OK | os.X_OK):
-        yield wrong("store", StoreError, f"You cannot write to {there}.", _OTHER_PLACE)
-    for parent in writable_by_all(there / "tokens"):
-        yield wrong(
+        yield error("store", StoreError, f"You cannot write to {there}.", _OTHER_PLACE)
+    for parent in writable_by_all(there / TOKENS):
+        yield error(
             "store",
             StoreError,
             f"Every user of this machine can write to {parent}, and so put other files in place of"
@@ -65,33 +67,33 @@ def check_seen(seen: Seen) -> Finding | None:
     remove = f"del {path}" if sys.platform == "win32" else f"rm {path}"
     match seen:
         case Seen(kind="half written"):
-            return odd(
+            return warning(
                 "store",
                 f"{seen.path} is half written, and may hold a token.",
                 f"The next login to its profile removes it; so does `{remove}`.",
             )
         case Seen(kind="set aside"):
-            return odd(
+            return warning(
                 "store",
                 f"{seen.path} was set aside as no token file, and may hold a token.",
                 f"Remove it once you need it no more: `{remove}`.",
             )
         case Seen(kind="token", problem=str(problem), token=None):
-            return wrong(
+            return error(
                 "store",
                 StoreError,
                 f"{seen.path} cannot be used: {problem}.",
                 f"See what it is, move it away, and log in again: `{look}`.",
             )
         case Seen(problem=str(problem)):
-            return wrong(
+            return error(
                 "store",
                 StoreError,
                 f"{seen.path} cannot be used: {problem}.",
                 f"See what it is, and move it away: `{look}`.",
             )
         case Seen(kind="token", others=others) if others:
-            return wrong(
+            return error(
                 "store",
                 StoreError,
                 f"{others} can read {seen.path}, and so may have the token.",
@@ -102,7 +104,7 @@ def check_seen(seen: Seen) -> Finding | None:
             )
         case Seen(kind=kind, others=others) if others:
             mode = "700" if kind == "directory" else "600"
-            return odd(
+            return warning(
                 "store",
                 f"{others} can look into {seen.path}; the next login puts that right.",
                 f"To see who can, type `{look}`."
@@ -132,10 +134,10 @@ def look_at_tokens(
         names = {profile} if profile else {*configs.profiles, *files}
     except SettingsError:  # which has been said of the settings
         if files:
-            yield odd("token", f"{len(files)} kept here; whose, the settings have to say first")
+            yield warning("token", f"{len(files)} kept here; whose, the settings have to say first")
         return
     # What a variable overrides for this call is not what the profiles are, but where tokens are.
-    kept = {"SOE_AUTH_CONFIG_DIR", STORE.variable}
+    kept = {CONFIG_DIR_VARIABLE, STORE.variable}
     plain = {name: value for name, value in environ.items() if name in kept}
     vault = KeyringBackend(limit=QUICK, report=lambda _: None)
     for name in sorted(names):
@@ -151,7 +153,7 @@ def look_at_tokens(
         except SettingsError as problem:
             yield from_error("token", problem)
         except StoreError as problem:
-            yield odd("token", f"profile {name}'s cannot be looked at: {problem}", problem.hint)
+            yield warning("token", f"profile {name}'s cannot be looked at: {problem}", problem.hint)
         else:
             yield judge_token(settings, token, now)
 
@@ -159,7 +161,7 @@ def look_at_tokens(
 def look_at_keyring() -> Iterator[Finding]:
     """Say whether the system's keyring answers, and which it is."""
     try:
-        yield fine("keyring", f"{KeyringBackend(limit=QUICK, report=lambda _: None).ask()} answers")
+        yield ok("keyring", f"{KeyringBackend(limit=QUICK, report=lambda _: None).ask()} answers")
     except StoreError as problem:
         yield from_error("keyring", problem)
 
@@ -174,7 +176,7 @@ def judge_place(settings: Settings, seen: Seen) -> Finding | None:
         "stub": "in the keyring",
         "copy": "in a file, and maybe the keyring",
     }
-    return odd(
+    return warning(
         "store",
         f"a token of profile {name} lies {where[seen.mark]}, and the settings say store = {place}",
         f"Type `soe-auth config set store {place}` to have it there alone.",
@@ -186,23 +188,23 @@ def judge_token(settings: Settings, token: Token | None, now: float) -> Finding:
     name = settings.profile
     log_in = f"Type `{settings.login_command}`."
     if token is None:
-        return odd("token", f"profile {name} has none", log_in)
+        return warning("token", f"profile {name} has none", log_in)
     own = settings if settings.in_a_file else token
     if problem := token.why_unusable(own.site, own.client_id, own.scope, min_ttl=0, now=now):
-        return odd("token", f"profile {name}'s {problem}", log_in)
-    return fine("token", f"profile {name}'s lasts {token.describe_expiry(now)}")
+        return warning("token", f"profile {name}'s {problem}", log_in)
+    return ok("token", f"profile {name}'s lasts {token.describe_expiry(now)}")
 
 
 def _given(environ: Mapping[str, str]) -> Iterator[Finding]:
-    if not (given := environ.get("SOE_AUTH_TOKEN")):
+    if not (given := environ.get(TOKEN_VARIABLE)):
         return
     try:
         visible_ascii(given)
     except ValueError as problem:
         todo = "Set SOE_AUTH_TOKEN to the token and nothing else, or unset it."
-        yield wrong("token", SettingsError, f"What SOE_AUTH_TOKEN holds is none: {problem}.", todo)
+        yield error("token", SettingsError, f"What SOE_AUTH_TOKEN holds is none: {problem}.", todo)
     else:
-        yield odd(
+        yield warning(
             "token",
             "SOE_AUTH_TOKEN is set: `soe-auth token` answers with that one",
             "Unset it for the token of the profile.",

@@ -1,162 +1,125 @@
-"""What the settings came to the last time, good while nothing that they were made of has changed.
+"""The cache of outcomes: what command lines came to, while nothing that decided it has changed.
 
-To read the config files takes longer than all the rest of `soe-auth token`. So what they came to is
-kept beside them, under a key that says all that it was made of: the variables, the options, and of
-each file that was read, which one it was and when it last changed. No secret is kept. Only what is
-light is imported here.
+An entry is found by the words of a command line, our version, the user, the current directory and
+the variables. It lists each file that had an influence, and what that file was; so a reader needs
+no rule about which files those are. No secret is in it: of a token, its place in its own file.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-import time
 
 from soe_auth.files.private_read import read_private
-from soe_auth.settings.project_paths import project_places
+from soe_auth.settings import CONFIG_DIR_VARIABLE, TOKEN_VARIABLE, VARIABLE_PREFIX
 from soe_auth.version import __version__
 
 TYPE_CHECKING = False  # typing itself is not light
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-_NAME = "recall"
-_KNOWN_PLACES: bool = sys.platform == "linux"  # other systems keep config files elsewhere
-_MOST = 32  # entries that are kept, newest first
-_LONGEST = 8 * 1024  # bytes of an entry
+NAME = "recall"
+_MAX_ENTRIES = 64  # newest first
+_MAX_ENTRY = 8 * 1024  # bytes
+_MAX_FILE = _MAX_ENTRIES * (_MAX_ENTRY + 1) + 1
 
-# An entry is a key and values, of which the first says how many follow. Before each entry, and
-# behind the last, stands _ENTRY, so that one which was cut short is known; between key and values
-# stands _VALUES, between the parts of either _NEXT.
+# An entry is a key and values. Before each entry, and behind the last, stands _ENTRY, so that one
+# which was cut short is known; between key and values stands _VALUES, between the parts of either
+# _NEXT. The first value says how many parts follow, the second how many of them are about files.
 _ENTRY, _VALUES, _NEXT = b"\1", b"\2", b"\0"
-_LARGEST_FILE = _MOST * (_LONGEST + 1) + 1
 
-_SETTINGS = (
-    "SOE_AUTH_PROFILE",
-    "SOE_AUTH_SITE",
-    "SOE_AUTH_CLIENT_ID",
-    "SOE_AUTH_SCOPE",
-    "SOE_AUTH_REDIRECT",
-    "SOE_AUTH_REDIRECT_HOST",
-    "SOE_AUTH_PORT",
-    "SOE_AUTH_BROWSER",
-    "SOE_AUTH_TIMEOUT",
-    "SOE_AUTH_MIN_TTL",
-    "SOE_AUTH_CA_BUNDLE",
-    "SOE_AUTH_STORE",
-)
-# All that settings are made of, and no other variable: a secret may be in any.
-VARIABLES = ("HOME", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS", "SOE_AUTH_CONFIG_DIR", *_SETTINGS)
-# A password may be in it; where it is set, nothing is kept.
-MAY_BE_SECRET = "SOE_AUTH_PROXY"  # noqa: S105  # the name of a variable
+_DIRECTORIES = {"HOME", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS"}
+_SECRETS = (TOKEN_VARIABLE, f"{VARIABLE_PREFIX}PROXY")  # the latter may hold a password
 
-# A file may change twice in one tick of the clock that its times are from, and the second change
-# leave no trace: one that changed just now is not vouched for. Some file systems tick in 2 seconds.
-_SETTLED = 3 * 10**9  # nanoseconds
-
-# The options of the question which profiles there are. No other has one only. Every other is
-# answered with profile, site, client ID, scope, min_ttl, and then `Settings.of_browser`.
-PROFILES = ("profiles",)
+_MARKS = ("there", "not there")
 
 
-class CacheKey:
-    """What settings are made of, as it is now; two that are equal have the same answer.
+class Cache:
+    """The cache of one user, as a process with these variables sees it."""
 
-    `directory` is the user's config directory, `system` the system's; `options` are the settings
-    given on the command line, as typed.
-    """
+    __slots__ = ("_situation", "directory")
 
-    __slots__ = ("_asked", "_changed", "_key", "directory", "options", "system")
-
-    directory: str
-    system: str
-
-    def __init__(
-        self,
-        environ: Mapping[str, str],
-        options: Sequence[str],
-        *,
-        clock: Callable[[], int] = time.time_ns,
-    ) -> None:
-        """Look at variables and files. Raises ValueError where it is not simple, OSError.
-
-        `clock` gives nanoseconds since the epoch.
-        """
-        if not _KNOWN_PLACES or environ.get(MAY_BE_SECRET):
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        """Raise ValueError where nothing may be cached, OSError."""
+        self._situation: list[str]  # the platforms that raise below have no other word of its type
+        if sys.platform != "linux" or any(environ.get(name) for name in _SECRETS):
             raise ValueError
-        self.options: Sequence[str] = options
-        self._asked, self._changed = clock(), 0
-        self.directory, self.system = _directories(environ)
-        variables = [f"{name}={environ[name]}" for name in VARIABLES if name in environ]
-        files = [self._state(f"{each}/config.toml") for each in (self.directory, self.system)]
-        # Without those that are not there, directories without a project file ask the same.
-        places = [(path, self._state(path)) for path in project_places(os.getcwd())]
-        project = [part for place in places if place[1] for part in place]
-        us = __version__, _user(), str(len(options))
-        self._key = _joined([*us, *options, *variables, *files, *project])
+        home = environ.get("XDG_CONFIG_HOME") or f"{environ.get('HOME', '')}/.config"
+        self.directory: str = environ.get(CONFIG_DIR_VARIABLE) or f"{home}/soe-auth"
+        if not self.directory.startswith("/"):
+            raise ValueError
+        names = (n for n in environ if n.startswith(VARIABLE_PREFIX) or n in _DIRECTORIES)
+        variables = [f"{name}={environ[name]}" for name in sorted(names)]
+        self._situation = [__version__, str(os.geteuid()), os.getcwd(), *variables]
 
-    def _state(self, path: str) -> str:
-        """Return which file is at path, and when it changed; nothing where there is none."""
-        try:
-            status = os.stat(path)
-        except (FileNotFoundError, NotADirectoryError):
-            return ""
-        times = status.st_mtime_ns, status.st_ctime_ns
-        self._changed = max(self._changed, *times)
-        return " ".join(map(str, (*status[:7], *times)))
+    def load(self) -> bytes:
+        """Return all entries. Raises OSError."""
+        data, others = read_private(f"{self.directory}/{NAME}", _MAX_FILE, repair=False)
+        return b"" if others else data  # what others could write is neither used nor kept
 
-    def lookup(self) -> list[str]:
-        """Return the answer that was kept. Raises ValueError where there is none, OSError."""
-        data, too_permissive = read_private(
-            f"{self.directory}/{_NAME}", _LARGEST_FILE, repair=False
-        )
-        _, _, found = data.partition(_ENTRY + self._key + _VALUES)
+    def lookup(self, data: bytes, words: Sequence[str]) -> list[str]:
+        """Return the outcome of these words; nothing where there is none, or a file has changed.
+
+        Raises ValueError and OSError.
+        """
+        _, _, found = data.partition(_ENTRY + self._key(words) + _VALUES)
         values, closed, _ = found.partition(_ENTRY)
-        count, *answer = os.fsdecode(values).split("\0")
+        if not closed:
+            return []
+        total, about_files, *parts = os.fsdecode(values).split("\0")
         # A crash may leave zeros where something was written, and each would be one part more.
-        if too_permissive or not closed or count != str(len(answer)):
+        if total != str(len(parts)):
             raise ValueError
-        return answer
+        count = int(about_files)
+        for path, state in zip(parts[:count:2], parts[1:count:2], strict=True):
+            if (mark_state if state in _MARKS else file_state)(path) != state:
+                return []
+        return parts[count:]
 
-    def store(self, answer: Sequence[str], again: CacheKey) -> None:
-        """Keep the answer that was found between this question and `again`, the next of its kind.
-
-        It is not kept where something changed meanwhile, or shortly before. Raises OSError, and
-        ValueError for an answer that cannot be kept.
-        """
-        if again._key != self._key or self._changed > self._asked - _SETTLED:
-            return
+    def store(self, words: Sequence[str], files: Mapping[str, str], outcome: Sequence[str]) -> None:
+        """Keep an outcome. Raises OSError, and ValueError for what cannot be kept."""
         from pathlib import Path
 
         from soe_auth.files.atomic_write import write_private
 
-        path = Path(self.directory, _NAME)
         try:
-            data, too_permissive = read_private(path, _LARGEST_FILE, repair=False)
+            entries = self.load().split(_ENTRY)[1:-1]
         except FileNotFoundError:
-            data, too_permissive = b"", ""
-        # Where others could write, what is there is not handed on.
-        entries = [] if too_permissive else data.split(_ENTRY)[1:-1]
-        own = self._key + _VALUES + _joined([str(len(answer)), *answer])
-        if len(own) > _LONGEST or own in entries:
+            entries = []
+        about_files = [part for pair in files.items() for part in pair]
+        parts = [*about_files, *outcome]
+        key = self._key(words)
+        own = key + _VALUES + _joined([str(len(parts)), str(len(about_files)), *parts])
+        if len(own) > _MAX_ENTRY or own in entries:
             return
-        others = [e for e in entries if len(e) <= _LONGEST and e.partition(_VALUES)[0] != self._key]
-        kept = [own, *others][:_MOST]
-        write_private(path, _ENTRY + _ENTRY.join(kept) + _ENTRY, durable=False)
+        others = [e for e in entries if len(e) <= _MAX_ENTRY and e.partition(_VALUES)[0] != key]
+        kept = [own, *others][:_MAX_ENTRIES]
+        data = _ENTRY + _ENTRY.join(kept) + _ENTRY
+        write_private(Path(self.directory, NAME), data, durable=False)
+
+    def _key(self, words: Sequence[str]) -> bytes:
+        return _joined([str(len(words)), *words, *self._situation])
 
 
-def asked(profile: str, min_ttl: str, check: str = "") -> tuple[str, ...]:
-    """Return the options of a question. One may be empty: that is as if it were not given.
-
-    `check` is not the same as `min_ttl`, as it leaves what else says `min_ttl` to be read.
-    """
-    return (profile, min_ttl, check) if check else (profile, min_ttl)
-
-
-def _user() -> str:
-    if sys.platform == "win32":
+def file_state(path: str) -> str:
+    """Return which file is at path, and when it changed; nothing where there is none."""
+    try:
+        return identity(os.stat(path))
+    except (FileNotFoundError, NotADirectoryError):
         return ""
-    return str(os.geteuid())
+
+
+def mark_state(path: str) -> str:
+    """Return whether anything is at path, which is all that counts of a `.git`."""
+    return _MARKS[not os.path.lexists(path)]
+
+
+def identity(status: os.stat_result) -> str:
+    """Return what tells a file from others, and from itself before a change.
+
+    An edit that keeps the size and sets the time of change back is told by ctime.
+    """
+    return " ".join(map(str, (*status[:7], status.st_mtime_ns, status.st_ctime_ns)))
 
 
 def _joined(parts: Sequence[str]) -> bytes:
@@ -165,16 +128,3 @@ def _joined(parts: Sequence[str]) -> bytes:
     if any(mark in part for part in encoded for mark in (_ENTRY, _VALUES, _NEXT)):
         raise ValueError
     return _NEXT.join(encoded)
-
-
-def _directories(environ: Mapping[str, str]) -> tuple[str, str]:
-    """Return the user's config directory and the system's, as platformdirs has them on Linux.
-
-    Raises ValueError where that is not simple.
-    """
-    home = environ.get("XDG_CONFIG_HOME") or (environ.get("HOME") or "~") + "/.config"
-    user = environ.get("SOE_AUTH_CONFIG_DIR") or f"{home}/soe-auth"
-    system = (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").partition(":")[0]
-    if not (user.startswith("/") and system.startswith("/")):
-        raise ValueError
-    return user, f"{system}/soe-auth"

@@ -24,7 +24,7 @@ def accelerate(io: LoginIO) -> LoginIO:
 
     Only for a process that runs nothing but this command: see `_load_server`.
     """
-    return replace(io, open_listener=open_listener, connect=connect)
+    return replace(io, open_listener=open_listener, connect=connect_preloaded)
 
 
 @asynccontextmanager
@@ -50,7 +50,7 @@ async def open_listener(
 
 
 @asynccontextmanager
-async def connect(site: Site, network: Network) -> AsyncIterator[SiteConnection]:
+async def connect_preloaded(site: Site, network: Network) -> AsyncIterator[SiteConnection]:
     """Open a connection to the site; httpx is loaded while the listener answers."""
     import asyncio
 

@@ -1,4 +1,4 @@
-"""A lock that ends with its holder, however that ends. Only what is light is imported here."""
+"""A lock that ends with its holder, however that ends."""
 
 from __future__ import annotations
 

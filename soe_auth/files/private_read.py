@@ -1,7 +1,4 @@
-"""Reads files that are ours alone, and refuses what others could have put there.
-
-Only what is light is imported here, as `soe-auth token` comes this way in every commit.
-"""
+"""Reads files that are ours alone, and refuses what others could have put there."""
 
 from __future__ import annotations
 
@@ -45,6 +42,14 @@ def read_private(path: Path | str, limit: int, *, repair: bool = True) -> tuple[
     Without `repair` the file is left as it is. Raises OSError: FileNotFoundError, and
     PermissionError where it is not a file of ours alone.
     """
+    data, others, _ = read_with_status(path, limit, repair=repair)
+    return data, others
+
+
+def read_with_status(
+    path: Path | str, limit: int, *, repair: bool = True
+) -> tuple[bytes, str, os.stat_result]:
+    """Do as `read_private`, and return the status that the very file had which was read."""
     if sys.platform == "win32":  # it can open no directory, and has no flag to follow no link
         _refuse_odd(os.lstat(path))
     try:
@@ -58,7 +63,7 @@ def read_private(path: Path | str, limit: int, *, repair: bool = True) -> tuple[
         _refuse_odd(status)
         # On Windows, an ACL is read and set by the name.
         place = path if sys.platform == "win32" else file
-        return stream.read(limit), _claim(place, status, repair=repair)
+        return stream.read(limit), _claim(place, status, repair=repair), status
 
 
 def check_replaceable(path: Path | str) -> None:

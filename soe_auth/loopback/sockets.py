@@ -1,8 +1,7 @@
 """The redirect's address on this machine: loopback sockets, bound before anyone hears of the port.
 
 It stands apart from the server so that the port is ours, and the browser on its way, before
-anything heavy is loaded: the kernel's backlog holds the browser meanwhile. Only what is light is
-imported here.
+anything heavy is loaded: the kernel's backlog holds the browser meanwhile.
 """
 
 from __future__ import annotations
@@ -65,7 +64,7 @@ def bind(
         try:
             bound = _listen_on_both(port, host)
         except OSError as caught:
-            problems[port] = why_not(caught)
+            problems[port] = describe_bind_error(caught)
             continue
         if bound:
             return LoopbackSockets(bound, host, bound[0].getsockname()[1])
@@ -82,7 +81,7 @@ def local_path(entropy: Callable[[int], bytes]) -> str:
     return "/" + b2a_base64(entropy(_PATH_BYTES), newline=False).translate(_URL_SAFE).decode()
 
 
-def why_not(problem: OSError) -> str:
+def describe_bind_error(problem: OSError) -> str:
     """Say in words why a port was refused; those of Windows are in the language of the machine."""
     if sys.platform == "win32":
         if problem.errno == errno.EADDRINUSE:

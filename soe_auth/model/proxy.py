@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote, urlsplit
 
 from soe_auth.model.secret import Secret
+from soe_auth.model.site import DEFAULT_PORTS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_USUAL_PORT = {"http": 80, "https": 443}
 _HOST = re.compile(r"[a-z0-9._-]{1,253}|[0-9a-f.:]*:[0-9a-f.:]*", re.ASCII)  # a name, or IPv6
 
 
@@ -44,7 +44,7 @@ class Proxy:
             raise wrong
         try:
             parts = urlsplit(text if "://" in text else f"http://{text}")
-            usual = _USUAL_PORT[parts.scheme]
+            usual = DEFAULT_PORTS[parts.scheme]
             port = usual if parts.port is None else parts.port
         except (ValueError, KeyError):
             raise wrong from None

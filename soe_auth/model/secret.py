@@ -8,8 +8,6 @@ TYPE_CHECKING = False  # typing itself is not light
 if TYPE_CHECKING:
     from typing import NoReturn
 
-TOKEN_VARIABLE = "SOE_AUTH_TOKEN"  # noqa: S105  # the variable that may hold one, for a CI job
-
 
 class Secret:
     """A string that shows itself only where `reveal` is called, so that each showing can be found.

@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-_CLOUD = ".stackenterprise.co"
+VENDOR_DOMAIN = "stackenterprise.co"  # below it the vendor hosts its sites
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-_USUAL_PORT = {"https": 443, "http": 80}
+DEFAULT_PORTS = {"https": 443, "http": 80}
 _HOST_AND_PORT = re.compile(r"(?:\[([^\[\]%]+)\]|([^\[\]%:]+))(?::([^:]*))?")
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 # A browser takes a host whose last label looks like this for an IPv4 address, in any of the ways
@@ -16,6 +16,7 @@ _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
 _LONGEST_HOST = 253
 _LARGEST_PORT = 65535
+_NO_HOST_NAME = f"this is no host name; write a site such as acme.{VENDOR_DOMAIN}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,34 +46,41 @@ class Site:
         try:
             parts = urlsplit(text if "://" in text else f"https://{text}")
         except ValueError:
-            raise ValueError("this is no host name") from None
-        if parts.scheme not in _USUAL_PORT:
+            raise ValueError(_NO_HOST_NAME) from None
+        if parts.scheme not in DEFAULT_PORTS:
             raise ValueError("a site is an https address; write https://, or nothing before it")
         if "@" in parts.netloc:
             raise ValueError("a site has no user name or password in its address")
         split = _HOST_AND_PORT.fullmatch(parts.netloc)
         if split is None:
-            raise ValueError("this is no host name; write a site such as acme.stackenterprise.co")
+            raise ValueError(_NO_HOST_NAME)
         v6, name, typed_port = split.groups()
         host = _ipv6(v6) if v6 else _host(name)
         port = None if typed_port is None else _port(typed_port)
         if name and port is None and "://" not in text and "." not in host and host != "localhost":
-            host += _CLOUD
+            host += f".{VENDOR_DOMAIN}"
         if parts.scheme == "http" and host not in _LOOPBACK:
             raise ValueError("plain http is for a loopback host only; write https://")
-        if port == _USUAL_PORT[parts.scheme]:
+        if port == DEFAULT_PORTS[parts.scheme]:
             port = None
         ignored_suffix = parts.path.strip("/") + ("?" if parts.query else "") + parts.query
         return cls(parts.scheme, host, port, ignored_suffix)
 
     @property
     def in_cloud(self) -> bool:
-        """Whether it is an https site below stackenterprise.co, where the vendor hosts them."""
-        return self.scheme == "https" and self.port is None and self.host.endswith(_CLOUD)
+        """Whether it is an https site below the vendor's domain."""
+        return (
+            self.scheme == "https" and self.port is None and self.host.endswith(f".{VENDOR_DOMAIN}")
+        )
+
+    @property
+    def connect_port(self) -> int:
+        """The port to connect to, also where it is the scheme's default."""
+        return self.port or DEFAULT_PORTS[self.scheme]
 
     @property
     def authority(self) -> str:
-        """Host and odd port, as in a URL and as shown to a person."""
+        """Host, and port unless it is the default, as in a URL."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port is None else f"{host}:{self.port}"
 
@@ -84,7 +92,7 @@ class Site:
     @property
     def default_profile_name(self) -> str:
         """A profile's name made of the site's: `acme` for `acme.stackenterprise.co`."""
-        name = self.host.removesuffix(_CLOUD).replace(":", "-").strip("-")
+        name = self.host.removesuffix(f".{VENDOR_DOMAIN}").replace(":", "-").strip("-")
         return name if self.port is None else f"{name}-{self.port}"
 
     def __str__(self) -> str:
@@ -104,11 +112,11 @@ def _host(text: str) -> str:
     try:
         host = text if text.isascii() else text.encode("idna").decode("ascii")
     except UnicodeError:
-        raise ValueError("this is no host name") from None
+        raise ValueError(_NO_HOST_NAME) from None
     host = host.lower().removesuffix(".")
     labels = host.split(".")
     if len(host) > _LONGEST_HOST or not all(_LABEL.fullmatch(label) for label in labels):
-        raise ValueError("this is no host name; write a site such as acme.stackenterprise.co")
+        raise ValueError(_NO_HOST_NAME)
     if _NUMBER.fullmatch(labels[-1]):
         from ipaddress import IPv4Address
 

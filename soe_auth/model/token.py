@@ -1,21 +1,18 @@
-"""The thing we came for: an access token, what it is bound to, how long it lives, its file form."""
+"""The thing we came for: an access token, what it is bound to, how long it lives."""
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from soe_auth.model.duration import in_words
-from soe_auth.model.scope import Scope
-from soe_auth.model.secret import Secret
-from soe_auth.model.site import Site
 
-FORMAT_VERSION = 1
-
-_LATEST = 253402300799  # the end of the year 9999: no calendar is asked for more
+if TYPE_CHECKING:
+    from soe_auth.model.scope import Scope
+    from soe_auth.model.secret import Secret
+    from soe_auth.model.site import Site
 
 # What SOE gives by its guide; the longest that a token of unknown life is trusted.
 _USUAL_LIFE = 24 * 3600.0
@@ -27,10 +24,6 @@ _LAST_HOUR = 3600.0
 _LAST_PART = 1 / 4
 
 Expiry = float | Literal["never", "unknown"]
-
-# What a token file says of the system's keyring: the token is there and the secret not here, or it
-# is here and may be there as well.
-Mark = Literal["stub", "copy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,58 +144,6 @@ class Token:
                 day = time.strftime(form, time.localtime(expires_at))
                 return f"until {day} ({in_words(expires_at - now)})"
 
-    def to_json(self, mark: Mark | None = None) -> bytes:
-        """Write the file form; secret included, unless it is marked as a stub."""
-        fields = {
-            "version": FORMAT_VERSION,
-            "site": str(self.site),
-            "client_id": self.client_id,
-            "scope": str(self.scope),
-            "granted_scope": str(self.granted_scope),
-            "obtained_at": self.obtained_at,
-            "expires_at": self.expires_at,
-            "account": self.account,
-        }
-        if mark:
-            fields["kept_in"] = "keyring"
-        if mark != "stub":
-            fields["access_token"] = self.access_token.reveal()
-        # As it is and not escaped, for the short way; a name may hold what is no character at all.
-        text = json.dumps(fields, indent=1, ensure_ascii=False)
-        return text.encode("utf-8", "surrogatepass") + b"\n"
-
-    @classmethod
-    def from_json(cls, data: bytes) -> Token:
-        """Read the file form. Raises ValueError for anything that `to_json` would not write."""
-        try:
-            fields = json.loads(data)
-            if fields["version"] != FORMAT_VERSION:
-                raise ValueError(f"its format version is not {FORMAT_VERSION}")
-            return cls(
-                access_token=Secret(visible_ascii(fields["access_token"])),
-                site=Site.parse(_text(fields["site"])),
-                client_id=_text(fields["client_id"]),
-                scope=Scope.parse(_text(fields["scope"])),
-                granted_scope=Scope.parse(_text(fields["granted_scope"])),
-                obtained_at=_time(fields["obtained_at"]),
-                expires_at=_expiry(fields["expires_at"]),
-                account=None if fields["account"] is None else _text(fields["account"]),
-            )
-        except (KeyError, TypeError, RecursionError):
-            # Not chained: the cause may quote the file, and the file holds the token.
-            raise ValueError("it is not a token file") from None
-
-
-def mark_of(data: bytes) -> Mark | None:
-    """Return what a token file says of the keyring; None for one that says nothing, or no JSON."""
-    try:
-        fields = json.loads(data)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(fields, dict) or fields.get("kept_in") != "keyring":
-        return None
-    return "copy" if "access_token" in fields else "stub"
-
 
 def visible_ascii(value: object) -> str:
     """Return value if it can be a token: a non-empty string of visible ASCII (SOE protocol).
@@ -212,23 +153,3 @@ def visible_ascii(value: object) -> str:
     if isinstance(value, str) and value and all("!" <= c <= "~" for c in value):
         return value
     raise ValueError("a token is visible ASCII without blanks, and not empty")
-
-
-def _text(value: object) -> str:
-    if isinstance(value, str):
-        return value
-    raise TypeError
-
-
-def _time(value: object) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LATEST:
-        return float(value)
-    raise TypeError
-
-
-def _expiry(value: object) -> Expiry:
-    if value == "never":
-        return "never"
-    if value == "unknown":
-        return "unknown"
-    return _time(value)

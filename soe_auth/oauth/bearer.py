@@ -5,44 +5,37 @@ Decided here without I/O, by what a client says of its requests and answers.
 
 from __future__ import annotations
 
-from http import HTTPStatus
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from soe_auth.model.secret import Secret
     from soe_auth.model.site import Site
 
-_SCHEME = "Bearer "
-_USUAL_PORT = {"https": 443, "http": 80}
+BEARER = "Bearer "  # RFC 6750 section 2.1
+# The headers that carry a token, each up to the token: of API v3, and of API v2.3.
+V3_HEADER = f"Authorization: {BEARER}"
+V2_HEADER = "X-API-Access-Token: "
+_UNAUTHORIZED = 401
 # A token that its site refuses so soon after it gave it would not be bettered by another login:
 # each request would open a tab.
 _FRESH = 600.0
 
-
-class Address(NamedTuple):
-    """Where a request goes, as its client reads the URL; `port` None is the scheme's usual one."""
-
-    scheme: str
-    host: str | None
-    port: int | None
+# Where a request goes, as its client reads the URL: scheme, host, and port or None for the default.
+Origin = tuple[str, str | None, int | None]
 
 
-def belongs_to(address: Address, site: Site) -> bool:
-    """Whether a request to that address goes to the site itself: scheme, host and port are equal.
+def belongs_to(origin: Origin, site: Site) -> bool:
+    """Whether a request to there goes to the site itself: scheme, host and port are equal.
 
     A site is https, or on this machine's own loopback; so nothing else is.
     """
-    usual = _USUAL_PORT.get(address.scheme)
-    return (address.scheme, address.host, address.port or usual) == (
-        site.scheme,
-        site.host,
-        site.port or _USUAL_PORT[site.scheme],
-    )
+    scheme, host, port = origin
+    return (scheme, host) == (site.scheme, site.host) and port in {site.port, site.connect_port}
 
 
-def header(token: Secret) -> str:
+def authorization(token: Secret) -> str:
     """Return the Authorization header's value (RFC 6750 section 2.1)."""
-    return f"{_SCHEME}{token.reveal()}"
+    return BEARER + token.reveal()
 
 
 def was_refused(token: Secret, status: int, carried: str | None) -> bool:
@@ -51,9 +44,7 @@ def was_refused(token: Secret, status: int, carried: str | None) -> bool:
     `carried` is the Authorization header of the request that was answered: after a redirect that is
     not the one that was sent, and an answer from elsewhere says nothing of the token.
     """
-    return status == HTTPStatus.UNAUTHORIZED and token.matches(
-        (carried or "").removeprefix(_SCHEME)
-    )
+    return status == _UNAUTHORIZED and token.matches((carried or "").removeprefix(BEARER))
 
 
 def is_fresh(obtained_at: float, now: float) -> bool:

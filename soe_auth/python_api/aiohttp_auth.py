@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from soe_auth.oauth.bearer import Address, header, was_refused
+from soe_auth.oauth.bearer import authorization, was_refused
 from soe_auth.python_api.token_provider import TokenProvider
 
 if TYPE_CHECKING:
@@ -27,23 +27,23 @@ class AiohttpAuth:
     async def __call__(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
         """Send the request, and again if that may help. For aiohttp to call, for each redirect."""
         url = request.url
-        address = Address(url.scheme, url.raw_host, url.port)
-        token = await self._carrier.atoken_for(address)
+        origin = url.scheme, url.raw_host, url.port
+        token = await self._carrier.atoken_for(origin)
         if token is None:
             return await handler(request)
-        request.headers["Authorization"] = header(token)
+        request.headers["Authorization"] = authorization(token)
         response = await handler(request)
         if not was_refused(token, response.status, request.headers.get("Authorization")):
             return response
         if not isinstance(request.body, bytes) and request.body.consumed:  # a stream, used up
             return response
         try:
-            other = await self._carrier.atoken_for(address, token)
+            other = await self._carrier.atoken_for(origin, token)
         except BaseException:
             response.close()
             raise
         if other is None:
             return response
         response.release()
-        request.headers["Authorization"] = header(other)
+        request.headers["Authorization"] = authorization(other)
         return await handler(request)

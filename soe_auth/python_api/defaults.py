@@ -6,12 +6,12 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from soe_auth import storage as stores
 from soe_auth.actions.login_io import LoginIO
 from soe_auth.desktop.browser import launch
 from soe_auth.desktop.environment import detect
 from soe_auth.errors import LoginError
 from soe_auth.settings.resolve import resolve
+from soe_auth.storage import open_store, place_of
 from soe_auth.storage.login_lock import LoginLock
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def settings_for(
     return resolve(flags, profile=profile)
 
 
-def open_store(
+def given_or_own_store(
     settings: Settings,
     given: Store | None,
     report: Callable[[str], None] = ignore,
@@ -45,18 +45,18 @@ def open_store(
     """Return the store that was given, or else open the one that the settings name."""
     if given is not None:
         return given
-    return stores.open_store(
+    return open_store(
         settings.paths.directory, settings.store, report=report, with_a_person=with_a_person
     )
 
 
 def open_place(settings: Settings, given: Store | None) -> Store:
-    """Do as `open_store`, but open the store that has the token, whatever the settings say now."""
+    """Return the store that was given, or else open the one that has the token now."""
     if given is not None:
         return given
     directory = settings.paths.directory
-    place = stores.place_of(directory, settings.profile, report=ignore)
-    return stores.open_store(directory, place, report=ignore, with_a_person=True)
+    place = place_of(directory, settings.profile, report=ignore)
+    return open_store(directory, place, report=ignore, with_a_person=True)
 
 
 def refuse_inside_a_loop(what: str, instead: str) -> None:
@@ -89,7 +89,7 @@ def login_io_for(
 
     tell = announce or ignore
     return LoginIO(
-        store=open_store(settings, store, tell, with_a_person=True),
+        store=given_or_own_store(settings, store, tell, with_a_person=True),
         login_lock=LoginLock(settings.paths.directory, report=tell),
         announce=tell,
         instruct=tell,

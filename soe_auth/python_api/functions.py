@@ -6,17 +6,17 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from soe_auth.actions import get_token as access
 from soe_auth.actions import logout as signout
 from soe_auth.actions import status as overview
+from soe_auth.actions.get_token import from_environment, from_store
 from soe_auth.actions.login import alogin as _alogin
 from soe_auth.actions.login import login as _login
 from soe_auth.actions.login_if_needed import alogin_if_needed, login_if_needed
 from soe_auth.python_api.defaults import (
+    given_or_own_store,
     ignore,
     login_io_for,
     open_place,
-    open_store,
     refuse_inside_a_loop,
     settings_for,
 )
@@ -44,11 +44,11 @@ def get_token(
 
     Raises LoginRequired if a person is needed, SettingsError, StoreError.
     """
-    if access_token := access.from_environment(os.environ):
+    if access_token := from_environment(os.environ):
         return access_token
     settings = settings_for(profile, min_ttl)
-    kept_in = open_store(settings, store)
-    return access.from_store(settings, kept_in, now=time.time()).access_token
+    kept_in = given_or_own_store(settings, store)
+    return from_store(settings, kept_in, now=time.time()).access_token
 
 
 def login(
@@ -137,7 +137,7 @@ def status(profile: str | None = None, *, store: Store | None = None) -> list[Pr
     listed = (files if store is None else store).profiles
     now, found = time.time(), []
     for settings in overview.resolve_all(profile, listed, os.environ):
-        token = open_store(settings, store).load(settings.profile)
+        token = given_or_own_store(settings, store).load(settings.profile)
         overview.see_that_there_is(settings, token)
         found.append(overview.status_of(settings, token, now))
     return found

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from soe_auth.oauth.bearer import Address, header, was_refused
+from soe_auth.oauth.bearer import authorization, was_refused
 from soe_auth.python_api.token_provider import TokenProvider
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from soe_auth.model.secret import Secret
+    from soe_auth.oauth.bearer import Origin
     from soe_auth.python_api.token_provider import Options
 
 
@@ -35,11 +36,11 @@ class SoeAuth(httpx.Auth):
         self, request: httpx.Request
     ) -> Generator[httpx.Request, httpx.Response, None]:
         """Send the request, and again if that may help. For httpx to call."""
-        address = _address(request.url)
-        token = self._carrier.token_for(address)
+        origin = _origin(request.url)
+        token = self._carrier.token_for(origin)
         response = yield _carrying(token, request)
         if token and _worth_another(token, request, response):
-            other = self._carrier.token_for(address, token)
+            other = self._carrier.token_for(origin, token)
             if other:
                 yield _carrying(other, request)
 
@@ -47,22 +48,22 @@ class SoeAuth(httpx.Auth):
         self, request: httpx.Request
     ) -> AsyncGenerator[httpx.Request, httpx.Response]:
         """Do as `sync_auth_flow`, on asyncio."""
-        address = _address(request.url)
-        token = await self._carrier.atoken_for(address)
+        origin = _origin(request.url)
+        token = await self._carrier.atoken_for(origin)
         response = yield _carrying(token, request)
         if token and _worth_another(token, request, response):
-            other = await self._carrier.atoken_for(address, token)
+            other = await self._carrier.atoken_for(origin, token)
             if other:
                 yield _carrying(other, request)
 
 
-def _address(url: httpx.URL) -> Address:
-    return Address(url.scheme, url.raw_host.decode("ascii"), url.port)
+def _origin(url: httpx.URL) -> Origin:
+    return url.scheme, url.raw_host.decode("ascii"), url.port
 
 
 def _carrying(token: Secret | None, request: httpx.Request) -> httpx.Request:
     if token:
-        request.headers["Authorization"] = header(token)
+        request.headers["Authorization"] = authorization(token)
     return request
 
 

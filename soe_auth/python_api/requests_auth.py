@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from soe_auth.oauth.bearer import Address, header, was_refused
+from soe_auth.oauth.bearer import authorization, was_refused
 from soe_auth.python_api.token_provider import TokenProvider
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from requests import PreparedRequest, Response
 
     from soe_auth.model.secret import Secret
+    from soe_auth.oauth.bearer import Origin
     from soe_auth.python_api.token_provider import Options
 
 
@@ -26,8 +27,8 @@ class RequestsAuth:
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Give the request its token, if it may carry one. For requests to call."""
-        if token := self._carrier.token_for(_address(request)):
-            request.headers["Authorization"] = header(token)
+        if token := self._carrier.token_for(_origin(request)):
+            request.headers["Authorization"] = authorization(token)
             again = partial(self._again, token)
             request.register_hook("response", again)  # type: ignore[no-untyped-call]  # as its stubs have it
         return request
@@ -40,7 +41,7 @@ class RequestsAuth:
         if not isinstance(request.body, bytes | str | None):  # a stream, which is used up
             return response
         try:
-            other = self._carrier.token_for(_address(request), token)
+            other = self._carrier.token_for(_origin(request), token)
         except BaseException:
             response.close()
             raise
@@ -49,7 +50,7 @@ class RequestsAuth:
         _ = response.content  # read to its end, so that its connection is free
         response.close()
         again = request.copy()
-        again.headers["Authorization"] = header(other)
+        again.headers["Authorization"] = authorization(other)
         # Below the session, as requests' own HTTPDigestAuth: no hook sees it, so it is the last.
         answer: Response = response.connection.send(again, **options)
         answer.history.append(response)
@@ -57,7 +58,7 @@ class RequestsAuth:
         return answer
 
 
-def _address(request: PreparedRequest) -> Address:
+def _origin(request: PreparedRequest) -> Origin:
     """Read the URL as requests' own adapter does when it opens the connection."""
     parts = urlsplit(request.url or "")
-    return Address(parts.scheme, parts.hostname, parts.port)
+    return parts.scheme, parts.hostname, parts.port

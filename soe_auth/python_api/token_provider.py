@@ -10,15 +10,15 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
 
-from soe_auth.actions import get_token as access
 from soe_auth.actions.consent import settle
+from soe_auth.actions.get_token import from_environment, from_store, site_of_environment
 from soe_auth.actions.login_if_needed import alogin_if_needed, login_if_needed
 from soe_auth.errors import LoginRequired, SettingsError
 from soe_auth.oauth.bearer import belongs_to, is_fresh
 from soe_auth.python_api.defaults import (
+    given_or_own_store,
     ignore,
     login_io_for,
-    open_store,
     refuse_inside_a_loop,
     settings_for,
 )
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from soe_auth.actions.login_io import LoginIO
     from soe_auth.model.secret import Secret
-    from soe_auth.oauth.bearer import Address
+    from soe_auth.oauth.bearer import Origin
     from soe_auth.storage import Store
 
 
@@ -57,50 +57,48 @@ class TokenProvider:
     browser: Callable[[str], bool] | None = None
     announce: Callable[[str], None] | None = None
 
-    def token_for(self, address: Address, refused: Secret | None = None) -> Secret | None:
-        """Return the token that a request to this address may carry; None if it may carry none.
+    def token_for(self, origin: Origin, refused: Secret | None = None) -> Secret | None:
+        """Return the token that a request to this origin may carry; None if it may carry none.
 
         After a 401, `refused` is the token that was sent: None then says that there is no other.
         Raises LoginRequired if a person is needed, SettingsError, StoreError; with `login`, what a
         login raises.
         """
-        found = self._look(address, refused)
+        found = self._look(origin, refused)
         if isinstance(found, Settings):
             refuse_inside_a_loop("A login for a sync client", "use an async one")
             effects = self._effects(found)
             return login_if_needed(found, effects, refused=refused).access_token
         return found
 
-    async def atoken_for(self, address: Address, refused: Secret | None = None) -> Secret | None:
+    async def atoken_for(self, origin: Origin, refused: Secret | None = None) -> Secret | None:
         """Do as `token_for`, on asyncio; the loop goes on while a store takes its time."""
         import asyncio
 
-        found = await asyncio.to_thread(self._look, address, refused)
+        found = await asyncio.to_thread(self._look, origin, refused)
         if isinstance(found, Settings):
             effects = self._effects(found)
             return (await alogin_if_needed(found, effects, refused=refused)).access_token
         return found
 
-    def _look(self, address: Address, refused: Secret | None) -> Secret | Settings | None:
+    def _look(self, origin: Origin, refused: Secret | None) -> Secret | Settings | None:
         """Find the token; where a login is needed and wanted, return the settings for it."""
-        given = access.from_environment(os.environ)
+        given = from_environment(os.environ)
         settings = settings_for(self.profile, self.min_ttl)
-        site = (
-            access.site_of_environment(settings) if given else settings.require_site_and_client[0]
-        )
+        site = site_of_environment(settings) if given else settings.require_site_and_client[0]
         if site is None:
             raise SettingsError(
                 "SOE_AUTH_TOKEN is set, and nothing says which site it is for.",
                 hint="Set SOE_AUTH_SITE as well.",
             )
-        if not belongs_to(address, site):
+        if not belongs_to(origin, site):
             return None
         settle(settings, None, ignore)
         if given:
             return None if given == refused else given
         now = time.time()
         try:
-            token = access.from_store(settings, open_store(settings, self.store), now=now)
+            token = from_store(settings, given_or_own_store(settings, self.store), now=now)
         except LoginRequired:
             if self.login:
                 return settings

@@ -4,6 +4,7 @@ It shares no code with the client, so that the two can disagree. A person for pl
 none is in `soe_auth.sandbox.visitor`.
 """
 
+from soe_auth.sandbox.context import Exchange
 from soe_auth.sandbox.quirks import (
     ACCOUNT_ANSWERS,
     INVALIDATE_ANSWERS,
@@ -12,7 +13,6 @@ from soe_auth.sandbox.quirks import (
     TOKEN_ANSWERS,
     Quirks,
 )
-from soe_auth.sandbox.recorded_requests import Exchange
 from soe_auth.sandbox.registry import (
     DEFAULT_ACCOUNTS,
     DEFAULT_APPLICATIONS,

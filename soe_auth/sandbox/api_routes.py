@@ -8,9 +8,9 @@ from aiohttp import web
 
 from soe_auth.sandbox.context import Context
 from soe_auth.sandbox.fault_delivery import deliver
-from soe_auth.sandbox.grants import Token
+from soe_auth.sandbox.grants import IssuedToken
 from soe_auth.sandbox.registry import Account
-from soe_auth.sandbox.token_answers import Answer, in_html, in_json
+from soe_auth.sandbox.token_answers import TokenAnswer, in_html, in_json
 
 _NAMES: Final = {
     "empty-name": "",
@@ -20,7 +20,7 @@ _NAMES: Final = {
 _NOT_GOOD: Final = "The access token is missing or no longer good."
 _IN_QUERY: Final = "A token belongs in a header, not in the query string."
 
-TokenHandler = Callable[[Token | None], Answer]
+TokenHandler = Callable[[IssuedToken | None], TokenAnswer]
 
 
 class ApiRoutes:
@@ -100,7 +100,7 @@ class ApiRoutes:
             case "html":
                 answer = in_html(200, "Log in to continue")
             case "not-json":
-                answer = Answer(200, b"{name: Jane")
+                answer = TokenAnswer(200, b"{name: Jane")
             case _:
                 answer = in_json(200, body(_NAMES.get(manner, account.name)))
         return await deliver(request, answer, self._context, manner)
@@ -125,10 +125,10 @@ class ApiRoutes:
 
         return answer
 
-    def _describe(self, token: Token | None) -> Answer:
+    def _describe(self, token: IssuedToken | None) -> TokenAnswer:
         return in_json(200, _wrapped(*_items(token)))
 
-    def _invalidate(self, token: Token | None) -> Answer:
+    def _invalidate(self, token: IssuedToken | None) -> TokenAnswer:
         if token:
             self._context.grants.end_token(token)
             self._context.narrate(
@@ -136,7 +136,7 @@ class ApiRoutes:
             )
         return self._describe(token)
 
-    def _de_authenticate(self, token: Token | None) -> Answer:
+    def _de_authenticate(self, token: IssuedToken | None) -> TokenAnswer:
         if token:
             self._context.grants.end_all_like(token)
             self._context.sessions.forget_approvals(token.account, token.application.client_id)
@@ -146,12 +146,12 @@ class ApiRoutes:
             )
         return self._describe(token)
 
-    async def _turn_away(self, request: web.Request, answer: Answer) -> web.StreamResponse:
+    async def _turn_away(self, request: web.Request, answer: TokenAnswer) -> web.StreamResponse:
         self._context.narrate("An API call was refused: its token is missing, ended or misplaced.")
         return await deliver(request, answer, self._context, "ok")
 
 
-def _items(token: Token | None) -> list[dict[str, object]]:
+def _items(token: IssuedToken | None) -> list[dict[str, object]]:
     if token is None:
         return []
     item: dict[str, object] = {
@@ -173,5 +173,5 @@ def _wrapped(*items: object) -> dict[str, object]:
     }
 
 
-def _fault(status: int, number: int, name: str, sentence: str) -> Answer:
+def _fault(status: int, number: int, name: str, sentence: str) -> TokenAnswer:
     return in_json(status, {"error_id": number, "error_name": name, "error_message": sentence})

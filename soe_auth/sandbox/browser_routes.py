@@ -10,9 +10,8 @@ from aiohttp import web
 from soe_auth.sandbox import pages
 from soe_auth.sandbox.authorization import Asked, Refused, Untrusted, answer_uri, judge
 from soe_auth.sandbox.context import Context
-from soe_auth.sandbox.duration_text import in_words
-from soe_auth.sandbox.form_parsing import Malformed, once_each, read_pairs
-from soe_auth.sandbox.forms import read_form
+from soe_auth.sandbox.form_parsing import Malformed, once_each, read_form, read_pairs
+from soe_auth.sandbox.pages import span_in_words
 from soe_auth.sandbox.registry import Account
 from soe_auth.sandbox.sessions import Session
 
@@ -69,7 +68,7 @@ class BrowserRoutes:
             context.url,
             asked,
             session.account,
-            life=in_words(context.lifetime),
+            life=span_in_words(context.lifetime),
             path=request.path_qs,
             csrf=session.form_token,
             request=context.sessions.hold(session, asked),

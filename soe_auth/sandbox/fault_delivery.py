@@ -9,18 +9,20 @@ from typing import Final
 from aiohttp import web
 
 from soe_auth.sandbox.context import Context
-from soe_auth.sandbox.token_answers import Answer
+from soe_auth.sandbox.token_answers import TokenAnswer
 
 
 async def deliver(
-    request: web.Request, answer: Answer, context: Context, manner: str
+    request: web.Request, answer: TokenAnswer, context: Context, manner: str
 ) -> web.StreamResponse:
     """Send an answer in a manner of `DELIVERIES`; any other name sends it at once."""
     way = DELIVERIES.get(manner, _at_once)
     return await way(request, answer, context)
 
 
-async def _at_once(_request: web.Request, answer: Answer, _context: Context) -> web.StreamResponse:
+async def _at_once(
+    _request: web.Request, answer: TokenAnswer, _context: Context
+) -> web.StreamResponse:
     return web.Response(
         status=answer.status,
         body=answer.body,
@@ -28,22 +30,24 @@ async def _at_once(_request: web.Request, answer: Answer, _context: Context) -> 
     )
 
 
-async def _slow(request: web.Request, answer: Answer, context: Context) -> web.StreamResponse:
+async def _slow(request: web.Request, answer: TokenAnswer, context: Context) -> web.StreamResponse:
     await _pause(context)
     return await _at_once(request, answer, context)
 
 
-async def _hang(request: web.Request, answer: Answer, context: Context) -> web.StreamResponse:
+async def _hang(request: web.Request, answer: TokenAnswer, context: Context) -> web.StreamResponse:
     await context.closing.wait()
     return await _drop(request, answer, context)
 
 
-async def _drop(request: web.Request, answer: Answer, context: Context) -> web.StreamResponse:
+async def _drop(request: web.Request, answer: TokenAnswer, context: Context) -> web.StreamResponse:
     request.protocol.force_close()
     return await _at_once(request, answer, context)  # into a connection that is gone
 
 
-async def _trickle(request: web.Request, answer: Answer, context: Context) -> web.StreamResponse:
+async def _trickle(
+    request: web.Request, answer: TokenAnswer, context: Context
+) -> web.StreamResponse:
     response = web.StreamResponse(
         status=answer.status,
         headers={"Content-Type": answer.content_type, "Content-Length": str(len(answer.body))},
@@ -55,7 +59,9 @@ async def _trickle(request: web.Request, answer: Answer, context: Context) -> we
     return response
 
 
-async def _cut_off(request: web.Request, answer: Answer, _context: Context) -> web.StreamResponse:
+async def _cut_off(
+    request: web.Request, answer: TokenAnswer, _context: Context
+) -> web.StreamResponse:
     response = web.StreamResponse(
         status=answer.status,
         headers={"Content-Type": answer.content_type, "Content-Length": str(len(answer.body))},
@@ -66,7 +72,9 @@ async def _cut_off(request: web.Request, answer: Answer, _context: Context) -> w
     return response
 
 
-async def _not_http(request: web.Request, answer: Answer, context: Context) -> web.StreamResponse:
+async def _not_http(
+    request: web.Request, answer: TokenAnswer, context: Context
+) -> web.StreamResponse:
     if request.transport:  # pragma: no branch - the program that asked is still there
         request.transport.write(await request.read() + b"\r\n\r\n")
     return await _drop(request, answer, context)
@@ -79,7 +87,7 @@ async def _pause(context: Context) -> None:
             await context.closing.wait()
 
 
-Delivery = Callable[[web.Request, Answer, Context], Awaitable[web.StreamResponse]]
+Delivery = Callable[[web.Request, TokenAnswer, Context], Awaitable[web.StreamResponse]]
 
 DELIVERIES: Final[Mapping[str, Delivery]] = MappingProxyType(
     {

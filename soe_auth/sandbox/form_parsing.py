@@ -5,9 +5,13 @@ from collections.abc import Collection, Sequence
 from typing import Final
 from urllib.parse import parse_qsl
 
+from aiohttp import web
+
 _ENCODED: Final = re.compile(r"(?:[!-$&-~]|%[0-9A-Fa-f]{2})*")
 _PLAIN_NAME: Final = re.compile(r"[a-z_]{1,30}")
 _MOST_FIELDS: Final = 20
+FORM_LIMIT: Final = 16 * 1024
+"""Bytes a request's body may have."""
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -49,3 +53,14 @@ def once_each(pairs: Pairs, known: Collection[str]) -> dict[str, str]:
             raise Malformed(f"The parameter '{name}' was sent more than once.")
         found[name] = value
     return {name: value for name, value in found.items() if value}
+
+
+async def read_form(request: web.Request) -> list[tuple[str, str]]:
+    """Read a form-encoded body into pairs; raises `Malformed` for any other body."""
+    if request.content_type != "application/x-www-form-urlencoded":
+        raise Malformed("The body is not of the type application/x-www-form-urlencoded.")
+    body = await request.read()
+    try:
+        return read_pairs(body.decode("ascii"))
+    except UnicodeDecodeError:
+        raise Malformed("The body is not properly percent-encoded.") from None

@@ -25,7 +25,7 @@ class Rejected(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class IssuedToken:
     """An access token. `expires_at` is in seconds since the epoch, None for a token without end."""
 
     secret: str = field(repr=False)
@@ -57,7 +57,7 @@ class Grants:
         self._entropy = entropy
         self._lifetime = lifetime
         self._grants: dict[str, _Grant] = {}
-        self._tokens: dict[str, Token] = {}
+        self._tokens: dict[str, IssuedToken] = {}
 
     def give_code(self, asked: Asked, account: Account) -> str:
         """Give out a code for what was approved."""
@@ -65,7 +65,7 @@ class Grants:
         self._grants[code] = _Grant(asked, account, self._clock() + CODE_LIFETIME)
         return code
 
-    def redeem(self, form: Mapping[str, str]) -> Token:
+    def redeem(self, form: Mapping[str, str]) -> IssuedToken:
         """Redeem a code for a token; raises `Rejected`.
 
         Every attempt spends the code, whether it succeeds or not. A second one also ends the
@@ -102,25 +102,25 @@ class Grants:
             return "The code_verifier does not match the code_challenge."
         return None
 
-    def _issue(self, grant: _Grant) -> Token:
+    def _issue(self, grant: _Grant) -> IssuedToken:
         scope = grant.asked.scope
         ends = None if NO_EXPIRY in scope else self._clock() + self._lifetime
-        token = Token(self._secret(), grant.asked.application, grant.account, scope, ends)
+        token = IssuedToken(self._secret(), grant.asked.application, grant.account, scope, ends)
         self._tokens[token.secret] = token
         return token
 
-    def find_token(self, secret: str) -> Token | None:
+    def find_token(self, secret: str) -> IssuedToken | None:
         """Find a token that is still good."""
         token = self._tokens.get(secret)
         if token and token.expires_at is not None and self._clock() >= token.expires_at:
             return None
         return token
 
-    def end_token(self, token: Token) -> None:
+    def end_token(self, token: IssuedToken) -> None:
         """End one token."""
         self._tokens.pop(token.secret, None)
 
-    def end_all_like(self, token: Token) -> None:
+    def end_all_like(self, token: IssuedToken) -> None:
         """End every token its application holds for its account."""
         for other in list(self._tokens.values()):
             if (other.application, other.account) == (token.application, token.account):

@@ -24,6 +24,8 @@ _MEANINGS: Final = {
     "private_info": "See details of your account that others cannot see",
 }
 
+_UNITS: Final = ((3600, "h"), (60, "min"))
+
 
 class _Html(str):
     """Text that is HTML already, and so is not escaped again."""
@@ -188,3 +190,11 @@ def _form_action(redirect_uri: str | None) -> str:
     if "[" in target.netloc:  # CSP has no way to write an IPv6 host
         return f"'self' {target.scheme}:"
     return f"'self' {target.scheme}://{target.netloc}"
+
+
+def span_in_words(seconds: int) -> str:
+    """Write a span of time in its largest even unit: 86400 is "24 h"."""
+    for size, unit in _UNITS:
+        if seconds and seconds % size == 0:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"

@@ -13,12 +13,11 @@ from aiohttp import web
 
 from soe_auth.sandbox.api_routes import ApiRoutes
 from soe_auth.sandbox.browser_routes import BrowserRoutes
-from soe_auth.sandbox.context import Context
-from soe_auth.sandbox.forms import FORM_LIMIT
+from soe_auth.sandbox.context import Context, Exchange
+from soe_auth.sandbox.form_parsing import FORM_LIMIT
 from soe_auth.sandbox.grants import Grants
 from soe_auth.sandbox.middleware import add_headers, guarded_by
 from soe_auth.sandbox.quirks import Quirks
-from soe_auth.sandbox.recorded_requests import Exchange
 from soe_auth.sandbox.registry import (
     DEFAULT_ACCOUNTS,
     DEFAULT_APPLICATIONS,

@@ -15,7 +15,7 @@ Fields = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class TokenAnswer:
     """An HTTP answer before it is sent."""
 
     status: int
@@ -24,20 +24,20 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def in_json(status: int, value: object) -> Answer:
+def in_json(status: int, value: object) -> TokenAnswer:
     """Answer in JSON."""
-    return Answer(status, json.dumps(value).encode())
+    return TokenAnswer(status, json.dumps(value).encode())
 
 
-def in_html(status: int, heading: str) -> Answer:
+def in_html(status: int, heading: str) -> TokenAnswer:
     """Answer with a bare page that is not the site's own."""
     page = (
         f"<!doctype html><html><head><title>{heading}</title></head><body>{heading}</body></html>"
     )
-    return Answer(status, page.encode(), _HTML)
+    return TokenAnswer(status, page.encode(), _HTML)
 
 
-def refusal(reason: str) -> Answer:
+def refusal(reason: str) -> TokenAnswer:
     """Refuse in the vendor's form."""
     return in_json(400, {"error_message": reason})
 
@@ -50,19 +50,19 @@ class Sent:
     elsewhere: str
 
 
-def _redirect(status: int) -> Callable[[Sent], Answer]:
-    return lambda sent: Answer(status, b"", _HTML, {"Location": sent.elsewhere})
+def _redirect(status: int) -> Callable[[Sent], TokenAnswer]:
+    return lambda sent: TokenAnswer(status, b"", _HTML, {"Location": sent.elsewhere})
 
 
-def _always(answer: Answer) -> Callable[[Sent], Answer]:
+def _always(answer: TokenAnswer) -> Callable[[Sent], TokenAnswer]:
     return lambda _sent: answer
 
 
-def _echo(sent: Sent) -> Answer:
+def _echo(sent: Sent) -> TokenAnswer:
     return refusal(f"No code is good in {sent.body} or, read, in {unquote_plus(sent.body)}")
 
 
-INSTEAD: Final[Mapping[str, Callable[[Sent], Answer]]] = MappingProxyType(
+INSTEAD: Final[Mapping[str, Callable[[Sent], TokenAnswer]]] = MappingProxyType(
     {
         "vendor-refusal": _always(refusal("The code is invalid or has expired.")),
         "vendor-error-object": _always(
@@ -78,8 +78,8 @@ INSTEAD: Final[Mapping[str, Callable[[Sent], Answer]]] = MappingProxyType(
         "refusal-echo": _echo,
         "html-error": _always(in_html(400, "Bad Request")),
         "login-page": _always(in_html(200, "Log in to continue")),
-        "empty": _always(Answer(200, b"")),
-        "server-error": _always(Answer(500, b"Internal Server Error", "text/plain")),
+        "empty": _always(TokenAnswer(200, b"")),
+        "server-error": _always(TokenAnswer(500, b"Internal Server Error", "text/plain")),
         "unavailable": _always(in_html(503, "Service Unavailable")),
         "redirect-302": _redirect(302),
         "redirect-307": _redirect(307),
@@ -89,7 +89,7 @@ INSTEAD: Final[Mapping[str, Callable[[Sent], Answer]]] = MappingProxyType(
 """Answers given without a look at the code, as by a proxy; it stays unspent."""
 
 
-def _with(**changes: object) -> Callable[[Fields], Answer]:
+def _with(**changes: object) -> Callable[[Fields], TokenAnswer]:
     return lambda fields: in_json(200, {**fields, **changes})
 
 
@@ -101,47 +101,47 @@ def _without_expires(fields: Fields) -> dict[str, object]:
     return {name: value for name, value in fields.items() if name != "expires"}
 
 
-def _truncated(fields: Fields) -> Answer:
+def _truncated(fields: Fields) -> TokenAnswer:
     whole = in_json(200, fields)
     return replace(whole, body=whole.body[: len(whole.body) // 2])
 
 
-def _marked(fields: Fields) -> Answer:
+def _marked(fields: Fields) -> TokenAnswer:
     whole = in_json(200, fields)
     return replace(whole, body=b"\xef\xbb\xbf" + whole.body)
 
 
-def _nested(fields: Fields) -> Answer:
+def _nested(fields: Fields) -> TokenAnswer:
     whole = in_json(200, {**fields, "padding": []})
     return replace(whole, body=whole.body.replace(b"[]", b"[" * 30_000 + b"]" * 30_000))
 
 
-def _oversized(fields: Fields) -> Answer:
+def _oversized(fields: Fields) -> TokenAnswer:
     return in_json(200, {**fields, "padding": "x" * 2**20})
 
 
-def _compressed(fields: Fields) -> Answer:
+def _compressed(fields: Fields) -> TokenAnswer:
     whole = _oversized(fields)
     return replace(whole, body=gzip.compress(whole.body), headers={"Content-Encoding": "gzip"})
 
 
-def _behind_a_header(fields: Fields) -> Answer:
+def _behind_a_header(fields: Fields) -> TokenAnswer:
     return replace(in_json(200, fields), headers={"X-Padding": "x" * 2**18})
 
 
-def _named_as_the_rfc(fields: Fields) -> Answer:
+def _named_as_the_rfc(fields: Fields) -> TokenAnswer:
     return in_json(200, {**_without_expires(fields), "expires_in": _life(fields)})
 
 
-def _with_line_break(fields: Fields) -> Answer:
+def _with_line_break(fields: Fields) -> TokenAnswer:
     return in_json(200, {**fields, "access_token": f"{fields['access_token']}\r\nX-Added: 1"})
 
 
-def _with_bidi_override(fields: Fields) -> Answer:
+def _with_bidi_override(fields: Fields) -> TokenAnswer:
     return in_json(200, {**fields, "access_token": f"{fields['access_token']}\u202e"})
 
 
-ALTERED: Final[Mapping[str, Callable[[Fields], Answer]]] = MappingProxyType(
+ALTERED: Final[Mapping[str, Callable[[Fields], TokenAnswer]]] = MappingProxyType(
     {
         "truncated-json": _truncated,
         "nested-json": _nested,

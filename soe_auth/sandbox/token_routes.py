@@ -2,14 +2,12 @@
 
 from aiohttp import web
 
-from soe_auth.sandbox.context import Context
-from soe_auth.sandbox.duration_text import in_words
+from soe_auth.sandbox.context import Context, Exchange
 from soe_auth.sandbox.fault_delivery import deliver
-from soe_auth.sandbox.form_parsing import Malformed, Pairs, once_each
-from soe_auth.sandbox.forms import read_form
-from soe_auth.sandbox.grants import REDEMPTION, Rejected, Token
-from soe_auth.sandbox.recorded_requests import Exchange
-from soe_auth.sandbox.token_answers import ALTERED, INSTEAD, Answer, Sent, in_json, refusal
+from soe_auth.sandbox.form_parsing import Malformed, Pairs, once_each, read_form
+from soe_auth.sandbox.grants import REDEMPTION, IssuedToken, Rejected
+from soe_auth.sandbox.pages import span_in_words
+from soe_auth.sandbox.token_answers import ALTERED, INSTEAD, Sent, TokenAnswer, in_json, refusal
 
 PATH = "/oauth/access_token/json"
 
@@ -42,7 +40,7 @@ class TokenRoutes:
 
     def _redeem(
         self, request: web.Request, pairs: Pairs, malformed: Malformed | None, alteration: str
-    ) -> Answer:
+    ) -> TokenAnswer:
         try:
             if malformed:
                 raise malformed
@@ -54,17 +52,17 @@ class TokenRoutes:
         self._record(request, pairs, granted=True)
         return self._grant(token, alteration)
 
-    def _token_for(self, request: web.Request, pairs: Pairs) -> Token:
+    def _token_for(self, request: web.Request, pairs: Pairs) -> IssuedToken:
         if request.query_string:
             raise Rejected("The parameters belong in the body, not in the query string.")
         return self._context.grants.redeem(once_each(pairs, REDEMPTION))
 
-    def _grant(self, token: Token, alteration: str) -> Answer:
+    def _grant(self, token: IssuedToken, alteration: str) -> TokenAnswer:
         fields: dict[str, object] = {"access_token": token.secret}
         life = "without end"
         if token.expires_at is not None:
             fields["expires"] = self._context.lifetime
-            life = f"for {in_words(self._context.lifetime)}"
+            life = f"for {span_in_words(self._context.lifetime)}"
         self._context.narrate(
             f"Code redeemed: the verifier matches the challenge; a token {life} was issued."
         )

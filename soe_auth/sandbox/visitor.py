@@ -28,7 +28,7 @@ class VisitStopped(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class VisitedPage:
     """The page a visit ended on; `url` is its full address, and so out of the repr."""
 
     status: int
@@ -61,7 +61,7 @@ async def visit(
     refuse: bool = False,
     narrate: Callable[[str], None] = lambda _sentence: None,
     ssl_context: SSLContext | None = None,
-) -> Page:
+) -> VisitedPage:
     """Open a URL as a person would: follow redirects, sign in, approve, read the last page.
 
     `account` is the name to sign in with, the first offered if None; with `refuse` the consent
@@ -85,7 +85,7 @@ async def visit(
     raise VisitStopped(f"There was no end to it after {_MOST_STEPS} steps.")
 
 
-async def _take(browser: aiohttp.ClientSession, step: _Step) -> tuple[Page, str | None]:
+async def _take(browser: aiohttp.ClientSession, step: _Step) -> tuple[VisitedPage, str | None]:
     """Take one step; returns the page, and where it redirects to."""
     target = urlsplit(step.url)
     if target.scheme not in {"http", "https"} or target.hostname not in _LOOPBACK:
@@ -99,10 +99,12 @@ async def _take(browser: aiohttp.ClientSession, step: _Step) -> tuple[Page, str 
     ) as response:
         text = await response.text(errors="replace")
         location = response.headers.get("Location") if response.status in _REDIRECTS else None
-        return Page(response.status, step.url, text), location
+        return VisitedPage(response.status, step.url, text), location
 
 
-def _onward(page: Page, location: str | None, account: str | None, *, refuse: bool) -> _Step | None:
+def _onward(
+    page: VisitedPage, location: str | None, account: str | None, *, refuse: bool
+) -> _Step | None:
     """Decide as a person would what to do with a page; None where the way ends."""
     if location is not None:
         return _Step(urljoin(page.url, location))
@@ -127,7 +129,7 @@ def _account_button(form: _Form, account: str | None) -> tuple[str, str]:
     raise VisitStopped(f"The sign-in page offers no account by the name of {account!r}.")
 
 
-def _press(page: Page, form: _Form, button: tuple[str, str]) -> _Step:
+def _press(page: VisitedPage, form: _Form, button: tuple[str, str]) -> _Step:
     return _Step(urljoin(page.url, form.action), (*form.hidden, button))
 
 
@@ -167,7 +169,7 @@ class _PageReader(HTMLParser):
             self.forms[-1].buttons[-1] = name, value, text + data
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def run_visitor(arguments: Sequence[str] | None = None) -> int:
     """Visit the URL of the command line; returns 0 where the last page is no error page."""
     parser = argparse.ArgumentParser(prog="visitor", description="A browser that practises.")
     parser.add_argument("--account", metavar="NAME", help="the account to sign in with")
@@ -186,4 +188,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_visitor())

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from soe_auth.errors import SettingsError
 from soe_auth.files.private_read import patiently
-from soe_auth.model.profile_name import read_profile_name
 from soe_auth.model.site import Site
-from soe_auth.model.text import nearest, printable
+from soe_auth.model.text import nearest, printable, read_profile_name
 from soe_auth.settings.spec import BY_KEY, DEFAULT_PROFILE, SCOPE, SITE, TRUSTED_SITES
 from soe_auth.settings.toml_position import line_of
 
@@ -197,6 +196,8 @@ def read_configs(paths: Sequence[Path]) -> Configs:
 
 def parse_toml(data: bytes, origin: str) -> tuple[dict[str, Any], str]:
     """Return what a TOML file says, and its text. Raises SettingsError."""
+    if not data:  # there is no file, as on most machines for one of the two
+        return {}, ""
     import tomllib
 
     try:

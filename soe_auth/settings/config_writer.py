@@ -9,6 +9,7 @@ from soe_auth.errors import SettingsError
 from soe_auth.files.atomic_write import write_private
 from soe_auth.files.lock import wait_to_hold
 from soe_auth.files.private_read import patiently
+from soe_auth.settings.paths import LOCKS
 from soe_auth.settings.toml_position import without_table
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def _rewrite(
         before, after = texts()
         if after != before:
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = config.parent / "locks" / ".config.lock"
+            lock = config.parent / LOCKS / ".config.lock"
             lock.parent.mkdir(mode=0o700, exist_ok=True)
             release = wait_to_hold(lock)
             try:

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 
 from soe_auth.errors import SettingsError
 from soe_auth.model.text import printable
+from soe_auth.settings import CONFIG_DIR_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+TOKENS, LOCKS = "tokens", "locks"  # directories in the user's config directory
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +42,12 @@ def find_paths(environ: Mapping[str, str], *, platform: str = sys.platform) -> P
     """
     import platformdirs
 
-    if directory := environ.get("SOE_AUTH_CONFIG_DIR"):
+    if directory := environ.get(CONFIG_DIR_VARIABLE):
         given = PureWindowsPath(directory)
         if platform == "win32" and bool(given.drive) != bool(given.root):  # C:soe, or \\soe
             raise SettingsError(
-                f"SOE_AUTH_CONFIG_DIR is {printable(directory)}, which depends on the current drive"
-                " or directory.",
+                f"{CONFIG_DIR_VARIABLE} is {printable(directory)}, which depends on the current"
+                " drive or directory.",
                 hint="Set it to a whole path, such as C:\\Users\\you\\soe-auth.",
             )
         user = Path(directory).absolute()

@@ -1,4 +1,4 @@
-"""Where the project file of a directory may be. Only what is light is imported here."""
+"""Where the project file of a directory may be."""
 
 from __future__ import annotations
 
@@ -14,9 +14,21 @@ def project_places(directory: str) -> list[str]:
 
     They go up to the root of its repository; outside of one, only the directory itself counts.
     """
-    upward = [directory]
-    while (parent := os.path.dirname(upward[-1])) != upward[-1]:
-        upward.append(parent)
-    roots = (n for n, each in enumerate(upward) if os.path.lexists(os.path.join(each, _MARK)))
-    count = next(roots, 0) + 1
-    return [os.path.join(each, name) for each in upward[:count] for name in _NAMES]
+    marks = repository_marks(directory)
+    inside = os.path.lexists(marks[-1])
+    directories = [os.path.dirname(mark) for mark in marks] if inside else [directory]
+    return [os.path.join(each, name) for each in directories for name in _NAMES]
+
+
+def repository_marks(directory: str) -> list[str]:
+    """Return the paths at which a mark decides where its repository begins; the last has one.
+
+    Outside of a repository none has, up to the root of the file system.
+    """
+    marks = []
+    while True:
+        marks.append(os.path.join(directory, _MARK))
+        parent = os.path.dirname(directory)
+        if parent == directory or os.path.lexists(marks[-1]):
+            return marks
+        directory = parent

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from soe_auth.errors import LoginRequired, SettingsError
+from soe_auth.settings import PROFILE_VARIABLE
 from soe_auth.settings.config_files import check_profile_name, error_context, read_configs
 from soe_auth.settings.paths import find_paths
 from soe_auth.settings.project_file import find_project
@@ -183,7 +184,7 @@ def _find_sources(
         _Layer(flags, lambda setting: setting.flag, lambda setting: setting.flag),
         _Layer(variables, lambda setting: setting.variable, lambda setting: setting.variable),
     ]
-    named = profile or environ.get("SOE_AUTH_PROFILE")
+    named = profile or environ.get(PROFILE_VARIABLE)
     stated = next((layer.read(SITE) for layer in given if SITE.key in layer.values), None)
     project = find_project(cwd)
     if project and not project.is_for(named, stated, configs):

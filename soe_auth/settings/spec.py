@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from soe_auth.model.duration import parse_duration, write_duration
 from soe_auth.model.ports import ANY_PORT, Ports
-from soe_auth.model.profile_name import read_profile_name
 from soe_auth.model.proxy import Proxy
 from soe_auth.model.scope import Scope
-from soe_auth.model.site import Site
+from soe_auth.model.site import VENDOR_DOMAIN, Site
+from soe_auth.model.text import read_profile_name
+from soe_auth.settings import VARIABLE_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -63,7 +64,7 @@ class Setting(Generic[T]):
     @property
     def variable(self) -> str:
         """The environment variable of the same meaning."""
-        return f"SOE_AUTH_{self.key.upper()}"
+        return f"{VARIABLE_PREFIX}{self.key.upper()}"
 
     @property
     def flag(self) -> str:
@@ -129,7 +130,7 @@ def _read_timeout(text: str) -> float:
 
 
 SITE: Setting[Site | None] = Setting(
-    "site", Site.parse, None, "the SOE site: acme, acme.stackenterprise.co or its URL", profile=True
+    "site", Site.parse, None, f"the SOE site: acme, acme.{VENDOR_DOMAIN} or its URL", profile=True
 )
 CLIENT_ID: Setting[str | None] = Setting(
     "client_id", _read_client_id, None, "the client ID of the site's API application", profile=True
@@ -223,6 +224,6 @@ TRUSTED_SITES: Setting[tuple[Site, ...]] = Setting(
     "trusted_sites",
     lambda text: tuple(Site.parse(part) for part in text.split(",")),
     (),
-    "the sites outside *.stackenterprise.co that a project file may name, joined by commas",
+    f"the sites outside *.{VENDOR_DOMAIN} that a project file may name, joined by commas",
     write=lambda sites: ",".join(map(str, sites)),
 )

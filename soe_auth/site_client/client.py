@@ -13,6 +13,7 @@ from urllib.parse import quote
 from soe_auth.errors import NetworkError, SoeAuthError
 from soe_auth.model.proxy import Network
 from soe_auth.model.text import printable
+from soe_auth.oauth.bearer import authorization
 from soe_auth.site_client.transport import Request, Timeouts, open_transport
 
 if TYPE_CHECKING:
@@ -115,9 +116,7 @@ class SiteConnection:
         """Ask API v3 who we are, by this token."""
         try:
             answer = await self._transport.send(
-                lambda: Request(
-                    "GET", WHO_AM_I, {"Authorization": f"Bearer {access_token.reveal()}"}
-                ),
+                lambda: Request("GET", WHO_AM_I, {"Authorization": authorization(access_token)}),
                 within=within,
             )
         except NetworkError as problem:

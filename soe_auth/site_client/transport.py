@@ -40,7 +40,6 @@ _Read = TypeVar("_Read")
 
 _LARGEST_ANSWER = 64 * 1024
 _LARGEST_API_ANSWER = 64 * 1024 * 1024
-_USUAL_PORT = 443
 _AT_ONCE = {"timeout": {"connect": 0.1}}  # where localhost has to be looked for elsewhere
 
 
@@ -198,8 +197,9 @@ class SiteTransport:
         """Return the error to raise, after a look at who issued the certificate, if it asks so."""
         says = failure.says
         if failure.issuer:
-            port = self.site.port or _USUAL_PORT
-            issuer = await issuer_of(self.site.host, port, proxy=self.proxy, tls=self.tls)
+            issuer = await issuer_of(
+                self.site.host, self.site.connect_port, proxy=self.proxy, tls=self.tls
+            )
             bundle = self.network.ca_bundle
             which = "is not in ca_bundle" if bundle else "this machine does not know"
             if issuer:

@@ -16,9 +16,10 @@ from soe_auth.files.atomic_write import (
     write_private,
 )
 from soe_auth.files.private_read import check_replaceable, own_directory, read_private
-from soe_auth.model.profile_name import is_profile_name
-from soe_auth.model.token import Token, mark_of
+from soe_auth.model.text import is_profile_name
+from soe_auth.settings.paths import TOKENS
 from soe_auth.storage.directory import LARGEST_FILE, as_store_error, ensure_private, report_once
+from soe_auth.storage.token_format import mark_of, token_from_json, token_to_json
 
 if sys.platform == "win32":
     from soe_auth.storage.directory import report_access
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from soe_auth.model.token import Mark
+    from soe_auth.model.token import Token
+    from soe_auth.storage.token_format import Mark
 
 
 class FileStore:
@@ -44,7 +46,7 @@ class FileStore:
         report: Callable[[str], None],
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._tokens = directory / "tokens"
+        self._tokens = directory / TOKENS
         self._report = report_once(report)
         self._now = now
 
@@ -63,7 +65,7 @@ class FileStore:
 
     def look(self, profile: str) -> tuple[Token | None, Mark | None]:
         """Return what `load` returns, and what the file says of the keyring."""
-        path = self._path(profile)
+        path = self.path(profile)
         with as_store_error(path, "read"):
             try:
                 ensure_private(self._tokens, own_directory, self._report)
@@ -78,7 +80,7 @@ class FileStore:
             if mark == "stub":
                 return None, mark
             try:
-                return Token.from_json(data), mark
+                return token_from_json(data), mark
             except ValueError as problem:
                 stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._now()))
                 name = path.with_name(f"{path.name}.corrupt-{stamp}")
@@ -94,7 +96,7 @@ class FileStore:
         A link, a foreign file or one with a second name in its place is refused, not replaced. A
         file that is marked stays so: what the keyring may hold must not be forgotten.
         """
-        path = self._path(profile)
+        path = self.path(profile)
         mark = None
         with as_store_error(path, "written"), suppress(FileNotFoundError):
             check_replaceable(path)
@@ -103,7 +105,7 @@ class FileStore:
 
     def write(self, profile: str, token: Token, mark: Mark | None) -> None:
         """Do as `save`, with that mark in the file."""
-        path = self._path(profile)
+        path = self.path(profile)
         with as_store_error(path, "written"):
             ensure_private(self._tokens, make_private_directory, self._report)
             for parent in writable_by_all(self._tokens):
@@ -116,14 +118,14 @@ class FileStore:
                         else f"type `chmod o-w {parent}`."
                     )
                 )
-            write_private(path, token.to_json(mark))
+            write_private(path, token_to_json(token, mark))
 
     def remove(self, profile: str) -> bool:
         """Remove the profile's token; return whether there was one.
 
         Raises StoreError for a file that is marked, as the keyring may hold the token.
         """
-        path = self._path(profile)
+        path = self.path(profile)
         with suppress(OSError):  # it may be no file of ours, and goes all the same
             if mark_of(read_private(path, LARGEST_FILE)[0]):
                 raise StoreError(
@@ -135,7 +137,7 @@ class FileStore:
 
     def discard(self, profile: str) -> bool:
         """Remove the profile's file, whatever it says; return whether there was one."""
-        path = self._path(profile)
+        path = self.path(profile)
         with as_store_error(path, "removed"):
             return remove_private(path)
 
@@ -150,10 +152,11 @@ class FileStore:
 
     def prepare(self, profile: str) -> None:
         """See that a token could be kept, before a person signs in for it."""
-        path = self._path(profile)
+        path = self.path(profile)
         with as_store_error(path, "written"):
             ensure_private(self._tokens, make_private_directory, self._report)
             check_replaceable(path)
 
-    def _path(self, profile: str) -> Path:
+    def path(self, profile: str) -> Path:
+        """Return where the profile's token is, or would be."""
         return self._tokens / f"{profile}.json"

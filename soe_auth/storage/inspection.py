@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from soe_auth.files.private_read import own_directory, read_private
-from soe_auth.model.profile_name import is_profile_name
-from soe_auth.model.token import Token, mark_of
+from soe_auth.model.text import is_profile_name
+from soe_auth.settings.paths import LOCKS, TOKENS
 from soe_auth.storage.directory import LARGEST_FILE
+from soe_auth.storage.token_format import mark_of, token_from_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from soe_auth.model.token import Mark
+    from soe_auth.model.token import Token
+    from soe_auth.storage.token_format import Mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ def inspect(directory: Path) -> list[Seen]:
     """
     return [
         seen
-        for name, look in (("tokens", _look_at_token), ("locks", _look_at_lock))
+        for name, look in ((TOKENS, _look_at_token), (LOCKS, _look_at_lock))
         for seen in _look_into(directory / name, look)
     ]
 
@@ -74,7 +76,7 @@ def _look_at_token(path: Path) -> Seen | None:
     if mark == "stub":
         return Seen(path, "token", others, mark=mark)
     try:
-        return Seen(path, "token", others, token=Token.from_json(data), mark=mark)
+        return Seen(path, "token", others, token=token_from_json(data), mark=mark)
     except ValueError as problem:
         return Seen(path, "token", others, problem=str(problem))
 

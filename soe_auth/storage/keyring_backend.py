@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, TypeVar
 from soe_auth.errors import StoreError
 from soe_auth.model.duration import in_words
 from soe_auth.model.text import printable
-from soe_auth.model.token import Token
 from soe_auth.storage.directory import report_once
+from soe_auth.storage.token_format import token_from_json, token_to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from keyring.backend import KeyringBackend as Backend
+
+    from soe_auth.model.token import Token
 
 T = TypeVar("T")
 
@@ -80,7 +82,7 @@ class KeyringBackend:
 
         def work(backend: Backend) -> None:
             # On one line and short, as some keep no more than a line, or 2,560 bytes in UTF-16.
-            text = json.dumps(json.loads(token.to_json()), separators=(",", ":"))
+            text = json.dumps(json.loads(token_to_json(token)), separators=(",", ":"))
             backend.set_password(SERVICE, name, text)
             if _as_token(backend.get_password(SERVICE, name)) == token:
                 return
@@ -141,7 +143,7 @@ class KeyringBackend:
 
 def _as_token(text: str | None) -> Token | None:
     try:
-        return None if text is None else Token.from_json(text.encode())
+        return None if text is None else token_from_json(text.encode())
     except ValueError:
         return None
 

@@ -11,6 +11,7 @@ from soe_auth.files.atomic_write import make_private_directory, remove_private, 
 from soe_auth.files.lock import try_lock
 from soe_auth.files.private_read import read_private
 from soe_auth.model.text import printable
+from soe_auth.settings.paths import LOCKS
 from soe_auth.storage.directory import LARGEST_FILE, as_store_error, ensure_private, report_once
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class LoginLock:
         report: Callable[[str], None],
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._locks = directory / "locks"
+        self._locks = directory / LOCKS
         self._report = report_once(report)
         self._now = now
 
@@ -51,7 +52,7 @@ class LoginLock:
         `held` is what frees the lock where it is held already. Raises LoginBusy where another
         process holds it.
         """
-        path = self._locks / f"{profile}.lock"
+        path = self.path(profile)
         with as_store_error(path, "locked"):
             ensure_private(self._locks, make_private_directory, self._report)
             release = held or try_lock(path)
@@ -104,6 +105,10 @@ class LoginLock:
         path = self._failure_path(profile)
         with as_store_error(path, "removed"):
             remove_private(path, durable=False)
+
+    def path(self, profile: str) -> Path:
+        """Return the file that is locked."""
+        return self._locks / f"{profile}.lock"
 
     def _waiting_at(self, profile: str) -> str | None:
         try:

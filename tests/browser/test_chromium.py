@@ -129,6 +129,7 @@ def test_a_person_signs_in_approves_and_is_told_the_truth(
     picture(page, "signed-in-phone")
 
 
+@pytest.mark.rfc("6749-3.1.2.5", "9700-4.3.1")
 def test_the_code_is_gone_from_address_bar_and_history(
     person: Command, desktop: Desktop, site: Sandbox
 ) -> None:
@@ -222,6 +223,7 @@ def test_the_demo_signs_in_with_the_persons_own_browser(person: Command, desktop
     assert "The API answers: you are Jane Doe." in stderr
 
 
+@pytest.mark.rfc("8252-6")
 def test_the_desktops_opener_on_path_is_used_and_listener_and_process_are_gone_at_the_end(
     soe_auth: Command, desktop: Desktop, site: Sandbox
 ) -> None:
@@ -239,6 +241,7 @@ def test_the_desktops_opener_on_path_is_used_and_listener_and_process_are_gone_a
             socket.create_connection((address, urlsplit(launched).port or 0), timeout=1)
 
 
+@pytest.mark.rfc("6749-10.12", "a page that knocks")
 def test_other_pages_that_knock_do_not_end_a_login(
     person: Command, desktop: Desktop, site: Sandbox
 ) -> None:

@@ -8,18 +8,18 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from cli_oracle import directories_in, live_in, settled
+from cli_oracle import directories_in, live_in
 from conftest import VISITOR, Command, unmeasured
 from fake_programs import program
+from replay_oracle import settled
 
 from soe_auth import LoginTimedOut
 from soe_auth.actions.login import login, start_login
 from soe_auth.actions.started_login import StartedLogin
 from soe_auth.cli.console import Console
 from soe_auth.cli.login_io import login_io
-from soe_auth.cli.token_source import keep
-from soe_auth.fast.cache import CacheKey, asked
 from soe_auth.fast.early_browser import start_early
+from soe_auth.fast.recorder import Recorder
 from soe_auth.files.lock import try_lock, wait_to_hold
 from soe_auth.loopback.sockets import bind
 from soe_auth.sandbox import Sandbox
@@ -57,11 +57,11 @@ class Place:
             os.sched_yield()
         return self.opened.read_text().strip()
 
-    def know(self) -> None:
-        """Keep what the settings come to, as if the files had been there for long."""
-        question = CacheKey(self.environ, asked("", ""), clock=settled)
-        settings = resolve({}, environ=self.environ)
-        keep(question, settings, Console(self.environ))
+    def know(self, *argv: str) -> None:
+        """Have a login recorded, as if the files had been there for long."""
+        recorder = Recorder(argv or ("login",), self.environ, settled)
+        recorder.begins()
+        recorder.logged_in(resolve({}, environ=self.environ))
 
     def start(self, *argv: str) -> StartedLogin | None:
         return start_early(argv or ("login",), self.environ)
@@ -105,7 +105,13 @@ def test_the_browser_is_sent_to_a_port_that_is_ours(place: Place, started: Start
 def test_another_command_line_is_another_login(place: Place) -> None:
     place.know()
     client_id = ["login", "--client-id", "110"]
-    for argv in (["login", "-p", "acme"], client_id, ["login", "--timeout", "5m"], ["login", "x"]):
+    for argv in (
+        ["login", "-p", "acme"],
+        ["login", "--no-browser"],
+        client_id,
+        ["login", "--timeout", "5m"],
+        ["login", "x"],
+    ):
         assert place.start(*argv) is None
     assert place.is_free
     assert not place.opened.exists()
@@ -193,6 +199,7 @@ def test_what_a_project_file_asks_for_is_told_first(place: Place, tmp_path: Path
     assert not place.opened.exists()
 
 
+@pytest.mark.slow
 def test_an_early_login_for_other_settings_is_cancelled(
     place: Place, started: StartedLogin
 ) -> None:

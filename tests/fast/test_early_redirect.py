@@ -294,11 +294,12 @@ from soe_auth.oauth.authorization_request import new_authorization_request
 from soe_auth import Scope, Site
 
 async def main():
-    module = preloading if sys.argv[1] == "alone" else login_io
+    alone = sys.argv[1] == "alone"
+    open_listener = preloading.open_listener if alone else login_io.open_callback_server
     site, uri = Site.parse("acme"), "http://localhost:1/x"
     request = new_authorization_request(site, "110", Scope(), uri, os.urandom)
     pending = PendingAuthorization(request, bind(0, "localhost"), "/launch", "/result")
-    async with module.open_listener(pending, print):
+    async with open_listener(pending, print):
         pass
     from aiohttp.connector import _SSL_CONTEXT_VERIFIED
     print(_SSL_CONTEXT_VERIFIED.cert_store_stats()["x509"], os.environ.get("SSL_CERT_FILE"))

@@ -132,6 +132,7 @@ def test_somebody_may_answer_where_a_browser_or_a_terminal_is(
     assert ("CI job" in why) == bool(environ)
 
 
+@pytest.mark.rfc("8252-B.5")
 def test_the_setting_comes_before_the_variable_and_that_before_the_desktop(tmp_path: Path) -> None:
     for name in ("mine", "theirs", "xdg-open"):
         program(tmp_path, name)
@@ -153,6 +154,7 @@ def test_without_a_display_no_desktop_opener_is_tried(tmp_path: Path) -> None:
     assert find_browser(None, {"PATH": str(tmp_path)}) is None
 
 
+@pytest.mark.rfc("8252-8.12")
 @pytest.mark.parametrize(
     "command", ["lynx", "{0}/lynx %s", "env TERM=dumb lynx", "/usr/bin/env lynx %s", "web"]
 )
@@ -225,6 +227,7 @@ def test_the_helper_of_vs_code_is_asked_like_any_browser(tmp_path: Path) -> None
     assert find_browser(None, environ) == [str(helper)]
 
 
+@pytest.mark.rfc("8252-B.4")
 def test_macos_asks_its_own_opener(tmp_path: Path) -> None:
     program(tmp_path, "open")
     found = find_browser(None, {"PATH": str(tmp_path)}, platform="darwin")
@@ -246,6 +249,7 @@ def test_windows_runs_the_users_command_if_it_is_a_program_and_no_script(tmp_pat
     assert not opens_by_itself(None, environ, platform="darwin")
 
 
+@pytest.mark.rfc("8252-6")
 @pytest.mark.posix("runs a POSIX shell")
 @pytest.mark.parametrize("template", ["{0}", "{0} %s"])
 def test_the_browser_gets_the_url_and_nothing_of_ours(tmp_path: Path, template: str) -> None:

@@ -30,7 +30,7 @@ from tls_servers import shown_by_a_tool_that_prints_locals
 
 import soe_auth
 from soe_auth import Secret, Site
-from soe_auth.oauth.bearer import Address, belongs_to, is_fresh, was_refused
+from soe_auth.oauth.bearer import belongs_to, is_fresh, was_refused
 from soe_auth.sandbox import Sandbox
 from soe_auth.sandbox.visitor import visit
 from soe_auth.storage.file_store import FileStore
@@ -123,6 +123,7 @@ def test_no_other_host_port_or_scheme_gets_it(ask: Ask, stage: Stage) -> None:
     ]
 
 
+@pytest.mark.slow
 @each_client
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_no_redirect_carries_it_elsewhere(ask: Ask, status: int, stage: Stage) -> None:
@@ -180,7 +181,7 @@ def test_a_redirect_out_and_back_by_another_is_no_way_to_get_it_elsewhere(
 def test_a_site_is_its_scheme_host_and_port(
     site: str, address: tuple[str, str | None, int | None], *, is_its_own: bool
 ) -> None:
-    assert belongs_to(Address(*address), Site.parse(site)) is is_its_own
+    assert belongs_to(address, Site.parse(site)) is is_its_own
 
 
 @each_client

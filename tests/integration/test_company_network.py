@@ -241,6 +241,7 @@ async def test_a_bundle_needs_no_root(sites_ca: trustme.CA, bundles: Bundles) ->
         assert await answer_of(site, Network(bundles.of(between))) == 400
 
 
+@pytest.mark.slow
 async def test_a_bundle_changes_nothing_else_that_is_checked(
     sites_ca: trustme.CA, bundles: Bundles
 ) -> None:
@@ -370,6 +371,7 @@ async def test_a_proxy_that_wants_another_login_is_told_of_with_what_to_do(
     assert acme.exchanges == []
 
 
+@pytest.mark.slow
 async def test_a_proxy_that_is_not_there_is_told_of(acme: Sandbox) -> None:
     async with served(lambda *_: asyncio.sleep(0)) as port:
         pass

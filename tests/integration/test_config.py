@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Barrier
 
 import pytest
-from cli_oracle import live_in
+from cli_oracle import directories_in, live_in
 from conftest import TOKEN, VISITOR, Command, end_of
 from fake_programs import command_line
 
@@ -42,7 +42,11 @@ class Person:
 
     def types(self, line: str, **variables: str) -> tuple[int, str, str]:
         """Type a line; return the exit code, what came as a result, and what was said."""
-        environ = {"SOE_AUTH_CONFIG_DIR": str(self.home), **variables}
+        environ = {
+            **directories_in(self.home),
+            "SOE_AUTH_CONFIG_DIR": str(self.home),
+            **variables,
+        }
         code = main(shlex.split(line), environ)
         result, said = self.capsys.readouterr()
         return code, result, said
@@ -383,6 +387,7 @@ def test_a_file_is_never_changed_into_another_than_was_meant(person: Person, tex
         assert after == {**before, "new": {"site": "https://new.stackenterprise.co"}}
 
 
+@pytest.mark.slow
 def test_changes_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
     config, names = tmp_path / "new" / "config.toml", [f"p{number}" for number in range(8)]
     together = Barrier(len(names))

@@ -36,6 +36,7 @@ from soe_auth.sandbox import Sandbox, running
 from soe_auth.settings.resolve import resolve
 from soe_auth.storage.file_store import FileStore
 from soe_auth.storage.login_lock import LoginLock
+from soe_auth.storage.token_format import token_to_json
 
 IS_ROOT = sys.platform != "win32" and os.geteuid() == 0
 CONFIG = 'default_profile = "acme"\n[profile.acme]\nsite = "{}"\nclient_id = "110"\n'
@@ -86,7 +87,7 @@ def one(found: list[Finding]) -> Finding:
 
 
 def wrong(found: list[Finding]) -> Finding:
-    return one([finding for finding in found if finding.verdict == "wrong"])
+    return one([finding for finding in found if finding.verdict == "error"])
 
 
 def snapshot(directory: Path) -> dict[str, object]:
@@ -128,7 +129,7 @@ def test_after_a_login_nothing_is_wrong(signed_in: Command, site: Sandbox) -> No
         ]
     )
     # A container says what it is.
-    assert {verdict for verdict, name in kinds if name != "place:"} == {"fine"}
+    assert {verdict for verdict, name in kinds if name != "place:"} == {"ok"}
     for words in (
         f"site is {site.url} (from ",
         f"1 token in {signed_in.home}/config, yours alone",
@@ -159,7 +160,7 @@ def test_what_is_wrong_stands_at_the_end_with_what_to_do(soe_auth: Command) -> N
 def test_in_a_narrow_window_lines_are_broken_between_words(soe_auth: Command, columns: int) -> None:
     lines = end_of(soe_auth.on_a_terminal("doctor", columns=columns))[1].split("\r\n")
     assert all(len(line) <= columns for line in lines if "`" not in line and "/" not in line)
-    verdicts = re.compile(r"(fine|odd |wrong)  ? ?[a-zA-Z]+: ")
+    verdicts = re.compile(r"(ok|warning|error) +[a-zA-Z]+: ")
     *found, _, end, _ = lines
     assert all(verdicts.match(line) or line.startswith(" " * 7) for line in found)
     assert end == "Nothing is wrong."
@@ -175,7 +176,7 @@ def test_programs_read_the_same_as_json(signed_in: Command) -> None:
     [browser] = [finding for finding in report["findings"] if finding["name"] == "browser"]
     assert browser == {
         "name": "browser",
-        "verdict": "wrong",
+        "verdict": "error",
         "says": "/does/not/exist (from --browser) is not there, or is a browser for the terminal",
         "todo": "Name a command that is there, or take the setting away for the desktop's own.",
     }
@@ -187,7 +188,7 @@ def test_programs_read_the_same_as_json(signed_in: Command) -> None:
 def test_nothing_is_changed_whatever_is_found(signed_in: Command, site: Sandbox) -> None:
     config = signed_in.home / "config"
     tokens = config / "tokens"
-    (tokens / "loose.json").write_bytes(TOKEN.to_json())
+    (tokens / "loose.json").write_bytes(token_to_json(TOKEN))
     (tokens / "loose.json").chmod(0o644)
     (tokens / "broken.json").write_text("{")
     (tokens / "link.json").symlink_to(tokens / "loose.json")
@@ -228,7 +229,7 @@ def test_no_secret_is_shown(signed_in: Command, form: list[str]) -> None:
 
 def test_the_first_thing_wrong_gives_the_exit_code() -> None:
     kinds = (SettingsError, LoginError, ServerError, NetworkError, StoreError)
-    codes = [exit_code_of(Finding("x", "wrong", "", "", kind)) for kind in kinds]
+    codes = [exit_code_of(Finding("x", "error", "", "", kind)) for kind in kinds]
     assert codes == [2, 4, 5, 6, 7]
 
 
@@ -252,14 +253,17 @@ def test_a_look_that_breaks_off_is_told_and_the_next_goes_on(ground: Ground) -> 
 def test_a_library_that_is_missing_is_named() -> None:
     *_, found, missing = look_at_versions(["aiohttp", "no-such-library"])
     assert found.says.startswith("aiohttp 3.")
-    assert (missing.verdict, missing.says) == ("odd", "not installed: no-such-library")
-    assert [finding.verdict for finding in look_at_versions(["no-such-library"])] == ["fine", "odd"]
+    assert (missing.verdict, missing.says) == ("warning", "not installed: no-such-library")
+    assert [finding.verdict for finding in look_at_versions(["no-such-library"])] == [
+        "ok",
+        "warning",
+    ]
 
 
 def test_without_a_profile_all_that_is_of_this_machine_is_looked_at(ground: Ground) -> None:
     found = ground.look()
     settings = one([finding for finding in found if finding.name == "settings"])
-    assert settings.verdict == "odd"
+    assert settings.verdict == "warning"
     assert "no site is known" in settings.says
     assert "loopback" in {finding.name for finding in found}
     assert not {finding.name for finding in found} & {"DNS", "connection", "clock", "site"}
@@ -288,13 +292,13 @@ def test_a_broken_config_is_told_and_the_rest_goes_on(ground: Ground) -> None:
 
 def test_a_value_that_is_wrong_in_another_profile_is_told_with_its_token(ground: Ground) -> None:
     ground.write(CONFIG.format("http://localhost:1") + '[profile.beta]\nport = "x"\n')
-    found = [finding for finding in ground.look("token") if finding.verdict == "wrong"]
+    found = [finding for finding in ground.look("token") if finding.verdict == "error"]
     assert one(found).says.startswith("port (from ")
 
 
 def test_what_a_login_would_miss_is_told(ground: Ground) -> None:
     no_client_id = ground.look("settings", site="http://localhost:1")[1]
-    assert (no_client_id.verdict, exit_code_of(no_client_id)) == ("odd", 1)
+    assert (no_client_id.verdict, exit_code_of(no_client_id)) == ("warning", 1)
     assert no_client_id.says == "No client ID is set for localhost:1."
     assert wrong(ground.look(profile="nobody")).says == "There is no profile nobody."
 
@@ -319,7 +323,7 @@ def test_a_config_that_everybody_can_write_to_is_wrong(ground: Ground) -> None:
     ],
 )
 def test_a_user_and_a_password_are_left_out_of_an_address(text: str, shown: str) -> None:
-    told = Finding("x", "odd", f"it is {text}", text).without_passwords
+    told = Finding("x", "warning", f"it is {text}", text).without_passwords
     assert (told.says, told.todo) == (f"it is {shown}", shown)
 
 
@@ -327,11 +331,11 @@ def test_the_place_is_told_with_what_helps_there(ground: Ground) -> None:
     def look(**environ: str) -> Finding:
         return one(list(look_at_place(environ, None, root=ground.home)))
 
-    assert (look().verdict, look().says[:19]) == ("fine", "this machine itself")
+    assert (look().verdict, look().says[:19]) == ("ok", "this machine itself")
     vs_code = look(REMOTE_CONTAINERS="true")
-    assert (vs_code.verdict, vs_code.says[:23]) == ("fine", "a development container")
+    assert (vs_code.verdict, vs_code.says[:23]) == ("ok", "a development container")
     job = look(GITHUB_ACTIONS="true", SSH_CONNECTION="192.0.2.1 50000 192.0.2.2 22")
-    assert (job.verdict, "ssh" in job.todo) == ("odd", False)
+    assert (job.verdict, "ssh" in job.todo) == ("warning", False)
     over_ssh = {"SSH_CONNECTION": "192.0.2.1 50000 192.0.2.2 22", "USER": "jane"}
     assert "`ssh -L 8765:localhost:8765 jane@192.0.2.2`" in look(**over_ssh).todo
     [fixed] = look_at_place(over_ssh, 7654, root=ground.home)
@@ -352,13 +356,13 @@ def test_the_browser_is_told_with_who_chose_it(ground: Ground) -> None:
         ]
         return finding
 
-    assert look(display="").verdict == "odd"
+    assert look(display="").verdict == "warning"
     assert look().says == f"{path}/xdg-open (the desktop's own)"
     assert look(BROWSER="firefox").says == f"{path}/firefox (BROWSER)"
     chosen = look(browser="firefox --new-window")
     assert chosen.says == f"{path}/firefox --new-window (--browser)"
     missing = look(SOE_AUTH_BROWSER="netscape")
-    assert missing.verdict == "wrong"
+    assert missing.verdict == "error"
     assert missing.says.startswith("netscape (from SOE_AUTH_BROWSER) is not there, ")
 
 
@@ -379,7 +383,7 @@ def test_a_token_that_others_can_read_is_wrong(ground: Ground) -> None:
     path = ground.keep()
     path.chmod(0o640)
     found = one(ground.look("store"))
-    assert (found.verdict, exit_code_of(found)) == ("wrong", 7)
+    assert (found.verdict, exit_code_of(found)) == ("error", 7)
     assert found.says == f"Others can read {path}, and so may have the token."
     assert f"`chmod 600 {path}`" in found.todo
 
@@ -393,7 +397,7 @@ def test_directories_and_locks_that_others_can_look_into_are_odd(ground: Ground)
     for path in loose:
         path.chmod(0o755)
     found = ground.look("store")
-    assert [finding.verdict for finding in found] == ["odd"] * 3
+    assert [finding.verdict for finding in found] == ["warning"] * 3
     assert [finding.todo for finding in found] == [
         f"To do it now, type `chmod {mode} {path}`."
         for mode, path in zip(("700", "700", "600"), loose, strict=True)
@@ -413,7 +417,7 @@ OF_POSIX = [] if sys.platform == "win32" else [(link, "is a link"), (pipe, "is n
 
 
 def second_name(path: Path) -> None:
-    path.write_bytes(TOKEN.to_json())
+    path.write_bytes(token_to_json(TOKEN))
     path.chmod(0o600)
     path.with_name("second").hardlink_to(path)
 
@@ -439,7 +443,7 @@ def test_what_stands_in_place_of_a_token_is_wrong(
     path.unlink()
     make(path)
     found = one(ground.look("store"))
-    assert (found.verdict, found.kind) == ("wrong", StoreError)
+    assert (found.verdict, found.kind) == ("error", StoreError)
     assert found.says.startswith(f"{path} cannot be used: ")
     assert re.search(said, found.says)
     assert one(ground.look("store", profile="acme")) == found
@@ -468,7 +472,7 @@ def test_what_was_left_behind_is_odd_and_what_is_not_ours_is_left_out(ground: Gr
     for name in (".acme.json.0011.new", "acme.json.corrupt-20260101T000000Z", "notes.txt"):
         (tokens / name).write_text("x")
     found = ground.look("store")
-    assert [finding.verdict for finding in found] == ["odd", "odd"]
+    assert [finding.verdict for finding in found] == ["warning", "warning"]
     assert "half written" in found[0].says
     assert "was set aside" in found[1].says
 
@@ -507,19 +511,19 @@ def test_the_token_of_each_profile_is_told_and_none_is_no_fault(ground: Ground) 
     ground.keep("odd-one")
     acme, beta, odd_one = ground.look("token", site="http://localhost:1")
     assert acme.says.startswith("profile acme's lasts until ")
-    assert (beta.verdict, beta.says) == ("odd", "profile beta has none")
+    assert (beta.verdict, beta.says) == ("warning", "profile beta has none")
     assert beta.todo == "Type `soe-auth login -p beta`."
-    assert odd_one.verdict == "fine"
+    assert odd_one.verdict == "ok"
     ground.now = lambda: time.time() + 7200
     late = one(ground.look("token", profile="acme"))
-    assert (late.verdict, late.says) == ("odd", "profile acme's expired 1 h ago")
+    assert (late.verdict, late.says) == ("warning", "profile acme's expired 1 h ago")
 
 
 def test_a_token_of_the_environment_is_told_and_held_to_its_form(ground: Ground) -> None:
     given, _ = ground.look("token", site="http://localhost:1", SOE_AUTH_TOKEN="canary"), None
-    assert one(given).verdict == "odd"
+    assert one(given).verdict == "warning"
     bad = one(ground.look("token", SOE_AUTH_TOKEN="can ary"))
-    assert (bad.verdict, bad.kind) == ("wrong", SettingsError)
+    assert (bad.verdict, bad.kind) == ("error", SettingsError)
     assert "can ary" not in bad.says
 
 
@@ -536,10 +540,10 @@ def taken() -> Iterator[int]:
 
 def test_a_fixed_port_that_is_taken_is_wrong(ground: Ground, taken: int) -> None:
     found = one(ground.look("loopback", port=str(taken)))
-    assert (found.verdict, exit_code_of(found)) == ("wrong", 4)
+    assert (found.verdict, exit_code_of(found)) == ("error", 4)
     assert f"port {taken}" in found.says
     needless = ground.look("loopback", port=str(taken), redirect="login_success")
-    assert one(needless).verdict == "odd"
+    assert one(needless).verdict == "warning"
 
 
 def test_the_port_is_given_back(ground: Ground) -> None:
@@ -547,7 +551,7 @@ def test_the_port_is_given_back(ground: Ground) -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     for _ in range(2):
-        assert {f.verdict for f in ground.look("loopback", port=str(port))} == {"fine"}
+        assert {f.verdict for f in ground.look("loopback", port=str(port))} == {"ok"}
 
 
 def test_a_machine_that_does_not_know_its_own_name_is_odd() -> None:
@@ -555,7 +559,7 @@ def test_a_machine_that_does_not_know_its_own_name_is_odd() -> None:
         raise OSError(name)
 
     *both, name = look_at_loopback(ANY_PORT, "localhost", os.urandom, known=unknown)
-    assert {finding.verdict for finding in both} == {"fine"}
+    assert {finding.verdict for finding in both} == {"ok"}
     assert name.says == "this machine does not know the name localhost"
 
 
@@ -589,16 +593,16 @@ def test_a_machine_without_ipv6_is_told_and_does_without() -> None:
         timeout=30,
     )
     v4, name, v6 = done.stdout.splitlines()
-    assert v4.startswith("fine 127.0.0.1 answered")
-    assert name.startswith("fine localhost")
-    assert v6 == "odd this machine has no IPv6; a login does without it"
+    assert v4.startswith("ok 127.0.0.1 answered")
+    assert name.startswith("ok localhost")
+    assert v6 == "warning this machine has no IPv6; a login does without it"
 
 
 def test_a_name_that_leads_elsewhere_is_wrong_and_one_that_is_unknown_odd() -> None:
     elsewhere = check_probe(LoopbackProbe("localhost", ("127.0.0.1", "192.0.2.7")), 51423)
-    assert (elsewhere.verdict, elsewhere.kind) == ("wrong", LoginError)
+    assert (elsewhere.verdict, elsewhere.kind) == ("error", LoginError)
     assert elsewhere.says.startswith("localhost is 192.0.2.7 here")
-    assert check_probe(LoopbackProbe("localhost", ()), 51423).verdict == "odd"
+    assert check_probe(LoopbackProbe("localhost", ()), 51423).verdict == "warning"
     silent = check_probe(LoopbackProbe("::1", ("::1",), "did not answer in time"), 51423)
     assert silent.says == "[::1] was asked at port 51423, which is ours, and did not answer in time"
 
@@ -611,6 +615,7 @@ async def test_whoever_answers_in_our_place_is_told() -> None:
     assert refused == "did not answer: Connection refused"
 
 
+@pytest.mark.slow
 async def test_whoever_hangs_up_or_never_answers_is_told(taken: int) -> None:
     async with always_answering(b"") as other:
         assert other.port
@@ -641,9 +646,9 @@ async def at(site: object, ground: Ground, name: str = "") -> list[Finding]:
 @pytest.mark.parametrize(
     ("ahead", "verdict", "said"),
     [
-        (0, "fine", r"agrees with the site's to within a minute"),
-        (90, "odd", r"9\d s ahead of the site's"),
-        (-3630, "wrong", r"1 h behind the site's"),
+        (0, "ok", r"agrees with the site's to within a minute"),
+        (90, "warning", r"9\d s ahead of the site's"),
+        (-3630, "error", r"1 h behind the site's"),
     ],
 )
 async def test_a_clock_that_is_off_is_told(
@@ -654,30 +659,30 @@ async def test_a_clock_that_is_off_is_told(
         found = one(await at(site, ground, "clock"))
     assert found.verdict == verdict
     assert re.fullmatch(said, found.says)
-    assert found.kind == (SettingsError if verdict == "wrong" else None)
+    assert found.kind == (SettingsError if verdict == "error" else None)
 
 
 @pytest.mark.parametrize("header", [(), (b"Date: soon",)])
 async def test_a_site_that_tells_no_time_is_odd(ground: Ground, header: tuple[bytes]) -> None:
     async with always_answering(http(401, b"", *header)) as site:
-        assert one(await at(site, ground, "clock")).verdict == "odd"
+        assert one(await at(site, ground, "clock")).verdict == "warning"
 
 
 @pytest.mark.parametrize(
     ("answer", "verdict", "said"),
     [
-        (http(200, b"<html>Welcome"), "wrong", "does not answer as an SOE does: HTTP 200"),
-        (http(404, b"<html>Nothing"), "wrong", "HTTP 404 from its API, 404 from /oauth"),
-        (http(503, b"later"), "odd", "is in trouble: HTTP 503"),
-        (http(403, b"<html>No", b"Content-Type: text/html"), "odd", "refuses to be asked"),
-        (http(403, b"{}", b"Content-Type: application/json"), "fine", "answers as an SOE does"),
+        (http(200, b"<html>Welcome"), "error", "does not answer as an SOE does: HTTP 200"),
+        (http(404, b"<html>Nothing"), "error", "HTTP 404 from its API, 404 from /oauth"),
+        (http(503, b"later"), "warning", "is in trouble: HTTP 503"),
+        (http(403, b"<html>No", b"Content-Type: text/html"), "warning", "refuses to be asked"),
+        (http(403, b"{}", b"Content-Type: application/json"), "ok", "answers as an SOE does"),
         (
             http(302, b"", b"Location: https://idp.example/login?secret"),
-            "odd",
+            "warning",
             "sends who asks its API to idp.example",
         ),
-        (http(302, b"", b"Location: /login"), "odd", "to a page of its own"),
-        (http(302, b"", b"Location: https://[/"), "odd", "to a page of its own"),
+        (http(302, b"", b"Location: /login"), "warning", "to a page of its own"),
+        (http(302, b"", b"Location: https://[/"), "warning", "to a page of its own"),
     ],
 )
 async def test_a_web_site_of_another_kind_is_told_from_an_soe(
@@ -687,7 +692,7 @@ async def test_a_web_site_of_another_kind_is_told_from_an_soe(
         found = one(await at(site, ground, "site"))
     assert found.verdict == verdict
     assert said in found.says
-    assert found.kind == (ServerError if verdict == "wrong" else None)
+    assert found.kind == (ServerError if verdict == "error" else None)
 
 
 async def test_a_site_that_is_not_there_is_a_matter_of_the_network(ground: Ground) -> None:
@@ -701,7 +706,7 @@ async def test_a_site_that_is_not_there_is_a_matter_of_the_network(ground: Groun
 def test_a_site_that_nobody_agreed_to_is_not_asked(ground: Ground, taken: int) -> None:
     (ground.home / ".soe-auth.toml").write_text(f'site = "https://127.0.0.1:{taken}"\n')
     found = one(ground.look("site"))
-    assert found.verdict == "odd"
+    assert found.verdict == "warning"
     assert "you have not agreed to it" in found.says
     assert not {f.name for f in ground.look()} & {"DNS", "proxy", "connection", "clock"}
 
@@ -748,7 +753,7 @@ async def test_a_proxy_of_the_environment_is_told_without_its_password(
         f"proxy: http://127.0.0.1:{proxy.port}, with a login (from HTTPS_PROXY);"
         " none for the loopback\n"
     ) in done.stdout
-    assert "fine   DNS: soe.test is not known: " in done.stdout
+    assert "ok       DNS: soe.test is not known: " in done.stdout
     assert "canary" not in done.stdout
     assert "jane" not in done.stdout
 
@@ -759,7 +764,7 @@ def test_a_proxy_that_cannot_be_used_is_wrong_and_the_site_not_asked(soe_auth: C
     broken = soe_auth.with_variables(ALL_PROXY="socks5://jane:canary@127.0.0.1:9")
     done = broken("doctor", "--site", "https://soe.test")
     assert done.returncode == 6
-    assert "wrong  proxy: The proxy that the environment names is no http" in done.stdout
+    assert "error    proxy: The proxy that the environment names is no http" in done.stdout
     assert "DNS" not in done.stdout
     assert "canary" not in done.stdout
 

@@ -31,7 +31,7 @@ from soe_auth.actions.login import alogin, finish_login, login, request_authoriz
 from soe_auth.actions.login_if_needed import alogin_if_needed, login_if_needed
 from soe_auth.desktop.environment import Environment
 from soe_auth.sandbox import Quirks, Sandbox
-from soe_auth.sandbox.visitor import Page, visit
+from soe_auth.sandbox.visitor import VisitedPage, visit
 from soe_auth.settings.resolve import resolve
 from soe_auth.storage.login_lock import LoginLock
 
@@ -60,6 +60,7 @@ def redirected(authorize: str) -> str:
     return f"{redirect_uri}?error=access_denied&state={state}"
 
 
+@pytest.mark.rfc("6749-4.1.3", "6749-10.6")
 def test_a_login_ends_with_a_stored_token_a_told_person_and_a_true_page(
     person: FakeUser, site: Sandbox
 ) -> None:
@@ -86,6 +87,7 @@ def test_the_browser_is_sent_to_a_short_local_address_without_a_secret(
     assert opened in person.told[0]
 
 
+@pytest.mark.rfc("8252-8.1", "9700-2.1.1")
 def test_each_login_draws_its_own_state_verifier_and_addresses(
     person: FakeUser, site: Sandbox
 ) -> None:
@@ -99,6 +101,7 @@ def test_each_login_draws_its_own_state_verifier_and_addresses(
     assert person.opened[0] != person.opened[1]
 
 
+@pytest.mark.rfc("7636-7.2")
 def test_a_refusal_ends_the_login_as_denied_and_the_page_says_so(
     person: FakeUser, site: Sandbox
 ) -> None:
@@ -184,6 +187,7 @@ def test_a_profile_that_cannot_be_remembered_is_told_and_no_failure(
     assert any("not remembered" in line for line in person.told)
 
 
+@pytest.mark.rfc("9700-2.3")
 def test_a_token_without_end_is_warned_of_when_it_is_first_asked_for(
     person: FakeUser, site: Sandbox
 ) -> None:
@@ -194,6 +198,7 @@ def test_a_token_without_end_is_warned_of_when_it_is_first_asked_for(
     assert not any("end by itself" in line for line in person.told)
 
 
+@pytest.mark.slow
 def test_nobody_answering_ends_in_a_time_out_that_says_what_to_look_at(
     person: FakeUser, site: Sandbox
 ) -> None:
@@ -217,6 +222,7 @@ def test_nobody_answering_ends_in_a_time_out_that_says_what_to_look_at(
     assert "the path was not the redirect's" in person.curious[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "needed"),
     [
@@ -247,6 +253,7 @@ def test_when_nothing_comes_back_the_domain_to_write_is_told_once(
     assert domain in timed_out.value.hint
 
 
+@pytest.mark.slow
 def test_a_browser_that_was_sent_to_the_site_and_stays_there_is_told_apart_from_none(
     person: FakeUser, site: Sandbox
 ) -> None:
@@ -300,6 +307,7 @@ def test_a_login_that_nobody_typed_does_not_wait_where_nobody_can_answer(
     assert person.told == []
 
 
+@pytest.mark.slow
 def test_an_error_without_our_state_is_told_and_the_login_goes_on(
     person: FakeUser, site: Sandbox
 ) -> None:
@@ -310,6 +318,7 @@ def test_an_error_without_our_state_is_told_and_the_login_goes_on(
     assert any("an error (access_denied) came without this login's state" in t for t in person.told)
 
 
+@pytest.mark.slow
 def test_what_knocks_again_and_again_is_told_of_once(person: FakeUser, site: Sandbox) -> None:
     answers: list[int] = []
 
@@ -342,6 +351,7 @@ def test_what_knocks_again_and_again_is_told_of_once(person: FakeUser, site: San
     assert len(person.curious) == times - 1
 
 
+@pytest.mark.slow
 def test_without_a_browser_both_addresses_are_told(person: FakeUser, site: Sandbox) -> None:
     def no_browser(_url: str) -> bool:
         return False
@@ -385,7 +395,7 @@ def test_a_closed_terminal_leaves_the_other_door_open(person: FakeUser, site: Sa
 def test_the_sites_own_page_is_paste_only(person: FakeUser, site: Sandbox) -> None:
     def signed_in(authorize: str) -> str:
         # In a thread of its own, as this is called inside the login's event loop.
-        pages: list[Page] = []
+        pages: list[VisitedPage] = []
         walk = threading.Thread(target=lambda: pages.append(asyncio.run(visit(authorize))))
         walk.start()
         walk.join()
@@ -409,6 +419,7 @@ def test_the_sites_own_page_needs_a_terminal(person: FakeUser, site: Sandbox) ->
         login(settings, person.effects(open_browser=None, pasted_lines=pasting(told=["x/oauth?"])))
 
 
+@pytest.mark.slow
 def test_a_time_out_at_the_paste_door_says_what_to_paste(person: FakeUser, site: Sandbox) -> None:
     async def never() -> AsyncIterator[str]:
         await asyncio.Event().wait()
@@ -455,6 +466,7 @@ def test_one_login_at_a_time_and_late_arrivals_get_its_token(
     assert len(set(results)) == 1
 
 
+@pytest.mark.slow
 def test_after_an_unanswered_login_none_is_started_by_itself_for_a_while(
     person: FakeUser, site: Sandbox
 ) -> None:
@@ -545,6 +557,7 @@ async def test_of_tasks_that_ask_at_once_one_logs_in_while_the_loop_goes_on(
     assert any("Waiting for the login that is under way already at http" in t for t in person.told)
 
 
+@pytest.mark.slow
 async def test_a_task_waits_no_longer_than_a_login_may_take(person: FakeUser) -> None:
     settings = person.settings(site="acme", timeout="1s")
     with person.effects().login_lock.acquire(settings.profile), pytest.raises(LoginBusy):
@@ -558,6 +571,7 @@ async def test_inside_a_running_loop_the_same_story_is_awaited(person: FakeUser)
     assert token.account == "Jane Doe"
 
 
+@pytest.mark.rfc("6749-3.3")
 def test_a_scope_other_than_the_one_asked_for_is_told(person: FakeUser, site: Sandbox) -> None:
     site.quirks = Quirks(token="scope-other")
     token = login(person.settings(site=site.url, scope="write_access"), person.effects())

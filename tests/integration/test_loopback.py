@@ -22,6 +22,7 @@ async def browser() -> AsyncIterator[aiohttp.ClientSession]:
         yield session
 
 
+@pytest.mark.rfc("9700-4.12")
 async def test_the_launch_address_sends_the_browser_to_the_site_as_often_as_asked(
     browser: aiohttp.ClientSession,
 ) -> None:
@@ -34,6 +35,7 @@ async def test_the_launch_address_sends_the_browser_to_the_site_as_often_as_aske
         assert login.strays == []
 
 
+@pytest.mark.rfc("6749-3.1.2.5")
 async def test_the_browser_waits_for_the_end_and_sees_it_at_a_clean_address(
     browser: aiohttp.ClientSession,
 ) -> None:
@@ -92,6 +94,8 @@ async def test_a_browser_that_vanishes_after_its_redirect_does_not_hold_the_logi
             await login.listener.show_result(PAGE)
 
 
+@pytest.mark.slow
+@pytest.mark.rfc("8252-8.3")
 async def test_a_browser_that_never_comes_for_the_page_is_not_waited_for_long(
     browser: aiohttp.ClientSession,
 ) -> None:
@@ -120,6 +124,7 @@ async def test_both_loopback_addresses_answer(address: str) -> None:
         assert answer.startswith(b"HTTP/1.1 404")
 
 
+@pytest.mark.rfc("another user of the machine")
 async def test_another_users_program_is_turned_away_wherever_it_asks(
     browser: aiohttp.ClientSession,
 ) -> None:
@@ -142,6 +147,7 @@ async def test_a_fault_of_our_own_ends_no_login(browser: aiohttp.ClientSession) 
         assert [stray.reason for stray in login.strays] == ["it could not be handled"]
 
 
+@pytest.mark.slow
 @pytest.mark.posix("limits how many files a process may open")
 async def test_a_process_that_may_open_no_more_says_so_and_goes_on(
     caplog: pytest.LogCaptureFixture,
@@ -173,6 +179,7 @@ async def test_a_connection_that_comes_just_before_the_end_is_not_left_open(step
             assert await asyncio.to_thread(late.recv, 1) == b""
 
 
+@pytest.mark.rfc("8252-8.3", "9700-4.2.4")
 async def test_the_port_is_closed_once_the_login_has_ended() -> None:
     async with waiting() as login:
         port = login.sockets.port
@@ -181,6 +188,7 @@ async def test_the_port_is_closed_once_the_login_has_ended() -> None:
         connection.connect()
 
 
+@pytest.mark.rfc("a log")
 async def test_nothing_that_came_is_logged(
     browser: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cli_oracle import live_in
+from cli_oracle import directories_in, live_in
 from conftest import TOKEN, Command
 from fake_programs import noting_browser
 from fake_user import FakeUser
@@ -49,7 +49,11 @@ class Repository:
     def resolve_in(self, directory: Path, profile: str = "", **given: str) -> Settings:
         flags = {key: value for key, value in given.items() if key.islower()}
         variables = {key: value for key, value in given.items() if key.isupper()}
-        environ = {"SOE_AUTH_CONFIG_DIR": str(self.home / "config"), **variables}
+        environ = {
+            **directories_in(self.home),
+            "SOE_AUTH_CONFIG_DIR": str(self.home / "config"),
+            **variables,
+        }
         return resolve(flags, profile=profile, environ=environ, cwd=lambda: directory)
 
 

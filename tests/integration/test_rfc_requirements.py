@@ -63,6 +63,7 @@ def imported() -> Iterator[str]:
 # --- the authorization request -------------------------------------------------------------------
 
 
+@pytest.mark.rfc("7636-4.1", "7636-A")
 @given(st.binary(min_size=32, max_size=32))
 def test_what_is_drawn_is_unreserved_and_keeps_all_of_its_256_bits(entropy: bytes) -> None:
     drawn = draw(lambda size: entropy[:size]).reveal()
@@ -70,22 +71,26 @@ def test_what_is_drawn_is_unreserved_and_keeps_all_of_its_256_bits(entropy: byte
     assert urlsafe_b64decode(drawn + "=") == entropy
 
 
+@pytest.mark.rfc("7636-7.1")
 def test_state_and_verifier_come_from_the_systems_own_randomness() -> None:
     (entropy,) = (effect.default for effect in fields(LoginIO) if effect.name == "entropy")
     assert entropy is os.urandom
     assert "random" not in imported()
 
 
+@pytest.mark.rfc("8252-8.12")
 def test_no_room_shows_a_page_by_itself() -> None:
     assert not EMBEDDED & set(imported())
 
 
+@pytest.mark.rfc("6749-10.3", "9700-2.3")
 def test_nothing_is_asked_for_that_nobody_asked_us_for(tmp_path: Path) -> None:
     environ = {"SOE_AUTH_CONFIG_DIR": str(tmp_path)}
     settings = resolve({"site": "acme", "client_id": "110"}, environ=environ)
     assert settings.scope == Scope()
 
 
+@pytest.mark.rfc("9700-2.3")
 def test_a_wider_scope_that_a_project_file_asks_for_is_told(tmp_path: Path, site: Sandbox) -> None:
     (tmp_path / ".soe-auth.toml").write_text('scope = ["write_access", "no_expiry"]\n')
     person = FakeUser(tmp_path / "config")
@@ -117,6 +122,7 @@ bind(0, "localhost").close()
 """
 
 
+@pytest.mark.rfc("8252-B.3")
 @pytest.mark.process
 def test_on_windows_an_address_is_exclusive_before_it_is_bound() -> None:
     done = subprocess.run(
@@ -129,6 +135,7 @@ def test_on_windows_an_address_is_exclusive_before_it_is_bound() -> None:
     assert set(done.stdout.split()) == {"1"}
 
 
+@pytest.mark.rfc("6749-4.1.2")
 @pytest.mark.parametrize("length", [1, 43, 6000])
 async def test_a_code_may_be_as_short_or_long_as_the_site_likes(length: int) -> None:
     async with waiting() as login:
@@ -140,6 +147,7 @@ async def test_a_code_may_be_as_short_or_long_as_the_site_likes(length: int) -> 
         end.cancel()
 
 
+@pytest.mark.rfc("6749-4.1.2.1")
 @pytest.mark.parametrize(
     "error",
     [
@@ -161,6 +169,7 @@ def test_every_error_of_the_authorization_endpoint_is_told_by_its_name(error: st
     assert error in unproven.reason
 
 
+@pytest.mark.rfc("8252-8.2", "6749-10.16", "9700-2.1.2")
 @pytest.mark.parametrize(
     "answer", [{"access_token": "t"}, {"access_token": "t", "token_type": "bearer", "expires": "9"}]
 )
@@ -171,6 +180,7 @@ def test_a_token_in_the_redirect_is_not_taken(answer: dict[str, str]) -> None:
     assert isinstance(check_pasted_url(pasted, REQUEST), Stray)
 
 
+@pytest.mark.rfc("9700-4.4.2.1", "9207-2.4")
 @pytest.mark.parametrize(
     "issuer",
     [
@@ -191,6 +201,7 @@ def test_an_issuer_that_is_not_the_very_same_string_is_refused(issuer: str) -> N
         assert isinstance(check_callback(arrive({**answer, "iss": issuer}), REQUEST), Stray)
 
 
+@pytest.mark.rfc("6749-10.5", "9700-4.2.4")
 async def test_a_state_is_dead_after_its_first_use() -> None:
     async with waiting() as login:
         first = asyncio.create_task(ask(login, f"{good(login)}&code=first"))
@@ -210,6 +221,7 @@ async def test_a_state_is_dead_after_its_first_use() -> None:
 # --- the listener's answers ----------------------------------------------------------------------
 
 
+@pytest.mark.rfc("6749-10.15", "9700-2.1", "9700-4.11.1")
 @pytest.mark.parametrize(
     "target",
     [
@@ -236,6 +248,7 @@ async def test_nobody_is_sent_to_a_place_that_a_request_named(target: str) -> No
         assert location(answer) in {None, PATHS.done}
 
 
+@pytest.mark.rfc("9700-4.2.4", "9700-4.12", "9700-4.16")
 async def test_every_answer_keeps_its_address_to_itself_and_out_of_frames() -> None:
     async with waiting() as login:
         answers = [
@@ -290,6 +303,7 @@ def location(answer: str) -> str | None:
 # --- the exchange --------------------------------------------------------------------------------
 
 
+@pytest.mark.rfc("8252-8.1", "7636-4.6", "6749-10.16", "9700-2.1.1", "9700-4.5.3.1")
 def test_a_code_of_another_login_buys_nothing(tmp_path: Path, site: Sandbox) -> None:
     """The worst case: who slips the code in asked for it with all that is ours, and has our state.
 
@@ -322,6 +336,7 @@ def test_a_code_of_another_login_buys_nothing(tmp_path: Path, site: Sandbox) -> 
     assert person.effects().store.load(settings.profile) is None
 
 
+@pytest.mark.rfc("6749-10.5", "an exchange sent twice")
 @pytest.mark.parametrize(
     "answer", ["vendor-refusal", "unavailable", "truncated-json", "redirect-307", "drop"]
 )
@@ -335,6 +350,7 @@ def test_a_login_sends_one_exchange_whatever_is_answered(
     assert len(site.exchanges) == 1
 
 
+@pytest.mark.rfc("6749-5.1")
 def test_what_else_an_answer_holds_is_ignored() -> None:
     more = {"token_type": "Bearer", "refresh_token": "r", "id_token": "i", "of_their_own": [1]}
     assert read(200, {"access_token": "a", **more}) == read(200, {"access_token": "a"})

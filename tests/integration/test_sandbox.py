@@ -178,6 +178,7 @@ async def test_a_request_that_cannot_be_trusted_ends_on_a_page(
     assert words in html.unescape(page.text)
 
 
+@pytest.mark.rfc("9700-4.8.2")
 @pytest.mark.parametrize(
     ("changes", "error", "words"),
     [

@@ -141,6 +141,7 @@ async def test_a_code_lives_five_minutes(program: Program) -> None:
     assert "expired" in message(await program.exchange(second))
 
 
+@pytest.mark.rfc("6749-4.1.3", "6749-10.6")
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -285,6 +286,7 @@ async def test_a_token_that_is_not_good_is_401_on_both(program: Program) -> None
     assert (v2.fields["error_id"], v2.fields["error_name"]) == (402, "invalid_access_token")
 
 
+@pytest.mark.rfc("9700-4.3.2")
 async def test_a_token_goes_in_its_own_header_only(program: Program) -> None:
     token = await program.token()
     bearer, own = {"Authorization": f"Bearer {token}"}, {"X-API-Access-Token": token}

@@ -10,7 +10,7 @@ from aiohttp import web
 from sandbox_client import request_for
 
 from soe_auth.sandbox import Sandbox, running
-from soe_auth.sandbox.visitor import VisitStopped, main, visit
+from soe_auth.sandbox.visitor import VisitStopped, run_visitor, visit
 
 
 def start(site: Sandbox, **changes: str) -> str:
@@ -112,13 +112,13 @@ async def test_the_visitor_goes_from_a_short_local_address_and_leaves_other_form
 
 def test_the_visitor_is_a_browser_command(capsys: pytest.CaptureFixture[str]) -> None:
     with running() as site:
-        assert main(["--account", "John Doe", start(site)]) == 0
-        assert main(["--refuse", start(site)]) == 0
+        assert run_visitor(["--account", "John Doe", start(site)]) == 0
+        assert run_visitor(["--refuse", start(site)]) == 0
         assert capsys.readouterr() == ("", "")
-        assert main([start(site, client_id="999")]) == 1
+        assert run_visitor([start(site, client_id="999")]) == 1
         told = capsys.readouterr()
         assert told == ("", f"visitor: {site.url}/oauth answered 400\n")
-    assert main([start(site)]) == 1
+    assert run_visitor([start(site)]) == 1
     assert capsys.readouterr().err.startswith("visitor: ")
 
 

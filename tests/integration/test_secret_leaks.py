@@ -145,6 +145,7 @@ def watched(soe_auth: Command) -> Watched:
     )
 
 
+@pytest.mark.rfc("6749-10.3")
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 def test_a_login_shows_its_secrets_to_the_site_and_the_token_file_alone(
@@ -384,6 +385,7 @@ def addresses_of(things: list[object]) -> list[str]:
     return [thing.url for thing in things if isinstance(thing, AuthorizationRequest)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quirk", ["ok", *sorted(TOKEN_ANSWERS.keys() - SLOW)])
 def test_no_end_of_a_login_leaves_a_secret_but_the_token(
     tmp_path: Path, site: Sandbox, quirk: str

@@ -143,6 +143,7 @@ def network_error(words: str) -> Iterator[None]:
 # --- what is asked and answered ---
 
 
+@pytest.mark.rfc("9700-4.3.2")
 async def test_a_code_is_exchanged_for_a_token_that_tells_whose_it_is(either: Practice) -> None:
     token = await either.token("write_access")
     assert token.expires_at == 87400.0
@@ -150,6 +151,7 @@ async def test_a_code_is_exchanged_for_a_token_that_tells_whose_it_is(either: Pr
         assert await connection.account_name(token.access_token) == "Jane Doe"
 
 
+@pytest.mark.rfc("8252-8.4", "8252-8.5", "7636-4.5", "6749-3.2", "9700-2.4")
 async def test_the_exchange_is_one_post_of_a_form_without_a_secret_in_its_address(
     practice: Practice,
 ) -> None:
@@ -229,6 +231,8 @@ def test_every_way_to_answer_is_tried_here() -> None:
     assert [*BAD_ANSWERS, *ODD_LIVES] == sorted(TOKEN_ANSWERS, key=[*BAD_ANSWERS, *ODD_LIVES].index)
 
 
+@pytest.mark.slow
+@pytest.mark.rfc("9700-4.12", "an answer made to burst")
 @pytest.mark.parametrize("quirk", BAD_ANSWERS)
 async def test_a_bad_answer_is_one_clear_error_and_nothing_is_sent_twice(
     either: Practice, quirk: str
@@ -478,6 +482,7 @@ async def test_a_name_in_a_refusal_is_no_account() -> None:
         assert await connection.account_name(Secret("x")) is None
 
 
+@pytest.mark.rfc("6749-10.3", "a log")
 async def test_no_call_is_logged_however_much_is_logged(
     practice: Practice, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -515,6 +520,7 @@ def nobody_listens() -> Iterator[tuple[int, ExitStack]]:
         yield bound[0].getsockname()[1], nobody
 
 
+@pytest.mark.rfc("an exchange sent twice")
 async def test_a_connection_that_did_not_open_is_tried_again_and_one_post_leaves(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -559,6 +565,7 @@ async def test_a_site_where_nobody_listens_is_a_network_error_that_says_so(host:
             assert await connection.account_name(CANARY) is None
 
 
+@pytest.mark.rfc("an exchange sent twice")
 @pytest.mark.parametrize("waits", [0, 1])
 async def test_a_connection_that_opened_is_never_tried_again(waits: int) -> None:
     opened = 0
@@ -661,6 +668,7 @@ async def refusal_of(context: ssl.SSLContext, host: str = "localhost") -> str:
 
 
 # Windows tells less than OpenSSL does.
+@pytest.mark.rfc("6749-10.9")
 @pytest.mark.parametrize(
     ("make", "host", "words"),
     [
@@ -713,6 +721,7 @@ async def test_a_certificate_that_is_signed_by_itself_is_refused(tmp_path: Path)
     assert f"its certificate is not trusted: it {why}" in words
 
 
+@pytest.mark.slow
 async def test_a_tls_older_than_1_2_is_refused(ca: trustme.CA, trusted: ssl.SSLContext) -> None:
     old = before_1_2(tls(ca.issue_cert("localhost")))
     assert "no secure connection came about (" in await refusal_of(old)
@@ -722,6 +731,8 @@ async def test_a_tls_older_than_1_2_is_refused(ca: trustme.CA, trusted: ssl.SSLC
         writer.close()
 
 
+@pytest.mark.slow
+@pytest.mark.rfc("6749-3.2")
 async def test_plain_http_in_the_place_of_tls_is_refused(practice: Practice) -> None:
     async with connect(Site.parse(f"https://localhost:{practice.sandbox.port}")) as connection:
         with network_error("no secure connection came about"):
@@ -729,6 +740,7 @@ async def test_plain_http_in_the_place_of_tls_is_refused(practice: Practice) -> 
     assert practice.sandbox.exchanges == []
 
 
+@pytest.mark.rfc("6749-10.9")
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 def test_no_variable_switches_the_certificate_checks_off_or_writes_keys(

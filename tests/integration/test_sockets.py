@@ -15,6 +15,7 @@ if sys.platform != "win32":
     import resource
 
 
+@pytest.mark.rfc("8252-7.3", "8252-8.3")
 def test_one_port_is_bound_on_both_loopback_addresses_and_on_no_other() -> None:
     bound = bind(0, "localhost")
     try:
@@ -33,6 +34,7 @@ def test_the_kernel_holds_who_comes_before_anybody_serves() -> None:
         bound.close()
 
 
+@pytest.mark.rfc("8252-B.5")
 def test_no_address_or_port_is_shared() -> None:
     bound = bind(0, "127.0.0.1")
     try:
@@ -145,6 +147,7 @@ bound.close()
 """
 
 
+@pytest.mark.rfc("8252-7.3")
 @pytest.mark.posix("makes a network of its own by unshare")
 @pytest.mark.as_root
 @pytest.mark.process

@@ -17,6 +17,7 @@ from soe_auth.files.atomic_write import quarantine, write_private
 from soe_auth.files.private_read import own_directory, patiently, read_private
 from soe_auth.storage.file_store import FileStore
 from soe_auth.storage.login_lock import LoginLock
+from soe_auth.storage.token_format import token_to_json
 
 if sys.platform != "win32":
     import fcntl
@@ -55,6 +56,7 @@ def test_a_removed_token_is_gone(store: FileStore) -> None:
     assert store.load("acme") is None
 
 
+@pytest.mark.rfc("6749-10.3")
 @pytest.mark.posix("file modes, which Windows does not have")
 @pytest.mark.as_root
 @pytest.mark.parametrize("umask", [0o000, 0o002, 0o022, 0o077, 0o777])
@@ -200,7 +202,7 @@ def test_what_is_no_file_of_ours_alone_is_neither_read_nor_replaced(
         store.save("acme", TOKEN)
     with pytest.raises(StoreError, match="could not be written: it "):
         store.prepare("acme")
-    assert (tmp_path / "elsewhere").read_bytes() == TOKEN.to_json()
+    assert (tmp_path / "elsewhere").read_bytes() == token_to_json(TOKEN)
 
 
 @pytest.mark.posix("symbolic links, which need a privilege on Windows")
@@ -249,8 +251,8 @@ def test_what_belongs_to_somebody_else_is_refused(tmp_path: Path) -> None:
         b"{",
         b"[]",
         b"\xff",
-        TOKEN.to_json()[:-20],
-        TOKEN.to_json().replace(b'"version": 1', b'"version": 2'),
+        token_to_json(TOKEN)[:-20],
+        token_to_json(TOKEN).replace(b'"version": 1', b'"version": 2'),
         b"x" * 70000,
     ],
 )
@@ -288,7 +290,7 @@ def test_a_token_that_comes_while_a_corrupt_file_is_set_aside_is_read(
             time.sleep(0.001)
         new = tokens / "new"
         new.touch(mode=0o600)
-        new.write_bytes(TOKEN.to_json())
+        new.write_bytes(token_to_json(TOKEN))
         new.rename(tokens / "acme.json")
         os.close(writing)
 
@@ -333,7 +335,7 @@ def test_what_a_killed_writer_left_is_swept_away_and_what_a_living_one_writes_is
 
     def leave() -> None:
         for path in (*left, other):
-            path.write_bytes(TOKEN.to_json()[:100])
+            path.write_bytes(token_to_json(TOKEN)[:100])
 
     for act in (lambda: store.save("acme", TOKEN), lambda: store.remove("acme")):
         leave()

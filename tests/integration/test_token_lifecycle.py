@@ -20,10 +20,11 @@ from tls_servers import http, served
 from soe_auth import Secret, Site, Store, StoreError, Token
 from soe_auth.actions.login import alogin, login
 from soe_auth.actions.login_if_needed import login_if_needed
-from soe_auth.actions.verify import verify
+from soe_auth.actions.status import verify
 from soe_auth.model.proxy import Network
 from soe_auth.sandbox import Quirks, Sandbox, running
 from soe_auth.site_client.client import TokenValidity
+from soe_auth.storage.token_format import token_from_json, token_to_json
 
 if TYPE_CHECKING:
     import subprocess
@@ -55,7 +56,7 @@ def end_on(site: Sandbox, token: Token) -> None:
 
 
 def stored(command: Command, profile: str) -> Token:
-    return Token.from_json(token_file(command, profile).read_bytes())
+    return token_from_json(token_file(command, profile).read_bytes())
 
 
 def token_file(command: Command, profile: str) -> Path:
@@ -69,7 +70,7 @@ def aged(command: Command, profile: str, seconds: float) -> None:
     older = replace(
         token, obtained_at=token.obtained_at - seconds, expires_at=token.expires_at - seconds
     )
-    token_file(command, profile).write_bytes(older.to_json())
+    token_file(command, profile).write_bytes(token_to_json(older))
 
 
 def log_in(command: Command, profile: str, site: Sandbox, *more: str) -> None:
@@ -371,6 +372,7 @@ def fail() -> None:
     raise StoreError("no room")
 
 
+@pytest.mark.slow
 def test_a_site_that_does_not_answer_holds_nobody_up(person: FakeUser, site: Sandbox) -> None:
     login(person.settings(site=site.url), person.effects())
     site.quirks = Quirks(invalidate="hang")

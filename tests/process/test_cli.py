@@ -52,7 +52,6 @@ def test_after_one_login_every_tool_has_a_token(signed_in: Command, site: Sandbo
     assert stat.S_IMODE(stored.stat().st_mode) == 0o600
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_the_token_is_good_on_both_apis(signed_in: Command, site: Sandbox) -> None:
     token = signed_in("token").stdout.strip()
     v3 = answer_of(f"{site.url}/api/v3/users/me", {"Authorization": f"Bearer {token}"})
@@ -74,7 +73,6 @@ def test_the_second_login_needs_no_flags(signed_in: Command) -> None:
     assert "Remembered" not in said(again)
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_login_tells_a_program_who_signed_in_without_the_secret(signed_in: Command) -> None:
     done = signed_in("login", "--browser", VISITOR, "--json", "-q")
     report = json.loads(done.stdout)
@@ -85,7 +83,6 @@ def test_login_tells_a_program_who_signed_in_without_the_secret(signed_in: Comma
     assert done.stderr == ""
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_login_if_needed_opens_nothing_while_the_token_serves(signed_in: Command) -> None:
     idle = signed_in("login", "--if-needed", "--browser", "/does/not/exist")
     assert (idle.returncode, idle.stdout) == (0, "")
@@ -93,7 +90,6 @@ def test_login_if_needed_opens_nothing_while_the_token_serves(signed_in: Command
     assert "already. The token lasts until" in said(idle)
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_login_if_needed_leaves_it_at_the_token_of_the_environment(soe_auth: Command) -> None:
     job = soe_auth.with_variables(SOE_AUTH_TOKEN="canary(1)*")
     idle = job("login", "--if-needed", "--browser", "/does/not/exist")
@@ -109,7 +105,6 @@ def test_login_if_needed_leaves_it_at_the_token_of_the_environment(soe_auth: Com
     assert "SOE_AUTH_TOKEN" in said(wrong)
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_a_site_with_a_path_is_cut_off_with_a_word_about_it(
     soe_auth: Command, site: Sandbox
 ) -> None:
@@ -119,7 +114,6 @@ def test_a_site_with_a_path_is_cut_off_with_a_word_about_it(
     assert "“c/team” was left out" in said(done)
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_without_a_client_id_login_says_what_to_click_and_what_to_write(soe_auth: Command) -> None:
     done = soe_auth("login", "--site", "acme")
     assert done.returncode == 2
@@ -140,7 +134,6 @@ def test_without_a_client_id_login_says_what_to_click_and_what_to_write(soe_auth
         assert words in said(own)
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_login_without_anything_says_what_it_needs(soe_auth: Command) -> None:
     done = soe_auth("login")
     assert done.returncode == 2
@@ -153,14 +146,12 @@ def test_login_without_anything_says_what_it_needs(soe_auth: Command) -> None:
     ]
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_a_refusal_is_exit_4(signed_in: Command) -> None:
     done = signed_in("login", "--scope", "write_access", "--browser", f"{VISITOR} --refuse")
     assert done.returncode == 4
     assert "access_denied" in said(done)
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_a_time_out_is_exit_4(signed_in: Command) -> None:
     done = signed_in("login", "--no-browser", "--timeout", "1s")
     assert done.returncode == 4
@@ -168,13 +159,11 @@ def test_a_time_out_is_exit_4(signed_in: Command) -> None:
     assert "/oauth?client_id=110" in said(done)
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_a_quiet_login_still_shows_the_address_that_has_to_be_opened(signed_in: Command) -> None:
     done = signed_in("login", "-q", "--no-browser", "--timeout", "1s")
     assert "/oauth?client_id=110" in said(done)
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_a_bad_answer_is_exit_5(signed_in: Command, site: Sandbox) -> None:
     site.quirks = Quirks(token="html-error")
     done = signed_in("login", "--browser", VISITOR)
@@ -182,7 +171,6 @@ def test_a_bad_answer_is_exit_5(signed_in: Command, site: Sandbox) -> None:
     assert "HTTP 400 with a web page" in said(done)
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_a_site_that_hangs_up_is_exit_6(signed_in: Command, site: Sandbox) -> None:
     site.quirks = Quirks(token="drop")
     done = signed_in("login", "--browser", VISITOR)
@@ -190,7 +178,6 @@ def test_a_site_that_hangs_up_is_exit_6(signed_in: Command, site: Sandbox) -> No
     assert "hung up" in said(done)
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_a_store_that_cannot_be_read_is_exit_7(signed_in: Command, site: Sandbox) -> None:
     stored = signed_in.home / "config" / "tokens" / f"localhost-{site.port}.json"
     stored.unlink()
@@ -294,7 +281,6 @@ def test_a_login_that_nobody_hears_of_is_one_all_the_same(
     assert (code, soe_auth("token").stdout) == (0, token.decode())
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.parametrize(("argv", "code"), [([], 2), (["tokn"], 2), (["token"], 3)])
 def test_an_exit_code_stays_what_it_is_where_nobody_hears_why(
     soe_auth: Command, deaf: int, argv: list[str], code: int
@@ -302,7 +288,6 @@ def test_an_exit_code_stays_what_it_is_where_nobody_hears_why(
     assert unheard(soe_auth, deaf, *argv) == (code, b"")
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_status_shows_every_profile(signed_in: Command, site: Sandbox) -> None:
     config = signed_in.home / "config" / "config.toml"
     config.write_text(config.read_text() + '\n[profile.acme]\nsite = "acme"\nclient_id = "9"\n')
@@ -325,7 +310,6 @@ def test_status_shows_every_profile(signed_in: Command, site: Sandbox) -> None:
     assert "SOE_AUTH_TOKEN is set" in said(done)
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_status_is_told_to_programs_without_the_secret(signed_in: Command, site: Sandbox) -> None:
     config = signed_in.home / "config" / "config.toml"
     config.write_text(config.read_text() + '\n[profile.acme]\nsite = "acme"\n[profile.x]\n')
@@ -343,7 +327,6 @@ def test_status_is_told_to_programs_without_the_secret(signed_in: Command, site:
     assert signed_in("token").stdout.strip() not in done.stdout
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_status_says_when_a_token_does_not_serve_its_profile(
     signed_in: Command, site: Sandbox
 ) -> None:
@@ -353,21 +336,18 @@ def test_status_says_when_a_token_does_not_serve_its_profile(
     assert "was given for another site, client ID or scope; type" in done.stdout
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_a_token_of_variables_only_has_a_status_too(soe_auth: Command, site: Sandbox) -> None:
     by_variables = soe_auth.with_variables(SOE_AUTH_SITE=site.url, SOE_AUTH_CLIENT_ID="110")
     assert by_variables("login", "--browser", VISITOR).returncode == 0
     assert "lasts until" in soe_auth("status").stdout
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_status_of_nothing_is_exit_3(soe_auth: Command) -> None:
     done = soe_auth("status")
     assert done.returncode == 3
     assert "No profile yet" in said(done)
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.parametrize(
     ("variables", "code"),
     [
@@ -389,7 +369,6 @@ def test_a_ci_job_without_a_token_is_told_where_to_give_it_one(
         )
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_logout_ends_the_token_on_the_site_and_removes_it_here(signed_in: Command) -> None:
     done = signed_in("logout")
     assert done.returncode == 0
@@ -401,7 +380,6 @@ def test_logout_ends_the_token_on_the_site_and_removes_it_here(signed_in: Comman
     assert "nothing to remove" in said(again)
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.parametrize(
     ("quirk", "code", "words"),
     [("not-offered", 5, "does not offer"), ("server-error", 5, "does not offer")],
@@ -417,7 +395,6 @@ def test_logout_tells_what_the_site_did_not_do(
     assert signed_in("token").returncode == 3
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_logout_without_the_site_still_removes_it_here(soe_auth: Command) -> None:
     with running() as site:
         soe_auth("login", "--site", site.url, "--client-id", "110", "--browser", VISITOR)
@@ -427,7 +404,6 @@ def test_logout_without_the_site_still_removes_it_here(soe_auth: Command) -> Non
     assert soe_auth("token").returncode == 3
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_logout_may_be_local_and_may_be_of_all(signed_in: Command, site: Sandbox) -> None:
     other = ("login", "-p", "other", "--site", site.url, "--client-id", "110")
     assert signed_in(*other, "--browser", VISITOR).returncode == 0
@@ -437,14 +413,12 @@ def test_logout_may_be_local_and_may_be_of_all(signed_in: Command, site: Sandbox
     assert "There is no token" in said(signed_in("logout", "--all"))
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_logout_of_all_and_of_one_exclude_each_other(signed_in: Command) -> None:
     done = signed_in("logout", "--all", "-p", "x")
     assert done.returncode == 2
     assert signed_in("token").returncode == 0
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_logout_finds_the_only_token_where_there_is_no_profile(
     soe_auth: Command, site: Sandbox
 ) -> None:
@@ -454,7 +428,6 @@ def test_logout_finds_the_only_token_where_there_is_no_profile(
     assert soe_auth("logout").returncode == 3
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_a_profile_that_is_not_there_is_named(signed_in: Command) -> None:
     for command in ("token", "status", "login"):
         done = signed_in(command, "-p", "nope")
@@ -462,7 +435,6 @@ def test_a_profile_that_is_not_there_is_named(signed_in: Command) -> None:
         assert "There is no profile nope." in said(done)
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_logout_of_a_token_that_the_site_has_ended_already_is_done(
     signed_in: Command, site: Sandbox
 ) -> None:
@@ -484,7 +456,6 @@ def pair(soe_auth: Command) -> dict[str, str]:
     return pair
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_pkce_prints_a_new_pair_each_time(soe_auth: Command, pair: dict[str, str]) -> None:
     assert pair["code_challenge"] == challenge_of(Secret(pair["code_verifier"]))
     assert pair["code_challenge_method"] == "S256"
@@ -493,7 +464,6 @@ def test_pkce_prints_a_new_pair_each_time(soe_auth: Command, pair: dict[str, str
     assert plain["code_verifier"] != pair["code_verifier"]
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_a_challenge_never_looks_like_an_option() -> None:
     dashed = next(n for n in range(9999) if challenge_of(numbered(n)).startswith("-"))
     drawn = iter((dashed, 0))
@@ -505,7 +475,6 @@ def numbered(number: int) -> Secret:
     return draw(lambda size: number.to_bytes(size, "big"))
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_the_guides_way_works_step_by_step(
     soe_auth: Command, site: Sandbox, pair: dict[str, str]
 ) -> None:
@@ -529,7 +498,6 @@ def test_the_guides_way_works_step_by_step(
     assert "refused to exchange the code" in said(again)
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_exchange_tells_programs_the_token_and_its_life(
     soe_auth: Command, site: Sandbox, pair: dict[str, str]
 ) -> None:
@@ -560,7 +528,6 @@ def code_of(url: str, state: str) -> str:
     return query["code"][0]
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_the_steps_refuse_what_cannot_be_right(soe_auth: Command) -> None:
     own = ("--site", "acme", "--client-id", "110")
     challenge = soe_auth("url", *own, "--code-challenge", "short")
@@ -586,7 +553,6 @@ def test_the_steps_refuse_what_cannot_be_right(soe_auth: Command) -> None:
 # --- the command line itself ---
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_python_m_soe_auth_is_the_same_command(soe_auth: Command) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "soe_auth", "--version"],
@@ -598,7 +564,6 @@ def test_python_m_soe_auth_is_the_same_command(soe_auth: Command) -> None:
     assert done.stdout == f"soe-auth {__version__}\n"
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_nothing_to_do_shows_what_there_is(soe_auth: Command) -> None:
     done = soe_auth()
     assert done.returncode == 2
@@ -607,7 +572,6 @@ def test_nothing_to_do_shows_what_there_is(soe_auth: Command) -> None:
         assert f"  {command} " in said(done)
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(soe_auth: Command, command: str) -> None:
     done = soe_auth(command, "--help")
@@ -616,7 +580,6 @@ def test_every_command_explains_itself(soe_auth: Command, command: str) -> None:
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_on_a_narrow_terminal_help_breaks_its_prose_but_no_command(soe_auth: Command) -> None:
     narrow = replace(soe_auth, variables={"COLUMNS": "40"})
     assert "  login       sign in with your\n              browser" in narrow("--help").stdout
@@ -626,7 +589,6 @@ def test_on_a_narrow_terminal_help_breaks_its_prose_but_no_command(soe_auth: Com
     assert whole in help_of_completion
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.parametrize(
     ("typed", "what", "to_do"),
     [
@@ -653,7 +615,6 @@ def test_what_is_mistyped_is_told_as_any_other_error(
     assert second.startswith(f"  {to_do}")
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.parametrize(
     "typed",
     [
@@ -673,13 +634,11 @@ def test_a_secret_in_the_wrong_place_is_not_repeated(typed: str, soe_auth: Comma
     assert "Canary" not in said(done)
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_what_is_mistyped_cannot_move_the_cursor(soe_auth: Command) -> None:
     for words in (["\x1b[2Jlogin"], ["login", "--\x1b[2J"], ["token", "\x1b[2J"], ["-p\x1b", "-p"]):
         assert "\x1b" not in said(soe_auth(*words))
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_common_options_may_stand_before_or_behind_the_command(
     signed_in: Command, site: Sandbox
 ) -> None:
@@ -690,14 +649,12 @@ def test_common_options_may_stand_before_or_behind_the_command(
     assert signed_in("-v", f"--profile={name}", "token").stdout == token
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_a_settings_error_names_the_setting_and_where_it_came_from(soe_auth: Command) -> None:
     done = soe_auth.with_variables(SOE_AUTH_TIMEOUT="soon")("login", "--site", "acme")
     assert done.returncode == 2
     assert said(done).startswith("soe-auth: timeout (from SOE_AUTH_TIMEOUT): write a duration")
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_a_reader_that_has_gone_is_no_traceback(signed_in: Command) -> None:
     reader, writer = os.pipe()
     os.close(reader)
@@ -713,7 +670,6 @@ def test_a_reader_that_has_gone_is_no_traceback(signed_in: Command) -> None:
     assert (done.returncode, done.stderr) == (141, "")
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_a_terminal_that_lacks_a_character_gets_another(signed_in: Command) -> None:
     latin = signed_in.with_variables(PYTHONIOENCODING="ascii", BROWSER=VISITOR)
     done = latin("login")

@@ -27,6 +27,7 @@ from soe_auth.sandbox import Sandbox
 from soe_auth.storage import open_store
 from soe_auth.storage.file_store import FileStore
 from soe_auth.storage.keyring_store import item_name
+from soe_auth.storage.token_format import token_to_json
 
 pytestmark = [
     pytest.mark.posix("is about the keyring of a Linux desktop; its stand-ins are not ported yet"),
@@ -178,7 +179,7 @@ class Desk:
 
     def put_in_keyring(self) -> None:
         FileStore(self.config, report=print).write("acme", IN_KEYRING, "stub")
-        self.box.write_text(json.dumps({self.item: IN_KEYRING.to_json().decode()}))
+        self.box.write_text(json.dumps({self.item: token_to_json(IN_KEYRING).decode()}))
 
 
 @pytest.fixture
@@ -737,10 +738,10 @@ def test_a_process_killed_at_any_call_to_the_keyring_leaves_the_old_token_or_the
 import sys
 from pathlib import Path
 from soe_auth.storage import open_store
-from soe_auth import Token
+from soe_auth.storage.token_format import token_from_json
 store = open_store(Path(sys.argv[1]), "keyring", report=print)
 if sys.argv[2] == "save":
-    store.save("acme", Token.from_json(sys.stdin.buffer.read()))
+    store.save("acme", token_from_json(sys.stdin.buffer.read()))
 else:
     store.remove("acme")
 """
@@ -754,7 +755,7 @@ else:
             done = subprocess.run(
                 [sys.executable, "-c", script, desk.config, work],
                 env=desk.command.with_variables(BOX=f"die:after{call}").environ,
-                input=IN_FILE.to_json(),
+                input=token_to_json(IN_FILE),
                 capture_output=True,
                 check=False,
                 timeout=30,

@@ -44,7 +44,6 @@ def waiting(command: Command, *argv: str) -> Iterator[tuple["subprocess.Popen[st
         process.communicate(timeout=10)
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_of_many_processes_one_logs_in_and_all_get_its_token(
     person: Command, tabs: Path, site: Sandbox
 ) -> None:
@@ -82,7 +81,6 @@ print(*{token.access_token.reveal() for token in tokens}, len(tokens))
 """
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_of_threads_tasks_and_processes_one_logs_in(
     person: Command, tabs: Path, site: Sandbox
 ) -> None:
@@ -104,7 +102,6 @@ def test_of_threads_tasks_and_processes_one_logs_in(
     assert len(site.exchanges) == before + 1
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_a_second_login_is_told_where_the_first_one_waits(person: Command) -> None:
     with waiting(person.with_variables(BROWSER=NOBODY), "login") as (first, address):
         second = person("login")
@@ -115,7 +112,6 @@ def test_a_second_login_is_told_where_the_first_one_waits(person: Command) -> No
         first.kill()
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_an_explicit_login_that_is_killed_frees_the_next(person: Command) -> None:
     with waiting(person.with_variables(BROWSER=NOBODY), "login") as (first, _):
         busy = person.with_variables(SOE_AUTH_TIMEOUT="1s")("token", "--login")
@@ -125,7 +121,6 @@ def test_an_explicit_login_that_is_killed_frees_the_next(person: Command) -> Non
     assert person("token", "--login").returncode == 0
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_an_automatic_login_that_is_killed_is_followed_by_no_other_tab(
     person: Command, tabs: Path
 ) -> None:
@@ -140,7 +135,6 @@ def test_an_automatic_login_that_is_killed_is_followed_by_no_other_tab(
     assert person("token", "--login").returncode == 0
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_who_waited_for_a_login_that_was_refused_opens_no_other_tab(
     person: Command, tabs: Path
 ) -> None:
@@ -154,7 +148,6 @@ def test_who_waited_for_a_login_that_was_refused_opens_no_other_tab(
     assert len(tabs.read_text().splitlines()) == 1
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_after_an_unanswered_login_tools_open_no_tab_but_a_person_does(
     person: Command, tabs: Path
 ) -> None:

@@ -23,6 +23,7 @@ from conftest import TOKEN, Command
 import soe_auth
 from soe_auth import Secret, Token
 from soe_auth.storage.file_store import FileStore
+from soe_auth.storage.token_format import token_to_json
 
 pytestmark = [
     pytest.mark.posix("strace injects the faults"),
@@ -45,7 +46,7 @@ import fcntl, os, time
 from pathlib import Path
 from soe_auth import StoreError
 from soe_auth.storage.file_store import FileStore
-from soe_auth import Token
+from soe_auth.storage.token_format import token_from_json
 
 def mark(place):
     try:
@@ -54,7 +55,7 @@ def mark(place):
         pass
 
 store = FileStore(Path(sys.argv[1]), report=print)
-new = Token.from_json(sys.stdin.buffer.read())
+new = token_from_json(sys.stdin.buffer.read())
 time.strftime("%Y", time.gmtime(0))
 mark("begins")
 try:
@@ -104,7 +105,7 @@ class Writer:
                 self.library,
             ],
             env=PLAIN,
-            input=NEW.to_json(),
+            input=token_to_json(NEW),
             capture_output=True,
             check=False,
             timeout=60,
@@ -291,7 +292,7 @@ def test_a_limit_on_file_sizes_is_a_full_disk_too(tmp_path: Path) -> None:
             *(tmp_path, PACKAGE.parent),
         ],
         env=PLAIN,
-        input=NEW.to_json(),
+        input=token_to_json(NEW),
         capture_output=True,
         check=False,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024)),
@@ -324,12 +325,12 @@ from dataclasses import replace
 from pathlib import Path
 from soe_auth import Secret
 from soe_auth.storage.file_store import FileStore
-from soe_auth import Token
+from soe_auth.storage.token_format import token_from_json
 
 reports = []
 store = FileStore(Path(sys.argv[1]), report=reports.append)
 chance = random.Random(int(sys.argv[2]))
-plain = Token.from_json(sys.stdin.buffer.read())
+plain = token_from_json(sys.stdin.buffer.read())
 for _ in range(40):
     profile = chance.choice(["acme", "other"])
     match chance.randrange(4):
@@ -375,7 +376,7 @@ def test_fifty_processes_that_save_read_and_remove_never_see_a_torn_file(
         SOE_AUTH_SCOPE=str(TOKEN.scope),
     )
     with ThreadPoolExecutor(CROWD) as pool:
-        waiting = [pool.submit(member.communicate, first.to_json()) for member in members]
+        waiting = [pool.submit(member.communicate, token_to_json(first)) for member in members]
         while not all(done.done() for done in waiting):
             ended.append(asking("token"))
         said = [done.result()[1] for done in waiting]

@@ -25,6 +25,7 @@ from soe_auth.cli.json_output import no_report, supply_report, token_report
 from soe_auth.cli.main import main
 from soe_auth.cli.token_source import TokenSource, look_until
 from soe_auth.sandbox import Sandbox
+from soe_auth.settings.resolve import resolve
 
 VISIBLE = "".join(map(chr, range(ord("!"), ord("~") + 1)))
 NASTY = [
@@ -213,8 +214,9 @@ def test_a_header_is_the_one_that_its_api_wants(signed_in: Command, site: Sandbo
 # --- JSON ----------------------------------------------------------------------------------------
 
 
-def test_json_has_the_same_keys_wherever_the_token_is_from() -> None:
-    stored = supply_report(TokenSource(TOKEN.access_token, "acme", TOKEN), 2000.0)
+def test_json_has_the_same_keys_wherever_the_token_is_from(tmp_path: Path) -> None:
+    settings = resolve({}, profile="acme", environ={"SOE_AUTH_CONFIG_DIR": str(tmp_path)})
+    stored = supply_report(TokenSource(TOKEN.access_token, settings, TOKEN), 2000.0)
     given_one = supply_report(TokenSource(Secret("x")), 2000.0)
     assert list(stored) == list(given_one)
     assert list(no_report()) == list(token_report("acme", TOKEN, 2000.0))

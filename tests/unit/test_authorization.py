@@ -30,11 +30,13 @@ from soe_auth.oauth.token_endpoint import TokenResponse, token_request_body
 # --- the authorization request ---
 
 
+@pytest.mark.rfc("7636-A", "7636-B")
 def test_the_challenge_is_that_of_rfc_7636_appendix_b() -> None:
     verifier = Secret("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")
     assert challenge_of(verifier) == "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 
 
+@pytest.mark.rfc("7636-4.2")
 @given(st.binary(min_size=32, max_size=32))
 def test_oauthlib_agrees_with_the_challenge(entropy: bytes) -> None:
     verifier = draw(lambda _: entropy)
@@ -42,7 +44,8 @@ def test_oauthlib_agrees_with_the_challenge(entropy: bytes) -> None:
     assert challenge_of(verifier) == theirs
 
 
-def test_state_and_verifier_are_256_bits_each_drawn_anew() -> None:
+@pytest.mark.rfc("8252-8.9", "7636-7.1", "9700-4.7.1")
+def test_state_and_verifier_are_256_bits_each_and_new_each_time() -> None:
     sizes: list[int] = []
 
     def entropy(size: int) -> bytes:
@@ -55,6 +58,7 @@ def test_state_and_verifier_are_256_bits_each_drawn_anew() -> None:
     assert len(request.code_verifier.reveal()) == len(request.state.reveal()) == 43
 
 
+@pytest.mark.rfc("8252-6", "7636-4.3", "6749-4.1.1", "9700-4.8.2")
 def test_oauthlib_agrees_with_the_authorize_url_in_all_but_the_dialect() -> None:
     theirs = WebApplicationClient("110").prepare_request_uri(
         "https://acme.stackenterprise.co/oauth",
@@ -70,6 +74,7 @@ def test_oauthlib_agrees_with_the_authorize_url_in_all_but_the_dialect() -> None
     assert urlsplit(REQUEST.url)[:3] == urlsplit(theirs)[:3]
 
 
+@pytest.mark.rfc("6749-4.1.3", "9700-4.8.2")
 def test_oauthlib_agrees_with_the_form_in_all_but_the_dialect() -> None:
     theirs = WebApplicationClient("110").prepare_request_body(
         code="c(o)d*e", redirect_uri=REDIRECT, code_verifier=REQUEST.code_verifier.reveal()
@@ -80,6 +85,7 @@ def test_oauthlib_agrees_with_the_form_in_all_but_the_dialect() -> None:
     assert dict(parse_qsl(ours.reveal())) == expected
 
 
+@pytest.mark.rfc("8252-8.2", "7636-7.2")
 def test_the_authorize_url_speaks_soes_dialect() -> None:
     request = new_authorization_request(
         ACME, "110", Scope.parse("write_access no_expiry"), REDIRECT, bytes
@@ -90,10 +96,12 @@ def test_the_authorize_url_speaks_soes_dialect() -> None:
     assert "response_type" not in request.url
 
 
+@pytest.mark.rfc("9700-2.3")
 def test_no_scope_is_not_sent_at_all() -> None:
     assert "scope" not in new_authorization_request(ACME, "110", Scope(), REDIRECT, bytes).url
 
 
+@pytest.mark.rfc("8252-8.3", "8252-8.10", "6749-3.1.2", "9700-2.1", "9700-4.4.2.2")
 def test_each_site_has_a_redirect_path_of_its_own() -> None:
     assert redirect_uri_for(ACME, "localhost", PORT) == REDIRECT
     sites = (
@@ -108,6 +116,7 @@ def test_each_site_has_a_redirect_path_of_its_own() -> None:
         assert re.fullmatch(rf"http://127.0.0.1:{PORT}/callback/[a-z0-9._:-]+", uri)
 
 
+@pytest.mark.rfc("6749-3.1.2")
 def test_a_redirect_uri_given_by_hand_is_absolute_and_without_a_fragment() -> None:
     for good in (REDIRECT, "https://acme.stackenterprise.co/oauth/login_success"):
         assert read_redirect_uri(good) == good
@@ -124,12 +133,14 @@ def test_a_request_hides_its_secrets() -> None:
 # --- judge ---
 
 
+@pytest.mark.rfc("6749-4.1.2", "9207-2.4")
 def test_the_genuine_redirect_is_granted_with_its_code_decoded_once() -> None:
     assert check_callback(arrive(), REQUEST) == Granted(Secret("c(o)d*e"))
     assert check_callback(arrive({**GOOD, "code": "%28"}), REQUEST) == Granted(Secret("%28"))
     assert check_callback(arrive(host=f"127.0.0.1:{PORT}"), REQUEST) == Granted(Secret("c(o)d*e"))
 
 
+@pytest.mark.rfc("a page that knocks")
 def test_what_a_browser_says_of_a_redirect_is_accepted() -> None:
     navigation = arrive(
         sec_fetch_mode="navigate", sec_fetch_dest="document", sec_fetch_site="cross-site"
@@ -137,6 +148,7 @@ def test_what_a_browser_says_of_a_redirect_is_accepted() -> None:
     assert isinstance(check_callback(navigation, REQUEST), Granted)
 
 
+@pytest.mark.rfc("6749-3.1")
 def test_unknown_parameters_are_ignored() -> None:
     assert isinstance(check_callback(arrive({**GOOD, "session": "x"}), REQUEST), Granted)
 
@@ -150,6 +162,7 @@ def test_a_genuine_error_is_denied(error: str, description: str) -> None:
     assert check_callback(arrive(query), REQUEST) == Denied(error, description)
 
 
+@pytest.mark.rfc("6749-10.14")
 def test_an_errors_words_are_made_fit_to_show() -> None:
     query = {"state": GOOD["state"], "error": "\x1b[2Jx", "error_description": "a\u202eb\n" * 200}
     verdict = check_callback(arrive(query), REQUEST)
@@ -197,6 +210,16 @@ STRAYS = {
 }
 
 
+@pytest.mark.rfc(
+    "8252-8.10",
+    "6749-3.1",
+    "6749-10.14",
+    "9700-2.1",
+    "9700-4.1.3",
+    "9700-4.4.2.2",
+    "DNS rebinding",
+    "a page that knocks",
+)
 @pytest.mark.parametrize("name", STRAYS)
 def test_a_stray_is(name: str) -> None:
     arrival, status = STRAYS[name]
@@ -205,10 +228,12 @@ def test_a_stray_is(name: str) -> None:
     assert verdict.status == status
 
 
+@pytest.mark.rfc("9207-2.4", "9207-3")
 def test_the_right_issuer_is_accepted() -> None:
     assert isinstance(check_callback(arrive({**GOOD, "iss": str(ACME)}), REQUEST), Granted)
 
 
+@pytest.mark.rfc("6749-4.1.2.1", "9207-2.4")
 def test_an_error_without_our_state_is_told_but_ends_nothing() -> None:
     known = check_callback(arrive({"error": "access_denied"}), REQUEST)
     unknown = check_callback(arrive({"error": "see evil.example", "state": "x"}), REQUEST)
@@ -220,6 +245,7 @@ def test_an_error_without_our_state_is_told_but_ends_nothing() -> None:
     assert "evil" not in unknown.reason
 
 
+@pytest.mark.rfc("8252-8.9", "6749-10.12", "9700-2.1", "9700-4.7.1")
 @given(
     st.dictionaries(st.sampled_from(["code", "error", "state", "iss", "x"]), st.text()),
     st.sampled_from(["GET", "POST"]),
@@ -256,6 +282,7 @@ def test_the_redirected_address_or_its_query_may_be_pasted(text: str) -> None:
     assert check_pasted_url(text, REQUEST) == Granted(Secret("c(o)d*e"))
 
 
+@pytest.mark.rfc("8252-8.10", "9700-4.1.3")
 @pytest.mark.parametrize(
     ("text", "why"),
     [
@@ -297,6 +324,7 @@ def test_a_code_may_be_given_by_hand_bare_or_in_its_address(
     assert code == Secret("c(o)d*e")
 
 
+@pytest.mark.rfc("6749-3.1")
 @pytest.mark.parametrize(
     ("text", "why"),
     [
@@ -317,6 +345,7 @@ def test_an_address_that_is_not_the_right_one_is_refused(text: str, why: str) ->
 # --- the answer ---
 
 
+@pytest.mark.rfc("6749-5.1")
 def test_the_vendors_answer_is_read() -> None:
     token = read(200, {"access_token": "a(b)*", "expires": 86400})
     assert token.access_token.reveal() == "a(b)*"
@@ -354,6 +383,7 @@ def test_a_token_has_no_end_where_none_was_asked_for_and_none_came() -> None:
     assert read(200, {"access_token": "a", "expires": 5}, scope="no_expiry").expires_at == 1005.0
 
 
+@pytest.mark.rfc("6749-3.3")
 @pytest.mark.parametrize(
     ("granted", "names"),
     [
@@ -374,6 +404,7 @@ def test_a_byte_order_mark_is_read_over() -> None:
     assert read(200, b'\xef\xbb\xbf{"access_token": "a"}').access_token.reveal() == "a"
 
 
+@pytest.mark.rfc("6749-5.2")
 @pytest.mark.parametrize(
     ("status", "body", "words"),
     [
@@ -394,6 +425,7 @@ def test_every_shape_of_refusal_is_understood(status: int, body: object, words: 
     assert str(refused.value).endswith(f"(HTTP {status}): {words}")
 
 
+@pytest.mark.rfc("6749-4.1.4")
 @pytest.mark.parametrize(
     ("status", "body", "words"),
     [

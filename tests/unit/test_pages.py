@@ -25,6 +25,7 @@ def test_the_page_says_who_signed_in_where_and_for_how_long() -> None:
     assert "close this window" in html
 
 
+@pytest.mark.rfc("6749-3.1.2.5", "9700-4.2.4")
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_has_nothing_from_outside_and_no_script(page: Page) -> None:
     assert "://" not in page.html
@@ -49,6 +50,7 @@ def test_what_to_type_is_set_as_code() -> None:
     assert "<code>soe-auth login</code>." in page.html
 
 
+@pytest.mark.rfc("6749-10.14")
 def test_values_are_escaped_and_made_fit_to_show() -> None:
     page = signed_in("<b>", "<script>\"'&", "\u202e\x1b")
     assert "<b>" not in page.html

@@ -2,10 +2,10 @@ import re
 from pathlib import Path
 
 import pytest
-from cli_oracle import live_in
+from cli_oracle import directories_in, live_in
 
 from soe_auth import LoginRequired, Scope, SettingsError
-from soe_auth.model.profile_name import is_profile_name
+from soe_auth.model.text import is_profile_name
 from soe_auth.settings.config_writer import remember
 from soe_auth.settings.paths import find_paths
 from soe_auth.settings.resolve import read_config_files, resolve
@@ -30,7 +30,7 @@ def write(home: Path, text: str) -> None:
 def found(home: Path, profile: str | None = None, **given: str) -> Settings:
     flags = {key: value for key, value in given.items() if key.islower()}
     variables = {key: value for key, value in given.items() if key.isupper()}
-    environ = {"SOE_AUTH_CONFIG_DIR": str(home), **variables}
+    environ = {**directories_in(home), "SOE_AUTH_CONFIG_DIR": str(home), **variables}
     return resolve(flags, profile=profile, environ=environ, cwd=lambda: home)
 
 
@@ -97,6 +97,7 @@ def test_lists_and_numbers_are_read_as_they_are_written(home: Path) -> None:
     assert settings.client_id == "110"
 
 
+@pytest.mark.rfc("9700-2.6")
 @pytest.mark.parametrize(
     ("given", "message"),
     [

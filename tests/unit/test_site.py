@@ -42,6 +42,7 @@ def test_what_is_no_part_of_a_base_url_is_cut_off_and_kept_to_be_told() -> None:
     assert site == Site.parse("acme")
 
 
+@pytest.mark.rfc("6749-3.2", "9700-2.6")
 @pytest.mark.parametrize(
     ("typed", "why"),
     [

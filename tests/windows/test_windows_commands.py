@@ -126,10 +126,10 @@ def test_twenty_processes_that_ask_at_once_open_one_tab(tmp_path: Path) -> None:
         browser = tmp_path / "browser.py"
         browser.write_text(
             "import sys\n"
-            "from soe_auth.sandbox.visitor import main\n"
+            "from soe_auth.sandbox.visitor import run_visitor\n"
             f"with open({str(tabs)!r}, 'a') as file:\n"
             "    print(sys.argv[1], file=file)\n"
-            "sys.exit(main())\n"
+            "sys.exit(run_visitor())\n"
         )
         command = Command(tmp_path).with_variables(
             SOE_AUTH_SITE=site.url,
@@ -188,7 +188,7 @@ def test_doctor_finds_nothing_wrong_here(signed_in: Command) -> None:
     done = signed_in("doctor", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     findings = json.loads(done.stdout)["findings"]
-    assert [found for found in findings if found["verdict"] == "wrong"] == []
+    assert [found for found in findings if found["verdict"] == "error"] == []
     says = {found["name"]: found["says"] for found in findings}
     assert says["place"] == "this machine itself, as far as can be seen"
     assert says["browser"] == "the one that Windows has for web addresses"

@@ -15,7 +15,7 @@ from windows_console import OWN_CONSOLE
 
 from soe_auth.files.lock import try_lock
 from soe_auth.sandbox import Sandbox
-from soe_auth.sandbox.visitor import Page, visit
+from soe_auth.sandbox.visitor import VisitedPage, visit
 
 VISITOR = subprocess.list2cmdline([sys.executable, "-m", "soe_auth.sandbox.visitor"])
 CLIENT = ("--client-id", "110")
@@ -47,7 +47,7 @@ class Addresses:
         return parse_qs(urlsplit(self.authorize).query)[name][0]
 
 
-def browse(url: str, *, refuse: bool = False) -> Page:
+def browse(url: str, *, refuse: bool = False) -> VisitedPage:
     """Do in a browser what a user would, up to the last page."""
     return asyncio.run(visit(url, refuse=refuse))
 

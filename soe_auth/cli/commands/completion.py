@@ -26,15 +26,11 @@ PowerShell loads it from your profile; type this once:
 from __future__ import annotations
 
 import argparse
-from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, get_args
 
 from soe_auth.cli.main import COMMANDS, add_common
-from soe_auth.cli.token_source import keep_answer
 from soe_auth.errors import SoeAuthError
-from soe_auth.fast.cache import PROFILES, CacheKey
-from soe_auth.settings.paths import find_paths
 from soe_auth.settings.resolve import read_config_files
 
 if TYPE_CHECKING:
@@ -119,23 +115,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     """Print the script, or the names."""
     if args.profiles:
-        for name in _names(console):
-            console.result(name)
+        if names := _names(console):
+            console.result(names)
+            console.observer.prints(names)
     else:
         console.result(_script(args.shell))
     return 0
 
 
-def _names(console: Console) -> list[str]:
-    """Return the names, and have the short way know them next time."""
-    question, names = None, []
-    with suppress(ValueError, OSError):
-        question = CacheKey(console.environ, PROFILES, clock=console.clock)
-    with suppress(SoeAuthError, OSError):  # who has typed half a line is told nothing of this
-        names = [*read_config_files(console.environ).profiles]
-    if question and names:
-        keep_answer(question, names, find_paths(console.environ), console)
-    return names
+def _names(console: Console) -> str:
+    try:
+        return "\n".join(read_config_files(console.environ).profiles)
+    except (SoeAuthError, OSError):  # who has typed half a line is told nothing of this
+        return ""
 
 
 def _script(shell: str) -> str:

@@ -15,11 +15,14 @@ from subprocess import list2cmdline
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from soe_auth.actions import get_token as access
-from soe_auth.cli.options import open_store
+from soe_auth.actions.get_token import from_store
+from soe_auth.cli.options import open_profile_store
 from soe_auth.desktop.browser import find_browser, opens_by_itself
+from soe_auth.model.site import VENDOR_DOMAIN
 from soe_auth.sandbox import running
+from soe_auth.settings import CONFIG_DIR_VARIABLE, PROFILE_VARIABLE, VARIABLE_PREFIX
 from soe_auth.settings.resolve import resolve
+from soe_auth.settings.spec import STORE
 from soe_auth.site_client.client import connect
 
 if TYPE_CHECKING:
@@ -61,22 +64,22 @@ def run(args: argparse.Namespace, console: Console) -> int:
             console.say(
                 f"   $ soe-auth token --format curl | curl -fsS -K - {site.url}/api/v3/users/me"
             )
-            name = asyncio.run(_whoami(settings, open_store(settings, console)))
+            name = asyncio.run(_whoami(settings, open_profile_store(settings, console)))
             console.say(f"   The API answers: you are {name}.")
             console.say("\n5. Logging out ends the token on the site, and removes it here.")
             code = _soe_auth(["logout"], environ, console)
     console.say(
         "\nThat was all of it, and nothing of it is left. With your own site:\n"
-        "   soe-auth login --site NAME.stackenterprise.co --client-id ID"
+        f"   soe-auth login --site NAME.{VENDOR_DOMAIN} --client-id ID"
     )
     return code
 
 
 def _environ_of_its_own(environ: Mapping[str, str], directory: Path) -> dict[str, str]:
     """Return the environment with settings of the demo's own, so that the user's stay untouched."""
-    foreign = {name: value for name, value in environ.items() if not name.startswith("SOE_AUTH_")}
-    own = {"CONFIG_DIR": str(directory), "PROFILE": "demo", "STORE": "file"}
-    return {**foreign, **{f"SOE_AUTH_{name}": value for name, value in own.items()}}
+    foreign = {name: text for name, text in environ.items() if not name.startswith(VARIABLE_PREFIX)}
+    own = {CONFIG_DIR_VARIABLE: str(directory), PROFILE_VARIABLE: "demo", STORE.variable: "file"}
+    return {**foreign, **own}
 
 
 def _browser(chosen: str | None, console: Console) -> str | None:
@@ -105,7 +108,7 @@ def _soe_auth(
 
 async def _whoami(settings: Settings, store: Store) -> str:
     site, _ = settings.require_site_and_client
-    token = access.from_store(settings, store, now=time.time())
+    token = from_store(settings, store, now=time.time())
     async with connect(site, network=settings.network) as connection:
         name = await connection.account_name(token.access_token)
     return name or "somebody it does not name"

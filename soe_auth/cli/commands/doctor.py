@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from soe_auth.cli.console import Console
     from soe_auth.doctor import Finding
 
-_INDENT = 7  # columns of a verdict
+_INDENT = 9  # columns of a verdict
 _LONGEST = 1000  # characters of a line: a path alone may be long
 
 
@@ -40,13 +40,13 @@ def run(args: argparse.Namespace, console: Console) -> int:
         found.append(finding)
         if not args.json:
             _tell(finding, console)
-    wrong = [finding for finding in found if finding.verdict == "wrong"]
+    errors = [finding for finding in found if finding.verdict == "error"]
     if args.json:
         report = {"version": FORMAT_VERSION, "findings": [_fields(finding) for finding in found]}
         console.result(json.dumps(report, indent=2))
     else:
-        _sum_up(wrong, console)
-    return exit_code_of(wrong[0]) if wrong else 0
+        _sum_up(errors, console)
+    return exit_code_of(errors[0]) if errors else 0
 
 
 def exit_code_of(finding: Finding) -> int:
@@ -59,13 +59,13 @@ def _tell(finding: Finding, console: Console) -> None:
     says, todo = _words(finding)
     console.report(f"{finding.verdict:{_INDENT}}{finding.name}: {says}", hang=_INDENT)
     # What to do about a thing that is wrong stands at the end, where the eye is.
-    if finding.verdict == "odd" and todo:
+    if finding.verdict == "warning" and todo:
         console.report(f"{'':{_INDENT}}{todo}")
 
 
-def _sum_up(wrong: list[Finding], console: Console) -> None:
-    console.report("\nWhat is wrong, and what to do:" if wrong else "\nNothing is wrong.")
-    for finding in wrong:
+def _sum_up(errors: list[Finding], console: Console) -> None:
+    console.report("\nWhat is wrong, and what to do:" if errors else "\nNothing is wrong.")
+    for finding in errors:
         says, todo = _words(finding)
         console.report(f"  {finding.name}: {says}")
         console.report(f"    {todo}")

@@ -22,6 +22,7 @@ from soe_auth.cli.prompts import Prompter
 from soe_auth.cli.setup_questions import SetupWizard
 from soe_auth.errors import SettingsError, SoeAuthError
 from soe_auth.model.text import printable
+from soe_auth.settings import PROFILE_VARIABLE
 from soe_auth.settings.config_writer import remember
 from soe_auth.settings.project_file import read_handout
 from soe_auth.settings.resolve import read_config_files, resolve
@@ -72,7 +73,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         given={**(handout.table.values if handout else {}), **given_settings(args)},
         profile=args.profile
         or (handout and handout.profile)
-        or console.environ.get("SOE_AUTH_PROFILE"),
+        or console.environ.get(PROFILE_VARIABLE),
         check=not args.no_check,
         browser=not args.no_browser,
     )

@@ -6,18 +6,15 @@ The first login names the site and the client ID, as in `soe-auth login --site a
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING
 
-from soe_auth.actions import get_token as access
+from soe_auth.actions.get_token import from_environment
 from soe_auth.actions.login import login
 from soe_auth.actions.login_if_needed import login_if_needed
-from soe_auth.actions.registration import domain, steps
 from soe_auth.cli.json_output import FORMAT_VERSION, no_report, token_report
 from soe_auth.cli.login_io import login_io
-from soe_auth.cli.options import add_settings, given_settings, resolve_settings
-from soe_auth.cli.token_source import keep, simple_question
+from soe_auth.cli.options import add_settings, resolve_settings
 from soe_auth.errors import LoginRequired, SettingsError
 from soe_auth.settings.spec import BROWSER, MIN_TTL, PROFILE, TIMEOUT
 
@@ -53,13 +50,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Log in; the exit code tells how it ended."""
-    if args.if_needed and access.from_environment(console.environ):
+    if args.if_needed and from_environment(console.environ):
         # In a CI job there is nobody to sign in, and what it needs is there already.
         console.say(
             "SOE_AUTH_TOKEN is set: `soe-auth token` answers with that one, so no login is needed."
         )
         return _report(no_report(), args, console)
-    question = None if given_settings(args) else simple_question(console, args.profile, None)
     try:
         settings = resolve_settings(args, console)
     except LoginRequired:
@@ -78,18 +74,22 @@ def run(args: argparse.Namespace, console: Console) -> int:
         accelerate=args.accelerate,
     )
     token = login_if_needed(settings, io) if args.if_needed else login(settings, io, args.started)
-    if question:
-        keep(question, settings, console)
+    if not (args.if_needed or args.no_browser):
+        console.observer.logged_in(settings)
     return _report(token_report(settings.profile, token, time.time()), args, console)
 
 
 def _report(report: dict[str, object], args: argparse.Namespace, console: Console) -> int:
     if args.json:
+        import json
+
         console.result(json.dumps({"version": FORMAT_VERSION, **report}, indent=2))
     return 0
 
 
 def _explain_registration(site: Site, settings: Settings, console: Console) -> None:
+    from soe_auth.actions.registration import domain, steps
+
     own_page = settings.redirect == "login_success"
     console.say(
         _REGISTRATION.format(

@@ -13,14 +13,14 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from soe_auth.actions import get_token as access
+from soe_auth.actions.get_token import site_of_environment
 from soe_auth.cli.exit_codes import CANNOT_RUN, NOT_FOUND
 from soe_auth.cli.options import add_settings, resolve_settings
 from soe_auth.cli.token_source import supply
 from soe_auth.desktop.process import child_environment, exec_command
 from soe_auth.errors import LoginRequired, SettingsError
-from soe_auth.model.secret import TOKEN_VARIABLE
 from soe_auth.model.text import printable
+from soe_auth.settings import TOKEN_VARIABLE
 from soe_auth.settings.spec import MIN_TTL, SITE
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
         found = supply(args, console, login=args.login)
     site = _site(found, args, console)
     environ = child_environment(found.access_token, site, console.environ, variable)
+    if found.settings and found.token:
+        console.observer.executes(command, variable, found.settings, found.token)
     try:
         exec_command(command, environ)
     except OSError as problem:
@@ -81,7 +83,7 @@ def _variable(name: str) -> str:
 def _site(found: TokenSource, args: argparse.Namespace, console: Console) -> str | None:
     """Return the URL of the token's site, or where that is unknown, of the settings' site, if any.
 
-    Raises SettingsError as `resolve` and `access.site_of_environment`.
+    Raises SettingsError as `resolve` and `site_of_environment`.
     """
     if found.token:
         return str(found.token.site)
@@ -89,7 +91,7 @@ def _site(found: TokenSource, args: argparse.Namespace, console: Console) -> str
         settings = resolve_settings(args, console)
     except LoginRequired:  # there is no profile
         return None
-    site = access.site_of_environment(settings)
+    site = site_of_environment(settings)
     return str(site) if site else None
 
 

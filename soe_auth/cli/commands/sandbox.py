@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from soe_auth.cli.options import read_option
 from soe_auth.errors import SettingsError
-from soe_auth.loopback.sockets import why_not
+from soe_auth.loopback.sockets import describe_bind_error
 from soe_auth.model.duration import parse_duration
 from soe_auth.model.ports import read_port
 from soe_auth.sandbox import (
@@ -84,7 +84,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         return 0
     except OSError as problem:
         raise SettingsError(
-            f"port (from --port): {port} cannot be had: {why_not(problem)}.",
+            f"port (from --port): {port} cannot be had: {describe_bind_error(problem)}.",
             hint="Choose another, or leave --port out for any free one.",
         ) from None
 

@@ -14,12 +14,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from soe_auth.actions import get_token as access
+from soe_auth.actions.get_token import from_environment
 from soe_auth.actions.status import resolve_all, see_that_there_is, why_not
 from soe_auth.cli.exit_codes import EXIT_CODES
 from soe_auth.cli.json_output import FORMAT_VERSION, token_report
-from soe_auth.cli.options import open_store, read_option
-from soe_auth.cli.token_source import simple_question, stored
+from soe_auth.cli.options import open_profile_store, read_option
+from soe_auth.cli.token_source import stored
 from soe_auth.errors import LoginRequired, NetworkError, ServerError, SettingsError, StoreError
 from soe_auth.model.duration import parse_duration
 from soe_auth.settings.paths import find_paths
@@ -96,12 +96,11 @@ def _check(args: argparse.Namespace, console: Console) -> int:
     """End as `soe-auth token --min-ttl SPAN` would; only -v says why."""
     span = read_option("check", parse_duration, args.check) if args.check else None
     try:
-        if access.from_environment(console.environ) is None:
-            question = simple_question(console, args.profile, None, args.check)
+        if from_environment(console.environ) is None:
             settings = resolve({}, profile=args.profile, environ=console.environ)
             if span is not None:
                 settings = replace(settings, min_ttl=span)
-            stored(settings, console, question)
+            console.observer.prints(None, settings, stored(settings, console).token)
     except LoginRequired as problem:
         console.detail(str(problem))
         return EXIT_CODES[LoginRequired]
@@ -114,7 +113,7 @@ def _rows(chosen: str | None, console: Console) -> list[_Row]:
     rows = []
     for settings in resolve_all(chosen, files.profiles, console.environ):
         if settings.store not in stores:
-            stores[settings.store] = open_store(settings, console)
+            stores[settings.store] = open_profile_store(settings, console)
         try:
             row = _Row(settings, stores[settings.store].load(settings.profile))
         except StoreError as trouble:
@@ -128,7 +127,7 @@ def _rows(chosen: str | None, console: Console) -> list[_Row]:
 def _verified(rows: Sequence[_Row], console: Console) -> list[_Row]:
     import asyncio
 
-    from soe_auth.actions.verify import verify
+    from soe_auth.actions.status import verify
 
     configs = read_config_files(console.environ)
 

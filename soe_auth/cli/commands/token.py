@@ -66,6 +66,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
         text = _written(found, args)
         if args.output in {None, "-"}:
             console.result(text)
+            if found.token and args.format != "json":  # which has the time left
+                console.observer.prints(text, found.settings, found.token)
         else:
             _write(args.output, text)
         given.append(found)

@@ -11,8 +11,13 @@ import re
 from typing import TYPE_CHECKING
 
 from soe_auth.actions import consent
-from soe_auth.cli.manual_flow import add_redirect_uri, given_redirect_uri, given_state
-from soe_auth.cli.options import add_settings, resolve_settings
+from soe_auth.cli.options import (
+    add_redirect_uri,
+    add_settings,
+    given_redirect_uri,
+    given_state,
+    resolve_settings,
+)
 from soe_auth.errors import SettingsError
 from soe_auth.oauth.authorization_request import authorize_url
 from soe_auth.oauth.pkce import draw

@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cli_oracle import CONFIG, SHOW, Place, living, standing_in, tick
+from cli_oracle import CONFIG, SHOW, living, standing_in
 from hypothesis import strategies as st
+from replay_oracle import CachedPlace, tick
 
 from soe_auth import Scope, Secret, Site, SoeAuthError
 from soe_auth.settings.resolve import resolve
@@ -115,17 +116,20 @@ OPTIONS = {
         option(["--min-ttl"], SPANS),
         mostly([["--"]], [["--env", "NAME"], ["-q"]]),
     ],
+    "completion": [st.just(["--profiles"])],
 }
 
 
 @st.composite
 def command_lines(draw: st.DrawFn) -> list[str]:
-    command = draw(st.sampled_from(["token", "token", "status", "run"]))
+    command = draw(st.sampled_from(["token", "token", "status", "run", "completion"]))
     leading = draw(mostly([[]], [draw(PROFILE), ["-q"]]))
     given = draw(st.lists(st.one_of(PROFILE, *OPTIONS[command]), max_size=2))
     if command == "status" and draw(st.integers(0, 3)) != 0:
         given.append(["--check"])
     words = [word for each in given for word in each]
+    if command == "completion":
+        words = ["--profiles"]
     if command == "run":
         words += draw(mostly([["--"], []], [["--", "--"]]))
         words += draw(
@@ -135,11 +139,11 @@ def command_lines(draw: st.DrawFn) -> list[str]:
 
 
 @st.composite
-def places(draw: st.DrawFn, root: Path) -> Place:
+def places(draw: st.DrawFn, root: Path) -> CachedPlace:
     """Draw all that settings are made of, and tokens that mostly serve them."""
     home = Path(tempfile.mkdtemp(dir=root))
     cwd = draw(st.sampled_from([home, home / "repository", home / "repository" / "inner"]))
-    there = Place(home, draw(SETTERS), cwd)
+    there = CachedPlace(home, draw(SETTERS), cwd)
     for directory in (cwd, home / "repository" / "inner", there.config):
         directory.mkdir(parents=True, exist_ok=True)
     (home / "system" / "soe-auth").mkdir(parents=True)
@@ -153,7 +157,7 @@ def places(draw: st.DrawFn, root: Path) -> Place:
     return there
 
 
-def draw_token(draw: st.DrawFn, there: Place, profile: str) -> None:
+def draw_token(draw: st.DrawFn, there: CachedPlace, profile: str) -> None:
     with standing_in(there):
         try:
             found = resolve({}, profile=profile, environ=there.environ)
@@ -183,7 +187,7 @@ def draw_token(draw: st.DrawFn, there: Place, profile: str) -> None:
             pass
 
 
-def change(draw: Callable[[st.SearchStrategy[Any]], Any], there: Place) -> None:
+def change(draw: Callable[[st.SearchStrategy[Any]], Any], there: CachedPlace) -> None:
     """Give a file another content, and then and again another place."""
     name = draw(st.sampled_from(list(FILES)))
     path = there.root / name

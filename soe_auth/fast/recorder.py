@@ -1,0 +1,170 @@
+"""Record what command lines come to, for `soe_auth.fast.replay` and `early_browser`.
+
+An outcome is recorded only if the same words must have it again until a file, a variable or the
+token changes: nothing was told on stderr, and no file changed meanwhile or shortly before.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from soe_auth.fast.cache import Cache, file_state, identity, mark_state
+from soe_auth.files.private_read import read_with_status
+from soe_auth.settings import (
+    CONFIG_DIR_VARIABLE,
+    PROFILE_VARIABLE,
+    TOKEN_VARIABLE,
+    VARIABLE_PREFIX,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from soe_auth.model.token import Token
+    from soe_auth.settings.settings import Settings
+
+# A file may change twice in one tick of the clock that its times are from, and the second change
+# leave no trace: one that changed just now is not relied on. Some file systems tick in 2 seconds.
+_SETTLED = 3 * 10**9  # nanoseconds
+
+
+class Recorder:
+    """An observer, as `cli.console.Observer` describes it, of one command line.
+
+    `clock` gives nanoseconds since the epoch. What cannot be recorded is left out, silently: the
+    cache is a help, and no need.
+    """
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        environ: Mapping[str, str],
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._argv = list(argv)
+        self._environ = environ
+        self._clock = clock
+        self._has_told = False
+        self._cache: Cache | None = None
+        self._files: Mapping[str, str] = {}
+        self._latest = 0
+
+    def begins(self) -> None:
+        """Look at the files that settings are made of, before they are read."""
+        with suppress(ValueError, OSError):
+            cache = Cache(self._environ)
+            self._latest = self._clock() - _SETTLED
+            self._files = _look(cache, self._environ)
+            self._cache = cache
+
+    def tells(self) -> None:
+        """Note that something is told on stderr, which replay would not tell."""
+        self._has_told = True
+
+    def prints(
+        self, text: str | None, settings: Settings | None = None, token: Token | None = None
+    ) -> None:
+        """Record that a text is printed, or nothing, with this token in it, or none."""
+        with self._recording() as record:
+            if settings and token:
+                source = self._source(settings, token)
+                before, found, after = (text or "").partition(token.access_token.reveal())
+                if text is None:
+                    record(self._argv, ["nothing", *source])
+                elif found:  # it was not quoted in any way
+                    record(self._argv, ["print", *source, before, after])
+            elif text is not None:
+                record(self._argv, ["text", text])
+
+    def executes(
+        self, command: Sequence[str], variable: str, settings: Settings, token: Token
+    ) -> None:
+        """Record that the command at the end of our command line is exec'ed with the token.
+
+        Its words are no part of the key: they may be secret, and others each time.
+        """
+        count = len(self._argv) - len(command)
+        with self._recording() as record:
+            if self._argv[count:] == list(command):
+                source = self._source(settings, token)
+                record(self._argv[:count], ["exec", *source, variable, str(token.site)])
+
+    def logged_in(self, settings: Settings) -> None:
+        """Record a login, if its browser can be launched early next time."""
+        from soe_auth.storage.file_store import FileStore
+        from soe_auth.storage.login_lock import LoginLock
+
+        site, directory, profile = settings.site, settings.paths.directory, settings.profile
+        with self._recording() as record:
+            # Of a suffix the user is told before the browser opens.
+            if (
+                settings.of_browser
+                and settings.store == "file"
+                and site
+                and not site.ignored_suffix
+            ):
+                token = FileStore(directory, report=_ignore).path(profile)
+                lock = LoginLock(directory, report=_ignore).path(profile)
+                assumed = [profile, *settings.of_browser]
+                record(self._argv, ["login", str(token), str(lock), *assumed])
+
+    @contextmanager
+    def _recording(self) -> Iterator[Callable[[Sequence[str], Sequence[str]], None]]:
+        def record(words: Sequence[str], outcome: Sequence[str]) -> None:
+            is_settled = all(map(self._is_settled, self._files.values()))
+            if cache and is_settled and _look(cache, self._environ) == self._files:
+                cache.store(words, self._files, outcome)
+
+        cache = self._cache
+        with suppress(ValueError, OSError):
+            yield record
+
+    def _source(self, settings: Settings, token: Token) -> list[str]:
+        """Return where the token is, and until when. Raises ValueError, OSError."""
+        from soe_auth.storage.directory import LARGEST_FILE
+        from soe_auth.storage.file_store import FileStore
+        from soe_auth.storage.token_format import token_from_json
+
+        path = FileStore(settings.paths.directory, report=_ignore).path(settings.profile)
+        data, others, status = read_with_status(path, LARGEST_FILE, repair=False)
+        secret, state = token.access_token.reveal().encode(), identity(status)
+        is_odd = others or self._has_told or settings.store != "file" or secret not in data
+        if is_odd or not self._is_settled(state) or token_from_json(data) != token:
+            raise ValueError
+        valid_until = token.remaining(0) - settings.min_ttl
+        return [repr(valid_until), str(path), state, str(data.rindex(secret)), str(len(secret))]
+
+    def _is_settled(self, state: str) -> bool:
+        """Say whether a file's times, which end its state, are long past."""
+        times = [int(part) for part in state.split()[-2:] if part.isdigit()]
+        return max(times, default=0) <= self._latest
+
+
+def _look(cache: Cache, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return each file that decides settings, and its state.
+
+    Raises ValueError where the settings are not those that the cache's key is about; OSError.
+    """
+    from pathlib import Path
+
+    from soe_auth.settings.paths import find_paths
+    from soe_auth.settings.project_paths import project_places, repository_marks
+    from soe_auth.settings.spec import TABLE
+
+    paths, here = find_paths(environ), os.getcwd()
+    known = {setting.variable for setting in TABLE}
+    known |= {CONFIG_DIR_VARIABLE, PROFILE_VARIABLE, TOKEN_VARIABLE}
+    ours = {name for name in environ if name.startswith(VARIABLE_PREFIX)}
+    if paths.directory != Path(cache.directory) or ours - known:  # another may hold a secret
+        raise ValueError
+    return {
+        **{path: file_state(path) for path in [*map(str, paths.files), *project_places(here)]},
+        **{path: mark_state(path) for path in repository_marks(here)},
+    }
+
+
+def _ignore(_: str) -> None:
+    """Tell no one."""
