@@ -49,9 +49,9 @@ def login(settings: Settings, io: LoginIO, started: StartedLogin | None = None) 
         io.login_lock.acquire(settings.profile, started.release if started else None),
         start_login(settings, io, started) as pending,
     ):
-        import asyncio
+        from soe_auth.site_client.event_loop import run_async
 
-        return asyncio.run(finish_login(pending, settings, io))
+        return run_async(finish_login(pending, settings, io))
 
 
 async def alogin(settings: Settings, io: LoginIO) -> Token:

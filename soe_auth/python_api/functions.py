@@ -112,15 +112,16 @@ def logout(
 
     Raises SettingsError, StoreError; LoginRequired where there is no profile at all.
     """
-    import asyncio
     from concurrent.futures import ThreadPoolExecutor
+
+    from soe_auth.site_client.event_loop import run_async
 
     settings = settings_for(profile)
     kept_in = open_place(settings, store)
 
     def run() -> Goodbye | None:
         story = signout.logout(settings.profile, kept_in, local=local, network=settings.network)
-        return asyncio.run(story)
+        return run_async(story)
 
     with ThreadPoolExecutor(max_workers=1) as thread:  # in which no loop is running yet
         return thread.submit(run).result()

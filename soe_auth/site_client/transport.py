@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _Read = TypeVar("_Read")
 
 _LARGEST_ANSWER = 64 * 1024
-_AT_ONCE = {"timeout": {"connect": 0.1}}  # where localhost has to be looked for elsewhere
+_AT_ONCE = {"timeout": {"connect": 0.1}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,12 +101,12 @@ class SiteTransport:
     async def warm_up(self) -> None:
         """Try to connect to where nobody can be, so that the first call finds all of httpx loaded.
 
-        What httpx loads at its first connection, and the thread that looks names up, take 14 ms: it
-        is better that they come while the person is away. No port has the number 0, so nobody is
-        asked for anything, and the site hears nothing of it.
+        What httpx loads at its first connection takes 14 ms: it is better that they come while the
+        user is away. No port has the number 0, so nobody is asked for anything, no name server
+        either, and the site hears nothing of it.
         """
         codecs.lookup("utf-8-sig")  # in which its answers are read
-        nowhere = httpx.Request("GET", "http://localhost:0", extensions=_AT_ONCE)
+        nowhere = httpx.Request("GET", "http://127.0.0.1:0", extensions=_AT_ONCE)
         async with httpx.AsyncHTTPTransport(verify=self.tls) as transport:
             with suppress(httpx.TransportError):
                 await transport.handle_async_request(nowhere)

@@ -9,7 +9,6 @@ Nothing is stored.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import sys
@@ -31,6 +30,7 @@ from soe_auth.oauth.authorization_response import code_in
 from soe_auth.oauth.token_endpoint import parse_token_response, token_request_body
 from soe_auth.settings.spec import CLIENT_ID, SCOPE, SITE
 from soe_auth.site_client.client import connect
+from soe_auth.site_client.event_loop import run_async
 
 if TYPE_CHECKING:
     import argparse
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         )
     form = token_request_body(client_id, redirect_uri, code, code_verifier)
     now = time.time()
-    answer = asyncio.run(_exchange(site, form, settings.network))
+    answer = run_async(_exchange(site, form, settings.network))
     token = parse_token_response(
         answer,
         site=site,

@@ -18,6 +18,7 @@ from soe_auth.settings.paths import find_paths
 from soe_auth.settings.resolve import read_config_files, resolve
 from soe_auth.settings.spec import StoreKind
 from soe_auth.site_client.client import Ending
+from soe_auth.site_client.event_loop import run_async
 from soe_auth.storage import open_store, place_of
 from soe_auth.storage.file_store import FileStore
 
@@ -77,7 +78,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         """Do it at the same time: neither a slow site nor a bad file holds up others."""
         return await asyncio.gather(*map(log_out, profiles, networks))
 
-    goodbyes = asyncio.run(log_out_of_all())
+    goodbyes = run_async(log_out_of_all())
     return max((_tell(*each, console) for each in zip(profiles, goodbyes, strict=True)), default=0)
 
 
