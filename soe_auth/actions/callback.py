@@ -77,7 +77,7 @@ async def open_callback_sources(
     pending: PendingAuthorization, io: LoginIO
 ) -> AsyncIterator[CallbackSources]:
     """Open the listener and the paste line, where there are such, until the block ends."""
-    lines = io.pasted_lines() if io.pasted_lines else None
+    lines = io.pasted_lines() if io.pasted_lines and pending.reads_paste else None
     if pending.sockets is None:
         yield CallbackSources(pending.request, None, lines, io.instruct)
         return

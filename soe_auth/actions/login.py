@@ -87,6 +87,7 @@ def start_login(
     pending = request_authorization(settings, io, started)
     with closing(pending), io.login_lock.shown_as_waiting(settings.profile, pending.address):
         opened = bool(started) or _open_browser(pending, io)
+        pending = replace(pending, reads_paste=messages.reads_paste(settings, io, opened=opened))
         if automatic:
             messages.require_someone_to_answer(settings, io, opened=opened)
             io.login_lock.record_failure(settings.profile)
@@ -94,11 +95,9 @@ def start_login(
             messages.instruct(pending, settings, io, opened=opened)
             yield pending
         except BaseException:
-            if automatic:
+            if automatic:  # the delay begins now
                 with suppress(StoreError):
-                    io.login_lock.record_failure(
-                        settings.profile, again=True
-                    )  # the delay begins now
+                    io.login_lock.record_failure(settings.profile, again=True)
             raise
 
 

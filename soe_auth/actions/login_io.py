@@ -33,13 +33,15 @@ class PendingAuthorization:
 
     With `redirect = "login_success"` the callback can only be pasted; the sockets then only
     redirect the browser to the site, and are None where no port could be bound. `result_path` is
-    where the browser reads how the login ended.
+    where the browser reads how the login ended. `reads_paste` says whether a line of the terminal
+    may be the callback.
     """
 
     request: AuthorizationRequest
     sockets: LoopbackSockets | None
     launch_path: str
     result_path: str
+    reads_paste: bool = True
 
     @property
     def address(self) -> str | None:
@@ -93,7 +95,7 @@ class LoginIO:
     open_browser: Callable[[str], bool] | None
     environment: Environment
     ask_consent: Callable[[str], bool] | None = None
-    pasted_lines: Callable[[], AsyncIterator[str]] | None = None
+    pasted_lines: Callable[[], AsyncIterator[str] | None] | None = None
     browser_failed: Callable[[], bool] = lambda: False
     wake_on_signals: Callable[[], AbstractContextManager[None]] = nullcontext
     disable_core_dumps: Callable[[], None] = no_core_dumps

@@ -45,11 +45,20 @@ def instruct(
         tell(f"Open this address in a browser anywhere:\n  {pending.request.url}")
     elif io.environment.remote_reason or paste_only:
         tell(f"Open this address if no browser comes up:\n  {pending.request.url}")
-    if io.pasted_lines:
+    if pending.reads_paste and io.pasted_lines:
         tell(
             "Paste the address that the browser ends at"
             + (":" if paste_only else ", if it cannot come back by itself:")
         )
+
+
+def reads_paste(settings: Settings, io: LoginIO, *, opened: bool) -> bool:
+    """Whether a line of the terminal may be the answer: where the browser may not come back.
+
+    Elsewhere what is typed meanwhile is for the shell.
+    """
+    elsewhere = settings.redirect == "login_success" or io.environment.remote_reason
+    return io.pasted_lines is not None and bool(elsewhere or not opened)
 
 
 @asynccontextmanager
@@ -76,6 +85,8 @@ async def advise(
             "Nothing has come back yet. If the site shows an error about redirect_uri,"
             f" {_domain_needed(settings)}."
         )
+        if not pending.reads_paste:
+            io.announce("If the browser cannot come back here, start again with --no-browser.")
 
     tasks = [asyncio.create_task(task()) for task in (watch_browser, name_the_domain)]
     try:

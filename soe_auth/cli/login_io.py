@@ -41,6 +41,17 @@ def login_io(
     # What a pipe holds may be for a hook or for a command to run, so it is read where nothing but
     # that can be meant.
     reads_pipe = by_pipe and settings.redirect == "login_success" and console.has_pipe
+    # Before the address is shown nobody can paste its answer: what waits is for the shell.
+    typed_ahead = settings.redirect != "login_success" and console.typed_ahead
+
+    def pasted() -> AsyncIterator[str] | None:
+        if typed_ahead:
+            console.error("Lines typed ahead are left for the shell, so none can be pasted here.")
+            return None
+        from soe_auth.cli.terminal_paste import pasted_lines
+
+        return pasted_lines(sys.stdin.fileno())
+
     io = LoginIO(
         store=open_profile_store(settings, console, with_a_person=True),
         login_lock=LoginLock(settings.paths.directory, report=console.say),
@@ -51,14 +62,8 @@ def login_io(
         browser_failed=lambda: any(codes),
         environment=detect(console.environ),
         ask_consent=console.confirm,
-        pasted_lines=_pasted if console.can_ask or reads_pipe else None,
+        pasted_lines=pasted if console.can_ask or reads_pipe else None,
         wake_on_signals=wake_on_signals,
         on_stored=on_stored,
     )
     return accelerate(io)
-
-
-def _pasted() -> AsyncIterator[str]:
-    from soe_auth.cli.terminal_paste import pasted_lines
-
-    return pasted_lines(sys.stdin.fileno())

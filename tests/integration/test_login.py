@@ -5,7 +5,7 @@ import re
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import closing
+from contextlib import AbstractAsyncContextManager, closing
 from dataclasses import replace
 from pathlib import Path
 from urllib.error import HTTPError
@@ -29,7 +29,10 @@ from soe_auth import (
 )
 from soe_auth.actions.login import alogin, finish_login, login, request_authorization
 from soe_auth.actions.login_if_needed import alogin_if_needed, login_if_needed
+from soe_auth.actions.login_io import PendingAuthorization
 from soe_auth.desktop.environment import Environment
+from soe_auth.loopback.server import CallbackServer, LocalPaths, serve
+from soe_auth.oauth.authorization_response import Stray
 from soe_auth.sandbox import Quirks, Sandbox
 from soe_auth.sandbox.visitor import VisitedPage, visit
 from soe_auth.settings.resolve import resolve
@@ -388,8 +391,43 @@ def test_the_answer_may_be_pasted_while_the_listener_waits(person: FakeUser, sit
 
 def test_a_closed_terminal_leaves_the_other_door_open(person: FakeUser, site: Sandbox) -> None:
     paste = pasting(told=["x/oauth?"])
-    token = login(person.settings(site=site.url), person.effects(pasted_lines=paste))
+    place = Environment(remote_reason="an SSH session")
+    effects = person.effects(pasted_lines=paste, environment=place)
+    token = login(person.settings(site=site.url), effects)
     assert token.account == "Jane Doe"
+
+
+def test_where_a_browser_was_opened_the_terminal_is_the_shells(
+    person: FakeUser, site: Sandbox
+) -> None:
+    async def read() -> AsyncIterator[str]:
+        raise AssertionError
+        yield ""
+
+    token = login(person.settings(site=site.url), person.effects(pasted_lines=read))
+    assert token.account == "Jane Doe"
+    assert not any("Paste" in text for text in person.told)
+
+
+def test_a_browser_of_another_user_signs_in_by_the_address_of_the_site(
+    person: FakeUser, site: Sandbox
+) -> None:
+    def listen(
+        pending: PendingAuthorization, on_stray: Callable[[Stray], None]
+    ) -> AbstractAsyncContextManager[CallbackServer]:
+        assert pending.sockets
+        paths = LocalPaths(pending.launch_path, pending.result_path)
+        return serve(pending.sockets, pending.request, paths, on_stray, lambda *_: 123_456_789)
+
+    def tell(text: str) -> None:
+        person.told.append(text)
+        if text.startswith("If it is yours"):
+            person.browse(text.rsplit(maxsplit=1)[-1])
+
+    login(person.settings(site=site.url), person.effects(open_listener=listen, instruct=tell))
+    assert "Signed in as Jane Doe" in person.last_page
+    assert person.pages[0].status == 403
+    assert "The answer was brought by a program of user 123456789." in person.told
 
 
 def test_the_sites_own_page_is_paste_only(person: FakeUser, site: Sandbox) -> None:

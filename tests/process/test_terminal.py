@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shlex
 import subprocess
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -231,3 +232,49 @@ def test_the_steps_by_hand_ask_as_well(start: Start, checkout: Path, site: Sandb
     child.sendline("y")
     child.expect(r"http://\S+/oauth\?")
     assert end_of(child)[0] == 0
+
+
+# --- a terminal that others use as well ---
+
+
+@pytest.mark.parametrize("browser", [["--browser", VISITOR], ["--no-browser", "--timeout", "2s"]])
+def test_lines_that_were_typed_ahead_are_the_shells(
+    soe_auth: Command, site: Sandbox, browser: list[str]
+) -> None:
+    login = [soe_auth.path, "login", "--site", site.url, "--client-id", "110", *browser]
+    script = "stty -echo; echo ready; sleep 1; " + shlex.join(login) + "; head -2"
+    child = pexpect.spawn("sh", ["-c", script], env=soe_auth.environ, timeout=20)
+    child.expect("ready")
+    child.send("echo second\necho third\n")
+    child.expect("Signed in|not finished")
+    child.expect("echo second\r\necho third")
+    child.close()
+
+
+def test_in_the_background_the_terminal_is_the_shells(soe_auth: Command, site: Sandbox) -> None:
+    login = [soe_auth.path, "login", "--site", site.url, "--client-id", "110", "--no-browser"]
+    child = pexpect.spawn("bash", ["--norc", "-i"], env=soe_auth.environ, timeout=20)
+    child.sendline(shlex.join(login))
+    child.expect("Paste the address")
+    child.send("\x1a")
+    child.expect("Stopped")
+    child.sendline("bg")
+    child.sendline("echo al''ive; sleep 1; jobs")
+    child.expect("alive")
+    child.expect("Running.*login")
+    child.sendline("kill %1; wait; exit")
+    child.expect(pexpect.EOF)
+    child.close()
+
+
+def test_what_was_typed_before_a_question_is_no_answer_to_it(
+    soe_auth: Command, checkout: Path
+) -> None:
+    script = f"stty -echo; echo ready; sleep 1; exec {soe_auth.path} login --browser true"
+    child = pexpect.spawn("sh", ["-c", script], env=soe_auth.environ, cwd=checkout, timeout=20)
+    child.expect("ready")
+    child.sendline("y")
+    child.expect(r"Sign in there\? \[y/N\] ")
+    child.sendline("n")
+    child.expect("you have not agreed to it")
+    child.close()
