@@ -174,8 +174,6 @@ def _create_beside(path: Path) -> tuple[Path, int]:
     while True:
         beside = path.with_name(f".{path.name}.{os.urandom(_RANDOM).hex()}.new")
         file = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_FOLLOW, _PRIVATE_FILE)
-        if sys.platform == "win32":
-            return beside, file
         try:
             is_kept = _try_flock(file) and os.fstat(file).st_nlink > 0
         except OSError:  # the file system has no locks, and so nothing is removed as stale
@@ -202,7 +200,7 @@ def _is_random(text: str) -> bool:
 
 
 def _remove_unlocked(path: Path) -> None:
-    if sys.platform == "win32":  # who sweeps is alone
+    if sys.platform == "win32":  # who sweeps is alone, and no open file is removed there
         path.unlink()
         return
     file = os.open(path, os.O_RDONLY | NO_FOLLOW | os.O_NONBLOCK)
@@ -214,17 +212,17 @@ def _remove_unlocked(path: Path) -> None:
         os.close(file)
 
 
-if sys.platform != "win32":
+def _try_flock(file: int) -> bool:
+    """Lock an open file, and return whether it is not locked by another process.
 
-    def _try_flock(file: int) -> bool:
-        """Lock an open file, and return whether it is not locked by another process.
-
-        Raises OSError where the file system has no locks.
-        """
-        import fcntl
-
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
+    Raises OSError where the file system has no locks.
+    """
+    if sys.platform == "win32":  # where open files can be neither replaced nor removed
         return True
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

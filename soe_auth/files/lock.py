@@ -72,32 +72,32 @@ def _wait_for(attempt: Callable[[], T | None], wait: Callable[[float], None]) ->
     raise TimeoutError("another process has been writing there for ten seconds")
 
 
-if sys.platform != "win32":
+def lock_directory(
+    directory: int, *, shared: bool, wait: Callable[[float], None] = time.sleep
+) -> None:
+    """Lock an open directory until it is closed, if it is ours alone; Windows locks none.
 
-    def lock_directory(
-        directory: int, *, shared: bool, wait: Callable[[float], None] = time.sleep
-    ) -> None:
-        """Lock an open directory until it is closed, if it is ours alone.
+    Whoever may read a directory may lock it as well. Raises TimeoutError after ten seconds.
+    """
+    if sys.platform == "win32":
+        return
+    import fcntl
 
-        Whoever may read a directory may lock it as well. Raises TimeoutError after ten seconds.
-        """
-        import fcntl
+    status = os.fstat(directory)
+    if status.st_uid != os.geteuid() or status.st_mode & OTHERS:
+        return
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
 
-        status = os.fstat(directory)
-        if status.st_uid != os.geteuid() or status.st_mode & OTHERS:
-            return
-        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-
-        def attempt() -> bool:
-            try:
-                fcntl.flock(directory, kind | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return False
-            except OSError:  # the file system has no such locks
-                return True
+    def attempt() -> bool:
+        try:
+            fcntl.flock(directory, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:  # the file system has no such locks
             return True
+        return True
 
-        _wait_for(attempt, wait)
+    _wait_for(attempt, wait)
 
 
 if sys.platform == "win32":
