@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from soe_auth.storage import Store
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(frozen=True, slots=True)
 class PendingAuthorization:
     """An authorization request, and the loopback sockets at which its callback may arrive.
 
@@ -75,7 +75,7 @@ def connect_to_site(site: Site, network: Network) -> AbstractAsyncContextManager
     return connect(site, network=network)
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(frozen=True, slots=True)
 class LoginIO:
     """Every effect of a login.
 

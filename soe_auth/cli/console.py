@@ -71,9 +71,6 @@ class _NoObserver:
         """Do nothing."""
 
 
-_USUAL_WIDTH = 80  # columns
-
-
 class Console:
     """The only place that prints, and the environment that the command was called in."""
 
@@ -165,17 +162,6 @@ class Console:
             return False
         mode = os.fstat(sys.stdin.fileno()).st_mode
         return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
-
-
-def width_of_terminal() -> int:
-    """Return the columns that there are, as shutil finds them; that takes 8 ms to load."""
-    told = os.environ.get("COLUMNS", "")
-    if told.isdecimal() and int(told):
-        return int(told)
-    stream = sys.__stdout__
-    if stream and is_terminal(stream):
-        return os.get_terminal_size(stream.fileno()).columns or _USUAL_WIDTH
-    return _USUAL_WIDTH
 
 
 def fitted(text: str, columns: int, *, hang: int = 0) -> str:

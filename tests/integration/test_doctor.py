@@ -160,7 +160,7 @@ def test_what_is_wrong_stands_at_the_end_with_what_to_do(soe_auth: Command) -> N
 def test_in_a_narrow_window_lines_are_broken_between_words(soe_auth: Command, columns: int) -> None:
     lines = end_of(soe_auth.on_a_terminal("doctor", columns=columns))[1].split("\r\n")
     assert all(len(line) <= columns for line in lines if "`" not in line and "/" not in line)
-    verdicts = re.compile(r"(ok     |warning|error  )  [a-zA-Z]+: ")
+    verdicts = re.compile(r"(ok|warning|error) +[a-zA-Z]+: ")
     *found, _, end, _ = lines
     assert all(verdicts.match(line) or line.startswith(" " * 9) for line in found)
     assert end == "Nothing is wrong."
