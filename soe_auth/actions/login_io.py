@@ -8,10 +8,14 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from soe_auth.desktop.browser import launch
+from soe_auth.desktop.environment import detect
 from soe_auth.model.secret import no_core_dumps
+from soe_auth.storage import open_store
+from soe_auth.storage.login_lock import LoginLock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
     from soe_auth.desktop.environment import Environment
@@ -22,9 +26,9 @@ if TYPE_CHECKING:
     from soe_auth.oauth.authorization_request import AuthorizationRequest
     from soe_auth.oauth.authorization_response import Stray
     from soe_auth.oauth.pkce import Entropy
+    from soe_auth.settings.settings import Settings
     from soe_auth.site_client.client import SiteConnection
     from soe_auth.storage import Store
-    from soe_auth.storage.login_lock import LoginLock
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,4 +112,30 @@ class LoginIO:
     ] = open_callback_server
     connect: Callable[[Site, Network], AbstractAsyncContextManager[SiteConnection]] = (
         connect_to_site
+    )
+
+
+def system_login_io(
+    settings: Settings,
+    environ: Mapping[str, str],
+    announce: Callable[[str], None],
+    store: Store | None = None,
+) -> LoginIO:
+    """Return the effects of a login on this desktop and disk, without a terminal.
+
+    `announce` also tells what the user has to act on; `store` is used in place of the settings'.
+    """
+    codes: list[int] = []
+    directory = settings.paths.directory
+    if store is None:
+        store = open_store(directory, settings.store, report=announce, with_a_person=True)
+    return LoginIO(
+        store=store,
+        login_lock=LoginLock(directory, report=announce),
+        announce=announce,
+        instruct=announce,
+        verbose=lambda _: None,
+        open_browser=lambda url: launch(url, settings.browser, environ, codes.append),
+        browser_failed=lambda: any(codes),
+        environment=detect(environ),
     )

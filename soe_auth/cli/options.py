@@ -67,13 +67,9 @@ def tell_surplus(site: Site, console: Console) -> None:
         console.say(f"The site is {site}; “{printable(site.ignored_suffix, 80)}” was left out.")
 
 
-def open_profile_store(
-    settings: Settings, console: Console, *, with_a_person: bool = False
-) -> Store:
+def open_profile_store(settings: Settings, console: Console) -> Store:
     """Open the token store of a profile: beside the user's config.toml, or the keyring."""
-    return open_store(
-        settings.paths.directory, settings.store, report=console.say, with_a_person=with_a_person
-    )
+    return open_store(settings.paths.directory, settings.store, report=console.say)
 
 
 def add_redirect_uri(parser: argparse.ArgumentParser) -> None:
