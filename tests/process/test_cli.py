@@ -87,7 +87,7 @@ def test_login_if_needed_opens_nothing_while_the_token_serves(signed_in: Command
     idle = signed_in("login", "--if-needed", "--browser", "/does/not/exist")
     assert (idle.returncode, idle.stdout) == (0, "")
     assert said(idle).startswith("Signed in to localhost")
-    assert "already. The token lasts until" in said(idle)
+    assert "already, profile localhost-" in said(idle)
 
 
 def test_login_if_needed_leaves_it_at_the_token_of_the_environment(soe_auth: Command) -> None:
