@@ -12,6 +12,7 @@ from soe_auth.cli.streams import OutputError, prepare, write_stderr, write_stdou
 
 TYPE_CHECKING = False  # typing itself is not light
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from typing import NoReturn
 
     from soe_auth.actions.login_io import LoginIO
@@ -58,14 +59,11 @@ def _run(argv: list[str], came: list[int]) -> int:
     """Answer from the cache or run the command; return the exit code, with all flushed."""
     prepare()
     try:
-        is_fast = _has_fast()
-        if is_fast:
-            from soe_auth.fast.replay import replay
-
-            if (known := replay(argv, os.environ)) and _give(known):
-                return 0
+        replay = _load_replay()
+        if replay and (known := replay(argv, os.environ)) and _give(known):
+            return 0
         started = None
-        if is_fast and "login" in argv:
+        if replay and "login" in argv:
             from soe_auth.fast.early_browser import start_early
 
             started = start_early(argv, os.environ)
@@ -73,7 +71,7 @@ def _run(argv: list[str], came: list[int]) -> int:
         from soe_auth.cli.main import main
 
         try:
-            if is_fast:
+            if replay:
                 from soe_auth.fast.recorder import Recorder
 
                 recorder = Recorder(argv, os.environ)
@@ -91,15 +89,15 @@ def _run(argv: list[str], came: list[int]) -> int:
     return code
 
 
-def _has_fast() -> bool:
-    """Return whether the optimisations are there: their folder can be deleted."""
+def _load_replay() -> Callable[[list[str], Mapping[str, str]], Answer | None] | None:
+    """Load the optimisations; return None where their folder was deleted."""
     try:
-        import soe_auth.fast  # noqa: F401
+        from soe_auth.fast.replay import replay
     except ModuleNotFoundError as missing:
         if missing.name != "soe_auth.fast":
             raise
-        return False
-    return True
+        return None
+    return replay
 
 
 def _accelerate(io: LoginIO) -> LoginIO:

@@ -51,7 +51,7 @@ def directories_in(home: Path) -> dict[str, str]:
 
 
 def live_in(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have this process find the user's directories there, for what asks it and not a mapping."""
+    """Have this process find the user's directories there: platformdirs asks it, not a mapping."""
     for name, value in directories_in(home).items():
         monkeypatch.setenv(name, value)
 

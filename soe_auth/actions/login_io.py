@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from soe_auth.storage.login_lock import LoginLock
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(frozen=True, slots=True)
 class PendingAuthorization:
     """An authorization request, and the loopback sockets at which its callback may arrive.
 
@@ -71,7 +71,7 @@ def connect_to_site(site: Site, network: Network) -> AbstractAsyncContextManager
     return connect(site, network=network)
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(frozen=True, slots=True)
 class LoginIO:
     """Every effect of a login.
 

@@ -6,14 +6,13 @@ import argparse
 import re
 from typing import TYPE_CHECKING, Any
 
-from soe_auth.cli.console import fitted, width_of_terminal
+from soe_auth.cli.console import fitted
 from soe_auth.errors import SettingsError
 from soe_auth.model.text import nearest, printable
 
 if TYPE_CHECKING:
     from typing import NoReturn
 
-_MARGIN = 2  # columns that stay free on the right
 _SURPLUS = "unrecognized arguments: "
 _NO_CHOICE = re.compile(r"argument (.+?): invalid choice: (.+) \(choose from (.+)\)", re.DOTALL)
 # What may be said again: whatever else was typed by mistake might be a token, a code or a password.
@@ -22,10 +21,6 @@ _HARMLESS = re.compile(r"-{0,2}[a-z][a-z,-]{0,19}|-[A-Z]")
 
 class Help(argparse.RawDescriptionHelpFormatter):
     """Help that fits the terminal: prose is filled anew, and what is indented keeps its lines."""
-
-    def __init__(self, prog: str) -> None:
-        # argparse asks for a formatter with every option, and would load shutil for its width.
-        super().__init__(prog, width=width_of_terminal() - _MARGIN)
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         del indent  # sections alone have one, and we have none

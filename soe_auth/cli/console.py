@@ -54,10 +54,21 @@ class _NoObserver:
     def begins(*_: object, **__: object) -> None:
         """Do nothing."""
 
-    tells = prints = executes = logged_in = begins
+    @staticmethod
+    def tells(*_: object, **__: object) -> None:
+        """Do nothing."""
 
+    @staticmethod
+    def prints(*_: object, **__: object) -> None:
+        """Do nothing."""
 
-_USUAL_WIDTH = 80  # columns
+    @staticmethod
+    def executes(*_: object, **__: object) -> None:
+        """Do nothing."""
+
+    @staticmethod
+    def logged_in(*_: object, **__: object) -> None:
+        """Do nothing."""
 
 
 class Console:
@@ -72,7 +83,7 @@ class Console:
         observer: Observer | None = None,
     ) -> None:
         self.environ = environ
-        self.observer = observer or _NoObserver()
+        self.observer: Observer = observer or _NoObserver()
         self._verbose = verbose
         self._quiet = quiet
 
@@ -151,17 +162,6 @@ class Console:
             return False
         mode = os.fstat(sys.stdin.fileno()).st_mode
         return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
-
-
-def width_of_terminal() -> int:
-    """Return the columns that there are, as shutil finds them; that takes 8 ms to load."""
-    told = os.environ.get("COLUMNS", "")
-    if told.isdecimal() and int(told):
-        return int(told)
-    stream = sys.__stdout__
-    if stream and is_terminal(stream):
-        return os.get_terminal_size(stream.fileno()).columns or _USUAL_WIDTH
-    return _USUAL_WIDTH
 
 
 def fitted(text: str, columns: int, *, hang: int = 0) -> str:

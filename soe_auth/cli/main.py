@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from soe_auth.cli.argument_parser import Parser
 from soe_auth.cli.console import Console
@@ -86,9 +86,6 @@ def _run(
 class _Command(argparse.Action):
     """A positional argument that loads the command it names, and has it parse all that follows."""
 
-    def __init__(self, option_strings: Sequence[str], dest: str, **options: Any) -> None:  # noqa: ANN401  # they are argparse's
-        super().__init__(option_strings, dest, **{**options, "required": False})
-
     def __call__(
         self,
         _: argparse.ArgumentParser,
@@ -123,7 +120,7 @@ def _overview() -> Parser:
         action=_Command,
         choices=COMMANDS,
         help=argparse.SUPPRESS,
-    )
+    ).required = False
     return parser
 
 

@@ -5,10 +5,11 @@ A token is visible ASCII, and any of it may be in one: quotes, `$`, `*` and back
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from soe_auth.oauth.bearer import V2_HEADER, V3_HEADER
 from soe_auth.settings import TOKEN_VARIABLE
 
-TYPE_CHECKING = False  # typing itself is not light
 if TYPE_CHECKING:
     from typing import Literal
 

@@ -11,7 +11,7 @@ import os
 import sys
 
 from soe_auth.files.private_read import read_private
-from soe_auth.settings import TOKEN_VARIABLE
+from soe_auth.settings import CONFIG_DIR_VARIABLE, TOKEN_VARIABLE, VARIABLE_PREFIX
 from soe_auth.version import __version__
 
 TYPE_CHECKING = False  # typing itself is not light
@@ -29,7 +29,7 @@ _MAX_FILE = _MAX_ENTRIES * (_MAX_ENTRY + 1) + 1
 _ENTRY, _VALUES, _NEXT = b"\1", b"\2", b"\0"
 
 _DIRECTORIES = {"HOME", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS"}
-_SECRETS = (TOKEN_VARIABLE, "SOE_AUTH_PROXY")  # the latter may hold a password
+_SECRETS = (TOKEN_VARIABLE, f"{VARIABLE_PREFIX}PROXY")  # the latter may hold a password
 
 _MARKS = ("there", "not there")
 
@@ -41,13 +41,14 @@ class Cache:
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         """Raise ValueError where nothing may be cached, OSError."""
+        self._situation: list[str]  # the platforms that raise below have no other word of its type
         if sys.platform != "linux" or any(environ.get(name) for name in _SECRETS):
             raise ValueError
         home = environ.get("XDG_CONFIG_HOME") or f"{environ.get('HOME', '')}/.config"
-        self.directory: str = environ.get("SOE_AUTH_CONFIG_DIR") or f"{home}/soe-auth"
+        self.directory: str = environ.get(CONFIG_DIR_VARIABLE) or f"{home}/soe-auth"
         if not self.directory.startswith("/"):
             raise ValueError
-        names = (n for n in environ if n.startswith("SOE_AUTH_") or n in _DIRECTORIES)
+        names = (n for n in environ if n.startswith(VARIABLE_PREFIX) or n in _DIRECTORIES)
         variables = [f"{name}={environ[name]}" for name in sorted(names)]
         self._situation = [__version__, str(os.geteuid()), os.getcwd(), *variables]
 

@@ -13,6 +13,12 @@ from typing import TYPE_CHECKING
 
 from soe_auth.fast.cache import Cache, file_state, identity, mark_state
 from soe_auth.files.private_read import read_with_status
+from soe_auth.settings import (
+    CONFIG_DIR_VARIABLE,
+    PROFILE_VARIABLE,
+    TOKEN_VARIABLE,
+    VARIABLE_PREFIX,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -150,8 +156,8 @@ def _look(cache: Cache, environ: Mapping[str, str]) -> dict[str, str]:
 
     paths, here = find_paths(environ), os.getcwd()
     known = {setting.variable for setting in TABLE}
-    known |= {"SOE_AUTH_CONFIG_DIR", "SOE_AUTH_PROFILE", "SOE_AUTH_TOKEN"}
-    ours = {name for name in environ if name.startswith("SOE_AUTH_")}
+    known |= {CONFIG_DIR_VARIABLE, PROFILE_VARIABLE, TOKEN_VARIABLE}
+    ours = {name for name in environ if name.startswith(VARIABLE_PREFIX)}
     if paths.directory != Path(cache.directory) or ours - known:  # another may hold a secret
         raise ValueError
     return {

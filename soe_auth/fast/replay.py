@@ -58,7 +58,7 @@ def replay(
                 case ["nothing", *source] if not child:
                     _token(source, now)
                     return Answer()
-                # Another word might still be an option of ours.
+                # A word with a dash might still be an option of `run`.
                 case ["exec", *source, variable, site] if child and child[0][:1] not in {"", "-"}:
                     return _exec(_token(source, now), child, environ, variable, site)
                 case _:

@@ -5,7 +5,8 @@ Decided here without I/O, by what a client says of its requests and answers.
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # typing itself is not light
+from typing import TYPE_CHECKING
+
 if TYPE_CHECKING:
     from soe_auth.model.secret import Secret
     from soe_auth.model.site import Site

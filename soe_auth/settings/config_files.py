@@ -31,7 +31,7 @@ _LONGEST_INTEGER = 64  # bits; the text of longer ones may be longer than Python
 _NO_SUCH_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG}
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(frozen=True, slots=True)
 class TomlTable:
     """A table of settings in a file; the values are text, as a person types them.
 
@@ -40,9 +40,9 @@ class TomlTable:
     """
 
     file: str
-    text: str
+    text: str = field(repr=False)
     path: tuple[str, ...] = ()
-    values: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def origin(self) -> str:
@@ -103,7 +103,7 @@ class TomlTable:
         raise SettingsError(f"{key} (from {self.place(key)}): write it as text in quotes{or_list}.")
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(frozen=True, slots=True)
 class ConfigFile:
     """A config.toml, checked for shape."""
 
@@ -215,7 +215,7 @@ def read_configs(paths: Sequence[Path]) -> Configs:
 
 def parse_toml(data: bytes, origin: str) -> tuple[dict[str, Any], str]:
     """Return what a TOML file says, and its text. Raises SettingsError."""
-    if not data:
+    if not data:  # there is no file, as on most machines for one of the two
         return {}, ""
     import tomllib
 

@@ -8,7 +8,7 @@ the top of the file.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -49,14 +49,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(frozen=True, slots=True)
 class _Layer:
     """Values of one origin, as text.
 
     `origin` says where it has a setting's value from, and `place` the line as well.
     """
 
-    values: Mapping[str, str]
+    values: Mapping[str, str] = field(repr=False)  # a proxy's password may be among them
     origin: Callable[[Setting[Any]], str]
     place: Callable[[Setting[Any]], str]
 
@@ -66,7 +66,7 @@ class _Layer:
             return setting.read(self.values[setting.key])
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(frozen=True, slots=True)
 class _Sources:
     """Where the values of a profile are to be had, strongest first; none of them is read yet."""
 

@@ -18,11 +18,11 @@ from soe_auth.settings.resolve import resolve
 
 
 @pytest.fixture
-def person(soe_auth: Command) -> Command:
+def user(soe_auth: Command) -> Command:
     return soe_auth.with_variables(BROWSER=VISITOR)
 
 
-# Runs a command, and writes down which functions of ours are called, each when it first is.
+# Runs a command, and writes down our functions in the order in which each is first called.
 NOTED = """
 import os, sys, threading
 import soe_auth
@@ -67,13 +67,13 @@ def test_every_file_that_the_design_names_is_there() -> None:
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 def test_the_described_steps_are_those_that_logins_take(
-    person: Command, site: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    user: Command, site: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def called(*argv: str) -> list[str]:
         noted = tmp_path / "noted"
         subprocess.run(
             [sys.executable, "-c", NOTED, noted, *argv],
-            env=person.environ,
+            env=user.environ,
             capture_output=True,
             text=True,
             check=True,
@@ -87,20 +87,20 @@ def test_the_described_steps_are_those_that_logins_take(
     assert first_out_of_order(steps_of("The first login"), first) is None
     assert first_out_of_order(steps_of("What the browser does meanwhile"), first) is None
 
-    live_in(person.home, monkeypatch)
-    recorder = Recorder(["login"], person.environ, settled)
+    live_in(user.home, monkeypatch)
+    recorder = Recorder(["login"], user.environ, settled)
     recorder.begins()
-    recorder.logged_in(resolve({}, environ=person.environ))
+    recorder.logged_in(resolve({}, environ=user.environ))
     again = called("login")
     assert first_out_of_order(steps_of("The next login"), again) is None
 
-    recorder = Recorder(["token"], person.environ, settled)
-    main(["token"], person.environ, observer=recorder)
+    recorder = Recorder(["token"], user.environ, settled)
+    main(["token"], user.environ, observer=recorder)
     replayed = called("token")
     assert first_out_of_order(steps_of("A token from the cache"), replayed) is None
     files = {line.partition(":")[0] for line in replayed if not line.endswith(": <module>")}
     assert len(files) <= 5, files
 
-    assert person("logout").returncode == 0
+    assert user("logout").returncode == 0
     asked_for = called("token", "--login")
     assert first_out_of_order(steps_of("A login that a script asks for"), asked_for) is None

@@ -442,7 +442,7 @@ def test_it_holds_no_secret_and_is_for_its_owner_alone(place: CachedPlace) -> No
         data = place.recall.read_bytes() if place.recall.exists() else b""
         assert b"canary" not in data
         assert b"token-of" not in data
-        assert bool(data) == (name == "API_TOKEN")  # others of ours are not known to be harmless
+        assert bool(data) == (name == "API_TOKEN")
     (place.config / "config.toml").write_text(f"proxy = 'http://joe:canary@p.example'\n{CONFIG}")
     assert place.long("token").code == 0
     assert b"canary" not in place.recall.read_bytes()
@@ -630,7 +630,7 @@ WORDS = st.text(st.characters(codec="ascii", exclude_categories=["Cc", "Zs"]), m
 
 @pytest.mark.slow
 @given(
-    secret=WORDS,
+    secret=WORDS.map("canary-{}".format),  # which is in no path that the cache names
     argv=st.sampled_from(
         [["token"], *(["token", "--format", form] for form in ("header", "env", "curl"))]
     ),
@@ -645,8 +645,7 @@ def test_any_token_is_replayed_as_the_command_prints_it_or_not_at_all(
     assert (told.code, told.err) == (0, "")
     is_plain = set(secret).isdisjoint("\"'\\")
     assert both(place, *argv)[1] or not is_plain
-    if len(secret) > 8:
-        assert secret.encode() not in place.recall.read_bytes()
+    assert not place.recall.exists() or b"canary-" not in place.recall.read_bytes()
 
 
 @given(

@@ -160,7 +160,7 @@ def test_what_is_wrong_stands_at_the_end_with_what_to_do(soe_auth: Command) -> N
 def test_in_a_narrow_window_lines_are_broken_between_words(soe_auth: Command, columns: int) -> None:
     lines = end_of(soe_auth.on_a_terminal("doctor", columns=columns))[1].split("\r\n")
     assert all(len(line) <= columns for line in lines if "`" not in line and "/" not in line)
-    verdicts = re.compile(r"(fine|odd |wrong)  ? ?[a-zA-Z]+: ")
+    verdicts = re.compile(r"(ok|warning|error) +[a-zA-Z]+: ")
     *found, _, end, _ = lines
     assert all(verdicts.match(line) or line.startswith(" " * 7) for line in found)
     assert end == "Nothing is wrong."
@@ -593,9 +593,9 @@ def test_a_machine_without_ipv6_is_told_and_does_without() -> None:
         timeout=30,
     )
     v4, name, v6 = done.stdout.splitlines()
-    assert v4.startswith("fine 127.0.0.1 answered")
-    assert name.startswith("fine localhost")
-    assert v6 == "odd this machine has no IPv6; a login does without it"
+    assert v4.startswith("ok 127.0.0.1 answered")
+    assert name.startswith("ok localhost")
+    assert v6 == "warning this machine has no IPv6; a login does without it"
 
 
 def test_a_name_that_leads_elsewhere_is_wrong_and_one_that_is_unknown_odd() -> None:

@@ -48,7 +48,7 @@ def test_a_program_of_the_same_user_is_no_stranger(listening: socket.socket, ask
 @pytest.mark.process
 @both_ways
 @pytest.mark.parametrize("prefix", ["", "::ffff:"], ids=["as itself", "mapped to IPv6"])
-def test_a_program_of_another_user_is_a_stranger(
+def test_a_program_of_another_user_is_recognised(
     listening: socket.socket, prefix: str, ask: Ask
 ) -> None:
     root = os.geteuid() == 0

@@ -45,7 +45,7 @@ def test_oauthlib_agrees_with_the_challenge(entropy: bytes) -> None:
 
 
 @pytest.mark.rfc("8252-8.9", "7636-7.1", "9700-4.7.1")
-def test_state_and_verifier_are_256_bits_each_drawn_anew() -> None:
+def test_state_and_verifier_are_256_bits_each_and_new_each_time() -> None:
     sizes: list[int] = []
 
     def entropy(size: int) -> bytes:

@@ -7,7 +7,7 @@ from cli_oracle import directories_in, live_in
 from soe_auth import LoginRequired, Scope, SettingsError
 from soe_auth.model.text import is_profile_name
 from soe_auth.settings.config_writer import remember
-from soe_auth.settings.paths import find_paths, xdg_directories
+from soe_auth.settings.paths import find_paths
 from soe_auth.settings.resolve import read_config_files, resolve
 from soe_auth.settings.settings import Settings
 from soe_auth.settings.spec import BY_KEY, TABLE
@@ -413,22 +413,6 @@ def test_a_missing_site_or_client_id_is_a_settings_error(home: Path) -> None:
 def test_the_directory_is_the_platforms_unless_a_variable_names_one(home: Path) -> None:
     assert find_paths({}).directory.name == "soe-auth"
     assert find_paths({"SOE_AUTH_CONFIG_DIR": str(home)}).config == home / "config.toml"
-
-
-@pytest.mark.parametrize(
-    ("environ", "user", "system"),
-    [
-        ({}, "/home/jane/.config", "/etc/xdg"),
-        ({"XDG_CONFIG_HOME": "/kept"}, "/kept", "/etc/xdg"),
-        ({"XDG_CONFIG_HOME": "kept", "XDG_CONFIG_DIRS": "here"}, "/home/jane/.config", "/etc/xdg"),
-        ({"XDG_CONFIG_DIRS": ":here:/first:/second"}, "/home/jane/.config", "/first"),
-    ],
-)
-def test_on_linux_the_first_absolute_path_of_a_variable_of_xdg_counts(
-    environ: dict[str, str], user: str, system: str
-) -> None:
-    found = xdg_directories({"HOME": "/home/jane", **environ})
-    assert found == (f"{user}/soe-auth", f"{system}/soe-auth")
 
 
 @pytest.mark.parametrize("given", ["C:soe", "C:", "\\soe", "/soe"])

@@ -8,10 +8,11 @@ from __future__ import annotations
 import argparse
 import json
 from contextlib import AbstractContextManager, nullcontext, suppress
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
 from soe_auth.cli.config_editor import edit_config
-from soe_auth.cli.console import fitted, width_of_terminal
+from soe_auth.cli.console import fitted
 from soe_auth.cli.json_output import FORMAT_VERSION
 from soe_auth.cli.main import add_common
 from soe_auth.cli.options import tell_surplus
@@ -57,7 +58,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the actions, each with a parser of its own."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True, title="actions")
     keys = "\n".join(f"  {key}\n      {setting.help}" for key, setting in KEYS.items())
-    keys = fitted(f"keys:\n{keys}", width_of_terminal() - 2)
+    keys = fitted(f"keys:\n{keys}", get_terminal_size().columns - 2)
     for name, does in ACTIONS.items():
         action = actions.add_parser(
             name,

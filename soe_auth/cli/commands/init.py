@@ -9,13 +9,13 @@ administrator who registers the application.
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from soe_auth.actions.login import login
 from soe_auth.actions.registration import changes, handouts, preface
-from soe_auth.cli.console import width_of_terminal
 from soe_auth.cli.login_io import login_io
 from soe_auth.cli.options import add_settings, given_settings
 from soe_auth.cli.prompts import Prompter
@@ -84,7 +84,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         _log_in(settings, interview, console, wanted=args.login, args=args)
     except SoeAuthError as failure:
         problem = failure
-    width = min(_WIDEST, width_of_terminal())
+    width = min(_WIDEST, shutil.get_terminal_size().columns)
     console.result(handouts(settings, width=width))
     if problem:
         raise problem

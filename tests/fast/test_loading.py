@@ -1,0 +1,23 @@
+"""How `__main__` loads the optimisations."""
+
+import subprocess
+import sys
+
+import pytest
+
+BROKEN = """
+import sys
+sys.modules["soe_auth.fast.cache"] = None  # which has an import say that there is none
+sys.argv = ["soe-auth", "--version"]
+from soe_auth.__main__ import entry_point
+entry_point()
+"""
+
+
+@pytest.mark.process
+def test_a_folder_that_misses_a_part_is_a_bug_and_not_a_folder_that_was_deleted() -> None:
+    command = [sys.executable, "-c", BROKEN]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "ModuleNotFoundError" in done.stderr
+    assert "soe_auth.fast.cache" in done.stderr
