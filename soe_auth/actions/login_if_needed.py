@@ -110,7 +110,8 @@ def _valid_token(settings: Settings, io: LoginIO, refused: Secret | None) -> Tok
     ):
         return None
     io.announce(
-        f"Signed in to {site.authority} already. The token lasts {token.describe_expiry(io.now())}."
+        f"Signed in to {site.authority} already, profile {settings.profile}."
+        f" The token lasts {token.describe_expiry(io.now())}."
     )
     if words := token.lifetime_warning(settings.min_ttl):
         io.announce(words)

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, TypeVar
 from soe_auth.errors import SettingsError
 from soe_auth.model.secret import Secret
 from soe_auth.model.text import printable
-from soe_auth.settings.resolve import resolve
+from soe_auth.settings import PROFILE_VARIABLE
+from soe_auth.settings.resolve import read_config_files, resolve
 from soe_auth.storage import open_store
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Mapping
+    from pathlib import Path
     from typing import Any
 
     from soe_auth.cli.console import Console
@@ -59,6 +61,36 @@ def resolve_settings(args: argparse.Namespace, console: Console) -> Settings:
     if settings.site:
         tell_surplus(settings.site, console)
     return settings
+
+
+def resolve_given(args: argparse.Namespace, console: Console) -> Settings:
+    """Resolve what options and variables give, and what a profile says only if it is named.
+
+    Neither the default profile, another one of the site nor a project file has a say then. Raises
+    SettingsError.
+    """
+    if args.profile or console.environ.get(PROFILE_VARIABLE):
+        return resolve_settings(args, console)
+    configs = read_config_files(console.environ)
+    free = (f"by-hand-{number}" for number in range(len(configs.profiles) + 1))
+    settings = resolve(
+        given_settings(args),
+        profile=next(name for name in free if name not in configs.profiles),
+        environ=console.environ,
+        cwd=_nowhere,
+        configs=configs,
+    )
+    if settings.site is None or settings.client_id is None:
+        raise SettingsError(
+            "The steps by hand need a site and a client ID.",
+            hint="Give --site and --client-id, or name a profile with -p.",
+        )
+    tell_surplus(settings.site, console)
+    return settings
+
+
+def _nowhere() -> Path:
+    raise FileNotFoundError
 
 
 def tell_surplus(site: Site, console: Console) -> None:

@@ -105,8 +105,9 @@ def logout(
 ) -> Goodbye | None:
     """Ask the site to end the profile's token, and remove it from this machine.
 
-    The copy here goes whatever the site says, or without its being asked, where `local` is True.
-    Returns what was removed and what the site said; None where there was no token. SOE_AUTH_TOKEN
+    The copy here is kept, and `removed` is False, unless the token is dead; with `local` it goes
+    without the site being asked. Returns the token and what the site said; None where there was no
+    token. SOE_AUTH_TOKEN
     plays no part. Works inside a running event loop as well, and holds it up for as long as the
     site takes, ten seconds at most.
 

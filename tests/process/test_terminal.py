@@ -58,7 +58,7 @@ def test_the_address_of_the_sites_own_page_may_come_through_a_pipe(
         login.stdin.write(f"{asyncio.run(visit(line.strip())).url}\n")
         login.stdin.flush()
         assert login.wait(20) == 0  # the pipe is open still
-        assert "as Jane Doe." in login.stderr.read()
+        assert "as Jane Doe, profile " in login.stderr.read()
     ended = soe_auth("login", *own_page)
     assert ended.returncode == 4
     assert "The input ended before an address was pasted." in ended.stderr
