@@ -154,7 +154,7 @@ class CallbackSources:
         answer = answered.pop().result()
         if answer.other_user is not None:
             unknown = answer.other_user == ORPHAN
-            whose = "nobody knows whom" if unknown else user_name(answer.other_user)
+            whose = "an unknown user" if unknown else user_name(answer.other_user)
             self._announce(f"The answer was brought by a program of {whose}.")
         return answer
 

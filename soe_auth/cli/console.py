@@ -157,8 +157,10 @@ class Console:
 
     @property
     def typed_ahead(self) -> bool:
-        """Whether lines wait at the terminal already that nobody has asked for."""
-        if sys.platform == "win32" or not self.can_ask:
+        """Whether lines wait at the terminal that were typed before a question."""
+        if sys.platform == "win32":
+            return False
+        if not self.can_ask:
             return False
         from fcntl import ioctl
         from termios import FIONREAD

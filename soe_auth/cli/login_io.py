@@ -34,7 +34,7 @@ def login_io(
     # What a pipe holds may be for a hook or for a command to run, so it is read where nothing but
     # that can be meant.
     reads_pipe = by_pipe and settings.redirect == "login_success" and console.has_pipe
-    # Before the address is shown nobody can paste its answer: what waits is for the shell.
+    # Before the address is shown there is no answer to paste: what waits is for the shell.
     typed_ahead = settings.redirect != "login_success" and console.typed_ahead
 
     def pasted() -> AsyncIterator[str] | None:

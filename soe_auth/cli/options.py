@@ -66,7 +66,7 @@ def resolve_settings(args: argparse.Namespace, console: Console) -> Settings:
 def resolve_given(args: argparse.Namespace, console: Console) -> Settings:
     """Resolve what options and variables give, and what a profile says only if it is named.
 
-    Neither the default profile, another one of the site nor a project file has a say then. Raises
+    Neither the default profile, another one of the site nor a project file decides then. Raises
     SettingsError.
     """
     if args.profile or console.environ.get(PROFILE_VARIABLE):

@@ -184,7 +184,7 @@ def _create_beside(path: Path) -> tuple[Path, int]:
 
 
 def _remove_stale(path: Path) -> None:
-    """Remove what writers of path that were killed have left: files of ours that none has locked.
+    """Remove what writers of path that were killed have left: our files that are not locked.
 
     Other programs have names like these, such as `.env.local.new`.
     """

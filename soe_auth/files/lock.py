@@ -77,7 +77,7 @@ def lock_directory(
 ) -> None:
     """Lock an open directory until it is closed, if it is ours alone; Windows locks none.
 
-    Whoever may read a directory may lock it as well. Raises TimeoutError after ten seconds.
+    Who may read a directory may lock it as well. Raises TimeoutError after ten seconds.
     """
     if sys.platform == "win32":
         return

@@ -1,4 +1,4 @@
-"""Accept connections at the loopback sockets, and none that nobody closes."""
+"""Accept connections at the loopback sockets, and close each of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # Seconds to rest after the system would open no more connections for us.
 _REST = 0.2
 
-# Seconds between two looks for a connection, where no more than that can be had.
+# Seconds between two looks for a connection, where there is no better way.
 _LOOK = 0.01
 
 
@@ -35,7 +35,7 @@ async def accepting(
     a second later, in whatever goes on in this process by that time.
     """
     loop = asyncio.get_running_loop()
-    ending = asyncio.Event()  # no more is taken from then on, which nobody would close
+    ending = asyncio.Event()  # none is taken from then on, as it would not be closed
 
     async def accept(door: socket.socket) -> None:
         while not ending.is_set():

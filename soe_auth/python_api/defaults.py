@@ -74,7 +74,7 @@ def login_io_for(
         if show and show(url):
             return True
         raise LoginError(
-            "No browser could be started, and there is nobody to tell the address to.",
+            "No browser could be started, and there is no user to tell the address to.",
             hint="Pass announce=print, or a browser of your own.",
         )
 

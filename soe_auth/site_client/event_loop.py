@@ -2,7 +2,7 @@
 
 asyncio looks names up in the threads of its default executor, and `asyncio.run` waits for those
 threads: where a name server is silent, ten seconds and more after the work is done or given up. A
-look-up cannot be cut short, so here each has a thread of its own, which nobody waits for.
+look-up cannot be cut short, so here each has a thread of its own, which is not waited for.
 """
 
 from __future__ import annotations

@@ -106,7 +106,7 @@ class SiteTransport:
         """Try to connect to where nobody can be, so that the first call finds all of httpx loaded.
 
         What httpx loads at its first connection takes 14 ms: it is better that they come while the
-        user is away. No port has the number 0, so nobody is asked for anything, no name server
+        user is away. No port has the number 0, so no server is asked for anything, no name server
         either, and the site hears nothing of it.
         """
         codecs.lookup("utf-8-sig")  # in which its answers are read

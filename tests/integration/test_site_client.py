@@ -511,11 +511,14 @@ class CountedPauses(tuple[float, ...]):  # noqa: SLOT001  # it counts
 @contextmanager
 def nobody_listens() -> Iterator[tuple[int, ExitStack]]:
     """A port of both loopback addresses that is taken and refuses; closing the stack frees it."""
-    bound = bind_loopback(0)
     with ExitStack() as nobody:
-        for taken in bound:
-            nobody.enter_context(taken)
-        yield bound[0].getsockname()[1], nobody
+        addresses = []
+        for listening in bind_loopback(0):
+            with listening:
+                addresses.append((listening.family, listening.getsockname()))
+        for family, address in addresses:
+            nobody.enter_context(socket.socket(family)).bind(address)
+        yield addresses[0][1][1], nobody
 
 
 @pytest.mark.rfc("an exchange sent twice")
