@@ -90,7 +90,7 @@ def _in_background(terminal: int) -> bool:
     if sys.platform == "win32":
         return False
     with suppress(OSError):  # it is not the terminal that we were started from
-        return os.tcgetpgrp(terminal) != os.getpgrp()
+        return os.tcgetpgrp(terminal) not in {0, os.getpgrp()}  # 0 where no group is in front
     return False
 
 
