@@ -158,14 +158,12 @@ class Console:
     @property
     def typed_ahead(self) -> bool:
         """Whether lines wait at the terminal that were typed before a question."""
-        if sys.platform == "win32":
+        if sys.platform == "win32" or not self.can_ask:
             return False
-        if not self.can_ask:
-            return False
-        from fcntl import ioctl
-        from termios import FIONREAD
+        import fcntl
+        import termios
 
-        return ioctl(sys.stdin.fileno(), FIONREAD, bytes(4)) != bytes(4)
+        return fcntl.ioctl(sys.stdin.fileno(), termios.FIONREAD, bytes(4)) != bytes(4)
 
     @property
     def has_pipe(self) -> bool:
