@@ -11,7 +11,7 @@ import aiohttp
 
 from soe_auth import LoopbackUnavailable, Scope, Site
 from soe_auth.loopback.pages import signed_in
-from soe_auth.loopback.peer_user import is_other_user
+from soe_auth.loopback.peer_user import other_user
 from soe_auth.loopback.server import CallbackServer, LocalPaths, serve
 from soe_auth.loopback.sockets import Address, LoopbackSockets, bind
 from soe_auth.model.ports import Ports
@@ -58,14 +58,14 @@ async def ends_well(login: Login) -> bool:
 
 @asynccontextmanager
 async def waiting(
-    other_user: Callable[[Address, Address], bool] = is_other_user,
+    whose: Callable[[Address, Address], int | None] = other_user,
 ) -> AsyncIterator[Login]:
     site = Site.parse("acme")
     sockets = bind(0, "localhost")
     uri = redirect_uri_for(site, "localhost", sockets.port)
     request = new_authorization_request(site, "110", Scope(), uri, lambda size: b"\xa5" * size)
     strays: list[Stray] = []
-    serving = serve(sockets, request, PATHS, strays.append, other_user)
+    serving = serve(sockets, request, PATHS, strays.append, whose)
     async with serving as listener:
         yield Login(listener, sockets, request, strays)
 

@@ -11,9 +11,17 @@ from typing import TYPE_CHECKING
 
 from soe_auth.actions.login_messages import timed_out_hint
 from soe_auth.errors import LoginDenied, LoginError, LoginTimedOut
+from soe_auth.loopback.peer_user import ORPHAN, user_name
 from soe_auth.model.duration import in_words
 from soe_auth.oauth.authorization_request import login_success_uri
-from soe_auth.oauth.authorization_response import Denied, Granted, Stray, check_pasted_url
+from soe_auth.oauth.authorization_response import (
+    LAUNCH_REFUSED,
+    TOO_LARGE,
+    Denied,
+    Granted,
+    Stray,
+    check_pasted_url,
+)
 from soe_auth.oauth.token_endpoint import parse_token_response, token_request_body
 
 if TYPE_CHECKING:
@@ -69,11 +77,17 @@ async def open_callback_sources(
     pending: PendingAuthorization, io: LoginIO
 ) -> AsyncIterator[CallbackSources]:
     """Open the listener and the paste line, where there are such, until the block ends."""
-    lines = io.pasted_lines() if io.pasted_lines else None
+    lines = io.pasted_lines() if io.pasted_lines and pending.reads_paste else None
     if pending.sockets is None:
         yield CallbackSources(pending.request, None, lines, io.instruct)
         return
     told: set[str] = set()
+    host = pending.sockets.host
+    advice = {
+        LAUNCH_REFUSED: f"If it is yours, open this address in it:\n  {pending.request.url}",
+        TOO_LARGE: f"If it was your tab, delete the browser's cookies for {host}, or start again"
+        " with `--redirect-host 127.0.0.1`, if the application's Domain on the site is that.",
+    }
 
     def on_stray(stray: Stray) -> None:
         # Once for each reason: other programs must not be able to fill the terminal.
@@ -81,6 +95,8 @@ async def open_callback_sources(
         told.add(stray.reason)
         tell = io.announce if loud else io.verbose
         tell(f"Something else came to the listener: {stray.reason}. Still waiting.")
+        if loud and stray in advice:
+            io.instruct(advice[stray])
 
     async with io.open_listener(pending, on_stray) as listener:
         yield CallbackSources(pending.request, listener, lines, io.instruct)
@@ -135,7 +151,12 @@ class CallbackSources:
             await asyncio.gather(*tasks, return_exceptions=True)
         if not answered:
             raise TimeoutError
-        return answered.pop().result()
+        answer = answered.pop().result()
+        if answer.other_user is not None:
+            unknown = answer.other_user == ORPHAN
+            whose = "an unknown user" if unknown else user_name(answer.other_user)
+            self._announce(f"The answer was brought by a program of {whose}.")
+        return answer
 
     async def show_result(self, page: Page) -> None:
         """Show how the login ended to the browser that brought the answer, if one did."""

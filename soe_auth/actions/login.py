@@ -49,9 +49,9 @@ def login(settings: Settings, io: LoginIO, started: StartedLogin | None = None) 
         io.login_lock.acquire(settings.profile, started.release if started else None),
         start_login(settings, io, started) as pending,
     ):
-        import asyncio
+        from soe_auth.site_client.event_loop import run_async
 
-        return asyncio.run(finish_login(pending, settings, io))
+        return run_async(finish_login(pending, settings, io))
 
 
 async def alogin(settings: Settings, io: LoginIO) -> Token:
@@ -87,6 +87,7 @@ def start_login(
     pending = request_authorization(settings, io, started)
     with closing(pending), io.login_lock.shown_as_waiting(settings.profile, pending.address):
         opened = bool(started) or _open_browser(pending, io)
+        pending = replace(pending, reads_paste=messages.reads_paste(settings, io, opened=opened))
         if automatic:
             messages.require_someone_to_answer(settings, io, opened=opened)
             io.login_lock.record_failure(settings.profile)
@@ -94,11 +95,9 @@ def start_login(
             messages.instruct(pending, settings, io, opened=opened)
             yield pending
         except BaseException:
-            if automatic:
+            if automatic:  # the delay begins now
                 with suppress(StoreError):
-                    io.login_lock.record_failure(
-                        settings.profile, again=True
-                    )  # the delay begins now
+                    io.login_lock.record_failure(settings.profile, again=True)
             raise
 
 

@@ -37,9 +37,9 @@ def login_if_needed(settings: Settings, io: LoginIO, *, refused: Secret | None =
         if token := _valid_token_under_lock(settings, io, refused):
             return token
         pending = stack.enter_context(start_login(settings, io, automatic=True))
-        import asyncio
+        from soe_auth.site_client.event_loop import run_async
 
-        return asyncio.run(finish_login(pending, settings, io))
+        return run_async(finish_login(pending, settings, io))
 
 
 async def alogin_if_needed(
@@ -110,7 +110,8 @@ def _valid_token(settings: Settings, io: LoginIO, refused: Secret | None) -> Tok
     ):
         return None
     io.announce(
-        f"Signed in to {site.authority} already. The token lasts {token.describe_expiry(io.now())}."
+        f"Signed in to {site.authority} already, profile {settings.profile}."
+        f" The token lasts {token.describe_expiry(io.now())}."
     )
     if words := token.lifetime_warning(settings.min_ttl):
         io.announce(words)

@@ -8,10 +8,14 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from soe_auth.desktop.browser import launch
+from soe_auth.desktop.environment import detect
 from soe_auth.model.secret import no_core_dumps
+from soe_auth.storage import open_store
+from soe_auth.storage.login_lock import LoginLock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
     from soe_auth.desktop.environment import Environment
@@ -22,9 +26,9 @@ if TYPE_CHECKING:
     from soe_auth.oauth.authorization_request import AuthorizationRequest
     from soe_auth.oauth.authorization_response import Stray
     from soe_auth.oauth.pkce import Entropy
+    from soe_auth.settings.settings import Settings
     from soe_auth.site_client.client import SiteConnection
     from soe_auth.storage import Store
-    from soe_auth.storage.login_lock import LoginLock
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +37,15 @@ class PendingAuthorization:
 
     With `redirect = "login_success"` the callback can only be pasted; the sockets then only
     redirect the browser to the site, and are None where no port could be bound. `result_path` is
-    where the browser reads how the login ended.
+    where the browser reads how the login ended. `reads_paste` says whether a line of the terminal
+    may be the callback.
     """
 
     request: AuthorizationRequest
     sockets: LoopbackSockets | None
     launch_path: str
     result_path: str
+    reads_paste: bool = True
 
     @property
     def address(self) -> str | None:
@@ -56,12 +62,12 @@ def open_callback_server(
     pending: PendingAuthorization, on_stray: Callable[[Stray], None]
 ) -> AbstractAsyncContextManager[CallbackServer]:
     """Serve the callback at the sockets of `pending`, which it must have, until the block ends."""
-    from soe_auth.loopback.peer_user import is_other_user
+    from soe_auth.loopback.peer_user import other_user
     from soe_auth.loopback.server import LocalPaths, serve
 
     assert pending.sockets  # noqa: S101  # a login without them opens no listener
     paths = LocalPaths(pending.launch_path, pending.result_path)
-    return serve(pending.sockets, pending.request, paths, on_stray, is_other_user)
+    return serve(pending.sockets, pending.request, paths, on_stray, other_user)
 
 
 def connect_to_site(site: Site, network: Network) -> AbstractAsyncContextManager[SiteConnection]:
@@ -93,7 +99,7 @@ class LoginIO:
     open_browser: Callable[[str], bool] | None
     environment: Environment
     ask_consent: Callable[[str], bool] | None = None
-    pasted_lines: Callable[[], AsyncIterator[str]] | None = None
+    pasted_lines: Callable[[], AsyncIterator[str] | None] | None = None
     browser_failed: Callable[[], bool] = lambda: False
     wake_on_signals: Callable[[], AbstractContextManager[None]] = nullcontext
     disable_core_dumps: Callable[[], None] = no_core_dumps
@@ -106,4 +112,30 @@ class LoginIO:
     ] = open_callback_server
     connect: Callable[[Site, Network], AbstractAsyncContextManager[SiteConnection]] = (
         connect_to_site
+    )
+
+
+def system_login_io(
+    settings: Settings,
+    environ: Mapping[str, str],
+    announce: Callable[[str], None],
+    store: Store | None = None,
+) -> LoginIO:
+    """Return the effects of a login on this desktop and disk, without a terminal.
+
+    `announce` also tells what the user has to act on; `store` is used in place of the settings'.
+    """
+    codes: list[int] = []
+    directory = settings.paths.directory
+    if store is None:
+        store = open_store(directory, settings.store, report=announce, with_a_person=True)
+    return LoginIO(
+        store=store,
+        login_lock=LoginLock(directory, report=announce),
+        announce=announce,
+        instruct=announce,
+        verbose=lambda _: None,
+        open_browser=lambda url: launch(url, settings.browser, environ, codes.append),
+        browser_failed=lambda: any(codes),
+        environment=detect(environ),
     )

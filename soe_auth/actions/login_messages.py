@@ -45,11 +45,20 @@ def instruct(
         tell(f"Open this address in a browser anywhere:\n  {pending.request.url}")
     elif io.environment.remote_reason or paste_only:
         tell(f"Open this address if no browser comes up:\n  {pending.request.url}")
-    if io.pasted_lines:
+    if pending.reads_paste and io.pasted_lines:
         tell(
             "Paste the address that the browser ends at"
             + (":" if paste_only else ", if it cannot come back by itself:")
         )
+
+
+def reads_paste(settings: Settings, io: LoginIO, *, opened: bool) -> bool:
+    """Whether a line of the terminal may be the answer: where the browser may not come back.
+
+    Elsewhere what is typed meanwhile is for the shell.
+    """
+    elsewhere = settings.redirect == "login_success" or io.environment.remote_reason
+    return io.pasted_lines is not None and bool(elsewhere or not opened)
 
 
 @asynccontextmanager
@@ -76,6 +85,8 @@ async def advise(
             "Nothing has come back yet. If the site shows an error about redirect_uri,"
             f" {_domain_needed(settings)}."
         )
+        if not pending.reads_paste:
+            io.announce("If the browser cannot come back here, start again with --no-browser.")
 
     tasks = [asyncio.create_task(task()) for task in (watch_browser, name_the_domain)]
     try:
@@ -110,7 +121,10 @@ def announce_signed_in(
     """Say who signed in where, for how long, and what is odd about it."""
     who = f" as {token.account}" if token.account else ""
     lasts = token.describe_expiry(io.now())
-    io.announce(f"Signed in to {token.site.authority}{who}. The token lasts {lasts}.")
+    io.announce(
+        f"Signed in to {token.site.authority}{who}, profile {settings.profile}."
+        f" The token lasts {lasts}."
+    )
     if words := token.lifetime_warning(settings.min_ttl):
         io.announce(words)
     if replaced and (words := token.account_warning(replaced, settings.profile)):
@@ -120,20 +134,32 @@ def announce_signed_in(
 def remember_profile(settings: Settings, io: LoginIO) -> None:
     """Store what flags have said as a profile, so that `soe-auth login` alone is enough.
 
-    Nothing is stored where the site is a project file's word.
+    A profile that is there gets what the flags say, and no variable's value; what that changed is
+    told, and how to undo it. Nothing is stored where the site is a project file's word.
     """
+    from soe_auth.actions.registration import changes
+    from soe_auth.settings.config_files import read_configs
     from soe_auth.settings.config_writer import remember
 
     values = settings.profile_values
+    if settings.known:
+        values = {key: value for key, value in values.items() if key in settings.from_flags}
     if not settings.from_flags or not (settings.known or "site" in values):
         return
     try:
+        configs = read_configs(settings.paths.files)
         changed = remember(settings.paths.config, settings.profile, values)
     except SettingsError as problem:
         io.announce(f"The profile was not remembered. {problem}")
         return
-    if changed:
+    if changed and not settings.known:
         io.announce(f"Remembered as profile {settings.profile}: {settings.paths.config}")
+    for change in changes(settings, configs) if changed and settings.known else ():
+        if change.key in values:
+            io.announce(
+                f"Remembered in profile {settings.profile}: {change}."
+                f" `{change.undo(settings.profile)}` undoes it."
+            )
     if settings.scope.no_expiry and "scope" in settings.from_flags:
         io.announce(
             "A no_expiry token does not end by itself: `soe-auth logout` once you are done with it."

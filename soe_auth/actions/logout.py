@@ -1,7 +1,8 @@
-"""The story of a log-out: ask the site to end the token, remove it here, tell each result."""
+"""Log out: ask the site to end the token, and remove it here once it is dead or `local` says so."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,8 @@ from soe_auth.errors import NetworkError, SettingsError
 from soe_auth.model.proxy import Network
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from soe_auth.model.token import Token
     from soe_auth.site_client.client import Ending
     from soe_auth.storage import Store
@@ -18,23 +21,32 @@ if TYPE_CHECKING:
 class Goodbye:
     """How a log-out ended: the token that was stored, and what its site said of ending it.
 
-    `on_site` is None where the site was not asked.
+    `on_site` is None where the site was not asked. `removed` is False where the token is kept here,
+    so that it can still be ended.
     """
 
     token: Token
     on_site: Ending | None
+    removed: bool = True
 
 
 _SYSTEM = Network()
 
 
 async def logout(
-    profile: str, store: Store, *, local: bool = False, network: Network = _SYSTEM
+    profile: str,
+    store: Store,
+    *,
+    local: bool = False,
+    network: Network = _SYSTEM,
+    now: Callable[[], float] = time.time,
 ) -> Goodbye | None:
     """Remove the profile's token, after asking the site it was given for to end it.
 
-    The local copy goes whatever the site says, and with it what a writer that was killed has left.
-    Returns None if there was none; raises StoreError.
+    The local copy is kept unless the token is dead: ended, invalid or expired. Else nobody would
+    have a token that is still valid. With `local` the site is not asked, and the copy goes, and
+    with it what a writer that was killed has left. Returns None if there was none; raises
+    StoreError.
     """
     token = store.load(profile)
     if token is None:
@@ -49,5 +61,8 @@ async def logout(
                 on_site = await site.invalidate(token.access_token)
         except (NetworkError, SettingsError):  # of the network; they hold nothing up here
             on_site = Ending.UNREACHABLE
+        dead = on_site in {Ending.ENDED, Ending.ALREADY_INVALID} or token.has_ended(now())
+        if not dead:
+            return Goodbye(token, on_site, removed=False)
     store.remove(profile)
     return Goodbye(token, on_site)

@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from soe_auth.settings.spec import CLIENT_ID, PORT, PROFILE, REDIRECT, REDIRECT_HOST, SITE, TABLE
+from soe_auth.settings.spec import (
+    BY_KEY,
+    CLIENT_ID,
+    PORT,
+    PROFILE,
+    REDIRECT,
+    REDIRECT_HOST,
+    SITE,
+    TABLE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -50,6 +59,14 @@ class Change:
     def __str__(self) -> str:
         return f"{self.key} from {self.before or 'none'} to {self.after or 'none'}"
 
+    def undo(self, profile: str) -> str:
+        """Return the command that takes it back, for the profile's own value in config.toml."""
+        from shlex import quote
+
+        if self.before in ("", BY_KEY[self.key].text(BY_KEY[self.key].default)):
+            return f"soe-auth config unset {self.key} -p {profile}"
+        return f"soe-auth config set {self.key} {quote(self.before)} -p {profile}"
+
 
 def domain(site: Site, redirect: Redirect, redirect_host: RedirectHost) -> str:
     """Return what the application's Domain has to be, so that the browser may come back."""
@@ -87,7 +104,8 @@ def changes(settings: Settings, configs: Configs) -> list[Change]:
     new = settings.profile not in configs.profiles
     found = []
     for setting in PROFILE:
-        before, value = _there(setting, settings.profile, configs), getattr(settings, setting.key)
+        before = configs.value_of(settings.profile, setting)
+        value = getattr(settings, setting.key)
         if before != value or (new and setting in (SITE, CLIENT_ID)):
             found.append(
                 Change(
@@ -129,17 +147,6 @@ def handouts(settings: Settings, *, width: int = _WIDTH) -> str:
 def administrator_text(settings: Settings, site: Site) -> str:
     """Return what to send to the administrator who registers the application."""
     return "\n".join(_comments(_for_administrator(settings, site), _WIDTH))
-
-
-def _there(setting: Setting[Any], profile: str, configs: Configs) -> Any:  # noqa: ANN401  # as the table
-    """Return what the files say of a setting, or its default; None for what cannot be read."""
-    for table in configs.tables_of(profile):
-        if setting.key in table.values:
-            try:
-                return setting.read(table.values[setting.key])
-            except ValueError:
-                return None
-    return setting.default
 
 
 def _command(settings: Settings) -> str:

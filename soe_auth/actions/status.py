@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from soe_auth.errors import NetworkError, SettingsError
 from soe_auth.settings import CONFIG_DIR_VARIABLE
-from soe_auth.settings.resolve import no_profile_yet, read_config_files, resolve
+from soe_auth.settings.profile_choice import no_profile_yet
+from soe_auth.settings.resolve import read_config_files, resolve
 from soe_auth.settings.spec import CA_BUNDLE, PROXY, STORE
 
 if TYPE_CHECKING:

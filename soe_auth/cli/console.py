@@ -156,6 +156,16 @@ class Console:
         return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
 
     @property
+    def typed_ahead(self) -> bool:
+        """Whether lines wait at the terminal that were typed before a question."""
+        if sys.platform == "win32" or not self.can_ask:
+            return False
+        import fcntl
+        import termios
+
+        return fcntl.ioctl(sys.stdin.fileno(), termios.FIONREAD, bytes(4)) != bytes(4)
+
+    @property
     def has_pipe(self) -> bool:
         """Whether another program can write to us: standard input is a pipe or a socket."""
         if not sys.stdin:
@@ -191,7 +201,19 @@ def fitted(text: str, columns: int, *, hang: int = 0) -> str:
 
 
 def _confirm(question: str) -> bool:
-    """Ask; whatever is not a yes is a no, the end of the input included."""
+    """Ask; whatever is not a yes is a no, the end of the input included.
+
+    What was typed before the question was to be seen is no answer to it, and is thrown away.
+    """
+    if sys.platform == "win32":
+        from msvcrt import getwch, kbhit
+
+        while kbhit():
+            getwch()
+    else:
+        from termios import TCIFLUSH, tcflush
+
+        tcflush(sys.stdin.fileno(), TCIFLUSH)
     return (_ask(question) or "").lower() in {"y", "yes"}
 
 

@@ -14,7 +14,7 @@ FORMAT_VERSION = 1
 
 
 def token_report(
-    profile: str, token: Token, now: float, *, why_not: str | None = None
+    profile: str | None, token: Token, now: float, *, why_not: str | None = None
 ) -> dict[str, object]:
     """Return the token's facts, as docs/reference describes them.
 

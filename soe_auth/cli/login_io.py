@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from soe_auth.actions.login_io import LoginIO
-from soe_auth.cli.options import open_profile_store
+from soe_auth.actions.login_io import system_login_io
 from soe_auth.cli.wake_on_signals import wake_on_signals
-from soe_auth.desktop.browser import launch
-from soe_auth.desktop.environment import detect
-from soe_auth.storage.login_lock import LoginLock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from soe_auth.actions.login_io import LoginIO
     from soe_auth.cli.console import Console
     from soe_auth.settings.settings import Settings
 
@@ -33,32 +31,29 @@ def login_io(
     With `by_pipe`, the address that redirect login_success needs may come through a pipe as well.
     `accelerate` is given to `main`; `on_stored` is called as soon as the token is stored.
     """
-    codes: list[int] = []
-
-    def show(url: str) -> bool:
-        return launch(url, settings.browser, console.environ, codes.append)
-
     # What a pipe holds may be for a hook or for a command to run, so it is read where nothing but
     # that can be meant.
     reads_pipe = by_pipe and settings.redirect == "login_success" and console.has_pipe
-    io = LoginIO(
-        store=open_profile_store(settings, console, with_a_person=True),
-        login_lock=LoginLock(settings.paths.directory, report=console.say),
-        announce=console.say,
+    # Before the address is shown there is no answer to paste: what waits is for the shell.
+    typed_ahead = settings.redirect != "login_success" and console.typed_ahead
+
+    def pasted() -> AsyncIterator[str] | None:
+        if typed_ahead:
+            console.error("Lines typed ahead are left for the shell, so none can be pasted here.")
+            return None
+        from soe_auth.cli.terminal_paste import pasted_lines
+
+        return pasted_lines(sys.stdin.fileno())
+
+    io = replace(
+        system_login_io(settings, console.environ, console.say),
         instruct=console.error,
         verbose=console.detail,
-        open_browser=show if browser else None,
-        browser_failed=lambda: any(codes),
-        environment=detect(console.environ),
         ask_consent=console.confirm,
-        pasted_lines=_pasted if console.can_ask or reads_pipe else None,
+        pasted_lines=pasted if console.can_ask or reads_pipe else None,
         wake_on_signals=wake_on_signals,
         on_stored=on_stored,
     )
+    if not browser:
+        io = replace(io, open_browser=None)
     return accelerate(io)
-
-
-def _pasted() -> AsyncIterator[str]:
-    from soe_auth.cli.terminal_paste import pasted_lines
-
-    return pasted_lines(sys.stdin.fileno())

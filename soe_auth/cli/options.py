@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, TypeVar
 from soe_auth.errors import SettingsError
 from soe_auth.model.secret import Secret
 from soe_auth.model.text import printable
-from soe_auth.settings.resolve import resolve
+from soe_auth.settings import PROFILE_VARIABLE
+from soe_auth.settings.resolve import read_config_files, resolve
 from soe_auth.storage import open_store
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Mapping
+    from pathlib import Path
     from typing import Any
 
     from soe_auth.cli.console import Console
@@ -61,19 +63,45 @@ def resolve_settings(args: argparse.Namespace, console: Console) -> Settings:
     return settings
 
 
+def resolve_given(args: argparse.Namespace, console: Console) -> Settings:
+    """Resolve what options and variables give, and what a profile says only if it is named.
+
+    Neither the default profile, another one of the site nor a project file decides then. Raises
+    SettingsError.
+    """
+    if args.profile or console.environ.get(PROFILE_VARIABLE):
+        return resolve_settings(args, console)
+    configs = read_config_files(console.environ)
+    free = (f"by-hand-{number}" for number in range(len(configs.profiles) + 1))
+    settings = resolve(
+        given_settings(args),
+        profile=next(name for name in free if name not in configs.profiles),
+        environ=console.environ,
+        cwd=_nowhere,
+        configs=configs,
+    )
+    if settings.site is None or settings.client_id is None:
+        raise SettingsError(
+            "The steps by hand need a site and a client ID.",
+            hint="Give --site and --client-id, or name a profile with -p.",
+        )
+    tell_surplus(settings.site, console)
+    return settings
+
+
+def _nowhere() -> Path:
+    raise FileNotFoundError
+
+
 def tell_surplus(site: Site, console: Console) -> None:
     """Tell what was cut off a site."""
     if site.ignored_suffix:
         console.say(f"The site is {site}; “{printable(site.ignored_suffix, 80)}” was left out.")
 
 
-def open_profile_store(
-    settings: Settings, console: Console, *, with_a_person: bool = False
-) -> Store:
+def open_profile_store(settings: Settings, console: Console) -> Store:
     """Open the token store of a profile: beside the user's config.toml, or the keyring."""
-    return open_store(
-        settings.paths.directory, settings.store, report=console.say, with_a_person=with_a_person
-    )
+    return open_store(settings.paths.directory, settings.store, report=console.say)
 
 
 def add_redirect_uri(parser: argparse.ArgumentParser) -> None:

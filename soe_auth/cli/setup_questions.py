@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -126,7 +125,9 @@ class SetupWizard:
     def _look_at(self, site: Site, settings: Settings, *, again: bool) -> None:
         self.console.say(f"Asking {site.authority} …")
         try:
-            answer = asyncio.run(_glance(site, settings.network))
+            from soe_auth.site_client.event_loop import run_async
+
+            answer = run_async(_glance(site, settings.network))
         except NetworkError as problem:
             self._go_on_after(problem, again=again)
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from contextlib import suppress
 from threading import Event, Thread
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
 _CHUNK = 64 * 1024
+_FOREGROUND_COMES = 0.2  # seconds between two looks for it
 _CTRL_C_COMES = 0.2  # seconds
 _KEY_COMES = 0.05  # seconds between two looks for one
 
@@ -20,7 +22,8 @@ _KEY_COMES = 0.05  # seconds between two looks for one
 async def pasted_lines(terminal: int) -> AsyncIterator[str]:
     """Yield each line that comes from a terminal or a pipe, without ever blocking, until its end.
 
-    `terminal` is its file descriptor.
+    `terminal` is its file descriptor. Nothing is read ahead: a terminal gives a line at a time, and
+    of a pipe no byte is taken behind the line's end. A terminal is read in its foreground only.
     """
     queue: asyncio.Queue[bytes] = asyncio.Queue()
     watch = _read_in_thread if sys.platform == "win32" else _read_when_ready
@@ -37,18 +40,58 @@ async def pasted_lines(terminal: int) -> AsyncIterator[str]:
 
 def _read_when_ready(terminal: int, queue: asyncio.Queue[bytes]) -> Callable[[], object]:
     loop = asyncio.get_running_loop()
+    is_terminal = os.isatty(terminal)
+    timers: list[asyncio.TimerHandle] = []
+
+    def watch() -> None:
+        loop.add_reader(terminal, read)
 
     def read() -> None:
         try:
-            data = os.read(terminal, _CHUNK)
+            data = _read_in_foreground(terminal) if is_terminal else os.read(terminal, 1)
         except OSError:  # the terminal has gone
             data = b""
         if not data:
             loop.remove_reader(terminal)
-        queue.put_nowait(data)
+        if data is None:  # what waits there is for the shell
+            timers[:] = [loop.call_later(_FOREGROUND_COMES, watch)]
+        else:
+            queue.put_nowait(data)
 
-    loop.add_reader(terminal, read)
-    return lambda: loop.remove_reader(terminal)
+    def stop() -> None:
+        loop.remove_reader(terminal)
+        for timer in timers:
+            timer.cancel()
+
+    watch()
+    return stop
+
+
+def _read_in_foreground(terminal: int) -> bytes | None:
+    """Read a line of a terminal; None in its background, where it is another's. Raises OSError.
+
+    The kernel stops a process that reads there, unless SIGTTIN is blocked: then it may have gone to
+    the background since we looked, and the read is an error.
+    """
+    if sys.platform == "win32":
+        raise OSError
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTIN})
+    try:
+        return None if _in_background(terminal) else os.read(terminal, _CHUNK)
+    except OSError:
+        if _in_background(terminal):
+            return None
+        raise
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _in_background(terminal: int) -> bool:
+    if sys.platform == "win32":
+        return False
+    with suppress(OSError):  # it is not the terminal that we were started from
+        return os.tcgetpgrp(terminal) not in {0, os.getpgrp()}  # 0 where no group is in front
+    return False
 
 
 def _read_in_thread(terminal: int, queue: asyncio.Queue[bytes]) -> Callable[[], object]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from soe_auth.doctor.dns import addresses_of
 from soe_auth.doctor.finding import Finding, error, from_error, ok, warning
 from soe_auth.errors import LoginError, LoopbackUnavailable
-from soe_auth.loopback.peer_user import is_other_user
+from soe_auth.loopback.peer_user import other_user
 from soe_auth.loopback.port_owner import why_busy
 from soe_auth.loopback.server import LocalPaths, serve
 from soe_auth.loopback.sockets import LoopbackSockets, bind
@@ -121,7 +121,7 @@ async def _knock_everywhere(
     redirect_uri = redirect_uri_for(site, bound.host, bound.port)
     request = new_authorization_request(site, "0", Scope(), redirect_uri, entropy)
     paths = LocalPaths(_LAUNCH, _DONE)
-    async with serve(bound, request, paths, lambda _: None, is_other_user):
+    async with serve(bound, request, paths, lambda _: None, other_user):
         return [
             LoopbackProbe(name, addresses, await knock(addresses, bound.port))
             for name, addresses in names.items()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -15,6 +14,7 @@ from soe_auth.errors import NetworkError, ServerError, SettingsError, SoeAuthErr
 from soe_auth.model.duration import in_words
 from soe_auth.model.text import printable
 from soe_auth.site_client.client import FIRST_LOOK, WHO_AM_I, connect
+from soe_auth.site_client.event_loop import run_async
 from soe_auth.site_client.proxy_lookup import proxy_for
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def look_at_site(
     if name.verdict == "error":
         return
     try:
-        sight = asyncio.run(_look(site, settings.network, now))
+        sight = run_async(_look(site, settings.network, now))
     except SoeAuthError as problem:
         yield from_error("connection", problem)
         return

@@ -81,20 +81,20 @@ def redirect_early(
     sockets: LoopbackSockets,
     launch_path: str,
     request: AuthorizationRequest,
-    is_other_user: Callable[[Address, Address], bool],
+    other_user: Callable[[Address, Address], int | None],
 ) -> Iterator[EarlyRedirect]:
     """Lead on to the site who asks for the launch path, until the usher leaves, or the block ends.
 
-    `is_other_user` tells from the two ends of a connection whether another user is at the far one.
+    `other_user` tells from the two ends of a connection which other user is at the far one, if any.
     """
 
     def answer(guest: socket, brought: bytes) -> bytes:
-        other_user = is_other_user(guest.getpeername()[:2], guest.getsockname()[:2])
-        arrival = read_plain(brought, other_user=other_user)
+        arrival = read_plain(brought)
         if (
             arrival
             and not check_request(arrival, sockets.port)
             and arrival.target.matches(launch_path)
+            and other_user(guest.getpeername()[:2], guest.getsockname()[:2]) is None
         ):
             return _see_other(request.url)
         return b""
@@ -109,7 +109,7 @@ def redirect_early(
             guest.close()
 
 
-def read_plain(brought: bytes, *, other_user: bool) -> CallbackRequest | None:
+def read_plain(brought: bytes) -> CallbackRequest | None:
     """Read a request as a browser writes one; None for what could be understood in two ways."""
     head, end, more = brought.partition(b"\r\n\r\n")
     try:
@@ -126,11 +126,7 @@ def read_plain(brought: bytes, *, other_user: bool) -> CallbackRequest | None:
         and all(name.replace("-", "").isalnum() for name in headers)
         and all(text.isprintable() and text == text.strip() != "" for text in headers.values())
     )
-    return (
-        CallbackRequest(method, Secret(target), headers, other_user=other_user)
-        if is_plain
-        else None
-    )
+    return CallbackRequest(method, Secret(target), headers) if is_plain else None
 
 
 def _see_other(location: str) -> bytes:

@@ -35,15 +35,15 @@ async def open_listener(
     import asyncio
 
     from soe_auth.fast.early_redirect import redirect_early
-    from soe_auth.loopback.peer_user import is_other_user
+    from soe_auth.loopback.peer_user import other_user
 
     sockets, request, launch_path = pending.sockets, pending.request, pending.launch_path
     assert sockets  # noqa: S101  # a login without them opens no listener
-    with redirect_early(sockets, launch_path, request, is_other_user) as early:
+    with redirect_early(sockets, launch_path, request, other_user) as early:
         server = await asyncio.to_thread(_load_server)
         connections = early.leave()
     paths = server.LocalPaths(launch_path, pending.result_path)
-    serving = server.serve(sockets, request, paths, on_stray, is_other_user, connections)
+    serving = server.serve(sockets, request, paths, on_stray, other_user, connections)
     async with serving as listener:
         listener.browser_redirected = early.browser_redirected
         yield listener

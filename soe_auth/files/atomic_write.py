@@ -8,7 +8,7 @@ import sys
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from soe_auth.files.lock import wait_to_hold
+from soe_auth.files.lock import lock_directory, wait_to_hold
 from soe_auth.files.private_read import (
     NO_FOLLOW,
     check_replaceable,
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _PRIVATE_DIRECTORY = 0o700
 _PRIVATE_FILE = 0o600
+_RANDOM = 8  # bytes, in the name of a file that is being written
 
 
 def make_private_directory(path: Path) -> str:
@@ -69,8 +70,7 @@ def write_private(path: Path, data: bytes, *, durable: bool = True) -> None:
     """
     check_replaceable(path)
     with _changing(path, durable=durable):
-        beside = path.with_name(f".{path.name}.{os.urandom(8).hex()}.new")
-        file = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_FOLLOW, _PRIVATE_FILE)
+        beside, file = _create_beside(path)
         try:
             with os.fdopen(file, "wb") as stream:
                 if sys.platform == "win32":
@@ -81,7 +81,10 @@ def write_private(path: Path, data: bytes, *, durable: bool = True) -> None:
                 stream.flush()
                 if durable:
                     os.fsync(file)
-            patiently(lambda: beside.replace(path))
+                if sys.platform != "win32":  # it is locked until it is there
+                    beside.replace(path)
+            if sys.platform == "win32":  # it replaces no file by one that is open
+                patiently(lambda: beside.replace(path))
         except BaseException:
             beside.unlink(missing_ok=True)
             raise
@@ -121,24 +124,21 @@ def quarantine(path: Path, data: bytes, limit: int, aside: Path) -> Path | None:
 def _changing(path: Path, *, alone: bool = False, durable: bool = True) -> Iterator[None]:
     """Hold path's directory while an entry of it is changed, and make a durable change last.
 
-    Who changes shares a lock on the directory, unless it asks to be alone. Who happens to be alone
-    sweeps away what writers of path that were killed have left there, as it holds a secret. Windows
-    locks no directory and flushes none: there, a lock file beside path has each one alone. Raises
-    OSError; TimeoutError where another does not come to an end.
+    First, what writers of path that were killed have left there is removed, as it holds a secret.
+    Changes share a lock on the directory, unless one asks to be alone: so in a directory that is
+    ours alone, as others could else hold the lock for ever. Windows locks no directory and flushes
+    none: there, a lock file beside path has each one alone. Raises OSError; TimeoutError where
+    another does not come to an end.
     """
     if sys.platform == "win32":
         with _alone(path):
             yield
         return
-    import fcntl
-
     directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        with suppress(OSError):  # somebody else is at work, or the file system has no such locks
-            fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with suppress(OSError):  # the change itself matters more
             _remove_stale(path)
-        with suppress(OSError):
-            fcntl.flock(directory, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        lock_directory(directory, shared=not alone)
         yield
         if durable:
             os.fsync(directory)
@@ -169,7 +169,60 @@ if sys.platform == "win32":
                     lock.unlink()
 
 
+def _create_beside(path: Path) -> tuple[Path, int]:
+    """Create a file beside path to write to, and lock it for as long as it is open."""
+    while True:
+        beside = path.with_name(f".{path.name}.{os.urandom(_RANDOM).hex()}.new")
+        file = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_FOLLOW, _PRIVATE_FILE)
+        try:
+            is_kept = _try_flock(file) and os.fstat(file).st_nlink > 0
+        except OSError:  # the file system has no locks, and so nothing is removed as stale
+            is_kept = True
+        if is_kept:
+            return beside, file
+        os.close(file)  # another process took it for stale before it was locked
+
+
 def _remove_stale(path: Path) -> None:
+    """Remove what writers of path that were killed have left: our files that are not locked.
+
+    Other programs have names like these, such as `.env.local.new`.
+    """
     for entry in list(path.parent.iterdir()):
-        if entry.name.startswith(f".{path.name}.") and entry.name.endswith(".new"):
-            entry.unlink()
+        middle = entry.name.removeprefix(f".{path.name}.").removesuffix(".new")
+        if entry.name == f".{path.name}.{middle}.new" and _is_random(middle):
+            with suppress(OSError):
+                _remove_unlocked(entry)
+
+
+def _is_random(text: str) -> bool:
+    return len(text) == 2 * _RANDOM and set(text) <= set("0123456789abcdef")
+
+
+def _remove_unlocked(path: Path) -> None:
+    if sys.platform == "win32":  # who sweeps is alone, and no open file is removed there
+        path.unlink()
+        return
+    file = os.open(path, os.O_RDONLY | NO_FOLLOW | os.O_NONBLOCK)
+    try:
+        status = os.fstat(file)
+        if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and _try_flock(file):
+            path.unlink()
+    finally:
+        os.close(file)
+
+
+def _try_flock(file: int) -> bool:
+    """Lock an open file, and return whether it is not locked by another process.
+
+    Raises OSError where the file system has no locks.
+    """
+    if sys.platform == "win32":  # where open files can be neither replaced nor removed
+        return True
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -7,14 +7,16 @@ import sys
 import time
 from errno import EACCES, EAGAIN
 
-from soe_auth.files.private_read import NO_FOLLOW
+from soe_auth.files.private_read import NO_FOLLOW, OTHERS
 
 TYPE_CHECKING = False  # typing itself is not light
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+    from typing import TypeVar
 
     Release = Callable[[], None]
+    T = TypeVar("T")
 
 _PRIVATE_FILE = 0o600
 _SHARING_VIOLATION = 32  # Windows: another has it open, and lets nobody else
@@ -59,11 +61,43 @@ def wait_to_hold(path: Path | str, *, wait: Callable[[float], None] = time.sleep
 
     `wait` sleeps for seconds.
     """
+    return _wait_for(lambda: try_lock(path), wait)
+
+
+def _wait_for(attempt: Callable[[], T | None], wait: Callable[[float], None]) -> T:
     for _ in range(_TRIES):
-        if release := try_lock(path):
-            return release
+        if done := attempt():
+            return done
         wait(_PAUSE)
     raise TimeoutError("another process has been writing there for ten seconds")
+
+
+def lock_directory(
+    directory: int, *, shared: bool, wait: Callable[[float], None] = time.sleep
+) -> None:
+    """Lock an open directory until it is closed, if it is ours alone; Windows locks none.
+
+    Who may read a directory may lock it as well. Raises TimeoutError after ten seconds.
+    """
+    if sys.platform == "win32":
+        return
+    import fcntl
+
+    status = os.fstat(directory)
+    if status.st_uid != os.geteuid() or status.st_mode & OTHERS:
+        return
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+
+    def attempt() -> bool:
+        try:
+            fcntl.flock(directory, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:  # the file system has no such locks
+            return True
+        return True
+
+    _wait_for(attempt, wait)
 
 
 if sys.platform == "win32":

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # Windows has none of these flags: its links need a privilege, and it has no such special files.
 NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # to open a pipe would else wait for who writes to it
-_OTHERS = 0o077
+OTHERS = 0o077
 _PAUSES = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.5)  # in seconds, 1.13 in all
 
 
@@ -131,12 +131,12 @@ def _claim(path: Path | str | int, status: os.stat_result, *, repair: bool) -> s
             make_private(str(path))
         return others
     _refuse_foreign(status)
-    if not status.st_mode & _OTHERS:
+    if not status.st_mode & OTHERS:
         return ""
     if not repair:
         return "Others"
     try:
-        os.chmod(path, stat.S_IMODE(status.st_mode) & ~_OTHERS)
+        os.chmod(path, stat.S_IMODE(status.st_mode) & ~OTHERS)
     except OSError as problem:
         raise PermissionError(
             f"others may read it, and its mode cannot be changed ({problem.strerror})"

@@ -74,6 +74,28 @@ def stray(status: int) -> Page:
     )
 
 
+def too_large() -> Page:
+    """Answer a request whose header is too large to be read."""
+    return _page(
+        "odd",
+        title="Too many cookies",
+        text="Your browser sent more cookies to this address than soe-auth can take.",
+        todo="Delete the browser's cookies for this address, then load this page again.",
+        status=431,
+    )
+
+
+def for_another_user() -> Page:
+    """Answer a browser that another user of the machine runs, and that may be no stranger's."""
+    return _page(
+        "odd",
+        title="Open the other address",
+        text="This browser is run by another user of this computer than soe-auth.",
+        todo="If you were signing in, open the address that the terminal shows now.",
+        status=403,
+    )
+
+
 def _page(tone: Tone, *, title: str, text: str, todo: str, status: int = 200) -> Page:
     sentences = {"title": title, "text": text, "todo": todo}
     shown = {

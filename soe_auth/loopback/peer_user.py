@@ -13,7 +13,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from soe_auth.loopback.port_owner import PROC, in_kernels_form
+from soe_auth.loopback.port_owner import NO_SOCKET, PROC, in_kernels_form
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from soe_auth.loopback.sockets import Address
 
 _ROOT = 0
+
+# Whose a connection is that no program holds any more: what it sent may be anybody's.
+ORPHAN = -1
 
 _SOCK_DIAG = 4  # NETLINK_SOCK_DIAG
 _BY_FAMILY = 20  # SOCK_DIAG_BY_FAMILY, the type of the question and of its answer
@@ -34,14 +37,14 @@ _QUESTION = struct.Struct("=BBBBI")  # inet_diag_req_v2: family, protocol, two u
 # inet_diag_sockid: the ports of both ends; behind them the addresses; then interface and cookie.
 _PORTS = struct.Struct("!HH")
 _REST = struct.Struct("=III")
-_ANSWER = struct.Struct("=4x 4s 44x 12x I")  # inet_diag_msg: the ports, and the user
+_ANSWER = struct.Struct("=4x 4s 44x 12x II")  # inet_diag_msg: the ports, the user, the inode
 
 
 def owner_of(end: Address, other_end: Address) -> int | None:
     """Return the user whose `end` of a connection is; None where the kernel does not tell.
 
-    An end that was closed already is root's; newer kernels still name its last user. One over IPv4
-    is found as well if it is of a socket for IPv6.
+    An end that was closed already is an ORPHAN: older kernels name root for it, newer ones its last
+    user, and none of them a program. One over IPv4 is found as well if it is of a socket for IPv6.
     """
     if sys.platform != "linux":  # pragma: no cover - other systems have no such sockets
         return None
@@ -64,35 +67,35 @@ def owner_of(end: Address, other_end: Address) -> int | None:
         kernel.send(_HEADER.pack(length, _BY_FAMILY, _IS_QUESTION, 0, 0) + question)
         answer = kernel.recv(4096, socket.MSG_DONTWAIT)
         _, kind, *_ = _HEADER.unpack_from(answer)
-        found, user = _ANSWER.unpack_from(answer, _HEADER.size)
+        found, user, inode = _ANSWER.unpack_from(answer, _HEADER.size)
         # Where there is no such connection, it may tell of who listens at the port.
         if kind == _BY_FAMILY and found == ports:
-            return int(user)
+            return int(user) if inode else ORPHAN
     return None
 
 
-def is_other_user(
+def other_user(
     peer: Address,
     own: Address,
     *,
     user: int | None = None,
     ask: Callable[[Address, Address], int | None] = owner_of,
     proc: Path = PROC,
-) -> bool:
-    """Return whether the connection's other end belongs to another ordinary user than `user`.
+) -> int | None:
+    """Return whose the connection's other end is, if it is neither root's nor `user`'s.
 
-    `peer` and `own` are the two ends as host and port; `user` defaults to our own. Root is no
-    stranger: forwarders run as root. False also where nobody can tell: outside Linux, and by older
-    kernels for an end that was closed already, which can send but no longer read what it is
-    answered. Where `ask` knows nothing, the tables in `proc` are looked through.
+    `peer` and `own` are the two ends as host and port; `user` defaults to our own. Root is no other
+    user: forwarders run as root. An end that no program holds any more is an ORPHAN's. None also
+    where nobody can tell: outside Linux, and for a connection that is gone. Where `ask` knows
+    nothing, the tables in `proc` are looked through.
     """
     if user is None:
         if sys.platform == "win32":
-            return False
+            return None
         user = os.geteuid()
     asked = ask(peer, own)
     owners = _owners(peer, own, proc) if asked is None else {asked}
-    return not owners <= {None, _ROOT, user}
+    return next(iter(owners - {None, _ROOT, user}), None)
 
 
 def _owners(peer: Address, own: Address, proc: Path) -> set[int | None]:
@@ -105,7 +108,21 @@ def _owners(peer: Address, own: Address, proc: Path) -> set[int | None]:
 
 def _owner(table: str, peer: Address, own: Address, proc: Path) -> int | None:
     """Return the user whose the connection's other end is; None where a table does not tell."""
-    with suppress(OSError, ValueError), (proc / "net" / table).open(encoding="ascii") as rows:
+    with (
+        suppress(OSError, ValueError, LookupError),
+        (proc / "net" / table).open(encoding="ascii") as rows,
+    ):
         wanted = f"{in_kernels_form(peer)} {in_kernels_form(own)}"
-        return next((int(row.split()[7]) for row in rows if wanted in row), None)
+        columns = next((row.split() for row in rows if wanted in row), [])
+        return ORPHAN if columns[9] == NO_SOCKET else int(columns[7])
     return None
+
+
+def user_name(user: int) -> str:
+    """Name a user of this machine by their number, which is all that some have."""
+    if sys.platform != "win32":
+        from pwd import getpwuid
+
+        with suppress(KeyError):
+            return f"user {getpwuid(user).pw_name}"
+    return f"user {user}"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 PROC = Path("/proc")
 _TIME_WAIT = "06"  # the state's number in the kernel's tables
 _IN_THE_WAY = ("127.0.0.1", "0.0.0.0", "::1", "::", "::ffff:127.0.0.1")  # noqa: S104  # only read
-_NO_SOCKET = "0"  # the inode that a connection has when no program holds it any more
+NO_SOCKET = "0"  # the inode that a connection has when no program holds it any more
 
 
 def why_busy(port: int, *, proc: Path = PROC) -> str | None:
@@ -28,7 +28,7 @@ def why_busy(port: int, *, proc: Path = PROC) -> str | None:
     """
     closing = False
     for state, inode in _sockets_at(port, proc):
-        if inode != _NO_SOCKET:
+        if inode != NO_SOCKET:
             holder = _holder(inode, proc)
             return f"is held by {holder or 'a program of another user'}"
         closing |= state == _TIME_WAIT

@@ -9,32 +9,35 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
-import sys
+import re
 from collections import Counter
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from errno import ENOTCONN
 from functools import partial
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
 
-from soe_auth.loopback.pages import HEADERS, Page, stray
+from soe_auth.loopback.accept import accepting
+from soe_auth.loopback.pages import HEADERS, Page, for_another_user, stray, too_large
+from soe_auth.loopback.peer_user import ORPHAN
 from soe_auth.model.secret import Secret
 from soe_auth.oauth.authorization_response import (
+    LAUNCH_REFUSED,
+    TOO_LARGE,
     CallbackRequest,
     Denied,
     Granted,
     Stray,
-    Verdict,
     check_callback,
     check_request,
 )
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from soe_auth.loopback.sockets import Address, LoopbackSockets
@@ -47,15 +50,18 @@ _GONE = ("", 0)
 # unless the tab was closed; the login is complete and told to the person either way.
 _GRACE = 2.0
 
-# Far more than a person's tabs have, and far fewer than a process may have open: whoever fills the
-# door with connections loses the oldest of them, and the browser comes in all the same.
+# Far more than a user's tabs have, and far fewer than a process may have open: the user who has the
+# most connections loses the oldest of them, and the browser comes in all the same.
 _MOST_CONNECTIONS = 64
 
-# Seconds to rest after the system would open no more connections for us.
-_REST = 0.2
+# Browsers send the cookies of every port of `localhost` to each: bytes in one field of the header,
+# in the address that is asked for, and in all until a request can be read.
+_LONGEST_FIELD = 128 * 1024
+_LONGEST_ADDRESS = 64 * 1024
+_LARGEST_HEAD = 256 * 1024
+_NO_MORE = Stray("this process may open no more connections")
 
-# Seconds between two looks for a connection, where no more than that can be had.
-_LOOK = 0.01
+_RAW = re.compile(b"[\x80-\xff]")
 
 # aiohttp would log a request line with its errors, and the line may hold a code. A logger outside
 # the tree of loggers, so that nobody's configuration can switch it on.
@@ -79,18 +85,18 @@ class CallbackServer:
         port: int,
         paths: LocalPaths,
         on_stray: Callable[[Stray], None],
-        is_other_user: Callable[[Address, Address], bool],
+        other_user: Callable[[Address, Address], int | None],
     ) -> None:
         self._request = request
         self._port = port
         self._paths = paths
         self._on_stray = on_stray
-        self._is_other_user = is_other_user
+        self._other_user = other_user
         loop = asyncio.get_running_loop()
         self._verdict: asyncio.Future[Granted | Denied] = loop.create_future()
         self._page: asyncio.Future[Page] = loop.create_future()
         self._shown = asyncio.Event()
-        self._evictable: dict[web.RequestHandler, None] = {}  # oldest first
+        self._evictable: dict[web.RequestHandler, int | None] = {}  # oldest first; whose each is
         self.strays: Counter[str] = Counter()
         self.browser_redirected: bool = False  # whether a browser was sent to the site
 
@@ -105,11 +111,12 @@ class CallbackServer:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._shown.wait(), _GRACE)
 
-    def enter(self, connection: web.RequestHandler) -> None:
-        """Let a new connection in, and the oldest out if there are too many."""
-        self._evictable[connection] = None
+    def enter(self, connection: web.RequestHandler, other_user: int | None) -> None:
+        """Let a new connection in, and where there are too many, the oldest of who has the most."""
+        self._evictable[connection] = other_user
         if len(self._evictable) > _MOST_CONNECTIONS:
-            oldest = next(iter(self._evictable))
+            [(most, _)] = Counter(self._evictable.values()).most_common(1)
+            oldest = next(each for each, user in self._evictable.items() if user == most)
             self.leave(oldest)
             oldest.force_close()
 
@@ -117,37 +124,39 @@ class CallbackServer:
         """Count a connection no more, as it has ended or may stay for good."""
         self._evictable.pop(connection, None)
 
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+    def user_at(self, transport: asyncio.BaseTransport) -> int | None:
+        """Return which other user is at the far end of a connection, if one is."""
+        ends = ((transport.get_extra_info(end) or _GONE)[:2] for end in ("peername", "sockname"))
+        return self._other_user(*ends)
+
+    async def handle(self, request: web.BaseRequest, other_user: int | None) -> web.StreamResponse:
         """Answer one HTTP request."""
         arrival = CallbackRequest(
             request.method,
             Secret(request.raw_path),
             {name.lower(): ", ".join(request.headers.getall(name)) for name in request.headers},
-            other_user=self._from_other_user(request),
+            other_user,
         )
-        verdict: Verdict | None = check_request(arrival, self._port)
-        if verdict is None:
+        if check_request(arrival, self._port) is None:
             if arrival.target.matches(self._paths.launch):
+                # Its address stands in the browser's command line, which others may have read.
+                if other_user is not None:
+                    return self.refuse(LAUNCH_REFUSED, for_another_user())
                 self.browser_redirected = True
                 return _see_other(self._request.url)
             if arrival.target.matches(self._paths.done) and self._page.done():
                 return await self._show(request, self._page.result())
-            verdict = check_callback(arrival, self._request)
-        match verdict:
-            case Stray():
-                return self.refuse(verdict)
+        match check_callback(arrival, self._request):
+            case Stray() as reason:
+                return self.refuse(reason)
             case answer:
                 return await self._hold(request, answer)
 
-    def refuse(self, reason: Stray) -> web.Response:
+    def refuse(self, reason: Stray, page: Page | None = None) -> web.Response:
         """Answer a stray: counted, told to whom it concerns, and nothing of it repeated."""
         self.strays[reason.reason] += 1
         self._on_stray(reason)
-        return _respond(stray(reason.status))
-
-    def _from_other_user(self, request: web.BaseRequest) -> bool:
-        ends = ((request.get_extra_info(end) or _GONE)[:2] for end in ("peername", "sockname"))
-        return self._is_other_user(*ends)
+        return _respond(page or stray(reason.status))
 
     async def _hold(self, request: web.BaseRequest, answer: Granted | Denied) -> web.Response:
         """Keep the browser waiting until the login has ended; a second tab waits for the same."""
@@ -173,15 +182,15 @@ async def serve(
     request: AuthorizationRequest,
     paths: LocalPaths,
     on_stray: Callable[[Stray], None],
-    is_other_user: Callable[[Address, Address], bool],
+    other_user: Callable[[Address, Address], int | None],
     guests: Mapping[socket.socket, bytes] = MappingProxyType({}),
 ) -> AsyncIterator[CallbackServer]:
     """Listen on the sockets until the block ends; then all is closed.
 
-    `is_other_user` tells from the two ends of a connection whether another user is at the far one.
+    `other_user` tells from the two ends of a connection which other user is at the far one, if any.
     `guests` are connections that came before, with what each has brought.
     """
-    listener = CallbackServer(request, sockets.port, paths, on_stray, is_other_user)
+    listener = CallbackServer(request, sockets.port, paths, on_stray, other_user)
     server = _Server(listener)
     runner = web.ServerRunner(server, shutdown_timeout=0.1)
     await runner.setup()
@@ -191,7 +200,7 @@ async def serve(
             connection = partial(_Connection, server, listener, brought)
             await asyncio.get_running_loop().connect_accepted_socket(connection, guest)
             del not_taken[guest]
-        async with _accept_loop(sockets, server, listener):
+        async with accepting(sockets, server, lambda: listener.refuse(_NO_MORE)):
             yield listener
     finally:
         for guest in not_taken:
@@ -199,95 +208,27 @@ async def serve(
         await runner.cleanup()
 
 
-@asynccontextmanager
-async def _accept_loop(
-    sockets: LoopbackSockets, server: _Server, listener: CallbackServer
-) -> AsyncIterator[None]:
-    """Let connections in until the block ends, and have each that was taken by then closed.
-
-    Not as asyncio's own servers do: one that the system refuses has them log a traceback, then and
-    a second later, in whatever goes on in this process by that time.
-    """
-    loop = asyncio.get_running_loop()
-    ending = asyncio.Event()  # no more is taken from then on, which nobody would close
-
-    async def accept(door: socket.socket) -> None:
-        while not ending.is_set():
-            try:
-                guest = await _next_guest(door)
-            except ConnectionError:  # pragma: no cover - Linux hands on what has gone again
-                continue
-            except OSError:
-                listener.refuse(Stray("this process may open no more connections"))
-                await asyncio.sleep(_REST)
-            else:
-                with suppress(OSError):  # it has gone again
-                    await loop.connect_accepted_socket(server, guest)
-
-    tasks = [loop.create_task(accept(door)) for door in sockets.sockets]
-    try:
-        yield
-    finally:
-        ending.set()
-        # A loop that watches no sockets, as on Windows, closes what a cancelled task has taken.
-        with suppress(NotImplementedError):
-            for door in sockets.sockets:
-                loop.remove_reader(door)
-            await asyncio.sleep(0)  # in which a task gets what was taken for it
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        sockets.close()
-
-
-async def _next_guest(door: socket.socket) -> socket.socket:
-    """Accept one connection. Raises OSError.
-
-    Not by Windows' own loop, which logs a traceback for each that was broken off before.
-    """
-    if sys.platform != "win32":
-        guest, _ = await asyncio.get_running_loop().sock_accept(door)
-        return guest
-    while True:
-        try:
-            guest, _ = door.accept()
-        except BlockingIOError:
-            await asyncio.sleep(_LOOK)
-        except OSError as problem:
-            if problem.errno != ENOTCONN:  # which one has that has gone again
-                raise
-            await asyncio.sleep(0)
-        else:
-            guest.setblocking(False)  # noqa: FBT003  # the socket module's own signature
-            return _Guest(guest.family, guest.type, guest.proto, guest.detach())
-
-
-class _Guest(socket.socket):
-    """A connection whose end is no error where the other side has broken it off.
-
-    Windows' own loop shuts each down as it closes it, and logs a traceback where that fails.
-    """
-
-    def shutdown(self, how: int) -> None:
-        with suppress(OSError):
-            super().shutdown(how)
-
-
 class _Server(web.Server):
     """Makes the connections of one listener."""
 
     def __init__(self, listener: CallbackServer) -> None:
-        super().__init__(listener.handle)
+        super().__init__(self._answer)
         self._listener = listener
 
     def __call__(self) -> web.RequestHandler:
         return _Connection(self, self._listener)
 
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        connection = request.protocol
+        assert isinstance(connection, _Connection)  # noqa: S101  # it makes no others
+        connection.unread, connection.line_read = 0, False
+        return await self._listener.handle(request, connection.other_user)
+
 
 class _Connection(web.RequestHandler):
     """Answers what aiohttp cannot read as any other stray; aiohttp's own answer would repeat it."""
 
-    __slots__ = ("_brought", "_listener")
+    __slots__ = ("_brought", "_listener", "line_read", "other_user", "unread")
 
     def __init__(self, server: _Server, listener: CallbackServer, brought: bytes = b"") -> None:
         super().__init__(
@@ -297,19 +238,36 @@ class _Connection(web.RequestHandler):
             logger=_NOWHERE,
             lingering_time=0,
             keepalive_timeout=5,
+            max_line_size=_LONGEST_ADDRESS,
+            max_field_size=_LONGEST_FIELD,
         )
         self._listener = listener
         self._brought = brought
+        self.other_user: int | None = ORPHAN  # until it is known
+        self.unread = 0  # bytes that came since a request was read
+        self.line_read = False  # whether its first line was among them
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._listener.enter(self)
+        self.other_user = self._listener.user_at(transport)
+        self._listener.enter(self, self.other_user)
         if self._brought:
             self.data_received(self._brought)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._listener.leave(self)
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if not self.line_read:
+            # A site may have put bytes into the address that have no place in one.
+            line, end, rest = data.partition(b"\n")
+            data = _RAW.sub(lambda raw: b"%%%02X" % ord(raw[0]), line) + end + rest
+            self.line_read = end != b""
+        self.unread += len(data)
+        if self.unread > _LARGEST_HEAD:
+            data = b"\0"  # which no request begins with or goes on with
+        super().data_received(data)
 
     def handle_error(
         self,
@@ -318,9 +276,11 @@ class _Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        del request, exc, message
+        del request, message
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return self._listener.refuse(Stray("it could not be handled", status, notable=True))
+        if self.unread > _LARGEST_HEAD or isinstance(exc, LineTooLong):
+            return self._listener.refuse(TOO_LARGE, too_large())
         return self._listener.refuse(Stray("it was no HTTP that can be read", status))
 
 

@@ -126,7 +126,9 @@ def _listen_on_both(port: int, host: str) -> list[socket.socket]:
 def _listen(family: socket.AddressFamily, port: int) -> socket.socket | None:
     """Listen on a family's loopback address, or return None where the machine lacks the family.
 
-    Without address or port reuse, so that nobody can share the port (RFC 8252 B.3-B.5).
+    The port cannot be shared (RFC 8252 B.3-B.5). On Windows that takes an option. Elsewhere
+    SO_REUSEADDR lets us have a port that was used a moment ago, and lets nobody in beside a socket
+    that listens: see docs/decisions/0007-a-port-again-at-once.md.
     """
     bound = None
     try:
@@ -135,6 +137,8 @@ def _listen(family: socket.AddressFamily, port: int) -> socket.socket | None:
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if sys.platform == "win32":
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        else:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(("127.0.0.1" if family == socket.AF_INET else "::1", port))
         bound.listen(BACKLOG)
         bound.setblocking(False)  # noqa: FBT003  # the socket module's own signature

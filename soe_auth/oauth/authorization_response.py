@@ -2,14 +2,16 @@
 
 The order of `check_callback` is a rule: method, Host, Sec-Fetch, path, then the state, in constant
 time, and only after it what the site says. Until the state matches, nothing in a request is the
-site's word, and whatever does not fit is a Stray, which changes nothing.
+site's word, and whatever does not fit is a Stray, which changes nothing. Where the state matches,
+whatever else is wrong is told to the user.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import unquote_plus, urlsplit
 
 from soe_auth.model.secret import Secret
 from soe_auth.model.text import printable
@@ -34,25 +36,34 @@ _AUTHORIZATION_ERRORS = frozenset(
 )
 
 
+# The parameters that are judged. What else the query holds is the site's business.
+_JUDGED = frozenset({"state", "code", "error", "error_description", "iss"})
+
+# What pasting puts around an address: a terminal's marks of a paste, and characters without width.
+_AROUND_A_PASTE = re.compile("\x1b\\[20[01]~|[\u00ad\u200b-\u200f\u2060\ufeff]")
+_QUOTES = "'\"<>`\u2018\u2019\u201c\u201d\u00ab\u00bb"
+
+
 @dataclass(frozen=True, slots=True)
 class CallbackRequest:
     """A request as it came to the listener: method, request target, headers with lower-case names.
 
-    A header that came more than once has its values joined by ", " as HTTP does. `other_user` says
-    that the system names another user of this machine as the sender.
+    A header that came more than once has its values joined by ", " as HTTP does. `other_user` is
+    the number of another user of this machine, if the system names one as the sender.
     """
 
     method: str
     target: Secret
     headers: Mapping[str, str] = field(repr=False)
-    other_user: bool = False
+    other_user: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """The site's genuine answer: a code to redeem."""
+    """The site's genuine answer: a code to redeem; `other_user` as in its CallbackRequest."""
 
     code: Secret
+    other_user: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +72,15 @@ class Denied:
 
     code: str
     description: str
+    other_user: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Stray:
     """Anything else: answered with `status`, counted, and the login goes on.
 
-    `reason` never quotes what came. `notable` ones are told to the person, as they may be the
-    site's answer in a form that cannot be trusted.
+    `reason` never quotes what came. `notable` ones are told to the user, as they may be the site's
+    answer in a form that cannot be trusted, or a tab of theirs.
     """
 
     reason: str
@@ -78,6 +90,10 @@ class Stray:
 
 Verdict = Granted | Denied | Stray
 
+FROM_OTHER_USER = Stray("it came from another user of this machine", 403, notable=True)
+LAUNCH_REFUSED = Stray("the browser of another user asked for the address above", 403, notable=True)
+TOO_LARGE = Stray("its header was too large, as with very many cookies", 431, notable=True)
+
 
 def check_request(arrival: CallbackRequest, port: int) -> Stray | None:
     """Refuse what no browser sends when a person's tab comes to this listener.
@@ -85,8 +101,6 @@ def check_request(arrival: CallbackRequest, port: int) -> Stray | None:
     The Host check stops DNS rebinding; Sec-Fetch and Sec-Purpose (Fetch Metadata) stop other pages'
     sub-resources, frames and pre-fetches, in the browsers that send them.
     """
-    if arrival.other_user:
-        return Stray("it came from another user of this machine", status=403, notable=True)
     if arrival.method != "GET":
         return Stray("the method was not GET", status=405)
     if arrival.headers.get("host") not in {f"localhost:{port}", f"127.0.0.1:{port}"}:
@@ -101,14 +115,25 @@ def check_request(arrival: CallbackRequest, port: int) -> Stray | None:
 
 
 def check_callback(arrival: CallbackRequest, request: AuthorizationRequest) -> Verdict:
-    """Decide whether a request to the listener is the site's answer to our request."""
+    """Decide whether a request to the listener is the site's answer to our request.
+
+    Another user of this machine may bring it: the state, which only the site and the browsers that
+    were sent there know, shows that it is the answer.
+    """
     expected = urlsplit(request.redirect_uri)
-    if stray := check_request(arrival, expected.port or 80):
-        return stray
     path, _, query = arrival.target.reveal().partition("?")
-    if path != expected.path:
-        return Stray("the path was not the redirect's", status=404)
-    return _judge_query(query, request)
+    stray = check_request(arrival, expected.port or 80)
+    if stray is None and path != expected.path:
+        stray = Stray("the path was not the redirect's", status=404)
+    genuine = _has_state(_parameters(query), request)
+    if stray:
+        return replace(stray, notable=True) if genuine else stray
+    if arrival.other_user is not None and not genuine:
+        return FROM_OTHER_USER
+    verdict = _judge_query(query, request)
+    if isinstance(verdict, Stray):
+        return verdict
+    return replace(verdict, other_user=arrival.other_user)
 
 
 def check_pasted_url(text: str, request: AuthorizationRequest) -> Verdict:
@@ -116,8 +141,11 @@ def check_pasted_url(text: str, request: AuthorizationRequest) -> Verdict:
 
     A code by itself is refused, whatever it is: without the state nobody can tell whose it is.
     """
-    text = text.strip().strip("'\"")
-    if "://" in text:
+    text = clean_paste(text)
+    without_scheme = request.redirect_uri.partition("://")[2]
+    if text.startswith(without_scheme):  # as some browsers show and copy an address
+        text = request.redirect_uri.removesuffix(without_scheme) + text
+    if "://" in re.split("[?=]", text)[0]:
         address, query = _taken_apart(text)
         if address != request.redirect_uri:
             return Stray(f"it does not begin with {request.redirect_uri}", notable=True)
@@ -127,13 +155,22 @@ def check_pasted_url(text: str, request: AuthorizationRequest) -> Verdict:
     return Stray("a code alone cannot be checked; paste the whole address", notable=True)
 
 
+def clean_paste(text: str) -> str:
+    """Return what was pasted without what a terminal, a chat or a mail program put around it.
+
+    None of that can be part of an address: neither of its own characters stands in a URL as it is.
+    """
+    text = _AROUND_A_PASTE.sub("", text).replace("\N{NO-BREAK SPACE}", " ")
+    return text.strip().strip(_QUOTES).strip().replace("&amp;", "&")
+
+
 def code_in(given: Secret, *, site: Site, redirect_uri: str, state: Secret | None) -> Secret:
     """Return the code of a redirected URL that was copied by hand, or what was given if it is none.
 
     For who takes the steps one at a time: where they have the state to compare, the address has to
     be there and to carry it. Raises ValueError, which says what is wrong.
     """
-    text = given.reveal()
+    text = clean_paste(given.reveal())
     if "code=" not in text:
         if state:
             raise ValueError("a code alone cannot be held against SOE_AUTH_STATE")
@@ -141,12 +178,14 @@ def code_in(given: Secret, *, site: Site, redirect_uri: str, state: Secret | Non
     address, query = _taken_apart(text)
     if "://" in text and address != redirect_uri:
         raise ValueError(f"it does not begin with {redirect_uri}")
-    parameters = _parameters(query or text)
-    if state and not state.matches(parameters.get("state", "")):
+    said = _parameters(query or text)
+    if twice := _given_twice(said):
+        raise ValueError(f"{twice} came twice")
+    if state and not state.matches(said["state"][0] if "state" in said else ""):
         raise ValueError("its state is not the one in SOE_AUTH_STATE")
-    if parameters.get("iss", str(site)) != str(site):
+    if said.get("iss", [str(site)]) != [str(site)]:
         raise ValueError("it came from another issuer")
-    if code := parameters.get("code"):
+    if code := said.get("code", [""])[0]:
         return Secret(code)
     raise ValueError("there is no code in it")
 
@@ -158,37 +197,47 @@ def _taken_apart(url: str) -> tuple[str, str]:
 
 
 def _judge_query(query: str, request: AuthorizationRequest) -> Verdict:
-    try:
-        parameters = _parameters(query)
-    except ValueError as problem:
-        return Stray(str(problem))
-    error = parameters.get("error")
-    if not request.state.matches(parameters.get("state", "")):
-        return _without_state(error)
-    if parameters.get("iss", str(request.site)) != str(request.site):
+    said = _parameters(query)
+    errors = said.get("error", [])
+    if not _has_state(said, request):
+        return _without_state(errors[0] if errors else None)
+    if twice := _given_twice(said):  # RFC 6749 section 3.1
+        return Stray(f"the parameter {twice} came twice", notable=True)
+    if said.get("iss", [str(request.site)]) != [str(request.site)]:
         return Stray("it came from another issuer", notable=True)  # RFC 9207 section 2.4
-    code = parameters.get("code")
-    if error and code is None:
-        said = (error, parameters.get("error_description", ""))
-        return Denied(*(printable(request.state.redact_in(text)) for text in said))
-    if code and error is None:
-        return Granted(Secret(code))
-    return Stray("it held neither one code nor one error")
+    match said:
+        case {"error": [str(error)]} if error and "code" not in said:
+            description = said.get("error_description", [""])[0]
+            told = [printable(request.state.redact_in(text)) for text in (error, description)]
+            return Denied(told[0], told[1])
+        case {"code": [str(code)]} if code and "error" not in said:
+            if code.isascii() and code.isprintable():  # RFC 6749 appendix A.11
+                return Granted(Secret(code))
+            return Stray("its code could not be read", notable=True)
+    return Stray("it held neither one code nor one error", notable=True)
 
 
-def _parameters(query: str) -> dict[str, str]:
-    """Read a query, in which no parameter may come twice (RFC 6749 section 3.1).
+def _has_state(said: Mapping[str, list[str]], request: AuthorizationRequest) -> bool:
+    return any(map(request.state.matches, said.get("state", ())))
 
-    Raises ValueError, which quotes nothing.
+
+def _parameters(query: str) -> dict[str, list[str]]:
+    """Return each value of the parameters that are judged.
+
+    A site may write its words in any encoding, so bytes that are no UTF-8 become U+FFFD.
     """
-    try:
-        pairs = parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=20)
-    except ValueError:
-        raise ValueError("the query could not be read") from None
-    parameters = dict(pairs)
-    if len(parameters) != len(pairs):
-        raise ValueError("a parameter came twice")
-    return parameters
+    found: dict[str, list[str]] = {}
+    for pair in query.split("&"):
+        name, _, value = pair.partition("=")
+        if (name := unquote_plus(name)) in _JUDGED:
+            found.setdefault(name, []).append(unquote_plus(value))
+    return found
+
+
+def _given_twice(said: Mapping[str, list[str]]) -> str | None:
+    """Name a parameter that came twice and may not (RFC 6749 section 3.1)."""
+    once = ("state", "code", "error", "iss")
+    return next((name for name in once if len(said.get(name, "")) > 1), None)
 
 
 def _without_state(error: str | None) -> Stray:

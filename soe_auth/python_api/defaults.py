@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from soe_auth.actions.login_io import LoginIO
-from soe_auth.desktop.browser import launch
-from soe_auth.desktop.environment import detect
+from soe_auth.actions.login_io import system_login_io
 from soe_auth.errors import LoginError
 from soe_auth.settings.resolve import resolve
 from soe_auth.storage import open_store, place_of
-from soe_auth.storage.login_lock import LoginLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from soe_auth.actions.login_io import LoginIO
     from soe_auth.settings.settings import Settings
     from soe_auth.storage import Store
 
@@ -35,19 +34,11 @@ def settings_for(
     return resolve(flags, profile=profile)
 
 
-def given_or_own_store(
-    settings: Settings,
-    given: Store | None,
-    report: Callable[[str], None] = ignore,
-    *,
-    with_a_person: bool = False,
-) -> Store:
+def given_or_own_store(settings: Settings, given: Store | None) -> Store:
     """Return the store that was given, or else open the one that the settings name."""
     if given is not None:
         return given
-    return open_store(
-        settings.paths.directory, settings.store, report=report, with_a_person=with_a_person
-    )
+    return open_store(settings.paths.directory, settings.store, report=ignore)
 
 
 def open_place(settings: Settings, given: Store | None) -> Store:
@@ -76,25 +67,15 @@ def login_io_for(
     announce: Callable[[str], None] | None,
 ) -> LoginIO:
     """Return what a login does to the world; a LoginError comes where nobody could see it."""
-    codes: list[int] = []
+    io = system_login_io(settings, os.environ, announce or ignore, store)
+    show = browser or io.open_browser
 
-    def show(url: str) -> bool:
-        shown = launch(url, settings.browser, os.environ, codes.append)
-        if not shown and announce is None:
-            raise LoginError(
-                "No browser could be started, and there is nobody to tell the address to.",
-                hint="Pass announce=print, or a browser of your own.",
-            )
-        return shown
+    def show_or_raise(url: str) -> bool:
+        if show and show(url):
+            return True
+        raise LoginError(
+            "No browser could be started, and there is no user to tell the address to.",
+            hint="Pass announce=print, or a browser of your own.",
+        )
 
-    tell = announce or ignore
-    return LoginIO(
-        store=given_or_own_store(settings, store, tell, with_a_person=True),
-        login_lock=LoginLock(settings.paths.directory, report=tell),
-        announce=tell,
-        instruct=tell,
-        verbose=ignore,
-        open_browser=browser or show,
-        browser_failed=lambda: any(codes),
-        environment=detect(os.environ),
-    )
+    return replace(io, open_browser=show if browser or announce else show_or_raise)

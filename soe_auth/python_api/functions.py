@@ -105,22 +105,24 @@ def logout(
 ) -> Goodbye | None:
     """Ask the site to end the profile's token, and remove it from this machine.
 
-    The copy here goes whatever the site says, or without its being asked, where `local` is True.
-    Returns what was removed and what the site said; None where there was no token. SOE_AUTH_TOKEN
+    The copy here is kept, and `removed` is False, unless the token is dead; with `local` it goes
+    without the site being asked. Returns the token and what the site said; None where there was no
+    token. SOE_AUTH_TOKEN
     plays no part. Works inside a running event loop as well, and holds it up for as long as the
     site takes, ten seconds at most.
 
     Raises SettingsError, StoreError; LoginRequired where there is no profile at all.
     """
-    import asyncio
     from concurrent.futures import ThreadPoolExecutor
+
+    from soe_auth.site_client.event_loop import run_async
 
     settings = settings_for(profile)
     kept_in = open_place(settings, store)
 
     def run() -> Goodbye | None:
         story = signout.logout(settings.profile, kept_in, local=local, network=settings.network)
-        return asyncio.run(story)
+        return run_async(story)
 
     with ThreadPoolExecutor(max_workers=1) as thread:  # in which no loop is running yet
         return thread.submit(run).result()

@@ -33,6 +33,10 @@ _PATIENCE: Final = 0.1
 """Seconds a request under way may hold up the end of the site."""
 
 
+_LARGEST_FIELD: Final = 128 * 1024
+"""Bytes of a header field: browsers send the cookies of every port of localhost."""
+
+
 def _silent(_sentence: str) -> None:
     """Narrate to nobody."""
 
@@ -94,6 +98,8 @@ class Sandbox:
             access_log=None,  # it would tell codes and tokens
             handler_cancellation=True,
             shutdown_timeout=_PATIENCE,
+            max_line_size=_LARGEST_FIELD,
+            max_field_size=_LARGEST_FIELD,
         )
         await self._runner.setup()
         for sock in sockets:

@@ -10,27 +10,29 @@ _ATTEMPTS: Final = 20
 _NO_IPV6: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT})
 
 
-# Windows lets others share a bound address, unless told not to (RFC 8252 appendix B.3).
-_EXCLUSIVE: Final[int | None] = getattr(socket, "SO_EXCLUSIVEADDRUSE", None)
+# Windows lets others share a bound address, unless told not to (RFC 8252 appendix B.3). Elsewhere
+# nobody can share one that is listened at, and without this option a port rests for a minute.
+_OPTION: Final[int] = getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR)
 
 
 def bind_loopback(
     port: int,
     make_socket: Callable[[int], socket.socket] = socket.socket,
-    exclusive: int | None = _EXCLUSIVE,
+    option: int = _OPTION,
 ) -> list[socket.socket]:
     """Bind 127.0.0.1 and ::1 at one port, which the system chooses where `port` is 0.
 
-    Where there is no ::1, IPv4 alone will do. `exclusive` is the socket option that keeps others
-    off, on systems that need one. Raises OSError where the port is taken.
+    They listen, as a socket that is only bound may be shared on some systems. Where there is no
+    ::1, IPv4 alone will do. `option` is the socket option that is set first. Raises OSError where
+    the port is taken.
     """
 
     def bind(family: socket.AddressFamily, address: tuple[str, int]) -> socket.socket:
         with ExitStack() as on_failure:
             sock = on_failure.enter_context(make_socket(family))
-            if exclusive is not None:
-                sock.setsockopt(socket.SOL_SOCKET, exclusive, 1)
+            sock.setsockopt(socket.SOL_SOCKET, option, 1)
             sock.bind(address)
+            sock.listen()
             on_failure.pop_all()
             return sock
 

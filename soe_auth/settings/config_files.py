@@ -167,6 +167,25 @@ class Configs:
             else names
         )
 
+    def all_of(self, site: Site) -> list[str]:
+        """Return every profile of a site, and the one that has its name but names no site yet."""
+        return [
+            name
+            for name in self.profiles
+            if _means(self.site_of(name), site)
+            or (name == site.default_profile_name and self.site_of(name) is None)
+        ]
+
+    def value_of(self, profile: str, setting: Setting[T]) -> T | None:
+        """Return what the files say of a profile's setting, or the default; None if unreadable."""
+        for table in self.tables_of(profile):
+            if setting.key in table.values:
+                try:
+                    return setting.read(table.values[setting.key])
+                except ValueError:
+                    return None
+        return setting.default
+
     def is_taken(self, profile: str, site: Site) -> bool:
         """Whether there is a profile of that name for another site."""
         own = self.site_of(profile)

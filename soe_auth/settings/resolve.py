@@ -8,14 +8,15 @@ the top of the file.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from soe_auth.errors import LoginRequired, SettingsError
+from soe_auth.errors import SettingsError
 from soe_auth.settings import PROFILE_VARIABLE
 from soe_auth.settings.config_files import check_profile_name, error_context, read_configs
 from soe_auth.settings.paths import find_paths
+from soe_auth.settings.profile_choice import Stated, choose
 from soe_auth.settings.project_file import find_project
 from soe_auth.settings.settings import Settings
 from soe_auth.settings.spec import (
@@ -39,6 +40,7 @@ from soe_auth.settings.spec import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from soe_auth.model.scope import Scope
     from soe_auth.model.site import Site
     from soe_auth.settings.config_files import ConfigFile, Configs, TomlTable
     from soe_auth.settings.paths import Paths
@@ -92,8 +94,10 @@ def resolve(
 ) -> Settings:
     """Resolve the settings of one profile; `flags` has keys as in files and values as typed.
 
-    Without `profile`, it is the one that SOE_AUTH_PROFILE names, or that belongs to the site of a
-    flag or variable, or that is the project's own, or the default, or the only one. `cwd` returns
+    Without `profile`, it is the one that SOE_AUTH_PROFILE names, or that has the site, client ID
+    and scope of flags and variables, or that is the project's own, or the default, or the only one.
+    Where no profile has what is given, it is a new one: none is changed by what does not name it.
+    Flags that give site and client ID give all: without a scope they mean none. `cwd` returns
     the directory whose project file counts. `configs` is what `read_config_files` returned, where
     many profiles are resolved: to read it for each takes a time that grows with their square.
     Raises SettingsError; LoginRequired where there is no profile at all and no site.
@@ -164,11 +168,6 @@ def check_config_file(file: ConfigFile, profiles: Sequence[str]) -> None:
         )
 
 
-def no_profile_yet() -> LoginRequired:
-    """Return the error that says so, and what to type."""
-    return LoginRequired("No profile yet; type `soe-auth init`.")
-
-
 def _find_sources(
     flags: Mapping[str, str],
     profile: str | None,
@@ -185,54 +184,36 @@ def _find_sources(
         _Layer(variables, lambda setting: setting.variable, lambda setting: setting.variable),
     ]
     named = profile or environ.get(PROFILE_VARIABLE)
-    stated = next((layer.read(SITE) for layer in given if SITE.key in layer.values), None)
+    stated = _stated(given, of_profile=not named)
     project = find_project(cwd)
-    if project and not project.is_for(named, stated, configs):
+    if project and not project.is_for(named, stated.site, configs):
         project = None
-    name = named or _profile_for(stated, project, configs)
+    if SITE.key in flags and CLIENT_ID.key in flags and stated.scope is None and not named:
+        stated = replace(stated, scope=_scope_of_none(project, configs))
+    name, own = choose(stated, project, configs) if not named else (named, None)
     check_profile_name(name)
-    tables = [*([project.table] if project else []), *configs.tables_of(name)]
+    own = list(configs.tables_of(name)) if own is None else own
+    tables = [*([project.table] if project else []), *own]
     layers = [*given, *map(_table_layer, tables)]
-    return _Sources(name, paths, configs, project, stated, layers)
+    return _Sources(name, paths, configs, project, stated.site, layers)
+
+
+def _stated(given: Sequence[_Layer], *, of_profile: bool) -> Stated:
+    """Read what is given; where that does not choose `of_profile`, the rest is read later."""
+
+    def read(setting: Setting[T]) -> T | None:
+        return next((layer.read(setting) for layer in given if setting.key in layer.values), None)
+
+    return Stated(
+        read(SITE), read(CLIENT_ID) if of_profile else None, read(SCOPE) if of_profile else None
+    )
+
+
+def _scope_of_none(project: ProjectFile | None, configs: Configs) -> Scope:
+    """Return the scope that a profile has which says nothing of it."""
+    tables = [*([project.table] if project else []), *(file.top for file in configs.files)]
+    return next((table.read(SCOPE) for table in tables if SCOPE.key in table.values), SCOPE.default)
 
 
 def _table_layer(table: TomlTable) -> _Layer:
     return _Layer(table.values, lambda _: table.origin, lambda setting: table.place(setting.key))
-
-
-def _profile_for(stated: Site | None, project: ProjectFile | None, configs: Configs) -> str:
-    """Choose the profile where none was named."""
-    if project and (names := project.profiles(configs)):
-        if project.site is None:
-            return names[0]
-        origin = project.table.origin
-        hint = f"{origin} names it for {project.site}; -p {names[0]} sets that file aside."
-        return _only_one(names, project.site, configs, hint)
-    if stated is not None:
-        hint = "Give this one a name with -p NAME."
-        return _only_one(configs.profiles_of(stated), stated, configs, hint)
-    if configs.default_profile:
-        return configs.default_profile
-    match configs.profiles:
-        case []:
-            raise no_profile_yet()
-        case [name]:
-            return name
-        case names:
-            raise SettingsError(
-                f"Several profiles ({', '.join(names)}) and no default.",
-                hint="Name one with -p, or make one the default:"
-                " `soe-auth config set default_profile NAME`.",
-            )
-
-
-def _only_one(names: Sequence[str], site: Site, configs: Configs, if_taken: str) -> str:
-    """Return the one profile of a site; `if_taken` is the hint where it is another site's."""
-    if len(names) > 1:
-        raise SettingsError(
-            f"Several profiles belong to {site.authority}: {', '.join(names)}.",
-            hint="Name one with -p.",
-        )
-    if configs.is_taken(names[0], site):
-        raise SettingsError(f"Profile {names[0]} belongs to another site.", hint=if_taken)
-    return names[0]

@@ -55,14 +55,7 @@ class Settings:
     def require_site_and_client(self) -> tuple[Site, str]:
         """Site and client ID, which have no default. Raises SettingsError if one is missing."""
         if self.site is None:
-            raise SettingsError(
-                f"Profile {self.profile} has no site."
-                if self.known
-                else f"There is no profile {self.profile}.",
-                hint=f"{self._or_make} it with"
-                f" `soe-auth login -p {self.profile} --site NAME --client-id ID`;"
-                " `soe-auth status` shows what there is.",
-            )
+            raise self.no_such_profile()
         if self.client_id is None:
             raise SettingsError(
                 f"No client ID is set for {self.site.authority}.",
@@ -70,10 +63,17 @@ class Settings:
             )
         return self.site, self.client_id
 
-    @property
-    def _or_make(self) -> str:
+    def no_such_profile(self) -> SettingsError:
+        """Return the error that says that the profile is not there, or has no site."""
         meant = None if self.known else nearest(self.profile, self.profiles)
-        return f"Did you mean {meant}? If not, make" if meant else "Make"
+        return SettingsError(
+            f"Profile {self.profile} has no site."
+            if self.known
+            else f"There is no profile {self.profile}.",
+            hint=f"{f'Did you mean {meant}? If not, make' if meant else 'Make'} it with"
+            f" `soe-auth login -p {self.profile} --site NAME --client-id ID`;"
+            " `soe-auth status` shows what there is.",
+        )
 
     @property
     def known(self) -> bool:
@@ -131,5 +131,6 @@ class Settings:
     def login_command(self) -> str:
         """What a person types to log in to this profile."""
         if not self.in_a_file:
-            return "soe-auth login --site NAME --client-id ID"
+            site = self.site.as_typed if self.site else "NAME"
+            return f"soe-auth login --site {site} --client-id {self.client_id or 'ID'}"
         return f"soe-auth login -p {self.profile}"

@@ -73,7 +73,7 @@ class Setting(Generic[T]):
 
 
 def _read_client_id(text: str) -> str:
-    if re.fullmatch(r"[\w.-]{1,64}", text, re.ASCII):
+    if re.fullmatch(r"[0-9]{1,20}", text):
         return text
     raise ValueError("a client ID is the number that the site shows for the application")
 

@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     from soe_auth.site_client.transport import ResponseHead, SiteTransport
 
 WHO_AM_I = "/api/v3/users/me"
+_NO_SUCH_CALL = {
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.METHOD_NOT_ALLOWED,
+    HTTPStatus.GONE,
+    HTTPStatus.NOT_IMPLEMENTED,
+}
 
 
 class TokenValidity(Enum):
@@ -57,6 +63,7 @@ class Ending(Enum):
     ENDED = "ended"
     ALREADY_INVALID = "already invalid"
     NOT_OFFERED = "not offered by this site"
+    UNCLEAR = "no answer that can be read"
     UNREACHABLE = "site not reachable"
 
 
@@ -149,12 +156,13 @@ class SiteConnection:
         except NetworkError:
             return Ending.UNREACHABLE
         except SoeAuthError:
-            return Ending.NOT_OFFERED
+            return Ending.UNCLEAR
         if answer.status == HTTPStatus.UNAUTHORIZED:
             return Ending.ALREADY_INVALID
         ended = _field(answer, "items")
         if not isinstance(ended, list):
-            return Ending.NOT_OFFERED
+            offered = answer.status not in _NO_SUCH_CALL
+            return Ending.UNCLEAR if offered else Ending.NOT_OFFERED
         return Ending.ENDED if ended else Ending.ALREADY_INVALID
 
     async def call(self, call: ApiCall, access_token: Secret) -> ApiResponse:

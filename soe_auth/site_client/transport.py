@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import codecs
+import logging
 import zlib
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
@@ -30,7 +32,7 @@ from soe_auth.version import __version__
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 
     from soe_auth.model.proxy import Network, Proxy
     from soe_auth.model.site import Site
@@ -38,9 +40,11 @@ if TYPE_CHECKING:
 
 _Read = TypeVar("_Read")
 
+_is_ours: ContextVar[bool] = ContextVar("is_ours", default=False)
+
 _LARGEST_ANSWER = 64 * 1024
 _LARGEST_API_ANSWER = 64 * 1024 * 1024
-_AT_ONCE = {"timeout": {"connect": 0.1}}  # where localhost has to be looked for elsewhere
+_AT_ONCE = {"timeout": {"connect": 0.1}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,14 +107,14 @@ class SiteTransport:
     async def warm_up(self) -> None:
         """Try to connect to where nobody can be, so that the first call finds all of httpx loaded.
 
-        What httpx loads at its first connection, and the thread that looks names up, take 14 ms: it
-        is better that they come while the person is away. No port has the number 0, so nobody is
-        asked for anything, and the site hears nothing of it.
+        What httpx loads at its first connection takes 14 ms: it is better that they come while the
+        user is away. No port has the number 0, so no server is asked for anything, no name server
+        either, and the site hears nothing of it.
         """
         codecs.lookup("utf-8-sig")  # in which its answers are read
-        nowhere = httpx.Request("GET", "http://localhost:0", extensions=_AT_ONCE)
-        async with httpx.AsyncHTTPTransport(verify=self.tls) as transport:
-            with suppress(httpx.TransportError):
+        nowhere = httpx.Request("GET", "http://127.0.0.1:0", extensions=_AT_ONCE)
+        with _unlogged(), suppress(httpx.TransportError):
+            async with httpx.AsyncHTTPTransport(verify=self.tls) as transport:
                 await transport.handle_async_request(nowhere)
 
     async def send(self, write: Callable[[], Request], *, within: float) -> TokenResponse:
@@ -144,13 +148,14 @@ class SiteTransport:
         """Send a request, and return what is read of the answer. Raises NetworkError."""
         status = None
         try:
-            async with asyncio.timeout(within):
-                response = await self._open(write)
-                status = response.status_code
-                try:
-                    return await read(response)
-                finally:
-                    await response.aclose()
+            with _unlogged():
+                async with asyncio.timeout(within):
+                    response = await self._open(write)
+                    status = response.status_code
+                    try:
+                        return await read(response)
+                    finally:
+                        await response.aclose()
         except (TimeoutError, httpx.TransportError, httpx.InvalidURL) as problem:
             failure = failure_of(problem, status, self.site.authority, self.proxy)
         # Out here nothing hangs on the cause: it holds the request, and the request holds secrets.
@@ -220,8 +225,34 @@ async def open_transport(
     """
     tls, proxy = ssl_context(network), proxy_for(site, network)
     through = _for_httpx(proxy, tls) if proxy else None
-    async with httpx.AsyncHTTPTransport(verify=tls, proxy=through) as transport:
+    transport = httpx.AsyncHTTPTransport(verify=tls, proxy=through)
+    try:
         yield SiteTransport(site, waits, network, proxy, tls, transport)
+    finally:
+        with _unlogged():
+            await transport.aclose()
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """Drop what httpcore logs within, whatever levels the program has set, and no other record.
+
+    At DEBUG it logs the head of an answer, in which a site may repeat the path of a request, and
+    the line that is no HTTP.
+    """
+    for name in list(logging.root.manager.loggerDict):
+        logger = logging.getLogger(name)
+        if name.startswith("httpcore.") and _is_not_ours not in logger.filters:
+            logger.filters.insert(0, _is_not_ours)  # before one that may write the record down
+    before = _is_ours.set(True)
+    try:
+        yield
+    finally:
+        _is_ours.reset(before)
+
+
+def _is_not_ours(_record: logging.LogRecord) -> bool:
+    return not _is_ours.get()
 
 
 def _for_httpx(proxy: Proxy, tls: ssl.SSLContext) -> httpx.Proxy:

@@ -167,7 +167,7 @@ def _open() -> Backend:
     except ModuleNotFoundError:
         raise _Refused(
             "The settings say store = keyring, and the library for it is not installed.",
-            f"Type `pip install 'soe-auth[keyring]'`; {_USE_FILES}",
+            f"Install the library keyring beside soe-auth, or {_USE_FILES}",
         ) from None
     try:
         backend = keyring.get_keyring()

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from soe_auth import Scope, Site
 from soe_auth.fast.early_redirect import EarlyRedirect, read_plain, redirect_early
-from soe_auth.loopback.peer_user import is_other_user
+from soe_auth.loopback.peer_user import other_user
 from soe_auth.loopback.server import LocalPaths, serve
 from soe_auth.loopback.sockets import LoopbackSockets, bind
 from soe_auth.oauth.authorization_request import (
@@ -53,7 +53,7 @@ class Door:
     @asynccontextmanager
     async def listener(self, usher: EarlyRedirect | None = None) -> AsyncIterator[None]:
         guests = usher.leave() if usher else {}
-        async with serve(self.sockets, self.request, PATHS, lambda _: None, is_other_user, guests):
+        async with serve(self.sockets, self.request, PATHS, lambda _: None, other_user, guests):
             yield
 
     def plain(self, *lines: str) -> bytes:
@@ -94,7 +94,7 @@ def door() -> Door:
 @asynccontextmanager
 async def ushered() -> AsyncIterator[tuple[Door, EarlyRedirect]]:
     there = door()
-    with redirect_early(there.sockets, PATHS.launch, there.request, is_other_user) as usher:
+    with redirect_early(there.sockets, PATHS.launch, there.request, other_user) as usher:
         yield there, usher
     there.sockets.close()
 
@@ -136,7 +136,7 @@ async def test_what_is_not_plain_or_not_all_there_is_left_for_the_listener_to_re
 @pytest.mark.posix("the event loop of Windows watches no sockets for the early redirect")
 async def test_another_user_is_left_for_the_listener_to_turn_away() -> None:
     there = door()
-    with redirect_early(there.sockets, PATHS.launch, there.request, lambda *_: True) as usher:
+    with redirect_early(there.sockets, PATHS.launch, there.request, lambda *_: 1234) as usher:
         visit = await there.visit(there.plain())
         await asyncio.sleep(0.1)
         [(guest, brought)] = usher.leave().items()
@@ -191,7 +191,7 @@ async def test_guests_are_closed_where_the_listener_does_not_come_to_be() -> Non
 
         async def listen() -> None:
             async with serve(
-                there.sockets, there.request, PATHS, lambda _: None, is_other_user, guests
+                there.sockets, there.request, PATHS, lambda _: None, other_user, guests
             ):
                 await asyncio.Event().wait()
 
@@ -266,7 +266,7 @@ def test_over_many_requests_it_leads_on_only_whom_the_listener_leads_on() -> Non
         @given(heads())
         def both(lines: list[str]) -> None:
             data = there.plain(*lines)
-            arrival = read_plain(data, other_user=False)
+            arrival = read_plain(data)
             leads_on = (
                 arrival is not None
                 and check_request(arrival, there.sockets.port) is None

@@ -546,7 +546,7 @@ def test_two_accounts_on_one_site_live_side_by_side(soe_auth: Command, site: San
             *("--browser", f"{VISITOR} --account '{account}'"),
         )
         assert done.returncode == 0, done.stderr
-        assert f"as {account}." in done.stderr
+        assert f"as {account}, profile {profile}." in done.stderr
 
     tokens = {name: soe_auth("token", "-p", name).stdout for name in ("jane", "john")}
     assert len(set(tokens.values())) == 2

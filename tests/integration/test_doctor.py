@@ -162,7 +162,7 @@ def test_in_a_narrow_window_lines_are_broken_between_words(soe_auth: Command, co
     assert all(len(line) <= columns for line in lines if "`" not in line and "/" not in line)
     verdicts = re.compile(r"(ok|warning|error) +[a-zA-Z]+: ")
     *found, _, end, _ = lines
-    assert all(verdicts.match(line) or line.startswith(" " * 7) for line in found)
+    assert all(verdicts.match(line) or line.startswith(" " * 9) for line in found)
     assert end == "Nothing is wrong."
 
 

@@ -5,7 +5,7 @@ import re
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import closing
+from contextlib import AbstractAsyncContextManager, closing
 from dataclasses import replace
 from pathlib import Path
 from urllib.error import HTTPError
@@ -29,7 +29,12 @@ from soe_auth import (
 )
 from soe_auth.actions.login import alogin, finish_login, login, request_authorization
 from soe_auth.actions.login_if_needed import alogin_if_needed, login_if_needed
+from soe_auth.actions.login_io import PendingAuthorization
+from soe_auth.actions.status import verify
 from soe_auth.desktop.environment import Environment
+from soe_auth.loopback.server import CallbackServer, LocalPaths, serve
+from soe_auth.model.proxy import Network
+from soe_auth.oauth.authorization_response import Stray
 from soe_auth.sandbox import Quirks, Sandbox
 from soe_auth.sandbox.visitor import VisitedPage, visit
 from soe_auth.settings.resolve import resolve
@@ -68,7 +73,7 @@ def test_a_login_ends_with_a_stored_token_a_told_person_and_a_true_page(
     assert token.account == "Jane Doe"
     assert person.effects().store.load(token_profile(site)) == token
     assert "Signed in to localhost" in person.told[1]
-    assert "as Jane Doe. The token lasts until" in person.told[1]
+    assert f"as Jane Doe, profile {token_profile(site)}. The token lasts until" in person.told[1]
     assert "Signed in as Jane Doe" in person.last_page
     assert urlsplit(person.pages[0].url).query == ""
 
@@ -166,6 +171,62 @@ def test_flags_are_remembered_as_a_profile_and_then_nothing_needs_to_be_said(
     person.told.clear()
     login(again, person.effects())
     assert len(person.told) == 2
+
+
+def test_every_login_names_its_profile(person: FakeUser, site: Sandbox) -> None:
+    for scope in ("", "write_access"):
+        login(person.settings(site=site.url, scope=scope), person.effects())
+    name = token_profile(site)
+    said = [line for line in person.told if line.startswith("Signed in to")]
+    assert [f"as Jane Doe, profile {name}." in said[0], f", profile {name}-110." in said[1]] == [
+        True,
+        True,
+    ]
+
+
+def test_a_login_by_site_and_client_id_leaves_the_token_of_another_profile_alone(
+    person: FakeUser, site: Sandbox
+) -> None:
+    ci = resolve(
+        {"site": site.url, "client_id": "110", "scope": "no_expiry"},
+        profile="ci",
+        environ={"SOE_AUTH_CONFIG_DIR": str(person.home)},
+    )
+    kept = login(ci, person.effects())
+    new = login(person.settings(site=site.url), person.effects())
+    assert new.expires_at != "never"
+    assert person.effects().store.load("ci") == kept
+    [asked] = asyncio.run(verify([(kept, Network())]))
+    assert asked.is_good
+
+
+def test_what_a_login_changes_in_a_profile_is_told_with_the_way_back(
+    person: FakeUser, site: Sandbox
+) -> None:
+    environ = {"SOE_AUTH_CONFIG_DIR": str(person.home)}
+    login(
+        resolve({"site": site.url, "client_id": "110"}, profile="me", environ=environ),
+        person.effects(),
+    )
+    person.told.clear()
+    login(resolve({"scope": "write_access"}, profile="me", environ=environ), person.effects())
+    told = "Remembered in profile me: scope from none to write_access."
+    assert f"{told} `soe-auth config unset scope -p me` undoes it." in person.told
+    login(resolve({"scope": "no_expiry"}, profile="me", environ=environ), person.effects())
+    told = "Remembered in profile me: scope from write_access to no_expiry."
+    assert f"{told} `soe-auth config set scope write_access -p me` undoes it." in person.told
+
+
+def test_a_variable_is_not_remembered_beside_a_flag(person: FakeUser, site: Sandbox) -> None:
+    environ = {"SOE_AUTH_CONFIG_DIR": str(person.home)}
+    login(
+        resolve({"site": site.url, "client_id": "110"}, profile="me", environ=environ),
+        person.effects(),
+    )
+    by_variable = {**environ, "SOE_AUTH_SCOPE": "write_access"}
+    flags = {"redirect_host": "localhost", "timeout": "9s", "port": "0"}
+    login(resolve(flags, profile="me", environ=by_variable), person.effects())
+    assert str(resolve({}, environ=environ).scope) == ""
 
 
 def test_what_variables_say_is_not_remembered(person: FakeUser, site: Sandbox) -> None:
@@ -388,8 +449,43 @@ def test_the_answer_may_be_pasted_while_the_listener_waits(person: FakeUser, sit
 
 def test_a_closed_terminal_leaves_the_other_door_open(person: FakeUser, site: Sandbox) -> None:
     paste = pasting(told=["x/oauth?"])
-    token = login(person.settings(site=site.url), person.effects(pasted_lines=paste))
+    place = Environment(remote_reason="an SSH session")
+    effects = person.effects(pasted_lines=paste, environment=place)
+    token = login(person.settings(site=site.url), effects)
     assert token.account == "Jane Doe"
+
+
+def test_where_a_browser_was_opened_the_terminal_is_the_shells(
+    person: FakeUser, site: Sandbox
+) -> None:
+    async def read() -> AsyncIterator[str]:
+        raise AssertionError
+        yield ""
+
+    token = login(person.settings(site=site.url), person.effects(pasted_lines=read))
+    assert token.account == "Jane Doe"
+    assert not any("Paste" in text for text in person.told)
+
+
+def test_a_browser_of_another_user_signs_in_by_the_address_of_the_site(
+    person: FakeUser, site: Sandbox
+) -> None:
+    def listen(
+        pending: PendingAuthorization, on_stray: Callable[[Stray], None]
+    ) -> AbstractAsyncContextManager[CallbackServer]:
+        assert pending.sockets
+        paths = LocalPaths(pending.launch_path, pending.result_path)
+        return serve(pending.sockets, pending.request, paths, on_stray, lambda *_: 123_456_789)
+
+    def tell(text: str) -> None:
+        person.told.append(text)
+        if text.startswith("If it is yours"):
+            person.browse(text.rsplit(maxsplit=1)[-1])
+
+    login(person.settings(site=site.url), person.effects(open_listener=listen, instruct=tell))
+    assert "Signed in as Jane Doe" in person.last_page
+    assert person.pages[0].status == 403
+    assert "The answer was brought by a program of user 123456789." in person.told
 
 
 def test_the_sites_own_page_is_paste_only(person: FakeUser, site: Sandbox) -> None:

@@ -8,12 +8,17 @@ from contextlib import suppress
 
 import aiohttp
 import pytest
-from callback_server import PAGE, PATHS, no_more_files, raw, waiting
+from callback_server import PAGE, PATHS, Login, no_more_files, raw, waiting
 
 from soe_auth import Secret
 from soe_auth.loopback.pages import not_signed_in
-from soe_auth.loopback.sockets import Address
-from soe_auth.oauth.authorization_response import Denied, Granted
+from soe_auth.oauth.authorization_response import (
+    FROM_OTHER_USER,
+    LAUNCH_REFUSED,
+    TOO_LARGE,
+    Denied,
+    Granted,
+)
 
 
 @pytest.fixture
@@ -125,26 +130,115 @@ async def test_both_loopback_addresses_answer(address: str) -> None:
 
 
 @pytest.mark.rfc("another user of the machine")
-async def test_another_users_program_is_turned_away_wherever_it_asks(
+async def test_another_users_browser_is_not_sent_to_the_site_and_told_what_to_do(
     browser: aiohttp.ClientSession,
 ) -> None:
-    async with waiting(lambda _peer, _own: True) as login:
-        for url in (login.good, login.origin + PATHS.launch):
-            answer = await browser.get(url, allow_redirects=False)
-            assert answer.status == 403
-            assert "Location" not in answer.headers
-        assert [stray.notable for stray in login.strays] == [True, True]
+    async with waiting(lambda _peer, _own: 1234) as login:
+        answer = await browser.get(login.origin + PATHS.launch, allow_redirects=False)
+        assert answer.status == 403
+        assert "Location" not in answer.headers
+        page = await answer.text()
+        assert "open the address that the terminal shows" in page
+        assert login.request.state.reveal() not in page
+        assert not login.listener.browser_redirected
+        assert login.strays == [LAUNCH_REFUSED]
+
+
+async def test_another_user_brings_no_answer_without_the_state(
+    browser: aiohttp.ClientSession,
+) -> None:
+    async with waiting(lambda _peer, _own: 1234) as login:
+        answer = await browser.get(login.good.replace("state=", "state=x"))
+        assert answer.status == 403
+        assert login.strays == [FROM_OTHER_USER]
+
+
+async def test_another_users_browser_that_has_the_state_is_let_in_and_named(
+    browser: aiohttp.ClientSession,
+) -> None:
+    async with waiting(lambda _peer, _own: 1234) as login:
+        tab = asyncio.create_task(browser.get(login.good))
+        assert await login.listener.redirect() == Granted(Secret("c(o)de"), other_user=1234)
+        await login.listener.show_result(PAGE)
+        assert "Signed in as Jane Doe" in await (await tab).text()
+        assert login.strays == []
+
+
+async def test_another_users_connections_shut_out_none_of_ours() -> None:
+    others: list[bool] = [False]
+    async with waiting(lambda _peer, _own: 1234 if others[0] else None) as login:
+        ours = await asyncio.open_connection("127.0.0.1", login.sockets.port)
+        await asyncio.sleep(0.05)
+        others[0] = True
+        theirs = [
+            await asyncio.open_connection("127.0.0.1", login.sockets.port) for _ in range(120)
+        ]
+        await asyncio.sleep(0.05)
+        ours[1].write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b" 421 " in await asyncio.wait_for(ours[0].readline(), 5)
+        for _, writer in (ours, *theirs):
+            writer.transport.abort()
 
 
 async def test_a_fault_of_our_own_ends_no_login(browser: aiohttp.ClientSession) -> None:
-    def fault(_peer: Address, _own: Address) -> bool:
-        raise RuntimeError("canary")
-
-    async with waiting(fault) as login:
-        answer = await browser.get(login.good)
+    async with waiting() as login:
+        await login.listener.show_result(None)  # type: ignore[arg-type]  # the fault
+        answer = await browser.get(login.origin + PATHS.done)
         assert answer.status == 500
-        assert "canary" not in await answer.text()
         assert [stray.reason for stray in login.strays] == ["it could not be handled"]
+
+
+def headed(login: Login, target: str, *fields: str) -> bytes:
+    host = f"Host: localhost:{login.sockets.port}"
+    lines = [f"GET {target} HTTP/1.1", host, "Connection: close", *fields, "", ""]
+    return "\r\n".join(lines).encode()
+
+
+async def test_cookies_of_every_port_of_localhost_shut_out_no_browser() -> None:
+    cookies = "Cookie: " + "; ".join(f"name{n}={'x' * 3000}" for n in range(40))
+    assert 2**16 < len(cookies) < 2**17
+    async with waiting() as login:
+        assert (
+            b" 303 " in (await raw(login.sockets.port, headed(login, PATHS.launch, cookies)))[:20]
+        )
+        target = login.good.removeprefix(login.origin)
+        tab = asyncio.create_task(raw(login.sockets.port, headed(login, target, cookies)))
+        assert await login.listener.redirect() == Granted(Secret("c(o)de"))
+        await login.listener.show_result(PAGE)
+        assert b" 303 " in (await tab)[:20]
+        assert login.strays == []
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        ["Cookie: " + "x" * 200_000],
+        [f"Cookie: {'x' * 100_000}"] * 3,
+        [f"X{n}: {'x' * 5000}" for n in range(100)],
+    ],
+    ids=["one field", "a few", "many"],
+)
+async def test_a_tab_that_is_refused_for_its_size_is_told_once(fields: list[str]) -> None:
+    async with waiting() as login:
+        answer = await raw(login.sockets.port, headed(login, PATHS.launch, *fields))
+        assert answer.startswith(b"HTTP/1.0 431 ")
+        assert b"Too many cookies" in answer
+        assert login.strays == [TOO_LARGE]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [b"&x=" + b"y" * 9000, "&user=Jürgen".encode(), b"&user=J%FCrgen", b"&x=1&x=2", b"&a" * 50],
+    ids=["long", "raw UTF-8", "Latin-1", "twice", "many"],
+)
+async def test_parameters_that_are_not_ours_hinder_no_answer(more: bytes) -> None:
+    async with waiting() as login:
+        target = login.good.removeprefix(login.origin).encode() + more
+        request = headed(login, "TARGET").replace(b"TARGET", target)
+        tab = asyncio.create_task(raw(login.sockets.port, request))
+        assert await asyncio.wait_for(login.listener.redirect(), 2) == Granted(Secret("c(o)de"))
+        await login.listener.show_result(PAGE)
+        await tab
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import pytest
 
-from soe_auth.loopback.peer_user import is_other_user, owner_of
+from soe_auth.loopback.peer_user import ORPHAN, other_user, owner_of, user_name
 from soe_auth.loopback.port_owner import why_busy
 from soe_auth.loopback.sockets import Address
 
@@ -39,7 +39,7 @@ def test_a_program_of_the_same_user_is_no_stranger(listening: socket.socket, ask
     with socket.create_connection(listening.getsockname()[:2]):
         accepted, peer = listening.accept()
         with accepted:
-            assert not is_other_user(peer[:2], accepted.getsockname()[:2], ask=ask)
+            assert other_user(peer[:2], accepted.getsockname()[:2], ask=ask) is None
 
 
 @pytest.mark.rfc("another user of the machine")
@@ -63,7 +63,8 @@ def test_a_program_of_another_user_is_recognised(
         with accepted:
             own = accepted.getsockname()[:2]
             # Only root can be two users; anybody else is told to look as somebody else would.
-            assert is_other_user(peer[:2], own, user=None if root else NOBODY, ask=ask)
+            whose = other_user(peer[:2], own, user=None if root else NOBODY, ask=ask)
+            assert whose == (NOBODY if root else os.geteuid())
 
 
 @pytest.mark.posix("asks Linux who owns a connection")
@@ -79,7 +80,7 @@ def test_the_kernel_tells_of_each_end_of_a_connection_and_of_nothing_else(
             assert owner_of((end[0], 0), peer[:2]) is None
             near.close()
             # Older kernels name root then, newer ones still the last user.
-            assert owner_of(peer[:2], end) in {0, os.geteuid()}
+            assert owner_of(peer[:2], end) == ORPHAN
     assert owner_of(("", 0), ("", 0)) is None
 
 
@@ -93,30 +94,50 @@ def test_what_the_kernel_tells_at_once_is_what_its_tables_say(listening: socket.
             connected.enter_context(far)
             ends = near.getsockname()[:2], far.getsockname()[:2]
             for user in (os.geteuid(), os.geteuid() + 1):
-                told = [is_other_user(*ends, user=user, ask=ask) for ask in (owner_of, unknown)]
+                told = [other_user(*ends, user=user, ask=ask) for ask in (owner_of, unknown)]
                 assert len(set(told)) == 1
+
+
+@both_ways
+def test_what_a_program_sent_and_left_is_nobodys_and_so_not_roots(
+    listening: socket.socket, ask: Ask
+) -> None:
+    if not Path("/proc/net/tcp").exists():
+        return  # only Linux tells
+    near = socket.create_connection(listening.getsockname()[:2])
+    near.sendall(b"x")
+    near.close()
+    accepted, peer = listening.accept()
+    with accepted:
+        assert other_user(peer[:2], accepted.getsockname()[:2], ask=ask) == ORPHAN
+
+
+def test_a_user_is_named_or_else_numbered() -> None:
+    assert user_name(123_456_789) == "user 123456789"
+    if os.name == "posix":
+        assert user_name(0) == "user root"
 
 
 def test_root_is_no_stranger_to_anybody(tmp_path: Path) -> None:
     table = "  0: 0100007F:C001 0100007F:C002 01 0:0 0:0 0 {uid} 0 1\n"
     ends = ("127.0.0.1", 0xC001), ("127.0.0.1", 0xC002)
     (tmp_path / "net").mkdir()
-    for owner, other_user in ((0, False), (1000, False), (1001, True)):
+    for owner, other in ((0, None), (1000, None), (1001, 1001)):
         (tmp_path / "net" / "tcp").write_text(table.format(uid=owner))
-        assert is_other_user(*ends, user=1000, ask=unknown, proc=tmp_path) is other_user
-        assert is_other_user(*ends, user=1000, ask=lambda *_, uid=owner: uid) is other_user
+        assert other_user(*ends, user=1000, ask=unknown, proc=tmp_path) == other
+        assert other_user(*ends, user=1000, ask=lambda *_, uid=owner: uid) == other
 
 
 def test_where_nobody_can_tell_nobody_is_a_stranger(tmp_path: Path) -> None:
     ends = ("127.0.0.1", 1), ("127.0.0.1", 2)
-    assert not is_other_user(*ends, user=1000, proc=tmp_path)
-    assert not is_other_user(("", 0), ("", 0), user=1000)
+    assert other_user(*ends, user=1000, proc=tmp_path) is None
+    assert other_user(("", 0), ("", 0), user=1000) is None
     table = tmp_path / "net" / "tcp"
     table.parent.mkdir()
     table.write_text("  sl  local_address rem_address\n")
-    assert not is_other_user(*ends, user=1000, proc=tmp_path)
+    assert other_user(*ends, user=1000, proc=tmp_path) is None
     table.write_text("  0: 0100007F:0001 0100007F:0002 01 0:0 0:0 0 ? 0 1\n")
-    assert not is_other_user(*ends, user=1000, proc=tmp_path)
+    assert other_user(*ends, user=1000, proc=tmp_path) is None
 
 
 HEAD = "  sl  local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode\n"

@@ -664,15 +664,16 @@ def test_another_fault_of_a_socket_is_not_hidden() -> None:
 
 def test_an_address_is_held_exclusively_where_the_system_has_a_word_for_it() -> None:
     stand_in = socket.SO_KEEPALIVE  # any option that can be read back will show it
-    for sock in bind_loopback(0, exclusive=stand_in):
+    for sock in bind_loopback(0, option=stand_in):
         assert sock.getsockopt(socket.SOL_SOCKET, stand_in) == 1
         sock.close()
 
 
-def test_no_address_is_reused() -> None:
+def test_no_port_is_shared_with_another_site() -> None:
     sockets = bind_loopback(0)
+    with pytest.raises(OSError, match=r"."):
+        bind_loopback(sockets[0].getsockname()[1])
     for sock in sockets:
-        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR) == 0
         if sys.platform != "win32":  # which has no such option
             assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT) == 0
         sock.close()

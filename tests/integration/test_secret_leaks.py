@@ -12,26 +12,32 @@ import json
 import logging
 import os
 import pickle
+import re
 import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
+import httpx
 import pytest
-from conftest import VISITOR, Command
+from conftest import TOKEN, VISITOR, Command
 from fake_user import FakeUser
+from tls_servers import served
 
-from soe_auth import Secret, SoeAuthError, Store, Token
+import soe_auth
+from soe_auth import Secret, Site, SoeAuthError, Store, Token
 from soe_auth.actions.login import alogin, login
 from soe_auth.actions.logout import logout
 from soe_auth.sandbox import TOKEN_ANSWERS, Quirks, Sandbox, running
 from soe_auth.sandbox.visitor import visit
+from soe_auth.site_client.client import FIRST_LOOK, connect
+from soe_auth.storage.file_store import FileStore
 
 if sys.platform != "win32":
     import resource
@@ -370,6 +376,88 @@ def test_no_log_record_no_repr_and_no_pickle_holds_a_secret(
     assert not found(secrets, *pickles)
     assert any(pickles)
     assert store.core_limit in {0, 1}
+
+
+def echo_target(request: bytes) -> bytes:
+    _, target, _ = request.split(b" ", 2)
+    return b"HTTP/1.1 302 Found\r\nLocation: %b\r\nContent-Length: 0\r\n\r\n" % target
+
+
+def echo_head(request: bytes) -> bytes:
+    head, _, body = request.partition(b"\r\n\r\n")
+    lines = [b"X-Echo: " + line for line in [*head.splitlines(), body]]
+    return b"\r\n".join([b"HTTP/1.1 200 OK", *lines, b"Content-Length: 2", b"", b"{}"])
+
+
+def echo_as_status_line(request: bytes) -> bytes:
+    return request.replace(b"\r\n", b" ") + b"\r\n\r\n"
+
+
+def echo_as_body(request: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n" + request
+
+
+def echo_as_chunk_size(request: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + request
+
+
+@asynccontextmanager
+async def echoing(answer: Callable[[bytes], bytes]) -> AsyncIterator[tuple[Site, list[bytes]]]:
+    """A site that repeats what it gets; and all that it got."""
+    got: list[bytes] = []
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", head.lower())
+        got.append(head + await reader.readexactly(int(length[1]) if length else 0))
+        writer.write(answer(got[-1]))
+        await writer.drain()
+
+    async with served(handle) as port:
+        yield Site.parse(f"http://127.0.0.1:{port}"), got
+
+
+ECHOES = [echo_target, echo_head, echo_as_status_line, echo_as_body, echo_as_chunk_size]
+
+
+@pytest.mark.parametrize("echo", ECHOES)
+async def test_no_log_record_holds_what_a_site_repeats_of_a_request(
+    everything: Everything, echo: Callable[[bytes], bytes]
+) -> None:
+    async with echoing(echo) as (site, got), connect(site, FIRST_LOOK) as connection:
+        await connection.warm_up()
+        with suppress(SoeAuthError):
+            await connection.exchange(Secret(f"code={CANARY}"))
+        await connection.verify(Secret(CANARY))
+        await connection.invalidate(Secret(CANARY))
+        with suppress(SoeAuthError):
+            await connection.glance("/")
+    assert sum(CANARY.encode() in request for request in got) == 3
+    assert not [text for text in everything.text if CANARY in text or "httpcore" in text]
+
+
+@pytest.mark.parametrize("echo", ECHOES)
+async def test_no_log_record_holds_what_a_site_repeats_to_a_sync_logout(
+    tmp_path: Path, everything: Everything, echo: Callable[[bytes], bytes]
+) -> None:
+    async with echoing(echo) as (site, got):
+        store = FileStore(tmp_path / "config", report=print)
+        store.save("acme", replace(TOKEN, site=site, access_token=Secret(CANARY)))
+        await asyncio.to_thread(soe_auth.logout, "acme", store=store)
+    assert [CANARY.encode() in request for request in got] == [True]
+    assert not [text for text in everything.text if CANARY in text or "httpcore" in text]
+
+
+async def test_the_program_s_own_requests_are_logged_as_before(everything: Everything) -> None:
+    async with echoing(echo_head) as (site, _), connect(site, FIRST_LOOK) as connection:
+        async with httpx.AsyncClient() as own:
+            await asyncio.gather(own.get(f"{site}/own"), connection.glance("/ours"))
+        by_thread = asyncio.to_thread(httpx.get, f"{site}/thread")
+        await asyncio.gather(by_thread, connection.glance("/ours"))
+    text = "\n".join(everything.text)
+    assert "GET /own " in text
+    assert "GET /thread " in text
+    assert "/ours" not in text
 
 
 def pickled(thing: object) -> str:

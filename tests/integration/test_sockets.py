@@ -2,6 +2,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from callback_server import three_free_ports
 from soe_auth import LoopbackUnavailable
 from soe_auth.loopback.port_owner import why_busy
 from soe_auth.loopback.sockets import bind
+from soe_auth.sandbox.sockets import bind_loopback
 
 if sys.platform != "win32":
     import resource
@@ -35,11 +37,10 @@ def test_the_kernel_holds_who_comes_before_anybody_serves() -> None:
 
 
 @pytest.mark.rfc("8252-B.5")
-def test_no_address_or_port_is_shared() -> None:
+def test_no_port_is_shared() -> None:
     bound = bind(0, "127.0.0.1")
     try:
         for listening in bound.sockets:
-            assert listening.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR) == 0
             if sys.platform == "win32":
                 assert listening.getsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE) == 1
             else:
@@ -97,19 +98,94 @@ def test_a_busy_port_names_who_holds_it() -> None:
     assert f"port {port} is held by process {os.getpid()} ({name})." in str(error.value)
 
 
-@pytest.mark.posix("a port rests for a minute after a connection")
-def test_after_a_connection_a_port_is_free_within_a_minute_and_a_range_steps_over_it() -> None:
+@pytest.mark.parametrize("bind_at", [lambda port: bind(port, "localhost").sockets, bind_loopback])
+def test_a_port_is_free_again_as_soon_as_its_last_connection_has_ended(
+    bind_at: Callable[[int], Sequence[socket.socket]],
+) -> None:
+    port = 0
+    for _ in range(2):
+        listening, *others = bind_at(port)
+        port = listening.getsockname()[1]
+        listening.setblocking(True)  # noqa: FBT003  # the socket module's own signature
+        client = socket.create_connection(listening.getsockname())
+        connection, _ = listening.accept()
+        connection.close()  # who closes first keeps the address, as a server does that is done
+        client.close()
+        for each in (listening, *others):
+            each.close()
+
+
+@pytest.mark.posix("a port that was used without the option rests for a minute")
+def test_where_a_port_rests_it_is_told_and_a_range_steps_over_it() -> None:
     ports = three_free_ports()
     with taken(ports.first) as server:
         client = socket.create_connection(server.getsockname())
         connection, _ = server.accept()
-        connection.close()  # who closes first keeps the address, as a server does that is done
+        connection.close()
         client.close()
     with pytest.raises(LoopbackUnavailable, match="used a moment ago, and will be free within a"):
         bind(ports.first, "localhost", why_busy)
     bound = bind(ports.numbers, "localhost", why_busy)
     bound.close()
     assert bound.port == ports.first + 1
+
+
+# What another user may try with the port: as many ways to share it as sockets have.
+SHARING = """
+import itertools, socket, sys
+port = int(sys.argv[1])
+options = [socket.SO_REUSEADDR, *[socket.SO_REUSEPORT][: hasattr(socket, "SO_REUSEPORT")]]
+for host, some in itertools.product(
+    ["127.0.0.1", "0.0.0.0", "::1", "::", "::ffff:127.0.0.1"], [[], options[:1], options]
+):
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as other:
+        for option in some:
+            other.setsockopt(socket.SOL_SOCKET, option, 1)
+        try:
+            other.bind((host, port))
+            other.listen()
+        except OSError:
+            continue
+        sys.exit(f"{host} with {some} was shared")
+"""
+
+
+@pytest.mark.process
+@pytest.mark.as_root
+def test_nobody_shares_a_port_that_we_listen_at_whatever_they_ask_for() -> None:
+    root = sys.platform != "win32" and os.geteuid() == 0  # who can be another user
+    python = "/usr/bin/python3" if root else sys.executable
+    bound = bind(0, "localhost")
+    try:
+        done = subprocess.run(
+            [python, "-I", "-S", "-c", SHARING, str(bound.port)],
+            user=65534 if root else None,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+    finally:
+        bound.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there the option keeps all others off")
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])  # noqa: S104  # what is looked for
+def test_who_is_bound_there_before_us_and_does_not_listen_cannot_any_more(host: str) -> None:
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind((host, 0))
+        try:
+            bound = bind(other.getsockname()[1], "localhost")
+        except LoopbackUnavailable:
+            return
+        try:
+            with pytest.raises(OSError, match=r"in use"):
+                other.listen()
+        finally:
+            bound.close()
 
 
 @pytest.mark.posix("limits how many files a process may open")
@@ -134,6 +210,7 @@ def test_the_address_is_gone_once_closed() -> None:
 ALONE = """
 import fcntl, socket, struct
 from soe_auth.loopback.sockets import bind
+from soe_auth.sandbox.sockets import bind_loopback
 with socket.socket() as s:
     fcntl.ioctl(s, 0x8914, struct.pack("16sH22x", b"lo", 0x49))  # SIOCSIFFLAGS: up, running
     if {absent!r} == "IPv4":

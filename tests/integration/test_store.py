@@ -14,6 +14,7 @@ from conftest import NOBODY, TOKEN, as_nobody
 
 from soe_auth import StoreError
 from soe_auth.files.atomic_write import quarantine, write_private
+from soe_auth.files.lock import lock_directory
 from soe_auth.files.private_read import own_directory, patiently, read_private
 from soe_auth.storage.file_store import FileStore
 from soe_auth.storage.login_lock import LoginLock
@@ -275,7 +276,7 @@ def test_a_file_that_does_not_parse_is_set_aside_and_reported(
     assert store.load("acme") == TOKEN
 
 
-@pytest.mark.posix("Linux tells who waits for a lock")
+@pytest.mark.posix("Linux tells what is open")
 def test_a_token_that_comes_while_a_corrupt_file_is_set_aside_is_read(
     store: FileStore, tmp_path: Path, reports: list[str]
 ) -> None:
@@ -286,7 +287,7 @@ def test_a_token_that_comes_while_a_corrupt_file_is_set_aside_is_read(
     fcntl.flock(writing, fcntl.LOCK_SH)  # a writer is at work, so setting aside has to wait
 
     def write() -> None:
-        while not waits_for_a_lock(os.getpid()):
+        while times_open(tokens) < 2:
             time.sleep(0.001)
         new = tokens / "new"
         new.touch(mode=0o600)
@@ -302,10 +303,9 @@ def test_a_token_that_comes_while_a_corrupt_file_is_set_aside_is_read(
     assert [path.name for path in tokens.iterdir()] == ["acme.json"]
 
 
-def waits_for_a_lock(process: int) -> bool:
-    """Whether the kernel lists it as blocked: a row such as `7: -> FLOCK ADVISORY WRITE 123 …`."""
-    rows = Path("/proc/locks").read_text().splitlines()
-    return any("-> FLOCK" in row and f" {process} " in row for row in rows)
+def times_open(path: Path) -> int:
+    """How many descriptors this process has of a directory."""
+    return sum(os.path.realpath(file) == str(path) for file in Path("/proc/self/fd").iterdir())
 
 
 def test_of_two_who_find_a_corrupt_file_one_sets_it_aside(tmp_path: Path) -> None:
@@ -324,7 +324,6 @@ def test_a_failed_save_leaves_the_old_token_and_no_litter(store: FileStore, tmp_
     assert store.load("acme") == TOKEN
 
 
-@pytest.mark.posix("a directory that is locked by flock")
 def test_what_a_killed_writer_left_is_swept_away_and_what_a_living_one_writes_is_not(
     store: FileStore, tmp_path: Path
 ) -> None:
@@ -339,14 +338,47 @@ def test_what_a_killed_writer_left_is_swept_away_and_what_a_living_one_writes_is
 
     for act in (lambda: store.save("acme", TOKEN), lambda: store.remove("acme")):
         leave()
-        living = os.open(tokens, os.O_RDONLY)
-        fcntl.flock(living, fcntl.LOCK_SH)  # as a writer holds it
+        living = os.open(left[1], os.O_RDONLY)
+        if sys.platform != "win32":  # which removes no file that is open
+            fcntl.flock(living, fcntl.LOCK_EX)  # as its writer holds it
         act()
-        assert all(path.exists() for path in left)
+        assert [path.exists() for path in left] == [False, True, False]
         os.close(living)
         act()
-        assert not any(path.exists() for path in left)
+        assert not left[1].exists()
         assert other.exists()
+
+
+def test_files_that_are_named_like_a_half_written_one_are_not_removed(tmp_path: Path) -> None:
+    others = [tmp_path / name for name in (".env.local.new", ".env.new", ".env.0123.new")]
+    for other in others:
+        other.write_text("mine")
+    (tmp_path / ".env.0123456789abcdef.new").mkdir()
+    write_private(tmp_path / "env", b"x")
+    assert [other.read_text() for other in others] == ["mine"] * 3
+    assert (tmp_path / ".env.0123456789abcdef.new").is_dir()
+
+
+@pytest.mark.posix("a directory that is locked by flock")
+def test_a_lock_that_others_can_hold_is_not_waited_for_and_the_owner_s_ten_seconds_at_most(
+    tmp_path: Path,
+) -> None:
+    tmp_path.chmod(0o755)
+    path = tmp_path / "file"
+    held = os.open(tmp_path, os.O_RDONLY)  # read permission is enough
+    fcntl.flock(held, fcntl.LOCK_EX)
+    write_private(path, b"x")
+    assert quarantine(path, b"x", 9, tmp_path / "aside") == tmp_path / "aside"
+
+    tmp_path.chmod(0o700)
+    waiting = os.open(tmp_path, os.O_RDONLY)
+    pauses: list[float] = []
+    with pytest.raises(TimeoutError):
+        lock_directory(waiting, shared=True, wait=pauses.append)
+    assert sum(pauses) == pytest.approx(10)
+    os.close(held)
+    lock_directory(waiting, shared=False)
+    os.close(waiting)
 
 
 def test_a_store_that_cannot_be_made_is_a_store_error(tmp_path: Path) -> None:

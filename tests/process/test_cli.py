@@ -87,7 +87,7 @@ def test_login_if_needed_opens_nothing_while_the_token_serves(signed_in: Command
     idle = signed_in("login", "--if-needed", "--browser", "/does/not/exist")
     assert (idle.returncode, idle.stdout) == (0, "")
     assert said(idle).startswith("Signed in to localhost")
-    assert "already. The token lasts until" in said(idle)
+    assert "already, profile localhost-" in said(idle)
 
 
 def test_login_if_needed_leaves_it_at_the_token_of_the_environment(soe_auth: Command) -> None:
@@ -206,7 +206,10 @@ def test_without_a_token_the_answer_is_exit_3_and_one_line_with_what_to_type(
         ),
         (signed_in("token", "--min-ttl", "25h"), f"soe-auth login -p localhost-{site.port}"),
         (signed_in("token", "--min-ttl", "25h"), "ask for less: the site gave 24 h in all"),
-        (signed_in.with_variables(SOE_AUTH_SCOPE="no_expiry")("token"), "soe-auth login -p"),
+        (
+            signed_in.with_variables(SOE_AUTH_SCOPE="no_expiry")("token"),
+            f"soe-auth login --site {site.url} --client-id 110",
+        ),
     ):
         assert (done.returncode, done.stdout) == (3, "")
         [line] = said(done).splitlines()
@@ -382,26 +385,54 @@ def test_logout_ends_the_token_on_the_site_and_removes_it_here(signed_in: Comman
 
 @pytest.mark.parametrize(
     ("quirk", "code", "words"),
-    [("not-offered", 5, "does not offer"), ("server-error", 5, "does not offer")],
+    [("not-offered", 5, "does not offer"), ("server-error", 5, "no answer that can be read")],
 )
-def test_logout_tells_what_the_site_did_not_do(
+def test_a_token_that_the_site_did_not_end_is_kept_until_a_local_logout(
     signed_in: Command, site: Sandbox, quirk: str, code: int, words: str
 ) -> None:
     site.quirks = Quirks(invalidate=quirk)
     done = signed_in("logout")
     assert done.returncode == code
     assert words in said(done)
-    assert "removed from this machine" in said(done)
+    assert "The token is kept here" in said(done)
+    assert signed_in("token").returncode == 0
+    site.quirks = Quirks()
+    assert signed_in("logout").returncode == 0
     assert signed_in("token").returncode == 3
 
 
-def test_logout_without_the_site_still_removes_it_here(soe_auth: Command) -> None:
+def test_logout_without_the_site_keeps_it_here_unless_it_is_local(soe_auth: Command) -> None:
     with running() as site:
         soe_auth("login", "--site", site.url, "--client-id", "110", "--browser", VISITOR)
     done = soe_auth("logout")
     assert done.returncode == 6
-    assert "could not be reached, so the token stays good there" in said(done)
+    assert "could not be reached, so the token may be good there still" in said(done)
+    assert soe_auth("token").returncode == 0
+    assert soe_auth("logout", "--local").returncode == 0
     assert soe_auth("token").returncode == 3
+
+
+def test_a_profile_that_is_not_there_is_an_error_of_logout(signed_in: Command) -> None:
+    name = next((signed_in.home / "config" / "tokens").glob("*.json")).stem
+    done = signed_in("logout", "-p", name[:-1])
+    assert done.returncode == 2
+    assert f"Did you mean {name}?" in said(done)
+    assert signed_in.with_variables(SOE_AUTH_PROFILE="nope")("logout").returncode == 2
+    assert signed_in("token").returncode == 0
+
+
+def test_the_steps_by_hand_take_nothing_from_a_profile_that_is_not_named(
+    soe_auth: Command,
+) -> None:
+    config = soe_auth.home / "config" / "config.toml"
+    config.parent.mkdir(exist_ok=True)
+    one = '[profile.{}]\nsite = "acme"\nclient_id = "110"\nscope = "no_expiry"\n'
+    config.write_text(one.format("a") + one.format("b"))
+    challenge = ("--code-challenge", "x" * 43)
+    given = soe_auth("url", "--site", "acme", "--client-id", "110", *challenge)
+    assert (given.returncode, "no_expiry" in given.stdout) == (0, False), given.stderr
+    assert "no_expiry" in soe_auth("url", "-p", "a", *challenge).stdout
+    assert soe_auth("url", *challenge).returncode == 2
 
 
 def test_logout_may_be_local_and_may_be_of_all(signed_in: Command, site: Sandbox) -> None:
@@ -547,7 +578,7 @@ def test_the_steps_refuse_what_cannot_be_right(soe_auth: Command) -> None:
     assert "canary" not in said(verifier)
     missing = soe_auth("exchange", "--site", "acme", stdin="c\n" + "v" * 43)
     assert missing.returncode == 2
-    assert "No client ID" in said(missing)
+    assert "need a site and a client ID" in said(missing)
 
 
 # --- the command line itself ---

@@ -334,7 +334,8 @@ def test_without_the_library_the_sentence_says_how_to_install_it(desk: Desk) -> 
     (library / "__init__.py").write_text("raise ModuleNotFoundError")
     done = desk("token")
     assert done.returncode == 7
-    assert "pip install 'soe-auth[keyring]'" in done.stderr
+    assert "Install the library keyring beside soe-auth" in done.stderr
+    assert "soe-auth[" not in done.stderr  # a name on an index that is not ours
 
 
 # --- backends that are not to be trusted ---

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shlex
 import subprocess
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -57,7 +58,7 @@ def test_the_address_of_the_sites_own_page_may_come_through_a_pipe(
         login.stdin.write(f"{asyncio.run(visit(line.strip())).url}\n")
         login.stdin.flush()
         assert login.wait(20) == 0  # the pipe is open still
-        assert "as Jane Doe." in login.stderr.read()
+        assert "as Jane Doe, profile " in login.stderr.read()
     ended = soe_auth("login", *own_page)
     assert ended.returncode == 4
     assert "The input ended before an address was pasted." in ended.stderr
@@ -225,9 +226,53 @@ def test_a_question_that_nobody_could_see_is_not_asked(checkout: Path, soe_auth:
     assert "you have not agreed to it" in (checkout / "log").read_text()
 
 
-def test_the_steps_by_hand_ask_as_well(start: Start, checkout: Path, site: Sandbox) -> None:
-    child = start("url", "--code-challenge", "x" * 43, cwd=checkout)
-    asked(child, checkout, site)
+def test_the_steps_by_hand_take_nothing_of_a_project_file(start: Start, checkout: Path) -> None:
+    code, said = end_of(start("url", "--code-challenge", "x" * 43, cwd=checkout))
+    assert code == 2
+    assert "The steps by hand need a site and a client ID." in said
+
+
+# --- a terminal that others use as well ---
+
+
+@pytest.mark.parametrize("browser", [["--browser", VISITOR], ["--no-browser", "--timeout", "2s"]])
+def test_lines_that_were_typed_ahead_are_the_shells(
+    soe_auth: Command, site: Sandbox, browser: list[str]
+) -> None:
+    login = [soe_auth.path, "login", "--site", site.url, "--client-id", "110", *browser]
+    script = "stty -echo; echo ready; sleep 1; " + shlex.join(login) + "; head -2"
+    child = pexpect.spawn("sh", ["-c", script], env=soe_auth.environ, timeout=20)
+    child.expect("ready")
+    child.send("echo second\necho third\n")
+    child.expect("Signed in|not finished")
+    child.expect("echo second\r\necho third")
+    child.close()
+
+
+def test_in_the_background_the_terminal_is_the_shells(soe_auth: Command, site: Sandbox) -> None:
+    login = [soe_auth.path, "login", "--site", site.url, "--client-id", "110", "--no-browser"]
+    child = pexpect.spawn("bash", ["--norc", "-i"], env=soe_auth.environ, timeout=20)
+    child.sendline(shlex.join(login))
+    child.expect("Paste the address")
+    child.send("\x1a")
+    child.expect("Stopped")
+    child.sendline("bg")
+    child.sendline("echo al''ive; sleep 1; jobs")
+    child.expect("alive")
+    child.expect("Running.*login")
+    child.sendline("kill %1; wait; exit")
+    child.expect(pexpect.EOF)
+    child.close()
+
+
+def test_what_was_typed_before_a_question_is_no_answer_to_it(
+    soe_auth: Command, checkout: Path
+) -> None:
+    script = f"stty -echo; echo ready; sleep 1; exec {soe_auth.path} login --browser true"
+    child = pexpect.spawn("sh", ["-c", script], env=soe_auth.environ, cwd=checkout, timeout=20)
+    child.expect("ready")
     child.sendline("y")
-    child.expect(r"http://\S+/oauth\?")
-    assert end_of(child)[0] == 0
+    child.expect(r"Sign in there\? \[y/N\] ")
+    child.sendline("n")
+    child.expect("you have not agreed to it")
+    child.close()

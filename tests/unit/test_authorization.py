@@ -173,7 +173,7 @@ def test_an_errors_words_are_made_fit_to_show() -> None:
 
 
 STRAYS = {
-    "another user of the machine": (replace(arrive(), other_user=True), 403),
+    "another user's without the state": (replace(arrive({"code": "c"}), other_user=1234), 403),
     "HEAD": (arrive(method="HEAD"), 405),
     "OPTIONS": (arrive(method="OPTIONS"), 405),
     "POST": (arrive(method="POST"), 405),
@@ -203,8 +203,9 @@ STRAYS = {
     "an empty error": (arrive({"state": GOOD["state"], "error": ""}), 400),
     "two states": (arrive([*GOOD.items(), ("state", GOOD["state"])]), 400),
     "two codes": (arrive([*GOOD.items(), ("code", "x")]), 400),
-    "bytes that are no UTF-8": (arrive("state=%ff%fe&code=x"), 400),
-    "too many parameters": (arrive("&".join(f"a{n}=1" for n in range(50))), 400),
+    "a state that is no UTF-8": (arrive("state=%ff%fe&code=x"), 400),
+    "a code that is no UTF-8": (arrive(f"state={GOOD['state']}&code=%FF"), 400),
+    "two issuers": (arrive([*GOOD.items(), ("iss", str(ACME)), ("iss", str(ACME))]), 400),
     "another issuer": (arrive({**GOOD, "iss": "https://evil.example"}), 400),
     "an error without state": (arrive({"error": "access_denied"}), 400),
 }
@@ -226,6 +227,48 @@ def test_a_stray_is(name: str) -> None:
     verdict = check_callback(arrival, REQUEST)
     assert isinstance(verdict, Stray)
     assert verdict.status == status
+
+
+def test_whatever_is_wrong_is_told_where_the_state_matches() -> None:
+    for name, (arrival, _) in STRAYS.items():
+        verdict = check_callback(arrival, REQUEST)
+        assert isinstance(verdict, Stray)
+        query = arrival.target.reveal().partition("?")[2]
+        matches = f"state={GOOD['state']}" in query.split("&")
+        assert not matches or verdict.notable, name
+
+
+def test_a_matching_state_is_let_in_whoever_brings_it() -> None:
+    brought = replace(arrive(), other_user=1234)
+    assert check_callback(brought, REQUEST) == Granted(Secret("c(o)d*e"), other_user=1234)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        *("user=J%FCrgen", "user=Jürgen", "user=J\udcfcrgen", "x=1&x=2", "%FF=1", "x=%", "&&=&"),
+        *("&".join(f"a{n}=1" for n in range(50)), "x=" + "y" * 50_000),
+    ],
+    ids=str.__len__,
+)
+def test_what_else_the_query_holds_is_the_sites_business(more: str) -> None:
+    query = f"{more}&{urlencode(GOOD)}&{more}"
+    assert check_callback(arrive(query), REQUEST) == Granted(Secret("c(o)d*e"))
+
+
+@pytest.mark.parametrize(
+    ("description", "shown"),
+    [
+        ("refus%E9", "refus\N{REPLACEMENT CHARACTER}"),
+        ("%EE%F2%EA%E0%E7", "\N{REPLACEMENT CHARACTER}" * 5),
+        ("refus%C3%A9", "refusé"),
+        ("refusé", "refusé"),
+        ("no&error_description=yes", "no"),
+    ],
+)
+def test_a_refusal_in_any_encoding_is_a_refusal(description: str, shown: str) -> None:
+    query = f"error=access_denied&error_description={description}&state={GOOD['state']}"
+    assert check_callback(arrive(query), REQUEST) == Denied("access_denied", shown)
 
 
 @pytest.mark.rfc("9207-2.4", "9207-3")
@@ -276,6 +319,14 @@ def test_any_target_gets_a_verdict_that_quotes_nothing_of_it(path: str, query: s
         f"{REDIRECT}?{urlencode(GOOD)}#top",
         urlencode(GOOD),
         "?" + urlencode(GOOD),
+        f"<{REDIRECT}?{urlencode(GOOD)}>",
+        f"\u201c{REDIRECT}?{urlencode(GOOD)}\u201d",
+        f"\x1b[200~{REDIRECT}?{urlencode(GOOD)}\x1b[201~",
+        f"{REDIRECT}?{urlencode(GOOD)}".replace("&", "&amp;"),
+        f"\u200b\ufeff{REDIRECT}?\u200b{urlencode(GOOD)}\u2060",
+        f"\N{NO-BREAK SPACE}{REDIRECT}?{urlencode(GOOD)}",
+        f"{REDIRECT}?{urlencode(GOOD)}".removeprefix("http://"),
+        f"{urlencode(GOOD)}&iss={ACME}",
     ],
 )
 def test_the_redirected_address_or_its_query_may_be_pasted(text: str) -> None:
@@ -315,6 +366,7 @@ def test_the_sites_own_page_can_be_the_redirect_for_a_paste() -> None:
         (f"{REDIRECT}?{urlencode(GOOD)}#x", REQUEST.state),
         (f"{REDIRECT}?{urlencode({**GOOD, 'iss': str(ACME)})}", REQUEST.state),
         (urlencode(GOOD), REQUEST.state),
+        (f"<{REDIRECT}?{urlencode(GOOD)}&x=%FF&y=1&y=2>", REQUEST.state),
     ],
 )
 def test_a_code_may_be_given_by_hand_bare_or_in_its_address(
@@ -332,7 +384,6 @@ def test_a_code_may_be_given_by_hand_bare_or_in_its_address(
         ("code=&state=state-of-this-login", "no code"),
         ("c(o)d*e", "a code alone"),
         (f"{urlencode(GOOD)}&code=x", "came twice"),
-        (f"{urlencode(GOOD)}&x=%FF", "could not be read"),
         (urlencode({**GOOD, "iss": "https://evil.example"}), "another issuer"),
         (f"https://evil.example/?{urlencode(GOOD)}", "does not begin with"),
     ],

@@ -287,6 +287,73 @@ def test_a_profile_without_a_site_of_its_own_has_the_one_at_the_top(home: Path) 
     assert found(home, site="acme").profile == "mine"
 
 
+CI = f'{ACME.replace("acme]", "ci]")}scope = "no_expiry"\nredirect_host = "127.0.0.1"\n'
+
+
+@pytest.mark.parametrize(
+    ("given", "profile", "client_id", "scope"),
+    [
+        ({"site": "acme", "client_id": "110"}, "acme", "110", ""),  # the README's own line
+        ({"site": "acme", "client_id": "110", "scope": "no_expiry"}, "ci", "110", "no_expiry"),
+        ({"site": "acme", "client_id": "111"}, "acme", "111", ""),
+        ({"site": "acme", "scope": "no_expiry"}, "ci", "110", "no_expiry"),
+        ({"site": "acme", "scope": "write_access"}, "acme", "110", "write_access"),
+        ({"scope": "write_access"}, "acme", "110", "write_access"),
+        ({"client_id": "111"}, "acme", "111", ""),
+        ({"client_id": "110"}, "ci", "110", "no_expiry"),
+        ({"site": "acme"}, "ci", "110", "no_expiry"),
+        ({"SOE_AUTH_SCOPE": "write_access"}, "acme", "110", "write_access"),
+        ({"SOE_AUTH_SITE": "acme", "SOE_AUTH_CLIENT_ID": "110"}, "ci", "110", "no_expiry"),
+        ({"SOE_AUTH_SITE": "acme", "SOE_AUTH_CLIENT_ID": "111"}, "acme", "111", ""),
+    ],
+)
+def test_a_profile_is_chosen_that_has_what_is_given_else_a_new_one_is_made(
+    home: Path, given: dict[str, str], profile: str, client_id: str, scope: str
+) -> None:
+    write(home, CI)
+    settings = found(home, **given)
+    assert (settings.profile, settings.client_id, str(settings.scope)) == (
+        profile,
+        client_id,
+        scope,
+    )
+    assert str(settings.site) == "https://acme.stackenterprise.co"
+    if settings.known:
+        assert settings.redirect_host == "127.0.0.1"
+
+
+def test_a_new_profile_takes_no_name_that_is_there(home: Path) -> None:
+    write(home, ACME)
+    assert found(home, site="acme", client_id="111").profile == "acme-111"
+    assert found(home, scope="write_access").profile == "acme-2"
+    write(home, f"{ACME}[profile.acme-111]\nsite = 'acme'\nclient_id = 9\n[profile.acme-2]\n")
+    assert found(home, site="acme", client_id="111").profile == "acme-3"
+
+
+def test_a_scope_at_the_top_is_that_of_a_new_profile(home: Path) -> None:
+    write(home, f'scope = "write_access"\n{ACME}')
+    assert found(home, site="acme", client_id="110").profile == "acme"
+    assert str(found(home, site="beta", client_id="110").scope) == "write_access"
+
+
+def test_a_profile_that_is_named_takes_what_is_given(home: Path) -> None:
+    write(home, CI)
+    settings = found(home, "ci", site="acme", client_id="111", scope="write_access")
+    assert (settings.profile, str(settings.scope)) == ("ci", "write_access")
+
+
+def test_of_several_that_have_what_is_given_the_one_with_the_sites_name_is_taken(
+    home: Path,
+) -> None:
+    write(home, ACME + CI.replace("no_expiry", "") + CI.replace("profile.ci", "profile.other"))
+    assert found(home, client_id="110", site="acme").profile == "acme"
+    write(home, CI + CI.replace("profile.ci", "profile.other"))
+    with pytest.raises(SettingsError, match="Several profiles belong to acme"):
+        found(home, site="acme", client_id="110", scope="no_expiry")
+    write(home, f'default_profile = "other"\n{CI}{CI.replace("profile.ci", "profile.other")}')
+    assert found(home, site="acme", client_id="110", scope="no_expiry").profile == "other"
+
+
 def test_a_name_that_is_taken_by_another_site_is_not_reused(home: Path) -> None:
     write(home, '[profile.beta]\nsite = "acme"\n')
     with pytest.raises(SettingsError, match="belongs to another site"):

@@ -52,7 +52,7 @@ def test_a_first_login_then_the_known_profile_then_none(soe_auth: Command, site:
     first = soe_auth("login", "--site", site.url, *CLIENT, "--browser", VISITOR)
     assert first.returncode == 0, first.stderr
     assert "in your browser" in first.stderr
-    assert f"Signed in to localhost:{site.port} as Jane Doe." in first.stderr
+    assert f"Signed in to localhost:{site.port} as Jane Doe, profile " in first.stderr
     assert f"Remembered as profile {profile_of(site)}" in first.stderr
     token = tokens_of(soe_auth)
 
@@ -218,7 +218,7 @@ def test_the_address_of_the_sites_own_page_comes_through_a_pipe(
         assert login.stderr
         said = login.stderr.read()
     assert "That is not the answer" in said
-    assert "as Jane Doe." in said
+    assert "as Jane Doe, profile " in said
     with waiting_login(soe_auth, site.url, *own_page, stdin=subprocess.PIPE) as (login, told):
         code, _, said = end_of(login)
     assert code == 4
@@ -239,7 +239,7 @@ def test_an_address_is_pasted_on_a_console_and_the_next_line_is_for_the_command(
         authorize = next(word for word in shown.split() if "/oauth?" in word)
         terminal.type(f"nonsense\r{_address_after(Addresses('', authorize))}\r")
         assert terminal.wait() == 0
-        assert "as Jane Doe." in terminal.text
+        assert "as Jane Doe, profile " in terminal.text
     name = next((soe_auth.home / "config" / "tokens").iterdir())
     name.unlink()
     again = [soe_auth.path, "run", "--login", "--", sys.executable, "-c", "print(input('? ')*2)"]

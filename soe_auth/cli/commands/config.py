@@ -24,7 +24,7 @@ from soe_auth.settings.config_files import no_such_key
 from soe_auth.settings.config_writer import forget, remember, remove_setting, write_setting
 from soe_auth.settings.paths import find_paths
 from soe_auth.settings.resolve import choose_profile, read_config_files, resolve
-from soe_auth.settings.spec import BY_KEY, DEFAULT_PROFILE, SITE, STORE, TRUSTED_SITES
+from soe_auth.settings.spec import BY_KEY, DEFAULT_PROFILE, PROFILE, SITE, STORE, TRUSTED_SITES
 from soe_auth.storage.file_store import FileStore
 
 if TYPE_CHECKING:
@@ -305,7 +305,10 @@ def _owner(
         raise SettingsError(f"{setting.key} is not a profile's own.", hint="Leave -p out.")
     if not named and not setting.profile:
         return None
-    profile = choose_profile(named, environ=console.environ)
+    # What a variable says of a profile overrides the value that is set here, and chooses none.
+    own = {setting.variable for setting in PROFILE if setting is not SITE}
+    environ = {name: value for name, value in console.environ.items() if name not in own}
+    profile = choose_profile(named, environ=environ)
     if not may_be_new or not named:
         _known(profile, configs)
     return profile

@@ -6,7 +6,6 @@ the pages itself, as the browser.
 
 from __future__ import annotations
 
-import asyncio
 import shlex
 import sys
 import time
@@ -24,6 +23,7 @@ from soe_auth.settings import CONFIG_DIR_VARIABLE, PROFILE_VARIABLE, VARIABLE_PR
 from soe_auth.settings.resolve import resolve
 from soe_auth.settings.spec import STORE
 from soe_auth.site_client.client import connect
+from soe_auth.site_client.event_loop import run_async
 
 if TYPE_CHECKING:
     import argparse
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
             console.say(
                 f"   $ soe-auth token --format curl | curl -fsS -K - {site.url}/api/v3/users/me"
             )
-            name = asyncio.run(_whoami(settings, open_profile_store(settings, console)))
+            name = run_async(_whoami(settings, open_profile_store(settings, console)))
             console.say(f"   The API answers: you are {name}.")
             console.say("\n5. Logging out ends the token on the site, and removes it here.")
             code = _soe_auth(["logout"], environ, console)

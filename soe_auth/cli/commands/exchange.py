@@ -9,7 +9,6 @@ Nothing is stored.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import sys
@@ -23,7 +22,7 @@ from soe_auth.cli.options import (
     add_settings,
     given_redirect_uri,
     given_state,
-    resolve_settings,
+    resolve_given,
 )
 from soe_auth.errors import SettingsError
 from soe_auth.model.secret import Secret, no_core_dumps
@@ -31,6 +30,7 @@ from soe_auth.oauth.authorization_response import code_in
 from soe_auth.oauth.token_endpoint import parse_token_response, token_request_body
 from soe_auth.settings.spec import CLIENT_ID, SCOPE, SITE
 from soe_auth.site_client.client import connect
+from soe_auth.site_client.event_loop import run_async
 
 if TYPE_CHECKING:
     import argparse
@@ -52,7 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Print the token."""
-    settings = resolve_settings(args, console)
+    settings = resolve_given(args, console)
     consent.settle(settings, console.confirm, console.say)
     site, client_id = settings.require_site_and_client
     redirect_uri = given_redirect_uri(site, args)
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         )
     form = token_request_body(client_id, redirect_uri, code, code_verifier)
     now = time.time()
-    answer = asyncio.run(_exchange(site, form, settings.network))
+    answer = run_async(_exchange(site, form, settings.network))
     token = parse_token_response(
         answer,
         site=site,
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     if words := token.scope_warning:
         console.say(words)
     if args.json:
-        report = token_report(settings.profile, token, time.time())
+        report = token_report(args.profile, token, time.time())
         report["access_token"] = token.access_token.reveal()
         console.result(json.dumps({"version": FORMAT_VERSION, **report}, indent=2))
     else:

@@ -1,7 +1,8 @@
 """End the token on the site and remove it from this machine; each result is told as it is.
 
-Exit 0: it is ended, or --local did not ask. Exit 5: the site does not offer to end tokens this way.
-Exit 6: the site could not be reached. The copy here is gone in every case.
+Exit 0: it is ended, or --local did not ask. Exit 5: the site does not offer to end tokens this way,
+or its answer cannot be read. Exit 6: the site could not be reached. With 5 and 6 the token is kept
+here, unless it has expired, so that it can still be ended; --local removes it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from soe_auth.settings.paths import find_paths
 from soe_auth.settings.resolve import read_config_files, resolve
 from soe_auth.settings.spec import StoreKind
 from soe_auth.site_client.client import Ending
+from soe_auth.site_client.event_loop import run_async
 from soe_auth.storage import open_store, place_of
 from soe_auth.storage.file_store import FileStore
 
@@ -37,9 +39,13 @@ _ON_SITE: dict[Ending | None, tuple[int, str]] = {
         EXIT_CODES[ServerError],
         "{site} does not offer to end tokens this way; it stays good there.",
     ),
+    Ending.UNCLEAR: (
+        EXIT_CODES[ServerError],
+        "{site} gave no answer that can be read, so the token may be good there still.",
+    ),
     Ending.UNREACHABLE: (
         EXIT_CODES[NetworkError],
-        "{site} could not be reached, so the token stays good there.",
+        "{site} could not be reached, so the token may be good there still.",
     ),
 }
 
@@ -77,7 +83,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         """Do it at the same time: neither a slow site nor a bad file holds up others."""
         return await asyncio.gather(*map(log_out, profiles, networks))
 
-    goodbyes = asyncio.run(log_out_of_all())
+    goodbyes = run_async(log_out_of_all())
     return max((_tell(*each, console) for each in zip(profiles, goodbyes, strict=True)), default=0)
 
 
@@ -97,13 +103,20 @@ def _networks(profiles: Sequence[str], console: Console) -> list[Network]:
 
 
 def _chosen(profile: str | None, store: FileStore, console: Console) -> str:
-    """Find the profile; a token got by variables only may be there where no profile is."""
+    """Find the profile; a token got by variables only may be there where no profile is.
+
+    Raises SettingsError for a name that no profile and no token has.
+    """
     try:
-        return resolve({}, profile=profile, environ=console.environ).profile
+        settings = resolve({}, profile=profile, environ=console.environ)
     except LoginRequired:
         if len(stored := store.profiles()) == 1:
             return stored[0]
         raise
+    named = profile or console.environ.get("SOE_AUTH_PROFILE")
+    if named and not settings.known and named not in store.profiles():
+        raise settings.no_such_profile()
+    return settings.profile
 
 
 def _tell(profile: str, goodbye: Goodbye | StoreError | None, console: Console) -> int:
@@ -116,11 +129,20 @@ def _tell(profile: str, goodbye: Goodbye | StoreError | None, console: Console) 
         return EXIT_CODES[StoreError]
     url = goodbye.token.site
     site = url.authority
-    console.say(f"The token of profile {profile} is removed from this machine.")
+    if goodbye.removed:
+        console.say(f"The token of profile {profile} is removed from this machine.")
     code, sentence = _ON_SITE[goodbye.on_site]
-    if code:
-        console.fail(sentence.format(site=site))
-        console.error(f"  End it by hand: sign in at {url}, open your avatar, Settings.")
-    else:
+    if goodbye.removed and goodbye.on_site in {Ending.UNCLEAR, Ending.UNREACHABLE}:
+        console.say("It had expired.")
+        return 0
+    if not code:
         console.say(sentence.format(site=site))
+        return code
+    console.fail(sentence.format(site=site))
+    console.error(f"  End it by hand: sign in at {url}, open your avatar, Settings.")
+    if not goodbye.removed:
+        console.error(
+            f"  The token is kept here, so that `soe-auth logout -p {profile}` can try again;"
+            " with --local it is removed."
+        )
     return code

@@ -125,9 +125,8 @@ def _rows(chosen: str | None, console: Console) -> list[_Row]:
 
 
 def _verified(rows: Sequence[_Row], console: Console) -> list[_Row]:
-    import asyncio
-
     from soe_auth.actions.status import verify
+    from soe_auth.site_client.event_loop import run_async
 
     configs = read_config_files(console.environ)
 
@@ -135,7 +134,7 @@ def _verified(rows: Sequence[_Row], console: Console) -> list[_Row]:
         profile, environ = row.settings.profile, console.environ
         return resolve({}, profile=profile, environ=environ, configs=configs).network
 
-    verdicts = iter(asyncio.run(verify([(row.token, network(row)) for row in rows if row.token])))
+    verdicts = iter(run_async(verify([(row.token, network(row)) for row in rows if row.token])))
     return [replace(row, verdict=next(verdicts)) if row.token else row for row in rows]
 
 

@@ -16,7 +16,7 @@ from soe_auth.cli.options import (
     add_settings,
     given_redirect_uri,
     given_state,
-    resolve_settings,
+    resolve_given,
 )
 from soe_auth.errors import SettingsError
 from soe_auth.oauth.authorization_request import authorize_url
@@ -40,7 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Print the URL."""
-    settings = resolve_settings(args, console)
+    settings = resolve_given(args, console)
     site, client_id = settings.require_site_and_client
     consent.settle(settings, console.confirm, console.say)
     if not _CHALLENGE.fullmatch(args.code_challenge):

@@ -1,0 +1,73 @@
+"""Run a coroutine in an event loop whose end no name server can hold up.
+
+asyncio looks names up in the threads of its default executor, and `asyncio.run` waits for those
+threads: where a name server is silent, ten seconds and more after the work is done or given up. A
+look-up cannot be cut short, so here each has a thread of its own, which is not waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from contextlib import suppress
+from functools import partial
+from threading import Thread
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from typing import Any
+
+_Result = TypeVar("_Result")
+
+if sys.platform == "win32":
+    from asyncio import ProactorEventLoop as SystemLoop
+else:
+    from asyncio import SelectorEventLoop as SystemLoop
+
+
+def run_async(work: Coroutine[Any, Any, _Result]) -> _Result:
+    """Run a coroutine to its end, as `asyncio.run` does, and wait for no look-up of a name."""
+    with asyncio.Runner(loop_factory=_Loop) as runner:
+        return runner.run(work)
+
+
+class _Loop(SystemLoop):
+    async def getaddrinfo(
+        self,
+        host: bytes | str | None,
+        port: bytes | str | int | None,
+        *,
+        family: int = 0,
+        type: int = 0,  # noqa: A002  # asyncio's own signature
+        proto: int = 0,
+        flags: int = 0,
+    ) -> list[Any]:
+        return await _in_thread(partial(socket.getaddrinfo, host, port, family, type, proto, flags))
+
+
+async def _in_thread(look_up: Callable[[], _Result]) -> _Result:
+    """Call `look_up` in a thread of its own and return its result. Raises OSError."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[_Result] = loop.create_future()
+
+    def settle(result: _Result | None, problem: Exception | None) -> None:
+        if answer.done():  # it was given up
+            return
+        if problem:
+            answer.set_exception(problem)
+        else:
+            answer.set_result(result)  # type: ignore[arg-type]  # there is one where no problem is
+
+    def ask() -> None:
+        result, problem = None, None
+        try:
+            result = look_up()
+        except (OSError, UnicodeError) as caught:
+            problem = caught
+        with suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(settle, result, problem)
+
+    Thread(target=ask, daemon=True).start()
+    return await answer

@@ -1,0 +1,63 @@
+"""The event loop of the commands: its end waits for no name server."""
+
+import asyncio
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from threading import Event
+
+import pytest
+
+from soe_auth import Site
+from soe_auth.site_client.client import connect
+from soe_auth.site_client.event_loop import run_async
+
+
+@pytest.fixture
+def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
+    """A system whose name server answers nothing; returns the names that it was asked for."""
+    asked: list[object] = []
+    ended = Event()
+
+    def getaddrinfo(host: object, *_: object) -> list[object]:
+        asked.append(host)
+        ended.wait(10)
+        raise OSError
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    yield asked
+    ended.set()
+
+
+def test_a_name_server_that_is_silent_holds_up_no_end(silent: list[object]) -> None:
+    async def look_up() -> str:
+        with suppress(TimeoutError):
+            loop = asyncio.get_running_loop()
+            await asyncio.wait_for(loop.getaddrinfo("deaf.test", 443), 0.1)
+        return "done"
+
+    begun = time.monotonic()
+    assert run_async(look_up()) == "done"
+    assert time.monotonic() - begun < 2
+    assert silent == ["deaf.test"]
+
+
+def test_a_name_is_looked_up_and_what_is_wrong_with_it_told() -> None:
+    async def look_up(host: str) -> object:
+        loop = asyncio.get_running_loop()
+        return (await loop.getaddrinfo(host, 80, family=socket.AF_INET))[0][4]
+
+    assert run_async(look_up("127.0.0.1")) == ("127.0.0.1", 80)
+    for bad in ("no.such.host.invalid", "a" * 70):
+        with pytest.raises((OSError, UnicodeError)):
+            run_async(look_up(bad))
+
+
+def test_what_is_loaded_beforehand_asks_no_name_server(silent: list[object]) -> None:
+    async def warm_up() -> None:
+        async with connect(Site.parse("acme")) as connection:
+            await connection.warm_up()
+
+    run_async(warm_up())
+    assert silent == []
