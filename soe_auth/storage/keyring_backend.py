@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from soe_auth.errors import StoreError
 from soe_auth.model.duration import in_words
 from soe_auth.model.text import printable
-from soe_auth.storage.directory import report_once
+from soe_auth.storage.file_store import report_once
 from soe_auth.storage.token_format import token_from_json, token_to_json
 
 if TYPE_CHECKING:

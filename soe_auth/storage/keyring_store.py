@@ -11,8 +11,7 @@ import os
 from typing import TYPE_CHECKING
 
 from soe_auth.errors import StoreError
-from soe_auth.storage.directory import report_once
-from soe_auth.storage.file_store import FileStore
+from soe_auth.storage.file_store import FileStore, report_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable
