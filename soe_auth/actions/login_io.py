@@ -52,6 +52,10 @@ class PendingAuthorization:
         """The short local address that redirects a browser on this machine to the site."""
         return self.sockets.url(self.launch_path) if self.sockets else None
 
+    def open_in(self, open_browser: Callable[[str], bool] | None) -> bool:
+        """Open the short local address; return whether a browser was started."""
+        return bool(self.address and open_browser and open_browser(self.address))
+
     def close(self) -> None:
         """Free the port."""
         if self.sockets:
