@@ -123,7 +123,7 @@ async def test_login_inside_a_loop_is_refused_before_a_browser_is_opened() -> No
 
 @pytest.mark.posix("Windows always has a browser to open")
 def test_a_login_that_nobody_could_see_is_refused() -> None:
-    with pytest.raises(soe_auth.LoginError, match="nobody to tell"):
+    with pytest.raises(soe_auth.LoginError, match="no user to tell"):
         soe_auth.login(site="acme", client_id="110")
 
 
