@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from soe_auth.model.token import Token
+    from soe_auth.settings.spec import StoreKind
     from soe_auth.storage.keyring_backend import KeyringBackend
 
 
@@ -73,16 +74,14 @@ class KeyringStore:
 
     # --- for a move ---
 
-    def copy_in(self, profile: str) -> None:
-        """Put the token of the file into the keyring as well."""
-        in_file, _ = self._files.look(profile)
-        if in_file:  # pragma: no branch - it was removed between two looks
-            token = newest(in_file, self._vault.get(self._item(profile)))
-            self._files.write(profile, in_file, "copy")
-            self._vault.set(self._item(profile), token)
+    def is_at(self, place: StoreKind, profile: str) -> bool:
+        """Return whether the profile's token is in that place alone."""
+        in_file, mark = self._files.look(profile)
+        return in_file is None if place == "keyring" else mark is None
 
-    def copy_out(self, profile: str) -> None:
-        """Put the token of the keyring into the file as well."""
+    def copy(self, profile: str) -> None:
+        """Put the profile's token into both places."""
+        in_file, _ = self._files.look(profile)
         try:
             in_keyring = self._vault.get(self._item(profile))
         except StoreError as problem:
@@ -91,17 +90,18 @@ class KeyringStore:
                 hint=f"The token of profile {profile} stays there. To do without it, take `store`"
                 " out of the file by hand, with `soe-auth config edit`, and log in anew.",
             ) from None
-        in_file, _ = self._files.look(profile)
-        if in_keyring:
-            self._files.write(profile, newest(in_keyring, in_file), "copy")
+        token = newest(in_file, in_keyring) if in_file else in_keyring
+        if token:
+            self._files.write(profile, token, "copy")
+            if token != in_keyring:
+                self._vault.set(self._item(profile), token)
 
-    def leave_file(self, profile: str) -> None:
-        """Take the secret out of the file, if the keyring has a token."""
-        if token := self._vault.get(self._item(profile)):
-            self._files.write(profile, token, "stub")
-
-    def leave_keyring(self, profile: str) -> None:
-        """Remove the token from the keyring, then the mark from the file."""
+    def keep_in(self, place: StoreKind, profile: str) -> None:
+        """Remove the profile's token, which is in both places, from the other one."""
+        if place == "keyring":
+            if token := self._vault.get(self._item(profile)):
+                self._files.write(profile, token, "stub")
+            return
         self._vault.delete(self._item(profile))
         in_file, _ = self._files.look(profile)
         if in_file:
