@@ -132,7 +132,7 @@ def system_login_io(
     codes: list[int] = []
     directory = settings.paths.directory
     if store is None:
-        store = open_store(directory, settings.store, report=announce, with_a_person=True)
+        store = open_store(directory, settings.store, report=announce, user_present=True)
     return LoginIO(
         store=store,
         login_lock=LoginLock(directory, report=announce),

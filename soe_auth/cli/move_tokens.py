@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from soe_auth.errors import SettingsError, StoreError
 from soe_auth.settings.config_files import Configs
 from soe_auth.settings.spec import STORE
-from soe_auth.storage.keyring_backend import WITH_A_PERSON, KeyringBackend
+from soe_auth.storage.keyring_backend import USER_PRESENT, KeyringBackend
 from soe_auth.storage.keyring_store import KeyringStore
 from soe_auth.storage.login_lock import LoginLock
 
@@ -38,8 +38,8 @@ def tokens_move_with(
             f"{STORE.variable} is set, and comes before what you change.",
             hint="Unset it first, so that the tokens can move with the setting.",
         )
-    vault = KeyringBackend(limit=WITH_A_PERSON, report=console.say)
-    store = KeyringStore(directory, vault, report=console.say)
+    keyring = KeyringBackend(limit=USER_PRESENT, report=console.say)
+    store = KeyringStore(directory, keyring, report=console.say)
     places = {
         name: to
         for name in store.profiles()
@@ -47,7 +47,7 @@ def tokens_move_with(
         and not store.is_at(to := _place_after(name, owner, place, configs), name)
     }
     if place == "keyring":
-        vault.ask()
+        keyring.ask()
     with ExitStack() as held:
         for name in places:
             held.enter_context(LoginLock(directory, report=console.say).acquire(name))

@@ -26,7 +26,7 @@ from soe_auth.storage.file_store import FileStore
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from soe_auth.actions.logout import Goodbye
+    from soe_auth.actions.logout import LogoutResult
     from soe_auth.actions.status import ProfileStatus
     from soe_auth.model.secret import Secret
     from soe_auth.model.token import Token
@@ -102,7 +102,7 @@ async def alogin(
 
 def logout(
     profile: str | None = None, *, local: bool = False, store: Store | None = None
-) -> Goodbye | None:
+) -> LogoutResult | None:
     """Ask the site to end the profile's token, and remove it from this machine.
 
     The copy here is kept, and `removed` is False, unless the token is dead; with `local` it goes
@@ -120,7 +120,7 @@ def logout(
     settings = settings_for(profile)
     kept_in = open_place(settings, store)
 
-    def run() -> Goodbye | None:
+    def run() -> LogoutResult | None:
         story = signout.logout(settings.profile, kept_in, local=local, network=settings.network)
         return run_async(story)
 

@@ -30,16 +30,16 @@ class KeyringStore:
     """
 
     def __init__(
-        self, directory: Path, vault: KeyringBackend, *, report: Callable[[str], None]
+        self, directory: Path, keyring: KeyringBackend, *, report: Callable[[str], None]
     ) -> None:
         self._directory = directory
-        self._vault = vault
+        self._keyring = keyring
         self._report = report_once(report)
         self._files = FileStore(directory, report=report)
 
     def load(self, profile: str) -> Token | None:
         """Return the profile's token, or None where the keyring has none; a file's is not taken."""
-        token = self._vault.get(self._item(profile))
+        token = self._keyring.get(self._item(profile))
         if self._files.look(profile)[0]:
             self._report(
                 f"A token of profile {profile} lies in a file, and is not used, as the settings say"
@@ -52,12 +52,12 @@ class KeyringStore:
         in_file, mark = self._files.look(profile)
         if mark is None:
             self._files.write(profile, in_file or token, "copy" if in_file else "stub")
-        self._vault.set(self._item(profile), token)
+        self._keyring.set(self._item(profile), token)
         self._files.write(profile, token, "stub")
 
     def remove(self, profile: str) -> bool:
         """Remove the profile's token, from a file as well; return whether there was one."""
-        there = self._vault.delete(self._item(profile))
+        there = self._keyring.delete(self._item(profile))
         return self._files.discard(profile) or there
 
     def profiles(self) -> list[str]:
@@ -67,7 +67,7 @@ class KeyringStore:
     def prepare(self, profile: str) -> None:
         """See that the keyring answers, and move a token there that still lies in a file."""
         self._files.prepare(profile)
-        in_keyring = self._vault.get(self._item(profile))
+        in_keyring = self._keyring.get(self._item(profile))
         in_file, _ = self._files.look(profile)
         if in_file:
             self.save(profile, newest(in_file, in_keyring))
@@ -83,7 +83,7 @@ class KeyringStore:
         """Put the profile's token into both places."""
         in_file, _ = self._files.look(profile)
         try:
-            in_keyring = self._vault.get(self._item(profile))
+            in_keyring = self._keyring.get(self._item(profile))
         except StoreError as problem:
             raise StoreError(
                 str(problem),
@@ -94,15 +94,15 @@ class KeyringStore:
         if token:
             self._files.write(profile, token, "copy")
             if token != in_keyring:
-                self._vault.set(self._item(profile), token)
+                self._keyring.set(self._item(profile), token)
 
     def keep_in(self, place: StoreKind, profile: str) -> None:
         """Remove the profile's token, which is in both places, from the other one."""
         if place == "keyring":
-            if token := self._vault.get(self._item(profile)):
+            if token := self._keyring.get(self._item(profile)):
                 self._files.write(profile, token, "stub")
             return
-        self._vault.delete(self._item(profile))
+        self._keyring.delete(self._item(profile))
         in_file, _ = self._files.look(profile)
         if in_file:
             self._files.write(profile, in_file, None)
