@@ -9,7 +9,7 @@ from soe_auth.version import __version__
 
 TYPE_CHECKING = False  # typing itself is not light
 if TYPE_CHECKING:
-    from soe_auth.actions.logout import Goodbye
+    from soe_auth.actions.logout import LogoutResult
     from soe_auth.actions.status import ProfileStatus
     from soe_auth.errors import (
         ExchangeRefused,
@@ -34,25 +34,25 @@ if TYPE_CHECKING:
     from soe_auth.python_api.functions import alogin, get_token, login, logout, status
     from soe_auth.python_api.httpx_auth import SoeAuth
     from soe_auth.python_api.requests_auth import RequestsAuth
-    from soe_auth.site_client.client import Ending
+    from soe_auth.site_client.client import RevocationResult
     from soe_auth.storage import Store
 
 __all__ = [
     "AiohttpAuth",
-    "Ending",
     "ExchangeRefused",
     "Expiry",
-    "Goodbye",
     "LoginBusy",
     "LoginDenied",
     "LoginError",
     "LoginRequired",
     "LoginTimedOut",
+    "LogoutResult",
     "LoopbackUnavailable",
     "MalformedResponse",
     "NetworkError",
     "ProfileStatus",
     "RequestsAuth",
+    "RevocationResult",
     "Scope",
     "Secret",
     "ServerError",
@@ -80,10 +80,10 @@ _MODULES = {
     "login": "python_api.functions",
     "logout": "python_api.functions",
     "status": "python_api.functions",
-    "Ending": "site_client.client",
     "Expiry": "model.token",
-    "Goodbye": "actions.logout",
+    "LogoutResult": "actions.logout",
     "ProfileStatus": "actions.status",
+    "RevocationResult": "site_client.client",
     "Scope": "model.scope",
     "Secret": "model.secret",
     "Site": "model.site",

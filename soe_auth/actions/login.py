@@ -82,11 +82,12 @@ def start_login(
 
         ssl_context(settings.network)  # an unusable bundle is reported before anyone signs in
     io.store.prepare(settings.profile)
-    stored = io.store.load(settings.profile) if settings.from_project else None
-    tell_of_project(settings, stored, io.ask_consent, io.announce)
+    if settings.from_project:
+        stored = io.store.load(settings.profile)
+        tell_of_project(settings, stored, io.ask_consent, io.announce)
     pending = request_authorization(settings, io, started)
     with closing(pending), io.login_lock.shown_as_waiting(settings.profile, pending.address):
-        opened = bool(started) or _open_browser(pending, io)
+        opened = started is not None or pending.open_in(io.open_browser)
         pending = replace(pending, reads_paste=messages.reads_paste(settings, io, opened=opened))
         if automatic:
             messages.require_someone_to_answer(settings, io, opened=opened)
@@ -114,11 +115,8 @@ def request_authorization(
         sockets = _bind_for_launch(settings, io)
         redirect_uri = login_success_uri(site)
     else:
-        sockets = (
-            started.sockets
-            if started
-            else bind(settings.port.numbers, settings.redirect_host, why_busy)
-        )
+        ports = settings.port.numbers
+        sockets = started.sockets if started else bind(ports, settings.redirect_host, why_busy)
         redirect_uri = redirect_uri_for(site, sockets.host, sockets.port)
     return PendingAuthorization(
         new_authorization_request(site, client_id, settings.scope, redirect_uri, io.entropy),
@@ -139,12 +137,6 @@ def _bind_for_launch(settings: Settings, io: LoginIO) -> LoopbackSockets | None:
         with suppress(LoopbackUnavailable):
             return bind(0, settings.redirect_host)
     return None
-
-
-def _open_browser(pending: PendingAuthorization, io: LoginIO) -> bool:
-    """Open the short local address; return whether a browser was started."""
-    address = pending.address
-    return address is not None and io.open_browser is not None and io.open_browser(address)
 
 
 async def finish_login(

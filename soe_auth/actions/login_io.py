@@ -52,6 +52,10 @@ class PendingAuthorization:
         """The short local address that redirects a browser on this machine to the site."""
         return self.sockets.url(self.launch_path) if self.sockets else None
 
+    def open_in(self, open_browser: Callable[[str], bool] | None) -> bool:
+        """Open the short local address; return whether a browser was started."""
+        return bool(self.address and open_browser and open_browser(self.address))
+
     def close(self) -> None:
         """Free the port."""
         if self.sockets:
@@ -128,7 +132,7 @@ def system_login_io(
     codes: list[int] = []
     directory = settings.paths.directory
     if store is None:
-        store = open_store(directory, settings.store, report=announce, with_a_person=True)
+        store = open_store(directory, settings.store, report=announce, user_present=True)
     return LoginIO(
         store=store,
         login_lock=LoginLock(directory, report=announce),

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from soe_auth.model.token import Token
-    from soe_auth.site_client.client import Ending
+    from soe_auth.site_client.client import RevocationResult
     from soe_auth.storage import Store
 
 
 @dataclass(frozen=True, slots=True)
-class Goodbye:
+class LogoutResult:
     """How a log-out ended: the token that was stored, and what its site said of ending it.
 
     `on_site` is None where the site was not asked. `removed` is False where the token is kept here,
@@ -26,7 +26,7 @@ class Goodbye:
     """
 
     token: Token
-    on_site: Ending | None
+    on_site: RevocationResult | None
     removed: bool = True
 
 
@@ -40,7 +40,7 @@ async def logout(
     local: bool = False,
     network: Network = _SYSTEM,
     now: Callable[[], float] = time.time,
-) -> Goodbye | None:
+) -> LogoutResult | None:
     """Remove the profile's token, after asking the site it was given for to end it.
 
     The local copy is kept unless the token is dead: ended, invalid or expired. Else nobody would
@@ -54,15 +54,15 @@ async def logout(
         return None
     on_site = None
     if not local:
-        from soe_auth.site_client.client import Ending, connect
+        from soe_auth.site_client.client import RevocationResult, connect
 
         try:
             async with connect(token.site, network=network) as site:
                 on_site = await site.invalidate(token.access_token)
         except (NetworkError, SettingsError):  # of the network; they hold nothing up here
-            on_site = Ending.UNREACHABLE
-        dead = on_site in {Ending.ENDED, Ending.ALREADY_INVALID} or token.has_ended(now())
+            on_site = RevocationResult.UNREACHABLE
+        dead = on_site.is_dead or token.has_ended(now())
         if not dead:
-            return Goodbye(token, on_site, removed=False)
+            return LogoutResult(token, on_site, removed=False)
     store.remove(profile)
-    return Goodbye(token, on_site)
+    return LogoutResult(token, on_site)

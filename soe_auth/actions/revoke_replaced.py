@@ -6,7 +6,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from soe_auth.errors import StoreError
-from soe_auth.site_client.client import Ending
 
 if TYPE_CHECKING:
     from soe_auth.actions.login_io import LoginIO
@@ -36,9 +35,9 @@ def is_to_be_revoked(old: Token, new: Token, now: float) -> bool:
 
 async def revoke(token: Token, site: SiteConnection, io: LoginIO) -> None:
     """Ask the site to end the token. The login has succeeded by now, so this may fail."""
-    ending = await site.invalidate(token.access_token, within=_LIMIT)
-    words = f"The token that was replaced: {ending.value}."
-    if token.expires_at != "never" or ending in {Ending.ENDED, Ending.ALREADY_INVALID}:
+    result = await site.invalidate(token.access_token, within=_LIMIT)
+    words = f"The token that was replaced: {result.value}."
+    if token.expires_at != "never" or result.is_dead:
         io.verbose(words)
     else:
         io.announce(

@@ -46,13 +46,13 @@ def no_report() -> dict[str, object]:
     return {**binding, **life, "warnings": []}
 
 
-def supply_report(supply: TokenSource, now: float) -> dict[str, object]:
+def source_report(source: TokenSource, now: float) -> dict[str, object]:
     """Return the token, and what is known of it; of one that the environment gave, nothing is."""
-    if supply.token and supply.settings:
-        report = token_report(supply.settings.profile, supply.token, now)
+    if source.token and source.settings:
+        report = token_report(source.settings.profile, source.token, now)
     else:
         report = no_report()
-    return {"version": FORMAT_VERSION, **report, "access_token": supply.access_token.reveal()}
+    return {"version": FORMAT_VERSION, **report, "access_token": source.access_token.reveal()}
 
 
 def _iso(when: float) -> str:

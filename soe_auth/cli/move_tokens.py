@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from soe_auth.errors import SettingsError
+from soe_auth.errors import SettingsError, StoreError
 from soe_auth.settings.config_files import Configs
 from soe_auth.settings.spec import STORE
-from soe_auth.storage.file_store import FileStore
-from soe_auth.storage.keyring_backend import WITH_A_PERSON, KeyringBackend
-from soe_auth.storage.migration import moving
+from soe_auth.storage.keyring_backend import USER_PRESENT, KeyringBackend
+from soe_auth.storage.keyring_store import KeyringStore
+from soe_auth.storage.login_lock import LoginLock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,12 +20,16 @@ if TYPE_CHECKING:
     from soe_auth.settings.spec import StoreKind
 
 
+_OTHER: dict[StoreKind, StoreKind] = {"keyring": "file", "file": "keyring"}
+
+
 @contextmanager
 def tokens_move_with(
     owner: str | None, place: StoreKind | None, configs: Configs, directory: Path, console: Console
 ) -> Iterator[None]:
     """Move tokens to where `store` will say they are, once it has been changed inside the `with`.
 
+    Inside it each token is in both places. If the change fails, all stays where it was.
     `owner` is the profile in whose table it changes, None for the top of the file; `place` is its
     new value there, None for none. Raises SettingsError, StoreError and LoginBusy.
     """
@@ -34,15 +38,34 @@ def tokens_move_with(
             f"{STORE.variable} is set, and comes before what you change.",
             hint="Unset it first, so that the tokens can move with the setting.",
         )
-    files = FileStore(directory, report=console.say)
-    names = [name for name in files.profiles() if owner in (None, name)]
-    places = {name: _place_after(name, owner, place, configs) for name in names}
+    keyring = KeyringBackend(limit=USER_PRESENT, report=console.say)
+    store = KeyringStore(directory, keyring, report=console.say)
+    places = {
+        name: to
+        for name in store.profiles()
+        if owner in (None, name)
+        and not store.is_at(to := _place_after(name, owner, place, configs), name)
+    }
     if place == "keyring":
-        KeyringBackend(limit=WITH_A_PERSON, report=console.say).ask()
-    with moving(places, directory, report=console.say) as moved:
-        yield
-    for name in moved:
-        console.say(f"The token of profile {name} has moved to the {places[name]}.")
+        keyring.ask()
+    with ExitStack() as held:
+        for name in places:
+            held.enter_context(LoginLock(directory, report=console.say).acquire(name))
+        begun: list[tuple[str, StoreKind]] = []
+        try:
+            for name, to in places.items():
+                if store.is_at(old := _OTHER[to], name):  # what was in both places stays in both
+                    begun.append((name, old))
+                store.copy(name)
+            yield
+        except BaseException:
+            for name, old in begun:
+                with suppress(StoreError):  # the file stays marked, and tells
+                    store.keep_in(old, name)
+            raise
+        for name, to in places.items():
+            store.keep_in(to, name)
+            console.say(f"The token of profile {name} has moved to the {to}.")
 
 
 def _place_after(

@@ -59,7 +59,7 @@ def resolve_settings(args: argparse.Namespace, console: Console) -> Settings:
     """Resolve the settings with the flags that were given, telling what was cut off a site."""
     settings = resolve(given_settings(args), profile=args.profile, environ=console.environ)
     if settings.site:
-        tell_surplus(settings.site, console)
+        tell_ignored_suffix(settings.site, console)
     return settings
 
 
@@ -85,7 +85,7 @@ def resolve_given(args: argparse.Namespace, console: Console) -> Settings:
             "The steps by hand need a site and a client ID.",
             hint="Give --site and --client-id, or name a profile with -p.",
         )
-    tell_surplus(settings.site, console)
+    tell_ignored_suffix(settings.site, console)
     return settings
 
 
@@ -93,7 +93,7 @@ def _nowhere() -> Path:
     raise FileNotFoundError
 
 
-def tell_surplus(site: Site, console: Console) -> None:
+def tell_ignored_suffix(site: Site, console: Console) -> None:
     """Tell what was cut off a site."""
     if site.ignored_suffix:
         console.say(f"The site is {site}; “{printable(site.ignored_suffix, 80)}” was left out.")

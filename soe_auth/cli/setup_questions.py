@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from soe_auth.actions.registration import administrator_text, domain, steps
-from soe_auth.cli.options import read_option, tell_surplus
+from soe_auth.cli.options import read_option, tell_ignored_suffix
 from soe_auth.desktop.browser import launch
 from soe_auth.desktop.environment import detect
 from soe_auth.errors import NetworkError, SettingsError
@@ -98,7 +98,7 @@ class SetupWizard:
 
         Raises ValueError where the person wants to name it `again`.
         """
-        tell_surplus(site, self.console)
+        tell_ignored_suffix(site, self.console)
         if self.profile and self.configs.is_taken(self.profile, site):
             raise SettingsError(
                 f"Profile {self.profile} belongs to another site.",

@@ -34,7 +34,7 @@ class TokenSource:
     token: Token | None = None
 
 
-def supply(
+def find_token(
     args: argparse.Namespace,
     console: Console,
     *,
@@ -82,20 +82,20 @@ def _advising_a_job(console: Console) -> Iterator[None]:
         raise
 
 
-def await_supply(args: argparse.Namespace, console: Console, span: float) -> TokenSource:
+def wait_for_token(args: argparse.Namespace, console: Console, span: float) -> TokenSource:
     """Return a token that serves, once somebody has logged in; wait for `span` seconds at most.
 
     Raises LoginRequired if nobody has by then, SettingsError, StoreError.
     """
     try:
-        return supply(args, console)
+        return find_token(args, console)
     except LoginRequired as missing:
         console.error(f"{missing} Waiting for that, {in_words(span)} at most …")
     quiet = Console(console.environ, quiet=True)  # what is odd about the settings is told already
-    return look_until(lambda: stored(resolve_settings(args, quiet), console), span)
+    return retry_until(lambda: stored(resolve_settings(args, quiet), console), span)
 
 
-def look_until(
+def retry_until(
     look: Callable[[], TokenSource],
     span: float,
     *,

@@ -65,7 +65,7 @@ def look_at_site(
     except NetworkError as problem:
         yield from_error("proxy", problem)
         return
-    yield judge_proxy(settings, proxy, environ)
+    yield check_proxy(settings, proxy, environ)
     name = look_at_name(site, behind_proxy=proxy is not None)
     yield name
     if name.verdict == "error":
@@ -75,12 +75,12 @@ def look_at_site(
     except SoeAuthError as problem:
         yield from_error("connection", problem)
         return
-    yield judge_connection(site, sight.api)
-    yield judge_clock(sight.ahead)
-    yield judge_answers(site, sight)
+    yield check_connection(site, sight.api)
+    yield check_clock(sight.ahead)
+    yield check_answers(site, sight)
 
 
-def judge_proxy(settings: Settings, proxy: Proxy | None, environ: Mapping[str, str]) -> Finding:
+def check_proxy(settings: Settings, proxy: Proxy | None, environ: Mapping[str, str]) -> Finding:
     """Say which proxy the site is reached by, without its password, and who chose it."""
     if proxy is None:
         return ok("proxy", "none for this site")
@@ -107,7 +107,7 @@ def look_at_name(site: Site, *, behind_proxy: bool) -> Finding:
     return ok("DNS", f"{site.host} is {', '.join(addresses[:4])}")
 
 
-def judge_connection(site: Site, answer: ResponseHead) -> Finding:
+def check_connection(site: Site, answer: ResponseHead) -> Finding:
     """Say how an answer came here."""
     if site.scheme == "http":
         return ok("connection", f"{site.authority} answers, without TLS, on the loopback")
@@ -115,7 +115,7 @@ def judge_connection(site: Site, answer: ResponseHead) -> Finding:
     return ok("connection", f"{site.authority} answers; its certificate is trusted{issued}")
 
 
-def judge_clock(ahead: float | None) -> Finding:
+def check_clock(ahead: float | None) -> Finding:
     """Say whether our clock agrees with the site's, as a token's life is reckoned by ours."""
     if ahead is None:
         return warning(
@@ -130,7 +130,7 @@ def judge_clock(ahead: float | None) -> Finding:
     return error("clock", SettingsError, said, todo)
 
 
-def judge_answers(site: Site, sight: Sight) -> Finding:
+def check_answers(site: Site, sight: Sight) -> Finding:
     """Say whether these are the answers of an SOE, as far as anybody knows them.
 
     Its API turns away who has no token, and a login begins at /oauth.

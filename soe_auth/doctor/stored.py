@@ -139,15 +139,15 @@ def look_at_tokens(
     # What a variable overrides for this call is not what the profiles are, but where tokens are.
     kept = {CONFIG_DIR_VARIABLE, STORE.variable}
     plain = {name: value for name, value in environ.items() if name in kept}
-    vault = KeyringBackend(limit=QUICK, report=lambda _: None)
+    keyring = KeyringBackend(limit=QUICK, report=lambda _: None)
     for name in sorted(names):
         seen = files.get(name)
         try:
             settings = resolve({}, profile=name, environ=plain, cwd=cwd, configs=configs)
-            if seen and (misplaced := judge_place(settings, seen)):
+            if seen and (misplaced := check_place(settings, seen)):
                 yield misplaced
             if settings.store == "keyring":
-                token = vault.get(item_name(directory, name))
+                token = keyring.get(item_name(directory, name))
             else:
                 token = seen.token if seen else None
         except SettingsError as problem:
@@ -155,7 +155,7 @@ def look_at_tokens(
         except StoreError as problem:
             yield warning("token", f"profile {name}'s cannot be looked at: {problem}", problem.hint)
         else:
-            yield judge_token(settings, token, now)
+            yield check_token(settings, token, now)
 
 
 def look_at_keyring() -> Iterator[Finding]:
@@ -166,7 +166,7 @@ def look_at_keyring() -> Iterator[Finding]:
         yield from_error("keyring", problem)
 
 
-def judge_place(settings: Settings, seen: Seen) -> Finding | None:
+def check_place(settings: Settings, seen: Seen) -> Finding | None:
     """Say that a profile's token is not where the settings want it, or not there alone."""
     name, place = settings.profile, settings.store
     if (place == "keyring" and seen.token is None) or (place == "file" and seen.mark is None):
@@ -183,7 +183,7 @@ def judge_place(settings: Settings, seen: Seen) -> Finding | None:
     )
 
 
-def judge_token(settings: Settings, token: Token | None, now: float) -> Finding:
+def check_token(settings: Settings, token: Token | None, now: float) -> Finding:
     """Say how long a profile's token lasts, or why it does not serve."""
     name = settings.profile
     log_in = f"Type `{settings.login_command}`."

@@ -124,8 +124,7 @@ class Recorder:
 
     def _source(self, settings: Settings, token: Token) -> list[str]:
         """Return where the token is, and until when. Raises ValueError, OSError."""
-        from soe_auth.storage.directory import LARGEST_FILE
-        from soe_auth.storage.file_store import FileStore
+        from soe_auth.storage.file_store import LARGEST_FILE, FileStore
         from soe_auth.storage.token_format import token_from_json
 
         path = FileStore(settings.paths.directory, report=_ignore).path(settings.profile)
@@ -151,7 +150,7 @@ def _look(cache: Cache, environ: Mapping[str, str]) -> dict[str, str]:
     from pathlib import Path
 
     from soe_auth.settings.paths import find_paths
-    from soe_auth.settings.project_paths import project_places, repository_marks
+    from soe_auth.settings.project_file import project_places, repository_marks
     from soe_auth.settings.spec import TABLE
 
     paths, here = find_paths(environ), os.getcwd()

@@ -47,7 +47,7 @@ def open_place(settings: Settings, given: Store | None) -> Store:
         return given
     directory = settings.paths.directory
     place = place_of(directory, settings.profile, report=ignore)
-    return open_store(directory, place, report=ignore, with_a_person=True)
+    return open_store(directory, place, report=ignore, user_present=True)
 
 
 def refuse_inside_a_loop(what: str, instead: str) -> None:

@@ -1,4 +1,4 @@
-"""The stories under their public names, for Python programs."""
+"""The use cases under their public names, for Python programs."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from soe_auth.actions import logout as signout
-from soe_auth.actions import status as overview
+from soe_auth.actions import logout as _logout
+from soe_auth.actions import status as _status
 from soe_auth.actions.get_token import from_environment, from_store
 from soe_auth.actions.login import alogin as _alogin
 from soe_auth.actions.login import login as _login
@@ -26,7 +26,7 @@ from soe_auth.storage.file_store import FileStore
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from soe_auth.actions.logout import Goodbye
+    from soe_auth.actions.logout import LogoutResult
     from soe_auth.actions.status import ProfileStatus
     from soe_auth.model.secret import Secret
     from soe_auth.model.token import Token
@@ -47,8 +47,8 @@ def get_token(
     if access_token := from_environment(os.environ):
         return access_token
     settings = settings_for(profile, min_ttl)
-    kept_in = given_or_own_store(settings, store)
-    return from_store(settings, kept_in, now=time.time()).access_token
+    own = given_or_own_store(settings, store)
+    return from_store(settings, own, now=time.time()).access_token
 
 
 def login(
@@ -102,14 +102,13 @@ async def alogin(
 
 def logout(
     profile: str | None = None, *, local: bool = False, store: Store | None = None
-) -> Goodbye | None:
+) -> LogoutResult | None:
     """Ask the site to end the profile's token, and remove it from this machine.
 
     The copy here is kept, and `removed` is False, unless the token is dead; with `local` it goes
     without the site being asked. Returns the token and what the site said; None where there was no
-    token. SOE_AUTH_TOKEN
-    plays no part. Works inside a running event loop as well, and holds it up for as long as the
-    site takes, ten seconds at most.
+    token. SOE_AUTH_TOKEN plays no part. Works inside a running event loop as well, and holds it up
+    for as long as the site takes, ten seconds at most.
 
     Raises SettingsError, StoreError; LoginRequired where there is no profile at all.
     """
@@ -118,11 +117,12 @@ def logout(
     from soe_auth.site_client.event_loop import run_async
 
     settings = settings_for(profile)
-    kept_in = open_place(settings, store)
+    stored = open_place(settings, store)
 
-    def run() -> Goodbye | None:
-        story = signout.logout(settings.profile, kept_in, local=local, network=settings.network)
-        return run_async(story)
+    def run() -> LogoutResult | None:
+        return run_async(
+            _logout.logout(settings.profile, stored, local=local, network=settings.network)
+        )
 
     with ThreadPoolExecutor(max_workers=1) as thread:  # in which no loop is running yet
         return thread.submit(run).result()
@@ -138,8 +138,8 @@ def status(profile: str | None = None, *, store: Store | None = None) -> list[Pr
     files = FileStore(find_paths(os.environ).directory, report=ignore)
     listed = (files if store is None else store).profiles
     now, found = time.time(), []
-    for settings in overview.resolve_all(profile, listed, os.environ):
+    for settings in _status.resolve_all(profile, listed, os.environ):
         token = given_or_own_store(settings, store).load(settings.profile)
-        overview.see_that_there_is(settings, token)
-        found.append(overview.status_of(settings, token, now))
+        _status.see_that_there_is(settings, token)
+        found.append(_status.status_of(settings, token, now))
     return found

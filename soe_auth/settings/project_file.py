@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from soe_auth.errors import SettingsError
 from soe_auth.model.text import printable
 from soe_auth.settings.config_files import CONFIG_KEYS, TomlTable, parse_toml
-from soe_auth.settings.project_paths import PYPROJECT, project_places
 from soe_auth.settings.spec import BY_KEY, CLIENT_ID, SCOPE, SITE
 
 if TYPE_CHECKING:
@@ -23,6 +22,10 @@ if TYPE_CHECKING:
 
     from soe_auth.model.site import Site
     from soe_auth.settings.config_files import Configs
+
+PYPROJECT = "pyproject.toml"
+_NAMES = (".soe-auth.toml", PYPROJECT)
+_MARK = ".git"  # a directory, or a file in work trees and submodules
 
 PROJECT_KEYS = (SITE.key, CLIENT_ID.key, SCOPE.key, "profile")
 
@@ -160,3 +163,28 @@ def _project_file(table: TomlTable, values: dict[str, Any]) -> ProjectFile:
         table.read(SITE) if SITE.key in values else None,
         None if profile is None else table.profile_name(profile, "profile"),
     )
+
+
+def project_places(directory: str) -> list[str]:
+    """Return the paths at which its project file may be, the strongest first.
+
+    They go up to the root of its repository; outside of one, only the directory itself counts.
+    """
+    marks = repository_marks(directory)
+    inside = os.path.lexists(marks[-1])
+    directories = [os.path.dirname(mark) for mark in marks] if inside else [directory]
+    return [os.path.join(each, name) for each in directories for name in _NAMES]
+
+
+def repository_marks(directory: str) -> list[str]:
+    """Return the paths at which a mark decides where its repository begins; the last has one.
+
+    Outside of a repository none has, up to the root of the file system.
+    """
+    marks = []
+    while True:
+        marks.append(os.path.join(directory, _MARK))
+        parent = os.path.dirname(directory)
+        if parent == directory or os.path.lexists(marks[-1]):
+            return marks
+        directory = parent

@@ -45,19 +45,19 @@ class TokenValidity(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """A token's standing at its site: whose it is if it is good, else in `reason` what came."""
+    """A token's validity at its site: whose it is if it is good, else in `reason` what came."""
 
-    standing: TokenValidity
+    validity: TokenValidity
     account: str | None = None
     reason: str = ""
 
     @property
     def is_good(self) -> bool | None:
         """Whether the token is good; None where the site did not say."""
-        return {TokenValidity.GOOD: True, TokenValidity.NO_LONGER_GOOD: False}.get(self.standing)
+        return {TokenValidity.GOOD: True, TokenValidity.NO_LONGER_GOOD: False}.get(self.validity)
 
 
-class Ending(Enum):
+class RevocationResult(Enum):
     """What the site said when asked to end a token."""
 
     ENDED = "ended"
@@ -66,10 +66,15 @@ class Ending(Enum):
     UNCLEAR = "no answer that can be read"
     UNREACHABLE = "site not reachable"
 
+    @property
+    def is_dead(self) -> bool:
+        """Whether the token is certainly no longer valid."""
+        return self in {RevocationResult.ENDED, RevocationResult.ALREADY_INVALID}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeLimits(Timeouts):
-    """How long the site may take, in seconds: the wire, and each call as a whole."""
+    """How long the site may take, in seconds: the transport, and each call as a whole."""
 
     exchange: float = 30.0
     look_up: float = 3.0  # a person is waiting for the page
@@ -88,8 +93,8 @@ _SYSTEM = Network()
 class SiteConnection:
     """Calls to one site; made by `connect`."""
 
-    def __init__(self, wire: SiteTransport, limits: TimeLimits) -> None:
-        self._transport = wire
+    def __init__(self, transport: SiteTransport, limits: TimeLimits) -> None:
+        self._transport = transport
         self._limits = limits
 
     async def warm_up(self) -> None:
@@ -139,7 +144,9 @@ class SiteConnection:
             return Verification(TokenValidity.UNCLEAR, reason=reason)
         return Verification(TokenValidity.GOOD, printable(name, 80) or None)
 
-    async def invalidate(self, access_token: Secret, *, within: float | None = None) -> Ending:
+    async def invalidate(
+        self, access_token: Secret, *, within: float | None = None
+    ) -> RevocationResult:
         """Ask API v2.3 to end the token (public Stack Exchange API; SOE may not offer it).
 
         The token rides in the path of the call, as that API wants it. `within` is in seconds, for
@@ -154,16 +161,16 @@ class SiteConnection:
                 within=within or self._limits.invalidation,
             )
         except NetworkError:
-            return Ending.UNREACHABLE
+            return RevocationResult.UNREACHABLE
         except SoeAuthError:
-            return Ending.UNCLEAR
+            return RevocationResult.UNCLEAR
         if answer.status == HTTPStatus.UNAUTHORIZED:
-            return Ending.ALREADY_INVALID
+            return RevocationResult.ALREADY_INVALID
         ended = _field(answer, "items")
         if not isinstance(ended, list):
             offered = answer.status not in _NO_SUCH_CALL
-            return Ending.UNCLEAR if offered else Ending.NOT_OFFERED
-        return Ending.ENDED if ended else Ending.ALREADY_INVALID
+            return RevocationResult.UNCLEAR if offered else RevocationResult.NOT_OFFERED
+        return RevocationResult.ENDED if ended else RevocationResult.ALREADY_INVALID
 
     async def call(self, call: ApiCall, access_token: Secret) -> ApiResponse:
         """Send a call of the API, with the token in the header that this API wants.
@@ -191,12 +198,12 @@ class SiteConnection:
 async def connect(
     site: Site, limits: TimeLimits = _LIMITS, *, network: Network = _SYSTEM
 ) -> AsyncIterator[SiteConnection]:
-    """Open a connection to a site, by the wire that the settings ask for, or else the system's own.
+    """Open a connection to a site, in the way that the settings ask for, or else the system's own.
 
     Raises SettingsError and NetworkError, as `open_transport`.
     """
-    async with open_transport(site, limits, network) as wire:
-        yield SiteConnection(wire, limits)
+    async with open_transport(site, limits, network) as transport:
+        yield SiteConnection(transport, limits)
 
 
 def _field(answer: TokenResponse, name: str) -> object:

@@ -38,7 +38,7 @@ def open_store(
     place: StoreKind,
     *,
     report: Callable[[str], None],
-    with_a_person: bool = False,
+    user_present: bool = False,
 ) -> Store:
     """Return the store below a config directory that keeps tokens in that place.
 
@@ -47,11 +47,11 @@ def open_store(
     """
     if place == "file":
         return FileStore(directory, report=report)
-    from soe_auth.storage.keyring_backend import QUICK, WITH_A_PERSON, KeyringBackend
+    from soe_auth.storage.keyring_backend import QUICK, USER_PRESENT, KeyringBackend
     from soe_auth.storage.keyring_store import KeyringStore
 
-    vault = KeyringBackend(limit=WITH_A_PERSON if with_a_person else QUICK, report=report)
-    return KeyringStore(directory, vault, report=report)
+    keyring = KeyringBackend(limit=USER_PRESENT if user_present else QUICK, report=report)
+    return KeyringStore(directory, keyring, report=report)
 
 
 def place_of(directory: Path, profile: str, *, report: Callable[[str], None]) -> StoreKind:

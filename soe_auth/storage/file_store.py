@@ -1,10 +1,10 @@
-"""Tokens as files: the only room that touches them."""
+"""Store tokens as files, in a directory of this user alone, and say what went wrong there."""
 
 from __future__ import annotations
 
 import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from soe_auth.errors import StoreError
@@ -16,20 +16,69 @@ from soe_auth.files.atomic_write import (
     write_private,
 )
 from soe_auth.files.private_read import check_replaceable, own_directory, read_private
-from soe_auth.model.text import is_profile_name
+from soe_auth.model.text import is_profile_name, printable
 from soe_auth.settings.paths import TOKENS
-from soe_auth.storage.directory import LARGEST_FILE, as_store_error, ensure_private, report_once
 from soe_auth.storage.token_format import mark_of, token_from_json, token_to_json
 
 if sys.platform == "win32":
-    from soe_auth.storage.directory import report_access
+    from soe_auth.files.windows_acl import other_users
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from soe_auth.model.token import Token
     from soe_auth.storage.token_format import Mark
+
+LARGEST_FILE = 64 * 1024
+
+
+def report_once(tell: Callable[[str], None]) -> Callable[[str], None]:
+    """Return what tells a sentence the first time only."""
+    told: set[str] = set()
+
+    def tell_once(sentence: str) -> None:
+        if sentence not in told:
+            told.add(sentence)
+            tell(sentence)
+
+    return tell_once
+
+
+def ensure_private(
+    directory: Path, by: Callable[[Path], str], report: Callable[[str], None]
+) -> None:
+    """Make a directory ours alone, by a function that says who else had access."""
+    others = by(directory)
+    if sys.platform == "win32":
+        report_access(directory, others, report)
+    elif others:
+        report(f"Others could look into {directory}; its mode is 0700 again.")
+
+
+if sys.platform == "win32":
+
+    def report_access(path: Path, others: str, report: Callable[[str], None]) -> None:
+        """Tell who had access to path, and whether its ACL keeps them out now."""
+        if others and other_users(path):
+            report(
+                f"{others} have access to {path}, and its ACL cannot be changed; name another"
+                " directory in SOE_AUTH_CONFIG_DIR."
+            )
+        elif others:
+            report(f"{others} had access to {path}; its ACL is private now.")
+
+
+@contextmanager
+def as_store_error(path: Path, what: str) -> Iterator[None]:
+    """Raise StoreError for OSError: what could not be done to path, such as “read”."""
+    try:
+        yield
+    except OSError as problem:
+        raise StoreError(
+            f"{printable(str(path))} could not be {what}: {problem.strerror or problem}.",
+            hint="See that the directory is yours, writable, and has room.",
+        ) from None
 
 
 class FileStore:

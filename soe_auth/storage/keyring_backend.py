@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from soe_auth.errors import StoreError
 from soe_auth.model.duration import in_words
 from soe_auth.model.text import printable
-from soe_auth.storage.directory import report_once
+from soe_auth.storage.file_store import report_once
 from soe_auth.storage.token_format import token_from_json, token_to_json
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ SERVICE = "soe-auth"
 
 # Seconds for one call: where nobody may be there, and where somebody is who may have to unlock it.
 QUICK = 10.0
-WITH_A_PERSON = 60.0
+USER_PRESENT = 60.0
 
 _WORTH_A_WORD = 2.0  # seconds after which a person should know what is waited for
 _RECOMMENDED = 1  # the priority from which on the library itself recommends a backend

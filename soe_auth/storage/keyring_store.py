@@ -11,14 +11,14 @@ import os
 from typing import TYPE_CHECKING
 
 from soe_auth.errors import StoreError
-from soe_auth.storage.directory import report_once
-from soe_auth.storage.file_store import FileStore
+from soe_auth.storage.file_store import FileStore, report_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from soe_auth.model.token import Token
+    from soe_auth.settings.spec import StoreKind
     from soe_auth.storage.keyring_backend import KeyringBackend
 
 
@@ -30,16 +30,16 @@ class KeyringStore:
     """
 
     def __init__(
-        self, directory: Path, vault: KeyringBackend, *, report: Callable[[str], None]
+        self, directory: Path, keyring: KeyringBackend, *, report: Callable[[str], None]
     ) -> None:
         self._directory = directory
-        self._vault = vault
+        self._keyring = keyring
         self._report = report_once(report)
         self._files = FileStore(directory, report=report)
 
     def load(self, profile: str) -> Token | None:
         """Return the profile's token, or None where the keyring has none; a file's is not taken."""
-        token = self._vault.get(self._item(profile))
+        token = self._keyring.get(self._item(profile))
         if self._files.look(profile)[0]:
             self._report(
                 f"A token of profile {profile} lies in a file, and is not used, as the settings say"
@@ -52,12 +52,12 @@ class KeyringStore:
         in_file, mark = self._files.look(profile)
         if mark is None:
             self._files.write(profile, in_file or token, "copy" if in_file else "stub")
-        self._vault.set(self._item(profile), token)
+        self._keyring.set(self._item(profile), token)
         self._files.write(profile, token, "stub")
 
     def remove(self, profile: str) -> bool:
         """Remove the profile's token, from a file as well; return whether there was one."""
-        there = self._vault.delete(self._item(profile))
+        there = self._keyring.delete(self._item(profile))
         return self._files.discard(profile) or there
 
     def profiles(self) -> list[str]:
@@ -67,43 +67,42 @@ class KeyringStore:
     def prepare(self, profile: str) -> None:
         """See that the keyring answers, and move a token there that still lies in a file."""
         self._files.prepare(profile)
-        in_keyring = self._vault.get(self._item(profile))
+        in_keyring = self._keyring.get(self._item(profile))
         in_file, _ = self._files.look(profile)
         if in_file:
             self.save(profile, newest(in_file, in_keyring))
 
     # --- for a move ---
 
-    def copy_in(self, profile: str) -> None:
-        """Put the token of the file into the keyring as well."""
-        in_file, _ = self._files.look(profile)
-        if in_file:  # pragma: no branch - it was removed between two looks
-            token = newest(in_file, self._vault.get(self._item(profile)))
-            self._files.write(profile, in_file, "copy")
-            self._vault.set(self._item(profile), token)
+    def is_at(self, place: StoreKind, profile: str) -> bool:
+        """Return whether the profile's token is in that place alone."""
+        in_file, mark = self._files.look(profile)
+        return in_file is None if place == "keyring" else mark is None
 
-    def copy_out(self, profile: str) -> None:
-        """Put the token of the keyring into the file as well."""
+    def copy(self, profile: str) -> None:
+        """Put the profile's token into both places."""
+        in_file, _ = self._files.look(profile)
         try:
-            in_keyring = self._vault.get(self._item(profile))
+            in_keyring = self._keyring.get(self._item(profile))
         except StoreError as problem:
             raise StoreError(
                 str(problem),
                 hint=f"The token of profile {profile} stays there. To do without it, take `store`"
                 " out of the file by hand, with `soe-auth config edit`, and log in anew.",
             ) from None
-        in_file, _ = self._files.look(profile)
-        if in_keyring:
-            self._files.write(profile, newest(in_keyring, in_file), "copy")
+        token = newest(in_file, in_keyring) if in_file else in_keyring
+        if token:
+            self._files.write(profile, token, "copy")
+            if token != in_keyring:
+                self._keyring.set(self._item(profile), token)
 
-    def leave_file(self, profile: str) -> None:
-        """Take the secret out of the file, if the keyring has a token."""
-        if token := self._vault.get(self._item(profile)):
-            self._files.write(profile, token, "stub")
-
-    def leave_keyring(self, profile: str) -> None:
-        """Remove the token from the keyring, then the mark from the file."""
-        self._vault.delete(self._item(profile))
+    def keep_in(self, place: StoreKind, profile: str) -> None:
+        """Remove the profile's token, which is in both places, from the other one."""
+        if place == "keyring":
+            if token := self._keyring.get(self._item(profile)):
+                self._files.write(profile, token, "stub")
+            return
+        self._keyring.delete(self._item(profile))
         in_file, _ = self._files.look(profile)
         if in_file:
             self._files.write(profile, in_file, None)

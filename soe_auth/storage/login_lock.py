@@ -12,7 +12,7 @@ from soe_auth.files.lock import try_lock
 from soe_auth.files.private_read import read_private
 from soe_auth.model.text import printable
 from soe_auth.settings.paths import LOCKS
-from soe_auth.storage.directory import LARGEST_FILE, as_store_error, ensure_private, report_once
+from soe_auth.storage.file_store import LARGEST_FILE, as_store_error, ensure_private, report_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

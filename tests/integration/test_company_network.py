@@ -35,7 +35,7 @@ from tls_servers import (
 )
 
 import soe_auth as package
-from soe_auth import Ending, NetworkError, Secret, SettingsError, Site
+from soe_auth import NetworkError, RevocationResult, Secret, SettingsError, Site
 from soe_auth.actions.logout import logout
 from soe_auth.model.proxy import Network, Proxy
 from soe_auth.sandbox import Sandbox, running
@@ -310,7 +310,7 @@ async def test_a_log_out_with_a_bundle_that_is_none_removes_the_token_here(tmp_p
     store.save("acme", TOKEN)
     goodbye = await logout("acme", store, network=Network(tmp_path / "none.pem"))
     assert goodbye
-    assert goodbye.on_site is Ending.UNREACHABLE
+    assert goodbye.on_site is RevocationResult.UNREACHABLE
     assert store.load("acme") is None
 
 

@@ -28,7 +28,7 @@ from soe_auth.doctor import Finding, examine
 from soe_auth.doctor.dns import addresses_of
 from soe_auth.doctor.local import look_at_place, look_at_versions
 from soe_auth.doctor.loopback import LoopbackProbe, check_probe, knock, look_at_loopback
-from soe_auth.doctor.remote import judge_proxy
+from soe_auth.doctor.remote import check_proxy
 from soe_auth.doctor.stored import look_at_store
 from soe_auth.model.ports import ANY_PORT
 from soe_auth.model.proxy import Proxy
@@ -778,7 +778,7 @@ def test_a_proxy_of_the_settings_is_told_with_its_place(ground: Ground) -> None:
     assert "canary" not in str(found)
     environ = {"SOE_AUTH_CONFIG_DIR": str(ground.config)}
     settings = resolve({"site": "https://soe.test"}, environ=environ)
-    of_the_desktop = judge_proxy(settings, Proxy.parse("proxy.test:3128"), {})
+    of_the_desktop = check_proxy(settings, Proxy.parse("proxy.test:3128"), {})
     assert of_the_desktop.says.startswith("http://proxy.test:3128 (from the system's settings)")
 
 

@@ -579,8 +579,8 @@ def inside(soe_auth: Command, repository: Repository) -> Command:
         ("login", "-q"),
         ("login", "--if-needed"),
         ("token", "--login"),
-        ("url", "--code-challenge", "x" * 43),
-        ("exchange",),
+        ("url", "-p", "own", "--code-challenge", "x" * 43),
+        ("exchange", "-p", "own"),
     ],
     ids=" ".join,
 )
@@ -588,9 +588,8 @@ def test_without_a_terminal_a_site_that_only_a_repository_names_is_refused(
     inside: Command, repository: Repository, listening: socket.socket, argv: tuple[str, ...]
 ) -> None:
     site = f"http://localhost:{listening.getsockname()[1]}"
-    path = repository.write(f'site = "{site}"\nclient_id = "110"\n')
-    secrets = {"SOE_AUTH_CODE": "code", "SOE_AUTH_CODE_VERIFIER": "v" * 43}
-    done = inside.with_variables(**secrets)(*argv, stdin="y\ny\n")
+    path = repository.write(f'site = "{site}"\nclient_id = "110"\nprofile = "own"\n')
+    done = inside(*argv, stdin="y\ny\n")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines()[-2:] == [
         f"soe-auth: {path} names the site {site}, and you have not agreed to it.",

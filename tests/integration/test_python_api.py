@@ -123,7 +123,7 @@ async def test_login_inside_a_loop_is_refused_before_a_browser_is_opened() -> No
 
 @pytest.mark.posix("Windows always has a browser to open")
 def test_a_login_that_nobody_could_see_is_refused() -> None:
-    with pytest.raises(soe_auth.LoginError, match="nobody to tell"):
+    with pytest.raises(soe_auth.LoginError, match="no user to tell"):
         soe_auth.login(site="acme", client_id="110")
 
 
@@ -137,16 +137,18 @@ def test_the_settings_of_a_login_are_checked() -> None:
 
 def test_a_program_logs_out_and_learns_what_the_site_said(site: Sandbox, home: Path) -> None:
     token = soe_auth.login("mine", site=site.url, client_id="110", browser=approving())
-    assert soe_auth.logout("mine") == soe_auth.Goodbye(token, soe_auth.Ending.ENDED)
+    assert soe_auth.logout("mine") == soe_auth.LogoutResult(token, soe_auth.RevocationResult.ENDED)
     assert soe_auth.logout("mine") is None
     assert not list((home / "tokens").glob("*.json"))
     again = soe_auth.login("mine", browser=approving())
     site.end_tokens()
-    assert soe_auth.logout() == soe_auth.Goodbye(again, soe_auth.Ending.ALREADY_INVALID)
+    assert soe_auth.logout() == soe_auth.LogoutResult(
+        again, soe_auth.RevocationResult.ALREADY_INVALID
+    )
 
 
 def test_a_local_log_out_asks_nobody(stored: soe_auth.Token) -> None:
-    assert soe_auth.logout("acme", local=True) == soe_auth.Goodbye(stored, None)
+    assert soe_auth.logout("acme", local=True) == soe_auth.LogoutResult(stored, None)
 
 
 def test_a_program_sees_the_status_of_every_profile(home: Path, stored: soe_auth.Token) -> None:
@@ -187,7 +189,7 @@ async def test_what_needs_no_person_works_where_a_loop_is_running(site: Sandbox)
     )
     goodbye = soe_auth.logout("mine")
     assert goodbye
-    assert goodbye.on_site is soe_auth.Ending.ENDED
+    assert goodbye.on_site is soe_auth.RevocationResult.ENDED
 
 
 def test_an_empty_store_of_ones_own_is_not_mixed_up_with_none(
@@ -217,6 +219,6 @@ async def test_every_call_takes_a_store_of_ones_own(home: Path) -> None:
         newer = await asyncio.to_thread(soe_auth.login, "mine", browser=approving(), store=store)
         assert store.tokens == {"mine": newer}
         goodbye = await asyncio.to_thread(soe_auth.logout, "mine", store=store)
-    assert goodbye == soe_auth.Goodbye(newer, soe_auth.Ending.ENDED)
+    assert goodbye == soe_auth.LogoutResult(newer, soe_auth.RevocationResult.ENDED)
     assert store.tokens == {}
     assert not (home / "tokens").exists()

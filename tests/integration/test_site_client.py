@@ -34,10 +34,10 @@ from tls_servers import (
 
 import soe_auth
 from soe_auth import (
-    Ending,
     ExchangeRefused,
     MalformedResponse,
     NetworkError,
+    RevocationResult,
     Scope,
     Secret,
     Site,
@@ -415,7 +415,7 @@ async def test_a_token_is_called_bad_by_its_site_alone(either: Practice) -> None
     assert verdict == Verification(TokenValidity.NO_LONGER_GOOD)
     compressed = http(401, b"{}", b"Content-Encoding: br")  # so it is no answer of ours to read
     async with always_answering(compressed) as site, connect(site) as connection:
-        assert (await connection.verify(Secret("x"))).standing is TokenValidity.UNCLEAR
+        assert (await connection.verify(Secret("x"))).validity is TokenValidity.UNCLEAR
 
 
 async def test_an_accounts_name_is_made_fit_to_show(practice: Practice) -> None:
@@ -430,21 +430,21 @@ async def test_an_accounts_name_is_made_fit_to_show(practice: Practice) -> None:
 async def test_a_token_is_ended_once(practice: Practice) -> None:
     token = await practice.token()
     async with connect(token.site) as connection:
-        assert await connection.invalidate(token.access_token) is Ending.ENDED
+        assert await connection.invalidate(token.access_token) is RevocationResult.ENDED
         assert await connection.account_name(token.access_token) is None
-        assert await connection.invalidate(token.access_token) is Ending.ALREADY_INVALID
+        assert await connection.invalidate(token.access_token) is RevocationResult.ALREADY_INVALID
 
 
 @pytest.mark.parametrize(
     ("quirk", "ending"),
     [
-        ("not-offered", Ending.NOT_OFFERED),
-        ("server-error", Ending.UNCLEAR),
-        ("hang", Ending.UNREACHABLE),
+        ("not-offered", RevocationResult.NOT_OFFERED),
+        ("server-error", RevocationResult.UNCLEAR),
+        ("hang", RevocationResult.UNREACHABLE),
     ],
 )
 async def test_a_site_that_does_not_end_tokens_is_told_from_one_that_does(
-    practice: Practice, quirk: str, ending: Ending
+    practice: Practice, quirk: str, ending: RevocationResult
 ) -> None:
     token = await practice.token()
     practice.sandbox.quirks = Quirks(invalidate=quirk)
@@ -455,16 +455,16 @@ async def test_a_site_that_does_not_end_tokens_is_told_from_one_that_does(
 @pytest.mark.parametrize(
     ("answer", "ending"),
     [
-        (http(401, b""), Ending.ALREADY_INVALID),
-        (http(403, b'{"items": [1]}'), Ending.UNCLEAR),
-        (http(200, b'{"items": "x"}'), Ending.UNCLEAR),
-        (http(200, b"{}"), Ending.UNCLEAR),
-        (http(200, b"[" * 60000), Ending.UNCLEAR),
-        (http(200, b'{"items": [1]}')[:-1], Ending.UNREACHABLE),
+        (http(401, b""), RevocationResult.ALREADY_INVALID),
+        (http(403, b'{"items": [1]}'), RevocationResult.UNCLEAR),
+        (http(200, b'{"items": "x"}'), RevocationResult.UNCLEAR),
+        (http(200, b"{}"), RevocationResult.UNCLEAR),
+        (http(200, b"[" * 60000), RevocationResult.UNCLEAR),
+        (http(200, b'{"items": [1]}')[:-1], RevocationResult.UNREACHABLE),
     ],
 )
 async def test_only_a_clear_answer_means_that_a_token_was_ended(
-    answer: bytes, ending: Ending
+    answer: bytes, ending: RevocationResult
 ) -> None:
     async with always_answering(answer) as site, connect(site) as connection:
         assert await connection.invalidate(Secret("x")) is ending
@@ -472,7 +472,7 @@ async def test_only_a_clear_answer_means_that_a_token_was_ended(
 
 async def test_a_token_that_no_address_can_hold_is_not_asked_about(practice: Practice) -> None:
     async with connect(practice.site) as connection:
-        assert await connection.invalidate(Secret("(" * 30000)) is Ending.UNREACHABLE
+        assert await connection.invalidate(Secret("(" * 30000)) is RevocationResult.UNREACHABLE
 
 
 async def test_a_name_in_a_refusal_is_no_account() -> None:
@@ -559,7 +559,7 @@ async def test_a_site_where_nobody_listens_is_a_network_error_that_says_so(host:
         async with connect(site, TimeLimits(pauses=(0.0, 0.0))) as connection:
             with network_error("could not be reached: Connection refused"):
                 await connection.exchange(CANARY)
-            assert await connection.invalidate(CANARY) is Ending.UNREACHABLE
+            assert await connection.invalidate(CANARY) is RevocationResult.UNREACHABLE
             assert await connection.account_name(CANARY) is None
 
 
@@ -660,7 +660,7 @@ async def refusal_of(context: ssl.SSLContext, host: str = "localhost") -> str:
             with pytest.raises(NetworkError) as caught:
                 await connection.exchange(CANARY)
             tries = pauses.tries
-            assert await connection.invalidate(CANARY) is Ending.UNREACHABLE
+            assert await connection.invalidate(CANARY) is RevocationResult.UNREACHABLE
         assert sandbox.exchanges == []
     if "certificate" in str(caught.value):
         assert tries == 1  # what is refused for good is not tried again
@@ -792,7 +792,7 @@ async def test_the_environments_proxy_is_used_and_learns_the_sites_name_alone(
         async with connect(Site.parse(acme.url)) as connection:
             assert (await connection.exchange(CANARY)).status == 400
             assert await connection.account_name(CANARY) is None
-            assert await connection.invalidate(CANARY) is Ending.ALREADY_INVALID
+            assert await connection.invalidate(CANARY) is RevocationResult.ALREADY_INVALID
         assert len(acme.exchanges) == 1
     heads = [head.decode().split("\r\n") for head in proxy.asked]
     assert heads == [
@@ -868,7 +868,7 @@ async def test_a_log_out_behind_a_proxy_that_cannot_be_used_removes_the_token_he
     store.save("acme", TOKEN)
     goodbye = await logout("acme", store)
     assert goodbye
-    assert goodbye.on_site is Ending.UNREACHABLE
+    assert goodbye.on_site is RevocationResult.UNREACHABLE
     assert store.load("acme") is None
 
 

@@ -245,7 +245,7 @@ async def test_sites_are_asked_all_at_once_and_each_for_its_own_token_alone() ->
             for port in (one, other)
         ]
         verdicts = await verify([(token, Network()) for token in tokens])
-    assert [verdict.standing for verdict in verdicts] == [TokenValidity.GOOD] * 2
+    assert [verdict.validity for verdict in verdicts] == [TokenValidity.GOOD] * 2
     for port in (one, other):
         (head,) = [head for head in heads if b"Host: 127.0.0.1:%d\r\n" % port in head]
         assert b"Authorization: Bearer for-%d\r\n" % port in head
@@ -256,7 +256,7 @@ async def test_a_site_that_no_way_leads_to_is_not_reachable(
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:9")
     (verdict,) = await verify([(TOKEN, Network())])
-    assert verdict.standing is TokenValidity.UNREACHABLE
+    assert verdict.validity is TokenValidity.UNREACHABLE
     assert "proxy" in verdict.reason
 
 

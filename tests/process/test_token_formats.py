@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 
 from soe_auth import LoginRequired, Secret
 from soe_auth.cli import token_formats
-from soe_auth.cli.json_output import no_report, supply_report, token_report
+from soe_auth.cli.json_output import no_report, source_report, token_report
 from soe_auth.cli.main import main
-from soe_auth.cli.token_source import TokenSource, look_until
+from soe_auth.cli.token_source import TokenSource, retry_until
 from soe_auth.sandbox import Sandbox
 from soe_auth.settings.resolve import resolve
 
@@ -216,8 +216,8 @@ def test_a_header_is_the_one_that_its_api_wants(signed_in: Command, site: Sandbo
 
 def test_json_has_the_same_keys_wherever_the_token_is_from(tmp_path: Path) -> None:
     settings = resolve({}, profile="acme", environ={"SOE_AUTH_CONFIG_DIR": str(tmp_path)})
-    stored = supply_report(TokenSource(TOKEN.access_token, settings, TOKEN), 2000.0)
-    given_one = supply_report(TokenSource(Secret("x")), 2000.0)
+    stored = source_report(TokenSource(TOKEN.access_token, settings, TOKEN), 2000.0)
+    given_one = source_report(TokenSource(Secret("x")), 2000.0)
     assert list(stored) == list(given_one)
     assert list(no_report()) == list(token_report("acme", TOKEN, 2000.0))
     assert stored["version"] == given_one["version"] == 1
@@ -440,7 +440,7 @@ def test_a_wait_looks_twice_a_second_and_once_more_at_its_end() -> None:
         clock[0] += seconds
 
     with pytest.raises(LoginRequired, match="nobody yet"):
-        look_until(look, 1.75, now=lambda: clock[0], pause=pause)
+        retry_until(look, 1.75, now=lambda: clock[0], pause=pause)
     assert looks == [100.0, 100.5, 101.0, 101.5, 101.75]
 
 

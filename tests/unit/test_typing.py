@@ -12,14 +12,14 @@ import requests
 import soe_auth
 from soe_auth import (
     AiohttpAuth,
-    Ending,
     Expiry,
-    Goodbye,
     LoginBusy,
     LoginDenied,
     LoginTimedOut,
+    LogoutResult,
     ProfileStatus,
     RequestsAuth,
+    RevocationResult,
     Scope,
     Secret,
     Site,
@@ -64,7 +64,7 @@ def calls(browser: Callable[[str], bool]) -> None:
         store=store,
     )
     assert_type(token, Token)
-    assert_type(soe_auth.logout("acme", local=True, store=store), Goodbye | None)
+    assert_type(soe_auth.logout("acme", local=True, store=store), LogoutResult | None)
     assert_type(soe_auth.status("acme", store=store), list[ProfileStatus])
     assert_type(soe_auth.__version__, str)
 
@@ -73,7 +73,7 @@ async def an_async_call() -> None:
     assert_type(await soe_auth.alogin("acme", if_needed=True), Token)
 
 
-def values(token: Token, goodbye: Goodbye, status: ProfileStatus) -> None:
+def values(token: Token, goodbye: LogoutResult, status: ProfileStatus) -> None:
     assert_type(token.access_token, Secret)
     assert_type(token.site, Site)
     assert_type(token.scope, Scope)
@@ -82,7 +82,7 @@ def values(token: Token, goodbye: Goodbye, status: ProfileStatus) -> None:
     assert_type(token.account, str | None)
     assert_type(token.remaining(0), float)
     assert_type(goodbye.token, Token)
-    assert_type(goodbye.on_site, Ending | None)
+    assert_type(goodbye.on_site, RevocationResult | None)
     assert_type(status.site, Site | None)
     assert_type(status.token, Token | None)
     assert_type(status.problem, str | None)

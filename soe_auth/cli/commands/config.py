@@ -15,7 +15,7 @@ from soe_auth.cli.config_editor import edit_config
 from soe_auth.cli.console import fitted
 from soe_auth.cli.json_output import FORMAT_VERSION
 from soe_auth.cli.main import add_common
-from soe_auth.cli.options import tell_surplus
+from soe_auth.cli.options import tell_ignored_suffix
 from soe_auth.errors import LoginRequired, SettingsError, SoeAuthError
 from soe_auth.model.proxy import Proxy
 from soe_auth.model.site import Site
@@ -230,7 +230,7 @@ def _set(args: argparse.Namespace, console: Console) -> None:
         else:
             remember(config, profile, {setting.key: setting.to_toml(value)})
     if isinstance(value, Site):
-        tell_surplus(value, console)
+        tell_ignored_suffix(value, console)
     text = printable(setting.text(value)) or "empty"
     console.say(f"{setting.key} is now {text} in {_place(config, profile)}")
     _tell_what_is_stronger(setting, profile, _place(config, profile), console)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from soe_auth.actions.get_token import from_environment
 from soe_auth.actions.login import login
 from soe_auth.actions.login_if_needed import login_if_needed
-from soe_auth.cli.json_output import FORMAT_VERSION, no_report, token_report
 from soe_auth.cli.login_io import login_io
 from soe_auth.cli.options import add_settings, resolve_settings
 from soe_auth.errors import LoginRequired, SettingsError
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from soe_auth.cli.console import Console
     from soe_auth.model.site import Site
+    from soe_auth.model.token import Token
     from soe_auth.settings.settings import Settings
 
 _REGISTRATION = """\
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         console.say(
             "SOE_AUTH_TOKEN is set: `soe-auth token` answers with that one, so no login is needed."
         )
-        return _report(no_report(), args, console)
+        return _report(args, console)
     try:
         settings = resolve_settings(args, console)
     except LoginRequired:
@@ -76,13 +76,18 @@ def run(args: argparse.Namespace, console: Console) -> int:
     token = login_if_needed(settings, io) if args.if_needed else login(settings, io, args.started)
     if not (args.if_needed or args.no_browser):
         console.observer.logged_in(settings)
-    return _report(token_report(settings.profile, token, time.time()), args, console)
+    return _report(args, console, settings.profile, token)
 
 
-def _report(report: dict[str, object], args: argparse.Namespace, console: Console) -> int:
+def _report(
+    args: argparse.Namespace, console: Console, profile: str = "", token: Token | None = None
+) -> int:
     if args.json:
         import json
 
+        from soe_auth.cli.json_output import FORMAT_VERSION, no_report, token_report
+
+        report = token_report(profile, token, time.time()) if token else no_report()
         console.result(json.dumps({"version": FORMAT_VERSION, **report}, indent=2))
     return 0
 

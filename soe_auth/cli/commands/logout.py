@@ -18,7 +18,7 @@ from soe_auth.model.proxy import Network
 from soe_auth.settings.paths import find_paths
 from soe_auth.settings.resolve import read_config_files, resolve
 from soe_auth.settings.spec import StoreKind
-from soe_auth.site_client.client import Ending
+from soe_auth.site_client.client import RevocationResult
 from soe_auth.site_client.event_loop import run_async
 from soe_auth.storage import open_store, place_of
 from soe_auth.storage.file_store import FileStore
@@ -27,23 +27,23 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from soe_auth.actions.logout import Goodbye
+    from soe_auth.actions.logout import LogoutResult
     from soe_auth.cli.console import Console
 
 # What became of the token on the site: exit code, and the truth for the person.
-_ON_SITE: dict[Ending | None, tuple[int, str]] = {
+_ON_SITE: dict[RevocationResult | None, tuple[int, str]] = {
     None: (0, "{site} was not asked to end it; it stays good until it expires there."),
-    Ending.ENDED: (0, "{site} has ended it."),
-    Ending.ALREADY_INVALID: (0, "{site} says that it was no longer good."),
-    Ending.NOT_OFFERED: (
+    RevocationResult.ENDED: (0, "{site} has ended it."),
+    RevocationResult.ALREADY_INVALID: (0, "{site} says that it was no longer good."),
+    RevocationResult.NOT_OFFERED: (
         EXIT_CODES[ServerError],
         "{site} does not offer to end tokens this way; it stays good there.",
     ),
-    Ending.UNCLEAR: (
+    RevocationResult.UNCLEAR: (
         EXIT_CODES[ServerError],
         "{site} gave no answer that can be read, so the token may be good there still.",
     ),
-    Ending.UNREACHABLE: (
+    RevocationResult.UNREACHABLE: (
         EXIT_CODES[NetworkError],
         "{site} could not be reached, so the token may be good there still.",
     ),
@@ -68,18 +68,18 @@ def run(args: argparse.Namespace, console: Console) -> int:
     networks = _networks(profiles, console) if not args.local else [Network()] * len(profiles)
     # Where a token is, and not where the settings want the next one, is where it is ended.
     stores = {
-        place: open_store(directory, place, report=console.say, with_a_person=True)
+        place: open_store(directory, place, report=console.say, user_present=True)
         for place in get_args(StoreKind)
     }
 
-    async def log_out(profile: str, network: Network) -> Goodbye | StoreError | None:
+    async def log_out(profile: str, network: Network) -> LogoutResult | StoreError | None:
         try:
             store = stores[place_of(directory, profile, report=console.say)]
             return await logout(profile, store, local=args.local, network=network)
         except StoreError as problem:
             return problem
 
-    async def log_out_of_all() -> list[Goodbye | StoreError | None]:
+    async def log_out_of_all() -> list[LogoutResult | StoreError | None]:
         """Do it at the same time: neither a slow site nor a bad file holds up others."""
         return await asyncio.gather(*map(log_out, profiles, networks))
 
@@ -119,20 +119,23 @@ def _chosen(profile: str | None, store: FileStore, console: Console) -> str:
     return settings.profile
 
 
-def _tell(profile: str, goodbye: Goodbye | StoreError | None, console: Console) -> int:
-    if goodbye is None:
+def _tell(profile: str, result: LogoutResult | StoreError | None, console: Console) -> int:
+    if result is None:
         console.say(f"Profile {profile} has no token here; nothing to remove.")
         return 0
-    if isinstance(goodbye, StoreError):
-        console.fail(str(goodbye))
-        console.error(f"  {goodbye.hint}")
+    if isinstance(result, StoreError):
+        console.fail(str(result))
+        console.error(f"  {result.hint}")
         return EXIT_CODES[StoreError]
-    url = goodbye.token.site
+    url = result.token.site
     site = url.authority
-    if goodbye.removed:
+    if result.removed:
         console.say(f"The token of profile {profile} is removed from this machine.")
-    code, sentence = _ON_SITE[goodbye.on_site]
-    if goodbye.removed and goodbye.on_site in {Ending.UNCLEAR, Ending.UNREACHABLE}:
+    code, sentence = _ON_SITE[result.on_site]
+    if result.removed and result.on_site in {
+        RevocationResult.UNCLEAR,
+        RevocationResult.UNREACHABLE,
+    }:
         console.say("It had expired.")
         return 0
     if not code:
@@ -140,7 +143,7 @@ def _tell(profile: str, goodbye: Goodbye | StoreError | None, console: Console) 
         return code
     console.fail(sentence.format(site=site))
     console.error(f"  End it by hand: sign in at {url}, open your avatar, Settings.")
-    if not goodbye.removed:
+    if not result.removed:
         console.error(
             f"  The token is kept here, so that `soe-auth logout -p {profile}` can try again;"
             " with --local it is removed."

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from soe_auth.actions.get_token import site_of_environment
 from soe_auth.cli.exit_codes import CANNOT_RUN, NOT_FOUND
 from soe_auth.cli.options import add_settings, resolve_settings
-from soe_auth.cli.token_source import supply
+from soe_auth.cli.token_source import find_token
 from soe_auth.desktop.process import child_environment, exec_command
 from soe_auth.errors import LoginRequired, SettingsError
 from soe_auth.model.text import printable
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     """Become the command; return only if that fails."""
     command, variable = _command(args.cmd), _variable(args.env)
     with _core_limit_kept():
-        found = supply(args, console, login=args.login)
+        found = find_token(args, console, login=args.login)
     site = _site(found, args, console)
     environ = child_environment(found.access_token, site, console.environ, variable)
     if found.settings and found.token:

@@ -142,7 +142,7 @@ def _exit_code(rows: Sequence[_Row]) -> int:
     """Put first what a person can mend: a token that is not good, or none at all to ask about."""
     from soe_auth.site_client.client import TokenValidity
 
-    found = {row.verdict.standing for row in rows if row.verdict}
+    found = {row.verdict.validity for row in rows if row.verdict}
     if not found or TokenValidity.NO_LONGER_GOOD in found:
         return EXIT_CODES[LoginRequired]
     if TokenValidity.UNREACHABLE in found:
@@ -195,7 +195,7 @@ def _card(row: _Row, now: float, default: str | None) -> str:
 
 
 def _in_words(verdict: Verification) -> str:
-    words = verdict.standing.value
+    words = verdict.validity.value
     if verdict.account:
         return f"{words}, as {verdict.account}"
     return f"{words}: {verdict.reason}" if verdict.reason else words

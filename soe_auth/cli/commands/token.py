@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from soe_auth.cli.json_output import supply_report
+from soe_auth.cli.json_output import source_report
 from soe_auth.cli.options import add_settings, read_option
 from soe_auth.cli.token_formats import APIS, SHELLS, written
-from soe_auth.cli.token_source import await_supply, supply
+from soe_auth.cli.token_source import find_token, wait_for_token
 from soe_auth.errors import SettingsError
 from soe_auth.files.atomic_write import write_private
 from soe_auth.model.duration import parse_duration
@@ -74,9 +74,9 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
     if args.wait is None:
         at_once = None if args.format == "json" else give  # which tells the account as well
-        found = supply(args, console, login=args.login, at_once=at_once)
+        found = find_token(args, console, login=args.login, at_once=at_once)
     else:
-        found = await_supply(args, console, read_option("wait", parse_duration, args.wait))
+        found = wait_for_token(args, console, read_option("wait", parse_duration, args.wait))
     if not given:
         give(found)
     return 0
@@ -94,7 +94,7 @@ def _see_that_options_fit(args: argparse.Namespace) -> None:
 
 def _written(found: TokenSource, args: argparse.Namespace) -> str:
     if args.format == "json":
-        return json.dumps(supply_report(found, time.time()), indent=2)
+        return json.dumps(source_report(found, time.time()), indent=2)
     shell = args.shell or SHELLS[0]
     try:
         return written(found.access_token, args.format, api=args.api or APIS[0], shell=shell)
