@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from soe_auth.model.text import printable
-from soe_auth.oauth.bearer import Address, belongs_to
+from soe_auth.oauth.bearer import belongs_to
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -166,7 +166,7 @@ def _path(text: str, site: Site, base: str) -> str:
         raise ValueError("a path has no blanks, backslashes or # in it; write others as %20")
     if "://" in text:
         parts = urlsplit(text)
-        if not belongs_to(Address(parts.scheme, parts.hostname, parts.port), site):
+        if not belongs_to((parts.scheme, parts.hostname, parts.port), site):
             raise ValueError(f"the token is for {site}, and is sent nowhere else")
         if "@" in parts.netloc:
             raise ValueError("an address has no user name or password in it")

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from soe_auth.errors import NetworkError, SoeAuthError
 from soe_auth.model.proxy import Network
 from soe_auth.model.text import printable
-from soe_auth.oauth.bearer import authorization
+from soe_auth.oauth.bearer import V2_HEADER, V3_HEADER, authorization
 from soe_auth.site_client.transport import Request, Timeouts, open_transport
 
 if TYPE_CHECKING:
@@ -179,12 +179,9 @@ class SiteConnection:
         """
 
         def write() -> Request:
-            token = access_token.reveal()
-            own = (
-                {"X-API-Access-Token": token}
-                if call.is_v2
-                else {"Authorization": f"Bearer {token}"}
-            )
+            header = V2_HEADER if call.is_v2 else V3_HEADER
+            name, _, scheme = header.partition(": ")
+            own = {name: scheme + access_token.reveal()}
             return Request(call.method, call.path, {**call.headers, **own}, call.content)
 
         return await self._transport.call(write, within=self._limits.api_call)

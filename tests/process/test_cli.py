@@ -818,3 +818,12 @@ def test_main_returns_the_exit_code(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert main(["token"], {"SOE_AUTH_TOKEN": "x"}) == 0
     assert capsys.readouterr().out == "x\n"
     assert main(["token"], {"SOE_AUTH_CONFIG_DIR": str(tmp_path)}) == 3
+
+
+def test_the_steps_by_hand_take_nothing_of_a_project_file(
+    soe_auth: Command, tmp_path: Path
+) -> None:
+    (tmp_path / ".soe-auth.toml").write_text('site = "acme"\nclient_id = "110"\n')
+    told = soe_auth.within(tmp_path)("url", "--code-challenge", "x" * 43)
+    assert told.returncode == 2
+    assert "The steps by hand need a site and a client ID." in told.stderr

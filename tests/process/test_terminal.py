@@ -226,12 +226,6 @@ def test_a_question_that_nobody_could_see_is_not_asked(checkout: Path, soe_auth:
     assert "you have not agreed to it" in (checkout / "log").read_text()
 
 
-def test_the_steps_by_hand_take_nothing_of_a_project_file(start: Start, checkout: Path) -> None:
-    code, said = end_of(start("url", "--code-challenge", "x" * 43, cwd=checkout))
-    assert code == 2
-    assert "The steps by hand need a site and a client ID." in said
-
-
 # --- a terminal that others use as well ---
 
 

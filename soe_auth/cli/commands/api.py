@@ -17,13 +17,14 @@ from soe_auth.actions import get_token
 from soe_auth.actions.api_call import call_pages, check_answer
 from soe_auth.cli.options import add_settings, resolve_settings
 from soe_auth.cli.streams import is_terminal, write_stdout, write_stdout_bytes
-from soe_auth.cli.token_source import supply
+from soe_auth.cli.token_source import find_token
 from soe_auth.errors import SettingsError
-from soe_auth.model.secret import TOKEN_VARIABLE
 from soe_auth.model.text import printable
 from soe_auth.oauth.api_call import BASES, new_api_call
+from soe_auth.settings import TOKEN_VARIABLE
 from soe_auth.settings.spec import MIN_TTL
 from soe_auth.site_client.client import connect
+from soe_auth.site_client.event_loop import run_async
 
 if TYPE_CHECKING:
     import argparse
@@ -86,7 +87,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
             f"Cannot make the call: {problem}.",
             hint="`soe-auth api --help` shows how it is written.",
         ) from None
-    token = supply(args, console).access_token
+    token = find_token(args, console).access_token
     advice = "Set SOE_AUTH_TOKEN anew" if given else f"Type `{settings.login_command}`"
 
     async def print_pages() -> None:
@@ -96,7 +97,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
                 _print(answer, token, include=args.include)
                 check_answer(answer, token, site.authority, advice=advice)
 
-    asyncio.run(print_pages())
+    run_async(print_pages())
     return 0
 
 

@@ -168,6 +168,7 @@ def _every_command() -> argparse.ArgumentParser:
         },
         "output": files,
         "handout": files,
+        "input": files,
     }
     choices = {
         "key": tuple(KEYS),
