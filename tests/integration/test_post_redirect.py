@@ -18,8 +18,9 @@ from soe_auth.sandbox import Quirks, Sandbox, running
 from soe_auth.site_client.tls import ssl_context
 
 LOADED_BY_A_CALL = """
-import asyncio, sys
+import sys
 from soe_auth.site_client.client import connect
+from soe_auth.site_client.event_loop import run_async
 from soe_auth.oauth.token_endpoint import parse_token_response
 from soe_auth import Secret
 from soe_auth import Site
@@ -32,7 +33,7 @@ async def main():
         assert await connection.account_name(Secret("x")) is None
         print(sorted(set(sys.modules) - before))
 
-asyncio.run(main())
+run_async(main())
 """
 
 
