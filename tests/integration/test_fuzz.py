@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import random
+import re
 import shutil
 import time
 from urllib.parse import urlencode
@@ -68,7 +69,7 @@ def is_genuine(query: list[tuple[str, str]]) -> bool:
         len(sent) == len(judged)
         and sent.get("state") == GOOD["state"]
         and sent.get("iss", str(REQUEST.site)) == str(REQUEST.site)
-        and bool(sent.get("code")) != bool(sent.get("error"))
+        and bool(re.fullmatch("[ -~]+", sent.get("code", ""))) != bool(sent.get("error"))
         and not (sent.get("code") is not None and sent.get("error") is not None)
     )
 

@@ -134,7 +134,8 @@ def test_where_a_port_rests_it_is_told_and_a_range_steps_over_it() -> None:
 SHARING = """
 import itertools, socket, sys
 port = int(sys.argv[1])
-options = [socket.SO_REUSEADDR, *[socket.SO_REUSEPORT][: hasattr(socket, "SO_REUSEPORT")]]
+names = ["SO_REUSEADDR", "SO_REUSEPORT"]
+options = [getattr(socket, name) for name in names if hasattr(socket, name)]
 for host, some in itertools.product(
     ["127.0.0.1", "0.0.0.0", "::1", "::", "::ffff:127.0.0.1"], [[], options[:1], options]
 ):

@@ -78,9 +78,9 @@ def test_after_a_login_one_word_tells_who_i_am(signed_in: Command, site: Sandbox
 
 
 def test_the_answer_is_printed_as_it_came(api: Command, api_site: ApiSite) -> None:
-    api_site.answers(b'{"b":1,  "a":"\xc3\xa9"}')
+    api_site.answers(rb'{"b":1,  "a":"\u00e9"}')
     done = api("api", "tags", "-f", "q=a b", "-H", "X-API-Key: k")
-    assert done.stdout == '{"b":1,  "a":"é"}\n'
+    assert done.stdout == '{"b":1,  "a":"\\u00e9"}\n'
     assert api_site.calls == [("GET", "/api/v3/tags?q=a+b")]
     (headers,) = api_site.headers
     assert headers["authorization"] == f"Bearer {TOKEN}"

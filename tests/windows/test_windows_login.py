@@ -109,7 +109,7 @@ def test_a_name_that_the_pipe_has_no_letters_for_is_no_error(soe_auth: Command) 
         assert ELSEWHERE.name in browse(told.launch).text
         code, _, said = end_of(login)
         assert code == 0, said
-        assert "as ?????? ?." in said
+        assert "as ?????? ?, profile" in said
         shown = command("status")
         assert (shown.returncode, shown.stderr) == (0, "")
         assert "?????? ?" in shown.stdout

@@ -133,7 +133,11 @@ def _names(console: Console) -> str:
 def _script(shell: str) -> str:
     import shtab
 
-    script = shtab.complete(_every_command(), shell, preamble=_PREAMBLE[shell]).rstrip()
+    commands = _every_command()
+    if shell == "powershell":  # its tables cannot tell -H from -h
+        for action in _actions(commands):
+            action.option_strings = [name for name in action.option_strings if name.islower()]
+    script = shtab.complete(commands, shell, preamble=_PREAMBLE[shell]).rstrip()
     # Windows PowerShell 5.1 takes what a program prints for the console's code page, where a byte
     # of a character in UTF-8 may be a quote.
     return script.replace("…", "...") if shell == "powershell" else script
