@@ -205,7 +205,8 @@ def test_a_header_is_the_one_that_its_api_wants(signed_in: Command, site: Sandbo
     assert v2 == f"X-API-Access-Token: {token}"
     for header, path in ((v2, "api/2.3/me"), (f"Authorization: Bearer {token}", "api/v3/users/me")):
         got = subprocess.check_output(
-            ["curl", "-q", "-sS", "--noproxy", "*", "-H", header.strip(), f"{site.url}/{path}"],
+            ["curl", "-q", "-sS", "--noproxy", "*", "--compressed"]
+            + ["-H", header.strip(), f"{site.url}/{path}"],
             text=True,
         )
         assert "Jane Doe" in got
