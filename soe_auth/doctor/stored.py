@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import cache
 from shlex import quote
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from soe_auth.files.atomic_write import exposed_parents
 from soe_auth.model.token import visible_ascii
 from soe_auth.settings import CONFIG_DIR_VARIABLE, TOKEN_VARIABLE
 from soe_auth.settings.paths import TOKENS
+from soe_auth.settings.project_file import find_project
 from soe_auth.settings.resolve import read_config_files, resolve
 from soe_auth.settings.spec import STORE
 from soe_auth.storage.inspection import Seen, inspect
@@ -134,11 +136,12 @@ def look_at_tokens(
     # What a variable overrides for this call is not what the profiles are, but where tokens are.
     kept = {CONFIG_DIR_VARIABLE, STORE.variable}
     plain = {name: value for name, value in environ.items() if name in kept}
+    find = cache(find_project)
     keyring = KeyringBackend(limit=QUICK, report=lambda _: None)
     for name in sorted(names):
         seen = files.get(name)
         try:
-            settings = resolve({}, profile=name, environ=plain, cwd=cwd, configs=configs)
+            settings = resolve({}, profile=name, environ=plain, cwd=cwd, configs=configs, find=find)
             if seen and (misplaced := check_place(settings, seen)):
                 yield misplaced
             if settings.store == "keyring":
