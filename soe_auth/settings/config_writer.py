@@ -10,7 +10,7 @@ from soe_auth.files.atomic_write import make_directory, write_private
 from soe_auth.files.lock import wait_to_hold
 from soe_auth.files.private_read import patiently
 from soe_auth.settings.paths import LOCKS
-from soe_auth.settings.toml_position import without_table
+from soe_auth.settings.toml_position import with_table_renamed, without_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -77,6 +77,20 @@ def forget(config: Path, profile: str) -> bool:
     return _rewrite(config, change, cut=lambda text: without_table(text, "profile", profile))
 
 
+def rename_profile(config: Path, old: str, new: str) -> None:
+    """Rename a profile, also as the default. Raises SettingsError."""
+
+    def change(document: Document) -> None:
+        if document.get("default_profile") == old:
+            document["default_profile"] = new
+        profiles = document.get("profile", {})
+        if old in profiles:
+            profiles[new] = profiles.pop(old)
+
+    # The library would put the table at the end, without the comments in it.
+    _rewrite(config, change, cut=lambda text: with_table_renamed(text, "profile", old, to=new))
+
+
 def begin(config: Path, text: str) -> None:
     """Make a config.toml of this text where there is none. Raises SettingsError."""
     _rewrite(config, lambda _: None, text)
@@ -101,7 +115,7 @@ def _rewrite(
 ) -> bool:
     """Change config.toml in place, under a lock; return whether that changed it.
 
-    `cut` takes out of the text what `change` would take out of the document.
+    `cut` does to the text what `change` would do to the document.
     """
     file = config.resolve()
 

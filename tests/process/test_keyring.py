@@ -275,6 +275,7 @@ def test_a_token_lives_in_a_secret_service_and_in_no_file(at_home: Command, site
     assert does("token") == second
     assert [path.suffix for path in seen(second)] == [".json"]
     assert "moved to the keyring" in does("config", "set", "store", "keyring")
+    does("profile", "rename", f"localhost-{site.port}", "desk")
     assert does("token") == second
     assert seen(second) == []
 

@@ -21,11 +21,10 @@ from soe_auth.model.proxy import Proxy
 from soe_auth.model.site import Site
 from soe_auth.model.text import printable
 from soe_auth.settings.config_files import no_such_key
-from soe_auth.settings.config_writer import forget, remember, remove_setting, write_setting
+from soe_auth.settings.config_writer import remember, remove_setting, write_setting
 from soe_auth.settings.paths import find_paths
 from soe_auth.settings.resolve import choose_profile, read_config_files, resolve
 from soe_auth.settings.spec import BY_KEY, DEFAULT_PROFILE, PROFILE, SITE, STORE, TRUSTED_SITES
-from soe_auth.storage.file_store import FileStore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +38,7 @@ ACTIONS = {
     "list": "show every setting that holds here, and which profiles there are",
     "get": "print one value, and nothing else",
     "set": "keep a value in your config.toml",
-    "unset": "remove a value, or a whole profile, from your config.toml",
+    "unset": "remove a value from your config.toml",
     "path": "print where the files are: yours, the system's, the project's if it holds",
     "edit": "open your config.toml in your editor, and check it afterwards",
 }
@@ -49,7 +48,6 @@ KEYS: dict[str, Setting[Any]] = {
     DEFAULT_PROFILE.key: DEFAULT_PROFILE,
     TRUSTED_SITES.key: TRUSTED_SITES,
 }
-_ONE_PROFILE = "profile."
 _LONGEST_VALUE = 1000  # as it is listed
 _UNNAMED = "none"  # stands for the profile, where there is none
 
@@ -77,8 +75,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
                 "--json", action="store_true", default=False, help="print it as JSON"
             )
         if name in {"get", "set", "unset"}:
-            or_profile = ", or profile.NAME" if name == "unset" else ""
-            action.add_argument("key", metavar="KEY", help=f"one of those below{or_profile}")
+            action.add_argument("key", metavar="KEY", help="one of those below")
             action.epilog = keys
         if name == "set":
             action.add_argument("value", metavar="VALUE", help="as you would type it elsewhere")
@@ -94,8 +91,6 @@ def run(args: argparse.Namespace, console: Console) -> int:
             _get(args, console)
         case "set":
             _set(args, console)
-        case "unset" if args.key.startswith(_ONE_PROFILE):
-            _forget(args.key.removeprefix(_ONE_PROFILE), console)
         case "unset":
             _unset(args, console)
         case "path":
@@ -223,7 +218,7 @@ def _set(args: argparse.Namespace, console: Console) -> None:
     config = configs.own.path
     profile = _owner(setting, args.profile, configs, console, may_be_new=setting is SITE)
     if setting is DEFAULT_PROFILE:
-        _known(value, configs)
+        configs.require_profile(value)
     with _moving(setting, profile, value, configs, console):
         if profile is None:
             write_setting(config, setting.key, setting.to_toml(value))
@@ -266,25 +261,6 @@ def _moving(
     return tokens_move_with(owner, value, configs, find_paths(console.environ).directory, console)
 
 
-def _forget(profile: str, console: Console) -> None:
-    paths, configs = find_paths(console.environ), read_config_files(console.environ)
-    _known(profile, configs)
-    if profile not in configs.own.profiles:
-        raise SettingsError(
-            f"Profile {profile} is not in {paths.config}, but in the system's.",
-            hint="Ask who looks after this machine to take it out there.",
-        )
-    if profile in FileStore(paths.directory, report=console.say).profiles():
-        raise SettingsError(
-            f"Profile {profile} has a token on this machine.",
-            hint=f"End it first: `soe-auth logout -p {profile}`.",
-        )
-    forget(paths.config, profile)
-    console.say(f"Profile {profile} is removed from {paths.config}")
-    if configs.default_profile == profile:
-        console.say("It was the default; `soe-auth config set default_profile NAME` makes another.")
-
-
 def _setting(key: str) -> Setting[Any]:
     try:
         return KEYS[key]
@@ -310,17 +286,8 @@ def _owner(
     environ = {name: value for name, value in console.environ.items() if name not in own}
     profile = choose_profile(named, environ=environ)
     if not may_be_new or not named:
-        _known(profile, configs)
+        configs.require_profile(profile)
     return profile
-
-
-def _known(profile: str, configs: Configs) -> None:
-    if profile not in configs.profiles:
-        names = ", ".join(configs.profiles) or "none yet"
-        raise SettingsError(
-            f"There is no profile {printable(profile, 80)}.",
-            hint=f"There are: {names}. `soe-auth login -p NAME --site SITE` makes one.",
-        )
 
 
 def _place(config: Path, profile: str | None) -> str:
