@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from soe_auth.doctor.finding import Finding, error, from_error, ok, warning
 from soe_auth.errors import SettingsError, StoreError
-from soe_auth.files.atomic_write import writable_by_all
+from soe_auth.files.atomic_write import exposed_parents
 from soe_auth.model.token import visible_ascii
 from soe_auth.settings import CONFIG_DIR_VARIABLE, TOKEN_VARIABLE
 from soe_auth.settings.paths import TOKENS
@@ -52,14 +52,9 @@ def _who_could_write(directory: Path) -> Iterator[Finding]:
     there = next(path for path in (directory, *directory.parents) if path.exists())
     if not os.access(there, os.W_OK | os.X_OK):
         yield error("store", StoreError, f"You cannot write to {there}.", _OTHER_PLACE)
-    for parent in writable_by_all(there / TOKENS):
-        yield error(
-            "store",
-            StoreError,
-            f"Every user of this machine can write to {parent}, and so put other files in place of"
-            " yours.",
-            _OTHER_PLACE if sys.platform == "win32" else f"Type `chmod o-w {quote(str(parent))}`.",
-        )
+    for parent, remedy in exposed_parents(there / TOKENS):
+        said = f"Other users can put files of theirs in place of yours in {parent}."
+        yield error("store", StoreError, said, f"{remedy[0].upper()}{remedy[1:]}.")
 
 
 def check_seen(seen: Seen) -> Finding | None:

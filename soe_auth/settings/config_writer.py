@@ -6,7 +6,7 @@ from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from soe_auth.errors import SettingsError
-from soe_auth.files.atomic_write import write_private
+from soe_auth.files.atomic_write import make_directory, write_private
 from soe_auth.files.lock import wait_to_hold
 from soe_auth.files.private_read import patiently
 from soe_auth.settings.paths import LOCKS
@@ -118,9 +118,9 @@ def _rewrite(
     try:
         before, after = texts()
         if after != before:
-            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_directory(file.parent)
             lock = config.parent / LOCKS / ".config.lock"
-            lock.parent.mkdir(mode=0o700, exist_ok=True)
+            make_directory(lock.parent)
             release = wait_to_hold(lock)
             try:
                 before, after = texts()  # another process may have been faster

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from soe_auth.errors import StoreError
 from soe_auth.files.atomic_write import (
+    exposed_parents,
     make_private_directory,
     quarantine,
     remove_private,
-    writable_by_all,
     write_private,
 )
 from soe_auth.files.private_read import check_replaceable, own_directory, read_private
@@ -156,15 +156,9 @@ class FileStore:
         path = self.path(profile)
         with as_store_error(path, "written"):
             ensure_private(self._tokens, make_private_directory, self._report)
-            for parent in writable_by_all(self._tokens):
+            for parent, remedy in exposed_parents(self._tokens):
                 self._report(
-                    f"Every user of this machine can write to {parent}, and so put other files in"
-                    " place of yours; "
-                    + (
-                        "name another directory in SOE_AUTH_CONFIG_DIR."
-                        if sys.platform == "win32"
-                        else f"type `chmod o-w {parent}`."
-                    )
+                    f"Other users can put files of theirs in place of yours in {parent}; {remedy}."
                 )
             write_private(path, token_to_json(token, mark))
 
