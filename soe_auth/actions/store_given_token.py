@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from soe_auth.actions import login_messages as messages
 from soe_auth.actions.revoke_replaced import is_to_be_revoked, load_replaced, revoke
 from soe_auth.errors import NetworkError, ServerError, SettingsError, StoreError
-from soe_auth.model.secret import Secret
-from soe_auth.model.token import Token, visible_ascii
+from soe_auth.model.token import Token
 from soe_auth.oauth.token_endpoint import read_expiry
 from soe_auth.site_client.client import TokenValidity
 from soe_auth.site_client.event_loop import run_async
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from soe_auth.actions.login_io import LoginIO
+    from soe_auth.model.secret import Secret
     from soe_auth.settings.settings import Settings
 
 
@@ -43,7 +43,7 @@ def store_given_token(
         io.disable_core_dumps()
         now = io.now()
         token = Token(
-            access_token=_checked(read()),
+            access_token=read(),
             site=site,
             client_id=client_id,
             scope=settings.scope,
@@ -52,15 +52,6 @@ def store_given_token(
             expires_at=read_expiry(life, settings.scope, now),
         )
         return run_async(_verify_and_store(token, settings, io))
-
-
-def _checked(access_token: Secret) -> Secret:
-    try:
-        return Secret(visible_ascii(access_token.reveal()))
-    except ValueError as problem:
-        raise SettingsError(
-            f"Cannot store the token: {problem}.", hint="Give the token and nothing else."
-        ) from None
 
 
 async def _verify_and_store(token: Token, settings: Settings, io: LoginIO) -> Token:

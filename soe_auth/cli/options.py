@@ -80,8 +80,13 @@ def take_target(args: argparse.Namespace, console: Console) -> None:
     setattr(args, key, word)
 
 
-def read_secret(what: str, console: Console, variable: str | None = None) -> Secret:
-    """Read one secret from its variable, a terminal (unseen) or a line of standard input."""
+def read_secret(
+    what: str, console: Console, variable: str | None = None, check: Callable[[str], str] = str
+) -> Secret:
+    """Read one secret from its variable, a terminal (unseen) or a line of standard input.
+
+    `check` raises ValueError for what it cannot be. Raises SettingsError.
+    """
     value = console.environ.get(variable) if variable else None
     if not value and console.can_ask:
         from getpass import getpass
@@ -89,10 +94,14 @@ def read_secret(what: str, console: Console, variable: str | None = None) -> Sec
         value = getpass(f"{what.capitalize()}: ")
     elif not value:
         value = sys.stdin.readline()
-    if value and value.strip():
-        return Secret(value.strip())
+    try:
+        if value and value.strip():
+            return Secret(check(value.strip()))
+        problem = "there is none"
+    except ValueError as wrong:
+        problem = str(wrong)
     raise SettingsError(
-        f"There is no {what}.",
+        f"Cannot read the {what}: {problem}.",
         hint=f"Give it {f'in {variable} or ' if variable else ''}as a line of standard input.",
     )
 

@@ -574,7 +574,7 @@ def test_the_steps_refuse_what_cannot_be_right(soe_auth: Command) -> None:
         assert "redirect_uri (from --redirect-uri): " in said(redirect)
     empty = soe_auth("exchange", *own)
     assert empty.returncode == 2
-    assert "There is no code." in said(empty)
+    assert "Cannot read the code: there is none." in said(empty)
     verifier = soe_auth("exchange", *own, stdin="code\nshort canary\n")
     assert verifier.returncode == 2
     assert "43 to 128" in said(verifier)

@@ -289,8 +289,8 @@ def test_a_given_token_ends_the_one_that_it_replaces_but_not_itself(
 
 def test_what_can_be_no_token_and_what_the_site_refuses_is_not_stored(giver: Giver) -> None:
     for token, code, says in (
-        ("", 2, "There is no token."),
-        ("one two", 2, "Cannot store the token: a token is visible ASCII"),
+        ("", 2, "Cannot read the token: there is none."),
+        ("one two", 2, "Cannot read the token: a token is visible ASCII"),
         ("canary-1", 5, "refused the token.\n  Nothing is stored."),
     ):
         refused = giver.gives(token)

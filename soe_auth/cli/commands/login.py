@@ -23,6 +23,7 @@ from soe_auth.cli.options import (
 )
 from soe_auth.errors import LoginRequired, SettingsError
 from soe_auth.model.duration import parse_duration
+from soe_auth.model.token import visible_ascii
 from soe_auth.settings.spec import BROWSER, MIN_TTL, PROFILE, TIMEOUT
 
 if TYPE_CHECKING:
@@ -119,7 +120,9 @@ def _store_given_token(args: argparse.Namespace, settings: Settings, console: Co
 
     life = read_option("expires", parse_duration, args.expires) if args.expires else None
     io = login_io(settings, console, browser=False, accelerate=args.accelerate)
-    token = store_given_token(settings, lambda: read_secret("token", console), life, io)
+    token = store_given_token(
+        settings, lambda: read_secret("token", console, check=visible_ascii), life, io
+    )
     return _report(args, console, settings.profile, token)
 
 
