@@ -33,7 +33,7 @@ _RANDOM = 8  # bytes, in the name of a file that is being written
 
 
 def make_private_directory(path: Path) -> str:
-    """Make sure that path is a directory of ours alone; return who else had access, empty if none.
+    """Make path a private directory of this user; return who else had access, empty if none.
 
     Raises OSError as `own_directory` does.
     """
@@ -80,8 +80,8 @@ def write_private(path: Path, data: bytes, *, durable: bool = True) -> None:
     """Put data at path with mode 0600; a crash at any moment leaves the old file or the new one.
 
     What is not `durable` need not outlive a loss of power, and is written at once. Raises OSError;
-    PermissionError where what is there is not a file of ours alone. The old file is then untouched,
-    unless only the last flush of its directory failed.
+    PermissionError where what is there is not a private file of this user. The old file is then
+    untouched, unless only the last flush of its directory failed.
     """
     check_replaceable(path)
     with _changing(path, durable=durable):
