@@ -146,14 +146,21 @@ class FileStore:
         file that is marked stays so: what the keyring may hold must not be forgotten.
         """
         path = self.path(profile)
-        mark = None
-        with as_store_error(path, "written"), suppress(FileNotFoundError):
+        with as_store_error(path, "written"):
             check_replaceable(path)
-            mark = mark_of(read_private(path, LARGEST_FILE)[0])
+            mark = _content(path)[1]
         self.write(profile, token, "copy" if mark else None)
 
-    def write(self, profile: str, token: Token, mark: Mark | None) -> None:
-        """Do as `save`, with that mark in the file."""
+    def update(self, profile: str, token: Token) -> bool:
+        """Store the token again, with its account; not where another one or none is stored now."""
+        with as_store_error(path := self.path(profile), "written"):
+            mark = _content(path)[1]
+        return self.write(profile, token, mark, over=token)
+
+    def write(
+        self, profile: str, token: Token, mark: Mark | None, *, over: Token | None = None
+    ) -> bool:
+        """Do as `save`, with that mark in the file; only `over` that token, if one is given."""
         path = self.path(profile)
         with as_store_error(path, "written"):
             ensure_private(self._tokens, make_private_directory, self._report)
@@ -167,22 +174,28 @@ class FileStore:
                         else f"type `chmod o-w {parent}`."
                     )
                 )
-            write_private(path, token_to_json(token, mark))
+            only_if = None if over is None else lambda: over.is_same_as(_content(path)[0])
+            return write_private(path, token_to_json(token, mark), only_if=only_if)
 
-    def remove(self, profile: str) -> bool:
-        """Remove the profile's token; return whether there was one.
+    def remove(self, profile: str, token: Token | None) -> bool:
+        """Remove that token of the profile, not a later one; return whether it was there.
 
         Raises StoreError for a file that is marked, as the keyring may hold the token.
         """
-        path = self.path(profile)
-        with suppress(OSError):  # it may be no file of ours, and goes all the same
-            if mark_of(read_private(path, LARGEST_FILE)[0]):
+
+        def is_there() -> bool:
+            stored, mark = _content(path)
+            if mark:
                 raise StoreError(
                     f"The keyring may hold a token of profile {profile}, and the settings say"
                     " store = file.",
                     hint="`soe-auth config set store file` moves it; then try again.",
                 )
-        return self.discard(profile)
+            return token is not None and token.is_same_as(stored)
+
+        path = self.path(profile)
+        with as_store_error(path, "removed"):
+            return remove_private(path, only_if=is_there)
 
     def discard(self, profile: str) -> bool:
         """Remove the profile's file, whatever it says; return whether there was one."""
@@ -209,3 +222,14 @@ class FileStore:
     def path(self, profile: str) -> Path:
         """Return where the profile's token is, or would be."""
         return self._tokens / f"{profile}.json"
+
+
+def _content(path: Path) -> tuple[Token | None, Mark | None]:
+    """Return the token in a file, if there is one, and its mark. Raises OSError."""
+    data = b""
+    with suppress(FileNotFoundError):
+        data = read_private(path, LARGEST_FILE)[0]
+    token = None
+    with suppress(ValueError):
+        token = token_from_json(data)
+    return token, mark_of(data)

@@ -38,7 +38,10 @@ class Nowhere:
     def save(self, profile: str, token: Token) -> None:
         pass
 
-    def remove(self, profile: str) -> bool:
+    def update(self, profile: str, token: Token) -> bool:
+        return not profile
+
+    def remove(self, profile: str, token: Token | None) -> bool:
         return not profile
 
     def profiles(self) -> list[str]:
