@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 # The parts of the measuring, and how much of the rounds each needs: what takes long has fewer.
 _PARTS: dict[str, tuple[Measure, float]] = {
     "commands": (commands.measure, 1),
+    "profiles": (commands.measure_many_profiles, 0.5),
     "launch": (login.measure_launch, 1),
     "hop": (hop.measure, 1),
     "return": (login.measure_return, 0.5),

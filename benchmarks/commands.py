@@ -1,4 +1,4 @@
-"""What the commands cost that need nobody: to run each of them is all there is to it."""
+"""The cost of the commands that need no user, with one profile and with many."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from benchmarks.site import TOKEN
 from benchmarks.table import row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from benchmarks.place import Place, World
@@ -22,21 +22,36 @@ _OTHER_TOOLS = '[project]\nname = "work"\nversion = "1"\n\n[tool.ruff]\nline-len
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A command, its name in the table, and how much it may cost; None where it is not here."""
+    """A command, its name in the table, and how much it may cost; None where it is not here.
+
+    `prepare` is called before each run, and is not timed.
+    """
 
     what: str
     job: Job | None
     must: str = ""
     aim: str = ""
+    prepare: Callable[[], None] = lambda: None
 
 
 async def measure(world: World, rounds: Rounds) -> list[Row]:
     """Run each command, and what it is compared with."""
-    cases = [*_cases(world.http)]
+    return await _measure([*_cases(world.http)], rounds)
+
+
+async def measure_many_profiles(world: World, rounds: Rounds) -> list[Row]:
+    """Run each command that reads the settings, with 100 profiles and with 1000."""
+    return await _measure(
+        [case for count in (100, 1000) for case in _many_profiles(world.http, count)], rounds
+    )
+
+
+async def _measure(cases: Sequence[Case], rounds: Rounds) -> list[Row]:
     costs: list[list[Cost]] = [[] for _ in cases]
     async for counts in rounds.each():
         for case, its_costs in zip(cases, costs, strict=True):
             if case.job:
+                case.prepare()
                 [cost] = await rounds.spawner.run(case.job)
                 if counts:
                     its_costs.append(cost)
@@ -70,6 +85,47 @@ def _cases(place: Place) -> Iterator[Case]:
         script = f"with_{library}.py"
         yield Case(f"hello world with {library}", place.peer(library, script))
     yield Case("gh auth token", _gh(place))
+
+
+def _many_profiles(place: Place, count: int) -> Iterator[Case]:
+    """Copy the profile and its token, and yield the commands.
+
+    `config set` changes a file in each round, so none of the others is answered from the cache.
+    """
+    config = place.home / f"config-{count}"
+    names = [f"profile{number}" for number in range(count)]
+    (config / "tokens").mkdir(parents=True)
+    for directory in (config, config / "tokens"):
+        directory.chmod(0o700)
+    table = f'site = "{place.site.url}"\nclient_id = "110"\n'
+    config.joinpath("config.toml").write_text(
+        f'default_profile = "{names[0]}"\n'
+        + "".join(f"\n[profile.{name}]\n{table}" for name in names),
+        encoding="utf-8",
+    )
+
+    def log_in() -> None:
+        for name in names:
+            shutil.copy(place.home / "config/tokens/bench.json", config / f"tokens/{name}.json")
+
+    many = place.knowing(SOE_AUTH_CONFIG_DIR=str(config))
+    last = ("-p", names[-1])
+    must = {100: "20x", 1000: "90x"}[count]
+    yield Case(f"status; {count} profiles", many.soe_auth("status"), must, prepare=log_in)
+    for argv in (
+        ("status", "--json"),
+        ("status", "--check", *last),
+        ("token", *last),
+        ("run", *last, "--", "true"),
+        ("login", "--if-needed", *last),
+        ("config", "list", *last),
+        ("config", "set", *last, "timeout", "5m"),
+        ("config", "unset", *last, "timeout"),
+        ("completion", "--profiles"),
+        ("logout", "--local", *last),
+        ("logout", "--local", "--all"),
+    ):
+        yield Case(f"{' '.join(argv)}; {count} profiles", many.soe_auth(*argv))
 
 
 def _in_repository(place: Place) -> Job:

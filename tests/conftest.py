@@ -212,8 +212,11 @@ class Command:
         return replace(self, cwd=directory)
 
 
-def as_nobody(work: Callable[[], None]) -> None:
-    """Do it as a user whom modes concern, which root is not; an ordinary user does it as is."""
+def as_nobody(work: Callable[[], None], number: int = NOBODY) -> None:
+    """Do it as a user whom modes concern, which root is not; an ordinary user does it as is.
+
+    `number` is that of the user and of its group.
+    """
     if child := os.fork():
         assert os.waitpid(child, 0)[1] == 0
         return
@@ -221,13 +224,22 @@ def as_nobody(work: Callable[[], None]) -> None:
     try:
         if os.geteuid() == 0:
             os.chdir("/")  # that user may not be able to go back to where this one is
-            os.setgid(NOBODY)
-            os.setuid(NOBODY)
+            os.setgid(number)
+            os.setuid(number)
         work()
     except BaseException:  # noqa: BLE001  # the child must not go on as a second pytest
         traceback.print_exc()
         ending = "false"
     os.execlp(ending, ending)  # noqa: S606  # it leaves the endings of pytest and coverage out
+
+
+def let_others_change(path: Path) -> None:
+    if sys.platform == "win32":
+        from soe_auth.files.windows_acl import write_dacl
+
+        write_dacl(path, "D:(A;;FA;;;WD)")
+    else:
+        path.chmod(0o666)
 
 
 def unmeasured(environ: Mapping[str, str]) -> dict[str, str]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from soe_auth.errors import NetworkError, SettingsError
 from soe_auth.settings import CONFIG_DIR_VARIABLE
 from soe_auth.settings.profile_choice import no_profile_yet
+from soe_auth.settings.project_file import find_project
 from soe_auth.settings.resolve import read_config_files, resolve
 from soe_auth.settings.spec import CA_BUNDLE, PROXY, STORE
 
@@ -50,7 +52,11 @@ def resolve_all(
     # and to a token.
     kept = {CONFIG_DIR_VARIABLE, CA_BUNDLE.variable, PROXY.variable, STORE.variable}
     plain = {name: value for name, value in environ.items() if name in kept}
-    return [resolve({}, profile=name, environ=plain, configs=configs) for name in sorted(names)]
+    find = cache(find_project)
+    return [
+        resolve({}, profile=name, environ=plain, configs=configs, find=find)
+        for name in sorted(names)
+    ]
 
 
 def see_that_there_is(settings: Settings, token: Token | None) -> None:
@@ -84,6 +90,6 @@ async def _verify_at_site(token: Token, network: Network) -> Verification:
 
     try:
         async with connect(token.site, network=network) as site:
-            return await site.verify(token.access_token)
+            return await site.verify(token.access_token, for_team=token.scope.is_for_team)
     except (NetworkError, SettingsError) as problem:
         return Verification(TokenValidity.UNREACHABLE, reason=str(problem))

@@ -131,7 +131,7 @@ class SetupWizard:
         except NetworkError as problem:
             self._go_on_after(problem, again=again)
             return
-        if answer.is_json and answer.requires_token:
+        if answer.requires_token:
             self.console.say("It is there, and answers as an SOE site does.")
         else:
             self.console.say(

@@ -75,6 +75,9 @@ def export(token: Secret, shell: Shell) -> str:
 
 
 def curl_config(token: Secret, api: Api) -> str:
-    """Return a line for `curl -K -`, which has the header sent (curl(1), --config)."""
+    """Return what `curl -K -` reads, so that it sends the header (curl(1), --config).
+
+    API v2.3 compresses every answer, so curl is told to decompress what comes from there.
+    """
     quoted = header(token, api).replace("\\", "\\\\").replace('"', '\\"')
-    return f'header = "{quoted}"'
+    return f'header = "{quoted}"' + ("\ncompressed" if api == "v2.3" else "")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import platform
-import stat
-import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
@@ -15,9 +13,6 @@ from soe_auth.doctor.finding import Finding, error, from_error, ok, warning
 from soe_auth.errors import SettingsError
 from soe_auth.settings.spec import TABLE
 from soe_auth.version import __version__
-
-if sys.platform == "win32":
-    from soe_auth.files.windows_acl import replaceable_by_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -61,25 +56,6 @@ def look_at_profile(settings: Settings) -> Iterator[Finding]:
             if settings.site
             else from_error("settings", problem)
         )
-    config = settings.paths.config
-    if _all_can_write(config):
-        yield error(
-            "settings",
-            SettingsError,
-            f"Every user of this machine can write to {config}, and so choose your site.",
-            f'See who can: `icacls "{config}"`; take that away, and see that what it says is yours.'
-            if sys.platform == "win32"
-            else f"Type `chmod o-w {config}`, and see that what it says is yours.",
-        )
-
-
-def _all_can_write(path: Path) -> bool:
-    if sys.platform == "win32":
-        return replaceable_by_all(path)
-    try:
-        return bool(path.stat().st_mode & stat.S_IWOTH)
-    except OSError:  # there is none, which is fine
-        return False
 
 
 def look_at_values(settings: Settings) -> Iterator[Finding]:

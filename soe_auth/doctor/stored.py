@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import cache
 from shlex import quote
 from typing import TYPE_CHECKING
 
 from soe_auth.doctor.finding import Finding, error, from_error, ok, warning
 from soe_auth.errors import SettingsError, StoreError
-from soe_auth.files.atomic_write import writable_by_all
+from soe_auth.files.atomic_write import exposed_parents
 from soe_auth.model.token import visible_ascii
 from soe_auth.settings import CONFIG_DIR_VARIABLE, TOKEN_VARIABLE
 from soe_auth.settings.paths import TOKENS
+from soe_auth.settings.project_file import find_project
 from soe_auth.settings.resolve import read_config_files, resolve
 from soe_auth.settings.spec import STORE
 from soe_auth.storage.inspection import Seen, inspect
@@ -50,14 +52,9 @@ def _who_could_write(directory: Path) -> Iterator[Finding]:
     there = next(path for path in (directory, *directory.parents) if path.exists())
     if not os.access(there, os.W_OK | os.X_OK):
         yield error("store", StoreError, f"You cannot write to {there}.", _OTHER_PLACE)
-    for parent in writable_by_all(there / TOKENS):
-        yield error(
-            "store",
-            StoreError,
-            f"Every user of this machine can write to {parent}, and so put other files in place of"
-            " yours.",
-            _OTHER_PLACE if sys.platform == "win32" else f"Type `chmod o-w {quote(str(parent))}`.",
-        )
+    for parent, remedy in exposed_parents(there / TOKENS):
+        said = f"Other users can put files of theirs in place of yours in {parent}."
+        yield error("store", StoreError, said, f"{remedy[0].upper()}{remedy[1:]}.")
 
 
 def check_seen(seen: Seen) -> Finding | None:
@@ -139,11 +136,12 @@ def look_at_tokens(
     # What a variable overrides for this call is not what the profiles are, but where tokens are.
     kept = {CONFIG_DIR_VARIABLE, STORE.variable}
     plain = {name: value for name, value in environ.items() if name in kept}
+    find = cache(find_project)
     keyring = KeyringBackend(limit=QUICK, report=lambda _: None)
     for name in sorted(names):
         seen = files.get(name)
         try:
-            settings = resolve({}, profile=name, environ=plain, cwd=cwd, configs=configs)
+            settings = resolve({}, profile=name, environ=plain, cwd=cwd, configs=configs, find=find)
             if seen and (misplaced := check_place(settings, seen)):
                 yield misplaced
             if settings.store == "keyring":
@@ -178,8 +176,8 @@ def check_place(settings: Settings, seen: Seen) -> Finding | None:
     }
     return warning(
         "store",
-        f"a token of profile {name} lies {where[seen.mark]}, and the settings say store = {place}",
-        f"Type `soe-auth config set store {place}` to have it there alone.",
+        f"the token of profile {name} is {where[seen.mark]}, and the settings say store = {place}",
+        f"Type `soe-auth logout -p {name}`, then `{settings.login_command}`.",
     )
 
 

@@ -6,6 +6,7 @@ import os
 import stat
 import sys
 from contextlib import contextmanager, suppress
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from soe_auth.files.lock import lock_directory, wait_to_hold
@@ -34,8 +35,16 @@ _RANDOM = 8  # bytes, in the name of a file that is being written
 def make_private_directory(path: Path) -> str:
     """Make sure that path is a directory of ours alone; return who else had access, empty if none.
 
-    What is missing above it is made as private: with mode 0700, on Windows by its ACL. Raises
-    OSError as `own_directory` does.
+    Raises OSError as `own_directory` does.
+    """
+    make_directory(path)
+    return own_directory(path)
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory, and those missing above it: with mode 0700, on Windows a private ACL.
+
+    One that is there stays as it is. Raises OSError.
     """
     missing = [path, *path.parents]
     while missing and missing[-1].exists():
@@ -47,18 +56,24 @@ def make_private_directory(path: Path) -> str:
                 make_private(directory)
             else:
                 directory.chmod(_PRIVATE_DIRECTORY)  # an odd umask may have left us less
-    return own_directory(path)
 
 
-def writable_by_all(path: Path) -> list[Path]:
-    """Return the directories above path in which any user could put something else in its place.
+def exposed_parents(path: Path) -> list[tuple[Path, str]]:
+    """Return the directories above path in which others could replace it, and how to end that.
 
-    Not those with the sticky bit, as /tmp has it, in which everybody can rename only their own.
+    Not those with the sticky bit, as /tmp has it, in which each user can rename only their own.
     """
+    elsewhere = "name another directory in SOE_AUTH_CONFIG_DIR"
     if sys.platform == "win32":
-        return [parent for parent in path.resolve().parents if replaceable_by_all(parent)]
-    modes = ((parent, parent.stat().st_mode) for parent in path.resolve().parents)
-    return [parent for parent, mode in modes if mode & stat.S_IWOTH and not mode & stat.S_ISVTX]
+        return [(each, elsewhere) for each in path.resolve().parents if replaceable_by_all(each)]
+    found = []
+    for parent in path.resolve().parents:
+        status = parent.stat()
+        if status.st_uid not in {0, os.geteuid()}:
+            found.append((parent, elsewhere))
+        elif status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
+            found.append((parent, f"type `chmod o-w {quote(str(parent))}`"))
+    return found
 
 
 def write_private(
@@ -151,9 +166,9 @@ def _changing(
 
     First, what writers of path that were killed have left there is removed, as it holds a secret.
     Changes share a lock on the directory, but for one with a condition, which is alone: so in a
-    directory that is ours alone, as others could else hold the lock for ever. Windows locks no directory and flushes
-    none: there, a lock file beside path has each one alone. Raises OSError; TimeoutError where
-    another does not come to an end.
+    directory that is ours alone, as others could else hold the lock for ever. Windows locks no
+    directory and flushes none: there, a lock file beside path has each one alone. Raises OSError;
+    TimeoutError there, where another does not come to an end.
     """
     if sys.platform == "win32":
         with _alone(path):

@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # to open a pipe would else wait for who writes to it
 OTHERS = 0o077
+_MAX_LINKS = 40  # as Linux follows
 _PAUSES = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.5)  # in seconds, 1.13 in all
+
+
+class OtherUsersError(PermissionError):
+    """Other users can change a file, or decide which one is read; the text says in what way."""
 
 
 def own_directory(path: Path | str, *, repair: bool = True) -> str:
@@ -64,6 +69,34 @@ def read_with_status(
         # On Windows, an ACL is read and set by the name.
         place = path if sys.platform == "win32" else file
         return stream.read(limit), _claim(place, status, repair=repair), status
+
+
+def read_trusted(path: Path | str, limit: int = -1, *, is_shared: bool = False) -> bytes:
+    """Return at most limit bytes of a file that only we and the administrator can change.
+
+    Links to it are followed where they are ours or the administrator's as well. With `is_shared`
+    others may write to it. Raises OSError: FileNotFoundError, and OtherUsersError.
+    """
+    name = os.fspath(path)
+    for _ in range(_MAX_LINKS):
+        try:
+            file = patiently(lambda: os.open(name, os.O_RDONLY | NO_FOLLOW | _NO_WAIT))  # noqa: B023  # it is called at once
+            break
+        except OSError as problem:
+            if problem.errno != ELOOP:
+                raise
+        _refuse_untrusted(os.lstat(name), "a link to it")
+        name = os.path.join(os.path.dirname(name), os.readlink(name))
+    else:
+        raise OSError(ELOOP, os.strerror(ELOOP))
+    with os.fdopen(file, "rb") as stream:
+        status = os.fstat(file)
+        if not stat.S_ISREG(status.st_mode):
+            raise PermissionError("it is not a regular file")
+        _refuse_untrusted(status, "it")
+        if not is_shared and (others := _who_can_change(path, status)):
+            raise OtherUsersError(f"{others} can change it")
+        return stream.read(limit)
 
 
 def check_replaceable(path: Path | str) -> None:
@@ -119,6 +152,43 @@ def _refuse_odd(status: os.stat_result) -> None:
 def _refuse_foreign(status: os.stat_result) -> None:
     if sys.platform != "win32" and status.st_uid != os.geteuid():
         raise PermissionError("it belongs to another user")
+
+
+def _refuse_untrusted(status: os.stat_result, what: str) -> None:
+    if sys.platform != "win32" and status.st_uid not in {0, os.geteuid()}:
+        raise OtherUsersError(f"{what} belongs to another user")
+
+
+def _who_can_change(path: Path | str, status: os.stat_result) -> str:
+    """Return which other users can change a file that is ours or the administrator's."""
+    if sys.platform == "win32":
+        from soe_auth.files.windows_acl import other_users
+
+        others = other_users(path, who_change=True)
+        return others[:1].lower() + others[1:]
+    if status.st_mode & stat.S_IWOTH:
+        return "every user of this machine"
+    if status.st_mode & stat.S_IWGRP and not _is_of_one_user(status.st_gid):
+        return "its group"
+    return ""
+
+
+def _is_of_one_user(gid: int) -> bool:
+    """Whether only this user is in a group, as where each has one and a umask of 002.
+
+    Not group 0, which containers run other users in.
+    """
+    if sys.platform == "win32":
+        return False
+    import grp
+    import pwd
+
+    try:
+        group, user = grp.getgrgid(gid), pwd.getpwuid(os.geteuid())
+    except KeyError:
+        return False
+    is_own = gid == user.pw_gid and group.gr_name == user.pw_name
+    return gid != 0 and is_own and {*group.gr_mem} <= {user.pw_name}
 
 
 def _claim(path: Path | str | int, status: os.stat_result, *, repair: bool) -> str:

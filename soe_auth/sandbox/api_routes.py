@@ -1,7 +1,6 @@
 """The two APIs, as far as a login needs them: who am I, and the end of a token."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Final
 
 from aiohttp import web
@@ -10,7 +9,7 @@ from soe_auth.sandbox.context import Context
 from soe_auth.sandbox.fault_delivery import deliver
 from soe_auth.sandbox.grants import IssuedToken
 from soe_auth.sandbox.registry import Account
-from soe_auth.sandbox.token_answers import TokenAnswer, in_html, in_json
+from soe_auth.sandbox.token_answers import TokenAnswer, compressed, in_html, in_json
 
 _NAMES: Final = {
     "empty-name": "",
@@ -51,10 +50,9 @@ class ApiRoutes:
         if "access_token" in request.query:  # RFC 9700 section 4.3.2
             return await self._turn_away(request, in_json(400, {"message": _IN_QUERY}))
         if token is None:
-            answer = in_json(401, {"message": _NOT_GOOD})
-            return await self._turn_away(
-                request, replace(answer, headers={"WWW-Authenticate": "Bearer"})
-            )
+            challenge = {"WWW-Authenticate": "Bearer"}
+            answer = TokenAnswer(401, b"Invalid access token", "text/plain", challenge)
+            return await self._turn_away(request, answer)
         account = token.account
         return await self._introduce(
             request,
@@ -103,7 +101,7 @@ class ApiRoutes:
                 answer = TokenAnswer(200, b"{name: Jane")
             case _:
                 answer = in_json(200, body(_NAMES.get(manner, account.name)))
-        return await deliver(request, answer, self._context, manner)
+        return await self._deliver(request, answer, manner)
 
     def _about(
         self, handle: TokenHandler
@@ -121,7 +119,7 @@ class ApiRoutes:
                     reply = in_json(200, _wrapped())
                 case _:
                     reply = handle(self._context.grants.find_token(request.match_info["token"]))
-            return await deliver(request, reply, self._context, manner)
+            return await self._deliver(request, reply, manner)
 
         return answer
 
@@ -148,7 +146,15 @@ class ApiRoutes:
 
     async def _turn_away(self, request: web.Request, answer: TokenAnswer) -> web.StreamResponse:
         self._context.narrate("An API call was refused: its token is missing, ended or misplaced.")
-        return await deliver(request, answer, self._context, "ok")
+        return await self._deliver(request, answer, "ok")
+
+    async def _deliver(
+        self, request: web.Request, answer: TokenAnswer, manner: str
+    ) -> web.StreamResponse:
+        """Send an answer; API v2.3 compresses each one, whatever is asked for."""
+        if request.path.startswith("/api/2.3/"):
+            answer = compressed(answer, request.headers.get("Accept-Encoding", ""))
+        return await deliver(request, answer, self._context, manner)
 
 
 def _items(token: IssuedToken | None) -> list[dict[str, object]]:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -35,6 +36,15 @@ def in_html(status: int, heading: str) -> TokenAnswer:
         f"<!doctype html><html><head><title>{heading}</title></head><body>{heading}</body></html>"
     )
     return TokenAnswer(status, page.encode(), _HTML)
+
+
+def compressed(answer: TokenAnswer, accepted: str) -> TokenAnswer:
+    """Compress an answer, by gzip unless `accepted` (an Accept-Encoding) names only deflate."""
+    if "deflate" in accepted and "gzip" not in accepted:
+        encoding, body = "deflate", zlib.compress(answer.body)
+    else:
+        encoding, body = "gzip", gzip.compress(answer.body, mtime=0)
+    return replace(answer, body=body, headers={**answer.headers, "Content-Encoding": encoding})
 
 
 def refusal(reason: str) -> TokenAnswer:
@@ -120,11 +130,6 @@ def _oversized(fields: Fields) -> TokenAnswer:
     return in_json(200, {**fields, "padding": "x" * 2**20})
 
 
-def _compressed(fields: Fields) -> TokenAnswer:
-    whole = _oversized(fields)
-    return replace(whole, body=gzip.compress(whole.body), headers={"Content-Encoding": "gzip"})
-
-
 def _behind_a_header(fields: Fields) -> TokenAnswer:
     return replace(in_json(200, fields), headers={"X-Padding": "x" * 2**18})
 
@@ -168,7 +173,7 @@ ALTERED: Final[Mapping[str, Callable[[Fields], TokenAnswer]]] = MappingProxyType
         "byte-order-mark": _marked,
         "wrong-content-type": lambda fields: replace(in_json(200, fields), content_type=_HTML),
         "oversized": _oversized,
-        "compressed": _compressed,
+        "compressed": lambda fields: compressed(_oversized(fields), "gzip"),
         "huge-header": _behind_a_header,
     }
 )

@@ -6,10 +6,11 @@ import errno
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from shlex import quote
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from soe_auth.errors import SettingsError
-from soe_auth.files.private_read import patiently
+from soe_auth.files.private_read import OtherUsersError, read_trusted
 from soe_auth.model.site import Site
 from soe_auth.model.text import nearest, printable, read_profile_name
 from soe_auth.settings.spec import BY_KEY, DEFAULT_PROFILE, SCOPE, SITE, TRUSTED_SITES
@@ -208,8 +209,6 @@ def read_configs(paths: Sequence[Path]) -> Configs:
 
     One that is not there is empty. Raises SettingsError, which names the file and what is wrong.
     """
-    if sys.platform == "win32":
-        _refuse_others(paths[-1])
     return Configs([_config_file(path) for path in paths])
 
 
@@ -286,33 +285,26 @@ def _config_file(path: Path) -> ConfigFile:
 
 
 def _bytes_of(path: Path) -> bytes:
-    """Return what is in a file; nothing where there is none."""
+    """Return what is in a file; nothing where there is none.
+
+    Not where others can change it, as it names the site and the browser's command. On Windows, any
+    user can make the directory in ProgramData for the system's.
+    """
     try:
-        return patiently(path.read_bytes)
+        return read_trusted(path)
+    except OtherUsersError as problem:
+        look = f'icacls "{path}"' if sys.platform == "win32" else f"chmod go-w {quote(str(path))}"
+        raise SettingsError(
+            f"{path} chooses your site and browser, and is not used: {problem}.",
+            hint=f"Read it; then see that only you or an administrator can change it: `{look}`.",
+        ) from None
     except OSError as problem:
         if problem.errno in _NO_SUCH_FILE:
             return b""
         raise SettingsError(
-            f"{path} cannot be read: {problem.strerror}.",
+            f"{path} cannot be read: {problem.strerror or problem}.",
             hint="See that it is a file, and that you may read it.",
         ) from None
-
-
-if sys.platform == "win32":
-
-    def _refuse_others(path: Path) -> None:
-        """Raise SettingsError where other users may change the system's config.toml.
-
-        In ProgramData any user can make the directory for it, and name a browser's command.
-        """
-        from soe_auth.files.windows_acl import other_users
-
-        if path.exists() and (others := other_users(path, who_change=True)):
-            raise SettingsError(
-                f"{others} can change {path}, which chooses a browser for you.",
-                hint="Ask an administrator to remove it, or to make it theirs alone:"
-                f' `icacls "{path}"` shows who can.',
-            )
 
 
 def _sites(value: object, table: TomlTable) -> list[Site]:

@@ -6,7 +6,7 @@ from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from soe_auth.errors import SettingsError
-from soe_auth.files.atomic_write import locked, write_private
+from soe_auth.files.atomic_write import locked, make_directory, write_private
 from soe_auth.files.private_read import patiently
 from soe_auth.settings.paths import LOCKS
 from soe_auth.settings.toml_position import without_table
@@ -132,7 +132,7 @@ def _rewrite(
     try:
         before, after = texts()
         if after != before:
-            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_directory(file.parent)
             with locked(config.parent / LOCKS / ".config.lock"):
                 check()
                 before, after = texts()  # another process may have been faster

@@ -6,12 +6,11 @@ It may say which site is asked for what, and nothing else.
 from __future__ import annotations
 
 import os
-import stat
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from soe_auth.errors import SettingsError
+from soe_auth.files.private_read import read_trusted
 from soe_auth.model.text import printable
 from soe_auth.settings.config_files import CONFIG_KEYS, TomlTable, parse_toml
 from soe_auth.settings.spec import BY_KEY, CLIENT_ID, SCOPE, SITE
@@ -33,7 +32,6 @@ _LONGEST_PATH = 400  # as it is shown
 _LARGEST_FILE = 256 * 1024
 # tomllib takes time and memory with the square of a dotted key's length, and a key is one line.
 _MOST_DOTS_IN_A_LINE = 500
-_NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # to open a pipe would else wait for who writes to it
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,21 +123,12 @@ def _parse(data: bytes, origin: str) -> tuple[dict[str, Any], str]:
 
 
 def _read_ours(path: str) -> bytes | None:
-    """Read a file that is ours or root's; None for any other, for a pipe, and for none at all.
+    """Read a file that, like a link to it, is ours or root's; None for any other, and a pipe.
 
     One byte more than the limit tells that there is more.
     """
-
-    def without_waiting(name: str, flags: int) -> int:
-        return os.open(name, flags | _NO_WAIT)
-
     try:
-        with open(path, "rb", opener=without_waiting) as stream:
-            status = os.fstat(stream.fileno())
-            trusted = sys.platform == "win32" or status.st_uid in (os.geteuid(), 0)
-            if not stat.S_ISREG(status.st_mode) or not trusted:
-                return None
-            return stream.read(_LARGEST_FILE + 1)
+        return read_trusted(path, _LARGEST_FILE + 1, is_shared=True)
     except OSError:
         return None
 

@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from soe_auth.settings.paths import Paths
     from soe_auth.settings.project_file import ProjectFile
 
+    FindProject = Callable[[Callable[[], Path]], ProjectFile | None]
+
 T = TypeVar("T")
 
 
@@ -91,6 +93,7 @@ def resolve(
     environ: Mapping[str, str] = os.environ,
     cwd: Callable[[], Path] = Path.cwd,
     configs: Configs | None = None,
+    find: FindProject = find_project,
 ) -> Settings:
     """Resolve the settings of one profile; `flags` has keys as in files and values as typed.
 
@@ -98,11 +101,11 @@ def resolve(
     and scope of flags and variables, or that is the project's own, or the default, or the only one.
     Where no profile has what is given, it is a new one: none is changed by what does not name it.
     Flags that give site and client ID give all: without a scope they mean none. `cwd` returns
-    the directory whose project file counts. `configs` is what `read_config_files` returned, where
-    many profiles are resolved: to read it for each takes a time that grows with their square.
+    the directory whose project file counts. Where many profiles are resolved, `configs` is what
+    `read_config_files` returned and `find` a cached `find_project`: no file is read for each.
     Raises SettingsError; LoginRequired where there is no profile at all and no site.
     """
-    found = _find_sources(flags, profile, environ, cwd, configs)
+    found = _find_sources(flags, profile, environ, cwd, configs, find)
     used: dict[str, _Layer] = {}
 
     def pick(setting: Setting[T]) -> T:
@@ -174,6 +177,7 @@ def _find_sources(
     environ: Mapping[str, str],
     cwd: Callable[[], Path],
     configs: Configs | None = None,
+    find: FindProject = find_project,
 ) -> _Sources:
     paths = find_paths(environ)
     if configs is None:
@@ -185,7 +189,7 @@ def _find_sources(
     ]
     named = profile or environ.get(PROFILE_VARIABLE)
     stated = _stated(given, of_profile=not named)
-    project = find_project(cwd)
+    project = find(cwd)
     if project and not project.is_for(named, stated.site, configs):
         project = None
     if SITE.key in flags and CLIENT_ID.key in flags and stated.scope is None and not named:

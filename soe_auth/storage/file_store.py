@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from soe_auth.errors import StoreError
 from soe_auth.files.atomic_write import (
+    exposed_parents,
     make_private_directory,
     quarantine,
     remove_private,
-    writable_by_all,
     write_private,
 )
 from soe_auth.files.private_read import check_replaceable, own_directory, read_private
@@ -108,7 +108,7 @@ class FileStore:
         if mark == "stub":
             self._report(
                 f"The token of profile {profile} is in the keyring, and is not used, as the"
-                " settings say store = file; `soe-auth config set store file` moves it."
+                f" settings say store = file; `soe-auth logout -p {profile}` ends it."
             )
         return token
 
@@ -142,20 +142,19 @@ class FileStore:
     def save(self, profile: str, token: Token) -> None:
         """Keep the token durably: after a crash there is the old one or this one, whole.
 
-        A link, a foreign file or one with a second name in its place is refused, not replaced. A
-        file that is marked stays so: what the keyring may hold must not be forgotten.
+        A link, a foreign file or one with a second name in its place is refused, not replaced; so
+        is a file that is marked, as the keyring's token would be forgotten.
         """
         path = self.path(profile)
         with as_store_error(path, "written"):
             check_replaceable(path)
-            mark = _content(path)[1]
-        self.write(profile, token, "copy" if mark else None)
+        self._check_unmarked(profile)
+        self.write(profile, token, None)
 
     def update(self, profile: str, token: Token) -> bool:
         """Store the token again, with its account; not where another one or none is stored now."""
-        with as_store_error(path := self.path(profile), "written"):
-            mark = _content(path)[1]
-        return self.write(profile, token, mark, over=token)
+        self._check_unmarked(profile)
+        return self.write(profile, token, None, over=token)
 
     def write(
         self, profile: str, token: Token, mark: Mark | None, *, over: Token | None = None
@@ -164,17 +163,11 @@ class FileStore:
         path = self.path(profile)
         with as_store_error(path, "written"):
             ensure_private(self._tokens, make_private_directory, self._report)
-            for parent in writable_by_all(self._tokens):
+            for parent, remedy in exposed_parents(self._tokens):
                 self._report(
-                    f"Every user of this machine can write to {parent}, and so put other files in"
-                    " place of yours; "
-                    + (
-                        "name another directory in SOE_AUTH_CONFIG_DIR."
-                        if sys.platform == "win32"
-                        else f"type `chmod o-w {parent}`."
-                    )
+                    f"Other users can put files of theirs in place of yours in {parent}; {remedy}."
                 )
-            only_if = None if over is None else lambda: over.is_same_as(_content(path)[0])
+            only_if = None if over is None else lambda: self._has(profile, over)
             return write_private(path, token_to_json(token, mark), only_if=only_if)
 
     def remove(self, profile: str, token: Token | None) -> bool:
@@ -182,20 +175,22 @@ class FileStore:
 
         Raises StoreError for a file that is marked, as the keyring may hold the token.
         """
+        path = self.path(profile)
 
         def is_there() -> bool:
-            stored, mark = _content(path)
-            if mark:
-                raise StoreError(
-                    f"The keyring may hold a token of profile {profile}, and the settings say"
-                    " store = file.",
-                    hint="`soe-auth config set store file` moves it; then try again.",
-                )
-            return token is not None and token.is_same_as(stored)
+            self._check_unmarked(profile)
+            return self._has(profile, token)
 
-        path = self.path(profile)
         with as_store_error(path, "removed"):
             return remove_private(path, only_if=is_there)
+
+    def _has(self, profile: str, token: Token | None) -> bool:
+        """Whether that token is in the profile's file, whatever its mark. Raises OSError."""
+        data, _ = read_private(self.path(profile), LARGEST_FILE)
+        try:
+            return token_from_json(data).is_same_as(token)
+        except ValueError:
+            return False
 
     def discard(self, profile: str) -> bool:
         """Remove the profile's file, whatever it says; return whether there was one."""
@@ -213,23 +208,28 @@ class FileStore:
         return sorted(stem for stem in stems if is_profile_name(stem))
 
     def prepare(self, profile: str) -> None:
-        """See that a token could be kept, before a person signs in for it."""
+        """See that a token could be kept, before a user signs in for it."""
+        self.check_writable(profile)
+        self._check_unmarked(profile)
+
+    def check_writable(self, profile: str) -> None:
+        """Do as `prepare`, whatever the file says of the keyring."""
         path = self.path(profile)
         with as_store_error(path, "written"):
             ensure_private(self._tokens, make_private_directory, self._report)
             check_replaceable(path)
 
+    def _check_unmarked(self, profile: str) -> None:
+        path = self.path(profile)
+        with suppress(OSError):  # what cannot be read has no mark
+            if mark_of(read_private(path, LARGEST_FILE)[0]):
+                raise StoreError(
+                    f"The keyring may hold a token of profile {profile}, and the settings say"
+                    " store = file.",
+                    hint=f"Type `soe-auth logout -p {profile}` first; if that keyring no longer"
+                    f" exists, remove {path}.",
+                )
+
     def path(self, profile: str) -> Path:
         """Return where the profile's token is, or would be."""
         return self._tokens / f"{profile}.json"
-
-
-def _content(path: Path) -> tuple[Token | None, Mark | None]:
-    """Return the token in a file, if there is one, and its mark. Raises OSError."""
-    data = b""
-    with suppress(FileNotFoundError):
-        data = read_private(path, LARGEST_FILE)[0]
-    token = None
-    with suppress(ValueError):
-        token = token_from_json(data)
-    return token, mark_of(data)

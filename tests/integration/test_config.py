@@ -13,7 +13,7 @@ from threading import Barrier
 
 import pytest
 from cli_oracle import directories_in, live_in
-from conftest import TOKEN, VISITOR, Command, end_of
+from conftest import TOKEN, VISITOR, Command, end_of, let_others_change
 from fake_programs import command_line
 
 from soe_auth import SettingsError, Site
@@ -75,6 +75,25 @@ def person(
     (tmp_path / "project").mkdir()
     monkeypatch.chdir(tmp_path / "project")
     return Person(tmp_path, capsys)
+
+
+@pytest.mark.parametrize("is_system", [False, True])
+@pytest.mark.parametrize(
+    "line",
+    ["token", "status", "login", "logout", "run true", "config list", "config set port 0"],
+)
+def test_a_config_that_others_can_change_is_not_used(
+    person: Person, line: str, *, is_system: bool
+) -> None:
+    person.write(ACME)
+    path = person.home / "system" / "soe-auth" / "config.toml" if is_system else person.config
+    path.write_text('browser = "false"\n')
+    let_others_change(path)
+    code, _, said = person.types(line)
+    assert code == 2
+    assert f"{path} chooses your site and browser, and is not used: " in said
+    assert " can change it." in said
+    assert path.read_text() == 'browser = "false"\n'
 
 
 @pytest.mark.parametrize("action", ["get", "set", "unset"])

@@ -18,7 +18,7 @@ from threading import Event
 import pytest
 import trustme
 from cli_oracle import live_in
-from conftest import NOBODY, TOKEN, VISITOR, Command, as_nobody, end_of
+from conftest import NOBODY, TOKEN, VISITOR, Command, as_nobody, end_of, let_others_change
 from fake_programs import program
 from tls_servers import always_answering, forwarding, http, tls
 
@@ -303,11 +303,10 @@ def test_what_a_login_would_miss_is_told(ground: Ground) -> None:
     assert wrong(ground.look(profile="nobody")).says == "There is no profile nobody."
 
 
-@pytest.mark.posix("file modes, which Windows does not have")
-def test_a_config_that_everybody_can_write_to_is_wrong(ground: Ground) -> None:
+def test_a_config_that_others_can_change_is_wrong(ground: Ground) -> None:
     ground.write(CONFIG.format("http://localhost:1"))
-    (ground.config / "config.toml").chmod(0o646)
-    assert "choose your site" in wrong(ground.look("settings")).says
+    let_others_change(ground.config / "config.toml")
+    assert "chooses your site" in wrong(ground.look("settings")).says
 
 
 @pytest.mark.parametrize(
@@ -478,12 +477,23 @@ def test_what_was_left_behind_is_odd_and_what_is_not_ours_is_left_out(ground: Gr
 
 
 @pytest.mark.posix("file modes, which Windows does not have")
-def test_a_directory_that_everybody_can_write_to_is_wrong(ground: Ground) -> None:
+@pytest.mark.as_root
+@pytest.mark.parametrize("owner", [None, NOBODY] if IS_ROOT else [None])
+def test_a_store_below_a_directory_that_others_can_change_is_wrong(
+    ground: Ground, owner: int | None
+) -> None:
     ground.keep()
-    ground.home.chmod(0o777)
+    if owner is None:
+        ground.home.chmod(0o777)
+    else:
+        os.chown(ground.home, owner, -1)
     found = wrong(ground.look("store"))
-    assert found.says.startswith(f"Every user of this machine can write to {ground.home}, ")
-    assert found.todo == f"Type `chmod o-w {ground.home}`."
+    assert found.says.endswith(f" in {ground.home}.")
+    assert found.todo == (
+        f"Type `chmod o-w {ground.home}`."
+        if owner is None
+        else "Name another directory in SOE_AUTH_CONFIG_DIR."
+    )
 
 
 @pytest.mark.posix("file modes, which Windows does not have")

@@ -142,9 +142,16 @@ def test_a_removed_directory_has_none(repository: Repository) -> None:
 @pytest.mark.posix("file modes, which Windows does not have")
 @pytest.mark.as_root
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root can give files away")
-def test_a_file_of_another_user_is_not_read(repository: Repository) -> None:
+def test_a_file_or_link_of_another_user_is_not_read(repository: Repository) -> None:
     path = repository.write('site = "acme"\n')
     os.chown(path, 12345, -1)
+    with pytest.raises(LoginRequired):
+        repository.resolve()
+    os.chown(path, 0, -1)
+    path.rename(repository.home / "mine.toml")
+    path.symlink_to(repository.home / "mine.toml")
+    assert repository.resolve().profile == "acme"
+    os.chown(path, 12345, -1, follow_symlinks=False)
     with pytest.raises(LoginRequired):
         repository.resolve()
 

@@ -2,9 +2,11 @@
 
 import asyncio
 import errno
+import gzip
 import json
 import socket
 import sys
+import zlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -279,11 +281,38 @@ async def test_both_apis_say_whose_the_token_is(program: Program) -> None:
 
 async def test_a_token_that_is_not_good_is_401_on_both(program: Program) -> None:
     v3 = await program.send(V3, headers={"Authorization": "Bearer made-up"})
-    assert v3.status == 401
+    assert (v3.status, v3.body) == (401, b"Invalid access token")
+    assert v3.headers["Content-Type"] == "text/plain"
     assert v3.headers["WWW-Authenticate"] == "Bearer"
     v2 = await program.send(V2, headers={"X-API-Access-Token": "made-up"})
     assert v2.status == 401
     assert (v2.fields["error_id"], v2.fields["error_name"]) == (402, "invalid_access_token")
+
+
+@pytest.mark.parametrize(
+    ("accepted", "encoding", "decompress"),
+    [
+        ("identity", "gzip", gzip.decompress),
+        ("", "gzip", gzip.decompress),
+        ("deflate", "deflate", zlib.decompress),
+        ("gzip, deflate", "gzip", gzip.decompress),
+    ],
+)
+@pytest.mark.parametrize("token", ["", "made-up"])
+async def test_the_older_api_compresses_whatever_is_asked_for(
+    program: Program, accepted: str, encoding: str, decompress: Callable[[bytes], bytes], token: str
+) -> None:
+    headers = {"X-API-Access-Token": token or await program.token(), "Accept-Encoding": accepted}
+    for path in (V2, "/api/2.3/access-tokens/made-up"):
+        url = program.site.url + path
+        async with aiohttp.request("GET", url, headers=headers) as decompressed:
+            expected = await decompressed.read()
+        async with (
+            aiohttp.ClientSession(auto_decompress=False) as session,
+            session.get(url, headers=headers) as response,
+        ):
+            assert response.headers["Content-Encoding"] == encoding
+            assert decompress(await response.read()) == expected
 
 
 @pytest.mark.rfc("9700-4.3.2")

@@ -313,6 +313,19 @@ def test_a_site_of_the_command_line_that_is_not_there_may_be_given_up(start: Sta
     assert "could not be reached" in text
 
 
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("headers", [(), (b"Content-Type: text/plain",)], ids=["bare", "plain"])
+async def test_an_api_that_refuses_is_an_soe_whatever_type_its_refusal_has(
+    soe_auth: Command, status: int, headers: tuple[bytes, ...]
+) -> None:
+    async with always_answering(http(status, b"Invalid access token", *headers)) as site:
+        done = await asyncio.to_thread(
+            soe_auth, "init", "--site", str(site), "--client-id", "110", "--yes"
+        )
+    assert done.returncode == 0
+    assert "It is there, and answers as an SOE site does." in done.stderr
+
+
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 async def test_a_login_page_before_the_site_is_no_error(soe_auth: Command) -> None:
     page = http(302, b"", b"Location: https://login.example/")

@@ -204,9 +204,9 @@ def test_a_header_is_the_one_that_its_api_wants(signed_in: Command, site: Sandbo
     v2 = signed_in("token", "--format", "header", "--api", "v2.3").stdout
     assert v2 == f"X-API-Access-Token: {token}"
     for header, path in ((v2, "api/2.3/me"), (f"Authorization: Bearer {token}", "api/v3/users/me")):
+        options = ("--noproxy", "*", "--compressed", "-H", header.strip())
         got = subprocess.check_output(
-            ["curl", "-q", "-sS", "--noproxy", "*", "-H", header.strip(), f"{site.url}/{path}"],
-            text=True,
+            ["curl", "-q", "-sS", *options, f"{site.url}/{path}"], text=True
         )
         assert "Jane Doe" in got
 

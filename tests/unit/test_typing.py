@@ -39,10 +39,10 @@ class Nowhere:
         pass
 
     def update(self, profile: str, token: Token) -> bool:
-        return not profile
+        return token is None and not profile
 
     def remove(self, profile: str, token: Token | None) -> bool:
-        return not profile
+        return token is None and not profile
 
     def profiles(self) -> list[str]:
         return []

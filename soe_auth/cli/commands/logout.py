@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING, get_args
 
 from soe_auth.actions.logout import logout
@@ -16,6 +17,7 @@ from soe_auth.cli.exit_codes import EXIT_CODES
 from soe_auth.errors import LoginRequired, NetworkError, ServerError, SettingsError, StoreError
 from soe_auth.model.proxy import Network
 from soe_auth.settings.paths import find_paths
+from soe_auth.settings.project_file import find_project
 from soe_auth.settings.resolve import read_config_files, resolve
 from soe_auth.settings.spec import StoreKind
 from soe_auth.site_client.client import RevocationResult
@@ -89,13 +91,15 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
 def _networks(profiles: Sequence[str], console: Console) -> list[Network]:
     """Return each profile's proxy and CAs; bad settings keep no copy here from being removed."""
-    configs = None
+    configs, find = None, cache(find_project)
     with suppress(SettingsError):
         configs = read_config_files(console.environ)
 
     def network(profile: str) -> Network:
         try:
-            return resolve({}, profile=profile, environ=console.environ, configs=configs).network
+            return resolve(
+                {}, profile=profile, environ=console.environ, configs=configs, find=find
+            ).network
         except SettingsError:
             return Network()
 

@@ -12,6 +12,7 @@ import json
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from soe_auth.actions.get_token import from_environment
@@ -23,6 +24,7 @@ from soe_auth.cli.token_source import stored
 from soe_auth.errors import LoginRequired, NetworkError, ServerError, SettingsError, StoreError
 from soe_auth.model.duration import parse_duration
 from soe_auth.settings.paths import find_paths
+from soe_auth.settings.project_file import find_project
 from soe_auth.settings.resolve import choose_profile, read_config_files, resolve
 from soe_auth.storage.file_store import FileStore
 
@@ -128,11 +130,11 @@ def _verified(rows: Sequence[_Row], console: Console) -> list[_Row]:
     from soe_auth.actions.status import verify
     from soe_auth.site_client.event_loop import run_async
 
-    configs = read_config_files(console.environ)
+    configs, find = read_config_files(console.environ), cache(find_project)
 
     def network(row: _Row) -> Network:  # which a variable may say, as for any call
         profile, environ = row.settings.profile, console.environ
-        return resolve({}, profile=profile, environ=environ, configs=configs).network
+        return resolve({}, profile=profile, environ=environ, configs=configs, find=find).network
 
     verdicts = iter(run_async(verify([(row.token, network(row)) for row in rows if row.token])))
     return [replace(row, verdict=next(verdicts)) if row.token else row for row in rows]
