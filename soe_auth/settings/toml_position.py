@@ -65,7 +65,7 @@ def without_table(text: str, *path: str) -> str:
     return "\n".join([*lines[: begin - 1], "\n".join(lines[end:]).lstrip()])
 
 
-def with_table_renamed(text: str, *path: str, to: str) -> str:
+def with_table_renamed(text: str, path: tuple[str, ...], to: str) -> str:
     """Return a TOML document with another last name for the table that has a header of this path.
 
     A comment behind the header stays.

@@ -13,6 +13,7 @@ from conftest import TOKEN, VISITOR, Command
 from soe_auth.sandbox import Quirks, Sandbox
 from soe_auth.settings.config_writer import rename_profile
 from soe_auth.storage.file_store import FileStore
+from soe_auth.storage.login_lock import LoginLock
 
 if TYPE_CHECKING:
     from subprocess import CompletedProcess
@@ -132,7 +133,7 @@ def test_the_token_stays_where_it_was_if_the_file_cannot_be_changed(soe_auth: Co
 def test_a_profile_within_a_line_can_be_renamed(tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     config.write_text('profile = { acme = { site = "acme" } }\n', encoding="utf-8")
-    rename_profile(config, "acme", "work")
+    rename_profile(config, "acme", "work", check=lambda: None)
     renamed = tomllib.loads(config.read_text(encoding="utf-8"))
     assert renamed == {"profile": {"work": {"site": "acme"}}}
 
@@ -174,6 +175,22 @@ def test_a_profile_whose_token_could_not_be_ended_is_kept(
     assert name in signed_in("profile", "list").stdout
     assert signed_in("logout", "--local", name).returncode == 0
     assert signed_in("profile", "remove", name).returncode == 0
+
+
+def test_while_a_login_is_under_way_a_profile_is_neither_renamed_nor_removed(
+    soe_auth: Command,
+) -> None:
+    config = write_config(soe_auth, ACME)
+    for held, words in (
+        ("acme", ["remove", "acme"]),
+        ("acme", ["rename", "acme", "work"]),
+        ("work", ["rename", "acme", "work"]),
+    ):
+        with LoginLock(config.parent, report=print).acquire(held):
+            refused = soe_auth("profile", *words)
+        assert refused.returncode == 4
+        assert f"Another login to profile {held} is under way." in refused.stderr
+    assert config.read_text(encoding="utf-8") == ACME
 
 
 # --- a profile or a site as a word ---------------------------------------------------------------

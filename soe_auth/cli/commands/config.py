@@ -218,13 +218,19 @@ def _set(args: argparse.Namespace, console: Console) -> None:
         )
     configs = read_config_files(console.environ)  # nothing is changed in a file that is broken
     config = configs.own.path
-    profile = _owner(setting, args.profile, configs, console, may_be_new=setting is SITE)
-    if setting is DEFAULT_PROFILE:
-        configs.require_profile(value)
+    profile = _owner(setting, args.profile, console)
+
+    def check() -> None:
+        """Look again, as another process may have removed the profile meanwhile."""
+        needed = value if setting is DEFAULT_PROFILE else profile
+        if needed and not (setting is SITE and args.profile):
+            read_config_files(console.environ).require_profile(needed)
+
+    check()
     if profile is None:
-        write_setting(config, setting.key, setting.to_toml(value))
+        write_setting(config, setting.key, setting.to_toml(value), check=check)
     else:
-        remember(config, profile, {setting.key: setting.to_toml(value)})
+        remember(config, profile, {setting.key: setting.to_toml(value)}, check=check)
     if isinstance(value, Site):
         tell_ignored_suffix(value, console)
     text = printable(setting.text(value)) or "empty"
@@ -238,7 +244,9 @@ def _unset(args: argparse.Namespace, console: Console) -> None:
     setting = _setting(args.key)
     configs = read_config_files(console.environ)  # as above
     config = configs.own.path
-    profile = _owner(setting, args.profile, configs, console)
+    profile = _owner(setting, args.profile, console)
+    if profile:
+        configs.require_profile(profile)
     there = remove_setting(config, profile, setting.key)
     place = _place(config, profile)
     console.say(
@@ -271,14 +279,7 @@ def _setting(key: str) -> Setting[Any]:
         raise no_such_key(key, list(KEYS)) from None
 
 
-def _owner(
-    setting: Setting[Any],
-    named: str | None,
-    configs: Configs,
-    console: Console,
-    *,
-    may_be_new: bool = False,
-) -> str | None:
+def _owner(setting: Setting[Any], named: str | None, console: Console) -> str | None:
     """Return the profile in whose table a setting is kept; None for the top of the file."""
     if setting.key not in BY_KEY and named:
         raise SettingsError(f"{setting.key} is not a profile's own.", hint="Leave -p out.")
@@ -287,10 +288,7 @@ def _owner(
     # What a variable says of a profile overrides the value that is set here, and chooses none.
     own = {setting.variable for setting in PROFILE if setting is not SITE}
     environ = {name: value for name, value in console.environ.items() if name not in own}
-    profile = choose_profile(named, environ=environ)
-    if not may_be_new or not named:
-        configs.require_profile(profile)
-    return profile
+    return choose_profile(named, environ=environ)
 
 
 def _place(config: Path, profile: str | None) -> str:

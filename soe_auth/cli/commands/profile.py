@@ -18,6 +18,7 @@ from soe_auth.settings.profile_choice import no_profile_yet
 from soe_auth.settings.resolve import choose_profile, read_config_files
 from soe_auth.settings.spec import DEFAULT_PROFILE
 from soe_auth.storage.file_store import FileStore
+from soe_auth.storage.login_lock import LoginLock
 
 if TYPE_CHECKING:
     from soe_auth.cli.console import Console
@@ -79,7 +80,12 @@ def _list(console: Console) -> None:
 def _use(name: str, console: Console) -> None:
     configs = read_config_files(console.environ)
     configs.require_profile(name)
-    write_setting(configs.own.path, DEFAULT_PROFILE.key, name)
+
+    def check() -> None:
+        """Look again, as another process may have removed the profile meanwhile."""
+        read_config_files(console.environ).require_profile(name)
+
+    write_setting(configs.own.path, DEFAULT_PROFILE.key, name, check=check)
     console.say(f"Profile {name} is the default now.")
     with suppress(SettingsError, LoginRequired):
         chosen = choose_profile(environ=console.environ)
@@ -90,8 +96,7 @@ def _use(name: str, console: Console) -> None:
 def _rename(old: str, new: str, console: Console) -> None:
     from soe_auth.actions.rename_profile import rename
 
-    configs = read_config_files(console.environ)
-    rename(old, new, configs, find_paths(console.environ), report=console.say)
+    rename(old, new, find_paths(console.environ), report=console.say)
     console.say(f"Profile {old} is now {new}.")
 
 
@@ -103,14 +108,15 @@ def _remove(name: str, console: Console) -> int:
     files = FileStore(paths.directory, report=console.say)
     if name in configs.profiles or name not in files.profiles():  # else it has a token alone
         configs.require_own_profile(name)
-    code = logout.run(
-        argparse.Namespace(all=False, local=False, profile=name, target=None), console
-    )
-    if code:
-        console.error(f"  So profile {name} is kept.")
-        return code
-    if forget(paths.config, name):
-        console.say(f"Profile {name} is removed from {paths.config}")
+    of_logout = argparse.Namespace(all=False, local=False, profile=name, target=None)
+    # A login stores a token and a profile: neither may come between the log-out and the removal.
+    with LoginLock(paths.directory, report=console.say).acquire(name):
+        code = logout.run(of_logout, console)
+        if code:
+            console.error(f"  So profile {name} is kept.")
+            return code
+        if forget(paths.config, name):
+            console.say(f"Profile {name} is removed from {paths.config}")
     if configs.default_profile == name:
         console.say("It was the default; `soe-auth profile use NAME` makes another.")
     return 0
