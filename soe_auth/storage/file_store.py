@@ -108,7 +108,7 @@ class FileStore:
         if mark == "stub":
             self._report(
                 f"The token of profile {profile} is in the keyring, and is not used, as the"
-                " settings say store = file; `soe-auth config set store file` moves it."
+                f" settings say store = file; `soe-auth logout -p {profile}` ends it."
             )
         return token
 
@@ -142,15 +142,14 @@ class FileStore:
     def save(self, profile: str, token: Token) -> None:
         """Keep the token durably: after a crash there is the old one or this one, whole.
 
-        A link, a foreign file or one with a second name in its place is refused, not replaced. A
-        file that is marked stays so: what the keyring may hold must not be forgotten.
+        A link, a foreign file or one with a second name in its place is refused, not replaced; so
+        is a file that is marked, as the keyring's token would be forgotten.
         """
         path = self.path(profile)
-        mark = None
-        with as_store_error(path, "written"), suppress(FileNotFoundError):
+        with as_store_error(path, "written"):
             check_replaceable(path)
-            mark = mark_of(read_private(path, LARGEST_FILE)[0])
-        self.write(profile, token, "copy" if mark else None)
+        self._check_unmarked(profile)
+        self.write(profile, token, None)
 
     def write(self, profile: str, token: Token, mark: Mark | None) -> None:
         """Do as `save`, with that mark in the file."""
@@ -168,14 +167,7 @@ class FileStore:
 
         Raises StoreError for a file that is marked, as the keyring may hold the token.
         """
-        path = self.path(profile)
-        with suppress(OSError):  # it may be no file of ours, and goes all the same
-            if mark_of(read_private(path, LARGEST_FILE)[0]):
-                raise StoreError(
-                    f"The keyring may hold a token of profile {profile}, and the settings say"
-                    " store = file.",
-                    hint="`soe-auth config set store file` moves it; then try again.",
-                )
+        self._check_unmarked(profile)
         return self.discard(profile)
 
     def discard(self, profile: str) -> bool:
@@ -194,11 +186,27 @@ class FileStore:
         return sorted(stem for stem in stems if is_profile_name(stem))
 
     def prepare(self, profile: str) -> None:
-        """See that a token could be kept, before a person signs in for it."""
+        """See that a token could be kept, before a user signs in for it."""
+        self.check_writable(profile)
+        self._check_unmarked(profile)
+
+    def check_writable(self, profile: str) -> None:
+        """Do as `prepare`, whatever the file says of the keyring."""
         path = self.path(profile)
         with as_store_error(path, "written"):
             ensure_private(self._tokens, make_private_directory, self._report)
             check_replaceable(path)
+
+    def _check_unmarked(self, profile: str) -> None:
+        path = self.path(profile)
+        with suppress(OSError):  # what cannot be read has no mark
+            if mark_of(read_private(path, LARGEST_FILE)[0]):
+                raise StoreError(
+                    f"The keyring may hold a token of profile {profile}, and the settings say"
+                    " store = file.",
+                    hint=f"Type `soe-auth logout -p {profile}` first; if that keyring no longer"
+                    f" exists, remove {path}.",
+                )
 
     def path(self, profile: str) -> Path:
         """Return where the profile's token is, or would be."""

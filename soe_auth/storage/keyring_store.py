@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from soe_auth.errors import StoreError
 from soe_auth.storage.file_store import FileStore, report_once
 
 if TYPE_CHECKING:
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from soe_auth.model.token import Token
-    from soe_auth.settings.spec import StoreKind
     from soe_auth.storage.keyring_backend import KeyringBackend
 
 
@@ -42,8 +40,8 @@ class KeyringStore:
         token = self._keyring.get(self._item(profile))
         if self._files.look(profile)[0]:
             self._report(
-                f"A token of profile {profile} lies in a file, and is not used, as the settings say"
-                f" store = keyring; `soe-auth config set store keyring` moves it."
+                f"The token of profile {profile} is in a file, and is not used, as the settings say"
+                f" store = keyring; `soe-auth login -p {profile}` replaces it."
             )
         return token
 
@@ -66,56 +64,14 @@ class KeyringStore:
 
     def prepare(self, profile: str) -> None:
         """See that the keyring answers, and move a token there that still lies in a file."""
-        self._files.prepare(profile)
+        self._files.check_writable(profile)
         in_keyring = self._keyring.get(self._item(profile))
         in_file, _ = self._files.look(profile)
-        if in_file:
-            self.save(profile, newest(in_file, in_keyring))
-
-    # --- for a move ---
-
-    def is_at(self, place: StoreKind, profile: str) -> bool:
-        """Return whether the profile's token is in that place alone."""
-        in_file, mark = self._files.look(profile)
-        return in_file is None if place == "keyring" else mark is None
-
-    def copy(self, profile: str) -> None:
-        """Put the profile's token into both places."""
-        in_file, _ = self._files.look(profile)
-        try:
-            in_keyring = self._keyring.get(self._item(profile))
-        except StoreError as problem:
-            raise StoreError(
-                str(problem),
-                hint=f"The token of profile {profile} stays there. To do without it, take `store`"
-                " out of the file by hand, with `soe-auth config edit`, and log in anew.",
-            ) from None
-        token = newest(in_file, in_keyring) if in_file else in_keyring
-        if token:
-            self._files.write(profile, token, "copy")
-            if token != in_keyring:
-                self._keyring.set(self._item(profile), token)
-
-    def keep_in(self, place: StoreKind, profile: str) -> None:
-        """Remove the profile's token, which is in both places, from the other one."""
-        if place == "keyring":
-            if token := self._keyring.get(self._item(profile)):
-                self._files.write(profile, token, "stub")
-            return
-        self._keyring.delete(self._item(profile))
-        in_file, _ = self._files.look(profile)
-        if in_file:
-            self._files.write(profile, in_file, None)
-        else:
-            self._files.discard(profile)
+        if in_file and (in_keyring is None or in_keyring.obtained_at <= in_file.obtained_at):
+            self.save(profile, in_file)
 
     def _item(self, profile: str) -> str:
         return item_name(self._directory, profile)
-
-
-def newest(token: Token, other: Token | None) -> Token:
-    """Return the one that was given last."""
-    return other if other and other.obtained_at > token.obtained_at else token
 
 
 def item_name(directory: Path, profile: str) -> str:
