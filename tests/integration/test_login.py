@@ -641,7 +641,7 @@ def test_a_browser_that_raises_leaves_no_port_behind(person: FakeUser, site: San
 async def test_of_tasks_that_ask_at_once_one_logs_in_while_the_loop_goes_on(
     person: FakeUser,
 ) -> None:
-    async with Sandbox() as site:  # in this very loop
+    async with Sandbox(strict=True) as site:  # in this very loop
         settings = person.settings(site=site.url)
         asking = [alogin_if_needed(settings, person.effects()) for _ in range(5)]
         tokens = await asyncio.gather(*asking)
@@ -662,7 +662,7 @@ async def test_a_task_waits_no_longer_than_a_login_may_take(person: FakeUser) ->
 
 
 async def test_inside_a_running_loop_the_same_story_is_awaited(person: FakeUser) -> None:
-    async with Sandbox() as site:
+    async with Sandbox(strict=True) as site:
         token = await alogin(person.settings(site=site.url), person.effects())
     assert token.account == "Jane Doe"
 

@@ -579,6 +579,29 @@ async def test_a_switch_adds_the_issuer(browser: Browser) -> None:
         assert (await browser.send(request_for(scope="root"))).brought.get("iss") == sent
 
 
+# TLS
+
+
+async def test_a_site_may_make_a_certificate_of_its_own() -> None:
+    async with Sandbox(tls=True, strict=True) as site:
+        assert site.url.startswith("https://localhost:")
+        assert site.ca_file
+        trusting = ssl.create_default_context(cafile=str(site.ca_file))
+        assert [path.name for path in site.ca_file.parent.iterdir()] == ["ca.pem"]
+        async with aiohttp.request("GET", site.url, ssl=trusting) as response:
+            assert response.status == 200
+    assert not site.ca_file.parent.exists()
+
+
+async def test_a_site_of_tls_leaves_nothing_where_its_port_is_taken() -> None:
+    async with Sandbox() as other:
+        site = Sandbox(tls=True, port=other.port)
+        with pytest.raises(OSError, match=r"."):
+            await site.__aenter__()
+    assert site.ca_file
+    assert not site.ca_file.parent.exists()
+
+
 # Pages
 
 
