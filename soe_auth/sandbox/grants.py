@@ -41,7 +41,7 @@ class Rejected(Exception):
 
     def __init__(self, reason: str, answer: str | None = None) -> None:
         super().__init__(reason)
-        self.answer = answer or reason
+        self.answer: Final[str] = answer or reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,7 @@ def test_a_login_ends_with_a_stored_token_a_told_person_and_a_true_page(
 
 def test_the_redirect_follows_the_host_that_is_registered(person: FakeUser) -> None:
     names = Application("120", "By a name below localhost", "soe-auth.localhost")
-    with running(applications=[names]) as site:
+    with running(strict=True, applications=[names]) as site:
         settings = person.settings(
             site=site.url, client_id="120", redirect_host="soe-auth.localhost"
         )
