@@ -1,7 +1,7 @@
 """Run a practice site on this machine: an SOE to sign in to, with nothing real behind it.
 
 It takes what a real site takes of other clients, and says what of it is bad style; --strict refuses
-that. The switches make it answer oddly, slowly or not at all, to see what a tool makes of it.
+that. The switches make it answer oddly, slowly or not at all, to test a tool.
 Ctrl-C ends it.
 """
 
