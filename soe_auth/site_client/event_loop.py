@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from threading import Thread
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 _Result = TypeVar("_Result")
 
+_INTERRUPT_COMES = 0.2  # seconds between two looks for it
+
 if sys.platform == "win32":
     from asyncio import ProactorEventLoop as SystemLoop
 else:
@@ -28,9 +31,42 @@ else:
 
 
 def run_async(work: Coroutine[Any, Any, _Result]) -> _Result:
-    """Run a coroutine to its end, as `asyncio.run` does, and wait for no look-up of a name."""
-    with asyncio.Runner(loop_factory=_Loop) as runner:
-        return runner.run(work)
+    """Run a coroutine to its end, as `asyncio.run` does, and wait for no look-up of a name.
+
+    Inside a running event loop, as in a notebook, it runs in a thread and holds that loop up. What
+    interrupts the wait, such as Ctrl-C, cancels it.
+    """
+    started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = Future()
+
+    async def start() -> _Result:
+        task = asyncio.current_task()
+        assert task  # noqa: S101  # a coroutine runs in one
+        started.set_result((asyncio.get_running_loop(), task))
+        return await work
+
+    def run() -> _Result:
+        with asyncio.Runner(loop_factory=_Loop) as runner:
+            return runner.run(start())
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return run()
+    from concurrent.futures import ThreadPoolExecutor, wait
+
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        result = thread.submit(run)
+        try:
+            # On Windows, nothing interrupts a wait without an end.
+            while wait([result], _INTERRUPT_COMES).not_done:
+                pass
+            return result.result()
+        except BaseException:
+            if not result.done():
+                loop, task = started.result()
+                with suppress(RuntimeError):  # it has ended by now
+                    loop.call_soon_threadsafe(task.cancel)
+            raise
 
 
 class _Loop(SystemLoop):
