@@ -24,8 +24,8 @@ endif
 .NOTPARALLEL:
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-without-fast test-windows fuzz bench lint docs pictures
-.PHONY: standards clean
+.PHONY: help demo test test-unit test-without-fast test-windows fuzz bench lint lock format
+.PHONY: docs pictures man build standards clean
 .PHONY: ready-demo ready-lint ready-test ready-windows
 
 help: ## print this list
@@ -63,6 +63,14 @@ fuzz: ready-lint ## the fuzzing of `make test`, for minutes (FUZZ_SECONDS=180)
 bench: ## how long it takes, beside others of its kind (BENCH_ARGS="--rounds 5")
 	@tools/bench $(BENCH_ARGS)
 
+lock: ready-test ## take the newest versions of the tools, which `make` then installs: tools/constraints.txt
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
+		--group dev --group bench --all-extras --output-file tools/constraints.txt pyproject.toml
+
+format: ready-lint ## format the code, and mend what lint can mend
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
 lint: ready-lint ## format, lint, types, the rules of import and the CI workflow
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
@@ -83,6 +91,12 @@ lint: ready-lint ## format, lint, types, the rules of import and the CI workflow
 docs: ready-lint ## the pages as a site, in build/docs
 	rm -rf build/docs
 	$(BIN)/python -m sphinx --fail-on-warning --quiet --conf-dir docs . build/docs
+
+man: ready-demo ## write the man page
+	$(BIN)/python tools/manpage.py >man/soe-auth.1
+
+build: ready-test ## build what is released, in dist
+	$(BIN)/python -m build --no-isolation
 
 pictures: ready-test ## make the pictures of the README anew
 	$(BIN)/python tools/pictures.py

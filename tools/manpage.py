@@ -1,7 +1,4 @@
-"""Prints the man page, made of the parsers, the table of settings and the reference.
-
-.venv/bin/python tools/manpage.py > man/soe-auth.1
-"""
+"""Print the man page, made of the parsers, the table of settings and the reference: `make man`."""
 
 import argparse
 import re

@@ -208,7 +208,7 @@ def test_each_entry_of_the_changelog_has_a_version_a_date_and_known_sections() -
 @pytest.mark.process
 def test_the_man_page_is_what_the_parsers_and_the_reference_say_now() -> None:
     said = must(sys.executable, ROOT / "tools" / "manpage.py")
-    assert said == MAN_PAGE.read_text(), "python tools/manpage.py > man/soe-auth.1"
+    assert said == MAN_PAGE.read_text(), "make man"
 
 
 @pytest.mark.posix("groff reads the page")
