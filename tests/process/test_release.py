@@ -149,6 +149,7 @@ def test_the_metadata_says_what_it_is_and_nothing_that_is_not_true(built: Path) 
     assert about.get_all("Provides-Extra") == ["keyring"]
     assert "Typing :: Typed" in about.get_all("Classifier", [])
     assert about.get_all("Project-URL") is None  # it has no public place yet
+    must(sys.executable, "-m", "twine", "check", "--strict", built / WHEEL, built / SDIST)
 
 
 @pytest.mark.posix("hatchling is not among what all systems install")

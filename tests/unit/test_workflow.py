@@ -39,8 +39,8 @@ def test_the_last_job_needs_every_other_job() -> None:
 def test_each_package_that_is_installed_has_one_pinned_version_that_is_allowed(
     python: str, system: str
 ) -> None:
-    environment = {
-        **default_environment(),
+    environment: dict[str, str] = {
+        **{key: str(value) for key, value in default_environment().items()},
         "python_version": python,
         "python_full_version": f"{python}.0",
         "sys_platform": system,
