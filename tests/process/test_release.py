@@ -146,7 +146,7 @@ def test_the_metadata_says_what_it_is_and_nothing_that_is_not_true(built: Path) 
     about = metadata(built)
     assert (about["Name"], about["License-Expression"]) == ("soe-auth", "MIT")
     assert about["Requires-Python"] == ">=3.11"
-    assert about.get_all("Provides-Extra") == ["keyring"]
+    assert about.get_all("Provides-Extra") == ["keyring", "tls"]
     assert "Typing :: Typed" in about.get_all("Classifier", [])
     assert about.get_all("Project-URL") is None  # it has no public place yet
     must(sys.executable, "-m", "twine", "check", "--strict", built / WHEEL, built / SDIST)
