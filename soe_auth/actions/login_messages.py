@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from soe_auth.errors import LoginRequired, SettingsError
+from soe_auth.model.duration import in_words
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from soe_auth.settings.settings import Settings
 
 _LOOK = 0.1  # seconds between two looks at whether the browser's command has failed
+_SIGN_AFTER = 3.0  # seconds until a login on a terminal shows that it waits
 
 
 def require_someone_to_answer(settings: Settings, io: LoginIO, *, opened: bool) -> None:
@@ -67,7 +69,8 @@ async def advise(
 ) -> AsyncIterator[None]:
     """Tell the user, while the login waits, what they could not know.
 
-    That the browser's command has failed; and, `after` so many seconds, what Domain is needed.
+    That the browser's command has failed; `after` so many seconds, what Domain is needed; and on a
+    terminal that it goes on, on a line that is rewritten, where none is read for a pasted address.
     """
     import asyncio
 
@@ -88,13 +91,27 @@ async def advise(
         if not pending.reads_paste:
             io.announce("If the browser cannot come back here, start again with --no-browser.")
 
-    tasks = [asyncio.create_task(task()) for task in (watch_browser, name_the_domain)]
+    show = io.show_waiting if not pending.reads_paste else None
+
+    async def count_seconds() -> None:
+        begun = asyncio.get_running_loop().time()
+        await asyncio.sleep(min(_SIGN_AFTER, after))  # most come back before that
+        while show:
+            waited = in_words(asyncio.get_running_loop().time() - begun)
+            show(f"Waiting for the browser, {waited} now; Ctrl-C ends it.")
+            await asyncio.sleep(1)
+
+    tasks = [
+        asyncio.create_task(task()) for task in (watch_browser, name_the_domain, count_seconds)
+    ]
     try:
         yield
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if show:
+            show("")
 
 
 def timed_out_hint(settings: Settings) -> str:

@@ -53,6 +53,7 @@ def login_io(
         verbose=console.detail,
         ask_consent=console.confirm,
         pasted_lines=pasted if console.can_ask or reads_pipe else None,
+        show_waiting=console.show_waiting,
         wake_on_signals=wake_on_signals,
         on_stored=on_stored,
     )

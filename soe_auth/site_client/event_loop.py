@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+from concurrent import futures
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
@@ -52,21 +53,28 @@ def run_async(work: Coroutine[Any, Any, _Result]) -> _Result:
         asyncio.get_running_loop()
     except RuntimeError:
         return run()
-    from concurrent.futures import ThreadPoolExecutor, wait
+    result: Future[_Result] = Future()
 
-    with ThreadPoolExecutor(max_workers=1) as thread:
-        result = thread.submit(run)
+    def run_in_thread() -> None:
         try:
-            # On Windows, nothing interrupts a wait without an end.
-            while wait([result], _INTERRUPT_COMES).not_done:
-                pass
-            return result.result()
-        except BaseException:
-            if not result.done():
-                loop, task = started.result()
-                with suppress(RuntimeError):  # it has ended by now
-                    loop.call_soon_threadsafe(task.cancel)
-            raise
+            result.set_result(run())
+        except BaseException as problem:  # noqa: BLE001  # it is raised where it is waited for
+            result.set_exception(problem)
+
+    thread = Thread(target=run_in_thread, daemon=True)
+    try:
+        thread.start()
+        # On Windows, nothing interrupts a wait without an end.
+        while futures.wait([result], _INTERRUPT_COMES).not_done:
+            pass
+    except BaseException:
+        if thread.is_alive():
+            loop, task = started.result()
+            with suppress(RuntimeError):  # it has ended by now
+                loop.call_soon_threadsafe(task.cancel)
+            thread.join()
+        raise
+    return result.result()
 
 
 class _Loop(SystemLoop):

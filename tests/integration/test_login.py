@@ -326,17 +326,35 @@ def test_when_nothing_comes_back_the_domain_to_write_is_told_once(
 
     # Application 113 has an empty Domain: the site says so on a page, and sends nobody back.
     settings = person.settings(site=site.url, client_id="113", timeout="1s", **flags)
-    effects = person.effects(pasted_lines=never)
+    shown: list[str] = []
+    effects = person.effects(pasted_lines=never, show_waiting=shown.append)
     with closing(request_authorization(settings, effects)) as pending:
         person.browse(pending.request.url)
         with pytest.raises(LoginTimedOut, match="no browser came to the address") as timed_out:
             asyncio.run(finish_login(pending, settings, effects, advice_after=0.1))
+    assert shown == []  # a line for an address is not written over
     assert "redirect_uri" in person.last_page
     domain = f"the application's Domain there must be {needed.format(port=site.port)}"
     assert [line for line in person.told if "Nothing has come back" in line] == [
         f"Nothing has come back yet. If the site shows an error about redirect_uri, {domain}."
     ]
     assert domain in timed_out.value.hint
+
+
+@pytest.mark.slow
+def test_while_a_login_waits_a_line_says_so_until_the_wait_ends(
+    person: FakeUser, site: Sandbox
+) -> None:
+    shown: list[str] = []
+    settings = person.settings(site=site.url, timeout="2s")
+    effects = person.effects(show_waiting=shown.append)
+    with closing(request_authorization(settings, effects)) as pending:
+        waiting = replace(pending, reads_paste=False)
+        with pytest.raises(LoginTimedOut):
+            asyncio.run(finish_login(waiting, settings, effects, advice_after=0.1))
+    assert len(shown) > 2
+    assert all(line.startswith("Waiting for the browser, ") for line in shown[:-1])
+    assert shown[-1] == ""
 
 
 @pytest.mark.slow

@@ -57,7 +57,8 @@ def exit_code_of(finding: Finding) -> int:
 
 def _tell(finding: Finding, console: Console) -> None:
     says, todo = _words(finding)
-    console.report(f"{finding.verdict:{_INDENT}}{finding.name}: {says}", hang=_INDENT)
+    verdict = finding.verdict
+    console.report(f"{verdict:{_INDENT}}{finding.name}: {says}", hang=_INDENT, verdict=verdict)
     # What to do about a thing that is wrong stands at the end, where the eye is.
     if finding.verdict == "warning" and todo:
         console.report(f"{'':{_INDENT}}{todo}")

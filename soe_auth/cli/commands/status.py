@@ -39,15 +39,18 @@ from soe_auth.storage.file_store import FileStore
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from soe_auth.cli.console import Console
+    from soe_auth.doctor.finding import Severity
     from soe_auth.model.proxy import Network
     from soe_auth.model.token import Token
     from soe_auth.settings.settings import Settings
     from soe_auth.settings.spec import StoreKind
     from soe_auth.site_client.client import Verification
     from soe_auth.storage import Store
+
+    Paint = Callable[[str, Severity], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         console.result(json.dumps({"version": FORMAT_VERSION, "profiles": profiles}, indent=2))
     else:
         default = _default(rows, console)
-        console.result("\n\n".join(_card(row, now, default) for row in rows))
+        console.result("\n\n".join(_card(row, now, default, console.coloured) for row in rows))
     if console.environ.get("SOE_AUTH_TOKEN"):
         console.say("SOE_AUTH_TOKEN is set: `soe-auth token` answers with that one.")
     if trouble := next(filter(None, (row.trouble for row in rows)), None):
@@ -192,27 +195,29 @@ def _default(rows: Sequence[_Row], console: Console) -> str | None:
     return None
 
 
-def _card(row: _Row, now: float, default: str | None) -> str:
+def _card(row: _Row, now: float, default: str | None, paint: Paint) -> str:
     settings, token = row.settings, row.token
     site = token.site if token else settings.site
     mark = " (default here)" if settings.profile == default else ""
     lines = [f"{settings.profile}{mark}", f"  site     {site or 'not set'}"]
     if row.trouble:
-        lines.append("  token    cannot be looked at")
+        lines.append(f"  token    {paint('cannot be looked at', 'error')}")
         return "\n".join(lines)
     if token is None:
-        lines.append(f"  token    none; type `{settings.login_command}`")
+        lines.append(f"  token    {paint('none', 'error')}; type `{settings.login_command}`")
         return "\n".join(lines)
     lines.append(f"  account  {token.account or 'not told by the site'}")
     lines.append(f"  scope    {token.granted_scope.in_words()}")
     problem = why_not(settings, token, now)
     if problem:
-        lines.append(f"  token    {problem}; type `{settings.login_command}`")
+        lines.append(f"  token    {paint(problem, 'error')}; type `{settings.login_command}`")
     else:
-        lines.append(f"  token    lasts {token.describe_expiry(now)}")
-    lines += [f"  note     {warning}" for warning in token.warnings(now)]
+        lines.append(f"  token    {paint(f'lasts {token.describe_expiry(now)}', 'ok')}")
+    lines += [f"  note     {paint(warning, 'warning')}" for warning in token.warnings(now)]
     if row.verdict:
-        lines.append(f"  on site  {_in_words(row.verdict)}")
+        good = row.verdict.is_good
+        meaning: Severity = "warning" if good is None else "ok" if good else "error"
+        lines.append(f"  on site  {paint(_in_words(row.verdict), meaning)}")
     return "\n".join(lines)
 
 
