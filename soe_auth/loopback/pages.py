@@ -47,13 +47,16 @@ class Page:
     html: str
 
 
-def signed_in(site: str, account: str | None, lasts: str) -> Page:
-    """Say who signed in, where, and for how long; `lasts` is a phrase such as "until Tue 09:12"."""
+def signed_in(site: str, account: str | None, lasts: str, project: str = "") -> Page:
+    """Say who signed in, where, and for how long; `lasts` is a phrase such as "until Tue 09:12".
+
+    `project` is a sentence about what a project file asked for: a hook's stderr is often hidden.
+    """
     who = f"Signed in as {account}" if account else "Signed in"
     return _page(
         "good",
         title=who,
-        text=f"{site} gave this computer a token that lasts {lasts}.",
+        text=f"{site} gave this computer a token that lasts {lasts}. {project}",
         todo="You may close this window and go back to the terminal.",
     )
 

@@ -23,6 +23,9 @@ _WEEK = 7 * 86400 - 3600  # closer than that, a weekday's name says it
 _LAST_HOUR = 3600.0
 _LAST_PART = 1 / 4
 
+# It is to fit into its file, and into a header of a request.
+_LONGEST_TOKEN = 16 * 1024
+
 Expiry = float | Literal["never", "unknown"]
 
 
@@ -150,6 +153,8 @@ def visible_ascii(value: object) -> str:
 
     Raises ValueError, without the value in it.
     """
-    if isinstance(value, str) and value and all("!" <= c <= "~" for c in value):
-        return value
-    raise ValueError("a token is visible ASCII without blanks, and not empty")
+    if not (isinstance(value, str) and value and all("!" <= c <= "~" for c in value)):
+        raise ValueError("a token is visible ASCII without blanks, and not empty")
+    if len(value) > _LONGEST_TOKEN:
+        raise ValueError(f"a token has {_LONGEST_TOKEN} characters at most")
+    return value

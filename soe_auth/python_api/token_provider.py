@@ -93,6 +93,12 @@ class TokenProvider:
             )
         if not belongs_to(origin, site):
             return None
+        # httpx and requests let a header follow a redirect from there to https on port 443.
+        if site.scheme == "http" and site.port is None:
+            raise SettingsError(
+                f"{site} may lead a client to https://{site.host} with the token.",
+                hint="Have it listen at another port than 80.",
+            )
         settle(settings, None, ignore)
         if given:
             return None if given == refused else given

@@ -72,6 +72,12 @@ def test_only_visible_ascii_can_be_a_token(value: object) -> None:
         visible_ascii(value)
 
 
+def test_a_token_fits_into_its_file() -> None:
+    assert visible_ascii("x" * 16384)
+    with pytest.raises(ValueError, match="16384 characters at most"):
+        visible_ascii("x" * 16385)
+
+
 def test_a_token_serves_its_own_settings_while_it_lives() -> None:
     own = TOKEN.site, TOKEN.client_id, TOKEN.scope
     assert TOKEN.why_unusable(*own, min_ttl=60, now=1000) is None
