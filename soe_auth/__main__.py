@@ -8,6 +8,10 @@ from __future__ import annotations
 import os
 import sys
 
+if __name__ == "__main__" and not (sys.flags.safe_path or hasattr(sys, "frozen")):
+    # `python -m` puts the current directory there, and anyone's json.py may lie in it.
+    del sys.path[0]
+
 from soe_auth.cli.streams import OutputError, prepare, write_stderr, write_stdout
 
 TYPE_CHECKING = False  # typing itself is not light

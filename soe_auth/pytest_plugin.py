@@ -64,7 +64,7 @@ def soe_sandbox(
     monkeypatch.setenv(CONFIG_DIR_VARIABLE, str(directory))
     monkeypatch.setenv(PROFILE_VARIABLE, soe_sandbox_profile)  # sets aside a project's file
     monkeypatch.setenv("XDG_CONFIG_DIRS", str(directory / "system"))
-    visitor = [sys.executable, "-m", "soe_auth.sandbox.visitor"]
+    visitor = [sys.executable, "-P", "-m", "soe_auth.sandbox.visitor"]
     monkeypatch.setenv("BROWSER", shlex.join(visitor))
     monkeypatch.setenv("PATH", sysconfig.get_path("scripts"), prepend=os.pathsep)
     with running(**soe_sandbox_settings) as sandbox:

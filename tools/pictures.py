@@ -95,7 +95,7 @@ class Terminal:
         self._tmux = ("tmux", "-S", str(socket))
         self._environ = {
             **environment(home),
-            "BROWSER": shlex.join([sys.executable, "-m", "soe_auth.sandbox.visitor"]),
+            "BROWSER": shlex.join([sys.executable, "-P", "-m", "soe_auth.sandbox.visitor"]),
             "HISTFILE": "",  # bash would write it when its home may be gone
             "PS1": "$ ",
             "TERM": "xterm",

@@ -58,7 +58,9 @@ async def logout(
 
         try:
             async with connect(token.site, network=network) as site:
-                on_site = await site.invalidate(token.access_token)
+                on_site = await site.invalidate(
+                    token.access_token, for_team=token.scope.is_for_team
+                )
         except (NetworkError, SettingsError):  # of the network; they hold nothing up here
             on_site = RevocationResult.UNREACHABLE
         dead = on_site.is_dead or token.has_ended(now())

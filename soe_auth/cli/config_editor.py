@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from soe_auth.actions.registration import preface
-from soe_auth.desktop.process import split_command
+from soe_auth.desktop.process import call, split_command
 from soe_auth.errors import SettingsError
 from soe_auth.model.text import printable
 from soe_auth.settings.config_writer import begin
@@ -16,7 +13,7 @@ from soe_auth.settings.paths import find_paths
 from soe_auth.settings.resolve import check_config_file, read_config_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from soe_auth.cli.console import Console
@@ -29,8 +26,7 @@ def edit_config(console: Console) -> None:
     if not config.exists():
         begin(config, preface())
     try:
-        with _ctrl_c_is_the_editors():
-            ended = subprocess.run([*command, str(config)], env=console.environ, check=False)  # noqa: S603  # the person's own editor, and no shell
+        code = call([*command, str(config)], console.environ)
     except OSError as problem:
         raise SettingsError(
             f"{printable(command[0])} could not be started: {problem.strerror}.",
@@ -45,9 +41,9 @@ def edit_config(console: Console) -> None:
             hint="What you wrote is kept, but is no good yet: `soe-auth config edit`."
             + (f" {problem.hint}" if problem.hint else ""),
         ) from None
-    if ended.returncode:
+    if code:
         raise SettingsError(
-            f"The editor ended with exit code {ended.returncode}.",
+            f"The editor ended with exit code {code}.",
             hint="See with `soe-auth config list` whether it has kept what you wrote.",
         )
     console.say(f"All is well in {config}")
@@ -66,13 +62,3 @@ def _editor(environ: Mapping[str, str], config: Path) -> list[str]:
             hint=f"Set VISUAL or EDITOR to one, or edit {config} by other means.",
         )
     return command
-
-
-@contextmanager
-def _ctrl_c_is_the_editors() -> Iterator[None]:
-    """Leave Ctrl-C to the editor, as some have a use for it; a handler is not inherited by it."""
-    before = signal.signal(signal.SIGINT, lambda *_: None)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -79,22 +79,27 @@ def exec_command(command: list[str], environ: Mapping[str, str]) -> NoReturn:
 
 
 def call(command: list[str], environ: Mapping[str, str], *, platform: str = sys.platform) -> int:
-    """Run the command as a child and return its exit code. Raises OSError where that cannot be."""
+    """Run the command as a child and return its exit code. Raises OSError where that cannot be.
+
+    Ctrl-C and Ctrl-Break are meanwhile for the child alone.
+    """
     import signal
     import subprocess
 
     if platform == "win32":
         # Windows itself would look in the current directory first, and for .exe files only.
         extensions = environ.get("PATHEXT", _WINDOWS_EXTENSIONS).split(";")
-        found = find_program(command[0], environ.get("PATH", ""), ("", *extensions))
+        found = find_program(command[0], environ.get("PATH", ""), (*extensions, ""))
         if found is None:
             raise FileNotFoundError(ENOENT, os.strerror(ENOENT))
         command = [found, *command[1:]]
-    # Ctrl-C and Ctrl-Break come to the child as well, and are for it alone. It does not inherit a
-    # handler, as it would that the signal is ignored.
-    for name in ("SIGINT", "SIGBREAK"):
-        if number := getattr(signal, name, None):
-            signal.signal(number, lambda *_: None)
-    code = subprocess.run(command, env=environ, check=False).returncode  # noqa: S603  # what the user asked for
+    # It does not inherit a handler, as it would that the signal is ignored.
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGBREAK") if hasattr(signal, name)]
+    before = [signal.signal(number, lambda *_: None) for number in numbers]
+    try:
+        code = subprocess.run(command, env=environ, check=False).returncode  # noqa: S603  # what the user asked for; no shell
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
     # Windows has exit codes of 32 bits without a sign, and os._exit takes them with one.
     return code - 2**32 if code >= 2**31 else code

@@ -142,8 +142,8 @@ def _changing(path: Path, *, alone: bool = False, durable: bool = True) -> Itera
     First, what writers of path that were killed have left there is removed, as it holds a secret.
     Changes share a lock on the directory, unless one asks to be alone: so in a directory that is
     ours alone, as others could else hold the lock for ever. Windows locks no directory and flushes
-    none: there, a lock file beside path has each one alone. Raises OSError; TimeoutError where
-    another does not come to an end.
+    none: there, a lock file beside path has each one alone. Raises OSError; TimeoutError there,
+    where another does not come to an end.
     """
     if sys.platform == "win32":
         with _alone(path):

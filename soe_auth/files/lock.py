@@ -13,10 +13,8 @@ TYPE_CHECKING = False  # typing itself is not light
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-    from typing import TypeVar
 
     Release = Callable[[], None]
-    T = TypeVar("T")
 
 _PRIVATE_FILE = 0o600
 _SHARING_VIOLATION = 32  # Windows: another has it open, and lets nobody else
@@ -61,13 +59,9 @@ def wait_to_hold(path: Path | str, *, wait: Callable[[float], None] = time.sleep
 
     `wait` sleeps for seconds.
     """
-    return _wait_for(lambda: try_lock(path), wait)
-
-
-def _wait_for(attempt: Callable[[], T | None], wait: Callable[[float], None]) -> T:
     for _ in range(_TRIES):
-        if done := attempt():
-            return done
+        if release := try_lock(path):
+            return release
         wait(_PAUSE)
     raise TimeoutError("another process has been writing there for ten seconds")
 
@@ -77,7 +71,8 @@ def lock_directory(
 ) -> None:
     """Lock an open directory until it is closed, if it is ours alone; Windows locks none.
 
-    Who may read a directory may lock it as well. Raises TimeoutError after ten seconds.
+    Anyone who may read a directory may lock it as well, and anyone who opened it before it was ours
+    alone still may: so after ten seconds it is left unlocked.
     """
     if sys.platform == "win32":
         return
@@ -87,17 +82,15 @@ def lock_directory(
     if status.st_uid != os.geteuid() or status.st_mode & OTHERS:
         return
     kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-
-    def attempt() -> bool:
+    for _ in range(_TRIES):
         try:
             fcntl.flock(directory, kind | fcntl.LOCK_NB)
         except BlockingIOError:
-            return False
+            wait(_PAUSE)
         except OSError:  # the file system has no such locks
-            return True
-        return True
-
-    _wait_for(attempt, wait)
+            return
+        else:
+            return
 
 
 if sys.platform == "win32":

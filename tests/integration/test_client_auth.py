@@ -472,6 +472,20 @@ def test_with_login_a_person_is_asked_once_and_again_when_the_site_ends_the_toke
 
 
 @each_client
+def test_a_401_outside_its_team_opens_no_tab_for_a_teams_token(
+    ask: Ask, stage: Stage, home: Path
+) -> None:
+    config = home / "config.toml"
+    config.write_text(config.read_text().replace("write_access", "access_team"))
+    kept = stage.store.load("acme")
+    assert kept
+    stage.store.save("acme", replace(kept, scope=soe_auth.Scope.parse("access_team")))
+    stage.site.answer = lambda _: Said(401)
+    answer = ask(stage.ca, stage.site.url(), login=True, browser=pytest.fail)
+    assert answer.status == 401
+
+
+@each_client
 def test_a_new_token_that_the_site_refuses_opens_no_tab(
     ask: Ask, desk: Desk, tmp_path: Path
 ) -> None:

@@ -411,7 +411,7 @@ def test_files_that_are_named_like_a_half_written_one_are_not_removed(tmp_path: 
 
 
 @pytest.mark.posix("a directory that is locked by flock")
-def test_a_lock_that_others_can_hold_is_not_waited_for_and_the_owner_s_ten_seconds_at_most(
+def test_a_lock_that_others_can_hold_is_not_waited_for_and_one_that_they_held_before_ten_seconds(
     tmp_path: Path,
 ) -> None:
     tmp_path.chmod(0o755)
@@ -424,8 +424,7 @@ def test_a_lock_that_others_can_hold_is_not_waited_for_and_the_owner_s_ten_secon
     tmp_path.chmod(0o700)
     waiting = os.open(tmp_path, os.O_RDONLY)
     pauses: list[float] = []
-    with pytest.raises(TimeoutError):
-        lock_directory(waiting, shared=True, wait=pauses.append)
+    lock_directory(waiting, shared=True, wait=pauses.append)
     assert sum(pauses) == pytest.approx(10)
     os.close(held)
     lock_directory(waiting, shared=False)

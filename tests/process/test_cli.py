@@ -598,6 +598,32 @@ def test_python_m_soe_auth_is_the_same_command(soe_auth: Command) -> None:
     assert done.stdout == f"soe-auth {__version__}\n"
 
 
+def hostile_modules(directory: Path, *names: str) -> Path:
+    """Put modules of these names into a directory, which note that they were run."""
+    for name in names:
+        (directory / f"{name}.py").write_text("open(__file__ + '.run', 'w').close()\n")
+    return directory
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [([], ["argparse", "json", "platformdirs", "tomllib"]), (["-P"], ["json", "soe_auth"])],
+)
+def test_python_m_soe_auth_runs_no_module_of_the_current_directory(
+    soe_auth: Command, options: list[str], names: list[str]
+) -> None:
+    here = hostile_modules(soe_auth.home, *names)
+    done = subprocess.run(
+        [sys.executable, *options, "-m", "soe_auth", "config", "list"],
+        env=soe_auth.environ,
+        cwd=here,
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert not list(here.glob("*.run"))
+
+
 def test_nothing_to_do_shows_what_there_is(soe_auth: Command) -> None:
     done = soe_auth()
     assert done.returncode == 2
@@ -764,10 +790,14 @@ def test_the_sandbox_refuses_what_it_cannot_do(soe_auth: Command, site: Sandbox)
 
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
-def test_the_demo_shows_a_whole_login_and_leaves_nothing(soe_auth: Command) -> None:
+def test_the_demo_shows_a_whole_login_leaves_nothing_and_runs_nothing_of_where_it_is(
+    soe_auth: Command,
+) -> None:
     tmp = soe_auth.home / "tmp"
     tmp.mkdir()
-    done = soe_auth.with_variables(TMPDIR=str(tmp))("demo")
+    here = hostile_modules(soe_auth.home, "argparse", "asyncio", "httpx", "json", "soe_auth")
+    done = soe_auth.within(here).with_variables(TMPDIR=str(tmp))("demo")
+    assert not list(here.glob("*.run"))
     assert done.returncode == 0
     text = said(done)
     assert "no browser to show here" in text

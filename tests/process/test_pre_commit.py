@@ -1,7 +1,8 @@
 """Hooks that need a token, as the page for them has it: real git, real pre-commit, real prek.
 
 What is installed here stands in for what pre-commit would install: `language: system` is put into
-the page's configuration, as making an environment would ask a package index.
+the page's configuration, as making an environment would ask a package index. One test makes real
+environments, by a build backend that leads to what is installed.
 """
 
 import json
@@ -13,6 +14,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from sysconfig import get_path
 
 import pexpect
 import pytest
@@ -32,10 +34,42 @@ MANIFEST = ROOT / ".pre-commit-hooks.yaml"
 PAGE = DOCS / "how-to" / "hooks.md"
 ADDRESS = "https://git.example.com/tools/soe-auth"
 
-CHECK, CHECK_INSTALLED, LOGIN = (block.text for block in blocks(PAGE, "yaml"))
-BOTH = LOGIN + "      - id: soe-auth-token\n"
+RUN, RUN_INSTALLED, CHECK, CHECK_INSTALLED, LOGIN = (block.text for block in blocks(PAGE, "yaml"))
+ALL = LOGIN + "      - id: soe-auth-token\n" + RUN.partition("    hooks:\n")[2]
+REFUSING = pytest.mark.parametrize("configuration", [RUN, CHECK_INSTALLED], ids=["run", "check"])
+CHECK_SH, THREE_LINES, COMMIT_MSG = (block.text for block in blocks(PAGE, "sh"))
 
-TOOLS = ["pre-commit", "prek"]
+OLDEST = Path(sys.prefix) / "oldest"  # where tools/setup puts the oldest pre-commit
+TOOLS = ["pre-commit", "oldest pre-commit", "prek"]
+# A wheel that leads to what is installed here, and a build backend that needs no index to make it.
+INFO = "soe_auth-0.dist-info"
+WHEEL = {
+    "soe_auth.pth": f"{ROOT}\n{get_path('purelib')}\n",
+    f"{INFO}/METADATA": "Metadata-Version: 2.1\nName: soe-auth\nVersion: 0\n",
+    f"{INFO}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    f"{INFO}/entry_points.txt": "[console_scripts]\nsoe-auth = soe_auth.__main__:entry_point\n",
+    f"{INFO}/RECORD": "",
+}
+BACKEND = f"""\
+import zipfile
+
+def build_wheel(directory, config_settings=None, metadata_directory=None):
+    name = "soe_auth-0-py3-none-any.whl"
+    with zipfile.ZipFile(f"{{directory}}/{{name}}", "w") as wheel:
+        for path, text in {WHEEL!r}.items():
+            wheel.writestr(path, text)
+    return name
+"""
+PROJECT = """\
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+
+[project]
+name = "soe-auth"
+version = "0"
+"""
 
 
 @dataclass(frozen=True)
@@ -54,11 +88,15 @@ class Repository:
             for role in ("AUTHOR", "COMMITTER")
             for key, value in (("NAME", "Jane Doe"), ("EMAIL", "jane@acme.example"))
         }
+        oldest = {"PYTHONPATH": str(OLDEST)} if self.tool.startswith("oldest") else {}
         return {
             "GIT_CONFIG_NOSYSTEM": "1",
+            "PIP_NO_INDEX": "1",
+            "UV_OFFLINE": "1",
             "PRE_COMMIT_HOME": str(home / "pre-commit"),
             "PREK_HOME": str(home / "prek"),
             **person,
+            **oldest,
             **self.soe_auth.on_path().environ,
         }
 
@@ -89,7 +127,7 @@ class Repository:
     def commits(self) -> int:
         return len(self.run("git", "rev-list", "--all").stdout.splitlines())
 
-    def use(self, configuration: str) -> None:
+    def use(self, configuration: str, *, isolated: bool = False) -> None:
         """Write a configuration of the page's, and install it as the git hook."""
         hooks = self.soe_auth.home / "hooks"
         if not hooks.exists():
@@ -97,10 +135,11 @@ class Repository:
         text = configuration
         if ADDRESS in configuration:
             text = text.replace(ADDRESS, str(hooks))
+        if ADDRESS in configuration and not isolated:
             text = re.sub(r"( +)- id: soe-auth-.*", r"\g<0>\n\1  language: system", text)
         (self.directory / ".pre-commit-config.yaml").write_text(text)
         self.must("git", "add", ".")
-        self.must(self.tool, "install")
+        self.must(self.tool.split()[-1], "install")
 
     def with_variables(self, **variables: str) -> "Repository":
         return replace(self, soe_auth=self.soe_auth.with_variables(**variables))
@@ -110,6 +149,8 @@ def publish(hooks: Repository) -> None:
     """Make the repository that the page's configuration names, with our hooks in it."""
     hooks.directory.mkdir()
     shutil.copy(MANIFEST, hooks.directory)
+    (hooks.directory / "backend.py").write_text(BACKEND)
+    (hooks.directory / "pyproject.toml").write_text(PROJECT)
     hooks.must("git", "init", "-q")
     hooks.must("git", "add", ".")
     hooks.must("git", "commit", "-q", "-m", "hooks")
@@ -122,11 +163,26 @@ def plain(soe_auth: Command) -> Repository:
     directory.mkdir()
     repository = Repository(directory, soe_auth)
     repository.must("git", "init", "-q")
+    write_check(repository, CHECK_SH)
     return repository
+
+
+def write_check(repository: Repository, text: str) -> None:
+    """Write the command that soe-auth-run is given on the page."""
+    check = repository.directory / "check.sh"
+    check.write_text(text)
+    check.chmod(0o755)
 
 
 @pytest.fixture(params=TOOLS)
 def repository(plain: Repository, request: pytest.FixtureRequest) -> Repository:
+    if request.param.startswith("oldest") and not OLDEST.exists():
+        pytest.skip("`make test` installs it")
+    return replace(plain, tool=request.param)
+
+
+@pytest.fixture(params=["pre-commit", "prek"])
+def newest(plain: Repository, request: pytest.FixtureRequest) -> Repository:
     return replace(plain, tool=request.param)
 
 
@@ -159,41 +215,61 @@ def expire(command: Command, profile: str) -> None:
 
 
 def said(output: str) -> list[str]:
-    """What a failed hook has said: the lines below pre-commit's own about it."""
+    """What a failed hook has said: the lines below pre-commit's own about it, without our name."""
     _, _, text = output.partition("- exit code: 3\n")
-    return text.strip().splitlines()
+    return text.strip().removeprefix("soe-auth: ").splitlines()
 
 
 # --- what stands in the repository and on the page -----------------------------------------------
 
 
-@pytest.mark.parametrize("tool", TOOLS)
-def test_the_manifest_and_the_configurations_of_the_page_are_valid(
-    plain: Repository, tool: str
-) -> None:
-    plain.must(tool, "validate-manifest", str(MANIFEST))
-    for number, text in enumerate((CHECK, CHECK_INSTALLED, LOGIN)):
-        configuration = plain.directory / f"{number}.yaml"
+def test_the_manifest_and_the_configurations_of_the_page_are_valid(repository: Repository) -> None:
+    tool = repository.tool.split()[-1]
+    repository.must(tool, "validate-manifest", str(MANIFEST))
+    for number, text in enumerate((RUN, RUN_INSTALLED, CHECK, CHECK_INSTALLED, LOGIN)):
+        configuration = repository.directory / f"{number}.yaml"
         configuration.write_text(text)
-        plain.must(tool, "validate-config", str(configuration))
+        repository.must(tool, "validate-config", str(configuration))
 
 
-# --- the check -----------------------------------------------------------------------------------
+# --- the token for a command ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("configuration", [CHECK, CHECK_INSTALLED], ids=["fetched", "installed"])
+def test_in_an_environment_of_its_own_the_command_has_token_site_and_soe_auth(
+    repository: Repository, signed_in: Command, site: Sandbox
+) -> None:
+    write_check(
+        repository,
+        "#!/bin/sh\nsoe-auth token >token\n"
+        'echo "$SOE_AUTH_SITE" >site\ncommand -v soe-auth >where\n',
+    )
+    repository.use(RUN, isolated=True)
+    committed = repository.commit()
+    assert committed.returncode == 0, committed.stdout
+    token = token_of(signed_in)
+    wrote = {name: (repository.directory / name).read_text() for name in ("token", "site", "where")}
+    assert wrote["token"] == f"{token}\n"
+    assert wrote["site"] == f"{site.url}\n"
+    assert wrote["where"].startswith(str(signed_in.home))
+    assert token not in committed.stdout
+
+
+# --- with a token, and without --------------------------------------------------------------------
+
+
+@REFUSING
 def test_a_commit_goes_through_with_a_token_and_shows_nothing_of_it(
     repository: Repository, signed_in: Command, configuration: str
 ) -> None:
     repository.use(configuration + "        verbose: true\n")
     committed = repository.commit()
     assert committed.returncode == 0, committed.stdout
-    assert "a token with enough life" in committed.stdout
+    assert ("Jane Doe" if configuration == RUN else "Passed") in committed.stdout
     assert token_of(signed_in) not in committed.stdout
     assert repository.commits == 1
 
 
-@pytest.mark.parametrize("configuration", [CHECK, CHECK_INSTALLED], ids=["fetched", "installed"])
+@REFUSING
 def test_without_a_token_a_commit_is_refused_with_one_line_that_says_what_to_type(
     repository: Repository, signed_in: Command, configuration: str, site: Sandbox
 ) -> None:
@@ -215,7 +291,7 @@ def test_the_refusal_is_the_one_of_the_page(
 ) -> None:
     soe_auth("config", "set", "site", site.url, "-p", "acme")
     soe_auth("config", "set", "client_id", "110", "-p", "acme")
-    plain.use(CHECK)
+    plain.use(RUN)
     (block,) = blocks(PAGE, "console")
     plain.commit()  # the first one also tells what is made ready for it
     assert plain.commit().stdout.rstrip() == block.text.removeprefix("$ git commit\n").rstrip()
@@ -225,24 +301,31 @@ def test_an_expired_token_is_refused_and_so_is_one_with_too_little_life(
     repository: Repository, signed_in: Command, site: Sandbox
 ) -> None:
     token = token_of(signed_in)
-    repository.use(CHECK + "        args: [--check=2d]\n        verbose: true\n")
+    repository.use(CHECK + "        args: [--check=2d]\n")
     short = repository.commit()
-    repository.use(CHECK + "        verbose: true\n")
+    repository.use(RUN + "        entry: soe-auth run --min-ttl 2d --\n")
+    short_to_run = repository.commit()
     expire(signed_in, f"localhost-{site.port}")
-    ended = repository.commit()
-    for refused, why in ((short, "less than the 2 d asked for"), (ended, "expired 1 h ago")):
+    ended = []
+    for configuration in (RUN, CHECK):
+        repository.use(configuration)
+        ended.append(repository.commit())
+    less, expired = "less than the 2 d asked for", "expired 1 h ago"
+    told = zip((short, short_to_run, *ended), (less, less, expired, expired), strict=True)
+    for refused, why in told:
         assert refused.returncode == 1
-        [line] = said(refused.stdout)
+        line = said(refused.stdout)[0]
         assert why in line
         assert "; type `soe-auth login" in line
         assert token not in refused.stdout
 
 
+@REFUSING
 def test_on_a_terminal_the_line_is_whole_and_the_command_in_it_too(
-    plain: Repository, signed_in: Command
+    plain: Repository, signed_in: Command, configuration: str
 ) -> None:
     signed_in("logout")
-    plain.use(CHECK)
+    plain.use(configuration)
     child = pexpect.spawn(
         "git",
         ["commit", "--allow-empty", "-m", "a change"],
@@ -259,13 +342,18 @@ def test_on_a_terminal_the_line_is_whole_and_the_command_in_it_too(
     assert re.search(r"has no token; type `soe-auth login -p localhost-\d+`\.$", shown[-2]), shown
 
 
-def test_in_a_ci_job_the_token_of_the_variable_passes_both_hooks_and_no_browser_opens(
+def test_in_a_ci_job_the_token_of_the_variable_passes_all_hooks_and_no_browser_opens(
     repository: Repository, browser: str, tabs: Path
 ) -> None:
-    job = repository.with_variables(
-        SOE_AUTH_TOKEN="canary(1)*", CI="true", BROWSER=browser, DISPLAY=":0"
+    job = repository.with_variables(CI="true", BROWSER=browser, DISPLAY=":0")
+    job.use(RUN)
+    refused = job.commit()
+    assert said(refused.stdout)[-1].strip() == (
+        "This is a CI job: give it a token in SOE_AUTH_TOKEN."
     )
-    job.use(BOTH)
+    write_check(job, "#!/bin/sh\ntest $SOE_AUTH_TOKEN = 'canary(1)*'\n")
+    job = job.with_variables(SOE_AUTH_TOKEN="canary(1)*")
+    job.use(ALL)
     committed = job.commit()
     assert committed.returncode == 0, committed.stdout
     assert "canary" not in committed.stdout
@@ -276,12 +364,12 @@ def test_in_a_ci_job_the_token_of_the_variable_passes_both_hooks_and_no_browser_
 
 
 def test_a_commit_from_an_editor_signs_in_once_and_goes_on(
-    repository: Repository, signed_in: Command, site: Sandbox, browser: str, tabs: Path
+    newest: Repository, signed_in: Command, site: Sandbox, browser: str, tabs: Path
 ) -> None:
     signed_in("logout")
     before = len(site.exchanges)
-    desktop = repository.with_variables(BROWSER=browser, DISPLAY=":0")
-    desktop.use(BOTH)
+    desktop = newest.with_variables(BROWSER=browser, DISPLAY=":0")
+    desktop.use(ALL)
     for committed in (desktop.commit(), desktop.commit()):
         assert committed.returncode == 0, committed.stdout
         assert token_of(signed_in) not in committed.stdout
@@ -290,14 +378,14 @@ def test_a_commit_from_an_editor_signs_in_once_and_goes_on(
 
 
 def test_where_nobody_can_sign_in_it_is_refused_at_once_with_one_line(
-    repository: Repository, signed_in: Command
+    newest: Repository, signed_in: Command
 ) -> None:
     signed_in("logout")
-    repository.use(LOGIN)
-    refused = repository.commit()
+    newest.use(LOGIN)
+    refused = newest.commit()
     assert refused.returncode == 1
     [line] = said(refused.stdout)
-    assert line.startswith("soe-auth: There is neither a browser nor a terminal here")
+    assert line.startswith("There is neither a browser nor a terminal here")
     assert "; type `soe-auth login" in line
 
 
@@ -322,11 +410,11 @@ wait
 
 
 def test_hooks_that_ask_for_many_files_at_once_open_one_tab_and_get_one_token(
-    repository: Repository, signed_in: Command, site: Sandbox, browser: str, tabs: Path
+    newest: Repository, signed_in: Command, site: Sandbox, browser: str, tabs: Path
 ) -> None:
     signed_in("logout")
     before = len(site.exchanges)
-    desktop = repository.with_variables(BROWSER=browser, DISPLAY=":0")
+    desktop = newest.with_variables(BROWSER=browser, DISPLAY=":0")
     for number in range(8):
         (desktop.directory / f"{number}.txt").write_text("a file")
     script = desktop.directory / "ask.sh"
@@ -352,13 +440,13 @@ def hooks_of_git(plain: Repository) -> Repository:
     hooks = plain.directory / ".githooks"
     hooks.mkdir()
     script = hooks / "commit-msg"
-    script.write_text(blocks(PAGE, "sh")[1].text)
+    script.write_text(COMMIT_MSG)
     script.chmod(0o755)
     plain.must("git", "config", "core.hooksPath", ".githooks")
     return plain
 
 
-def test_a_hook_of_plain_git_asks_the_site_who_commits(
+def test_a_hook_of_plain_git_asks_the_site_who_commits_or_refuses_in_one_line(
     hooks_of_git: Repository, signed_in: Command
 ) -> None:
     committed = hooks_of_git.commit()
@@ -366,11 +454,6 @@ def test_a_hook_of_plain_git_asks_the_site_who_commits(
     assert token_of(signed_in) not in committed.stdout
     message = hooks_of_git.must("git", "log", "-1", "--format=%B")
     assert message.splitlines()[-2] == "Known-as: Jane Doe"
-
-
-def test_a_hook_of_plain_git_refuses_in_one_line(
-    hooks_of_git: Repository, signed_in: Command
-) -> None:
     signed_in("logout")
     refused = hooks_of_git.commit()
     assert refused.returncode == 1
@@ -381,27 +464,32 @@ def test_a_hook_of_plain_git_refuses_in_one_line(
 def test_the_three_lines_for_a_hook_ask_the_site_or_end_with_the_exit_code_of_the_product(
     plain: Repository, signed_in: Command
 ) -> None:
-    lines = blocks(PAGE, "sh")[0].text
-    assert len(lines.splitlines()) == 3
-    assert '"name": "Jane Doe"' in plain.must("sh", "-c", lines)
+    assert len(THREE_LINES.splitlines()) == 3
+    assert '"name": "Jane Doe"' in plain.must("sh", "-c", THREE_LINES)
     signed_in("logout")
-    refused = plain.run("sh", "-c", lines)
+    refused = plain.run("sh", "-c", THREE_LINES)
     assert refused.returncode == 3
     assert len(refused.stdout.splitlines()) == 1
 
 
-def test_a_project_file_does_not_lead_the_three_lines_to_another_site(
-    plain: Repository, signed_in: Command, site: Sandbox
+def test_a_project_file_that_names_another_site_gets_no_token_from_any_hook(
+    repository: Repository, signed_in: Command, site: Sandbox
 ) -> None:
-    lines = blocks(PAGE, "sh")[0].text
     foreign = 'site = "https://foreign.example"\nclient_id = "110"\n'
-    (plain.directory / ".soe-auth.toml").write_text(foreign)
+    (repository.directory / ".soe-auth.toml").write_text(foreign)
     token = signed_in("token", "-p", f"localhost-{site.port}").stdout.strip()
-    refused = plain.run("sh", "-c", lines)
+    refused = repository.run("sh", "-c", THREE_LINES)
     assert refused.returncode == 3
     assert "curl" not in refused.stdout
-    job = plain.with_variables(SOE_AUTH_TOKEN=token, SOE_AUTH_SITE=site.url)
-    assert '"name": "Jane Doe"' in job.must("sh", "-c", lines)
+    for configuration in (RUN, CHECK):
+        repository.use(configuration)
+        refused = repository.commit()
+        assert "foreign.example" in said(refused.stdout)[0], refused.stdout
+    given = repository.with_variables(SOE_AUTH_TOKEN=token)
+    given.use(RUN)
+    assert ".soe-auth.toml says which site it is for" in given.commit().stdout
+    job = given.with_variables(SOE_AUTH_SITE=site.url)
+    assert '"name": "Jane Doe"' in job.must("sh", "-c", THREE_LINES)
 
 
 def test_the_hook_in_python_does_as_the_one_in_shell(

@@ -387,6 +387,8 @@ def test_windows_finds_a_command_by_path_and_pathext_and_never_where_we_are(
         directory.mkdir()
         (directory / "tool.cmd").write_text(f"#!/bin/sh\nexit {code}\n")
         (directory / "tool.cmd").chmod(0o755)
+    (bin_ / "tool").write_text("#!/bin/sh\nexit 7\n")  # for other shells, as npm has one
+    (bin_ / "tool").chmod(0o755)
     monkeypatch.chdir(here)
     environ = {"PATH": str(bin_), "PATHEXT": ".exe;.cmd"}
     assert call(["tool"], environ, platform="win32") == 5
