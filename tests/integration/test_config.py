@@ -13,12 +13,14 @@ from threading import Barrier
 
 import pytest
 from cli_oracle import directories_in, live_in
-from conftest import TOKEN, VISITOR, Command, end_of, let_others_change
+from conftest import TOKEN, VISITOR, Command, as_nobody, end_of, let_others_change
 from fake_programs import command_line
 
+from soe_auth import SettingsError
 from soe_auth.cli.main import main
 from soe_auth.sandbox import Sandbox
 from soe_auth.settings.config_writer import forget, remember, remove_setting, write_setting
+from soe_auth.settings.paths import find_paths
 from soe_auth.settings.spec import BY_KEY
 from soe_auth.storage.file_store import FileStore
 
@@ -229,6 +231,24 @@ def test_the_paths_are_one_a_line_and_the_persons_comes_first(person: Person) ->
 def test_the_paths_are_told_of_a_broken_file_too(person: Person) -> None:
     person.write("a = \n")
     assert person.asks("config path").startswith(f"{person.config}\n")
+
+
+@pytest.mark.posix("a user of no name, which Windows has none of")
+@pytest.mark.skipif(
+    os.name == "nt" or os.geteuid() != 0, reason="only root can become another user"
+)
+@pytest.mark.as_root
+def test_without_a_home_directory_variables_do_and_all_else_is_exit_2() -> None:
+    def look() -> None:
+        del os.environ["HOME"]
+        given = {"SOE_AUTH_TOKEN": "x", "SOE_AUTH_SITE": "acme"}
+        assert main(["token"], given) == 0
+        with pytest.raises(SettingsError, match="Your home directory is not known"):
+            find_paths({}).config  # noqa: B018
+        for line in ("status", "login", "config path", "config set timeout 1m", "doctor"):
+            assert main(line.split(), given) == 2
+
+    as_nobody(look, 54321)
 
 
 # --- set, unset ----------------------------------------------------------------------------------

@@ -220,7 +220,7 @@ def _set(args: argparse.Namespace, console: Console) -> None:
             hint=f"Write {setting.key} into the file by hand: `soe-auth config edit`.",
         )
     configs = read_config_files(console.environ)  # nothing is changed in a file that is broken
-    config = configs.own.path
+    config = find_paths(console.environ).config
     profile = _owner(setting, args.profile, configs, console, may_be_new=setting is SITE)
     if setting is DEFAULT_PROFILE:
         _known(value, configs)
@@ -239,7 +239,7 @@ def _set(args: argparse.Namespace, console: Console) -> None:
 def _unset(args: argparse.Namespace, console: Console) -> None:
     setting = _setting(args.key)
     configs = read_config_files(console.environ)  # as above
-    config = configs.own.path
+    config = find_paths(console.environ).config
     profile = _owner(setting, args.profile, configs, console)
     with _moving(setting, profile, None, configs, console):
         there = remove_setting(config, profile, setting.key)
