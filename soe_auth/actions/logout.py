@@ -22,12 +22,14 @@ class LogoutResult:
     """How a log-out ended: the token that was stored, and what its site said of ending it.
 
     `on_site` is None where the site was not asked. `removed` is False where the token is kept here,
-    so that it can still be ended.
+    so that it can still be ended. `newer` says that a login has stored another one meanwhile, which
+    stays.
     """
 
     token: Token
     on_site: RevocationResult | None
     removed: bool = True
+    newer: bool = False
 
 
 _SYSTEM = Network()
@@ -50,7 +52,7 @@ async def logout(
     """
     token = store.load(profile)
     if token is None:
-        store.remove(profile)
+        store.remove(profile, None)
         return None
     on_site = None
     if not local:
@@ -66,5 +68,6 @@ async def logout(
         dead = on_site.is_dead or token.has_ended(now())
         if not dead:
             return LogoutResult(token, on_site, removed=False)
-    store.remove(profile)
-    return LogoutResult(token, on_site)
+    removed = store.remove(profile, token)
+    newer = not removed and store.load(profile) is not None
+    return LogoutResult(token, on_site, newer=newer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -93,9 +94,9 @@ def read_redirect_uri(text: str) -> str:
     """Return text if it can be a redirect URI. Raises ValueError.
 
     It is absolute and has no fragment (RFC 6749 section 3.1.2), and is https, but for a loopback
-    host (RFC 9700 section 2.6).
+    host (RFC 9700 section 2.6), such as soe-auth.localhost (RFC 6761 section 6.3).
     """
     if "://" not in text or "#" in text:
         raise ValueError("a redirect URI begins with https:// and has no # in it")
-    Site.parse(text)
+    Site.parse(re.sub(r"^(http://)[a-z0-9-]+\.(localhost[:/])", r"\1\2", text))
     return text

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from soe_auth.model.scope import Scope
     from soe_auth.model.site import Site
     from soe_auth.settings.paths import Paths
-    from soe_auth.settings.spec import Redirect, RedirectHost, Stored, StoreKind
+    from soe_auth.settings.spec import Redirect, Stored, StoreKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Settings:
     client_id: str | None
     scope: Scope
     redirect: Redirect
-    redirect_host: RedirectHost
+    redirect_host: str
     port: Ports
     browser: str | None
     timeout: float

@@ -78,7 +78,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         browser=not args.no_browser,
     )
     settings = conversation.run()
-    _write(settings, configs, console)
+    _write(settings, read_config_files(console.environ), console)
     problem = None
     try:
         _log_in(settings, interview, console, wanted=args.login, args=args)
