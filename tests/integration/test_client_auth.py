@@ -542,6 +542,7 @@ def test_a_token_is_new_for_some_minutes() -> None:
     assert is_fresh(1000.0, now=1000.0)
     assert is_fresh(1000.0, now=1599.0)
     assert not is_fresh(1000.0, now=1600.0)
+    assert not is_fresh(1000.0, now=999.0)  # the clock was ahead when it was obtained
 
 
 # --- secrets ---
