@@ -377,7 +377,7 @@ def test_a_browser_that_fails_is_told_with_the_address_and_the_login_goes_on(
         ),
         (
             Environment("a CI job", unattended=True),
-            "This is a CI job, and nobody is here to sign in; ty",
+            "This is a CI job, and no user is here to sign in; ty",
         ),
     ],
     ids=["desktop", "CI"],
@@ -619,7 +619,7 @@ def test_where_nobody_is_those_in_vain_are_not_forgotten(person: FakeUser, site:
         login_lock.record_failure(settings.profile)
     clock[0] += 7200
     nowhere = Environment("a CI job", unattended=True)
-    with pytest.raises(LoginRequired, match="nobody is here"):
+    with pytest.raises(LoginRequired, match="no user is here"):
         login_if_needed(
             settings, person.effects(login_lock=login_lock, environment=nowhere, open_browser=None)
         )

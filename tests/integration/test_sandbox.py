@@ -454,7 +454,7 @@ async def test_signing_out_takes_the_question_away(browser: Browser) -> None:
 
 @pytest.mark.parametrize(
     ("refusal", "state"),
-    [("with-state", STATE), ("without-state", None), ("wrong-state", "a-state-that-nobody-sent")],
+    [("with-state", STATE), ("without-state", None), ("wrong-state", "a-state-that-was-not-sent")],
 )
 async def test_a_switch_tells_what_state_a_refusal_carries(
     browser: Browser, refusal: str, state: str | None
