@@ -28,7 +28,7 @@ def tell_of_project(
     `stored` is the token that the login would replace. Raises SettingsError where it is another
     site's, and as `settle`.
     """
-    announce(what_project_asks(settings))
+    announce(settings.project_request)
     settle(settings, ask, announce)
     if "site" in settings.from_project and stored and stored.site != settings.site:
         raise SettingsError(
@@ -37,17 +37,6 @@ def tell_of_project(
             hint="Have it name another profile, or log out of this one first:"
             f" `soe-auth logout -p {settings.profile}`.",
         )
-
-
-def what_project_asks(settings: Settings) -> str:
-    """Say which settings are the project file's, in a sentence; empty where there are none."""
-    asked = {
-        "site": f"the site {settings.site}",
-        "client_id": f"the client ID {settings.client_id}",
-        "scope": f"the scope {settings.scope.in_words()}",
-    }
-    asks = ", ".join(asked[key] for key in settings.from_project)
-    return f"{settings.project} asks for {asks}." if asks else ""
 
 
 def settle(settings: Settings, ask: Ask | None, announce: Tell) -> None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from soe_auth.actions import login_messages as messages
-from soe_auth.actions.consent import tell_of_project, what_project_asks
+from soe_auth.actions.consent import tell_of_project
 from soe_auth.actions.login_io import PendingAuthorization
 from soe_auth.errors import LoopbackUnavailable, SettingsError, SoeAuthError, StoreError
 from soe_auth.loopback.port_owner import why_busy
@@ -179,7 +179,7 @@ async def finish_login(
             token = replace(token, account=await site.account_name(token.access_token))
             messages.announce_signed_in(token, replaced, settings, io)
             messages.remember_profile(settings, io)
-            lasts, asked = token.describe_expiry(io.now()), what_project_asks(settings)
+            lasts, asked = token.describe_expiry(io.now()), settings.project_request
             page = pages.signed_in(token.site.authority, token.account, lasts, asked)
             await asyncio.gather(
                 sources.show_result(page), _store_account(settings.profile, token, io)

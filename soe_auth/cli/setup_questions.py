@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from soe_auth.actions.consent import what_project_asks
 from soe_auth.actions.registration import administrator_text, domain, steps
 from soe_auth.cli.options import read_option, tell_ignored_suffix
 from soe_auth.desktop.browser import launch
@@ -111,7 +110,7 @@ class SetupWizard:
             environ=self.console.environ,
             cwd=self._here,
         )
-        if asked := what_project_asks(settings):
+        if asked := settings.project_request:
             self.console.error(f"{asked} That is the default here, and is kept in your profile.")
         if self.check:
             self._look_at(site, settings, again=again)
