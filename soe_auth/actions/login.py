@@ -194,8 +194,8 @@ async def _store_account(profile: str, token: Token, io: LoginIO) -> None:
 
     A logout may have removed it meanwhile: then it stays so.
     """
-    import asyncio
+    from soe_auth.site_client.event_loop import in_thread
 
     if token.account:
         with suppress(StoreError):
-            await asyncio.to_thread(io.store.update, profile, token)
+            await in_thread(lambda: io.store.update(profile, token))
