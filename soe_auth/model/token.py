@@ -154,7 +154,7 @@ class Token:
             case "never":
                 return "until it is revoked"
             case "unknown":
-                return "for an unknown time (the site gave none that can be read)"
+                return "for an unknown time, as the site did not say"
             case _:
                 left = self.remaining(now)
                 form = "%a %H:%M" if left < _WEEK else "%d %b %Y"
