@@ -7,13 +7,13 @@ from base64 import b64encode
 from dataclasses import dataclass
 from hashlib import sha256
 from html import escape
-from pathlib import Path
+from importlib.resources import files
 from string import Template
 from typing import Literal
 
 from soe_auth.model.text import printable
 
-_HERE = Path(__file__).parent
+_HERE = files(__name__.rpartition(".")[0])  # which may be in a zip
 _STYLE = (_HERE / "page.css").read_text(encoding="utf-8")
 _TEMPLATE = Template((_HERE / "page.html").read_text(encoding="utf-8"))
 _STYLE_HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()

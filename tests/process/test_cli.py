@@ -5,11 +5,13 @@ import gzip
 import json
 import os
 import re
+import shutil
 import signal
 import stat
 import subprocess
 import sys
 import time
+import zipapp
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +22,7 @@ from urllib.request import Request, urlopen
 import pytest
 from conftest import VISITOR, Command
 
-from soe_auth import Secret
+from soe_auth import Secret, __main__
 from soe_auth.cli.commands.pkce import draw_pair
 from soe_auth.cli.main import COMMANDS, main
 from soe_auth.cli.terminal_paste import pasted_lines
@@ -838,6 +840,37 @@ def test_the_demo_uses_the_browser_that_is_there(soe_auth: Command) -> None:
 def test_the_demo_ends_with_the_exit_code_of_what_failed(soe_auth: Command) -> None:
     done = soe_auth("demo", "--browser", f"{VISITOR} --refuse")
     assert done.returncode == 4
+
+
+ENTRY_POINT = """
+import soe_auth
+from soe_auth.__main__ import entry_point
+assert ".pyz" in soe_auth.__file__
+entry_point()
+"""
+
+
+def test_a_plain_zip_logs_in(soe_auth: Command, site: Sandbox, tmp_path: Path) -> None:
+    app, packed = tmp_path / "app", tmp_path / "soe-auth.pyz"
+    package = Path(__main__.__file__).parent
+    shutil.copytree(package, app / "soe_auth", ignore=shutil.ignore_patterns("__pycache__"))
+    (app / "__main__.py").write_text(ENTRY_POINT)
+    zipapp.create_archive(app, packed)
+    shutil.rmtree(app)
+    named = ("--site", site.url, "--client-id", "110", "--browser", VISITOR)
+    done = [
+        subprocess.run(
+            [sys.executable, packed, *argv],
+            env=soe_auth.environ,
+            capture_output=True,
+            text=True,
+            timeout=40,
+            check=False,
+        )
+        for argv in (("login", *named), ("token",))
+    ]
+    assert [each.returncode for each in done] == [0, 0], done
+    assert done[1].stdout == soe_auth("token").stdout
 
 
 # --- what a process cannot show: the same door, in process ---
