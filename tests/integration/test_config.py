@@ -212,6 +212,14 @@ def test_a_profile_that_there_is_none_of_is_exit_2(person: Person, line: str) ->
     assert person.config.read_text() == ACME
 
 
+def test_a_byte_order_mark_is_no_part_of_a_config_or_a_project_file(person: Person) -> None:
+    person.config.write_text(ACME, encoding="utf-8-sig")
+    Path(".soe-auth.toml").write_text('scope = "write_access"\n', encoding="utf-8-sig")
+    assert person.asks("config get scope") == "write_access\n"
+    assert person.types("config set client_id 7 -p acme")[0] == 0
+    assert person.config.read_text(encoding="utf-8") == ACME.replace("110", "7")
+
+
 def test_a_password_is_never_shown(person: Person) -> None:
     person.write('proxy = "http://me:canary@proxy.example:8080"\n')
     shown = "http://…@proxy.example:8080"
