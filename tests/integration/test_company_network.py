@@ -414,7 +414,7 @@ def test_none_is_no_proxy_whatever_the_environment_says(monkeypatch: pytest.Monk
         ("https://soe.acme.test", "beta.test\t.acme.test.", True),
         ("https://soe.acme.test:8443", "soe.acme.test:8443", True),
         ("https://soe.acme.test", "acme.testing,me.test 10.0.0.0/33", False),
-        ("https://soe.acme.test", " * ", True),
+        ("https://soe.acme.test", "*", True),
     ],
 )
 def test_no_proxy_is_read_as_curl_reads_it(
