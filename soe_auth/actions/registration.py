@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from soe_auth.model.site import Site
     from soe_auth.settings.config_files import Configs
     from soe_auth.settings.settings import Settings
-    from soe_auth.settings.spec import Redirect, RedirectHost, Setting, Stored
+    from soe_auth.settings.spec import Redirect, Setting, Stored
 
 _STEPS = """\
   1. Open {url}
@@ -68,7 +68,7 @@ class Change:
         return f"soe-auth config set {self.key} {quote(self.before)} -p {profile}"
 
 
-def domain(site: Site, redirect: Redirect, redirect_host: RedirectHost) -> str:
+def domain(site: Site, redirect: Redirect, redirect_host: str) -> str:
     """Return what the application's Domain has to be, so that the browser may come back."""
     return site.authority if redirect == "login_success" else redirect_host
 
@@ -150,7 +150,7 @@ def administrator_text(settings: Settings, site: Site) -> str:
 
 
 def _command(settings: Settings) -> str:
-    """Return the command line with which somebody else makes this profile."""
+    """Return the command line with which another user makes this profile."""
     from shlex import join
 
     site, client_id = settings.require_site_and_client

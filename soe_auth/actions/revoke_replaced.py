@@ -35,7 +35,9 @@ def is_to_be_revoked(old: Token, new: Token, now: float) -> bool:
 
 async def revoke(token: Token, site: SiteConnection, io: LoginIO) -> None:
     """Ask the site to end the token. The login has succeeded by now, so this may fail."""
-    result = await site.invalidate(token.access_token, within=_LIMIT)
+    result = await site.invalidate(
+        token.access_token, for_team=token.scope.is_for_team, within=_LIMIT
+    )
     words = f"The token that was replaced: {result.value}."
     if token.expires_at != "never" or result.is_dead:
         io.verbose(words)

@@ -90,6 +90,6 @@ async def _verify_at_site(token: Token, network: Network) -> Verification:
 
     try:
         async with connect(token.site, network=network) as site:
-            return await site.verify(token.access_token)
+            return await site.verify(token.access_token, for_team=token.scope.is_for_team)
     except (NetworkError, SettingsError) as problem:
         return Verification(TokenValidity.UNREACHABLE, reason=str(problem))

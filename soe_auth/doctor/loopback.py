@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from soe_auth.doctor.dns import addresses_of
 from soe_auth.doctor.finding import Finding, error, from_error, ok, warning
 from soe_auth.errors import LoginError, LoopbackUnavailable
+from soe_auth.loopback.host_name import addresses_of
 from soe_auth.loopback.peer_user import other_user
 from soe_auth.loopback.port_owner import why_busy
 from soe_auth.loopback.server import LocalPaths, serve
@@ -36,7 +36,7 @@ _FAMILIES = {"127.0.0.1": "IPv4", "::1": "IPv6"}
 class LoopbackProbe:
     """A request to our own listener: by which name, at which addresses, and why it came to nothing.
 
-    Without addresses the name is known to nobody here.
+    Without addresses the name does not resolve here.
     """
 
     name: str
@@ -94,7 +94,8 @@ def check_probe(knock: LoopbackProbe, port: int) -> Finding:
         return warning(
             "loopback",
             f"this machine does not know the name {name}",
-            f"Browsers know it by themselves; others need `127.0.0.1 {name}` in the hosts file.",
+            "Chrome, Edge and Firefox know it by themselves; Safari and others may need"
+            f" `127.0.0.1 {name}` in the hosts file.",
         )
     if elsewhere := [a for a in knock.addresses if not _is_loopback(a)]:
         return error(
@@ -111,13 +112,20 @@ def check_probe(knock: LoopbackProbe, port: int) -> Finding:
             "See what stands between: a firewall, or a program that watches connections.",
         )
     means = "" if knock.addresses == (knock.name,) else f" ({', '.join(knock.addresses)})"
-    return ok("loopback", f"{name}{means} answered at port {port}")
+    answered = f"{name}{means} answered at port {port}"
+    if knock.name in {*_FAMILIES, "localhost"} or name.endswith(".localhost"):
+        return ok("loopback", answered)
+    return warning(
+        "loopback",
+        f"{answered}, and browsers look that name up themselves",
+        "One that uses a proxy, DNS over HTTPS or HTTPS only needs an exception for it.",
+    )
 
 
 async def _knock_everywhere(
     bound: LoopbackSockets, names: Mapping[str, tuple[str, ...]], entropy: Entropy
 ) -> list[LoopbackProbe]:
-    site = Site.parse("localhost")  # nobody goes there: the answer is read here, and thrown away
+    site = Site.parse("localhost")  # not contacted: the answer is read here, and dropped
     redirect_uri = redirect_uri_for(site, bound.host, bound.port)
     request = new_authorization_request(site, "0", Scope(), redirect_uri, entropy)
     paths = LocalPaths(_LAUNCH, _DONE)
@@ -140,7 +148,7 @@ def _addresses(
 async def knock(addresses: tuple[str, ...], port: int) -> str | None:
     """Ask at each address until one answers, as a browser does; return why none did, or None.
 
-    Nobody but this machine itself is asked.
+    Only this machine itself is asked.
     """
     problem = None
     for address in filter(_is_loopback, addresses):

@@ -8,9 +8,9 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from soe_auth.doctor.dns import addresses_of
 from soe_auth.doctor.finding import Finding, error, from_error, ok, warning
 from soe_auth.errors import NetworkError, ServerError, SettingsError, SoeAuthError
+from soe_auth.loopback.host_name import addresses_of
 from soe_auth.model.duration import in_words
 from soe_auth.model.text import printable
 from soe_auth.site_client.client import FIRST_LOOK, WHO_AM_I, connect

@@ -176,8 +176,8 @@ def check_place(settings: Settings, seen: Seen) -> Finding | None:
     }
     return warning(
         "store",
-        f"a token of profile {name} lies {where[seen.mark]}, and the settings say store = {place}",
-        f"Type `soe-auth config set store {place}` to have it there alone.",
+        f"the token of profile {name} is {where[seen.mark]}, and the settings say store = {place}",
+        f"Type `soe-auth logout -p {name}`, then `{settings.login_command}`.",
     )
 
 

@@ -92,7 +92,7 @@ def redirect_early(
         arrival = read_plain(brought)
         if (
             arrival
-            and not check_request(arrival, sockets.port)
+            and not check_request(arrival, sockets.host, sockets.port)
             and arrival.target.matches(launch_path)
             and other_user(guest.getpeername()[:2], guest.getsockname()[:2]) is None
         ):

@@ -64,7 +64,7 @@ _NO_MORE = Stray("this process may open no more connections")
 _RAW = re.compile(b"[\x80-\xff]")
 
 # aiohttp would log a request line with its errors, and the line may hold a code. A logger outside
-# the tree of loggers, so that nobody's configuration can switch it on.
+# the tree of loggers, so that no configuration can switch it on.
 _NOWHERE = logging.Logger("nowhere", level=logging.CRITICAL + 1)  # noqa: LOG001  # on purpose
 
 
@@ -82,13 +82,13 @@ class CallbackServer:
     def __init__(
         self,
         request: AuthorizationRequest,
-        port: int,
+        sockets: LoopbackSockets,
         paths: LocalPaths,
         on_stray: Callable[[Stray], None],
         other_user: Callable[[Address, Address], int | None],
     ) -> None:
         self._request = request
-        self._port = port
+        self._sockets = sockets
         self._paths = paths
         self._on_stray = on_stray
         self._other_user = other_user
@@ -137,7 +137,7 @@ class CallbackServer:
             {name.lower(): ", ".join(request.headers.getall(name)) for name in request.headers},
             other_user,
         )
-        if check_request(arrival, self._port) is None:
+        if check_request(arrival, self._sockets.host, self._sockets.port) is None:
             if arrival.target.matches(self._paths.launch):
                 # Its address stands in the browser's command line, which others may have read.
                 if other_user is not None:
@@ -165,7 +165,7 @@ class CallbackServer:
             self._verdict.set_result(answer)
         await asyncio.shield(self._page)
         if request.transport is None:
-            self._shown.set()  # the tab is gone: nobody will come for the page
+            self._shown.set()  # the tab is gone: no request will come for the page
         return _see_other(self._paths.done)
 
     async def _show(self, request: web.BaseRequest, page: Page) -> web.StreamResponse:
@@ -190,7 +190,7 @@ async def serve(
     `other_user` tells from the two ends of a connection which other user is at the far one, if any.
     `guests` are connections that came before, with what each has brought.
     """
-    listener = CallbackServer(request, sockets.port, paths, on_stray, other_user)
+    listener = CallbackServer(request, sockets, paths, on_stray, other_user)
     server = _Server(listener)
     runner = web.ServerRunner(server, shutdown_timeout=0.1)
     await runner.setup()

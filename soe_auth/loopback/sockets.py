@@ -54,9 +54,13 @@ def bind(
     """Bind the loopback, by literal address, at the first port that is free on both families.
 
     Port 0 takes any. IPv4 or IPv6 may be absent (RFC 8252 section 7.3), but not IPv4 where the
-    redirect's host is 127.0.0.1. `why_busy` is asked about a port that is taken, for the message.
-    Raises LoopbackUnavailable.
+    redirect's host is 127.0.0.1. A host that browsers look up has to mean the loopback, now.
+    `why_busy` is asked about a port that is taken, for the message. Raises LoopbackUnavailable.
     """
+    if host not in {"localhost", "127.0.0.1"} and not host.endswith(".localhost"):
+        from soe_auth.loopback.host_name import require_loopback
+
+        require_loopback(host)
     if isinstance(ports, int):
         ports = range(ports, ports + 1)
     problems: dict[int, str] = {}
@@ -127,8 +131,8 @@ def _listen(family: socket.AddressFamily, port: int) -> socket.socket | None:
     """Listen on a family's loopback address, or return None where the machine lacks the family.
 
     The port cannot be shared (RFC 8252 B.3-B.5). On Windows that takes an option. Elsewhere
-    SO_REUSEADDR lets us have a port that was used a moment ago, and lets nobody in beside a socket
-    that listens: see docs/decisions/0007-a-port-again-at-once.md.
+    SO_REUSEADDR lets us have a port that was used a moment ago, and lets no process in beside a
+    socket that listens: see docs/decisions/0007-a-port-again-at-once.md.
     """
     bound = None
     try:

@@ -28,6 +28,11 @@ class Scope:
         """Whether a token without end is asked for."""
         return "no_expiry" in self.names
 
+    @property
+    def is_for_team(self) -> bool:
+        """Whether the token is for a private team, and for nothing outside it."""
+        return any(name.partition("|")[0] == "access_team" for name in self.names)
+
     def __str__(self) -> str:
         return ",".join(self.names)
 

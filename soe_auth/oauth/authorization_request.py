@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -60,7 +61,7 @@ def authorize_url(
     """Return the URL that a browser opens to ask for a code (SOE guide; RFC 6749 section 4.1.1).
 
     SOE's dialect: the endpoint is `/oauth`, scopes are joined by commas and left out when there are
-    none, and no `response_type` is sent, as nobody outside knows whether SOE minds one.
+    none, and no `response_type` is sent, as it is not known whether SOE minds one.
     """
     query = {
         "client_id": client_id,
@@ -93,9 +94,9 @@ def read_redirect_uri(text: str) -> str:
     """Return text if it can be a redirect URI. Raises ValueError.
 
     It is absolute and has no fragment (RFC 6749 section 3.1.2), and is https, but for a loopback
-    host (RFC 9700 section 2.6).
+    host (RFC 9700 section 2.6), such as soe-auth.localhost (RFC 6761 section 6.3).
     """
     if "://" not in text or "#" in text:
         raise ValueError("a redirect URI begins with https:// and has no # in it")
-    Site.parse(text)
+    Site.parse(re.sub(r"^(http://)[a-z0-9-]+\.(localhost[:/])", r"\1\2", text))
     return text

@@ -95,15 +95,16 @@ LAUNCH_REFUSED = Stray("the browser of another user asked for the address above"
 TOO_LARGE = Stray("its header was too large, as with very many cookies", 431, notable=True)
 
 
-def check_request(arrival: CallbackRequest, port: int) -> Stray | None:
-    """Refuse what no browser sends when a person's tab comes to this listener.
+def check_request(arrival: CallbackRequest, host: str, port: int) -> Stray | None:
+    """Refuse what no browser sends when a person's tab comes to this listener, `host` and `port`.
 
     The Host check stops DNS rebinding; Sec-Fetch and Sec-Purpose (Fetch Metadata) stop other pages'
     sub-resources, frames and pre-fetches, in the browsers that send them.
     """
     if arrival.method != "GET":
         return Stray("the method was not GET", status=405)
-    if arrival.headers.get("host") not in {f"localhost:{port}", f"127.0.0.1:{port}"}:
+    hosts = {host, "localhost", "127.0.0.1"}
+    if arrival.headers.get("host") not in {f"{each}:{port}" for each in hosts}:
         return Stray("the Host was not this listener's", status=421)
     if arrival.headers.get("sec-fetch-mode", "navigate") != "navigate":
         return Stray("it was no navigation", status=403)
@@ -122,7 +123,7 @@ def check_callback(arrival: CallbackRequest, request: AuthorizationRequest) -> V
     """
     expected = urlsplit(request.redirect_uri)
     path, _, query = arrival.target.reveal().partition("?")
-    stray = check_request(arrival, expected.port or 80)
+    stray = check_request(arrival, expected.hostname or "", expected.port or 80)
     if stray is None and path != expected.path:
         stray = Stray("the path was not the redirect's", status=404)
     genuine = _has_state(_parameters(query), request)
@@ -139,7 +140,7 @@ def check_callback(arrival: CallbackRequest, request: AuthorizationRequest) -> V
 def check_pasted_url(text: str, request: AuthorizationRequest) -> Verdict:
     """Decide the same of what a person pasted: the redirected URL, or its query.
 
-    A code by itself is refused, whatever it is: without the state nobody can tell whose it is.
+    A code by itself is refused, whatever it is: without the state it cannot be tied to a login.
     """
     text = clean_paste(text)
     without_scheme = request.redirect_uri.partition("://")[2]

@@ -109,7 +109,8 @@ class TokenProvider:
             raise
         if token.access_token != refused:
             return token.access_token
-        return settings if self.login and not is_fresh(token.obtained_at, now) else None
+        is_no_cure = token.scope.is_for_team or is_fresh(token.obtained_at, now)
+        return settings if self.login and not is_no_cure else None
 
     def _effects(self, settings: Settings) -> LoginIO:
         return login_io_for(settings, self.store, self.browser, self.announce)

@@ -17,7 +17,7 @@ from soe_auth.sandbox.sessions import Session
 
 _LOCAL_PATH: Final = re.compile(r"/(?:[!-.0-\[\]-~][!-\[\]-~]*)?")
 _WRONG_ISSUER: Final = "https://elsewhere.example"
-_WRONG_STATE: Final = "a-state-that-nobody-sent"
+_WRONG_STATE: Final = "a-state-that-was-not-sent"
 
 
 class BrowserRoutes:
@@ -57,7 +57,7 @@ class BrowserRoutes:
             return self._refuse(asked)
         session = self._session(request)
         if session is None or session.account is None:
-            context.narrate("Nobody is signed in with this browser, so it is sent to sign in.")
+            context.narrate("No account is signed in with this browser, so it is sent to sign in.")
             return _see_other(f"/users/login?returnurl={quote(request.path_qs, safe='')}")
         scope = ", ".join(("read", *asked.scope))
         context.narrate(f"The application '{asked.application.name}' asks for: {scope}.")

@@ -47,7 +47,7 @@ TOKEN_ANSWERS: Final[Mapping[str, str]] = MappingProxyType(
         "redirect-307": "a 307 to the same endpoint under another host name",
         "redirect-308": "a 308 to the same endpoint under another host name",
         "oversized": "good JSON of more than 1 MiB",
-        "compressed": "good JSON of more than 1 MiB, as a gzip of some 1 KiB that nobody asked for",
+        "compressed": "good JSON of more than 1 MiB, as a gzip of some 1 KiB, unasked",
         "huge-header": "good JSON behind a header of 256 KiB",
         "slow": "the right answer, after the delay",
         "hang": "accepts the request and never answers",
@@ -85,7 +85,7 @@ REFUSALS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "with-state": "a refusal carries the state that was sent",
         "without-state": "a refusal carries no state",
-        "wrong-state": "a refusal carries a state that nobody sent",
+        "wrong-state": "a refusal carries a state that was not sent",
     }
 )
 

@@ -60,7 +60,8 @@ def _read(redirect_uri: str) -> SplitResult:
         raise NotUnderDomain("The redirect_uri has user-info before its host.")
     if not _HOST.fullmatch(host) or target.netloc.endswith(":") or port == 0:
         raise NotUnderDomain("The redirect_uri has no proper host and port.")
-    if target.scheme == "http" and host not in LOOPBACK_HOSTS:  # RFC 9700 section 2.6
+    is_loopback = host in LOOPBACK_HOSTS or host.endswith(".localhost")  # RFC 6761 section 6.3
+    if target.scheme == "http" and not is_loopback:  # RFC 9700 section 2.6
         raise NotUnderDomain("The redirect_uri is plain http, which is for loopback hosts only.")
     return target
 

@@ -38,7 +38,7 @@ _LARGEST_FIELD: Final = 128 * 1024
 
 
 def _silent(_sentence: str) -> None:
-    """Narrate to nobody."""
+    """Narrate nothing."""
 
 
 @dataclass(kw_only=True, eq=False)

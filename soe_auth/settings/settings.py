@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from soe_auth.model.scope import Scope
     from soe_auth.model.site import Site
     from soe_auth.settings.paths import Paths
-    from soe_auth.settings.spec import Redirect, RedirectHost, Stored, StoreKind
+    from soe_auth.settings.spec import Redirect, Stored, StoreKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Settings:
     """All settings of one profile, and for each key the place that its value came from.
 
     `profiles` are the names of all that the config.toml have, `project` is the project file that
-    was heeded, as it is shown, and `only_project` whether nobody else names the site. `place(key)`
+    was heeded, as it is shown, and `only_project` whether nothing else names the site. `place(key)`
     is a value's origin with the line of the file, if it is from one.
     """
 
@@ -40,7 +40,7 @@ class Settings:
     client_id: str | None
     scope: Scope
     redirect: Redirect
-    redirect_host: RedirectHost
+    redirect_host: str
     port: Ports
     browser: str | None
     timeout: float

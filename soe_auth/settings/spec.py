@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 Redirect = Literal["loopback", "login_success"]
-RedirectHost = Literal["localhost", "127.0.0.1"]
 StoreKind = Literal["file", "keyring"]
 Stored = str | int | list[str]
 
@@ -86,12 +86,16 @@ def _read_redirect(text: str) -> Redirect:
             raise ValueError("write loopback or login_success")
 
 
-def _read_redirect_host(text: str) -> RedirectHost:
-    match text:
-        case "localhost" | "127.0.0.1":
-            return text
-        case _:
-            raise ValueError("write localhost or 127.0.0.1, as the application's Domain has it")
+def _read_redirect_host(text: str) -> str:
+    with suppress(ValueError):
+        host = Site.parse(f"https://{text}").host
+        is_address = host.replace(".", "").isdigit()
+        if host == text.lower() and (host == "127.0.0.1" or not is_address):
+            return host
+    raise ValueError(
+        "write localhost, 127.0.0.1, or a name that means the loopback, as the application's"
+        " Domain has it"
+    )
 
 
 def _read_browser(text: str) -> str:
@@ -146,11 +150,12 @@ REDIRECT: Setting[Redirect] = Setting(
     "page, whose address you paste)",
     profile=True,
 )
-REDIRECT_HOST: Setting[RedirectHost] = Setting(
+REDIRECT_HOST: Setting[str] = Setting(
     "redirect_host",
     _read_redirect_host,
     "localhost",
-    "the loopback's name in the redirect URI: localhost or 127.0.0.1",
+    "the loopback's name in the redirect URI: localhost, 127.0.0.1, soe-auth.localhost, or another "
+    "that means it",
     profile=True,
 )
 PORT = Setting(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum
@@ -32,6 +33,10 @@ _NO_SUCH_CALL = {
     HTTPStatus.GONE,
     HTTPStatus.NOT_IMPLEMENTED,
 }
+
+
+_OUTSIDE_ITS_TEAM = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
+_FOR_ITS_TEAM = "With access_team, a token is good in its own team only, which was not asked."
 
 
 class TokenValidity(Enum):
@@ -70,6 +75,10 @@ class RevocationResult(Enum):
     def is_dead(self) -> bool:
         """Whether the token is certainly no longer valid."""
         return self in {RevocationResult.ENDED, RevocationResult.ALREADY_INVALID}
+
+
+# The answers after which the token may have ended all the same.
+_TO_BE_CHECKED = {RevocationResult.UNCLEAR, RevocationResult.UNREACHABLE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,11 +129,13 @@ class SiteConnection:
         """Ask whose token it is; None where the site does not tell, or not in time."""
         return (await self._introduction(access_token, self._limits.look_up)).account
 
-    async def verify(self, access_token: Secret) -> Verification:
-        """Ask whether a token is good, and whose it is."""
-        return await self._introduction(access_token, self._limits.verification)
+    async def verify(self, access_token: Secret, *, for_team: bool = False) -> Verification:
+        """Ask whether a token is good, and whose it is; see `Scope.is_for_team`."""
+        return await self._introduction(access_token, self._limits.verification, for_team=for_team)
 
-    async def _introduction(self, access_token: Secret, within: float) -> Verification:
+    async def _introduction(
+        self, access_token: Secret, within: float, *, for_team: bool = False
+    ) -> Verification:
         """Ask API v3 who we are, by this token."""
         try:
             answer = await self._transport.send(
@@ -135,6 +146,8 @@ class SiteConnection:
             return Verification(TokenValidity.UNREACHABLE, reason=str(problem))
         except SoeAuthError as problem:
             return Verification(TokenValidity.UNCLEAR, reason=str(problem))
+        if for_team and answer.status in _OUTSIDE_ITS_TEAM:
+            return Verification(TokenValidity.UNCLEAR, reason=_FOR_ITS_TEAM)
         if answer.status == HTTPStatus.UNAUTHORIZED:
             return Verification(TokenValidity.NO_LONGER_GOOD)
         name = _field(answer, "name")
@@ -145,32 +158,43 @@ class SiteConnection:
         return Verification(TokenValidity.GOOD, printable(name, 80) or None)
 
     async def invalidate(
-        self, access_token: Secret, *, within: float | None = None
+        self, access_token: Secret, *, for_team: bool = False, within: float | None = None
     ) -> RevocationResult:
         """Ask API v2.3 to end the token (public Stack Exchange API; SOE may not offer it).
 
-        The token rides in the path of the call, as that API wants it. `within` is in seconds, for
-        who cannot wait for as long as the limits have it.
+        Where the answer is unclear or lost, API v3 is asked whether the token is good still.
+        `within` is for both, in seconds, for who cannot wait for as long as the limits have it.
         """
+        until = time.monotonic() + (within or self._limits.invalidation)
+        result = await self._ask_to_end(access_token, until - time.monotonic())
+        left = until - time.monotonic()
+        if result in _TO_BE_CHECKED and left > 0:
+            seen = await self._introduction(access_token, left, for_team=for_team)
+            if seen.validity is TokenValidity.NO_LONGER_GOOD:
+                return RevocationResult.ENDED
+        return result
+
+    async def _ask_to_end(self, access_token: Secret, within: float) -> RevocationResult:
+        """Send the call, with the token in its path, as that API wants it."""
         try:
             answer = await self._transport.send(
                 lambda: Request(
                     "GET",
                     f"/api/2.3/access-tokens/{quote(access_token.reveal(), safe='')}/invalidate",
                 ),
-                within=within or self._limits.invalidation,
+                within=within,
             )
         except NetworkError:
             return RevocationResult.UNREACHABLE
         except SoeAuthError:
             return RevocationResult.UNCLEAR
-        if answer.status == HTTPStatus.UNAUTHORIZED:
-            return RevocationResult.ALREADY_INVALID
         ended = _field(answer, "items")
-        if not isinstance(ended, list):
-            offered = answer.status not in _NO_SUCH_CALL
-            return RevocationResult.UNCLEAR if offered else RevocationResult.NOT_OFFERED
-        return RevocationResult.ENDED if ended else RevocationResult.ALREADY_INVALID
+        if isinstance(ended, list):
+            return RevocationResult.ENDED if ended else RevocationResult.ALREADY_INVALID
+        is_unknown = _field(answer, "error_name", answer.status) == "no_method"
+        if answer.status in _NO_SUCH_CALL or is_unknown:
+            return RevocationResult.NOT_OFFERED
+        return RevocationResult.UNCLEAR
 
     async def call(self, call: ApiCall, access_token: Secret) -> ApiResponse:
         """Send a call of the API, with the token in the header that this API wants.
@@ -203,9 +227,9 @@ async def connect(
         yield SiteConnection(transport, limits)
 
 
-def _field(answer: TokenResponse, name: str) -> object:
-    """Return a field of the JSON that a call was answered with; None where there is none."""
-    if answer.status != HTTPStatus.OK:
+def _field(answer: TokenResponse, name: str, status: int = HTTPStatus.OK) -> object:
+    """Return a field of the JSON that came with this status; None where there is none."""
+    if answer.status != status:
         return None
     try:
         return json.loads(answer.body)[name]

@@ -8,17 +8,18 @@ forgotten; which token holds is for the item to say.
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from soe_auth.errors import StoreError
-from soe_auth.storage.file_store import FileStore, report_once
+from soe_auth.files.atomic_write import locked
+from soe_auth.settings.paths import LOCKS
+from soe_auth.storage.file_store import FileStore, as_store_error, report_once
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from soe_auth.model.token import Token
-    from soe_auth.settings.spec import StoreKind
     from soe_auth.storage.keyring_backend import KeyringBackend
 
 
@@ -42,23 +43,56 @@ class KeyringStore:
         token = self._keyring.get(self._item(profile))
         if self._files.look(profile)[0]:
             self._report(
-                f"A token of profile {profile} lies in a file, and is not used, as the settings say"
-                f" store = keyring; `soe-auth config set store keyring` moves it."
+                f"The token of profile {profile} is in a file, and is not used, as the settings say"
+                f" store = keyring; `soe-auth login -p {profile}` replaces it."
             )
         return token
 
     def save(self, profile: str, token: Token) -> None:
         """Keep the token in the keyring, read back and compared."""
+        with self._lock(profile):
+            self._save(profile, token)
+
+    def update(self, profile: str, token: Token) -> bool:
+        """Store the token again, with its account; not where another one or none is stored now."""
+        with self._lock(profile):
+            stored = token.is_same_as(self._keyring.get(self._item(profile)))
+            if stored:
+                self._save(profile, token)
+            return stored
+
+    def _save(self, profile: str, token: Token) -> None:
         in_file, mark = self._files.look(profile)
         if mark is None:
             self._files.write(profile, in_file or token, "copy" if in_file else "stub")
         self._keyring.set(self._item(profile), token)
         self._files.write(profile, token, "stub")
 
-    def remove(self, profile: str) -> bool:
-        """Remove the profile's token, from a file as well; return whether there was one."""
-        there = self._keyring.delete(self._item(profile))
-        return self._files.discard(profile) or there
+    def remove(self, profile: str, token: Token | None) -> bool:
+        """Remove that token of the profile, from a file as well; return whether it was there.
+
+        A later one stays, and so does another one in the file, which is then told.
+        """
+        with self._lock(profile):
+            stored = self._keyring.get(self._item(profile))
+            if stored and not stored.is_same_as(token):
+                return False
+            there = self._keyring.delete(self._item(profile))
+            in_file, _ = self._files.look(profile)
+            if in_file is None or in_file.is_same_as(token):
+                return self._files.discard(profile) or there
+            self._files.write(profile, in_file, None)
+            self._report(f"Another token of profile {profile} lies in a file, and stays there.")
+            return there
+
+    @contextmanager
+    def _lock(self, profile: str) -> Iterator[None]:
+        """Let no other process change the profile's item or file; wait ten seconds at most."""
+        path = self._directory / LOCKS / f".{profile}.keyring.lock"
+        with ExitStack() as held:
+            with as_store_error(path, "locked"):
+                held.enter_context(locked(path))
+            yield
 
     def profiles(self) -> list[str]:
         """Return the names of all profiles that have a token file, sorted."""
@@ -66,56 +100,19 @@ class KeyringStore:
 
     def prepare(self, profile: str) -> None:
         """See that the keyring answers, and move a token there that still lies in a file."""
-        self._files.prepare(profile)
-        in_keyring = self._keyring.get(self._item(profile))
-        in_file, _ = self._files.look(profile)
-        if in_file:
-            self.save(profile, newest(in_file, in_keyring))
-
-    # --- for a move ---
-
-    def is_at(self, place: StoreKind, profile: str) -> bool:
-        """Return whether the profile's token is in that place alone."""
-        in_file, mark = self._files.look(profile)
-        return in_file is None if place == "keyring" else mark is None
-
-    def copy(self, profile: str) -> None:
-        """Put the profile's token into both places."""
-        in_file, _ = self._files.look(profile)
-        try:
+        self._files.check_writable(profile)
+        with self._lock(profile):
             in_keyring = self._keyring.get(self._item(profile))
-        except StoreError as problem:
-            raise StoreError(
-                str(problem),
-                hint=f"The token of profile {profile} stays there. To do without it, take `store`"
-                " out of the file by hand, with `soe-auth config edit`, and log in anew.",
-            ) from None
-        token = newest(in_file, in_keyring) if in_file else in_keyring
-        if token:
-            self._files.write(profile, token, "copy")
-            if token != in_keyring:
-                self._keyring.set(self._item(profile), token)
-
-    def keep_in(self, place: StoreKind, profile: str) -> None:
-        """Remove the profile's token, which is in both places, from the other one."""
-        if place == "keyring":
-            if token := self._keyring.get(self._item(profile)):
-                self._files.write(profile, token, "stub")
-            return
-        self._keyring.delete(self._item(profile))
-        in_file, _ = self._files.look(profile)
-        if in_file:
-            self._files.write(profile, in_file, None)
-        else:
-            self._files.discard(profile)
+            in_file, _ = self._files.look(profile)
+            if (
+                in_file
+                and (in_keyring is None or in_keyring.obtained_at <= in_file.obtained_at)
+                and self._files.write(profile, in_file, "copy", over=in_file)
+            ):
+                self._save(profile, in_file)
 
     def _item(self, profile: str) -> str:
         return item_name(self._directory, profile)
-
-
-def newest(token: Token, other: Token | None) -> Token:
-    """Return the one that was given last."""
-    return other if other and other.obtained_at > token.obtained_at else token
 
 
 def item_name(directory: Path, profile: str) -> str:

@@ -269,7 +269,7 @@ def test_over_many_requests_it_leads_on_only_whom_the_listener_leads_on() -> Non
             arrival = read_plain(data)
             leads_on = (
                 arrival is not None
-                and check_request(arrival, there.sockets.port) is None
+                and check_request(arrival, there.sockets.host, there.sockets.port) is None
                 and arrival.target.matches(PATHS.launch)
             )
             seen[leads_on] += 1

@@ -225,7 +225,7 @@ def test_a_login_elsewhere_is_seen_by_the_next_request(ask: Ask, stage: Stage) -
 def test_nothing_is_sent_where_a_person_is_needed(ask: Ask, stage: Stage) -> None:
     with pytest.raises(soe_auth.LoginRequired, match="soe-auth login -p acme"):
         ask(stage.ca, stage.site.url(), min_ttl=7200)
-    stage.store.remove("acme")
+    stage.store.remove("acme", stage.store.load("acme"))
     with pytest.raises(soe_auth.LoginRequired, match="soe-auth login -p acme"):
         ask(stage.ca, stage.site.url())
     assert stage.site.heard == []
@@ -294,7 +294,7 @@ def test_a_store_of_the_users_own_is_asked(ask: Ask, stage: Stage) -> None:
     store.save("acme", replace(token, access_token=Secret("canary(new)*")))
     ask(stage.ca, stage.site.url(), store=store)
     assert stage.site.tokens == [NEW]
-    store.remove("acme")
+    store.remove("acme", store.load("acme"))
     with pytest.raises(soe_auth.LoginRequired):
         ask(stage.ca, stage.site.url(), store=store)
 
@@ -356,7 +356,7 @@ def test_without_a_newer_token_the_401_is_the_answer(
 ) -> None:
     def answer(_: Heard) -> Said:
         if not is_there:
-            stage.store.remove("acme")
+            stage.store.remove("acme", stage.store.load("acme"))
         return Said(401)
 
     stage.site.answer = answer
@@ -459,6 +459,20 @@ def test_with_login_a_person_is_asked_once_and_again_when_the_site_ends_the_toke
     desk.as_if_it_were_old()
     assert ask_me() == 200
     assert len(desk.tabs) == 2
+
+
+@each_client
+def test_a_401_outside_its_team_opens_no_tab_for_a_teams_token(
+    ask: Ask, stage: Stage, home: Path
+) -> None:
+    config = home / "config.toml"
+    config.write_text(config.read_text().replace("write_access", "access_team"))
+    kept = stage.store.load("acme")
+    assert kept
+    stage.store.save("acme", replace(kept, scope=soe_auth.Scope.parse("access_team")))
+    stage.site.answer = lambda _: Said(401)
+    answer = ask(stage.ca, stage.site.url(), login=True, browser=pytest.fail)
+    assert answer.status == 401
 
 
 @each_client

@@ -25,11 +25,11 @@ from tls_servers import always_answering, forwarding, http, tls
 from soe_auth import LoginError, NetworkError, ServerError, SettingsError, StoreError
 from soe_auth.cli.commands.doctor import exit_code_of
 from soe_auth.doctor import Finding, examine
-from soe_auth.doctor.dns import addresses_of
 from soe_auth.doctor.local import look_at_place, look_at_versions
 from soe_auth.doctor.loopback import LoopbackProbe, check_probe, knock, look_at_loopback
 from soe_auth.doctor.remote import check_proxy
 from soe_auth.doctor.stored import look_at_store
+from soe_auth.loopback.host_name import addresses_of
 from soe_auth.model.ports import ANY_PORT
 from soe_auth.model.proxy import Proxy
 from soe_auth.sandbox import Sandbox, running
@@ -571,6 +571,25 @@ def test_a_machine_that_does_not_know_its_own_name_is_odd() -> None:
     *both, name = look_at_loopback(ANY_PORT, "localhost", os.urandom, known=unknown)
     assert {finding.verdict for finding in both} == {"ok"}
     assert name.says == "this machine does not know the name localhost"
+
+
+def test_a_name_below_localhost_is_known_to_some_browsers_only() -> None:
+    def unknown(name: str, _port: int) -> tuple[str, ...]:
+        raise OSError(name)
+
+    *both, name = look_at_loopback(ANY_PORT, "soe-auth.localhost", os.urandom, known=unknown)
+    assert {finding.verdict for finding in both} == {"ok"}
+    assert name.verdict == "warning"
+    assert name.todo.startswith("Chrome, Edge and Firefox know it by themselves; Safari")
+
+
+def test_a_name_of_a_company_is_looked_at_and_what_browsers_need_is_told(ground: Ground) -> None:
+    elsewhere = wrong(look_at_loopback(ANY_PORT, "192.0.2.7", os.urandom))
+    assert elsewhere.says.startswith("Cannot use 192.0.2.7 for the redirect: it is 192.0.2.7 here")
+    company = check_probe(LoopbackProbe("login.corp.example", ("127.0.0.1",)), 51423)
+    assert company.verdict == "warning"
+    assert "a proxy, DNS over HTTPS or HTTPS only" in company.todo
+    assert ground.look("loopback", redirect_host="localhost")[-1].verdict == "ok"
 
 
 def test_a_redirect_to_the_address_needs_no_name(ground: Ground) -> None:

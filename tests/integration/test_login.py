@@ -35,7 +35,7 @@ from soe_auth.desktop.environment import Environment
 from soe_auth.loopback.server import CallbackServer, LocalPaths, serve
 from soe_auth.model.proxy import Network
 from soe_auth.oauth.authorization_response import Stray
-from soe_auth.sandbox import Quirks, Sandbox
+from soe_auth.sandbox import Application, Quirks, Sandbox, running
 from soe_auth.sandbox.visitor import VisitedPage, visit
 from soe_auth.settings.resolve import resolve
 from soe_auth.storage.login_lock import LoginLock
@@ -76,6 +76,31 @@ def test_a_login_ends_with_a_stored_token_a_told_person_and_a_true_page(
     assert f"as Jane Doe, profile {token_profile(site)}. The token lasts until" in person.told[1]
     assert "Signed in as Jane Doe" in person.last_page
     assert urlsplit(person.pages[0].url).query == ""
+
+
+def test_the_redirect_follows_the_host_that_is_registered(person: FakeUser) -> None:
+    names = Application("120", "By a name below localhost", "soe-auth.localhost")
+    with running(applications=[names]) as site:
+        settings = person.settings(
+            site=site.url, client_id="120", redirect_host="soe-auth.localhost"
+        )
+        login(settings, person.effects())
+        [exchange] = site.exchanges
+    redirect_uri = dict(exchange.fields)["redirect_uri"]
+    assert redirect_uri.startswith("http://soe-auth.localhost:")
+    assert person.opened[0].startswith("http://soe-auth.localhost:")
+    assert "Signed in as Jane Doe" in person.last_page
+    assert urlsplit(person.pages[0].url).hostname == "soe-auth.localhost"
+
+
+def test_a_host_that_leads_elsewhere_is_told_before_a_browser_opens(
+    person: FakeUser, site: Sandbox
+) -> None:
+    # Of an address that is no loopback address, as a name that means it.
+    settings = replace(person.settings(site=site.url), redirect_host="192.0.2.7")
+    with pytest.raises(LoopbackUnavailable, match=r"it is 192\.0\.2\.7 here"):
+        login(settings, person.effects())
+    assert person.opened == []
 
 
 def token_profile(site: Sandbox) -> str:
@@ -352,7 +377,7 @@ def test_a_browser_that_fails_is_told_with_the_address_and_the_login_goes_on(
         ),
         (
             Environment("a CI job", unattended=True),
-            "This is a CI job, and nobody is here to sign in; ty",
+            "This is a CI job, and no user is here to sign in; ty",
         ),
     ],
     ids=["desktop", "CI"],
@@ -579,7 +604,8 @@ def test_after_an_unanswered_login_none_is_started_by_itself_for_a_while(
             login_if_needed(settings, person.effects())
     assert len(person.opened) == 1
     login(settings, person.effects())  # a person who asks is never held back
-    assert person.effects().store.remove(settings.profile)
+    store = person.effects().store
+    assert store.remove(settings.profile, store.load(settings.profile))
     login_if_needed(settings, person.effects())
     assert len(person.opened) == 3
 
@@ -593,7 +619,7 @@ def test_where_nobody_is_those_in_vain_are_not_forgotten(person: FakeUser, site:
         login_lock.record_failure(settings.profile)
     clock[0] += 7200
     nowhere = Environment("a CI job", unattended=True)
-    with pytest.raises(LoginRequired, match="nobody is here"):
+    with pytest.raises(LoginRequired, match="no user is here"):
         login_if_needed(
             settings, person.effects(login_lock=login_lock, environment=nowhere, open_browser=None)
         )

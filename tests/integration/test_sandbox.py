@@ -150,7 +150,7 @@ async def test_a_query_in_the_redirect_uri_is_kept(browser: Browser) -> None:
         (request_for(redirect_uri="http://localhost:/"), "no proper host and port"),
         (request_for(redirect_uri="http://localhost:0/"), "no proper host and port"),
         (request_for(redirect_uri="http:///callback"), "no proper host and port"),
-        (request_for(redirect_uri="http://x.localhost:1/"), "for loopback hosts only"),
+        (request_for(redirect_uri="http://evil.example:1/"), "for loopback hosts only"),
         (request_for(redirect_uri="http://127.0.0.1:5555/"), "is not localhost or below"),
         (request_for(redirect_uri="http://[::1]:5555/"), "is not localhost or below"),
         (request_for(redirect_uri="https://evil.example/"), "is not localhost or below"),
@@ -454,7 +454,7 @@ async def test_signing_out_takes_the_question_away(browser: Browser) -> None:
 
 @pytest.mark.parametrize(
     ("refusal", "state"),
-    [("with-state", STATE), ("without-state", None), ("wrong-state", "a-state-that-nobody-sent")],
+    [("with-state", STATE), ("without-state", None), ("wrong-state", "a-state-that-was-not-sent")],
 )
 async def test_a_switch_tells_what_state_a_refusal_carries(
     browser: Browser, refusal: str, state: str | None

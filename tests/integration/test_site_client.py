@@ -460,7 +460,8 @@ async def test_a_site_that_does_not_end_tokens_is_told_from_one_that_does(
 @pytest.mark.parametrize(
     ("answer", "ending"),
     [
-        (http(401, b""), RevocationResult.ALREADY_INVALID),
+        (http(401, b""), RevocationResult.ENDED),
+        (http(400, b'{"error_id": 404, "error_name": "no_method"}'), RevocationResult.NOT_OFFERED),
         (http(403, b'{"items": [1]}'), RevocationResult.UNCLEAR),
         (http(200, b'{"items": "x"}'), RevocationResult.UNCLEAR),
         (http(200, b"{}"), RevocationResult.UNCLEAR),
@@ -475,9 +476,56 @@ async def test_only_a_clear_answer_means_that_a_token_was_ended(
         assert await connection.invalidate(Secret("x")) is ending
 
 
-async def test_a_token_that_no_address_can_hold_is_not_asked_about(practice: Practice) -> None:
+@pytest.mark.parametrize(
+    "unclear",
+    [
+        http(500, b"{}"),
+        http(503, b"<html>"),
+        http(302, b"", b"Location: /login"),
+        http(401, b'{"error_name": "access_token_required"}'),
+        http(200, b"<html>"),
+        http(200, b"no gzip", b"Content-Encoding: gzip"),
+        http(200, b"{}", b"Content-Encoding: br"),
+        http(200, b'{"items": [1]}')[:-1],
+        b"nonsense",
+        b"",
+    ],
+)
+@pytest.mark.parametrize(
+    ("account", "for_team", "is_dead"),
+    [
+        (http(401, b"Invalid access token"), False, True),
+        (http(401, b"Invalid access token"), True, False),
+        (http(200, b'{"name": "Jane Doe"}'), False, False),
+        (http(403, b"{}"), False, False),
+        (http(503, b""), False, False),
+    ],
+)
+async def test_after_an_unclear_answer_to_a_revocation_the_site_is_asked_about_the_token(
+    unclear: bytes, account: bytes, *, for_team: bool, is_dead: bool
+) -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        writer.write(unclear if b"/invalidate" in head else account)
+        await writer.drain()
+
+    async with served(handle) as port, connect(Site.parse(f"http://127.0.0.1:{port}")) as site:
+        result = await site.invalidate(Secret("x"), for_team=for_team)
+    assert result.is_dead is is_dead
+    assert result is not RevocationResult.NOT_OFFERED
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+async def test_of_a_teams_token_the_main_site_says_nothing(status: int) -> None:
+    async with always_answering(http(status, b"{}")) as site, connect(site) as connection:
+        seen = await connection.verify(Secret("x"), for_team=True)
+    assert seen.validity is TokenValidity.UNCLEAR
+    assert "access_team" in seen.reason
+
+
+async def test_a_token_that_no_address_can_hold_goes_in_no_address(practice: Practice) -> None:
     async with connect(practice.site) as connection:
-        assert await connection.invalidate(Secret("(" * 30000)) is RevocationResult.UNREACHABLE
+        assert await connection.invalidate(Secret("(" * 30000)) is RevocationResult.ENDED
 
 
 async def test_a_name_in_a_refusal_is_no_account() -> None:

@@ -1,4 +1,5 @@
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pytest
 from callback_server import three_free_ports
 
 from soe_auth import LoopbackUnavailable
+from soe_auth.loopback.host_name import require_loopback
 from soe_auth.loopback.port_owner import why_busy
 from soe_auth.loopback.sockets import bind
 from soe_auth.sandbox.sockets import bind_loopback
@@ -68,6 +70,40 @@ def test_a_chosen_port_is_the_one_that_is_bound() -> None:
     again = bind(free.port, "localhost")
     again.close()
     assert again.port == free.port
+
+
+def test_a_redirects_host_has_to_mean_the_loopback_and_nothing_else() -> None:
+    bind(0, "::1").close()  # an address that is looked up as a name is
+    with pytest.raises(LoopbackUnavailable, match=r"it is 127\.0\.0\.2 here") as refused:
+        bind(0, "127.0.0.2")
+    assert "the hosts file say `127.0.0.1 127.0.0.2`" in str(refused.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("addresses", "why"),
+    [
+        (["127.0.0.1"], None),
+        (["127.0.0.1", "::1"], None),
+        (["127.0.0.1", "192.0.2.7"], "it is 192.0.2.7 here, and not 127.0.0.1 or ::1 alone"),
+        (["fe80::1"], "it is fe80::1 here"),
+        ([], "this machine cannot look it up: Name or service not known"),
+    ],
+)
+def test_a_name_that_also_leads_elsewhere_is_refused(addresses: list[str], why: str | None) -> None:
+    def known(name: str, _port: int) -> tuple[str, ...]:
+        assert name == "login.corp.example"
+        if not addresses:
+            raise OSError(-2, "Name or service not known")
+        return tuple(addresses)
+
+    if why is None:
+        require_loopback("login.corp.example", known)
+        return
+    with pytest.raises(
+        LoopbackUnavailable,
+        match=re.escape(f"for the redirect: {why}"),
+    ):
+        require_loopback("login.corp.example", known)
 
 
 def taken(port: int = 0) -> socket.socket:

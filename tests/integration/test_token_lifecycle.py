@@ -20,11 +20,13 @@ from tls_servers import http, served
 from soe_auth import Secret, Site, Store, StoreError, Token
 from soe_auth.actions.login import alogin, login
 from soe_auth.actions.login_if_needed import login_if_needed
+from soe_auth.actions.logout import logout
 from soe_auth.actions.status import verify
 from soe_auth.model.proxy import Network
 from soe_auth.sandbox import Quirks, Sandbox, running
 from soe_auth.settings.resolve import resolve
-from soe_auth.site_client.client import TokenValidity
+from soe_auth.site_client.client import RevocationResult, TokenValidity
+from soe_auth.storage.file_store import FileStore
 from soe_auth.storage.token_format import token_from_json, token_to_json
 
 if TYPE_CHECKING:
@@ -349,10 +351,10 @@ def test_it_is_ended_only_once_the_new_one_is_stored_and_all_are_told(
     store = Spy(person.effects().store, before_saving=saving)
     effects = person.effects(store=store, announce=log.append, verbose=told_more)
     login(person.settings(site=site.url), effects)
-    opening, first, signed_in, second, retired = log
+    opening, first, signed_in, retired = log
     assert opening.startswith("Opening")
     assert signed_in.startswith("Signed in")
-    assert (first, second, retired) == ("saved", "saved", "retired")
+    assert (first, retired) == ("saved", "retired")
 
 
 def test_a_login_that_could_not_be_kept_ends_no_token(person: FakeUser, site: Sandbox) -> None:
@@ -517,6 +519,39 @@ def test_a_day_of_a_token_of_a_day_takes_one_login(person: FakeUser, site: Sandb
 
 
 # --- logout ---
+
+
+async def test_a_log_out_keeps_the_token_that_a_login_stores_meanwhile(tmp_path: Path) -> None:
+    store = FileStore(tmp_path, report=print)
+    later = replace(TOKEN, access_token=Secret("later"))
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        store.save("acme", later)
+        writer.write(http(200, b'{"items": []}', b"Connection: close"))
+
+    async with served(answer) as port:
+        site = Site.parse(f"http://localhost:{port}")
+        store.save("acme", replace(TOKEN, site=site))
+        goodbye = await logout("acme", store)
+    assert goodbye
+    assert goodbye.on_site is not RevocationResult.UNREACHABLE
+    assert goodbye.newer
+    assert store.load("acme") == later
+
+
+def test_a_token_that_is_removed_while_its_account_is_told_is_not_stored_again(
+    person: FakeUser, site: Sandbox
+) -> None:
+    settings = person.settings(site=site.url)
+    store = FileStore(person.home, report=print)
+
+    def told(sentence: str) -> None:
+        if sentence.startswith("Signed in"):
+            assert store.remove(settings.profile, store.load(settings.profile))
+
+    assert login(settings, person.effects(announce=told)).account
+    assert store.load(settings.profile) is None
 
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")

@@ -175,7 +175,7 @@ class Desk:
         (self.config / "config.toml").write_text(f'store = "{place}"\n{PROFILE}')
 
     def put_in_file(self, token: Token = IN_FILE) -> None:
-        FileStore(self.config, report=print).save("acme", token)
+        FileStore(self.config, report=print).write("acme", token, None)
 
     def put_in_keyring(self) -> None:
         FileStore(self.config, report=print).write("acme", IN_KEYRING, "stub")
@@ -271,18 +271,16 @@ def test_a_token_lives_in_a_secret_service_and_in_no_file(at_home: Command, site
     assert seen(first) == seen(second) == []
     assert (at_home.home / ".local" / "share" / "keyrings" / "login.keyring").exists()
 
-    assert "moved to the file" in does("config", "set", "store", "file")
-    assert does("token") == second
-    assert [path.suffix for path in seen(second)] == [".json"]
-    assert "moved to the keyring" in does("config", "set", "store", "keyring")
-    assert does("token") == second
-    assert seen(second) == []
-
     assert "has ended it" in does("logout")
     assert at_home("token").returncode == 3
     assert not list((at_home.home / "config" / "tokens").iterdir())
+    does("config", "unset", "store")
     does(*login)
-    assert "moved to the file" in does("config", "unset", "store")
+    assert [path.suffix for path in seen(does("token"))] == [".json"]
+    does("config", "set", "store", "keyring")
+    assert "replaces it" in at_home("token").stderr
+    does(*login)
+    assert seen(does("token")) == []
 
 
 @pytest.mark.needs("dbus-run-session", "gnome-keyring-daemon", "gdbus")
@@ -387,11 +385,11 @@ def test_of_a_chain_only_the_strongest_is_used(desk: Desk) -> None:
     desk.put_in_file()
     chain = with_backends_that_nobody_named(desk, "")
     for variables in ({}, {"PYTHON_KEYRING_BACKEND": "keyring.backends.chainer.ChainerBackend"}):
-        done = chain("config", "set", "store", "keyring", BOX="decline", **variables)
+        done = chain("login", BOX="decline", **variables)
         assert done.returncode == 7
         assert "The keyring refused (NotImplementedError)." in done.stderr
         assert desk.in_keyring is None
-    assert chain("config", "set", "store", "keyring").returncode == 0
+    assert chain("login", "--no-browser", "--timeout", "1s").returncode == 4
     assert desk.in_keyring == "canary(1)*"
 
 
@@ -406,20 +404,20 @@ def test_what_a_backend_says_in_failing_is_not_repeated(desk: Desk) -> None:
     assert "canary" not in done.stderr + done.stdout
     desk.put_in_file()
     desk.box.unlink()
-    done = desk("config", "set", "store", "keyring", BOX="leak")
+    done = desk("login", BOX="leak")
     assert (done.returncode, "refused (SystemExit)" in done.stderr) == (7, True)
     assert "canary" not in done.stderr + done.stdout
 
 
 @pytest.mark.parametrize("what", ["cut", "forget"])
 def test_a_backend_that_does_not_keep_what_it_is_given_loses_nothing(desk: Desk, what: str) -> None:
-    desk.settle("file")
     desk.put_in_file()
-    done = desk("config", "set", "store", "keyring", BOX=what)
+    done = desk("login", BOX=what)
     assert done.returncode == 7
     assert "(backends.Box) did not give back what it was to keep." in done.stderr
+    assert desk.file["access_token"] == "canary(1)*"
+    desk.settle("file")
     assert desk("token").stdout == "canary(1)*\n"
-    assert desk.places == {"file"}
 
 
 def test_a_login_that_a_keyring_does_not_keep_ends_as_not_signed_in(
@@ -512,13 +510,11 @@ def test_a_token_in_a_file_is_not_taken_where_the_settings_say_keyring(desk: Des
     desk.put_in_file()
     done = desk("token")
     assert (done.returncode, done.stdout) == (3, "")
-    assert "lies in a file, and is not used" in done.stderr
-    assert "lies in a file" in desk("status").stderr
-    assert "lies in a file" in desk("doctor").stdout
-    assert "Type `soe-auth config set store keyring`" in desk("doctor").stdout
-    assert "has moved to the keyring" in desk("config", "set", "store", "keyring").stderr
-    assert desk("token").stdout == "canary(1)*\n"
-    assert desk.places == {"keyring", "marked"}
+    assert "is in a file, and is not used" in done.stderr
+    assert "is in a file" in desk("status").stderr
+    assert "is in a file" in desk("doctor").stdout
+    assert "Type `soe-auth logout -p acme`, then `soe-auth login" in desk("doctor").stdout
+    assert desk.places == {"file"}
 
 
 def test_a_token_in_the_keyring_is_not_taken_where_the_settings_say_file(desk: Desk) -> None:
@@ -527,15 +523,13 @@ def test_a_token_in_the_keyring_is_not_taken_where_the_settings_say_file(desk: D
     done = desk("token", BOX="hang")  # which is not asked
     assert (done.returncode, done.stdout) == (3, "")
     assert "is in the keyring, and is not used" in done.stderr
-    assert "lies in the keyring" in desk("doctor").stdout
-    assert "has moved to the file" in desk("config", "set", "store", "file").stderr
-    assert desk("token").stdout == "canary(2)*\n"
-    assert desk.places == {"file"}
+    assert "is in the keyring" in desk("doctor").stdout
+    assert desk.places == {"keyring", "marked"}
 
 
 def first_login(desk: Desk, site: Sandbox, **variables: str) -> "subprocess.CompletedProcess[str]":
     """Log in where no settings are left."""
-    (desk.config / "config.toml").unlink()
+    (desk.config / "config.toml").unlink(missing_ok=True)
     flags = ("-p", "acme", "--site", site.url, "--client-id", "110", "--browser", VISITOR)
     return desk("login", *flags, **variables)
 
@@ -551,17 +545,6 @@ def test_a_login_moves_what_lies_in_a_file_and_ends_it_on_the_site(
     assert "The token that was replaced: ended" in again.stderr
     assert desk.places == {"keyring", "marked"}
     assert desk.in_keyring != old
-
-
-def test_after_a_login_to_a_file_the_keyring_is_not_forgotten(desk: Desk, site: Sandbox) -> None:
-    desk.put_in_keyring()
-    assert first_login(desk, site, BOX="hang").returncode == 0
-    assert desk.places == {"keyring", "file", "marked"}
-    assert "in a file, and maybe the keyring" in desk("doctor").stdout
-    token = desk("token").stdout.strip()
-    assert desk("config", "set", "store", "file").returncode == 0
-    assert desk.places == {"file"}
-    assert desk("token").stdout.strip() == token
 
 
 @pytest.mark.parametrize("settled", ["file", "keyring"])
@@ -580,7 +563,7 @@ def test_a_logout_ends_a_token_where_it_is(
 def test_a_file_that_tells_of_the_keyring_is_not_removed_without_it(desk: Desk) -> None:
     desk.put_in_keyring()
     with pytest.raises(StoreError, match="The keyring may hold a token of profile acme"):
-        FileStore(desk.config, report=print).remove("acme")
+        FileStore(desk.config, report=print).remove("acme", IN_KEYRING)
     assert desk.places == {"keyring", "marked"}
 
 
@@ -610,10 +593,10 @@ print(soe_auth.logout("acme", local=True).on_site)
     assert desk.places == set()
 
 
-# --- a move ---
+# --- another place ---
 
 
-def test_each_token_goes_where_the_settings_will_say(desk: Desk) -> None:
+def test_where_tokens_are_kept_is_changed_and_each_that_stays_behind_is_named(desk: Desk) -> None:
     own = '[profile.acme]\nstore = "file"\n'
     (desk.config / "config.toml").write_text(
         PROFILE.replace("[profile.acme]\n", own) + PROFILE.replace("acme]", "other]")
@@ -621,113 +604,41 @@ def test_each_token_goes_where_the_settings_will_say(desk: Desk) -> None:
     store = FileStore(desk.config, report=print)
     for profile in ("acme", "other", "gone"):
         store.save(profile, IN_FILE)
-    moved = desk("config", "set", "store", "keyring").stderr
-    assert re.findall(r"profile (\w+) has moved", moved) == ["gone", "other"]
-    moved = desk("config", "unset", "store", "-p", "acme").stderr
-    assert re.findall(r"profile (\w+) has moved", moved) == ["acme"]
-    moved = desk("config", "set", "store", "file", "-p", "other").stderr
-    assert re.findall(r"profile (\w+) has moved", moved) == ["other"]
-    (desk.command.home / "system" / "soe-auth").mkdir(parents=True)
-    (desk.command.home / "system" / "soe-auth" / "config.toml").write_text('store = "keyring"')
-    moved = desk("config", "unset", "store").stderr
-    assert "has moved" not in moved
+    named = r"profile (\w+) stays in the (\w+), and is not used"
+    said = desk("config", "set", "store", "keyring").stderr
+    assert re.findall(named, said) == [("gone", "file"), ("other", "file")]
+    assert "`soe-auth logout -p other` ends it, `soe-auth login -p other` gets another." in said
+    said = desk("config", "unset", "store", "-p", "acme").stderr
+    assert re.findall(named, said) == [(name, "file") for name in ("acme", "gone", "other")]
+    assert "stays in" not in desk("config", "set", "store", "file").stderr
 
 
-def test_a_mark_without_an_item_is_taken_away(desk: Desk) -> None:
+def test_a_token_in_the_keyring_is_ended_before_one_is_kept_in_a_file(
+    desk: Desk, site: Sandbox
+) -> None:
     desk.put_in_keyring()
-    desk.box.unlink()
-    assert desk("token").returncode == 3
-    assert desk("config", "set", "store", "file").returncode == 0
-    assert desk.file == {}
-
-
-def test_a_move_is_refused_while_a_variable_says_where_tokens_are(desk: Desk) -> None:
-    desk.settle("file")
-    desk.put_in_file()
-    done = desk("config", "set", "store", "keyring", SOE_AUTH_STORE="file")
-    assert done.returncode == 2
-    assert "SOE_AUTH_STORE is set" in done.stderr
+    refused = first_login(desk, site)
+    assert refused.returncode == 7
+    assert "The keyring may hold a token of profile acme" in refused.stderr
+    assert "Type `soe-auth logout -p acme` first" in refused.stderr
+    assert "Opening" not in refused.stderr
+    assert desk.places == {"keyring", "marked"}
+    assert desk("logout", "-p", "acme", "--local").returncode == 0
+    assert first_login(desk, site).returncode == 0
     assert desk.places == {"file"}
 
 
-def test_a_move_to_a_keyring_that_does_not_answer_changes_nothing(desk: Desk) -> None:
-    desk.settle("file")
-    before = (desk.config / "config.toml").read_text()
-    done = desk("config", "set", "store", "keyring", PYTHON_KEYRING_BACKEND="no.such.Backend")
-    assert done.returncode == 7
-    assert (desk.config / "config.toml").read_text() == before
-
-
-def test_who_has_lost_the_keyring_is_told_how_to_do_without_it(desk: Desk, site: Sandbox) -> None:
+def test_a_keyring_that_is_gone_for_good_is_left_by_removing_the_file(
+    desk: Desk, site: Sandbox
+) -> None:
     desk.put_in_keyring()
     nowhere = {"PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"}
-    done = desk("config", "set", "store", "file", **nowhere)
-    assert done.returncode == 7
-    assert "There is no keyring here." in done.stderr
-    assert "`soe-auth config edit`, and log in anew." in done.stderr
-    assert desk("token").stdout == "canary(2)*\n"
+    assert "There is no keyring here." in desk("logout", "-p", "acme", "--local", **nowhere).stderr
+    path = desk.config / "tokens" / "acme.json"
+    assert f"if that keyring no longer exists, remove {path}" in first_login(desk, site).stderr
+    path.unlink()
     assert first_login(desk, site, **nowhere).returncode == 0
     assert desk("token", **nowhere).returncode == 0
-
-
-def test_a_setting_in_a_file_that_makes_no_sense_stops_a_move(desk: Desk) -> None:
-    desk.put_in_file()
-    (desk.config / "config.toml").write_text(f'store = "cellar"\n{PROFILE}')
-    done = desk("config", "unset", "store", "-p", "acme")
-    assert done.returncode == 2
-    assert "store of profile acme: write file or keyring." in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("to", "put", "left"),
-    [
-        ("keyring", Desk.put_in_file, {"file"}),
-        ("file", Desk.put_in_keyring, {"keyring", "marked"}),
-    ],
-)
-def test_a_move_without_its_setting_is_undone(
-    desk: Desk, to: str, put: Callable[[Desk], None], left: set[str]
-) -> None:
-    desk.settle({"file": "keyring", "keyring": "file"}[to])
-    (desk.command.home / "another name").hardlink_to(desk.config / "config.toml")
-    put(desk)
-    done = desk("config", "set", "store", to, "-p", "acme")
-    assert done.returncode == 2
-    assert "could not be written: it has a second name" in done.stderr
-    assert desk.places == left
-    desk.box.unlink(missing_ok=True)
-    assert desk("config", "set", "store", to, "-p", "acme").returncode == 2
-    assert desk.places == left - {"keyring"}
-
-
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize(
-    ("to", "put", "secret"),
-    [("keyring", Desk.put_in_file, "canary(1)*"), ("file", Desk.put_in_keyring, "canary(2)*")],
-)
-def test_a_move_cut_short_anywhere_loses_nothing_and_forgets_nothing(
-    desk: Desk, to: str, put: Callable[[Desk], None], secret: str
-) -> None:
-    points = 0
-    for call in range(1, 30):
-        for when in ("before", "after"):
-            desk.settle({"file": "keyring", "keyring": "file"}[to])
-            desk.box.unlink(missing_ok=True)
-            (desk.config / "tokens" / "acme.json").unlink(missing_ok=True)
-            put(desk)
-            done = desk("config", "set", "store", to, BOX=f"die:{when}{call}")
-            if done.returncode == 0:
-                assert points >= 8
-                return
-            assert done.returncode == 9
-            points += 1
-            # The setting in force finds it, and an item in the keyring has its mark.
-            assert desk("token").stdout.strip() == secret, (call, when)
-            assert "keyring" not in desk.places or "marked" in desk.places
-            assert desk("config", "set", "store", to).returncode == 0
-            assert desk("token").stdout.strip() == secret
-            assert desk.places == ({"keyring", "marked"} if to == "keyring" else {"file"})
-    pytest.fail("it never came to its end")
 
 
 @pytest.mark.timeout(300)
@@ -744,7 +655,7 @@ store = open_store(Path(sys.argv[1]), "keyring", report=print)
 if sys.argv[2] == "save":
     store.save("acme", token_from_json(sys.stdin.buffer.read()))
 else:
-    store.remove("acme")
+    store.remove("acme", store.load("acme"))
 """
     old = "" if first else "canary(2)*"
     for work in ("save", "remove"):

@@ -118,11 +118,31 @@ def test_each_site_has_a_redirect_path_of_its_own() -> None:
 
 @pytest.mark.rfc("6749-3.1.2")
 def test_a_redirect_uri_given_by_hand_is_absolute_and_without_a_fragment() -> None:
-    for good in (REDIRECT, "https://acme.stackenterprise.co/oauth/login_success"):
+    for good in (
+        REDIRECT,
+        "https://acme.stackenterprise.co/oauth/login_success",
+        "http://soe-auth.localhost:8000/callback",
+    ):
         assert read_redirect_uri(good) == good
-    for bad in ("/callback", "https://acme.example/x#y", "http://acme.example/", "ftp://x/"):
+    for bad in (
+        *("/callback", "https://acme.example/x#y", "http://acme.example/", "ftp://x/"),
+        *("http://x.localhost.example/", "http://evil.example/.localhost/"),
+    ):
         with pytest.raises(ValueError, match="https://"):
             read_redirect_uri(bad)
+
+
+@pytest.mark.rfc("8252-8.3")
+@pytest.mark.parametrize("host", ["soe-auth.localhost", "login.corp.example"])
+def test_the_redirects_own_host_is_taken_beside_the_loopbacks(host: str) -> None:
+    uri = redirect_uri_for(ACME, host, PORT)
+    request = replace(REQUEST, redirect_uri=uri)
+    for each in (host, "localhost", "127.0.0.1"):
+        assert isinstance(check_callback(arrive(host=f"{each}:{PORT}"), request), Granted)
+    for each in ("evil.example", f"x.{host}", f"x{host}"):
+        verdict = check_callback(arrive(host=f"{each}:{PORT}"), request)
+        assert isinstance(verdict, Stray)
+        assert verdict.status == 421
 
 
 def test_a_request_hides_its_secrets() -> None:

@@ -97,6 +97,14 @@ def test_lists_and_numbers_are_read_as_they_are_written(home: Path) -> None:
     assert settings.client_id == "110"
 
 
+@pytest.mark.parametrize(
+    "host", ["localhost", "127.0.0.1", "soe-auth.localhost", "login.corp.example", "devbox1"]
+)
+def test_the_redirects_host_is_a_name_or_the_literal_address(home: Path, host: str) -> None:
+    assert found(home, site="acme", redirect_host=host).redirect_host == host
+    assert found(home, site="acme", redirect_host=host.upper()).redirect_host == host
+
+
 @pytest.mark.rfc("9700-2.6")
 @pytest.mark.parametrize(
     ("given", "message"),
@@ -105,7 +113,10 @@ def test_lists_and_numbers_are_read_as_they_are_written(home: Path) -> None:
         ({"SOE_AUTH_SITE": "a b"}, "site (from SOE_AUTH_SITE): a site has no blanks"),
         ({"client_id": "secret key"}, "client_id (from --client-id): "),
         ({"redirect": "elsewhere"}, "redirect (from --redirect): write loopback"),
-        ({"redirect_host": "0.0.0.0"}, "redirect_host (from --redirect-host): write localhost"),  # noqa: S104
+        *(
+            ({"redirect_host": host}, "redirect_host (from --redirect-host): write localhost")
+            for host in ("0.0.0.0", "127.0.0.2", "[::1]", "localhost:80", "http://localhost")  # noqa: S104
+        ),
         ({"port": "80"}, "port (from --port): write a port"),
         ({"port": "8000-"}, "port (from --port): write a port"),
         ({"port": "80-8000"}, "port (from --port): write a port"),

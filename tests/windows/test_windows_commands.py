@@ -89,7 +89,7 @@ def test_what_is_sent_to_nul_is_written_to_no_terminal(signed_in: Command, tmp_p
     code, _, said = output_of(job.with_variables(**variables), "token", "--login")
     assert code == 3
     assert said is not None
-    assert b"This is a CI job, and nobody is here to sign in" in said
+    assert b"This is a CI job, and no user is here to sign in" in said
 
 
 def test_a_reader_that_has_gone_is_no_error(signed_in: Command) -> None:

@@ -84,7 +84,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         ) from None
     token = find_token(args, console).access_token
     given = console.environ.get(TOKEN_VARIABLE)
-    advice = "Set SOE_AUTH_TOKEN anew" if given else f"Type `{settings.login_command}`"
+    advice = "Set SOE_AUTH_TOKEN again" if given else f"Type `{settings.login_command}`"
 
     async def print_pages() -> None:
         async with connect(site, network=settings.network) as connection:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import suppress
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
@@ -25,15 +25,18 @@ from soe_auth.settings.config_writer import forget, remember, remove_setting, wr
 from soe_auth.settings.paths import find_paths
 from soe_auth.settings.resolve import choose_profile, read_config_files, resolve
 from soe_auth.settings.spec import BY_KEY, DEFAULT_PROFILE, PROFILE, SITE, STORE, TRUSTED_SITES
+from soe_auth.storage import place_of
 from soe_auth.storage.file_store import FileStore
+from soe_auth.storage.login_lock import LoginLock
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from soe_auth.cli.console import Console
     from soe_auth.settings.config_files import Configs
+    from soe_auth.settings.paths import Paths
     from soe_auth.settings.settings import Settings
-    from soe_auth.settings.spec import Setting, StoreKind
+    from soe_auth.settings.spec import Setting
 
 ACTIONS = {
     "list": "show every setting that holds here, and which profiles there are",
@@ -221,54 +224,71 @@ def _set(args: argparse.Namespace, console: Console) -> None:
         )
     configs = read_config_files(console.environ)  # nothing is changed in a file that is broken
     config = configs.own.path
-    profile = _owner(setting, args.profile, configs, console, may_be_new=setting is SITE)
-    if setting is DEFAULT_PROFILE:
-        _known(value, configs)
-    with _moving(setting, profile, value, configs, console):
-        if profile is None:
-            write_setting(config, setting.key, setting.to_toml(value))
-        else:
-            remember(config, profile, {setting.key: setting.to_toml(value)})
+    profile = _owner(setting, args.profile, console)
+
+    def check() -> None:
+        """Look again, as another process may have removed the profile meanwhile."""
+        needed = value if setting is DEFAULT_PROFILE else profile
+        if needed and not (setting is SITE and args.profile):
+            _known(needed, read_config_files(console.environ))
+
+    check()
+    if profile is None:
+        write_setting(config, setting.key, setting.to_toml(value), check=check)
+    else:
+        remember(config, profile, {setting.key: setting.to_toml(value)}, check=check)
     if isinstance(value, Site):
         tell_ignored_suffix(value, console)
     text = printable(setting.text(value)) or "empty"
     console.say(f"{setting.key} is now {text} in {_place(config, profile)}")
     _tell_what_is_stronger(setting, profile, _place(config, profile), console)
+    if setting is STORE:
+        _tell_unused_tokens(console)
 
 
 def _unset(args: argparse.Namespace, console: Console) -> None:
     setting = _setting(args.key)
     configs = read_config_files(console.environ)  # as above
     config = configs.own.path
-    profile = _owner(setting, args.profile, configs, console)
-    with _moving(setting, profile, None, configs, console):
-        there = remove_setting(config, profile, setting.key)
+    profile = _owner(setting, args.profile, console)
+    if profile:
+        _known(profile, configs)
+    there = remove_setting(config, profile, setting.key)
     place = _place(config, profile)
     console.say(
         f"{setting.key} is removed from {place}"
         if there
         else f"{setting.key} was not set in {place}"
     )
+    if setting is STORE:
+        _tell_unused_tokens(console)
 
 
-def _moving(
-    setting: Setting[Any],
-    owner: str | None,
-    value: StoreKind | None,
-    configs: Configs,
-    console: Console,
-) -> AbstractContextManager[None]:
-    """Return what moves tokens along with the one setting that says where they are."""
-    if setting is not STORE:
-        return nullcontext()
-    from soe_auth.cli.move_tokens import tokens_move_with
-
-    return tokens_move_with(owner, value, configs, find_paths(console.environ).directory, console)
+def _tell_unused_tokens(console: Console) -> None:
+    """Name each token that is not where `store` says; no token is moved."""
+    directory = find_paths(console.environ).directory
+    for profile in FileStore(directory, report=console.say).profiles():
+        with suppress(SoeAuthError):  # `status` tells what is wrong with that profile
+            settings = resolve({}, profile=profile, environ=console.environ)
+            if (place := place_of(directory, profile, report=console.say)) != settings.store:
+                console.say(
+                    f"The token of profile {profile} stays in the {place}, and is not used:"
+                    f" `soe-auth logout -p {profile}` ends it, `{settings.login_command}` gets"
+                    " another."
+                )
 
 
 def _forget(profile: str, console: Console) -> None:
     paths, configs = find_paths(console.environ), read_config_files(console.environ)
     _known(profile, configs)
+    # A login stores a token and a profile: neither may come between these looks and the removal.
+    with LoginLock(paths.directory, report=console.say).acquire(profile):
+        configs = read_config_files(console.environ)
+        _known(profile, configs)
+        _forget_known(profile, paths, configs, console)
+
+
+def _forget_known(profile: str, paths: Paths, configs: Configs, console: Console) -> None:
     if profile not in configs.own.profiles:
         raise SettingsError(
             f"Profile {profile} is not in {paths.config}, but in the system's.",
@@ -292,14 +312,7 @@ def _setting(key: str) -> Setting[Any]:
         raise no_such_key(key, list(KEYS)) from None
 
 
-def _owner(
-    setting: Setting[Any],
-    named: str | None,
-    configs: Configs,
-    console: Console,
-    *,
-    may_be_new: bool = False,
-) -> str | None:
+def _owner(setting: Setting[Any], named: str | None, console: Console) -> str | None:
     """Return the profile in whose table a setting is kept; None for the top of the file."""
     if setting.key not in BY_KEY and named:
         raise SettingsError(f"{setting.key} is not a profile's own.", hint="Leave -p out.")
@@ -308,10 +321,7 @@ def _owner(
     # What a variable says of a profile overrides the value that is set here, and chooses none.
     own = {setting.variable for setting in PROFILE if setting is not SITE}
     environ = {name: value for name, value in console.environ.items() if name not in own}
-    profile = choose_profile(named, environ=environ)
-    if not may_be_new or not named:
-        _known(profile, configs)
-    return profile
+    return choose_profile(named, environ=environ)
 
 
 def _known(profile: str, configs: Configs) -> None:

@@ -109,4 +109,4 @@ async def _whoami(settings: Settings, store: Store) -> str:
     token = from_store(settings, store, now=time.time())
     async with connect(site, network=settings.network) as connection:
         name = await connection.account_name(token.access_token)
-    return name or "somebody it does not name"
+    return name or "an account that it does not name"

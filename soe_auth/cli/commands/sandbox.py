@@ -1,7 +1,7 @@
 """Run a practice site on this machine: an SOE to sign in to, with nothing real behind it.
 
-It is as strict as SOE is known to be, and stricter where nobody knows. The switches make it answer
-oddly, slowly or not at all, to see what a tool makes of it. Ctrl-C ends it.
+It is as strict as SOE is known to be, and stricter where SOE is not known. The
+switches make it answer oddly, slowly or not at all, to test a tool. Ctrl-C ends it.
 """
 
 from __future__ import annotations
