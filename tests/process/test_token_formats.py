@@ -28,7 +28,6 @@ from soe_auth.cli.main import main
 from soe_auth.cli.token_source import TokenSource, retry_until
 from soe_auth.sandbox import Sandbox
 from soe_auth.settings.resolve import resolve
-from soe_auth.storage.file_store import FileStore
 
 VISIBLE = "".join(map(chr, range(ord("!"), ord("~") + 1)))
 NASTY = [
@@ -320,7 +319,7 @@ def test_a_token_whose_site_only_a_project_file_names_or_nothing_is_given_for_no
 
 
 def test_no_browser_is_opened_for_a_url_that_the_token_would_not_be_for(place: Place) -> None:
-    FileStore(place.config, report=print).remove("work")
+    (place.config / "tokens" / "work.json").unlink()
     url = "https://beta.stackenterprise.co/"
     for option in ["--login"], ["--wait", "1h"]:
         told = place.long("token", *option, "--for", url)
