@@ -28,7 +28,7 @@ PROCESSES = 20
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Sandbox]:
-    with running() as sandbox:
+    with running(strict=True) as sandbox:
         yield sandbox
 
 
@@ -121,7 +121,7 @@ def test_run_gives_the_token_and_takes_arguments_and_exit_codes_over(
 
 
 def test_twenty_processes_that_ask_at_once_open_one_tab(tmp_path: Path) -> None:
-    with running() as site:
+    with running(strict=True) as site:
         tabs = tmp_path / "tabs"
         browser = tmp_path / "browser.py"
         browser.write_text(
