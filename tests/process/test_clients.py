@@ -27,7 +27,7 @@ pytestmark = [
 PAGE = DOCS / "how-to" / "clients.md"
 CI = PAGE.with_name("ci.md")
 
-HTTPX, REQUESTS, NOTEBOOK, _, _, WITH_TOKEN, *_ = blocks(PAGE, "python")
+HTTPX, REQUESTS, NOTEBOOK, _, _, WITH_TOKEN, *_OTHERS = blocks(PAGE, "python")
 PLAIN_REPORT, HIDDEN_REPORT, ENVRC = blocks(PAGE, "sh")
 (GIVE_TO_CI,) = blocks(CI, "sh")
 FROM_VARIABLES, SDK, FOR_EACH_REQUEST = blocks(PAGE, "javascript")
