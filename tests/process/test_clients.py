@@ -1,6 +1,7 @@
 """The clients of the page for them, and CI jobs of theirs, as the pages have them.
 
 PowerShell, the vendor's SDK, just, direnv and the CI services themselves are not there to be run.
+Libraries of others, and what signs in by itself, have their own file, test_foreign_clients.py.
 """
 
 import ast
@@ -26,7 +27,7 @@ pytestmark = [
 PAGE = DOCS / "how-to" / "clients.md"
 CI = PAGE.with_name("ci.md")
 
-HTTPX, REQUESTS, NOTEBOOK, WITH_TOKEN = blocks(PAGE, "python")
+HTTPX, REQUESTS, NOTEBOOK, _, _, WITH_TOKEN, *_OTHERS = blocks(PAGE, "python")
 PLAIN_REPORT, HIDDEN_REPORT, ENVRC = blocks(PAGE, "sh")
 (GIVE_TO_CI,) = blocks(CI, "sh")
 FROM_VARIABLES, SDK, FOR_EACH_REQUEST = blocks(PAGE, "javascript")
