@@ -160,14 +160,15 @@ async def finish_login(
     io.disable_core_dumps()
     async with AsyncExitStack() as stack:
         stack.enter_context(io.wake_on_signals())
-        async with open_callback_sources(pending, io) as sources:
+        async with open_callback_sources(pending, settings, io) as sources:
             try:
                 connection = io.connect(pending.request.site, settings.network)
                 site = await stack.enter_async_context(connection)
                 await site.warm_up()
-                async with messages.advise(pending, settings, io, advice_after):
-                    code = await wait_for_code(sources, settings)
-                token = await exchange_code(code, pending.request, site, io)
+                async with messages.advise(pending, sources, io, advice_after):
+                    code = await wait_for_code(sources)
+                settings = sources.settings  # of which the user may have changed the redirect
+                token = await exchange_code(code, sources.request, site, io)
                 replaced = load_replaced(settings.profile, io)
                 io.store.save(settings.profile, token)
             except SoeAuthError as problem:
@@ -179,9 +180,8 @@ async def finish_login(
             token = replace(token, account=await site.account_name(token.access_token))
             messages.announce_signed_in(token, replaced, settings, io)
             messages.remember_profile(settings, io)
-            page = pages.signed_in(
-                token.site.authority, token.account, token.describe_expiry(io.now())
-            )
+            lasts = token.describe_expiry(io.now())
+            page = pages.signed_in(token.site.authority, token.account, lasts)
             await asyncio.gather(
                 sources.show_result(page), _store_account(settings.profile, token, io)
             )

@@ -839,6 +839,17 @@ async def test_a_terminal_that_goes_away_closes_the_paste_door() -> None:
 
 
 @pytest.mark.posix("types at a pseudo-terminal")
+async def test_an_empty_line_before_what_is_pasted_is_no_enter() -> None:
+    person, terminal = os.openpty()
+    os.write(person, b"\n\none\n\n")
+    lines = pasted_lines(terminal)
+    assert [await anext(lines), await anext(lines)] == ["one", ""]
+    await lines.aclose()
+    os.close(person)
+    os.close(terminal)
+
+
+@pytest.mark.posix("types at a pseudo-terminal")
 async def test_a_terminal_that_cannot_be_read_closes_the_paste_door() -> None:
     person, terminal = os.openpty()
     os.close(terminal)  # from here on, this end gives EIO

@@ -243,6 +243,42 @@ def test_lines_that_were_typed_ahead_are_the_shells(
     child.close()
 
 
+AT_A_DESK = {"container": "flatpak"}  # which is none, wherever the tests run
+
+
+@pytest.mark.parametrize("where", [AT_A_DESK, {"SSH_TTY": "/dev/pts/0"}])
+def test_enter_goes_on_with_the_sites_own_page(
+    start: Start, site: Sandbox, soe_auth: Command, where: dict[str, str]
+) -> None:
+    argv = ("login", "--site", site.url, "--client-id", "112", "--browser", VISITOR)
+    child = start(*argv, **where)
+    child.expect("If the site shows an error about redirect_uri, press Enter.")
+    child.send("\r")
+    child.expect(r"(http://\S+/oauth\?\S+login_success\S+)")
+    address = child.match[1]
+    child.expect("address that|its address")
+    child.sendline(asyncio.run(visit(address)).url)
+    code, text = end_of(child)
+    assert code == 0
+    assert "with redirect login_success" in text
+    assert soe_auth("config", "get", "redirect").stdout == "login_success\n"
+
+
+def test_what_is_typed_while_a_login_waits_for_enter_is_the_shells(
+    soe_auth: Command, site: Sandbox
+) -> None:
+    login = [soe_auth.path, "login", "--site", site.url, "--client-id", "112"]
+    login += ["--browser", VISITOR, "--timeout", "6s"]
+    script = "stty -echo; " + shlex.join(login) + "; head -1"
+    environ = {**soe_auth.environ, **AT_A_DESK}
+    child = pexpect.spawn("sh", ["-c", script], env=environ, timeout=20)
+    child.expect("press Enter")
+    child.send("echo second\n")
+    child.expect("--redirect login_success")
+    child.expect("echo second")
+    child.close()
+
+
 def test_in_the_background_the_terminal_is_the_shells(soe_auth: Command, site: Sandbox) -> None:
     login = [soe_auth.path, "login", "--site", site.url, "--client-id", "110", "--no-browser"]
     child = pexpect.spawn("bash", ["--norc", "-i"], env=soe_auth.environ, timeout=20)
