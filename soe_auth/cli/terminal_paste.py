@@ -37,11 +37,12 @@ async def pasted_lines(terminal: int, *, only_enter: bool = False) -> AsyncGener
     try:
         while data := await queue.get():
             *lines, pending = (pending + data).split(b"\n")
-            for line in lines:
+            for number, line in enumerate(lines, 1):
                 if not line.strip():
                     await asyncio.sleep(_PASTE_COMES)
-                if line.strip() or queue.empty():
-                    yield line.decode("utf-8", "replace")
+                    if number < len(lines) or pending or not queue.empty():
+                        continue
+                yield line.decode("utf-8", "replace")
     finally:
         stop()
 

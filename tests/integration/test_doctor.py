@@ -126,6 +126,7 @@ def test_after_a_login_nothing_is_wrong(signed_in: Command, site: Sandbox) -> No
             "connection:",
             "clock:",
             "site:",
+            "registration:",
         ]
     )
     # A container says what it is.
@@ -665,6 +666,43 @@ def test_a_look_up_that_hangs_is_waited_for_no_longer_than_is_said() -> None:
     with pytest.raises(TimeoutError, match="no name server"):
         addresses_of("soe.example", 443, within=0.05, look_up=hang)
     never.set()
+
+
+@pytest.mark.parametrize(
+    ("client_id", "host", "verdict"),
+    [("110", "localhost", "ok"), ("110", "127.0.0.1", "error"), ("999", "localhost", "error")],
+)
+def test_what_the_site_refuses_before_a_sign_in_is_told(
+    ground: Ground, site: Sandbox, client_id: str, host: str, verdict: str
+) -> None:
+    ground.write(f'[profile.acme]\nsite = "{site.url}"\nclient_id = "{client_id}"\n')
+    found = one(ground.look("registration", redirect_host=host))
+    assert found.verdict == verdict
+    assert f"client ID {client_id} with http://{host}:" in found.says
+    if verdict == "ok":
+        assert found.says.endswith("more is known after a sign-in only")
+    assert site.exchanges == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_refused"),
+    [
+        (http(400, b'{"error_message": "redirect_uri is not configured"}'), True),
+        (http(400, b'{"error": {"type": "invalid_request", "message": "client_id"}}'), True),
+        (http(200, b"<html>redirect_uri is not configured"), True),
+        (http(302, b"", b"Location: /users/login?returnurl=redirect_uri"), False),
+        (http(200, b"<html>Log in to redirect_uri"), False),
+        (http(403, b"redirect_uri"), False),
+        (http(503, b""), False),
+    ],
+)
+async def test_only_the_vendors_refusal_counts_as_one(
+    ground: Ground, answer: bytes, *, is_refused: bool
+) -> None:
+    async with always_answering(answer) as site:
+        ground.write(f'[profile.acme]\nsite = "{site}"\nclient_id = "110"\n')
+        found = await asyncio.to_thread(ground.look, "registration")
+    assert one(found).verdict == ("error" if is_refused else "ok")
 
 
 async def at(site: object, ground: Ground, name: str = "") -> list[Finding]:
