@@ -125,8 +125,19 @@ class InMemory:
     def save(self, profile: str, token: soe_auth.Token) -> None:
         self.tokens[profile] = token
 
-    def remove(self, profile: str) -> bool:
-        return self.tokens.pop(profile, None) is not None
+    def update(self, profile: str, token: soe_auth.Token) -> bool:
+        """Keep a token again, as its account is known now, unless it is gone or replaced."""
+        known = token.is_same_as(self.tokens.get(profile))
+        if known:
+            self.tokens[profile] = token
+        return known
+
+    def remove(self, profile: str, token: soe_auth.Token | None) -> bool:
+        """Remove a token, unless it is gone or replaced."""
+        known = token is not None and token.is_same_as(self.tokens.get(profile))
+        if known:
+            del self.tokens[profile]
+        return known
 
     def profiles(self) -> list[str]:
         return sorted(self.tokens)

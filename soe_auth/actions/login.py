@@ -191,9 +191,12 @@ async def finish_login(
 
 
 async def _store_account(profile: str, token: Token, io: LoginIO) -> None:
-    """Store the token again, with its account, in a thread: the browser fetches its page now."""
+    """Store the token again, with its account, in a thread: the browser fetches its page now.
+
+    A logout may have removed it meanwhile: then it stays so.
+    """
     import asyncio
 
     if token.account:
         with suppress(StoreError):
-            await asyncio.to_thread(io.store.save, profile, token)
+            await asyncio.to_thread(io.store.update, profile, token)

@@ -22,12 +22,14 @@ class LogoutResult:
     """How a log-out ended: the token that was stored, and what its site said of ending it.
 
     `on_site` is None where the site was not asked. `removed` is False where the token is kept here,
-    so that it can still be ended.
+    so that it can still be ended. `newer` says that a login has stored another one meanwhile, which
+    stays.
     """
 
     token: Token
     on_site: RevocationResult | None
     removed: bool = True
+    newer: bool = False
 
 
 _SYSTEM = Network()
@@ -43,14 +45,14 @@ async def logout(
 ) -> LogoutResult | None:
     """Remove the profile's token, after asking the site it was given for to end it.
 
-    The local copy is kept unless the token is dead: ended, invalid or expired. Else nobody would
+    The local copy is kept unless the token is dead: ended, invalid or expired. Else it would
     have a token that is still valid. With `local` the site is not asked, and the copy goes, and
     with it what a writer that was killed has left. Returns None if there was none; raises
     StoreError.
     """
     token = store.load(profile)
     if token is None:
-        store.remove(profile)
+        store.remove(profile, None)
         return None
     on_site = None
     if not local:
@@ -66,5 +68,6 @@ async def logout(
         dead = on_site.is_dead or token.has_ended(now())
         if not dead:
             return LogoutResult(token, on_site, removed=False)
-    store.remove(profile)
-    return LogoutResult(token, on_site)
+    removed = store.remove(profile, token)
+    newer = not removed and store.load(profile) is not None
+    return LogoutResult(token, on_site, newer=newer)

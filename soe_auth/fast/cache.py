@@ -80,22 +80,27 @@ class Cache:
         """Keep an outcome. Raises OSError, and ValueError for what cannot be kept."""
         from pathlib import Path
 
-        from soe_auth.files.atomic_write import write_private
+        from soe_auth.files.atomic_write import locked, write_private
+        from soe_auth.settings.paths import LOCKS
 
-        try:
-            entries = self.load().split(_ENTRY)[1:-1]
-        except FileNotFoundError:
-            entries = []
         about_files = [part for pair in files.items() for part in pair]
         parts = [*about_files, *outcome]
         key = self._key(words)
         own = key + _VALUES + _joined([str(len(parts)), str(len(about_files)), *parts])
-        if len(own) > _MAX_ENTRY or own in entries:
+        if len(own) > _MAX_ENTRY or own in self._entries():
             return
-        others = [e for e in entries if len(e) <= _MAX_ENTRY and e.partition(_VALUES)[0] != key]
-        kept = [own, *others][:_MAX_ENTRIES]
-        data = _ENTRY + _ENTRY.join(kept) + _ENTRY
-        write_private(Path(self.directory, NAME), data, durable=False)
+        with locked(Path(self.directory, LOCKS, f".{NAME}.lock")):
+            entries = self._entries()
+            others = [e for e in entries if len(e) <= _MAX_ENTRY and e.partition(_VALUES)[0] != key]
+            kept = [own, *others][:_MAX_ENTRIES]
+            data = _ENTRY + _ENTRY.join(kept) + _ENTRY
+            write_private(Path(self.directory, NAME), data, durable=False)
+
+    def _entries(self) -> list[bytes]:
+        try:
+            return self.load().split(_ENTRY)[1:-1]
+        except FileNotFoundError:
+            return []
 
     def _key(self, words: Sequence[str]) -> bytes:
         return _joined([str(len(words)), *words, *self._situation])
@@ -123,7 +128,7 @@ def identity(status: os.stat_result) -> str:
 
 
 def _joined(parts: Sequence[str]) -> bytes:
-    """Return the parts of a key or of values; raises ValueError where a mark of ours is in one."""
+    """Return the parts of a key or of values; raises ValueError where a separator is in one."""
     encoded = [os.fsencode(part) for part in parts]
     if any(mark in part for part in encoded for mark in (_ENTRY, _VALUES, _NEXT)):
         raise ValueError

@@ -22,7 +22,7 @@ if sys.platform == "win32":
     from soe_auth.files.windows_acl import make_private, replaceable_by_all
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from soe_auth.files.lock import Release
@@ -33,7 +33,7 @@ _RANDOM = 8  # bytes, in the name of a file that is being written
 
 
 def make_private_directory(path: Path) -> str:
-    """Make sure that path is a directory of ours alone; return who else had access, empty if none.
+    """Make path a private directory of this user; return who else had access, empty if none.
 
     Raises OSError as `own_directory` does.
     """
@@ -76,15 +76,21 @@ def exposed_parents(path: Path) -> list[tuple[Path, str]]:
     return found
 
 
-def write_private(path: Path, data: bytes, *, durable: bool = True) -> None:
+def write_private(
+    path: Path, data: bytes, *, durable: bool = True, only_if: Callable[[], bool] | None = None
+) -> bool:
     """Put data at path with mode 0600; a crash at any moment leaves the old file or the new one.
 
-    What is not `durable` need not outlive a loss of power, and is written at once. Raises OSError;
-    PermissionError where what is there is not a file of ours alone. The old file is then untouched,
-    unless only the last flush of its directory failed.
+    What is not `durable` need not outlive a loss of power, and is written at once. `only_if` is
+    asked while no other process changes the file; nothing is written, and False returned, where it
+    returns False or finds no file. Raises OSError; PermissionError where what is there is not a
+    private file of this user. The old file is then untouched, unless only the last flush of its
+    directory failed.
     """
     check_replaceable(path)
-    with _changing(path, durable=durable):
+    with _changing(path, durable=durable, only_if=only_if) as allowed:
+        if not allowed:
+            return False
         beside, file = _create_beside(path)
         try:
             with os.fdopen(file, "wb") as stream:
@@ -103,16 +109,20 @@ def write_private(path: Path, data: bytes, *, durable: bool = True) -> None:
         except BaseException:
             beside.unlink(missing_ok=True)
             raise
+    return True
 
 
-def remove_private(path: Path, *, durable: bool = True) -> bool:
-    """Remove a file; return whether there was one. Raises OSError."""
+def remove_private(
+    path: Path, *, durable: bool = True, only_if: Callable[[], bool] | None = None
+) -> bool:
+    """Remove a file, `only_if` as in `write_private`; return whether it did. Raises OSError."""
     try:
-        with _changing(path, durable=durable):
-            patiently(path.unlink)
+        with _changing(path, durable=durable, only_if=only_if) as allowed:
+            if allowed:
+                patiently(path.unlink)
+            return allowed
     except FileNotFoundError:
         return False
-    return True
 
 
 def quarantine(path: Path, data: bytes, limit: int, aside: Path) -> Path | None:
@@ -121,11 +131,8 @@ def quarantine(path: Path, data: bytes, limit: int, aside: Path) -> Path | None:
     Returns the name, or None where another process has put something else there, or taken it away.
     Raises OSError.
     """
-    with _changing(path, alone=True):
-        try:
-            if read_private(path, limit)[0] != data:
-                return None
-        except FileNotFoundError:
+    with _changing(path, only_if=lambda: read_private(path, limit)[0] == data) as allowed:
+        if not allowed:
             return None
         taken = 0
         free = aside
@@ -136,29 +143,54 @@ def quarantine(path: Path, data: bytes, limit: int, aside: Path) -> Path | None:
 
 
 @contextmanager
-def _changing(path: Path, *, alone: bool = False, durable: bool = True) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock file, in a private directory, which is made if needed.
+
+    Raises OSError; TimeoutError after ten seconds.
+    """
+    make_private_directory(path.parent)
+    release = wait_to_hold(path)
+    try:
+        yield
+    finally:
+        release()
+
+
+@contextmanager
+def _changing(
+    path: Path, *, durable: bool = True, only_if: Callable[[], bool] | None = None
+) -> Iterator[bool]:
     """Hold path's directory while an entry of it is changed, and make a durable change last.
 
+    Yields whether it may be changed: what `only_if` says while no other process changes it.
+
     First, what writers of path that were killed have left there is removed, as it holds a secret.
-    Changes share a lock on the directory, unless one asks to be alone: so in a directory that is
-    ours alone, as others could else hold the lock for ever. Windows locks no directory and flushes
-    none: there, a lock file beside path has each one alone. Raises OSError; TimeoutError there,
-    where another does not come to an end.
+    Changes share a lock on the directory, but for one with a condition, which is alone: so in a
+    directory that is ours alone, as others could else hold the lock for ever. Windows locks no
+    directory and flushes none: there, a lock file beside path has each one alone. Raises OSError;
+    TimeoutError there, where another does not come to an end.
     """
     if sys.platform == "win32":
         with _alone(path):
-            yield
+            yield _holds(only_if)
         return
     directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         with suppress(OSError):  # the change itself matters more
             _remove_stale(path)
-        lock_directory(directory, shared=not alone)
-        yield
+        lock_directory(directory, shared=only_if is None)
+        yield _holds(only_if)
         if durable:
             os.fsync(directory)
     finally:
         os.close(directory)
+
+
+def _holds(condition: Callable[[], bool] | None) -> bool:
+    try:
+        return condition is None or condition()
+    except FileNotFoundError:
+        return False
 
 
 if sys.platform == "win32":

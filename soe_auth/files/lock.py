@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Release = Callable[[], None]
 
 _PRIVATE_FILE = 0o600
-_SHARING_VIOLATION = 32  # Windows: another has it open, and lets nobody else
+_SHARING_VIOLATION = 32  # Windows: another process has it open exclusively
 _FILE_SHARE_READ = 1
 _OPEN_ALWAYS = 4
 _PAUSE = 0.05  # in seconds

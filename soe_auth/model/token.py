@@ -58,6 +58,13 @@ class Token:
             case expires_at:
                 return expires_at - now
 
+    def is_same_as(self, other: Token | None) -> bool:
+        """Whether the site knows both as one token, whatever is known of them here."""
+        return other is not None and (self.site, self.access_token) == (
+            other.site,
+            other.access_token,
+        )
+
     def has_ended(self, now: float) -> bool:
         """Whether it is past an end that is known."""
         return isinstance(self.expires_at, float) and self.expires_at <= now

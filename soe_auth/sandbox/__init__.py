@@ -7,15 +7,18 @@ none is in `soe_auth.sandbox.visitor`.
 from soe_auth.sandbox.context import Exchange
 from soe_auth.sandbox.quirks import (
     ACCOUNT_ANSWERS,
+    API_ANSWERS,
     INVALIDATE_ANSWERS,
     ISSUERS,
     REFUSALS,
     TOKEN_ANSWERS,
     Quirks,
 )
+from soe_auth.sandbox.redirect_uri import DOMAIN_RULES
 from soe_auth.sandbox.registry import (
     DEFAULT_ACCOUNTS,
     DEFAULT_APPLICATIONS,
+    DEFAULT_TEAMS,
     OWN_DOMAIN,
     Account,
     Application,
@@ -25,8 +28,11 @@ from soe_auth.sandbox.thread_runner import SandboxSettings, running
 
 __all__ = [
     "ACCOUNT_ANSWERS",
+    "API_ANSWERS",
     "DEFAULT_ACCOUNTS",
     "DEFAULT_APPLICATIONS",
+    "DEFAULT_TEAMS",
+    "DOMAIN_RULES",
     "INVALIDATE_ANSWERS",
     "ISSUERS",
     "OWN_DOMAIN",

@@ -6,8 +6,7 @@ from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from soe_auth.errors import SettingsError
-from soe_auth.files.atomic_write import make_directory, write_private
-from soe_auth.files.lock import wait_to_hold
+from soe_auth.files.atomic_write import locked, make_directory, write_private
 from soe_auth.files.private_read import patiently
 from soe_auth.settings.paths import LOCKS
 from soe_auth.settings.toml_position import without_table
@@ -24,13 +23,19 @@ Document = MutableMapping[str, Any]
 
 
 def remember(
-    config: Path, profile: str, values: Mapping[str, Stored], *, preface: str = ""
+    config: Path,
+    profile: str,
+    values: Mapping[str, Stored],
+    *,
+    preface: str = "",
+    check: Callable[[], None] = lambda: None,
 ) -> bool:
     """Set the given keys of a profile in config.toml; return whether that changed the file.
 
     Comments and all the rest stay; a link is followed, as people keep such files elsewhere. The
     first profile becomes the default. A file that is new begins with the preface, which is TOML.
-    Raises SettingsError.
+    `check` is called under the lock, and raises what stands against the change. Raises
+    SettingsError.
     """
     import tomlkit
 
@@ -40,12 +45,17 @@ def remember(
             document["profile"] = tomlkit.table(is_super_table=True)
         document["profile"].setdefault(profile, tomlkit.table()).update(values)
 
-    return _rewrite(config, change, preface)
+    return _rewrite(config, change, preface, check=check)
 
 
-def write_setting(config: Path, key: str, value: Stored) -> None:
-    """Set a key at the top of config.toml, where it is for all profiles. Raises SettingsError."""
-    _rewrite(config, lambda document: document.update({key: value}))
+def write_setting(
+    config: Path, key: str, value: Stored, *, check: Callable[[], None] = lambda: None
+) -> None:
+    """Set a key at the top of config.toml, where it is for all profiles; `check` as above.
+
+    Raises SettingsError.
+    """
+    _rewrite(config, lambda document: document.update({key: value}), check=check)
 
 
 def remove_setting(config: Path, profile: str | None, key: str) -> bool:
@@ -88,7 +98,9 @@ def add_trusted_site(config: Path, site: Site) -> None:
     def change(document: Document) -> None:
         import tomlkit
 
-        document.setdefault("trusted_sites", tomlkit.array()).append(str(site))
+        sites = document.setdefault("trusted_sites", tomlkit.array())
+        if str(site) not in sites:
+            sites.append(str(site))
 
     _rewrite(config, change)
 
@@ -98,10 +110,12 @@ def _rewrite(
     change: Callable[[Document], None],
     preface: str = "",
     cut: Callable[[str], str] = str,
+    check: Callable[[], None] = lambda: None,
 ) -> bool:
     """Change config.toml in place, under a lock; return whether that changed it.
 
-    `cut` takes out of the text what `change` would take out of the document.
+    `cut` takes out of the text what `change` would take out of the document. `check` is called
+    under the lock, before the change.
     """
     file = config.resolve()
 
@@ -119,14 +133,10 @@ def _rewrite(
         before, after = texts()
         if after != before:
             make_directory(file.parent)
-            lock = config.parent / LOCKS / ".config.lock"
-            make_directory(lock.parent)
-            release = wait_to_hold(lock)
-            try:
+            with locked(config.parent / LOCKS / ".config.lock"):
+                check()
                 before, after = texts()  # another process may have been faster
                 write_private(file, after.encode())
-            finally:
-                release()
     except OSError as problem:
         raise SettingsError(
             f"{file} could not be written: {problem.strerror or problem}.",

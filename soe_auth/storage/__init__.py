@@ -23,8 +23,17 @@ class Store(Protocol):
     def save(self, profile: str, token: Token) -> None:
         """Keep the token in place of the profile's last one; return once it is safe."""
 
-    def remove(self, profile: str) -> bool:
-        """Remove the profile's token; return whether there was one."""
+    def update(self, profile: str, token: Token) -> bool:
+        """Store again a token that is stored, as its account is known now; return whether it was.
+
+        Where another one or none is stored, nothing changes.
+        """
+
+    def remove(self, profile: str, token: Token | None) -> bool:
+        """Remove the token that `load` returned; return whether it was there still.
+
+        Where another one is stored by now, it stays.
+        """
 
     def profiles(self) -> list[str]:
         """Return the names of all profiles that have a token here, sorted."""

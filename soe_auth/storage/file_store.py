@@ -134,7 +134,7 @@ class FileStore:
                 stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._now()))
                 name = path.with_name(f"{path.name}.corrupt-{stamp}")
                 aside = quarantine(path, data, LARGEST_FILE, name)
-                if aside is None:  # somebody has put a new one there meanwhile
+                if aside is None:  # another process has put a new one there
                     return self.look(profile)
                 self._report(f"{path} was set aside as {aside.name}: {problem}.")
                 return None, None
@@ -151,8 +151,15 @@ class FileStore:
         self._check_unmarked(profile)
         self.write(profile, token, None)
 
-    def write(self, profile: str, token: Token, mark: Mark | None) -> None:
-        """Do as `save`, with that mark in the file."""
+    def update(self, profile: str, token: Token) -> bool:
+        """Store the token again, with its account; not where another one or none is stored now."""
+        self._check_unmarked(profile)
+        return self.write(profile, token, None, over=token)
+
+    def write(
+        self, profile: str, token: Token, mark: Mark | None, *, over: Token | None = None
+    ) -> bool:
+        """Do as `save`, with that mark in the file; only `over` that token, if one is given."""
         path = self.path(profile)
         with as_store_error(path, "written"):
             ensure_private(self._tokens, make_private_directory, self._report)
@@ -160,15 +167,30 @@ class FileStore:
                 self._report(
                     f"Other users can put files of theirs in place of yours in {parent}; {remedy}."
                 )
-            write_private(path, token_to_json(token, mark))
+            only_if = None if over is None else lambda: self._has(profile, over)
+            return write_private(path, token_to_json(token, mark), only_if=only_if)
 
-    def remove(self, profile: str) -> bool:
-        """Remove the profile's token; return whether there was one.
+    def remove(self, profile: str, token: Token | None) -> bool:
+        """Remove that token of the profile, not a later one; return whether it was there.
 
         Raises StoreError for a file that is marked, as the keyring may hold the token.
         """
-        self._check_unmarked(profile)
-        return self.discard(profile)
+        path = self.path(profile)
+
+        def is_there() -> bool:
+            self._check_unmarked(profile)
+            return self._has(profile, token)
+
+        with as_store_error(path, "removed"):
+            return remove_private(path, only_if=is_there)
+
+    def _has(self, profile: str, token: Token | None) -> bool:
+        """Whether that token is in the profile's file, whatever its mark. Raises OSError."""
+        data, _ = read_private(self.path(profile), LARGEST_FILE)
+        try:
+            return token_from_json(data).is_same_as(token)
+        except ValueError:
+            return False
 
     def discard(self, profile: str) -> bool:
         """Remove the profile's file, whatever it says; return whether there was one."""
@@ -179,7 +201,7 @@ class FileStore:
     def profiles(self) -> list[str]:
         """Return the names of all profiles that have a token file, sorted.
 
-        A file whose name can be no profile's is none of ours, and left alone.
+        A file whose name cannot be a profile's is left alone.
         """
         with as_store_error(self._tokens, "listed"):
             stems = [p.stem for p in self._tokens.glob("*.json") if not p.is_dir()]

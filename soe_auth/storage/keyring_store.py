@@ -8,12 +8,15 @@ forgotten; which token holds is for the item to say.
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from soe_auth.storage.file_store import FileStore, report_once
+from soe_auth.files.atomic_write import locked
+from soe_auth.settings.paths import LOCKS
+from soe_auth.storage.file_store import FileStore, as_store_error, report_once
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from soe_auth.model.token import Token
@@ -47,16 +50,49 @@ class KeyringStore:
 
     def save(self, profile: str, token: Token) -> None:
         """Keep the token in the keyring, read back and compared."""
+        with self._lock(profile):
+            self._save(profile, token)
+
+    def update(self, profile: str, token: Token) -> bool:
+        """Store the token again, with its account; not where another one or none is stored now."""
+        with self._lock(profile):
+            stored = token.is_same_as(self._keyring.get(self._item(profile)))
+            if stored:
+                self._save(profile, token)
+            return stored
+
+    def _save(self, profile: str, token: Token) -> None:
         in_file, mark = self._files.look(profile)
         if mark is None:
             self._files.write(profile, in_file or token, "copy" if in_file else "stub")
         self._keyring.set(self._item(profile), token)
         self._files.write(profile, token, "stub")
 
-    def remove(self, profile: str) -> bool:
-        """Remove the profile's token, from a file as well; return whether there was one."""
-        there = self._keyring.delete(self._item(profile))
-        return self._files.discard(profile) or there
+    def remove(self, profile: str, token: Token | None) -> bool:
+        """Remove that token of the profile, from a file as well; return whether it was there.
+
+        A later one stays, and so does another one in the file, which is then told.
+        """
+        with self._lock(profile):
+            stored = self._keyring.get(self._item(profile))
+            if stored and not stored.is_same_as(token):
+                return False
+            there = self._keyring.delete(self._item(profile))
+            in_file, _ = self._files.look(profile)
+            if in_file is None or in_file.is_same_as(token):
+                return self._files.discard(profile) or there
+            self._files.write(profile, in_file, None)
+            self._report(f"Another token of profile {profile} lies in a file, and stays there.")
+            return there
+
+    @contextmanager
+    def _lock(self, profile: str) -> Iterator[None]:
+        """Let no other process change the profile's item or file; wait ten seconds at most."""
+        path = self._directory / LOCKS / f".{profile}.keyring.lock"
+        with ExitStack() as held:
+            with as_store_error(path, "locked"):
+                held.enter_context(locked(path))
+            yield
 
     def profiles(self) -> list[str]:
         """Return the names of all profiles that have a token file, sorted."""
@@ -65,10 +101,15 @@ class KeyringStore:
     def prepare(self, profile: str) -> None:
         """See that the keyring answers, and move a token there that still lies in a file."""
         self._files.check_writable(profile)
-        in_keyring = self._keyring.get(self._item(profile))
-        in_file, _ = self._files.look(profile)
-        if in_file and (in_keyring is None or in_keyring.obtained_at <= in_file.obtained_at):
-            self.save(profile, in_file)
+        with self._lock(profile):
+            in_keyring = self._keyring.get(self._item(profile))
+            in_file, _ = self._files.look(profile)
+            if (
+                in_file
+                and (in_keyring is None or in_keyring.obtained_at <= in_file.obtained_at)
+                and self._files.write(profile, in_file, "copy", over=in_file)
+            ):
+                self._save(profile, in_file)
 
     def _item(self, profile: str) -> str:
         return item_name(self._directory, profile)

@@ -199,7 +199,7 @@ def test_a_browser_is_launched_before_what_is_heavy(
     config = place.config / "config.toml"
     config.write_text(f'browser = "{browser}"\ntimeout = "1s"\n{CONFIG}')
     (place.root / PROJECTS).unlink()
-    (place.config / "locks").mkdir(mode=0o700)
+    (place.config / "locks").mkdir(mode=0o700, exist_ok=True)
     if known:
         with standing_in(place):
             recorder = Recorder(["login"], place.environ, settled)

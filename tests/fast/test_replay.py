@@ -945,9 +945,10 @@ sys.exit(any(main(line, observer=Recorder(line, os.environ, later)) for line in 
     assert set(ends) == {b""}
     assert {path.name for path in ways.place.config.iterdir()} == {
         "config.toml",
+        "locks",
         "recall",
         "tokens",
     }
     data = ways.place.recall.read_bytes()
     assert (data[:1], data[-1:]) == (b"\1", b"\1")
-    assert ways.place.short("token", "--min-ttl", "4s")
+    assert all(ways.place.short("token", "--min-ttl", f"{n}s") for n in range(5))

@@ -225,7 +225,7 @@ def test_a_login_elsewhere_is_seen_by_the_next_request(ask: Ask, stage: Stage) -
 def test_nothing_is_sent_where_a_person_is_needed(ask: Ask, stage: Stage) -> None:
     with pytest.raises(soe_auth.LoginRequired, match="soe-auth login -p acme"):
         ask(stage.ca, stage.site.url(), min_ttl=7200)
-    stage.store.remove("acme")
+    stage.store.remove("acme", stage.store.load("acme"))
     with pytest.raises(soe_auth.LoginRequired, match="soe-auth login -p acme"):
         ask(stage.ca, stage.site.url())
     assert stage.site.heard == []
@@ -294,7 +294,7 @@ def test_a_store_of_the_users_own_is_asked(ask: Ask, stage: Stage) -> None:
     store.save("acme", replace(token, access_token=Secret("canary(new)*")))
     ask(stage.ca, stage.site.url(), store=store)
     assert stage.site.tokens == [NEW]
-    store.remove("acme")
+    store.remove("acme", store.load("acme"))
     with pytest.raises(soe_auth.LoginRequired):
         ask(stage.ca, stage.site.url(), store=store)
 
@@ -356,7 +356,7 @@ def test_without_a_newer_token_the_401_is_the_answer(
 ) -> None:
     def answer(_: Heard) -> Said:
         if not is_there:
-            stage.store.remove("acme")
+            stage.store.remove("acme", stage.store.load("acme"))
         return Said(401)
 
     stage.site.answer = answer

@@ -16,11 +16,20 @@ from cli_oracle import directories_in, live_in
 from conftest import TOKEN, VISITOR, Command, end_of, let_others_change
 from fake_programs import command_line
 
+from soe_auth import SettingsError, Site
 from soe_auth.cli.main import main
+from soe_auth.files.lock import try_lock
 from soe_auth.sandbox import Sandbox
-from soe_auth.settings.config_writer import forget, remember, remove_setting, write_setting
+from soe_auth.settings.config_writer import (
+    add_trusted_site,
+    forget,
+    remember,
+    remove_setting,
+    write_setting,
+)
 from soe_auth.settings.spec import BY_KEY
 from soe_auth.storage.file_store import FileStore
+from soe_auth.storage.login_lock import LoginLock
 
 ACME = '[profile.acme]\nsite = "https://acme.stackenterprise.co"\nclient_id = "110"\n'
 BETA = '[profile.beta]\nsite = "https://beta.stackenterprise.co"\nclient_id = "7"\n'
@@ -420,6 +429,39 @@ def test_changes_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
         list(pool.map(change, names))
     kept = tomllib.loads(config.read_text())["profile"]
     assert kept == {name: {"site": "acme", "client_id": "4"} for name in names}
+
+
+def test_what_stands_against_a_change_is_looked_at_under_the_lock(tmp_path: Path) -> None:
+    config, found = tmp_path / "config.toml", []
+
+    def check() -> None:
+        found.append(try_lock(tmp_path / "locks" / ".config.lock"))
+        raise SettingsError("There is no profile beta.")
+
+    for change in (
+        lambda: write_setting(config, "default_profile", "beta", check=check),
+        lambda: remember(config, "beta", {"port": "80"}, check=check),
+    ):
+        with pytest.raises(SettingsError, match="no profile beta"):
+            change()
+    assert found == [None, None]
+    assert not config.exists()
+
+
+def test_a_site_that_two_agree_to_at_once_is_trusted_once(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    for _ in range(2):
+        add_trusted_site(config, Site.parse("soe.example"))
+    assert tomllib.loads(config.read_text()) == {"trusted_sites": ["https://soe.example"]}
+
+
+def test_a_profile_is_not_forgotten_while_a_login_to_it_is_under_way(person: Person) -> None:
+    person.write(ACME)
+    with LoginLock(person.home, report=print).acquire("acme"):
+        code, _, said = person.types("config unset profile.acme")
+    assert code == 4
+    assert "Another login to profile acme is under way." in said
+    assert person.config.read_text() == ACME
 
 
 def test_only_a_profiles_own_lines_go_with_it(tmp_path: Path) -> None:

@@ -7,14 +7,15 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import chdir, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 from conftest import NOBODY, TOKEN, as_nobody
 
-from soe_auth import StoreError
-from soe_auth.files.atomic_write import quarantine, write_private
+from soe_auth import Secret, Store, StoreError, Token
+from soe_auth.files.atomic_write import locked, quarantine, write_private
 from soe_auth.files.lock import lock_directory
 from soe_auth.files.private_read import (
     OtherUsersError,
@@ -25,12 +26,15 @@ from soe_auth.files.private_read import (
 )
 from soe_auth.settings.config_writer import remember
 from soe_auth.storage.file_store import FileStore
+from soe_auth.storage.keyring_backend import KeyringBackend
+from soe_auth.storage.keyring_store import KeyringStore
 from soe_auth.storage.login_lock import LoginLock
 from soe_auth.storage.token_format import token_to_json
 
 if sys.platform != "win32":
     import fcntl
 
+OLD = replace(TOKEN, access_token=Secret("old"))
 USER = 1  # whom every system has, as "daemon", with a group alone
 
 
@@ -58,12 +62,12 @@ def test_a_saved_token_loads_again(store: FileStore, reports: list[str]) -> None
 def test_there_is_no_token_before_the_first_one(store: FileStore) -> None:
     assert store.load("acme") is None
     assert store.profiles() == []
-    assert not store.remove("acme")
+    assert not store.remove("acme", None)
 
 
 def test_a_removed_token_is_gone(store: FileStore) -> None:
     store.save("acme", TOKEN)
-    assert store.remove("acme")
+    assert store.remove("acme", TOKEN)
     assert store.load("acme") is None
 
 
@@ -327,13 +331,107 @@ def test_a_file_that_does_not_parse_is_set_aside_and_reported(
     assert store.load("acme") == TOKEN
 
 
+class Shelf(KeyringBackend):
+    """A keyring that is no more than a dictionary."""
+
+    def __init__(self) -> None:
+        super().__init__(limit=1, report=print)
+        self.items: dict[str, Token] = {}
+
+    def get(self, name: str) -> Token | None:
+        return self.items.get(name)
+
+    def set(self, name: str, token: Token) -> None:
+        self.items[name] = token
+
+    def delete(self, name: str) -> bool:
+        return self.items.pop(name, None) is not None
+
+
+@pytest.fixture
+def in_keyring(tmp_path: Path, reports: list[str]) -> KeyringStore:
+    return KeyringStore(tmp_path / "config", Shelf(), report=reports.append)
+
+
+@pytest.fixture(params=["store", "in_keyring"])
+def each_store(request: pytest.FixtureRequest) -> Store:
+    store: Store = request.getfixturevalue(request.param)
+    return store
+
+
+def test_only_the_token_that_was_seen_is_removed_or_stored_again(each_store: Store) -> None:
+    store = each_store
+    assert not store.update("acme", TOKEN)
+    later = replace(TOKEN, access_token=Secret("later"))
+    with_account = replace(TOKEN, account="Sam Roe")
+    store.save("acme", TOKEN)
+    assert store.update("acme", with_account)
+    assert store.load("acme") == with_account
+    assert not store.remove("acme", None)
+    store.save("acme", later)
+    assert not store.update("acme", with_account)
+    assert not store.remove("acme", TOKEN)
+    assert store.load("acme") == later
+    assert store.remove("acme", replace(later, account="Sam Roe"))
+    assert not store.update("acme", later)
+    assert store.load("acme") is None
+
+
+def test_the_keyring_s_token_goes_without_another_one_that_lies_in_a_file(
+    store: FileStore, in_keyring: KeyringStore, reports: list[str]
+) -> None:
+    in_keyring.save("acme", OLD)
+    store.write("acme", TOKEN, "copy")  # as one who was killed may have left it
+    assert in_keyring.remove("acme", OLD)
+    assert reports == ["Another token of profile acme lies in a file, and stays there."]
+    assert in_keyring.load("acme") is None
+    assert store.remove("acme", TOKEN)
+
+
+def test_a_token_in_the_keyring_is_not_changed_while_another_process_changes_it(
+    in_keyring: KeyringStore, tmp_path: Path
+) -> None:
+    done = threading.Event()
+
+    def save() -> None:
+        in_keyring.save("acme", TOKEN)
+        done.set()
+
+    with locked(tmp_path / "config" / "locks" / ".acme.keyring.lock"):
+        saving = threading.Thread(target=save)
+        saving.start()
+        assert not done.wait(0.2)
+    saving.join()
+    assert in_keyring.remove("acme", TOKEN)
+
+
+def load(store: FileStore) -> None:
+    assert store.load("acme") == TOKEN
+
+
+def remove(store: FileStore) -> None:
+    assert not store.remove("acme", OLD)
+
+
+def update(store: FileStore) -> None:
+    assert not store.update("acme", OLD)
+
+
 @pytest.mark.posix("Linux tells what is open")
-def test_a_token_that_comes_while_a_corrupt_file_is_set_aside_is_read(
-    store: FileStore, tmp_path: Path, reports: list[str]
+@pytest.mark.parametrize(
+    ("act", "before"),
+    [(load, b"{"), (remove, token_to_json(OLD)), (update, token_to_json(OLD))],
+)
+def test_a_token_that_comes_while_a_file_is_set_aside_removed_or_updated_stays(
+    store: FileStore,
+    tmp_path: Path,
+    reports: list[str],
+    act: Callable[[FileStore], None],
+    before: bytes,
 ) -> None:
     tokens = tmp_path / "config" / "tokens"
     store.save("acme", TOKEN)
-    (tokens / "acme.json").write_bytes(b"{")
+    (tokens / "acme.json").write_bytes(before)
     writing = os.open(tokens, os.O_RDONLY)
     fcntl.flock(writing, fcntl.LOCK_SH)  # a writer is at work, so setting aside has to wait
 
@@ -348,8 +446,9 @@ def test_a_token_that_comes_while_a_corrupt_file_is_set_aside_is_read(
 
     writer = threading.Thread(target=write)
     writer.start()
-    assert store.load("acme") == TOKEN
+    act(store)
     writer.join()
+    assert store.load("acme") == TOKEN
     assert reports == []
     assert [path.name for path in tokens.iterdir()] == ["acme.json"]
 
@@ -387,7 +486,7 @@ def test_what_a_killed_writer_left_is_swept_away_and_what_a_living_one_writes_is
         for path in (*left, other):
             path.write_bytes(token_to_json(TOKEN)[:100])
 
-    for act in (lambda: store.save("acme", TOKEN), lambda: store.remove("acme")):
+    for act in (lambda: store.save("acme", TOKEN), lambda: store.remove("acme", TOKEN)):
         leave()
         living = os.open(left[1], os.O_RDONLY)
         if sys.platform != "win32":  # which removes no file that is open

@@ -563,7 +563,7 @@ def test_a_logout_ends_a_token_where_it_is(
 def test_a_file_that_tells_of_the_keyring_is_not_removed_without_it(desk: Desk) -> None:
     desk.put_in_keyring()
     with pytest.raises(StoreError, match="The keyring may hold a token of profile acme"):
-        FileStore(desk.config, report=print).remove("acme")
+        FileStore(desk.config, report=print).remove("acme", IN_KEYRING)
     assert desk.places == {"keyring", "marked"}
 
 
@@ -655,7 +655,7 @@ store = open_store(Path(sys.argv[1]), "keyring", report=print)
 if sys.argv[2] == "save":
     store.save("acme", token_from_json(sys.stdin.buffer.read()))
 else:
-    store.remove("acme")
+    store.remove("acme", store.load("acme"))
 """
     old = "" if first else "canary(2)*"
     for work in ("save", "remove"):

@@ -156,7 +156,7 @@ WORKS: dict[str, tuple[str, Callable[[Path], None], list[Token | None]]] = {
     "first save": ("store.save('acme', new)", nothing, [None, NEW]),
     "save over another": ("store.save('acme', new)", a_token, [OLD, NEW]),
     "save that cleans up": ("store.save('acme', new)", a_token_and_a_leftover, [OLD, NEW]),
-    "removal": ("store.remove('acme')", a_token, [OLD, None]),
+    "removal": ("store.remove('acme', store.load('acme'))", a_token, [OLD, None]),
     "setting aside": ("store.load('acme')", a_corrupt_file, [None]),
 }
 
@@ -339,7 +339,7 @@ for _ in range(40):
             proof = hashlib.sha256(account.encode()).hexdigest()
             store.save(profile, replace(plain, account=account, access_token=Secret(proof)))
         case 1:
-            store.remove(profile)
+            store.remove(profile, store.load(profile))
         case _:
             if token := store.load(profile):
                 proof = hashlib.sha256(token.account.encode()).hexdigest()

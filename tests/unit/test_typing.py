@@ -38,8 +38,11 @@ class Nowhere:
     def save(self, profile: str, token: Token) -> None:
         pass
 
-    def remove(self, profile: str) -> bool:
-        return not profile
+    def update(self, profile: str, token: Token) -> bool:
+        return token is None and not profile
+
+    def remove(self, profile: str, token: Token | None) -> bool:
+        return token is None and not profile
 
     def profiles(self) -> list[str]:
         return []

@@ -169,7 +169,7 @@ if sys.platform == "win32":
         place.store.save("acme", token("new"))
 
     def remove(place: Place) -> None:
-        place.store.remove("acme")
+        place.store.remove("acme", token())
 
     def quarantine(place: Place) -> None:
         place.store.load("acme")

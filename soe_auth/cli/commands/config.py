@@ -27,12 +27,14 @@ from soe_auth.settings.resolve import choose_profile, read_config_files, resolve
 from soe_auth.settings.spec import BY_KEY, DEFAULT_PROFILE, PROFILE, SITE, STORE, TRUSTED_SITES
 from soe_auth.storage import place_of
 from soe_auth.storage.file_store import FileStore
+from soe_auth.storage.login_lock import LoginLock
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from soe_auth.cli.console import Console
     from soe_auth.settings.config_files import Configs
+    from soe_auth.settings.paths import Paths
     from soe_auth.settings.settings import Settings
     from soe_auth.settings.spec import Setting
 
@@ -222,13 +224,19 @@ def _set(args: argparse.Namespace, console: Console) -> None:
         )
     configs = read_config_files(console.environ)  # nothing is changed in a file that is broken
     config = configs.own.path
-    profile = _owner(setting, args.profile, configs, console, may_be_new=setting is SITE)
-    if setting is DEFAULT_PROFILE:
-        _known(value, configs)
+    profile = _owner(setting, args.profile, console)
+
+    def check() -> None:
+        """Look again, as another process may have removed the profile meanwhile."""
+        needed = value if setting is DEFAULT_PROFILE else profile
+        if needed and not (setting is SITE and args.profile):
+            _known(needed, read_config_files(console.environ))
+
+    check()
     if profile is None:
-        write_setting(config, setting.key, setting.to_toml(value))
+        write_setting(config, setting.key, setting.to_toml(value), check=check)
     else:
-        remember(config, profile, {setting.key: setting.to_toml(value)})
+        remember(config, profile, {setting.key: setting.to_toml(value)}, check=check)
     if isinstance(value, Site):
         tell_ignored_suffix(value, console)
     text = printable(setting.text(value)) or "empty"
@@ -242,7 +250,9 @@ def _unset(args: argparse.Namespace, console: Console) -> None:
     setting = _setting(args.key)
     configs = read_config_files(console.environ)  # as above
     config = configs.own.path
-    profile = _owner(setting, args.profile, configs, console)
+    profile = _owner(setting, args.profile, console)
+    if profile:
+        _known(profile, configs)
     there = remove_setting(config, profile, setting.key)
     place = _place(config, profile)
     console.say(
@@ -271,6 +281,14 @@ def _tell_unused_tokens(console: Console) -> None:
 def _forget(profile: str, console: Console) -> None:
     paths, configs = find_paths(console.environ), read_config_files(console.environ)
     _known(profile, configs)
+    # A login stores a token and a profile: neither may come between these looks and the removal.
+    with LoginLock(paths.directory, report=console.say).acquire(profile):
+        configs = read_config_files(console.environ)
+        _known(profile, configs)
+        _forget_known(profile, paths, configs, console)
+
+
+def _forget_known(profile: str, paths: Paths, configs: Configs, console: Console) -> None:
     if profile not in configs.own.profiles:
         raise SettingsError(
             f"Profile {profile} is not in {paths.config}, but in the system's.",
@@ -294,14 +312,7 @@ def _setting(key: str) -> Setting[Any]:
         raise no_such_key(key, list(KEYS)) from None
 
 
-def _owner(
-    setting: Setting[Any],
-    named: str | None,
-    configs: Configs,
-    console: Console,
-    *,
-    may_be_new: bool = False,
-) -> str | None:
+def _owner(setting: Setting[Any], named: str | None, console: Console) -> str | None:
     """Return the profile in whose table a setting is kept; None for the top of the file."""
     if setting.key not in BY_KEY and named:
         raise SettingsError(f"{setting.key} is not a profile's own.", hint="Leave -p out.")
@@ -310,10 +321,7 @@ def _owner(
     # What a variable says of a profile overrides the value that is set here, and chooses none.
     own = {setting.variable for setting in PROFILE if setting is not SITE}
     environ = {name: value for name, value in console.environ.items() if name not in own}
-    profile = choose_profile(named, environ=environ)
-    if not may_be_new or not named:
-        _known(profile, configs)
-    return profile
+    return choose_profile(named, environ=environ)
 
 
 def _known(profile: str, configs: Configs) -> None:

@@ -133,7 +133,9 @@ def _tell(profile: str, result: LogoutResult | StoreError | None, console: Conso
         return EXIT_CODES[StoreError]
     url = result.token.site
     site = url.authority
-    if result.removed:
+    if result.newer:
+        console.say(f"A login has stored another token of profile {profile} meanwhile; it stays.")
+    elif result.removed:
         console.say(f"The token of profile {profile} is removed from this machine.")
     code, sentence = _ON_SITE[result.on_site]
     if result.removed and result.on_site in {
