@@ -117,7 +117,7 @@ class CallbackSources:
         io: LoginIO,
         listener: CallbackServer | None,
     ) -> None:
-        self.settings = settings
+        self.settings: Settings = settings
         self._pending = pending
         self._io = io
         self._listener = listener
