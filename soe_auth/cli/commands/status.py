@@ -19,13 +19,22 @@ from soe_auth.actions.get_token import from_environment
 from soe_auth.actions.status import resolve_all, see_that_there_is, why_not
 from soe_auth.cli.exit_codes import EXIT_CODES
 from soe_auth.cli.json_output import FORMAT_VERSION, token_report
-from soe_auth.cli.options import open_profile_store, read_option
+from soe_auth.cli.options import (
+    add_target,
+    given_settings,
+    open_profile_store,
+    read_option,
+    take_target,
+)
 from soe_auth.cli.token_source import stored
 from soe_auth.errors import LoginRequired, NetworkError, ServerError, SettingsError, StoreError
 from soe_auth.model.duration import parse_duration
+from soe_auth.model.site import Site
+from soe_auth.model.text import printable
 from soe_auth.settings.paths import find_paths
 from soe_auth.settings.project_file import find_project
 from soe_auth.settings.resolve import choose_profile, read_config_files, resolve
+from soe_auth.settings.spec import SITE
 from soe_auth.storage.file_store import FileStore
 
 if TYPE_CHECKING:
@@ -56,6 +65,7 @@ class _Row:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
+    add_target(parser)
     parser.add_argument("--json", action="store_true", help="print it as JSON")
     parser.add_argument(
         "--check",
@@ -70,7 +80,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    """Show the profiles, or the one that -p names."""
+    """Show the profiles, or those that were named."""
+    take_target(args, console)
     if args.check is not None:
         if args.json or args.verify:
             raise SettingsError(
@@ -79,6 +90,14 @@ def run(args: argparse.Namespace, console: Console) -> int:
             )
         return _check(args, console)
     rows = _rows(args.profile, console)
+    if flags := given_settings(args):
+        site = Site.parse(flags[SITE.key])
+        rows = [row for row in rows if (row.token or row.settings).site == site]
+        if not rows:
+            raise SettingsError(
+                f"There is no profile {printable(args.target, 80)}, and none of that site.",
+                hint="`soe-auth profile list` shows what there is.",
+            )
     if args.verify:
         rows = _verified(rows, console)
     now = time.time()
@@ -100,7 +119,7 @@ def _check(args: argparse.Namespace, console: Console) -> int:
     span = read_option("check", parse_duration, args.check) if args.check else None
     try:
         if from_environment(console.environ) is None:
-            settings = resolve({}, profile=args.profile, environ=console.environ)
+            settings = resolve(given_settings(args), profile=args.profile, environ=console.environ)
             if span is not None:
                 settings = replace(settings, min_ttl=span)
             console.observer.prints(None, settings, stored(settings, console).token)
