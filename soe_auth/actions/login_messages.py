@@ -50,8 +50,10 @@ def instruct(
         tell(f"Open this address if no browser comes up:\n  {pending.request.url}")
     if pending.reads_paste and io.pasted_lines:
         tell(
-            "Paste the address that the browser ends at"
-            + (":" if paste_only else ", if it cannot come back by itself:")
+            "At the site's page “Authorizing Application”, press Ctrl-L and Ctrl-C (Cmd-L and Cmd-C"
+            " on a Mac), and paste the address here:"
+            if paste_only
+            else "Paste the address that the browser ends at, if it cannot come back by itself:"
         )
 
 

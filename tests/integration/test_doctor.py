@@ -705,6 +705,39 @@ async def test_only_the_vendors_refusal_counts_as_one(
     assert one(found).verdict == ("error" if is_refused else "ok")
 
 
+@pytest.mark.process
+def test_a_probe_reports_what_a_site_answers_and_names_neither_it_nor_a_secret(
+    soe_auth: Command, site: Sandbox
+) -> None:
+    done = soe_auth("doctor", "--probe", "--site", site.url, "--client-id", "110")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert {int(line.split()[0]) for line in lines} == {1, 2, 3, 4, 6, 7, 11, 13}
+    for words in (
+        "API v3 with a made-up token: HTTP 401, text/plain, not compressed, “Invalid access token”",
+        "redirect to 127.0.0.1, port 8765: HTTP 400",
+        "an unknown scope: HTTP 303, no Content-Type, not compressed, back with invalid_scope",
+        "API 2.3 without a token: HTTP 400, application/json; charset=utf-8, gzip",
+    ):
+        assert words in done.stdout
+    assert "localhost:" not in done.stdout
+    assert str(site.port) not in done.stdout
+    assert "110" not in done.stdout
+    assert [dict(each.fields).get("code") for each in site.exchanges] == ["made-up", None]
+    assert not (soe_auth.home / "config").exists()
+
+
+@pytest.mark.process
+def test_a_probe_asks_no_site_that_only_a_repository_names(
+    soe_auth: Command, site: Sandbox, tmp_path: Path
+) -> None:
+    (tmp_path / ".soe-auth.toml").write_text(f'site = "{site.url}"\nclient_id = 110\n')
+    done = soe_auth.within(tmp_path)("doctor", "--probe")
+    assert done.returncode == 2
+    assert "was not asked: only" in done.stderr
+    assert site.exchanges == []
+
+
 async def at(site: object, ground: Ground, name: str = "") -> list[Finding]:
     """Look at a site that runs in this test's own loop."""
     return await asyncio.to_thread(ground.look, name, site=str(site))
