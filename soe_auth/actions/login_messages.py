@@ -9,12 +9,15 @@ from soe_auth.errors import LoginRequired, SettingsError
 from soe_auth.model.duration import in_words
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
+    from soe_auth.actions.callback import CallbackSources
     from soe_auth.actions.login_io import LoginIO, PendingAuthorization
     from soe_auth.model.token import Token
     from soe_auth.settings.settings import Settings
 
+_OTHER_WAY = " If that is the site's own name, add --redirect login_success."
+_OFFER_AFTER = 4.0  # seconds, in which a browser that is signed in already has come back
 _LOOK = 0.1  # seconds between two looks at whether the browser's command has failed
 _SIGN_AFTER = 3.0  # seconds until a login on a terminal shows that it waits
 
@@ -49,8 +52,10 @@ def instruct(
         tell(f"Open this address if no browser comes up:\n  {pending.request.url}")
     if pending.reads_paste and io.pasted_lines:
         tell(
-            "Paste the address that the browser ends at"
-            + (":" if paste_only else ", if it cannot come back by itself:")
+            "At the site's page “Authorizing Application”, press Ctrl-L and Ctrl-C (Cmd-L and Cmd-C"
+            " on a Mac), and paste the address here:"
+            if paste_only
+            else "Paste the address that the browser ends at, if it cannot come back by itself:"
         )
 
 
@@ -65,12 +70,13 @@ def reads_paste(settings: Settings, io: LoginIO, *, opened: bool) -> bool:
 
 @asynccontextmanager
 async def advise(
-    pending: PendingAuthorization, settings: Settings, io: LoginIO, after: float
+    pending: PendingAuthorization, sources: CallbackSources, io: LoginIO, after: float
 ) -> AsyncIterator[None]:
     """Tell the user, while the login waits, what they could not know.
 
-    That the browser's command has failed; `after` so many seconds, what Domain is needed; and on a
-    terminal that it goes on, on a line that is rewritten, where none is read for a pasted address.
+    That the browser's command has failed; that Enter goes on another way; `after` so many seconds,
+    what Domain is needed; and on a terminal that it goes on, on a line that is rewritten, unless
+    the terminal is read for a pasted address.
     """
     import asyncio
 
@@ -82,45 +88,56 @@ async def advise(
             f"  {pending.address}"
         )
 
+    async def offer_another_way() -> None:
+        await asyncio.sleep(min(after, _OFFER_AFTER))
+        if sources.can_ask_again:
+            io.announce("If the site shows an error about redirect_uri, press Enter.")
+
     async def name_the_domain() -> None:
         await asyncio.sleep(after)
         io.announce(
             "Nothing has come back yet. If the site shows an error about redirect_uri,"
-            f" {_domain_needed(settings)}."
+            f" {_domain_needed(sources.settings)}."
         )
         if not pending.reads_paste:
             io.announce("If the browser cannot come back here, start again with --no-browser.")
 
-    show = io.show_waiting if not pending.reads_paste else None
-
-    async def count_seconds() -> None:
-        begun = asyncio.get_running_loop().time()
-        await asyncio.sleep(min(_SIGN_AFTER, after))  # most come back before that
-        while show:
-            waited = in_words(asyncio.get_running_loop().time() - begun)
-            show(f"Waiting for the browser, {waited} now; Ctrl-C ends it.")
-            await asyncio.sleep(1)
-
-    tasks = [
-        asyncio.create_task(task()) for task in (watch_browser, name_the_domain, count_seconds)
-    ]
+    told = [watch_browser(), offer_another_way(), name_the_domain()]
+    if io.show_waiting and not pending.reads_paste:
+        told.append(_count_seconds(io.show_waiting, sources, min(_SIGN_AFTER, after)))
+    tasks = [asyncio.create_task(each) for each in told]
     try:
         yield
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if show:
-            show("")
+
+
+async def _count_seconds(
+    show: Callable[[str], None], sources: CallbackSources, after: float
+) -> None:
+    """Show for how long the login waits, until it ends, or Enter has asked for an address."""
+    import asyncio
+
+    begun = asyncio.get_running_loop().time()
+    try:
+        await asyncio.sleep(after)
+        while sources.settings.redirect == "loopback":
+            waited = in_words(asyncio.get_running_loop().time() - begun)
+            show(f"Waiting for the browser, {waited} now; Ctrl-C ends it.")
+            await asyncio.sleep(1)
+    finally:
+        show("")
 
 
 def timed_out_hint(settings: Settings) -> str:
     """Return what to do after a login that timed out."""
-    paste = ", and paste the whole address that it ends at"
+    own_page = settings.redirect == "login_success"
     return (
         f"If the site showed an error about redirect_uri, {_domain_needed(settings)};"
-        " then start again"
-        f"{paste if settings.redirect == 'login_success' else ''}."
+        f" then start again{', and paste the whole address that it ends at.' if own_page else '.'}"
+        f"{'' if own_page else _OTHER_WAY}"
     )
 
 
@@ -170,7 +187,8 @@ def remember_profile(settings: Settings, io: LoginIO) -> None:
         io.announce(f"The profile was not remembered. {problem}")
         return
     if changed and not settings.known:
-        io.announce(f"Remembered as profile {settings.profile}: {settings.paths.config}")
+        way = f" with redirect {settings.redirect}" if settings.redirect != "loopback" else ""
+        io.announce(f"Remembered as profile {settings.profile}{way}: {settings.paths.config}")
     for change in changes(settings, configs) if changed and settings.known else ():
         if change.key in values:
             io.announce(

@@ -8,7 +8,7 @@ import stat
 import sys
 from typing import TYPE_CHECKING, Protocol
 
-from soe_auth.cli.streams import is_terminal, write_stderr, write_stdout
+from soe_auth.cli.streams import bytes_waiting, is_terminal, write_stderr, write_stdout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -104,7 +104,7 @@ class Console:
         `verdict` is the word that the text begins with and that has its own colour, if any.
         """
         if is_terminal(sys.stdout):
-            text = fitted(text, os.get_terminal_size(sys.stdout.fileno()).columns, hang=hang)
+            text = fitted(text, _columns(sys.stdout), hang=hang)
         if verdict:
             text = self.coloured(verdict, verdict) + text.removeprefix(verdict)
         write_stdout(text)
@@ -131,7 +131,7 @@ class Console:
         return self._show_waiting if self._obeys_sequences(sys.stderr) and not self._quiet else None
 
     def _show_waiting(self, text: str) -> None:
-        columns = os.get_terminal_size(sys.stderr.fileno()).columns or 80
+        columns = min(_columns(sys.stderr), 80)  # a line that wraps could not be rewritten
         if self._shows_waiting or (text and in_foreground(sys.stderr.fileno())):
             write_stderr(_ERASE_LINE + text[: columns - 1], end="")
             self._shows_waiting = bool(text)
@@ -160,9 +160,7 @@ class Console:
         if self._shows_waiting:
             self._show_waiting("")
         if is_terminal(sys.stderr):
-            # A terminal that has not been told its width says 0.
-            if columns := os.get_terminal_size(sys.stderr.fileno()).columns:
-                text = fitted(text, columns)
+            text = fitted(text, _columns(sys.stderr))
             if red:
                 text = text.replace(red, self.coloured(red, "error", sys.stderr), 1)
         write_stderr(text)
@@ -194,12 +192,7 @@ class Console:
     @property
     def typed_ahead(self) -> bool:
         """Whether lines wait at the terminal that were typed before a question."""
-        if sys.platform == "win32" or not self.can_ask:
-            return False
-        import fcntl
-        import termios
-
-        return fcntl.ioctl(sys.stdin.fileno(), termios.FIONREAD, bytes(4)) != bytes(4)
+        return self.can_ask and bytes_waiting(sys.stdin.fileno()) > 0
 
     @property
     def has_pipe(self) -> bool:
@@ -218,6 +211,11 @@ def in_foreground(terminal: int) -> bool:
         return os.tcgetpgrp(terminal) in {0, os.getpgrp()}  # 0 where no group is in front
     except OSError:  # it is not the terminal that we were started from
         return True
+
+
+def _columns(terminal: TextIO) -> int:
+    """Return its width; one that was not told it says 0, and wraps by itself."""
+    return os.get_terminal_size(terminal.fileno()).columns or sys.maxsize
 
 
 def fitted(text: str, columns: int, *, hang: int = 0) -> str:

@@ -11,7 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
 
 from soe_auth.actions.consent import settle
-from soe_auth.actions.get_token import from_environment, from_store, site_of_environment
+from soe_auth.actions.get_token import (
+    from_environment,
+    from_store,
+    no_site_of_environment,
+    site_of_environment,
+)
 from soe_auth.actions.login_if_needed import alogin_if_needed, login_if_needed
 from soe_auth.errors import LoginRequired, SettingsError
 from soe_auth.oauth.bearer import belongs_to, is_fresh
@@ -87,12 +92,15 @@ class TokenProvider:
         settings = settings_for(self.profile, self.min_ttl)
         site = site_of_environment(settings) if given else settings.require_site_and_client[0]
         if site is None:
-            raise SettingsError(
-                "SOE_AUTH_TOKEN is set, and nothing says which site it is for.",
-                hint="Set SOE_AUTH_SITE as well.",
-            )
+            raise no_site_of_environment()
         if not belongs_to(origin, site):
             return None
+        # httpx and requests let a header follow a redirect from there to https on port 443.
+        if site.scheme == "http" and site.port is None:
+            raise SettingsError(
+                f"{site} may lead a client to https://{site.host} with the token.",
+                hint="Have it listen at another port than 80.",
+            )
         settle(settings, None, ignore)
         if given:
             return None if given == refused else given

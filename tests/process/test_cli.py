@@ -5,11 +5,14 @@ import gzip
 import json
 import os
 import re
+import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
 import time
+import zipapp
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,15 +21,16 @@ from urllib.parse import parse_qs, urlsplit
 from urllib.request import Request, urlopen
 
 import pytest
-from conftest import VISITOR, Command
+from conftest import TOKEN, VISITOR, Command
 
-from soe_auth import Secret
+from soe_auth import Secret, Site, __main__
 from soe_auth.cli.commands.pkce import draw_pair
 from soe_auth.cli.main import COMMANDS, main
 from soe_auth.cli.terminal_paste import pasted_lines
 from soe_auth.oauth.pkce import challenge_of, draw
 from soe_auth.sandbox import Quirks, Sandbox, running
 from soe_auth.sandbox.visitor import visit
+from soe_auth.storage.file_store import FileStore
 from soe_auth.version import __version__
 
 pytestmark = pytest.mark.process
@@ -219,7 +223,6 @@ def test_without_a_token_the_answer_is_exit_3_and_one_line_with_what_to_type(
         assert typed in line
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_an_expired_token_is_exit_3(soe_auth: Command) -> None:
     with running(strict=True, lifetime=30) as site:
         soe_auth("login", "--site", site.url, "--client-id", "110", "--browser", VISITOR)
@@ -242,7 +245,6 @@ def test_token_with_login_signs_in_when_that_is_needed_and_prints_nothing_else(
     assert len(site.exchanges) == 2
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_the_variable_answers_for_the_store(soe_auth: Command) -> None:
     done = soe_auth.with_variables(SOE_AUTH_TOKEN="from(ci)*")("token", "--min-ttl", "10m")
     assert (done.returncode, done.stdout, done.stderr) == (0, "from(ci)*\n", "")
@@ -741,24 +743,33 @@ def test_a_terminal_that_lacks_a_character_gets_another(signed_in: Command) -> N
     assert "in your browser ?" in said(done)
 
 
-@pytest.fixture
-def waiting(signed_in: Command) -> Iterator[subprocess.Popen[str]]:
-    """A login that waits for a browser which never comes."""
-    with signed_in.started("login", "--no-browser") as process:
-        assert process.stderr
-        while "/oauth?" not in process.stderr.readline():
-            assert process.poll() is None
-        yield process
-        process.kill()
-
-
 @pytest.mark.posix("reads /proc")
-def test_a_login_that_waits_would_leave_no_core_dump(waiting: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 10
-    limits = Path(f"/proc/{waiting.pid}/limits")
-    pattern = r"Max core file size +[01] "
-    while not re.search(pattern, limits.read_text()):  # it hardens once the browser is off
-        assert time.monotonic() < deadline
+@pytest.mark.parametrize(
+    "words", ["login --no-browser", "logout", "status --verify", "api users/me", "exchange"]
+)
+def test_a_command_that_waits_with_a_secret_would_leave_no_core_dump(
+    soe_auth: Command, words: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        site = Site.parse(f"http://127.0.0.1:{silent.getsockname()[1]}")
+        command = soe_auth.with_variables(
+            SOE_AUTH_SITE=str(site),
+            SOE_AUTH_CLIENT_ID=TOKEN.client_id,
+            SOE_AUTH_SCOPE="write_access",
+            SOE_AUTH_CODE="code",
+            SOE_AUTH_CODE_VERIFIER="v" * 43,
+        )
+        token = replace(TOKEN, site=site, expires_at=time.time() + 3600)
+        FileStore(soe_auth.home / "config", report=print).save("acme", token)
+        with command.started(*words.split(), "-p", "acme") as process:
+            deadline = time.monotonic() + 8
+            limits = Path(f"/proc/{process.pid}/limits")
+            pattern = r"Max core file size +[01] "
+            while not (is_hard := re.search(pattern, limits.read_text())):
+                if time.monotonic() > deadline:
+                    break
+            process.kill()
+    assert is_hard
 
 
 # --- the sandbox and the demo ---
@@ -841,6 +852,37 @@ def test_the_demo_ends_with_the_exit_code_of_what_failed(soe_auth: Command) -> N
     assert done.returncode == 4
 
 
+ENTRY_POINT = """
+import soe_auth
+from soe_auth.__main__ import entry_point
+assert ".pyz" in soe_auth.__file__
+entry_point()
+"""
+
+
+def test_a_plain_zip_logs_in(soe_auth: Command, site: Sandbox, tmp_path: Path) -> None:
+    app, packed = tmp_path / "app", tmp_path / "soe-auth.pyz"
+    package = Path(__main__.__file__).parent
+    shutil.copytree(package, app / "soe_auth", ignore=shutil.ignore_patterns("__pycache__"))
+    (app / "__main__.py").write_text(ENTRY_POINT)
+    zipapp.create_archive(app, packed)
+    shutil.rmtree(app)
+    named = ("--site", site.url, "--client-id", "110", "--browser", VISITOR)
+    done = [
+        subprocess.run(
+            [sys.executable, packed, *argv],
+            env=soe_auth.environ,
+            capture_output=True,
+            text=True,
+            timeout=40,
+            check=False,
+        )
+        for argv in (("login", *named), ("token",))
+    ]
+    assert [each.returncode for each in done] == [0, 0], done
+    assert done[1].stdout == soe_auth("token").stdout
+
+
 # --- what a process cannot show: the same door, in process ---
 
 
@@ -856,6 +898,16 @@ async def test_a_terminal_that_goes_away_closes_the_paste_door() -> None:
     os.close(terminal)
 
 
+async def test_an_empty_line_before_what_is_pasted_is_no_enter() -> None:
+    read, write = os.pipe()
+    os.write(write, b"\n\none\n\n")
+    lines = pasted_lines(read)
+    assert [await anext(lines), await anext(lines)] == ["one", ""]
+    os.close(write)
+    assert [line async for line in lines] == []
+    os.close(read)
+
+
 @pytest.mark.posix("types at a pseudo-terminal")
 async def test_a_terminal_that_cannot_be_read_closes_the_paste_door() -> None:
     person, terminal = os.openpty()
@@ -864,7 +916,6 @@ async def test_a_terminal_that_cannot_be_read_closes_the_paste_door() -> None:
     os.close(person)
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_main_returns_the_exit_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["token"], {"SOE_AUTH_TOKEN": "x"}) == 0
     assert capsys.readouterr().out == "x\n"
