@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cli_oracle import Place
 from conftest import Command
-from docs_parser import DOCS
+from docs_parser import DOCS, ROOT
 
 from soe_auth.cli.commands import completion, config, profile
 from soe_auth.cli.commands.completion import SHELLS
@@ -53,16 +53,21 @@ def write_config(soe_auth: Command, text: str) -> None:
     (soe_auth.home / "config" / "config.toml").write_text(text)
 
 
-def save(soe_auth: Command, shell: str, path: str) -> None:
+def script_for(shell: str, soe_auth: Command) -> str:
     script = soe_auth("completion", shell)
     assert (script.returncode, script.stderr) == (0, "")
+    return script.stdout
+
+
+def save(soe_auth: Command, script: str, path: str) -> None:
     (soe_auth.home / path).parent.mkdir(parents=True)
-    (soe_auth.home / path).write_text(script.stdout)
+    (soe_auth.home / path).write_text(script)
 
 
-def in_bash(soe_auth: Command) -> Iterator[Complete]:
-    script = """
-    eval "$(soe-auth completion bash)"
+def in_bash(soe_auth: Command, script: str) -> Iterator[Complete]:
+    save(soe_auth, script, ".bash/soe-auth")
+    drive = """
+    . ~/.bash/soe-auth
     COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
     read -ra how < <(complete -p soe-auth)
     while [[ ${how[0]} != -F ]]; do how=("${how[@]:1}"); done
@@ -72,13 +77,13 @@ def in_bash(soe_auth: Command) -> Iterator[Complete]:
 
     def complete(line: str) -> set[str]:
         words = line.split(" ")
-        return lines_of(soe_auth, "bash", "-c", script, "bash", *words)
+        return lines_of(soe_auth, "bash", "-c", drive, "bash", *words)
 
     yield complete
 
 
-def in_fish(soe_auth: Command) -> Iterator[Complete]:
-    save(soe_auth, "fish", ".config/fish/completions/soe-auth.fish")
+def in_fish(soe_auth: Command, script: str) -> Iterator[Complete]:
+    save(soe_auth, script, ".config/fish/completions/soe-auth.fish")
 
     def complete(line: str) -> set[str]:
         found = lines_of(soe_auth, "fish", "-c", "complete -C $argv[1]", line)
@@ -87,8 +92,8 @@ def in_fish(soe_auth: Command) -> Iterator[Complete]:
     yield complete
 
 
-def in_zsh(soe_auth: Command) -> Iterator[Complete]:
-    save(soe_auth, "zsh", ".zfunc/_soe-auth")
+def in_zsh(soe_auth: Command, script: str) -> Iterator[Complete]:
+    save(soe_auth, script, ".zfunc/_soe-auth")
     (soe_auth.home / ".zshrc").write_text(ZSHRC)
     zsh = pexpect.spawn(
         "zsh", ["-d", "-i"], env=soe_auth.environ, cwd=soe_auth.home, encoding="utf-8", timeout=20
@@ -121,11 +126,23 @@ def lines_of(soe_auth: Command, *argv: str) -> set[str]:
     return {line.rstrip() for line in done.stdout.splitlines()} - {""}
 
 
-@pytest.fixture(
-    params=[pytest.param(each, marks=pytest.mark.needs(each)) for each in ("bash", "zsh", "fish")]
-)
+DRIVEN = {"bash": in_bash, "zsh": in_zsh, "fish": in_fish}
+EACH_SHELL = [pytest.param(each, marks=pytest.mark.needs(each)) for each in DRIVEN]
+
+
+@pytest.fixture(params=EACH_SHELL)
 def complete(request: pytest.FixtureRequest, at_home: Command) -> Iterator[Complete]:
-    yield from {"bash": in_bash, "zsh": in_zsh, "fish": in_fish}[request.param](at_home)
+    yield from DRIVEN[request.param](at_home, script_for(request.param, at_home))
+
+
+@pytest.mark.posix("runs a POSIX shell")
+@pytest.mark.process
+@pytest.mark.parametrize("shell", EACH_SHELL)
+def test_a_shell_completes_by_the_file_that_the_wheel_brings(shell: str, at_home: Command) -> None:
+    [path] = (ROOT / "completions").glob("_*" if shell == "zsh" else f"*.{shell}")
+    for complete in DRIVEN[shell](at_home, path.read_text()):
+        assert complete("soe-auth tok") == {"token"}
+        assert complete("soe-auth token -p ") == {"acme", "beta-2"}
 
 
 @pytest.mark.posix("runs a POSIX shell")
