@@ -28,7 +28,7 @@ _LATER = "The site is in trouble; try again later."
 _TO_DO_ABOUT = {
     "access_denied": "Start again, and approve the request on the site.",
     "invalid_request": _NOT_REGISTERED,
-    "invalid_scope": "Ask for what the site knows: --scope write_access, no_expiry, or neither.",
+    "invalid_scope": "Ask for what the site knows: write_access, no_expiry, access_team, or none.",
     "server_error": _LATER,
     "temporarily_unavailable": _LATER,
     "unauthorized_client": _NOT_REGISTERED,

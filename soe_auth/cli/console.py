@@ -8,7 +8,7 @@ import stat
 import sys
 from typing import TYPE_CHECKING, Protocol
 
-from soe_auth.cli.streams import is_terminal, write_stderr, write_stdout
+from soe_auth.cli.streams import bytes_waiting, is_terminal, write_stderr, write_stdout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -158,12 +158,7 @@ class Console:
     @property
     def typed_ahead(self) -> bool:
         """Whether lines wait at the terminal that were typed before a question."""
-        if sys.platform == "win32" or not self.can_ask:
-            return False
-        import fcntl
-        import termios
-
-        return fcntl.ioctl(sys.stdin.fileno(), termios.FIONREAD, bytes(4)) != bytes(4)
+        return self.can_ask and bytes_waiting(sys.stdin.fileno()) > 0
 
     @property
     def has_pipe(self) -> bool:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from soe_auth.settings.spec import Redirect, Stored, StoreKind
 
 
+EXAMPLE_PORT = 8765  # where none is fixed
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of one profile, and for each key the place that its value came from.
@@ -96,6 +99,16 @@ class Settings:
         if odd or self.redirect != "loopback":
             return []
         return [self.redirect_host, str(self.port.first), str(self.port.last), browser]
+
+    @property
+    def redirect_uri(self) -> str:
+        """The redirect URI as a login has it, where its port, if any will do, is 8765."""
+        from soe_auth.oauth.authorization_request import login_success_uri, redirect_uri_for
+
+        site, _ = self.require_site_and_client
+        if self.redirect == "login_success":
+            return login_success_uri(site)
+        return redirect_uri_for(site, self.redirect_host, self.port.first or EXAMPLE_PORT)
 
     @property
     def network(self) -> Network:

@@ -867,6 +867,16 @@ async def test_a_terminal_that_goes_away_closes_the_paste_door() -> None:
     os.close(terminal)
 
 
+async def test_an_empty_line_before_what_is_pasted_is_no_enter() -> None:
+    read, write = os.pipe()
+    os.write(write, b"\n\none\n\n")
+    lines = pasted_lines(read)
+    assert [await anext(lines), await anext(lines)] == ["one", ""]
+    os.close(write)
+    assert [line async for line in lines] == []
+    os.close(read)
+
+
 @pytest.mark.posix("types at a pseudo-terminal")
 async def test_a_terminal_that_cannot_be_read_closes_the_paste_door() -> None:
     person, terminal = os.openpty()
