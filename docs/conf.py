@@ -166,3 +166,4 @@ def setup(app: Sphinx) -> None:
     app.connect("html-page-context", describe)
     app.connect("build-finished", complete)
     lexer_classes["dialogue"] = lexer_classes["none"]  # shown as it is written
+    lexer_classes["nu"] = lexer_classes["none"]  # Pygments does not know nushell
