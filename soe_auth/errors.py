@@ -46,6 +46,18 @@ class SoeAuthError(Exception):
         if hint is not None:
             self.hint = hint
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Be copied and pickled as it is: what it was made from differs from class to class."""
+        return _made_again, (type(self), self.args, self.__dict__)
+
+
+def _made_again(
+    kind: type[SoeAuthError], args: tuple[object, ...], state: Mapping[str, object]
+) -> SoeAuthError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
+
 
 class SettingsError(SoeAuthError):
     """A setting is missing or wrong; the message names it and where it came from."""

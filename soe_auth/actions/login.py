@@ -176,8 +176,8 @@ async def finish_login(
             token = replace(token, account=await site.account_name(token.access_token))
             messages.announce_signed_in(token, replaced, settings, io)
             messages.remember_profile(sources.settings, io)
-            lasts = token.describe_expiry(io.now())
-            page = pages.signed_in(token.site.authority, token.account, lasts)
+            lasts, asked = token.describe_expiry(io.now()), settings.project_request
+            page = pages.signed_in(token.site.authority, token.account, lasts, asked)
             await asyncio.gather(
                 sources.show_result(page), _store_account(settings.profile, token, io)
             )
@@ -191,8 +191,8 @@ async def _store_account(profile: str, token: Token, io: LoginIO) -> None:
 
     A logout may have removed it meanwhile: then it stays so.
     """
-    import asyncio
+    from soe_auth.site_client.event_loop import in_thread
 
     if token.account:
         with suppress(StoreError):
-            await asyncio.to_thread(io.store.update, profile, token)
+            await in_thread(lambda: io.store.update(profile, token))

@@ -117,6 +117,8 @@ class SetupWizard:
             environ=self.console.environ,
             cwd=self._here,
         )
+        if asked := settings.project_request:
+            self.console.error(f"{asked} That is the default here, and is kept in your profile.")
         if self.check:
             self._look_at(site, settings, again=again)
         return settings

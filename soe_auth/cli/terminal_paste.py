@@ -137,7 +137,10 @@ def _read_in_thread(
             with suppress(RuntimeError):  # the loop has ended meanwhile
                 loop.call_soon_threadsafe(queue.put_nowait, data)
 
-    Thread(target=read, daemon=True).start()
+    try:
+        Thread(target=read, daemon=True).start()
+    except RuntimeError:  # none can be started, and so nothing can be pasted
+        queue.put_nowait(b"")
     return stopped.set
 
 

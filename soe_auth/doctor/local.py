@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from soe_auth.desktop.browser import find_browser, opens_by_itself
@@ -36,7 +37,10 @@ def look_at_versions(libraries: Sequence[str] = _LIBRARIES) -> Iterator[Finding]
         try:
             found.append(f"{library} {version(library)}")
         except PackageNotFoundError:
-            missing.append(library)
+            if find_spec(library):  # in a zip or a frozen program, which say no version
+                found.append(library)
+            else:
+                missing.append(library)
     if found:
         yield ok("versions", ", ".join(found))
     if missing:

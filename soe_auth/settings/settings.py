@@ -127,6 +127,17 @@ class Settings:
         return [s.key for s in TABLE if self.project and self.origins[s.key] == self.project]
 
     @property
+    def project_request(self) -> str:
+        """What the project file asks for, as a sentence; empty where it gave nothing."""
+        asked = {
+            "site": f"the site {self.site}",
+            "client_id": f"the client ID {self.client_id}",
+            "scope": f"the scope {self.scope.in_words()}",
+        }
+        asks = ", ".join(asked[key] for key in self.from_project)
+        return f"{self.project} asks for {asks}." if asks else ""
+
+    @property
     def profile_values(self) -> dict[str, Stored]:
         """The profile as it is written in config.toml: all but the defaults and the project's."""
         others = ("default", self.project)

@@ -255,6 +255,8 @@ def test_a_library_that_is_missing_is_named() -> None:
     *_, found, missing = look_at_versions(["aiohttp", "no-such-library"])
     assert found.says.startswith("aiohttp 3.")
     assert (missing.verdict, missing.says) == ("warning", "not installed: no-such-library")
+    *_, without_metadata = look_at_versions(["json"])  # as all are in a zip
+    assert (without_metadata.verdict, without_metadata.says) == ("ok", "json")
     assert [finding.verdict for finding in look_at_versions(["no-such-library"])] == [
         "ok",
         "warning",

@@ -728,6 +728,30 @@ def test_where_nobody_is_those_in_vain_are_not_forgotten(person: FakeUser, site:
     assert login_lock.retry_delay(settings.profile) == 240
 
 
+def test_a_login_needs_no_thread_that_the_system_does_not_give(
+    person: FakeUser, site: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+
+    def fail(thread: threading.Thread) -> None:
+        if threading.current_thread() is not threading.main_thread():  # that of the browser
+            start(thread)
+            return
+        raise RuntimeError("can't start new thread")
+
+    def browse(url: str) -> bool:
+        with monkeypatch.context() as allowed:
+            allowed.setattr(threading.Thread, "start", start)
+            return person.browse(url)
+
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    settings = person.settings(site=site.url)
+    io = person.effects(open_browser=browse)
+    token = login(settings, io)
+    assert token.account == "Jane Doe"
+    assert io.store.load(settings.profile) == token
+
+
 def test_an_explicit_login_does_not_wait_for_another(person: FakeUser, site: Sandbox) -> None:
     settings = person.settings(site=site.url)
     with person.effects().login_lock.acquire(settings.profile), pytest.raises(LoginBusy):

@@ -400,13 +400,17 @@ def test_a_profile_that_is_there_offers_its_values_and_keeps_its_comments(
 
 
 @pytest.mark.posix("types at a pseudo-terminal")
-def test_a_project_of_the_cloud_offers_its_site(start: Start, tmp_path: Path) -> None:
+def test_a_project_of_the_cloud_offers_its_values_and_it_is_told(
+    start: Start, tmp_path: Path
+) -> None:
     checkout = tmp_path / "checkout"
     (checkout / ".git").mkdir(parents=True)
-    (checkout / ".soe-auth.toml").write_text('site = "acme"\nclient_id = 110\n')
+    project = 'site = "acme"\nclient_id = 110\nscope = "write_access"\n'
+    (checkout / ".soe-auth.toml").write_text(project)
     child = start("--no-check", cwd=checkout)
     child.expect(r"its URL\) \[acme.stackenterprise.co\]: ")
     child.sendline("")
+    child.expect("asks for the client ID 110, the scope write_access. That is the default here,")
     answer(child, (DOMAIN, "1"))
     child.expect(r"Client ID \[110\]: ")
 

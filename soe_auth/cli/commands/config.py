@@ -216,8 +216,8 @@ def _set(args: argparse.Namespace, console: Console) -> None:
             "Every program on this machine can read a password that stands in a command line.",
             hint=f"Write {setting.key} into the file by hand: `soe-auth config edit`.",
         )
-    configs = read_config_files(console.environ)  # nothing is changed in a file that is broken
-    config = configs.own.path
+    read_config_files(console.environ)  # nothing is changed in a file that is broken
+    config = find_paths(console.environ).config
     profile = _owner(setting, args.profile, console)
 
     def check() -> None:
@@ -243,7 +243,7 @@ def _set(args: argparse.Namespace, console: Console) -> None:
 def _unset(args: argparse.Namespace, console: Console) -> None:
     setting = _setting(args.key)
     configs = read_config_files(console.environ)  # as above
-    config = configs.own.path
+    config = find_paths(console.environ).config
     profile = _owner(setting, args.profile, console)
     if profile:
         configs.require_profile(profile)
