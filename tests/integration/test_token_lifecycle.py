@@ -142,6 +142,40 @@ def test_a_check_that_makes_no_sense_is_a_usage_error(
     assert words in done.stderr
 
 
+# --- the exit code of status ---
+
+
+@process
+def test_status_is_exit_3_where_a_profile_that_it_shows_has_no_valid_token(
+    soe_auth: Command, site: Sandbox
+) -> None:
+    for profile in ("one", "two"):
+        log_in(soe_auth, profile, site)
+    assert soe_auth("status").returncode == 0
+    aged(soe_auth, "two", 25 * 3600)
+    done = soe_auth("status")
+    assert (done.returncode, "token    expired " in done.stdout) == (3, True)
+    assert soe_auth("status", "-p", "one").returncode == 0
+    assert soe_auth("status", "-p", "two").returncode == 3
+    assert soe_auth("status", "--verify").returncode == 3
+    assert soe_auth("status", "--json").returncode == 0
+    assert soe_auth("logout", "-p", "two", "--local").returncode == 0
+    done = soe_auth("status", "-p", "two")
+    assert (done.returncode, "token    none" in done.stdout) == (3, True)
+    assert soe_auth.with_variables(SOE_AUTH_TOKEN="from(ci)*")("status").returncode == 0
+
+
+@process
+def test_status_tells_that_the_variable_is_used_where_there_is_no_profile(
+    soe_auth: Command,
+) -> None:
+    by_variable = soe_auth.with_variables(SOE_AUTH_TOKEN="from(ci)*")
+    told = "SOE_AUTH_TOKEN is set: `soe-auth token` answers with that one.\n"
+    assert outcome(by_variable("status")) == (0, "", told)
+    assert json.loads(by_variable("status", "--json").stdout)["profiles"] == []
+    assert soe_auth("status").returncode == 3
+
+
 # --- notes ---
 
 
