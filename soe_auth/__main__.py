@@ -28,7 +28,7 @@ NOT_WRITTEN = 74  # EX_IOERR of sysexits(3)
 _SIGINT = 2  # on every system; the module signal is not light
 
 # How long an interrupted command may take to put everything away. Some waits cannot be cut short,
-# such as a look-up of a host name; nobody who typed Ctrl-C waits for them.
+# such as a look-up of a host name; Ctrl-C does not wait for them.
 _GRACE = 0.1
 
 

@@ -76,7 +76,7 @@ class LoginDenied(LoginError):
 
 
 class LoginTimedOut(LoginError):
-    """Nobody answered within the time-out; `strays` requests came that were not the redirect.
+    """No answer came within the time-out; `strays` requests came that were not the redirect.
 
     Where none did, `nothing` says in what way.
     """

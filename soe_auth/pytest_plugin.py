@@ -44,7 +44,7 @@ def soe_sandbox(
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Sandbox]:
-    """Run a practice site, which `soe-auth` takes for the user's own; nobody has signed in yet.
+    """Run a practice site, which `soe-auth` takes for the user's own; no one has signed in yet.
 
     Until the test ends, the environment has none of the user's SOE_AUTH_* variables, a new config
     directory with one profile, for the site, and a BROWSER that signs in and approves. PATH begins

@@ -256,7 +256,7 @@ def end_of(child: Terminal) -> tuple[int | None, str]:
 
 @pytest.fixture
 def site() -> Iterator[Sandbox]:
-    with running() as sandbox:
+    with running(strict=True) as sandbox:
         yield sandbox
 
 

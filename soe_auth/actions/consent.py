@@ -1,7 +1,7 @@
 """What a project file asks for is told, and a site that only it names is agreed to first.
 
 A repository comes from anybody. Who has approved the application before is not asked by the site
-again, whatever the scope: so this is where a person can see what somebody else has put into one.
+again, whatever the scope: so this is where a user can see what another person has put into one.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def settle(settings: Settings, ask: Ask | None, announce: Tell) -> None:
     """Return only if the site is not one that a project file alone vouches for, or is agreed to.
 
     `ask` puts a question to the person, whose yes is kept in config.toml; None where there is
-    nobody to ask. Raises SettingsError for a no.
+    no user to ask. Raises SettingsError for a no.
     """
     if settings.site is None or not settings.needs_consent:
         return

@@ -45,7 +45,7 @@ async def logout(
 ) -> LogoutResult | None:
     """Remove the profile's token, after asking the site it was given for to end it.
 
-    The local copy is kept unless the token is dead: ended, invalid or expired. Else nobody would
+    The local copy is kept unless the token is dead: ended, invalid or expired. Else it would
     have a token that is still valid. With `local` the site is not asked, and the copy goes, and
     with it what a writer that was killed has left. Returns None if there was none; raises
     StoreError.

@@ -150,7 +150,7 @@ def administrator_text(settings: Settings, site: Site) -> str:
 
 
 def _command(settings: Settings) -> str:
-    """Return the command line with which somebody else makes this profile."""
+    """Return the command line with which another user makes this profile."""
     from shlex import join
 
     site, client_id = settings.require_site_and_client

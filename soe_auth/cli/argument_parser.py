@@ -20,7 +20,7 @@ _HARMLESS = re.compile(r"-{0,2}[a-z][a-z,-]{0,19}|-[A-Z]")
 
 
 class Help(argparse.RawDescriptionHelpFormatter):
-    """Help that fits the terminal: prose is filled anew, and what is indented keeps its lines."""
+    """Help that fits the terminal: prose is filled again, and what is indented keeps its lines."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         del indent  # sections alone have one, and we have none

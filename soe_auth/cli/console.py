@@ -131,7 +131,7 @@ class Console:
     def confirm(self) -> Callable[[str], bool] | None:
         """What puts a question to the person and returns whether they said yes; or None.
 
-        Quiet does not silence it. Where stderr is no terminal, nobody would see the question.
+        Quiet does not silence it. Where stderr is no terminal, no user would see the question.
         """
         return _confirm if self.can_ask and is_terminal(sys.stderr) else None
 

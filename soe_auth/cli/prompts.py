@@ -18,10 +18,10 @@ _YES_OR_NO = {"y": True, "yes": True, "n": False, "no": False}
 
 @dataclass(frozen=True, slots=True)
 class Prompter:
-    """Puts questions to a person; where there is nobody to ask, every default is taken.
+    """Puts questions to a user; where there is none, every default is taken.
 
     `put` shows a question and returns the line that was typed, None at the end of the input; it is
-    None itself where there is nobody. `tell` says a sentence.
+    None itself where there is no user. `tell` says a sentence.
     """
 
     put: Callable[[str], str | None] | None
@@ -29,7 +29,7 @@ class Prompter:
 
     @property
     def can_ask(self) -> bool:
-        """Whether there is somebody to ask."""
+        """Whether there is a user to ask."""
         return self.put is not None
 
     def ask(self, question: str, read: Callable[[str], T], *, default: str, flag: str) -> T:

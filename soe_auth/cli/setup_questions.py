@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from soe_auth.site_client.transport import ResponseHead
 
 _NONE_YET = "none yet"
-_WITHOUT_END = "A token without end is good for whoever finds it, until somebody ends it."
+_WITHOUT_END = "A token without end is good for anyone who finds it, until you end it."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +88,7 @@ class SetupWizard:
         return ""
 
     def _here(self) -> Path:
-        """Return the directory whose project file makes defaults: none where nobody sees them."""
+        """Return the directory whose project file makes defaults: none where no user sees them."""
         if not self.interview.can_ask:
             raise FileNotFoundError
         return Path.cwd()
@@ -140,7 +140,7 @@ class SetupWizard:
             )
 
     def _go_on_after(self, problem: NetworkError, *, again: bool) -> None:
-        """Return only if a person takes the site as it was typed, though nobody answers there."""
+        """Return only if a person takes the site as it was typed, though nothing answers there."""
         if not self.interview.can_ask:
             hint = f"{problem.hint} Or add --no-check, and it is not asked."
             raise NetworkError(str(problem), hint=hint) from None

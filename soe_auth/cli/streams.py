@@ -68,7 +68,7 @@ def _write(write: Callable[[], object]) -> None:
 
 
 def write_stderr(text: str, end: str = "\n") -> None:
-    """Write to the standard error, at once; where nobody can hear it, that changes nothing."""
+    """Write to the standard error, at once; where it cannot be written, that changes nothing."""
     try:
         print(text, end=end, file=sys.stderr, flush=True)
     except OSError:

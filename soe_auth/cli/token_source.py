@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from soe_auth.model.token import Token
     from soe_auth.settings.settings import Settings
 
-_POLL = 0.5  # seconds between two looks for a login that somebody is waited for
+_POLL = 0.5  # seconds between two looks for a user's login
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +83,9 @@ def _advising_a_job(console: Console) -> Iterator[None]:
 
 
 def wait_for_token(args: argparse.Namespace, console: Console, span: float) -> TokenSource:
-    """Return a token that serves, once somebody has logged in; wait for `span` seconds at most.
+    """Return a valid token, once a user has logged in; wait for `span` seconds at most.
 
-    Raises LoginRequired if nobody has by then, SettingsError, StoreError.
+    Raises LoginRequired if no user has by then, SettingsError, StoreError.
     """
     try:
         return find_token(args, console)

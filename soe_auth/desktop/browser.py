@@ -54,7 +54,7 @@ def find_browser(
         if is_wsl(environ, root):
             candidates += _WSL_OPENERS
             path += f"{os.pathsep}{root}/{_WINDOWS_PROGRAMS}"
-        # In a CI job there may be a display, and nobody looks at it.
+        # In a CI job there may be a display that no user looks at.
         if has_display and ci_job(environ) is None:
             candidates += _OPENERS_OF.get(platform, _OPENERS)
     # On Windows a command for cmd.exe would read `&` and `%` in a URL, so it has to be a program.

@@ -21,7 +21,7 @@ class Environment:
 
     `remote_reason` says why a browser here may not be the person's own, or is None. `advice` is
     what helps with that; `ssh` are the arguments that lead `ssh` here, if it is known. In an
-    `unattended` place, a CI job, nobody is expected to look. Where it `forwards`, a browser of the
+    `unattended` place, a CI job, no user is expected to look. Where it `forwards`, a browser of the
     person's own finds its way back by itself.
     """
 
@@ -47,21 +47,21 @@ class Environment:
         return f"This is {self.remote_reason}: {self.advice}."
 
     def why_nobody_answers(self, *, opened: bool, can_paste: bool) -> str | None:
-        """Say why a login that nobody typed would wait for nobody; None if somebody may answer.
+        """Say why no user could answer an automatic login; None if one may.
 
         `opened` says whether a browser was sent off, `can_paste` whether there is a terminal.
         """
         if opened or can_paste:
             return None
         if self.unattended:
-            return f"This is {self.remote_reason}, and nobody is here to sign in"
+            return f"This is {self.remote_reason}, and no user is here to sign in"
         return "There is neither a browser nor a terminal here to sign in with"
 
 
 def detect(environ: Mapping[str, str], root: Path | str = ROOT) -> Environment:
     """Recognise what kind of place this is; of several, the one in which most can be done.
 
-    A CI job comes first, as nobody is there, then whatever forwards ports by itself.
+    A CI job comes first, as no user is there, then what forwards ports by itself.
     """
     return next(_places(environ, root), Environment(None))
 
@@ -69,7 +69,7 @@ def detect(environ: Mapping[str, str], root: Path | str = ROOT) -> Environment:
 def _places(environ: Mapping[str, str], root: Path | str) -> Iterator[Environment]:
     """Yield every place that this is, the most useful to know first."""
     if job := ci_job(environ):
-        advice = "nobody may be here to sign in, so give it a token in SOE_AUTH_TOKEN"
+        advice = "there may be no user to sign in, so give it a token in SOE_AUTH_TOKEN"
         yield Environment(job, advice, unattended=True)
     if environ.get("CODESPACES"):
         yield Environment(

@@ -73,7 +73,7 @@ def exec_command(command: list[str], environ: Mapping[str, str]) -> NoReturn:
         # do would be lost.
         if callable(signal.getsignal(number)):
             signal.signal(number, signal.SIG_DFL)
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # which Python ignores, and nobody else does
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # which Python alone ignores
         signal.signal(number, signal.SIG_DFL)
     os.execvpe(command[0], command, environ)  # noqa: S606  # what the person asked for; no shell
 

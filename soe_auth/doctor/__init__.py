@@ -1,6 +1,6 @@
 """The story of a look around: why a login would fail here, found out before anybody tries one.
 
-It changes nothing: no file is left, repaired or set aside, no lock is taken. It asks nobody but
+It changes nothing: no file is left, repaired or set aside, no lock is taken. It asks only
 the site that the settings name, and says no secret.
 """
 
@@ -40,7 +40,7 @@ __all__ = ["Finding", "examine"]
 
 T = TypeVar("T")
 
-_NOBODY = "nobody"  # the name of a profile, where there is none
+_NO_PROFILE = "none"  # the name of a profile, where there is none
 
 
 def examine(
@@ -93,7 +93,7 @@ def _resolve(
 ) -> tuple[Settings | None, list[Finding]]:
     """Resolve the settings, and say what is in the way of that.
 
-    Where there is no profile yet, they are those of nobody, for the flags hold anyway.
+    Where there is no profile yet, they are the defaults with the flags.
     """
     try:
         return resolve(flags, profile=profile, environ=environ, cwd=cwd), []
@@ -103,7 +103,7 @@ def _resolve(
             "there is no profile yet, and no site is known",
             "Type `soe-auth init`, or look at a site with --site.",
         )
-        settings, trouble = _resolve(flags, _NOBODY, environ, cwd)
+        settings, trouble = _resolve(flags, _NO_PROFILE, environ, cwd)
         return settings, [no_profile, *trouble]
     except SettingsError as problem:
         return None, [from_error("settings", problem)]

@@ -21,7 +21,7 @@ class Finding:
     """What was looked at, what was seen, and in `todo` what helps.
 
     "warning" is worth knowing and hinders nothing; "error" ends a login or gives a secret away, and
-    `kind` is then the error that it comes to, SoeAuthError itself for a bug of ours. Nothing here
+    `kind` is then the error that it comes to, SoeAuthError itself for a bug. Nothing here
     holds a secret.
     """
 

@@ -36,7 +36,7 @@ _FAMILIES = {"127.0.0.1": "IPv4", "::1": "IPv6"}
 class LoopbackProbe:
     """A request to our own listener: by which name, at which addresses, and why it came to nothing.
 
-    Without addresses the name is known to nobody here.
+    Without addresses the name does not resolve here.
     """
 
     name: str
@@ -125,7 +125,7 @@ def check_probe(knock: LoopbackProbe, port: int) -> Finding:
 async def _knock_everywhere(
     bound: LoopbackSockets, names: Mapping[str, tuple[str, ...]], entropy: Entropy
 ) -> list[LoopbackProbe]:
-    site = Site.parse("localhost")  # nobody goes there: the answer is read here, and thrown away
+    site = Site.parse("localhost")  # not contacted: the answer is read here, and dropped
     redirect_uri = redirect_uri_for(site, bound.host, bound.port)
     request = new_authorization_request(site, "0", Scope(), redirect_uri, entropy)
     paths = LocalPaths(_LAUNCH, _DONE)
@@ -148,7 +148,7 @@ def _addresses(
 async def knock(addresses: tuple[str, ...], port: int) -> str | None:
     """Ask at each address until one answers, as a browser does; return why none did, or None.
 
-    Nobody but this machine itself is asked.
+    Only this machine itself is asked.
     """
     problem = None
     for address in filter(_is_loopback, addresses):

@@ -128,7 +128,7 @@ def identity(status: os.stat_result) -> str:
 
 
 def _joined(parts: Sequence[str]) -> bytes:
-    """Return the parts of a key or of values; raises ValueError where a mark of ours is in one."""
+    """Return the parts of a key or of values; raises ValueError where a separator is in one."""
     encoded = [os.fsencode(part) for part in parts]
     if any(mark in part for part in encoded for mark in (_ENTRY, _VALUES, _NEXT)):
         raise ValueError

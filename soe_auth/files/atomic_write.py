@@ -35,7 +35,7 @@ _RANDOM = 8  # bytes, in the name of a file that is being written
 
 
 def make_private_directory(path: Path) -> str:
-    """Make sure that path is a directory of ours alone; return who else had access, empty if none.
+    """Make path a private directory of this user; return who else had access, empty if none.
 
     Raises OSError as `own_directory` does.
     """
@@ -86,8 +86,8 @@ def write_private(
     What is not `durable` need not outlive a loss of power, and is written at once. `only_if` is
     asked while no other process changes the file; nothing is written, and False returned, where it
     returns False or finds no file. Raises OSError; PermissionError where what is there is not a
-    file of ours alone. The old file is then untouched, unless only the last flush of its directory
-    failed.
+    private file of this user. The old file is then untouched, unless only the last flush of its
+    directory failed.
     """
     check_replaceable(path)
     with _changing(path, durable=durable, only_if=only_if) as allowed:
@@ -145,7 +145,7 @@ def quarantine(path: Path, data: bytes, limit: int, aside: Path) -> Path | None:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold a lock file, in a directory of ours alone, which is made if needed.
+    """Hold a lock file, in a private directory, which is made if needed.
 
     Raises OSError; TimeoutError after ten seconds.
     """

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _PRIVATE_FILE = 0o600
 # What flock(2) says on network file systems and in user space, such as NFS, SMB, Lustre and FUSE.
 _HAS_NO_LOCKS = {EINVAL, ENOLCK, ENOSYS, ENOTSUP, EOPNOTSUPP}
-_SHARING_VIOLATION = 32  # Windows: another has it open, and lets nobody else
+_SHARING_VIOLATION = 32  # Windows: another process has it open exclusively
 _FILE_SHARE_READ = 1
 _OPEN_ALWAYS = 4
 _PAUSE = 0.05  # in seconds

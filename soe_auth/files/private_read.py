@@ -29,11 +29,11 @@ class OtherUsersError(PermissionError):
 
 
 def own_directory(path: Path | str, *, repair: bool = True) -> str:
-    """Take away what others may do with a directory of ours; return who they were, empty if none.
+    """Take away what others may do with this user's directory; return who they were, empty if none.
 
     Without `repair` it is left as it is. On Windows that may fail, which `acl.other_users` tells.
     Raises OSError: FileNotFoundError, and PermissionError where it is a link, a file or, but on
-    Windows, belongs to somebody else.
+    Windows, belongs to another user.
     """
     status = os.lstat(path)
     if not stat.S_ISDIR(status.st_mode):
@@ -42,10 +42,10 @@ def own_directory(path: Path | str, *, repair: bool = True) -> str:
 
 
 def read_private(path: Path | str, limit: int, *, repair: bool = True) -> tuple[bytes, str]:
-    """Return at most limit bytes of a file of ours, and who else had access, as `own_directory`.
+    """Return at most limit bytes of this user's file, and who else had access, as `own_directory`.
 
     Without `repair` the file is left as it is. Raises OSError: FileNotFoundError, and
-    PermissionError where it is not a file of ours alone.
+    PermissionError where it is not a private file of this user.
     """
     data, others, _ = read_with_status(path, limit, repair=repair)
     return data, others
@@ -100,7 +100,7 @@ def read_trusted(path: Path | str, limit: int = -1, *, is_shared: bool = False) 
 
 
 def check_replaceable(path: Path | str) -> None:
-    """Raise PermissionError if path is there and is not a file of ours alone, or is read-only."""
+    """Raise PermissionError if path exists and is read-only or not a private file of this user."""
     try:
         status = os.lstat(path)
     except FileNotFoundError:

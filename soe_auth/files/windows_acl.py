@@ -163,7 +163,7 @@ if sys.platform == "win32":
             return False
 
     def make_private(path: Path | str) -> None:
-        """Admit nobody but us, SYSTEM and Administrators to a file or directory, where it can be.
+        """Admit only this user, SYSTEM and Administrators to a file or directory, where it can be.
 
         What is made in the directory from now on inherits that; nothing from above it is inherited.
         What has come of it, `other_users` tells: a disk may have no ACLs.

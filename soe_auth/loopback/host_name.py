@@ -25,7 +25,7 @@ def addresses_of(
 ) -> tuple[str, ...]:
     """Return the addresses of a host name. Raises OSError, a TimeoutError after `within` seconds.
 
-    A look-up cannot be cut short, so it is left to a thread that nobody waits for.
+    A look-up cannot be cut short, so it is left to a daemon thread.
     """
     answers: SimpleQueue[list[Any] | OSError] = SimpleQueue()
 

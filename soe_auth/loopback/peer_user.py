@@ -86,7 +86,7 @@ def other_user(
 
     `peer` and `own` are the two ends as host and port; `user` defaults to our own. Root is no other
     user: forwarders run as root. An end that no program holds any more is an ORPHAN's. None also
-    where nobody can tell: outside Linux, and for a connection that is gone. Where `ask` knows
+    where it cannot be known: outside Linux, and for a connection that is gone. Where `ask` knows
     nothing, the tables in `proc` are looked through.
     """
     if user is None:

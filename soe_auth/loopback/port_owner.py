@@ -24,7 +24,7 @@ NO_SOCKET = "0"  # the inode that a connection has when no program holds it any 
 def why_busy(port: int, *, proc: Path = PROC) -> str | None:
     """Say what keeps a local TCP port from being bound, in words that go on after its number.
 
-    None where nobody can tell.
+    None where that cannot be known.
     """
     closing = False
     for state, inode in _sockets_at(port, proc):

@@ -71,7 +71,7 @@ _NO_MORE = Stray("this process may open no more connections")
 _RAW = re.compile(b"[\x80-\xff]")
 
 # aiohttp would log a request line with its errors, and the line may hold a code. A logger outside
-# the tree of loggers, so that nobody's configuration can switch it on.
+# the tree of loggers, so that no configuration can switch it on.
 _NOWHERE = logging.Logger("nowhere", level=logging.CRITICAL + 1)  # noqa: LOG001  # on purpose
 
 
@@ -172,7 +172,7 @@ class CallbackServer:
             self._verdict.set_result(answer)
         await asyncio.shield(self._page)
         if request.transport is None:
-            self._shown.set()  # the tab is gone: nobody will come for the page
+            self._shown.set()  # the tab is gone: no request will come for the page
         return _see_other(self._paths.done)
 
     async def _show(self, request: web.BaseRequest, page: Page) -> web.StreamResponse:

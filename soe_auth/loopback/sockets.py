@@ -131,8 +131,8 @@ def _listen(family: socket.AddressFamily, port: int) -> socket.socket | None:
     """Listen on a family's loopback address, or return None where the machine lacks the family.
 
     The port cannot be shared (RFC 8252 B.3-B.5). On Windows that takes an option. Elsewhere
-    SO_REUSEADDR lets us have a port that was used a moment ago, and lets nobody in beside a socket
-    that listens: see docs/decisions/0007-a-port-again-at-once.md.
+    SO_REUSEADDR lets us have a port that was used a moment ago, and lets no process in beside a
+    socket that listens: see docs/decisions/0007-a-port-again-at-once.md.
     """
     bound = None
     try:

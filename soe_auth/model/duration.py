@@ -40,7 +40,7 @@ def in_words(seconds: float) -> str:
         return f"{max(0, round(seconds))} s"
     minutes = round(seconds / 60)
     hours, minutes = divmod(minutes, 60)
-    if hours >= 48:  # noqa: PLR2004  # beyond two days, nobody counts minutes
+    if hours >= 48:  # noqa: PLR2004  # beyond two days, minutes do not matter
         days, hours = divmod(hours, 24)
         return f"{days} d {hours} h" if hours else f"{days} d"
     if not hours:

@@ -61,7 +61,7 @@ def authorize_url(
     """Return the URL that a browser opens to ask for a code (SOE guide; RFC 6749 section 4.1.1).
 
     SOE's dialect: the endpoint is `/oauth`, scopes are joined by commas and left out when there are
-    none, and no `response_type` is sent, as nobody outside knows whether SOE minds one.
+    none, and no `response_type` is sent, as it is not known whether SOE minds one.
     """
     query = {
         "client_id": client_id,

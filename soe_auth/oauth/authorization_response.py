@@ -140,7 +140,7 @@ def check_callback(arrival: CallbackRequest, request: AuthorizationRequest) -> V
 def check_pasted_url(text: str, request: AuthorizationRequest) -> Verdict:
     """Decide the same of what a person pasted: the redirected URL, or its query.
 
-    A code by itself is refused, whatever it is: without the state nobody can tell whose it is.
+    A code by itself is refused, whatever it is: without the state it cannot be tied to a login.
     """
     text = clean_paste(text)
     without_scheme = request.redirect_uri.partition("://")[2]

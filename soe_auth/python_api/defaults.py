@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def ignore(_sentence: str) -> None:
-    """Tell nobody."""
+    """Tell nothing."""
 
 
 def settings_for(
@@ -66,7 +66,7 @@ def login_io_for(
     browser: Callable[[str], bool] | None,
     announce: Callable[[str], None] | None,
 ) -> LoginIO:
-    """Return what a login does to the world; a LoginError comes where nobody could see it."""
+    """Return what a login does to the world; a LoginError comes where no user could see it."""
     io = system_login_io(settings, os.environ, announce or ignore, store)
     show = browser or io.open_browser
 

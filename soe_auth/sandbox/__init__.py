@@ -12,15 +12,18 @@ try:
     from soe_auth.sandbox.context import Exchange
     from soe_auth.sandbox.quirks import (
         ACCOUNT_ANSWERS,
+        API_ANSWERS,
         INVALIDATE_ANSWERS,
         ISSUERS,
         REFUSALS,
         TOKEN_ANSWERS,
         Quirks,
     )
+    from soe_auth.sandbox.redirect_uri import DOMAIN_RULES
     from soe_auth.sandbox.registry import (
         DEFAULT_ACCOUNTS,
         DEFAULT_APPLICATIONS,
+        DEFAULT_TEAMS,
         OWN_DOMAIN,
         Account,
         Application,
@@ -33,8 +36,11 @@ finally:
 
 __all__ = [
     "ACCOUNT_ANSWERS",
+    "API_ANSWERS",
     "DEFAULT_ACCOUNTS",
     "DEFAULT_APPLICATIONS",
+    "DEFAULT_TEAMS",
+    "DOMAIN_RULES",
     "INVALIDATE_ANSWERS",
     "ISSUERS",
     "OWN_DOMAIN",

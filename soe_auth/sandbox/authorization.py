@@ -19,22 +19,28 @@ PARAMETERS: Final = (
     "code_challenge_method",
 )
 NO_EXPIRY: Final = "no_expiry"
-PLAIN_SCOPES: Final = ("read_inbox", NO_EXPIRY, "write_access", "private_info")
+WRITE_ACCESS: Final = "write_access"
+ACCESS_TEAM: Final = "access_team"
+SCOPES: Final = ("read_inbox", NO_EXPIRY, WRITE_ACCESS, "private_info", ACCESS_TEAM)
 
-_TEAM_SCOPE: Final = re.compile(r"access_team\|[A-Za-z0-9_-]{1,100}")
 _CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _STATE: Final = re.compile(r"[ -~]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request that may be put before the person; `scope` is empty for read only."""
+    """A request that may be put before the person; `scope` is empty for read only.
+
+    `team` is the one that the person picked, and `bad_style` says what no one should send.
+    """
 
     application: Application
     redirect_uri: str
     scope: tuple[str, ...]
     state: str | None = field(repr=False)
     code_challenge: str = field(repr=False)
+    team: str | None = None
+    bad_style: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +60,16 @@ class Refused:
     description: str
 
 
-def judge(query: str, applications: Mapping[str, Application]) -> Asked | Untrusted | Refused:
-    """Judge the query string of an authorization request."""
+def judge(
+    query: str, applications: Mapping[str, Application], *, strict: bool
+) -> Asked | Untrusted | Refused:
+    """Judge the query string of an authorization request.
+
+    Unless `strict`, what other clients send and a site takes is taken, too.
+    """
+    known = PARAMETERS if strict else (*PARAMETERS, "response_type")
     try:
-        sent = once_each(read_pairs(query), PARAMETERS)
+        sent = once_each(read_pairs(query), known)
     except Malformed as malformed:
         return Untrusted(str(malformed))
     application = applications.get(sent.get("client_id", ""))
@@ -68,27 +80,38 @@ def judge(query: str, applications: Mapping[str, Application]) -> Asked | Untrus
         return Untrusted("redirect_uri is not configured: the application has no Domain.")
     redirect_uri = sent.get("redirect_uri", "")
     try:
-        check_redirect(redirect_uri, application.domain)
+        check_redirect(redirect_uri, application.domain, strict=strict)
     except NotUnderDomain as fault:
         return Untrusted(str(fault))
     state = sent.get("state")
     if state is not None and not _STATE.fullmatch(state):  # RFC 6749 appendix A.5
         return Untrusted("The state holds characters that no state may have.")
-    return _judge_trusted(sent, application, redirect_uri, state)
+    return _judge_trusted(sent, application, redirect_uri, state, strict=strict)
 
 
 def _judge_trusted(
-    sent: Mapping[str, str], application: Application, redirect_uri: str, state: str | None
+    sent: Mapping[str, str],
+    application: Application,
+    redirect_uri: str,
+    state: str | None,
+    *,
+    strict: bool,
 ) -> Asked | Refused:
     challenge = sent.get("code_challenge", "")
-    scope = tuple(sent["scope"].split(",")) if "scope" in sent else ()
-    fault = _fault_of_pkce(challenge, sent.get("code_challenge_method"))
-    if fault:
+    scope, bad_style = tuple(sent["scope"].split(",")) if "scope" in sent else (), []
+    if not strict and any(" " in item for item in scope):
+        scope = tuple(sent["scope"].replace(",", " ").split())
+        bad_style.append("scopes are joined by spaces, where SOE's guide has commas")
+    if "response_type" in sent:
+        bad_style.append("response_type is sent, which SOE's guide does not ask for")
+    if sent.get("response_type", "code") != "code":
+        description = "The response_type is not code."
+        return Refused(redirect_uri, state, "unsupported_response_type", description)
+    if fault := _fault_of_pkce(challenge, sent.get("code_challenge_method")):
         return Refused(redirect_uri, state, "invalid_request", fault)
-    fault = _fault_of_scope(scope)
-    if fault:
+    if fault := _fault_of_scope(scope, application):
         return Refused(redirect_uri, state, "invalid_scope", fault)
-    return Asked(application, redirect_uri, scope, state, challenge)
+    return Asked(application, redirect_uri, scope, state, challenge, bad_style=tuple(bad_style))
 
 
 def _fault_of_pkce(challenge: str, method: str | None) -> str | None:
@@ -101,13 +124,15 @@ def _fault_of_pkce(challenge: str, method: str | None) -> str | None:
     return None
 
 
-def _fault_of_scope(scope: tuple[str, ...]) -> str | None:
+def _fault_of_scope(scope: tuple[str, ...], application: Application) -> str | None:
     if any(" " in item for item in scope):
         return "Scopes are joined by commas, without spaces."
     if len(set(scope)) < len(scope):
         return "A scope is repeated."
-    if not all(item in PLAIN_SCOPES or _TEAM_SCOPE.fullmatch(item) for item in scope):
+    if not set(scope) <= set(SCOPES):
         return "A scope is unknown."
+    if WRITE_ACCESS in scope and application.status == "read-only":
+        return "write_access needs an application of the status Read-write."
     return None
 
 

@@ -2,13 +2,21 @@
 
 import re
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Final
 from urllib.parse import quote, urlsplit
 
 from aiohttp import web
 
 from soe_auth.sandbox import pages
-from soe_auth.sandbox.authorization import Asked, Refused, Untrusted, answer_uri, judge
+from soe_auth.sandbox.authorization import (
+    ACCESS_TEAM,
+    Asked,
+    Refused,
+    Untrusted,
+    answer_uri,
+    judge,
+)
 from soe_auth.sandbox.context import Context
 from soe_auth.sandbox.form_parsing import Malformed, once_each, read_form, read_pairs
 from soe_auth.sandbox.pages import span_in_words
@@ -17,7 +25,7 @@ from soe_auth.sandbox.sessions import Session
 
 _LOCAL_PATH: Final = re.compile(r"/(?:[!-.0-\[\]-~][!-\[\]-~]*)?")
 _WRONG_ISSUER: Final = "https://elsewhere.example"
-_WRONG_STATE: Final = "a-state-that-nobody-sent"
+_WRONG_STATE: Final = "a-state-that-was-not-sent"
 
 
 class BrowserRoutes:
@@ -48,7 +56,8 @@ class BrowserRoutes:
 
     async def _authorize(self, request: web.Request) -> web.Response:
         context = self._context
-        asked = judge(request.rel_url.raw_query_string, context.applications)
+        query = request.rel_url.raw_query_string
+        asked = judge(query, context.applications, strict=context.strict)
         if isinstance(asked, Untrusted):
             context.narrate(f"An authorization request ended on an error page: {asked.reason}")
             return pages.message("This request cannot be trusted", asked.reason, status=400)
@@ -57,17 +66,19 @@ class BrowserRoutes:
             return self._refuse(asked)
         session = self._session(request)
         if session is None or session.account is None:
-            context.narrate("Nobody is signed in with this browser, so it is sent to sign in.")
+            context.narrate("No account is signed in with this browser, so it is sent to sign in.")
             return _see_other(f"/users/login?returnurl={quote(request.path_qs, safe='')}")
         scope = ", ".join(("read", *asked.scope))
         context.narrate(f"The application '{asked.application.name}' asks for: {scope}.")
-        if context.sessions.is_approved(session.account, asked):
+        context.narrate_bad_style(asked.bad_style)
+        if approved := context.sessions.approved_before(session.account, asked):
             context.narrate(f"{session.account.name} approved this before: no click is needed.")
-            return self._grant(session.account, asked)
+            return self._grant(session.account, approved)
         return pages.consent(
             context.url,
             asked,
             session.account,
+            teams=context.teams,
             life=span_in_words(context.lifetime),
             path=request.path_qs,
             csrf=session.form_token,
@@ -75,13 +86,16 @@ class BrowserRoutes:
         )
 
     async def _decide(self, request: web.Request) -> web.Response:
-        session, sent = await self._own_form(request, ("csrf", "request", "decision"))
+        session, sent = await self._own_form(request, ("csrf", "request", "team", "decision"))
         context = self._context
         asked = context.sessions.take(session, sent.get("request", ""))
         if asked is None or session.account is None:
             raise web.HTTPBadRequest(text="This question was answered already.")
         match sent.get("decision"):
             case "approve":
+                if ACCESS_TEAM in asked.scope:
+                    asked = replace(asked, team=self._team(sent.get("team")))
+                    context.narrate(f"{session.account.name} picked the team {asked.team}.")
                 context.narrate(f"{session.account.name} approved.")
                 context.sessions.approve(session.account, asked)
                 return self._grant(session.account, asked)
@@ -94,8 +108,13 @@ class BrowserRoutes:
             case _:
                 raise web.HTTPBadRequest(text="The answer is neither approve nor cancel.")
 
-    async def _login_success(self, request: web.Request) -> web.Response:
-        return pages.login_success(is_refusal="error" in request.query)
+    def _team(self, slug: str | None) -> str:
+        if slug is None or slug not in self._context.teams:
+            raise web.HTTPBadRequest(text="There is no such team.")
+        return slug
+
+    async def _login_success(self, _request: web.Request) -> web.Response:
+        return pages.login_success()
 
     async def _show_sign_in(self, request: web.Request) -> web.Response:
         try:
@@ -105,7 +124,7 @@ class BrowserRoutes:
         context = self._context
         path = _local(sent.get("returnurl", "/"))
         session = self._session(request) or context.sessions.begin()
-        onward = judge(urlsplit(path).query, context.applications)
+        onward = judge(urlsplit(path).query, context.applications, strict=context.strict)
         redirect_uri = None if isinstance(onward, Untrusted) else onward.redirect_uri
         response = pages.sign_in(context.accounts.values(), session, path, redirect_uri)
         return self._remember(response, session)

@@ -1,7 +1,7 @@
 """What all routes of one running sandbox share, and what tests may look at afterwards."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from soe_auth.sandbox.grants import Grants
@@ -33,12 +33,19 @@ class Context:
     url: str
     host: str
     port: int
+    strict: bool
     lifetime: int
     applications: Mapping[str, Application]
     accounts: Mapping[int, Account]
+    teams: Sequence[str]
     grants: Grants
     sessions: Sessions
     exchanges: list[Exchange]
     quirks: Callable[[], Quirks]
     narrate: Callable[[str], None]
     closing: asyncio.Event
+
+    def narrate_bad_style(self, faults: Iterable[str]) -> None:
+        """Narrate what was taken, as a site takes it, and what no one should send."""
+        for fault in faults:
+            self.narrate(f"Bad style, though taken: {fault}.")

@@ -61,4 +61,6 @@ def _sentence(fault: web.HTTPException) -> str:
 async def add_headers(_request: web.Request, response: web.StreamResponse) -> None:
     """Add to each answer what keeps it out of caches, frames and other sites' hands."""
     response.headers.update(_HEADERS)
+    if response.headers.get("Content-Type") == "":  # aiohttp would name one of its own
+        del response.headers["Content-Type"]
     response.headers.setdefault("Content-Security-Policy", pages.content_policy())

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 
 from aiohttp import web
 
-from soe_auth.sandbox.authorization import NO_EXPIRY, Asked
+from soe_auth.sandbox.authorization import ACCESS_TEAM, NO_EXPIRY, Asked
 from soe_auth.sandbox.registry import Account, Application
 from soe_auth.sandbox.sessions import Session
 
@@ -22,6 +22,7 @@ _MEANINGS: Final = {
     "write_access": "Write in your name: ask, answer, comment, vote and edit",
     "read_inbox": "Read your inbox and notifications",
     "private_info": "See details of your account that others cannot see",
+    ACCESS_TEAM: "Use the private team that you pick, and nothing outside it",
 }
 
 _UNITS: Final = ((3600, "h"), (60, "min"))
@@ -90,20 +91,30 @@ def home(site: str, applications: Iterable[Application], session: Session | None
         )
     body = _fill(
         "home.html",
-        site=site,
-        client_id=registered[0].client_id if registered else "ID",
+        command=login_command(site, registered),
         applications=_join(
             _fill(
                 "application.html",
                 client_id=application.client_id,
                 name=application.name,
                 domain=_domain(application),
+                status=application.status.capitalize(),
             )
             for application in registered
         ),
         signed_in=signed_in,
     )
     return _page("Welcome", body, width="wide")
+
+
+def login_command(site: str, applications: Iterable[Application]) -> str:
+    """Return the command that signs in by the first application that has a Domain."""
+    for application in applications:
+        if application.domain:
+            is_own = site.endswith(f"://{application.domain}")
+            redirect = " --redirect login_success" if is_own else ""
+            return f"soe-auth login --site {site} --client-id {application.client_id}{redirect}"
+    return f"soe-auth login --site {site} --client-id ID"
 
 
 def sign_in(
@@ -129,10 +140,21 @@ def sign_in(
 
 
 def consent(
-    site: str, asked: Asked, account: Account, *, life: str, path: str, csrf: str, request: str
+    site: str,
+    asked: Asked,
+    account: Account,
+    *,
+    teams: Iterable[str],
+    life: str,
+    path: str,
+    csrf: str,
+    request: str,
 ) -> web.Response:
     """Ask the person; `path` is the way back here, `request` names the request that is pending."""
     ends = f"The token lasts {life}."
+    team = _Html("")
+    if ACCESS_TEAM in asked.scope:
+        team = _fill("team.html", options=_join(_fill("option.html", team=slug) for slug in teams))
     body = _fill(
         "consent.html",
         application=asked.application.name,
@@ -147,25 +169,19 @@ def consent(
         life="The token has no end date." if NO_EXPIRY in asked.scope else ends,
         csrf=csrf,
         request=request,
+        team=team,
     )
     return _page("Approve", body, form_action=_form_action(asked.redirect_uri))
 
 
-def login_success(*, is_refusal: bool) -> web.Response:
-    """Show the page that waits for its address to be copied, and shows nothing of it."""
-    if is_refusal:
-        return message("The sign-in was refused", "Go back to the program that sent you here.")
-    return message(
-        "You are signed in",
-        "Copy the whole address of this page from the address bar, "
-        "and paste it into the program that sent you here.",
-        tone="good",
-    )
+def login_success() -> web.Response:
+    """Show the page that waits for its address to be copied: it says as little as the real one."""
+    return _page("Authorizing Application", _fill("login_success.html"), form_action="'none'")
 
 
-def message(heading: str, text: str, *, status: int = 200, tone: str = "fault") -> web.Response:
-    """Show a heading and a sentence."""
-    body = _fill("message.html", heading=heading, text=text, tone=tone)
+def message(heading: str, text: str, *, status: int) -> web.Response:
+    """Show what was wrong: a heading and a sentence."""
+    body = _fill("message.html", heading=heading, text=text)
     return _page(heading, body, status=status, form_action="'none'")
 
 
@@ -178,8 +194,7 @@ def _domain(application: Application) -> _Html:
 def _explain(scope: Iterable[str]) -> Iterable[tuple[str, str]]:
     yield "read", "Read what you can read on this site"
     for item in scope:
-        _, _, team = item.partition("|")
-        yield item, f"Reach the private team {team}" if team else _MEANINGS[item]
+        yield item, _MEANINGS[item]
 
 
 def _form_action(redirect_uri: str | None) -> str:

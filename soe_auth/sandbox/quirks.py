@@ -47,7 +47,7 @@ TOKEN_ANSWERS: Final[Mapping[str, str]] = MappingProxyType(
         "redirect-307": "a 307 to the same endpoint under another host name",
         "redirect-308": "a 308 to the same endpoint under another host name",
         "oversized": "good JSON of more than 1 MiB",
-        "compressed": "good JSON of more than 1 MiB, as a gzip of some 1 KiB that nobody asked for",
+        "compressed": "good JSON of more than 1 MiB, as a gzip of some 1 KiB, unasked",
         "huge-header": "good JSON behind a header of 256 KiB",
         "slow": "the right answer, after the delay",
         "hang": "accepts the request and never answers",
@@ -72,11 +72,20 @@ ACCOUNT_ANSWERS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 
+API_ANSWERS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "ok": "as the site should, with a few tags, users and questions",
+        "empty": "every list is empty",
+        "backoff": "API v2.3 asks to wait a second before the next page",
+        "too-many": "too many calls: 429 with Retry-After, and throttle_violation on API v2.3",
+    }
+)
+
 INVALIDATE_ANSWERS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "ok": "as the public API does",
-        "not-offered": "status 404: the site does not serve the calls about tokens at all",
-        "server-error": "status 500, and the token lives on",
+        "not-offered": "no_method: the site does not serve the calls about tokens at all",
+        "server-error": "internal_error, and the token lives on",
         "hang": "accepts the request and never answers",
     }
 )
@@ -85,7 +94,7 @@ REFUSALS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "with-state": "a refusal carries the state that was sent",
         "without-state": "a refusal carries no state",
-        "wrong-state": "a refusal carries a state that nobody sent",
+        "wrong-state": "a refusal carries a state that was not sent",
     }
 )
 
@@ -102,13 +111,15 @@ ISSUERS: Final[Mapping[str, str]] = MappingProxyType(
 class Quirks:
     """How the site answers; every field but `delay` is a name from the table beside it.
 
-    `token` TOKEN_ANSWERS, `account` ACCOUNT_ANSWERS, `invalidate` INVALIDATE_ANSWERS, `refusal`
-    REFUSALS, `issuer` ISSUERS. `delay` is in seconds: before a slow answer, and between the bytes
-    of a trickle. Raises ValueError for a name that is not in its table.
+    `token` TOKEN_ANSWERS, `account` ACCOUNT_ANSWERS, `api` API_ANSWERS, `invalidate`
+    INVALIDATE_ANSWERS, `refusal` REFUSALS, `issuer` ISSUERS. `delay` is in seconds: before a slow
+    answer, and between the bytes of a trickle. Raises ValueError for a name that is not in its
+    table.
     """
 
     token: str = "ok"  # noqa: S105 - the name of an answer, no secret
     account: str = "ok"
+    api: str = "ok"
     invalidate: str = "ok"
     refusal: str = "with-state"
     issuer: str = "none"
@@ -119,6 +130,7 @@ class Quirks:
         for field, name, table in (
             ("token", self.token, TOKEN_ANSWERS),
             ("account", self.account, ACCOUNT_ANSWERS),
+            ("api", self.api, API_ANSWERS),
             ("invalidate", self.invalidate, INVALIDATE_ANSWERS),
             ("refusal", self.refusal, REFUSALS),
             ("issuer", self.issuer, ISSUERS),

@@ -2,13 +2,17 @@
 
 import ipaddress
 import re
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import SplitResult, urlsplit
 
-LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+DomainRule = Literal["any", "tld"]
+DOMAIN_RULES: Final[tuple[DomainRule, ...]] = ("any", "tld")
+"""Which Domains the form takes: any host, or only names below a top-level domain."""
 
+_LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _DOMAIN: Final = re.compile(r"(https?://)?([A-Za-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?/?")
+_UNDER_TLD: Final = re.compile(r"[a-z0-9.-]+\.[a-z][a-z0-9-]+")
 _HOST: Final = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|[0-9a-f:]*:[0-9a-f:.]*")
 _URI: Final = re.compile(r"[!-~]+")
 
@@ -25,15 +29,24 @@ def read_domain(domain: str) -> tuple[str, int | None]:
     return parts.hostname or "", parts.port
 
 
-def check_redirect(redirect_uri: str, domain: str) -> None:
+def is_under_tld(domain: str) -> bool:
+    """Tell whether a Domain has a top-level domain, as `soe-auth.localhost` has."""
+    return bool(domain and _UNDER_TLD.fullmatch(read_domain(domain)[0]))
+
+
+def check_redirect(redirect_uri: str, domain: str, *, strict: bool) -> None:
     """Raise `NotUnderDomain` unless this redirect URI lies under the Domain.
 
     The Domain itself and its subdomains will do, the path is free. A port counts only where the
-    Domain names one (RFC 8252 section 7.3 wants any port on loopback).
+    Domain names one (RFC 8252 section 7.3 wants any port on loopback). With `strict`, plain http
+    is for hosts that are loopback by their name (RFC 9700 section 2.6, RFC 6761 section 6.3).
     """
     target = _read(redirect_uri)
-    allowed_host, allowed_port = read_domain(domain)
     host = target.hostname or ""
+    is_loopback = host in _LOOPBACK_HOSTS or host.endswith(".localhost")
+    if strict and target.scheme == "http" and not is_loopback:
+        raise NotUnderDomain("The redirect_uri is plain http, which is for loopback hosts only.")
+    allowed_host, allowed_port = read_domain(domain)
     if host != allowed_host and not _is_subdomain(host, allowed_host):
         raise NotUnderDomain(f"The host of the redirect_uri is not {allowed_host} or below it.")
     port = target.port or _DEFAULT_PORTS[target.scheme]
@@ -60,9 +73,6 @@ def _read(redirect_uri: str) -> SplitResult:
         raise NotUnderDomain("The redirect_uri has user-info before its host.")
     if not _HOST.fullmatch(host) or target.netloc.endswith(":") or port == 0:
         raise NotUnderDomain("The redirect_uri has no proper host and port.")
-    is_loopback = host in LOOPBACK_HOSTS or host.endswith(".localhost")  # RFC 6761 section 6.3
-    if target.scheme == "http" and not is_loopback:  # RFC 9700 section 2.6
-        raise NotUnderDomain("The redirect_uri is plain http, which is for loopback hosts only.")
     return target
 
 

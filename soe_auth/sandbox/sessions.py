@@ -3,7 +3,7 @@
 import base64
 import hmac
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from soe_auth.sandbox.authorization import Asked
 from soe_auth.sandbox.registry import Account
@@ -30,7 +30,7 @@ class Sessions:
         self._entropy = entropy
         self._sessions: dict[str, Session] = {}
         self._pending: dict[str, tuple[str, Asked]] = {}
-        self._approved: set[tuple[int, str, frozenset[str]]] = set()
+        self._approved: dict[tuple[int, str, frozenset[str]], str | None] = {}
 
     def find(self, key: str | None) -> Session | None:
         """Find the session of a cookie."""
@@ -71,17 +71,22 @@ class Sessions:
         return asked
 
     def approve(self, account: Account, asked: Asked) -> None:
-        """Remember that this account approved this application for this scope."""
-        self._approved.add(_approval(account, asked))
+        """Remember that this account approved this application for this scope and team."""
+        self._approved[_approval(account, asked)] = asked.team
 
-    def is_approved(self, account: Account, asked: Asked) -> bool:
-        """Tell whether this account approved exactly this before."""
-        return _approval(account, asked) in self._approved
+    def approved_before(self, account: Account, asked: Asked) -> Asked | None:
+        """Return the request with the team picked, if this account approved exactly this before."""
+        approval = _approval(account, asked)
+        if approval not in self._approved:
+            return None
+        return replace(asked, team=self._approved[approval])
 
     def forget_approvals(self, account: Account, client_id: str) -> None:
         """Forget every approval this account gave this application."""
         self._approved = {
-            approval for approval in self._approved if approval[:2] != (account.id, client_id)
+            approval: team
+            for approval, team in self._approved.items()
+            if approval[:2] != (account.id, client_id)
         }
 
     def _random(self) -> str:

@@ -1,4 +1,4 @@
-"""The site's sockets: loopback by literal, one port, nobody else's (RFC 8252 section 8.3)."""
+"""The site's sockets: loopback by literal, one port, exclusive (RFC 8252 section 8.3)."""
 
 import errno
 import socket
@@ -11,7 +11,7 @@ _NO_IPV6: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPRO
 
 
 # Windows lets others share a bound address, unless told not to (RFC 8252 appendix B.3). Elsewhere
-# nobody can share one that is listened at, and without this option a port rests for a minute.
+# no process can share one that is listened at, and without this option a port rests for a minute.
 _OPTION: Final[int] = getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR)
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any, TypedDict, Unpack
 
 from soe_auth.sandbox.quirks import Quirks
+from soe_auth.sandbox.redirect_uri import DomainRule
 from soe_auth.sandbox.registry import Account, Application
 from soe_auth.sandbox.server import Sandbox
 
@@ -19,12 +20,16 @@ class SandboxSettings(TypedDict, total=False):
     host: str
     applications: Sequence[Application]
     accounts: Sequence[Account]
+    teams: Sequence[str]
+    domain_rule: DomainRule
+    strict: bool
     lifetime: int
     quirks: Quirks
     clock: Callable[[], float]
     entropy: Callable[[int], bytes]
     narrate: Callable[[str], None]
     ssl_context: ssl.SSLContext | None
+    tls: bool
 
 
 @contextmanager

@@ -52,6 +52,11 @@ def refusal(reason: str) -> TokenAnswer:
     return in_json(400, {"error_message": reason})
 
 
+def malformed_request(reason: str) -> TokenAnswer:
+    """Refuse what cannot be read, in the vendor's other form."""
+    return in_json(400, {"error": {"type": "invalid_request", "message": reason}})
+
+
 @dataclass(frozen=True, slots=True)
 class Sent:
     """What an answer may draw on: the body as it came, and this endpoint by another host name."""

@@ -4,10 +4,18 @@ from aiohttp import web
 
 from soe_auth.sandbox.context import Context, Exchange
 from soe_auth.sandbox.fault_delivery import deliver
-from soe_auth.sandbox.form_parsing import Malformed, Pairs, once_each, read_form
-from soe_auth.sandbox.grants import REDEMPTION, IssuedToken, Rejected
+from soe_auth.sandbox.form_parsing import Malformed, Pairs, once_each, read_form, read_pairs
+from soe_auth.sandbox.grants import REDEMPTION, TOLERATED, IssuedToken, Rejected
 from soe_auth.sandbox.pages import span_in_words
-from soe_auth.sandbox.token_answers import ALTERED, INSTEAD, Sent, TokenAnswer, in_json, refusal
+from soe_auth.sandbox.token_answers import (
+    ALTERED,
+    INSTEAD,
+    Sent,
+    TokenAnswer,
+    in_json,
+    malformed_request,
+    refusal,
+)
 
 PATH = "/oauth/access_token/json"
 
@@ -48,14 +56,27 @@ class TokenRoutes:
         except (Rejected, Malformed) as reason:
             self._record(request, pairs, granted=False)
             self._context.narrate(f"Exchange refused: {reason}")
-            return refusal(str(reason))
+            if isinstance(reason, Malformed):
+                return malformed_request(str(reason))
+            return refusal(reason.answer)
         self._record(request, pairs, granted=True)
         return self._grant(token, alteration)
 
     def _token_for(self, request: web.Request, pairs: Pairs) -> IssuedToken:
+        if self._context.strict:
+            if request.query_string:
+                raise Malformed("The parameters belong in the body, not in the query string.")
+            return self._context.grants.redeem(once_each(pairs, REDEMPTION))
+        sent = once_each(pairs, (*REDEMPTION, *TOLERATED))
+        if sent.pop("grant_type", "authorization_code") != "authorization_code":
+            raise Malformed("The grant_type is not authorization_code.")
+        self._context.narrate_bad_style(
+            why for name, why in TOLERATED.items() if name in dict(pairs)
+        )
         if request.query_string:
-            raise Rejected("The parameters belong in the body, not in the query string.")
-        return self._context.grants.redeem(once_each(pairs, REDEMPTION))
+            why = "the code is in the query string, which servers and proxies write into their logs"
+            self._context.narrate_bad_style([why])
+        return self._context.grants.redeem(sent)
 
     def _grant(self, token: IssuedToken, alteration: str) -> TokenAnswer:
         fields: dict[str, object] = {"access_token": token.secret}
@@ -69,9 +90,15 @@ class TokenRoutes:
         return ALTERED[alteration](fields) if alteration in ALTERED else in_json(200, fields)
 
     async def _fields(self, request: web.Request) -> tuple[Pairs, Malformed | None]:
-        """Read the body; where it cannot be read, there are no pairs but what is wrong with it."""
+        """Read the body; where it cannot be read, there are no pairs but what is wrong with it.
+
+        Unless the site is strict, they may come in the query.
+        """
         try:
-            return await read_form(request), None
+            if self._context.strict:
+                return await read_form(request), None
+            body = await read_form(request) if await request.read() else []
+            return [*body, *read_pairs(request.rel_url.raw_query_string)], None
         except Malformed as malformed:
             return [], malformed
 

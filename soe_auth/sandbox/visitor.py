@@ -150,14 +150,20 @@ class _PageReader(HTMLParser):
         super().__init__()
         self.forms: list[_Form] = []
         self._is_in_button = False
+        self._select = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note a form, a hidden field or a button."""
+        """Note a form, a hidden field, what is selected in a list, or a button."""
         found = {name: value or "" for name, value in attrs}
         if tag == "form":
             self.forms.append(_Form(found.get("id", ""), found.get("action", "")))
         elif self.forms and tag == "input":
             self.forms[-1].hidden.append((found.get("name", ""), found.get("value", "")))
+        elif self.forms and tag == "select":
+            self._select = found.get("name", "")
+        elif self._select and tag == "option":  # a browser has the first one selected
+            self.forms[-1].hidden.append((self._select, found.get("value", "")))
+            self._select = ""
         elif self.forms and tag == "button":
             self.forms[-1].buttons.append((found.get("name", ""), found.get("value", ""), ""))
             self._is_in_button = True

@@ -68,7 +68,7 @@ def find_project(cwd: Callable[[], Path]) -> ProjectFile | None:
     """Find the project file that holds in a directory, from there up to its repository's root.
 
     Outside a repository only the directory itself is looked at. A file that is neither ours nor
-    root's is left alone: whoever may write somewhere above, as in /tmp, would else speak for us.
+    root's is left alone: any user who may write above, as in /tmp, could else set them.
     Raises SettingsError.
     """
     try:
@@ -83,7 +83,7 @@ def find_project(cwd: Callable[[], Path]) -> ProjectFile | None:
 
 
 def read_handout(stream: BinaryIO, origin: str) -> ProjectFile:
-    """Read a project file that a person has named, whoever it belongs to.
+    """Read a project file that a user has named, of any owner.
 
     `origin` is where it is from, fit to be shown. Raises SettingsError and OSError.
     """

@@ -81,7 +81,7 @@ class _Sources:
 
     @property
     def only_project(self) -> bool:
-        """Whether nobody but the project file names the site."""
+        """Whether only the project file names the site."""
         site = self.project.site if self.project else None
         return site is not None and self.stated is None and not self.configs.name_site(site)
 

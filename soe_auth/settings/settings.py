@@ -27,7 +27,7 @@ class Settings:
     """All settings of one profile, and for each key the place that its value came from.
 
     `profiles` are the names of all that the config.toml have, `project` is the project file that
-    was heeded, as it is shown, and `only_project` whether nobody else names the site. `place(key)`
+    was heeded, as it is shown, and `only_project` whether nothing else names the site. `place(key)`
     is a value's origin with the line of the file, if it is from one.
     """
 

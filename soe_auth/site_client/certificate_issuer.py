@@ -26,7 +26,7 @@ async def issuer_of(
     None where that is not to be learned within so many seconds. It is what the certificate says of
     itself, and proves nothing. `tls` checks the certificate of an https proxy on the way.
     """
-    # Neither handshake makes anything trusted: no byte of ours ever goes through them, and each is
+    # Neither handshake makes anything trusted: no request ever goes through them, and each is
     # dropped, half-made as a rule, as soon as it has shown the certificate.
     try:
         async with asyncio.timeout(within):

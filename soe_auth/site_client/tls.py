@@ -26,7 +26,7 @@ def ssl_context(network: Network) -> ssl.SSLContext:
     if network.ca_bundle is None:
         return _of_the_system()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    # Whoever names a file believes what is in it, be it a root or not; so does curl.
+    # A user who names a file trusts what is in it, be it a root or not; so does curl.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     problem = "holds no certificate in PEM, or a broken one"
     try:

@@ -4,7 +4,7 @@ Requests go through httpx's transport, below its client: so no redirect is follo
 kept, no netrc read, and no address is logged, in one of which the token has to ride.
 
 Some tools print tracebacks with their local variables. So what holds a secret in clear is made in
-a frame that raises nothing of ours, and never bound to a name in one that does.
+a frame that raises no SoeAuthError, and never bound to a name in one that does.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class SiteTransport:
     transport: httpx.AsyncBaseTransport
 
     async def warm_up(self) -> None:
-        """Try to connect to where nobody can be, so that the first call finds all of httpx loaded.
+        """Try to connect to port 0, where nothing listens, so that all of httpx is loaded.
 
         What httpx loads at its first connection takes 14 ms: it is better that they come while the
         user is away. No port has the number 0, so no server is asked for anything, no name server

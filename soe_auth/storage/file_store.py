@@ -134,7 +134,7 @@ class FileStore:
                 stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._now()))
                 name = path.with_name(f"{path.name}.corrupt-{stamp}")
                 aside = quarantine(path, data, LARGEST_FILE, name)
-                if aside is None:  # somebody has put a new one there meanwhile
+                if aside is None:  # another process has put a new one there
                     return self.look(profile)
                 self._report(f"{path} was set aside as {aside.name}: {problem}.")
                 return None, None
@@ -201,7 +201,7 @@ class FileStore:
     def profiles(self) -> list[str]:
         """Return the names of all profiles that have a token file, sorted.
 
-        A file whose name can be no profile's is none of ours, and left alone.
+        A file whose name cannot be a profile's is left alone.
         """
         with as_store_error(self._tokens, "listed"):
             stems = [p.stem for p in self._tokens.glob("*.json") if not p.is_dir()]

@@ -1,7 +1,7 @@
 """The system's keyring, whichever that is: the only door to the library, and bounded in time.
 
 Behind the library are other people's programs, which may hang, lie, and put anything into their
-exceptions. So each call runs in a thread that nobody has to wait for, plain text never leaves that
+exceptions. So each call runs in a daemon thread, plain text never leaves that
 thread, and what was kept is read back.
 """
 
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 SERVICE = "soe-auth"
 
-# Seconds for one call: where nobody may be there, and where somebody is who may have to unlock it.
+# Seconds for one call: without a user, and with a user who may have to unlock it.
 QUICK = 10.0
 USER_PRESENT = 60.0
 

@@ -73,7 +73,7 @@ class LoginLock:
 
     @contextmanager
     def shown_as_waiting(self, profile: str, address: str | None) -> Iterator[None]:
-        """Let whoever finds the login lock taken know the address that its holder waits at."""
+        """Tell a process that finds the login lock taken the address that its holder waits at."""
         path = self._waiting_path(profile)
         with as_store_error(path, "written"):
             if address:
@@ -81,11 +81,11 @@ class LoginLock:
         try:
             yield
         finally:
-            with suppress(OSError):  # whoever holds the lock next takes it away
+            with suppress(OSError):  # the next holder of the lock removes it
                 remove_private(path, durable=False)
 
     def retry_delay(self, profile: str) -> float:
-        """Return for how many seconds no automatic login should start, after those in vain."""
+        """Return for how many seconds no automatic login should start, after those that failed."""
         path = self._failure_path(profile)
         with as_store_error(path, "read"):
             count, at = _counted(path)
@@ -98,7 +98,7 @@ class LoginLock:
     def record_failure(self, profile: str, *, again: bool = False) -> None:
         """Count one more automatic login that came to no token; each doubles the pause.
 
-        `again` counts none, and has the pause begin anew.
+        `again` counts none, and restarts the pause.
         """
         path = self._failure_path(profile)
         with as_store_error(path, "written"):
@@ -131,7 +131,7 @@ class LoginLock:
 
 
 def _counted(path: Path) -> tuple[int, int]:
-    """Return how many logins were in vain, and when the last one was; none for what is no count."""
+    """Return how many logins failed, and when the last one was; none for what is no count."""
     try:
         count, at = map(int, read_private(path, LARGEST_FILE)[0].split())
     except (FileNotFoundError, ValueError):

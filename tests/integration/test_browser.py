@@ -47,9 +47,17 @@ def files(root: Path, **contents: str) -> Path:
         ({}, {"proc__1__cgroup": "0::/init.scope"}, None),
         ({"container": "flatpak"}, {"_dot_flatpak-info": ""}, None),
         ({}, {"run___dot_containerenv": "", "run___dot_toolboxenv": ""}, None),
-        ({"CI": "true"}, {}, "This is a CI job: nobody may be here"),
-        ({"CI": "1", "GITHUB_ACTIONS": "true"}, {}, "This is a CI job (GitHub Actions): nobody"),
-        ({"GITLAB_CI": "true"}, {"_dot_dockerenv": ""}, "This is a CI job (GitLab): nobody"),
+        ({"CI": "true"}, {}, "This is a CI job: there may be no user"),
+        (
+            {"CI": "1", "GITHUB_ACTIONS": "true"},
+            {},
+            "This is a CI job (GitHub Actions): there may be no user",
+        ),
+        (
+            {"GITLAB_CI": "true"},
+            {"_dot_dockerenv": ""},
+            "This is a CI job (GitLab): there may be no user",
+        ),
         ({"CODESPACES": "true", **CODE}, {}, "This is a codespace: VS Code on your own machine"),
         (
             {"REMOTE_CONTAINERS": "true", **CODE},

@@ -771,7 +771,7 @@ def ca() -> trustme.CA:
 @pytest.mark.process
 def test_a_certificate_is_told_with_who_issued_it(soe_auth: Command, ca: trustme.CA) -> None:
     ca.cert_pem.write_to_path(str(soe_auth.home / "ca.pem"))
-    with running(ssl_context=tls(ca.issue_cert("localhost"))) as site:
+    with running(strict=True, ssl_context=tls(ca.issue_cert("localhost"))) as site:
         believing = soe_auth.with_variables(SSL_CERT_FILE=str(soe_auth.home / "ca.pem"))
         trusted = believing("doctor", "--site", site.url)
         unknown = soe_auth("doctor", "--site", site.url)
@@ -789,7 +789,7 @@ async def test_a_proxy_of_the_environment_is_told_without_its_password(
     soe_auth: Command, ca: trustme.CA
 ) -> None:
     ca.cert_pem.write_to_path(str(soe_auth.home / "ca.pem"))
-    with running(host="soe.test", ssl_context=tls(ca.issue_cert("soe.test"))) as site:
+    with running(strict=True, host="soe.test", ssl_context=tls(ca.issue_cert("soe.test"))) as site:
         async with forwarding() as proxy:
             command = soe_auth.with_variables(
                 HTTPS_PROXY=f"http://jane:canary@127.0.0.1:{proxy.port}",

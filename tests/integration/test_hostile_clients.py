@@ -186,7 +186,7 @@ async def said_by(login: Process) -> str:
 @pytest.mark.timeout(120)
 async def test_the_finished_command_stands_all_of_it_at_once(soe_auth: Command) -> None:
     async with (
-        Sandbox() as site,
+        Sandbox(strict=True) as site,
         AsyncExitStack() as stack,
         waiting_command(soe_auth, site) as (login, address, target),
     ):
@@ -218,7 +218,10 @@ async def test_more_connections_than_a_process_may_have_open_shut_no_browser_out
 ) -> None:
     if sys.platform != "linux":
         pytest.skip("only Linux limits a process from outside")
-    async with Sandbox() as site, waiting_command(soe_auth, site) as (login, address, target):
+    async with (
+        Sandbox(strict=True) as site,
+        waiting_command(soe_auth, site) as (login, address, target),
+    ):
         resource.prlimit(login.pid, resource.RLIMIT_NOFILE, (256, 256))
         held = [await asyncio.open_connection("127.0.0.1", target.port) for _ in range(400)]
         async with asyncio.timeout(5):
@@ -238,7 +241,7 @@ async def test_the_curious_are_told_the_kind_of_a_stray_and_never_what_it_held(
     soe_auth: Command,
 ) -> None:
     async with (
-        Sandbox() as site,
+        Sandbox(strict=True) as site,
         waiting_command(soe_auth, site, "-v", "--timeout", "3s") as (login, _, target),
     ):
         for request in ("/canary?canary=1", f"{target.path}?code=canary&state=canary"):
@@ -261,7 +264,10 @@ async def test_the_curious_are_told_the_kind_of_a_stray_and_never_what_it_held(
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 async def test_a_browser_that_vanishes_leaves_a_finished_login(soe_auth: Command) -> None:
-    async with Sandbox() as site, waiting_command(soe_auth, site) as (login, address, target):
+    async with (
+        Sandbox(strict=True) as site,
+        waiting_command(soe_auth, site) as (login, address, target),
+    ):
         redirect = urlsplit(await asyncio.to_thread(approve, address))
         with reset_at_once(target.port) as connection:
             connection.sendall(target.request(f"{redirect.path}?{redirect.query}"))
@@ -276,7 +282,10 @@ async def test_a_browser_that_vanishes_leaves_a_finished_login(soe_auth: Command
 async def test_a_refusal_is_shown_without_what_a_terminal_or_a_page_would_obey(
     soe_auth: Command,
 ) -> None:
-    async with Sandbox() as site, waiting_command(soe_auth, site) as (login, _, target):
+    async with (
+        Sandbox(strict=True) as site,
+        waiting_command(soe_auth, site) as (login, _, target),
+    ):
         words = quote("\x1b]0;owned\x07<script>alert(1)</script>\u202e\r\nsoe-auth: fine")
         query = f"error=access_denied&error_description={words}&state={target.state}"
         async with aiohttp.ClientSession() as browser:

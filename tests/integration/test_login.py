@@ -80,7 +80,7 @@ def test_a_login_ends_with_a_stored_token_a_told_person_and_a_true_page(
 
 def test_the_redirect_follows_the_host_that_is_registered(person: FakeUser) -> None:
     names = Application("120", "By a name below localhost", "soe-auth.localhost")
-    with running(applications=[names]) as site:
+    with running(strict=True, applications=[names]) as site:
         settings = person.settings(
             site=site.url, client_id="120", redirect_host="soe-auth.localhost"
         )
@@ -377,7 +377,7 @@ def test_a_browser_that_fails_is_told_with_the_address_and_the_login_goes_on(
         ),
         (
             Environment("a CI job", unattended=True),
-            "This is a CI job, and nobody is here to sign in; ty",
+            "This is a CI job, and no user is here to sign in; ty",
         ),
     ],
     ids=["desktop", "CI"],
@@ -619,7 +619,7 @@ def test_where_nobody_is_those_in_vain_are_not_forgotten(person: FakeUser, site:
         login_lock.record_failure(settings.profile)
     clock[0] += 7200
     nowhere = Environment("a CI job", unattended=True)
-    with pytest.raises(LoginRequired, match="nobody is here"):
+    with pytest.raises(LoginRequired, match="no user is here"):
         login_if_needed(
             settings, person.effects(login_lock=login_lock, environment=nowhere, open_browser=None)
         )
@@ -667,7 +667,7 @@ def test_a_browser_that_raises_leaves_no_port_behind(person: FakeUser, site: San
 async def test_of_tasks_that_ask_at_once_one_logs_in_while_the_loop_goes_on(
     person: FakeUser,
 ) -> None:
-    async with Sandbox() as site:  # in this very loop
+    async with Sandbox(strict=True) as site:  # in this very loop
         settings = person.settings(site=site.url)
         asking = [alogin_if_needed(settings, person.effects()) for _ in range(5)]
         tokens = await asyncio.gather(*asking)
@@ -688,7 +688,7 @@ async def test_a_task_waits_no_longer_than_a_login_may_take(person: FakeUser) ->
 
 
 async def test_inside_a_running_loop_the_same_story_is_awaited(person: FakeUser) -> None:
-    async with Sandbox() as site:
+    async with Sandbox(strict=True) as site:
         token = await alogin(person.settings(site=site.url), person.effects())
     assert token.account == "Jane Doe"
 

@@ -49,7 +49,7 @@ def ca(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trustme.CA:
 @contextmanager
 def practice(scheme: str, ca: trustme.CA) -> Iterator[Sandbox]:
     context = tls(ca.issue_cert("localhost")) if scheme == "https" else None
-    with running(ssl_context=context) as sandbox:
+    with running(strict=True, ssl_context=context) as sandbox:
         yield sandbox
 
 

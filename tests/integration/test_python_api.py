@@ -97,7 +97,7 @@ async def test_a_program_logs_in_inside_a_loop() -> None:
         tasks.append(asyncio.create_task(visit(url)))
         return True
 
-    async with Sandbox() as site:
+    async with Sandbox(strict=True) as site:
         token = await soe_auth.alogin("mine", site=site.url, client_id="110", browser=browser)
         await tasks[0]
     assert soe_auth.get_token("mine") == token.access_token
@@ -207,7 +207,7 @@ def test_an_empty_store_of_ones_own_is_not_mixed_up_with_none(
 
 async def test_every_call_takes_a_store_of_ones_own(home: Path) -> None:
     store = InMemory()
-    async with Sandbox() as site:
+    async with Sandbox(strict=True) as site:
         token = await soe_auth.alogin(
             "mine", site=site.url, client_id="110", browser=approving(), store=store
         )

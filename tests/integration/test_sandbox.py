@@ -22,6 +22,7 @@ from sandbox_client import CALLBACK, CHALLENGE, STATE, VERIFIER, Answer, Client,
 from soe_auth.sandbox import (
     DEFAULT_ACCOUNTS,
     DEFAULT_APPLICATIONS,
+    OWN_DOMAIN,
     Account,
     Application,
     Quirks,
@@ -66,7 +67,7 @@ def tale() -> Tale:
 
 @pytest.fixture
 async def site(tale: Tale) -> AsyncIterator[Sandbox]:
-    async with Sandbox(narrate=tale) as site:
+    async with Sandbox(narrate=tale, strict=True) as site:
         yield site
 
 
@@ -150,7 +151,7 @@ async def test_a_query_in_the_redirect_uri_is_kept(browser: Browser) -> None:
         (request_for(redirect_uri="http://localhost:/"), "no proper host and port"),
         (request_for(redirect_uri="http://localhost:0/"), "no proper host and port"),
         (request_for(redirect_uri="http:///callback"), "no proper host and port"),
-        (request_for(redirect_uri="http://evil.example:1/"), "for loopback hosts only"),
+        (request_for(redirect_uri="http://tools.example:1/"), "for loopback hosts only"),
         (request_for(redirect_uri="http://127.0.0.1:5555/"), "is not localhost or below"),
         (request_for(redirect_uri="http://[::1]:5555/"), "is not localhost or below"),
         (request_for(redirect_uri="https://evil.example/"), "is not localhost or below"),
@@ -190,7 +191,8 @@ async def test_a_request_that_cannot_be_trusted_ends_on_a_page(
         ({"code_challenge_method": None}, "invalid_request", "not S256"),
         ({"scope": "root"}, "invalid_scope", "unknown"),
         ({"scope": "write_access,"}, "invalid_scope", "unknown"),
-        ({"scope": "access_team|"}, "invalid_scope", "unknown"),
+        ({"scope": "access_team|red"}, "invalid_scope", "unknown"),
+        ({"client_id": "115", "scope": "write_access"}, "invalid_scope", "status Read-write"),
         ({"scope": "read_inbox write_access"}, "invalid_scope", "commas"),
         ({"scope": "read_inbox, write_access"}, "invalid_scope", "commas"),
         ({"scope": "no_expiry,no_expiry"}, "invalid_scope", "repeated"),
@@ -209,14 +211,14 @@ async def test_a_wrong_request_from_a_trusted_place_is_told_so_there(
 
 async def test_every_known_scope_may_be_asked_for_in_one_breath(browser: Browser) -> None:
     await browser.sign_in()
-    scope = "read_inbox,no_expiry,write_access,private_info,access_team|red-team"
+    scope = "read_inbox,no_expiry,write_access,private_info,access_team"
     page = await browser.send(request_for(scope=scope))
     for words in (
         "Read your inbox",
         "no end date",
         "Write in your name",
         "that others cannot see",
-        "the private team red-team",
+        "the private team that you pick",
     ):
         assert words in page.text
 
@@ -249,13 +251,16 @@ async def test_only_get_is_taken_at_the_authorization_endpoint(
         ("localhost:7777", "http://localhost:7777/", True),
         ("localhost:7777", "http://localhost:7778/", False),
         ("http://localhost:80", "http://localhost/", True),
+        ("localhost", "http://soe-auth.localhost:7777/", True),
+        ("soe-auth.localhost", "http://soe-auth.localhost:7777/", True),
+        ("soe-auth.localhost", "http://localhost:7777/", False),
     ],
 )
 async def test_a_redirect_uri_lies_under_the_domain_or_not(
     domain: str, redirect_uri: str, *, is_under: bool
 ) -> None:
     async with (
-        Sandbox(applications=[Application("7", "Seven", domain)]) as site,
+        Sandbox(applications=[Application("7", "Seven", domain)], strict=True) as site,
         aiohttp.ClientSession() as session,
     ):
         page = await Browser(session, site).send(
@@ -280,6 +285,103 @@ def test_a_domain_that_is_no_host_cannot_be_registered(domain: str) -> None:
 def test_an_id_is_given_once(settings: dict[str, list[object]]) -> None:
     with pytest.raises(ValueError, match="given twice"):
         Sandbox(**settings)  # type: ignore[arg-type]  # one of the two, by name
+
+
+@pytest.mark.parametrize(
+    ("domain", "is_taken"),
+    [
+        ("localhost", False),
+        ("127.0.0.1", False),
+        ("[::1]", False),
+        ("soe-auth.localhost", True),
+        ("tools.example:8443", True),
+        ("https://tools.example/", True),
+        ("host.123", False),
+        (OWN_DOMAIN, True),
+    ],
+)
+async def test_a_form_that_wants_a_top_level_domain_takes_no_other(
+    domain: str, *, is_taken: bool
+) -> None:
+    seven = Application("7", "Seven", domain)
+    async with (
+        Sandbox(applications=[seven], domain_rule="tld") as site,
+        aiohttp.ClientSession() as session,
+    ):
+        browser = Browser(session, site)
+        page = await browser.send(request_for(client_id="7"))
+        home = await browser.send("/")
+    assert ("redirect_uri is not configured" in page.text) is not is_taken
+    assert ("left empty" in home.text) is not is_taken
+
+
+# What a site takes, and no one should send
+
+
+@pytest.fixture
+async def lenient(tale: Tale) -> AsyncIterator[Browser]:
+    async with Sandbox(narrate=tale) as site, aiohttp.ClientSession() as session:
+        yield Browser(session, site)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"response_type": "code"}, "response_type is sent"),
+        ({"scope": "write_access no_expiry"}, "scopes are joined by spaces"),
+        ({"scope": "write_access, no_expiry"}, "scopes are joined by spaces"),
+    ],
+)
+async def test_what_other_clients_ask_is_taken_and_told_to_be_bad_style(
+    lenient: Browser, tale: Tale, changes: dict[str, str | None], why: str
+) -> None:
+    await lenient.sign_in()
+    page = await lenient.send(request_for(**changes))
+    assert page.status == 200
+    assert ("Write in your name" in page.text) == ("scope" in changes)
+    [told] = [sentence for sentence in tale.sentences if "Bad style" in sentence]
+    assert why in told
+    assert "code" in (await lenient.press(page, decision="approve")).brought
+
+
+async def test_a_response_type_other_than_code_is_not_supported(lenient: Browser) -> None:
+    refused = await lenient.send(request_for(response_type="token"))
+    assert refused.brought["error"] == "unsupported_response_type"
+
+
+async def test_plain_http_is_for_any_host_of_the_domain_unless_the_site_is_strict() -> None:
+    settings = {"applications": [Application("7", "Seven", "login.corp.example")]}
+    asked = request_for(client_id="7", redirect_uri="http://login.corp.example:5555/callback")
+    async with aiohttp.ClientSession() as session:
+        for strict, status in ((False, 303), (True, 400)):
+            async with Sandbox(**settings, strict=strict) as site:  # type: ignore[arg-type]
+                assert (await Browser(session, site).send(asked)).status == status
+
+
+# Private teams
+
+
+async def test_the_person_picks_the_team_once(browser: Browser, tale: Tale) -> None:
+    await browser.sign_in()
+    page = await browser.send(request_for(scope="access_team"))
+    assert '<option value="research">' in page.text
+    assert "code" in (await browser.press(page, team="research", decision="approve")).brought
+    assert "Jane Doe picked the team research." in tale.sentences
+    assert "code" in (await browser.send(request_for(scope="access_team"))).brought
+
+
+@pytest.mark.parametrize("picked", [{}, {"team": "nowhere"}])
+async def test_a_team_has_to_be_picked(browser: Browser, picked: dict[str, str]) -> None:
+    await browser.sign_in()
+    page = await browser.send(request_for(scope="access_team"))
+    answer = await browser.press(page, decision="approve", **picked)
+    assert (answer.status, "There is no such team" in answer.text) == (400, True)
+
+
+async def test_without_access_team_there_is_no_team_to_pick(browser: Browser) -> None:
+    await browser.sign_in()
+    page = await browser.send(request_for())
+    assert "<select" not in page.text
 
 
 # Signing in and out
@@ -454,7 +556,7 @@ async def test_signing_out_takes_the_question_away(browser: Browser) -> None:
 
 @pytest.mark.parametrize(
     ("refusal", "state"),
-    [("with-state", STATE), ("without-state", None), ("wrong-state", "a-state-that-nobody-sent")],
+    [("with-state", STATE), ("without-state", None), ("wrong-state", "a-state-that-was-not-sent")],
 )
 async def test_a_switch_tells_what_state_a_refusal_carries(
     browser: Browser, refusal: str, state: str | None
@@ -477,6 +579,29 @@ async def test_a_switch_adds_the_issuer(browser: Browser) -> None:
         assert (await browser.send(request_for(scope="root"))).brought.get("iss") == sent
 
 
+# TLS
+
+
+async def test_a_site_may_make_a_certificate_of_its_own() -> None:
+    async with Sandbox(tls=True, strict=True) as site:
+        assert site.url.startswith("https://localhost:")
+        assert site.ca_file
+        trusting = ssl.create_default_context(cafile=str(site.ca_file))
+        assert [path.name for path in site.ca_file.parent.iterdir()] == ["ca.pem"]
+        async with aiohttp.request("GET", site.url, ssl=trusting) as response:
+            assert response.status == 200
+    assert not site.ca_file.parent.exists()
+
+
+async def test_a_site_of_tls_leaves_nothing_where_its_port_is_taken() -> None:
+    async with Sandbox() as other:
+        site = Sandbox(tls=True, port=other.port)
+        with pytest.raises(OSError, match=r"."):
+            await site.__aenter__()
+    assert site.ca_file
+    assert not site.ca_file.parent.exists()
+
+
 # Pages
 
 
@@ -497,15 +622,15 @@ async def test_a_site_without_applications_has_a_home_page_all_the_same() -> Non
 async def test_login_success_shows_nothing_of_its_address(browser: Browser) -> None:
     page = await browser.send("/oauth/login_success?code=the-code&state=the-state")
     assert page.status == 200
-    assert "Copy the whole address" in page.text
+    assert "<h1>Authorizing Application</h1>" in page.text
     assert "the-code" not in page.text
     assert "the-state" not in page.text
 
 
-async def test_login_success_does_not_call_a_refusal_a_success(browser: Browser) -> None:
-    page = await browser.send("/oauth/login_success?error=access_denied")
-    assert "was refused" in page.text
-    assert "signed in" not in page.text
+async def test_login_success_looks_the_same_after_a_refusal(browser: Browser) -> None:
+    granted = await browser.send("/oauth/login_success?code=the-code")
+    refused = await browser.send("/oauth/login_success?error=access_denied")
+    assert refused.body == granted.body
 
 
 async def test_the_site_itself_can_be_the_redirect(browser: Browser) -> None:
@@ -550,7 +675,7 @@ async def test_a_form_may_lead_on_to_the_application_and_nowhere_else(
     domain: str, redirect_uri: str, allowed: str
 ) -> None:
     async with (
-        Sandbox(applications=[Application("7", "Seven", domain)]) as site,
+        Sandbox(applications=[Application("7", "Seven", domain)], strict=True) as site,
         aiohttp.ClientSession() as session,
     ):
         browser = Browser(session, site)

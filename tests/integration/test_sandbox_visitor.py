@@ -49,7 +49,7 @@ async def test_the_visitor_signs_in_approves_and_reads_the_last_page(
     page = await visit(start(site), narrate=told.append)
     assert page.status == 200
     assert set(dict(parse_qsl(urlsplit(page.url).query))) == {"code", "state"}
-    assert "You are signed in" in page.text
+    assert "Authorizing Application" in page.text
     assert "Jane Doe approved." in tale
     assert told[-1] == f"{site.url}/oauth/login_success answered 200."
     assert "code" not in repr(page)

@@ -58,7 +58,7 @@ def canaries() -> Callable[[int], bytes]:
 
 @pytest.fixture
 def site() -> Iterator[Sandbox]:
-    with running(entropy=canaries()) as sandbox:
+    with running(strict=True, entropy=canaries()) as sandbox:
         yield sandbox
 
 

@@ -116,7 +116,7 @@ def trusted(ca: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.fixture
 async def practice() -> AsyncIterator[Practice]:
     draws = Draws()
-    async with Sandbox(entropy=draws) as sandbox:
+    async with Sandbox(strict=True, entropy=draws) as sandbox:
         yield Practice(sandbox, draws=draws)
 
 
@@ -127,7 +127,7 @@ async def either(
     """The sandbox over http on loopback, and over TLS."""
     draws = Draws()
     context = tls(ca.issue_cert("localhost")) if request.param == "https" else None
-    async with Sandbox(entropy=draws, ssl_context=context) as sandbox:
+    async with Sandbox(strict=True, entropy=draws, ssl_context=context) as sandbox:
         assert sandbox.url.startswith(f"{request.param}://")
         yield Practice(sandbox, trusted, draws)
 
@@ -333,7 +333,7 @@ def test_the_command_tells_a_bad_answer_in_a_sentence_and_what_to_do(
 ) -> None:
     code, words = COMMAND_ANSWERS[quirk]
     draws = Draws()
-    with running(entropy=draws, quirks=Quirks(token=quirk)) as sandbox:
+    with running(strict=True, entropy=draws, quirks=Quirks(token=quirk)) as sandbox:
         given, request = asyncio.run(Practice(sandbox, draws=draws).code())
         command = soe_auth.with_variables(
             SOE_AUTH_CODE=given.reveal(), SOE_AUTH_CODE_VERIFIER=request.code_verifier.reveal()
@@ -364,7 +364,7 @@ def test_an_error_out_of_a_whole_login_shows_no_secret_to_a_tool_that_prints_loc
         )
         return True
 
-    with running(entropy=draws, quirks=Quirks(token=quirk)) as sandbox:
+    with running(strict=True, entropy=draws, quirks=Quirks(token=quirk)) as sandbox:
         with pytest.raises(SoeAuthError) as caught:
             soe_auth.login(site=sandbox.url, client_id="110", browser=browser)
         visitor[0].wait()
@@ -584,7 +584,7 @@ async def test_a_connection_that_did_not_open_is_tried_again_and_one_post_leaves
             while pauses.tries < 2:  # noqa: ASYNC110  # it has to be a tuple
                 await asyncio.sleep(0.01)
             nobody.close()
-            async with Sandbox(port=port) as sandbox:
+            async with Sandbox(strict=True, port=port) as sandbox:
                 assert (await answer).status == 400
                 assert len(sandbox.exchanges) == 1
 
@@ -706,7 +706,7 @@ async def test_a_site_that_says_a_byte_at_a_time_for_ever_ends_in_time() -> None
 
 async def refusal_of(context: ssl.SSLContext, host: str = "localhost") -> str:
     """Connect to a site with that certificate; return why it was refused."""
-    async with Sandbox(ssl_context=context) as sandbox:
+    async with Sandbox(strict=True, ssl_context=context) as sandbox:
         site = Site.parse(f"https://{host}:{sandbox.port}")
         pauses = CountedPauses((0.3, 1.0))
         async with connect(site, TimeLimits(pauses=pauses)) as connection:
@@ -810,7 +810,7 @@ def test_no_variable_switches_the_certificate_checks_off_or_writes_keys(
         "REQUESTS_CA_BUNDLE": str(right),
         "SSLKEYLOGFILE": str(keys),
     }
-    with running(ssl_context=tls(ca.issue_cert("localhost"))) as sandbox:
+    with running(strict=True, ssl_context=tls(ca.issue_cert("localhost"))) as sandbox:
         argv = ("exchange", "--site", sandbox.url, "--client-id", "112")
         command = soe_auth.with_variables(**variables, SSL_CERT_FILE=str(other))
         refused = command(*argv)
@@ -819,7 +819,7 @@ def test_no_variable_switches_the_certificate_checks_off_or_writes_keys(
         assert sandbox.exchanges == []
         reached = command.with_variables(SSL_CERT_FILE=str(right))(*argv)
         assert reached.returncode == 5
-        assert "The code is not one this site gave out" in reached.stderr
+        assert "No authorization code found" in reached.stderr
         assert len(sandbox.exchanges) == 1
     assert not keys.exists()
 
@@ -830,7 +830,9 @@ def test_no_variable_switches_the_certificate_checks_off_or_writes_keys(
 @pytest.fixture
 async def acme(ca: trustme.CA, trusted: ssl.SSLContext) -> AsyncIterator[Sandbox]:  # noqa: ARG001
     """A site of a name that only a proxy finds."""
-    async with Sandbox(host="acme.test", ssl_context=tls(ca.issue_cert("acme.test"))) as sandbox:
+    async with Sandbox(
+        strict=True, host="acme.test", ssl_context=tls(ca.issue_cert("acme.test"))
+    ) as sandbox:
         yield sandbox
 
 

@@ -227,7 +227,7 @@ def test_a_site_is_asked_whether_its_token_is_good_and_each_answer_is_told(
     assert "  token    lasts until" in ended.stdout  # which is what is known here
     assert ended.stdout.endswith("\n  on site  no longer good\n")
 
-    with running() as other:
+    with running(strict=True) as other:
         log_in(soe_auth, "away", other)
     away = soe_auth("status", "-p", "away", "--verify")
     assert (away.returncode, away.stderr) == (6, "")
@@ -244,9 +244,9 @@ def test_a_site_is_asked_whether_its_token_is_good_and_each_answer_is_told(
 def test_of_several_answers_the_exit_code_tells_what_a_person_can_mend(
     soe_auth: Command, site: Sandbox
 ) -> None:
-    with running(quirks=Quirks(account="html")) as unclear:
+    with running(strict=True, quirks=Quirks(account="html")) as unclear:
         log_in(soe_auth, "unclear", unclear)
-        with running() as away:
+        with running(strict=True) as away:
             log_in(soe_auth, "away", away)
         log_in(soe_auth, "good", site)
         done = soe_auth("status", "--verify", "--json")
@@ -455,7 +455,7 @@ def test_one_that_has_ended_or_is_another_sites_is_left_alone(
     person: FakeUser, site: Sandbox, which: str
 ) -> None:
     happened: list[str] = []
-    with running(narrate=happened.append) as first:
+    with running(strict=True, narrate=happened.append) as first:
         old = login(person.settings(site=first.url), person.effects())
         store, profile = person.effects().store, f"localhost-{first.port}"
         if which == "expired":
@@ -523,7 +523,7 @@ def test_in_the_morning_one_command_renews_what_would_not_last_the_day(
 def test_where_the_site_gives_less_than_is_asked_for_no_login_is_repeated(
     soe_auth: Command,
 ) -> None:
-    with running(lifetime=7200) as site:
+    with running(strict=True, lifetime=7200) as site:
         profile = f"localhost-{site.port}"
         morning = ("login", "--if-needed", "--min-ttl", "8h", "--browser", VISITOR)
         words = "The site gives 2 h in all, where 8 h more are asked for."
@@ -595,11 +595,13 @@ def test_a_log_out_of_all_waits_for_all_sites_at_once_and_keeps_what_is_not_ende
 ) -> None:
     with ExitStack() as sites:
         for profile in ("hangs", "hangs-too"):
-            hanging = sites.enter_context(running(quirks=Quirks(invalidate="hang")))
+            hanging = sites.enter_context(running(strict=True, quirks=Quirks(invalidate="hang")))
             log_in(soe_auth, profile, hanging)
-        with running() as away:
+        with running(strict=True) as away:
             log_in(soe_auth, "away", away)
-        refusing = sites.enter_context(running(quirks=Quirks(invalidate="not-offered")))
+        refusing = sites.enter_context(
+            running(strict=True, quirks=Quirks(invalidate="not-offered"))
+        )
         log_in(soe_auth, "refuses", refusing)
         log_in(soe_auth, "works", site)
         before = time.monotonic()

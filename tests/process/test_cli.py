@@ -221,7 +221,7 @@ def test_without_a_token_the_answer_is_exit_3_and_one_line_with_what_to_type(
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_an_expired_token_is_exit_3(soe_auth: Command) -> None:
-    with running(lifetime=30) as site:
+    with running(strict=True, lifetime=30) as site:
         soe_auth("login", "--site", site.url, "--client-id", "110", "--browser", VISITOR)
         done = soe_auth("token")
         assert done.returncode == 3
@@ -404,7 +404,7 @@ def test_a_token_that_the_site_did_not_end_is_kept_until_a_local_logout(
 
 
 def test_logout_without_the_site_keeps_it_here_unless_it_is_local(soe_auth: Command) -> None:
-    with running() as site:
+    with running(strict=True) as site:
         soe_auth("login", "--site", site.url, "--client-id", "110", "--browser", VISITOR)
     done = soe_auth("logout")
     assert done.returncode == 6
@@ -760,12 +760,20 @@ def test_a_login_that_waits_would_leave_no_core_dump(waiting: subprocess.Popen[s
 
 
 @pytest.mark.posix("sends a POSIX signal")
-def test_the_sandbox_prints_a_login_command_that_works(soe_auth: Command) -> None:
-    with soe_auth.started("sandbox", "--lifetime", "2h") as sandbox:
+@pytest.mark.parametrize("options", [(), ("--tls",)], ids=["http", "https"])
+def test_the_sandbox_prints_a_login_command_that_works(
+    soe_auth: Command, options: tuple[str, ...]
+) -> None:
+    with soe_auth.started("sandbox", "--lifetime", "2h", *options) as sandbox:
         assert sandbox.stdout
-        line = next(line for line in sandbox.stdout if "soe-auth login" in line)
-        login = soe_auth(*line.split()[1:], "--browser", VISITOR)
-        assert login.returncode == 0
+        told = [sandbox.stdout.readline().strip()]
+        while "Ctrl-C" not in told[-1]:
+            told.append(sandbox.stdout.readline().strip())
+        [line] = [line for line in told if "soe-auth login" in line]
+        ca = next((line for line in told if line.endswith(".pem")), "")
+        user = soe_auth.with_variables(SOE_AUTH_CA_BUNDLE=ca, SSL_CERT_FILE=ca) if ca else soe_auth
+        login = user(*line.split()[1:], "--browser", VISITOR)
+        assert login.returncode == 0, login.stderr
         assert "(2 h)" in said(login)
         sandbox.send_signal(signal.SIGINT)
         _, stderr = sandbox.communicate(timeout=10)
@@ -773,6 +781,8 @@ def test_the_sandbox_prints_a_login_command_that_works(soe_auth: Command) -> Non
         assert "Jane Doe signed in." in stderr
         assert "closed" in stderr
         assert "Traceback" not in stderr
+    assert bool(ca) == bool(options)
+    assert not Path(ca or "nowhere").exists()
 
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
@@ -784,8 +794,12 @@ def test_the_sandbox_refuses_what_it_cannot_do(soe_auth: Command, site: Sandbox)
         done = soe_auth("sandbox", *wrong)
         assert done.returncode == 2
         assert f"{wrong[0][2:]} (from {wrong[0]})" in said(done)
-    switch = soe_auth("sandbox", "--token", "nonsense")
-    assert switch.returncode == 2
+    for switch in ("--token", "--api", "--domain-rule"):
+        assert soe_auth("sandbox", switch, "nonsense").returncode == 2
+    (soe_auth.home / "trustme.py").write_text("raise ImportError")
+    without = soe_auth.with_variables(PYTHONPATH=str(soe_auth.home))("sandbox", "--tls")
+    assert without.returncode == 2
+    assert "Install soe-auth[tls], or leave --tls out." in said(without)
 
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")

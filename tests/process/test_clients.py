@@ -65,7 +65,7 @@ def dashing(size: int) -> bytes:
 
 @pytest.fixture
 def site() -> Iterator[Sandbox]:
-    with running(entropy=dashing) as sandbox:
+    with running(strict=True, entropy=dashing) as sandbox:
         yield sandbox
 
 

@@ -87,7 +87,7 @@ def test_a_launcher_that_cannot_be_started_leaves_the_addresses(
         ({}, "There is neither a browser nor a terminal here to sign in with"),
         (
             {"CI": "true", "GITHUB_ACTIONS": "true", "DISPLAY": ":99"},
-            "This is a CI job (GitHub Actions), and nobody is here to sign in",
+            "This is a CI job (GitHub Actions), and no user is here to sign in",
         ),
     ],
     ids=["bare", "CI"],
@@ -110,7 +110,7 @@ def test_a_login_that_was_typed_in_a_ci_job_shows_the_way_and_waits(signed_in: C
     ci = signed_in.with_variables(CI="true")
     done = ci("login", "--timeout", "1s")
     assert done.returncode == 4
-    assert "This is a CI job: nobody may be here" in done.stderr
+    assert "This is a CI job: there may be no user" in done.stderr
     assert "SOE_AUTH_TOKEN" in done.stderr
     assert "http://localhost:" in done.stderr
     assert "/oauth?client_id=110" in done.stderr

@@ -346,7 +346,7 @@ def test_what_options_say_is_not_asked(start: Start, site: Sandbox) -> None:
     code, text = end_of(child)
     assert code == 0
     assert "?" not in text
-    assert "A token without end is good for whoever finds it" in text
+    assert "A token without end is good for anyone who finds it" in text
 
 
 @pytest.mark.posix("types at a pseudo-terminal")

@@ -188,7 +188,7 @@ def test_in_the_exchange_it_is_at_once(soe_auth: Command) -> None:
     lives = []
     for _ in range(3):
         with (
-            running(quirks=Quirks(token="hang")) as site,
+            running(strict=True, quirks=Quirks(token="hang")) as site,
             start(
                 soe_auth,
                 *("login", "--site", site.url, "--client-id", "110", "--browser", VISITOR),

@@ -16,6 +16,8 @@ from soe_auth.cli.main import COMMANDS
 
 ROOMS = Path(soe_auth.__file__).parent
 SOURCES = sorted(ROOMS.rglob("*.py"))
+# These are about what other programs do at a site.
+OF_OTHER_CLIENTS = {"test_foreign_clients.py", "test_pytest_plugin.py"}
 TESTS = sorted(Path(__file__).parents[1].rglob("*.py"))
 HEAVY = {"aiohttp", "httpx", "asyncio", "ssl", "rich", "keyring", "shtab", "tomlkit"}
 
@@ -176,6 +178,19 @@ def test_what_tests_share_stands_in_modules_that_say_what_they_are_for() -> None
         assert path.name.startswith("test_") or ast.get_docstring(
             ast.parse(path.read_text(encoding="utf-8"))
         ), path
+
+
+def test_our_own_client_is_tested_at_strict_sites() -> None:
+    lenient = []
+    for path in TESTS:
+        if path.name.startswith("test_sandbox") or path.name in OF_OTHER_CLIENTS:
+            continue
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and ast.unparse(call.func) in {"Sandbox", "running"}:
+                options = {keyword.arg for keyword in call.keywords}
+                if not options & {"strict", None}:
+                    lenient.append(f"{path.name}:{call.lineno}")
+    assert lenient == []
 
 
 def test_no_two_modules_have_a_public_function_or_class_of_the_same_name() -> None:

@@ -28,7 +28,7 @@ PROCESSES = 20
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Sandbox]:
-    with running() as sandbox:
+    with running(strict=True) as sandbox:
         yield sandbox
 
 
@@ -89,7 +89,7 @@ def test_what_is_sent_to_nul_is_written_to_no_terminal(signed_in: Command, tmp_p
     code, _, said = output_of(job.with_variables(**variables), "token", "--login")
     assert code == 3
     assert said is not None
-    assert b"This is a CI job, and nobody is here to sign in" in said
+    assert b"This is a CI job, and no user is here to sign in" in said
 
 
 def test_a_reader_that_has_gone_is_no_error(signed_in: Command) -> None:
@@ -121,7 +121,7 @@ def test_run_gives_the_token_and_takes_arguments_and_exit_codes_over(
 
 
 def test_twenty_processes_that_ask_at_once_open_one_tab(tmp_path: Path) -> None:
-    with running() as site:
+    with running(strict=True) as site:
         tabs = tmp_path / "tabs"
         browser = tmp_path / "browser.py"
         browser.write_text(

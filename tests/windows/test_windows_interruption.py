@@ -36,7 +36,7 @@ AT_ONCE = 2.0  # seconds, on a machine that has other things to do
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Sandbox]:
-    with running() as sandbox:
+    with running(strict=True) as sandbox:
         yield sandbox
 
 
@@ -83,7 +83,7 @@ def test_while_the_browser_is_waited_for_and_while_anothers_login_is(
 
 
 def test_in_the_exchange_with_a_site_that_does_not_answer(soe_auth: Command) -> None:
-    with running(quirks=Quirks(token="hang")) as site:
+    with running(strict=True, quirks=Quirks(token="hang")) as site:
         argv = ("login", "--site", site.url, *CLIENT, "--browser", VISITOR)
         with run_alone(soe_auth, *argv) as login:
             try:

@@ -37,7 +37,7 @@ ELSEWHERE = Account(7, 77, "Дженни 李", "jenny@example.com", "Registered"
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Sandbox]:
-    with running() as sandbox:
+    with running(strict=True) as sandbox:
         yield sandbox
 
 
@@ -76,7 +76,10 @@ def test_a_first_login_then_the_known_profile_then_none(soe_auth: Command, site:
 
 def test_a_refusal_is_told_on_the_page_and_by_the_exit_code(soe_auth: Command) -> None:
     # On a site of its own: where the application was approved once, nobody is asked again.
-    with running() as site, waiting_login(soe_auth, site.url) as (login, told):
+    with (
+        running(strict=True) as site,
+        waiting_login(soe_auth, site.url) as (login, told),
+    ):
         page = browse(told.launch, refuse=True)
         code, output, said = end_of(login)
     assert (code, output) == (4, ""), said
@@ -105,7 +108,10 @@ def test_the_redirect_may_be_to_127_0_0_1(soe_auth: Command, site: Sandbox) -> N
 
 def test_a_name_that_the_pipe_has_no_letters_for_is_no_error(soe_auth: Command) -> None:
     command = soe_auth.with_variables(PYTHONIOENCODING="cp437")
-    with running(accounts=[ELSEWHERE]) as site, waiting_login(command, site.url) as (login, told):
+    with (
+        running(strict=True, accounts=[ELSEWHERE]) as site,
+        waiting_login(command, site.url) as (login, told),
+    ):
         assert ELSEWHERE.name in browse(told.launch).text
         code, _, said = end_of(login)
         assert code == 0, said

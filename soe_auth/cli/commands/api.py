@@ -88,7 +88,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
             hint="`soe-auth api --help` shows how it is written.",
         ) from None
     token = find_token(args, console).access_token
-    advice = "Set SOE_AUTH_TOKEN anew" if given else f"Type `{settings.login_command}`"
+    advice = "Set SOE_AUTH_TOKEN again" if given else f"Type `{settings.login_command}`"
 
     async def print_pages() -> None:
         async with connect(site, network=settings.network) as connection:

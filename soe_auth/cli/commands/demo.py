@@ -49,7 +49,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         environ = _environ_of_its_own(console.environ, Path(directory))
         browser = _browser(args.browser, console)
         console.say("1. A practice site starts on this machine. Nothing on it is real.")
-        with running(narrate=narrate) as site:
+        with running(narrate=narrate, strict=True) as site:
             console.say(f"   It is {site.url}. Its application 110 may send browsers back here.")
             console.say("\n2. One command signs in. Pick any account, and approve.")
             login = ["login", "--site", site.url, "--client-id", "110"]
@@ -111,4 +111,4 @@ async def _whoami(settings: Settings, store: Store) -> str:
     token = from_store(settings, store, now=time.time())
     async with connect(site, network=settings.network) as connection:
         name = await connection.account_name(token.access_token)
-    return name or "somebody it does not name"
+    return name or "an account that it does not name"

@@ -1,7 +1,7 @@
 """Find out why a login would fail here, before you try one.
 
 It changes nothing and shows no secret, so that what it prints can stand in a ticket. It asks your
-site, if one is known, and nobody else. Exit 0: nothing is wrong. Else the code says of what kind
+site, if one is known. Exit 0: nothing is wrong. Else the code says of what kind
 the first thing is that is wrong: 2 settings, 4 loopback, 5 site, 6 network, 7 store.
 """
 

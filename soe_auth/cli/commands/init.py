@@ -122,7 +122,7 @@ def _agree(handout: ProjectFile, configs: Configs, interview: Prompter, *, sure:
     if not interview.can_ask:
         raise SettingsError(
             "--yes is missing.",
-            hint="Add it if that is the right site, as nobody can be asked here.",
+            hint="Add it if that is the right site, as no user can be asked here.",
         )
     known_site = site.in_cloud or configs.name_site(site)
     if not interview.confirm("Is that your site?", default=known_site, flag="--yes"):

@@ -51,7 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     """Log in; the exit code tells how it ended."""
     if args.if_needed and from_environment(console.environ):
-        # In a CI job there is nobody to sign in, and what it needs is there already.
+        # In a CI job no user can sign in, and what it needs is there already.
         console.say(
             "SOE_AUTH_TOKEN is set: `soe-auth token` answers with that one, so no login is needed."
         )

@@ -1,7 +1,8 @@
 """Run a practice site on this machine: an SOE to sign in to, with nothing real behind it.
 
-It is as strict as SOE is known to be, and stricter where nobody knows. The switches make it answer
-oddly, slowly or not at all, to see what a tool makes of it. Ctrl-C ends it.
+It takes what a real site takes of other clients, and says what of it is bad style; --strict refuses
+that. The switches make it answer oddly, slowly or not at all, to test a tool.
+Ctrl-C ends it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from soe_auth.model.duration import parse_duration
 from soe_auth.model.ports import read_port
 from soe_auth.sandbox import (
     ACCOUNT_ANSWERS,
+    API_ANSWERS,
+    DOMAIN_RULES,
     INVALIDATE_ANSWERS,
     ISSUERS,
     REFUSALS,
@@ -34,10 +37,17 @@ if TYPE_CHECKING:
 _SWITCHES = {
     "token": ("the token endpoint", TOKEN_ANSWERS),
     "account": ("the account look-up", ACCOUNT_ANSWERS),
+    "api": ("the lists of the API", API_ANSWERS),
     "invalidate": ("the call that ends a token", INVALIDATE_ANSWERS),
     "refusal": ("a person's refusal", REFUSALS),
     "issuer": ("the redirect's iss", ISSUERS),
 }
+_ABOUT_CA = """\
+Its certificate was issued by the CA in
+  {0}
+Tell soe-auth so by SOE_AUTH_CA_BUNDLE, others by SSL_CERT_FILE, REQUESTS_CA_BUNDLE or
+NODE_EXTRA_CA_CERTS: each wants the name of that file.
+"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +58,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--delay", metavar="SPAN", default="3s", help="of the slow answers; default: 3s"
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="refuse what the vendor's guide does not have"
+    )
+    parser.add_argument(
+        "--domain-rule",
+        choices=DOMAIN_RULES,
+        metavar="RULE",
+        default="any",
+        help="the Domains that its form takes: any, or those with a top-level domain (tld)",
+    )
+    parser.add_argument(
+        "--tls", action="store_true", help="speak https; needs the extra soe-auth[tls]"
     )
     for switch, (what, answers) in _SWITCHES.items():
         parser.add_argument(
@@ -72,7 +95,15 @@ def run(args: argparse.Namespace, console: Console) -> int:
     def narrate(sentence: str) -> None:
         console.say(f"{time.strftime('%H:%M:%S')}  {sentence}")
 
-    site = Sandbox(port=port, lifetime=int(lifetime), quirks=quirks, narrate=narrate)
+    site = Sandbox(
+        port=port,
+        domain_rule=args.domain_rule,
+        strict=args.strict,
+        lifetime=int(lifetime),
+        quirks=quirks,
+        narrate=narrate,
+        tls=args.tls,
+    )
     # Ctrl-C is how it is meant to end, without the hurry that other commands are in: see __main__.
     for number in (signal.SIGINT, signal.SIGTERM):
         if callable(signal.getsignal(number)):
@@ -82,6 +113,11 @@ def run(args: argparse.Namespace, console: Console) -> int:
     except KeyboardInterrupt:
         console.say("The practice site is closed.")
         return 0
+    except ImportError:
+        raise SettingsError(
+            "Cannot speak TLS: the library trustme is not installed.",
+            hint="Install soe-auth[tls], or leave --tls out.",
+        ) from None
     except OSError as problem:
         raise SettingsError(
             f"port (from --port): {port} cannot be had: {describe_bind_error(problem)}.",
@@ -93,8 +129,9 @@ async def _serve(site: Sandbox, console: Console) -> int:
     async with site:
         console.result(
             f"The practice site is {site.url}\n"
+            f"{_ABOUT_CA.format(site.ca_file) if site.ca_file else ''}"
             "Try:\n"
-            f"  soe-auth login --site {site.url} --client-id 110\n"
+            f"  {site.login_command}\n"
             "Ctrl-C ends it, and with it all that was done on it."
         )
         forever: asyncio.Future[int] = asyncio.get_running_loop().create_future()

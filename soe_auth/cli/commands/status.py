@@ -77,7 +77,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
     if args.check is not None:
         if args.json or args.verify:
             raise SettingsError(
-                "--check prints nothing, and asks nobody.", hint="Leave --json and --verify out."
+                "--check prints nothing, and makes no request.",
+                hint="Leave --json and --verify out.",
             )
         return _check(args, console)
     given = from_environment(console.environ)

@@ -37,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     waiting = parser.add_mutually_exclusive_group()
     waiting.add_argument("--login", action="store_true", help="sign in first, if that is needed")
     waiting.add_argument(
-        "--wait", metavar="SPAN", help="wait that long, at most, until somebody has signed in"
+        "--wait", metavar="SPAN", help="wait that long, at most, until a user has signed in"
     )
     parser.add_argument(
         "--format", choices=_FORMATS, default="plain", help="how to write it; default: plain"

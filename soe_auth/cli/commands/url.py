@@ -1,6 +1,6 @@
 """By hand, step 2: make the authorization URL, to be opened in a browser where you are signed in.
 
-The state is drawn anew unless SOE_AUTH_STATE holds one. It stands in the URL: compare it with the
+The state is new unless SOE_AUTH_STATE holds one. It stands in the URL: compare it with the
 one in the address that the browser ends at.
 """
 
