@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from soe_auth.errors import LoginRequired, SettingsError
+from soe_auth.model.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -32,7 +33,7 @@ def instruct(
     if opened:
         io.announce(f"Opening {here} in your browser …")
     elif io.open_browser:
-        io.announce("No browser could be started here.")
+        io.announce(why_no_browser(settings))
     port = pending.sockets.port if pending.sockets and not paste_only else None
     if sentence := io.environment.sentence(port):
         io.announce(sentence)
@@ -50,6 +51,16 @@ def instruct(
             "Paste the address that the browser ends at"
             + (":" if paste_only else ", if it cannot come back by itself:")
         )
+
+
+def why_no_browser(settings: Settings) -> str:
+    """Say that no browser was started, and which one the user has chosen."""
+    if not settings.browser:
+        return "No browser could be started here."
+    return (
+        f"{printable(settings.browser)} (from {settings.place('browser')}) could not be started: it"
+        " is not there, or is a browser for the terminal."
+    )
 
 
 def reads_paste(settings: Settings, io: LoginIO, *, opened: bool) -> bool:

@@ -72,12 +72,14 @@ def look_at_site(
     site = settings.site
     if site is None:
         return
-    if settings.needs_consent:
+    if settings.doubt:
         yield warning(
             "site",
-            f"{site} was not asked anything: only {settings.project} names it, and you have not"
-            " agreed to it",
-            f"If you trust it, name it yourself: `soe-auth doctor --site {site}`.",
+            f"{site} was not asked anything: {settings.doubt}, and you have not agreed to it",
+            f"If you trust it, name it yourself: `soe-auth doctor --site {site}`."
+            if settings.only_project
+            else "See that its name is right. If you trust it, add it to trusted_sites:"
+            " `soe-auth config edit`.",
         )
         return
     try:

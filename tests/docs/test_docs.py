@@ -430,9 +430,9 @@ def test_the_keys_of_a_project_file_are_told_and_their_example_is_one(tmp_path: 
     environ = {"SOE_AUTH_CONFIG_DIR": str(tmp_path)}
     settings = resolve({}, environ=environ, cwd=lambda: tmp_path)
     assert settings.from_project == ["site", "client_id"]
-    assert not settings.needs_consent
+    assert not settings.doubt
     (tmp_path / "config.toml").unlink()
-    assert resolve({}, environ=environ, cwd=lambda: tmp_path).needs_consent
+    assert resolve({}, environ=environ, cwd=lambda: tmp_path).doubt
 
 
 def test_every_exit_code_is_told_and_no_other() -> None:

@@ -799,7 +799,7 @@ def test_the_sandbox_refuses_what_it_cannot_do(soe_auth: Command, site: Sandbox)
     (soe_auth.home / "trustme.py").write_text("raise ImportError")
     without = soe_auth.with_variables(PYTHONPATH=str(soe_auth.home))("sandbox", "--tls")
     assert without.returncode == 2
-    assert "Install soe-auth[tls], or leave --tls out." in said(without)
+    assert "Install trustme beside soe-auth, or leave --tls out." in said(without)
 
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")

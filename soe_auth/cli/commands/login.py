@@ -64,7 +64,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
             hint="Say which: `soe-auth login --site NAME.stackenterprise.co --client-id ID`,"
             " or be asked: `soe-auth init`.",
         ) from None
-    if settings.site and not settings.client_id and not settings.needs_consent:
+    if settings.site and not settings.client_id and not settings.doubt:
         _explain_registration(settings.site, settings, console)
     io = login_io(
         settings,
