@@ -24,8 +24,8 @@ endif
 .NOTPARALLEL:
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-without-fast test-windows fuzz bench lint docs pictures
-.PHONY: standards clean
+.PHONY: help demo test test-unit test-without-fast test-windows fuzz bench lint lock format
+.PHONY: docs pictures man build sbom standards clean
 .PHONY: ready-demo ready-lint ready-test ready-windows
 
 help: ## print this list
@@ -63,9 +63,18 @@ fuzz: ready-lint ## the fuzzing of `make test`, for minutes (FUZZ_SECONDS=180)
 bench: ## how long it takes, beside others of its kind (BENCH_ARGS="--rounds 5")
 	@tools/bench $(BENCH_ARGS)
 
+lock: ready-test ## take the newest versions of the tools, which `make` then installs: tools/constraints.txt
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
+		--group dev --group bench --all-extras --output-file tools/constraints.txt pyproject.toml
+
+format: ready-lint ## format the code, and mend what lint can mend
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
 lint: ready-lint ## format, lint, types, the rules of import and the CI workflow
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
+	$(BIN)/codespell
 	$(BIN)/mypy --platform linux
 	@# mypy discards a cache made for another platform, which costs seconds: each has its own.
 	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin
@@ -79,10 +88,23 @@ lint: ready-lint ## format, lint, types, the rules of import and the CI workflow
 	$(BIN)/zizmor --offline --quiet --pedantic --strict-collection .github
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/[!c]*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
 
 docs: ready-lint ## the pages as a site, in build/docs
 	rm -rf build/docs
 	$(BIN)/python -m sphinx --fail-on-warning --quiet --conf-dir docs . build/docs
+
+man: ready-demo ## write the man page
+	$(BIN)/python tools/manpage.py >man/soe-auth.1
+
+build: ready-test ## build what is released, in dist
+	$(BIN)/python -m build --no-isolation
+
+sbom: ready-test ## write what an installation of dist/*.whl brings: build/sbom.json
+	$(BIN)/python -m venv --clear --without-pip build/sbom
+	$(BIN)/pip --python build/sbom/bin/python install -qq dist/*.whl
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-file build/sbom.json build/sbom/bin/python
 
 pictures: ready-test ## make the pictures of the README anew
 	$(BIN)/python tools/pictures.py

@@ -1,7 +1,4 @@
-"""Prints the man page, made of the parsers, the table of settings and the reference.
-
-.venv/bin/python tools/manpage.py > man/soe-auth.1
-"""
+"""Print the man page, made of the parsers, the table of settings and the reference: `make man`."""
 
 import argparse
 import re
@@ -92,7 +89,10 @@ def page() -> Iterator[str]:
     """Yield the page's lines. It has no date, so that it changes only where its text does."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     yield rf".\" Made by tools/{Path(__file__).name}, of what stands elsewhere."
-    yield rf'.TH SOE\-AUTH 1 "" "soe\-auth {__version__}" "User commands"'
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    released = re.search(r"^## .+ \((.+)\)$", changelog, re.MULTILINE)
+    date = released[1].replace("-", r"\-") if released else ""
+    yield rf'.TH SOE\-AUTH 1 "{date}" "soe\-auth {__version__}" "User commands"'
     yield from (".nh", ".ad l")  # words stay whole, to be searched for and copied
     yield ".SH NAME"
     yield rf"soe\-auth \- {words(project['description'])}"

@@ -30,6 +30,7 @@ COMMANDS = {
     "status": "show every profile: site, account, scope, time left",
     "logout": "end the token on the site and remove it here",
     "doctor": "find out why a login would fail here",
+    "profile": "list, rename and remove profiles, and choose the default",
     "config": "see and change the settings, and where each comes from",
     "completion": "have your shell complete commands and names of profiles",
     "pkce": "by hand, step 1: make a code verifier and its challenge",

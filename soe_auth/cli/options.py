@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, TypeVar
 
 from soe_auth.errors import SettingsError
 from soe_auth.model.secret import Secret
-from soe_auth.model.text import printable
+from soe_auth.model.site import Site
+from soe_auth.model.text import nearest, printable
 from soe_auth.settings import PROFILE_VARIABLE
 from soe_auth.settings.resolve import read_config_files, resolve
 from soe_auth.storage import open_store
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from soe_auth.cli.console import Console
-    from soe_auth.model.site import Site
     from soe_auth.settings.settings import Settings
     from soe_auth.settings.spec import Setting
     from soe_auth.storage import Store
@@ -44,6 +45,65 @@ def given_settings(args: argparse.Namespace) -> dict[str, str]:
         for name, value in vars(args).items()
         if name.startswith("setting_") and value is not None
     }
+
+
+def add_target(parser: argparse.ArgumentParser) -> None:
+    """Give the parser a word that stands for -p or --site."""
+    parser.add_argument("target", metavar="NAME", nargs="?", help="a profile, or else a site")
+
+
+def take_target(args: argparse.Namespace, console: Console) -> None:
+    """Have the word, if one was given, count as -p if there is such a profile, else as --site.
+
+    Raises SettingsError where it is neither, and where it looks like a mistyped profile.
+    """
+    word = args.target
+    if word is None:
+        return
+    configs = read_config_files(console.environ)
+    try:
+        site = None if word in configs.profiles else Site.parse(word)
+    except ValueError as problem:
+        raise SettingsError(
+            f"There is no such profile or site: {problem}.",
+            hint="`soe-auth profile list` shows the profiles.",
+        ) from None
+    key, name = ("setting_site", "site") if site else ("profile", "profile")
+    if getattr(args, key, None):
+        raise SettingsError(f"The {name} is named twice.", hint="Leave one of them out.")
+    meant = nearest(word, configs.profiles) if word.isalnum() or "-" in word else None
+    if site and meant and not configs.all_of(site) and not given_settings(args):
+        raise SettingsError(
+            f"There is no profile {printable(word, 80)}.",
+            hint=f"Did you mean {meant}? If not, name a site by --site.",
+        )
+    setattr(args, key, word)
+
+
+def read_secret(
+    what: str, console: Console, variable: str | None = None, check: Callable[[str], str] = str
+) -> Secret:
+    """Read one secret from its variable, a terminal (unseen) or a line of standard input.
+
+    `check` raises ValueError for what it cannot be. Raises SettingsError.
+    """
+    value = console.environ.get(variable) if variable else None
+    if not value and console.can_ask:
+        from getpass import getpass
+
+        value = getpass(f"{what.capitalize()}: ")
+    elif not value:
+        value = sys.stdin.readline()
+    try:
+        if value and value.strip():
+            return Secret(check(value.strip()))
+        problem = "there is none"
+    except ValueError as wrong:
+        problem = str(wrong)
+    raise SettingsError(
+        f"Cannot read the {what}: {problem}.",
+        hint=f"Give it {f'in {variable} or ' if variable else ''}as a line of standard input.",
+    )
 
 
 def read_option(name: str, read: Callable[[str], T], text: str) -> T:

@@ -145,7 +145,7 @@ class Token:
             case "never":
                 return "until it is revoked"
             case "unknown":
-                return "for an unknown time (the site gave none that can be read)"
+                return "for an unknown time, as the site did not say"
             case expires_at:
                 form = "%a %H:%M" if expires_at - now < _WEEK else "%d %b %Y"
                 day = time.strftime(form, time.localtime(expires_at))

@@ -90,7 +90,7 @@ def parse_token_response(  # what a token is bound to, each by its name
                 scope=scope,
                 granted_scope=scope if grant.scope is None else grant.scope,
                 obtained_at=now,
-                expires_at=_expiry(grant.life, scope, now),
+                expires_at=read_expiry(grant.life, scope, now),
             )
 
 
@@ -170,7 +170,7 @@ def _granted_scope(scope: object) -> Scope | None:
     return None
 
 
-def _expiry(life: object, scope: Scope, now: float) -> Expiry:
+def read_expiry(life: object, scope: Scope, now: float) -> Expiry:
     """Read the life of a token: SOE's `expires` or RFC 6749's `expires_in`, in seconds from now.
 
     Without either it has no end if none was asked for; a life that cannot be read is unknown.

@@ -198,6 +198,25 @@ class Configs:
         named = any(_means(table.values.get("site"), site) for table in tables)
         return named or site in self.trusted_sites
 
+    def require_profile(self, profile: str) -> None:
+        """Raise SettingsError, which says what there is, for a profile that is not there."""
+        if profile not in self.profiles:
+            names = ", ".join(self.profiles) or "none yet"
+            raise SettingsError(
+                f"There is no profile {printable(profile, 80)}.",
+                hint=f"There are: {names}. `soe-auth login -p NAME --site SITE` makes one.",
+            )
+
+    def require_own_profile(self, profile: str) -> None:
+        """Raise SettingsError for a profile that the user's config.toml cannot change."""
+        self.require_profile(profile)
+        if any(profile in file.profiles for file in self.files[1:]):
+            raise SettingsError(
+                f"Profile {profile} is in the system's config.toml.",
+                hint="Only an administrator can change it there; `soe-auth config path` says where"
+                " it is.",
+            )
+
     def site_of(self, profile: str) -> str | None:
         """Return the site of a profile, as it is written; None for one that is not there."""
         tables = self.tables_of(profile) if profile in self.profiles else ()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import MutableMapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from soe_auth.errors import SettingsError
 from soe_auth.files.atomic_write import locked, make_directory, write_private
 from soe_auth.files.private_read import patiently
 from soe_auth.settings.paths import LOCKS
-from soe_auth.settings.toml_position import without_table
+from soe_auth.settings.toml_position import with_table_renamed, without_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -87,6 +88,21 @@ def forget(config: Path, profile: str) -> bool:
     return _rewrite(config, change, cut=lambda text: without_table(text, "profile", profile))
 
 
+def rename_profile(config: Path, old: str, new: str, *, check: Callable[[], None]) -> None:
+    """Rename a profile, also as the default; `check` as above. Raises SettingsError."""
+
+    def change(document: Document) -> None:
+        if document.get("default_profile") == old:
+            document["default_profile"] = new
+        profiles = document.get("profile", {})
+        if old in profiles:
+            profiles[new] = profiles.pop(old)
+
+    # The library would put the table at the end, without the comments in it.
+    renamed = partial(with_table_renamed, path=("profile", old), to=new)
+    _rewrite(config, change, cut=renamed, check=check)
+
+
 def begin(config: Path, text: str) -> None:
     """Make a config.toml of this text where there is none. Raises SettingsError."""
     _rewrite(config, lambda _: None, text)
@@ -114,8 +130,8 @@ def _rewrite(
 ) -> bool:
     """Change config.toml in place, under a lock; return whether that changed it.
 
-    `cut` takes out of the text what `change` would take out of the document. `check` is called
-    under the lock, before the change.
+    `cut` does to the text what `change` would do to the document. `check` is called under the
+    lock, before the change.
     """
     file = config.resolve()
 

@@ -106,8 +106,7 @@ def _of_site(stated: Site | None, project: ProjectFile | None, configs: Configs)
         case names:
             raise SettingsError(
                 f"Several profiles ({', '.join(names)}) and no default.",
-                hint="Name one with -p, or make one the default:"
-                " `soe-auth config set default_profile NAME`.",
+                hint="Name one with -p, or make one the default: `soe-auth profile use NAME`.",
             )
 
 

@@ -170,7 +170,7 @@ def check_config_file(file: ConfigFile, profiles: Sequence[str]) -> None:
         raise SettingsError(
             f"default_profile (from {file.top.place('default_profile')}): there is no profile"
             f" {file.default_profile}.",
-            hint="Name one that is there: `soe-auth config set default_profile NAME`.",
+            hint="Name one that is there: `soe-auth profile use NAME`.",
         )
 
 

@@ -65,6 +65,20 @@ def without_table(text: str, *path: str) -> str:
     return "\n".join([*lines[: begin - 1], "\n".join(lines[end:]).lstrip()])
 
 
+def with_table_renamed(text: str, path: tuple[str, ...], to: str) -> str:
+    """Return a TOML document with another last name for the table that has a header of this path.
+
+    A comment behind the header stays.
+    """
+    lines = text.split("\n")
+    for number, statement in _statements(text):
+        if statement.startswith("[") and _names(statement) == path:
+            comment = next((t[0] for t in _TOKEN.finditer(statement) if t[0][0] == "#"), "")
+            name = ".".join(f'"{each}"' if "." in each else each for each in (*path[:-1], to))
+            lines[number - 1] = f"[{name}] {comment}".rstrip()
+    return "\n".join(lines)
+
+
 def _statements(text: str) -> Iterator[tuple[int, str]]:
     """Yield each statement behind the line that it begins on; some take several lines."""
     begin, depth, line = 0, 0, 1

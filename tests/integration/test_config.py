@@ -13,7 +13,7 @@ from threading import Barrier
 
 import pytest
 from cli_oracle import directories_in, live_in
-from conftest import TOKEN, VISITOR, Command, end_of, let_others_change
+from conftest import VISITOR, Command, end_of, let_others_change
 from fake_programs import command_line
 
 from soe_auth import SettingsError, Site
@@ -28,8 +28,6 @@ from soe_auth.settings.config_writer import (
     write_setting,
 )
 from soe_auth.settings.spec import BY_KEY
-from soe_auth.storage.file_store import FileStore
-from soe_auth.storage.login_lock import LoginLock
 
 ACME = '[profile.acme]\nsite = "https://acme.stackenterprise.co"\nclient_id = "110"\n'
 BETA = '[profile.beta]\nsite = "https://beta.stackenterprise.co"\nclient_id = "7"\n'
@@ -362,37 +360,6 @@ def test_a_value_can_be_removed(person: Person) -> None:
     assert person.config.read_text() == ACME
 
 
-# --- a profile that is no longer wanted ----------------------------------------------------------
-
-
-def test_a_profile_can_be_forgotten(person: Person) -> None:
-    person.write(f'# mine\ndefault_profile = "acme"\n{ACME}{BETA}')
-    assert person.types("config unset profile.beta")[2] == (
-        f"Profile beta is removed from {person.config}\n"
-    )
-    assert "soe-auth config set default_profile" in person.types("config unset profile.acme")[2]
-    assert person.config.read_text() == "# mine\n"
-    assert person.types("config unset profile.acme")[0] == 2
-
-
-def test_a_profile_with_a_token_is_not_forgotten(person: Person) -> None:
-    person.write(ACME)
-    FileStore(person.home, report=print).save("acme", TOKEN)
-    code, _, said = person.types("config unset profile.acme")
-    assert code == 2
-    assert "`soe-auth logout -p acme`" in said
-    assert person.config.read_text() == ACME
-
-
-def test_a_profile_of_the_systems_is_not_the_persons_to_remove(person: Person) -> None:
-    (person.home / "system" / "soe-auth" / "config.toml").write_text(ACME)
-    person.write('default_profile = "acme"\n')
-    code, _, said = person.types("config unset profile.acme")
-    assert code == 2
-    assert "but in the system's" in said
-    assert person.asks("config get default_profile") == "acme\n"
-
-
 # --- the file that is written --------------------------------------------------------------------
 
 
@@ -492,15 +459,6 @@ def test_a_site_that_two_agree_to_at_once_is_trusted_once(tmp_path: Path) -> Non
     for _ in range(2):
         add_trusted_site(config, Site.parse("soe.example"))
     assert tomllib.loads(config.read_text()) == {"trusted_sites": ["https://soe.example"]}
-
-
-def test_a_profile_is_not_forgotten_while_a_login_to_it_is_under_way(person: Person) -> None:
-    person.write(ACME)
-    with LoginLock(person.home, report=print).acquire("acme"):
-        code, _, said = person.types("config unset profile.acme")
-    assert code == 4
-    assert "Another login to profile acme is under way." in said
-    assert person.config.read_text() == ACME
 
 
 def test_only_a_profiles_own_lines_go_with_it(tmp_path: Path) -> None:
@@ -671,7 +629,6 @@ def test_two_accounts_on_one_site_live_side_by_side(soe_auth: Command, site: San
     assert ambiguous.returncode == 2
     assert "Several profiles belong to" in ambiguous.stderr
 
-    assert soe_auth("logout", "-p", "jane").returncode == 0
-    assert soe_auth("config", "unset", "profile.jane").returncode == 0
+    assert soe_auth("profile", "remove", "jane").returncode == 0
     assert soe_auth("token", "-p", "john").stdout == tokens["john"]
     assert "jane" not in soe_auth("config", "list").stdout

@@ -411,7 +411,7 @@ def test_a_site_outside_that_only_it_names_needs_consent(
 ) -> None:
     repository.write(f'site = "{site}"\nclient_id = "110"\n')
     assert bool(repository.resolve().doubt) is needed
-    of_ours = Site.parse(site).imitates_vendor  # which is doubted whoever names it
+    of_ours = Site.parse(site).imitates_vendor  # which is doubted wherever it is named
     assert bool(repository.resolve(site=site).doubt) is of_ours
     assert bool(repository.resolve(SOE_AUTH_SITE=site).doubt) is of_ours
     assert not repository.resolve(SOE_AUTH_SITE="acme").doubt
@@ -465,7 +465,7 @@ def test_consent_is_asked_for_once_and_kept_with_all_that_stands_there(
     assert repository.resolve("acme").client_id == ("1" if ACME in before else None)
 
 
-def test_a_site_that_looks_like_the_vendor_s_is_asked_about_once_whoever_names_it(
+def test_a_site_that_looks_like_the_vendor_s_is_asked_about_once_wherever_it_is_named(
     repository: Repository, person: FakeUser
 ) -> None:
     near = "https://acme.stackenterprise.com"
@@ -474,7 +474,12 @@ def test_a_site_that_looks_like_the_vendor_s_is_asked_about_once_whoever_names_i
     assert person.opened == []
     repository.config(f'[profile.acme]\nsite = "{near}"\nclient_id = "110"\n')
     asked: list[str] = []
-    consent.settle(repository.resolve(), lambda text: not asked.append(text), print)
+
+    def agree(text: str) -> bool:
+        asked.append(text)
+        return True
+
+    consent.settle(repository.resolve(), agree, print)
     [question] = asked
     assert question.splitlines() == [
         f"{near} is not a site of stackenterprise.co, though it looks like one.",

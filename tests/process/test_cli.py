@@ -573,7 +573,7 @@ def test_the_steps_refuse_what_cannot_be_right(soe_auth: Command) -> None:
         assert "redirect_uri (from --redirect-uri): " in said(redirect)
     empty = soe_auth("exchange", *own)
     assert empty.returncode == 2
-    assert "There is no code." in said(empty)
+    assert "Cannot read the code: there is none." in said(empty)
     verifier = soe_auth("exchange", *own, stdin="code\nshort canary\n")
     assert verifier.returncode == 2
     assert "43 to 128" in said(verifier)
@@ -657,7 +657,11 @@ def test_on_a_narrow_terminal_help_breaks_its_prose_but_no_command(soe_auth: Com
         ("login --sight=x", "There is no option '--sight'.", "Did you mean --site?"),
         ("login --site", "--site: expected one argument.", "`soe-auth login --help` tells"),
         ("token acme", "'acme' is a word too many.", "A profile is named by -p;"),
-        ("login acme", "'acme' is a word too many.", "A site is named by --site, a profile by -p;"),
+        (
+            "doctor acme",
+            "'acme' is a word too many.",
+            "A site is named by --site, a profile by -p;",
+        ),
         ("token --format env,json", "There is no --format 'env,json'.", "Did you mean json?"),
         ("token -v -q", "-q/--quiet: not allowed with argument -v/--verbose.", "`soe-auth token"),
         ("config", "The following arguments are required: ACTION.", "`soe-auth config --help`"),

@@ -12,7 +12,7 @@ from cli_oracle import Place
 from conftest import Command
 from docs_parser import DOCS
 
-from soe_auth.cli.commands import completion, config
+from soe_auth.cli.commands import completion, config, profile
 from soe_auth.cli.commands.completion import SHELLS
 from soe_auth.cli.main import COMMANDS, main
 
@@ -142,6 +142,9 @@ def test_a_shell_completes_what_can_stand_there(complete: Complete) -> None:
     assert complete("soe-auth init --redirect-host l") == {"localhost"}
     assert complete("soe-auth config get def") == {"default_profile"}
     assert complete("soe-auth config set client") == {"client_id"}
+    assert complete("soe-auth profile ") == set(profile.ACTIONS)
+    assert complete("soe-auth profile use ") == {"acme", "beta-2"}
+    assert complete("soe-auth login a") == {"acme"}
     assert complete("soe-auth completion z") == {"zsh"}
     assert "printf" in complete("soe-auth run -- printf")
     assert "printf" in complete("soe-auth run --min-ttl 1h printf")

@@ -271,6 +271,9 @@ def test_a_token_lives_in_a_secret_service_and_in_no_file(at_home: Command, site
     assert seen(first) == seen(second) == []
     assert (at_home.home / ".local" / "share" / "keyrings" / "login.keyring").exists()
 
+    does("profile", "rename", f"localhost-{site.port}", "desk")
+    assert does("token") == second
+    assert seen(second) == []
     assert "has ended it" in does("logout")
     assert at_home("token").returncode == 3
     assert not list((at_home.home / "config" / "tokens").iterdir())

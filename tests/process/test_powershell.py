@@ -11,7 +11,7 @@ from tree_sitter import Language, Node, Parser
 
 from soe_auth import Secret
 from soe_auth.cli import token_formats
-from soe_auth.cli.commands import config
+from soe_auth.cli.commands import config, profile
 from soe_auth.cli.main import COMMANDS, main
 
 pytestmark = pytest.mark.posix("the parser of PowerShell is not among what all systems install")
@@ -93,12 +93,16 @@ def key(*words: str) -> str:
 
 
 def test_the_script_knows_each_command_and_tells_what_it_does(tables: Tables) -> None:
-    assert tables["subparsers"] == {key(): [*COMMANDS], key("config"): [*config.ACTIONS]}
+    assert tables["subparsers"] == {
+        key(): [*COMMANDS],
+        key("config"): [*config.ACTIONS],
+        key("profile"): [*profile.ACTIONS],
+    }
     for name, does in COMMANDS.items():
         assert tables["help"][key(name)] == [does]
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "config"])
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in {"config", "profile"}])
 def test_the_script_knows_each_option_and_tells_what_it_does(
     name: str,
     tables: Tables,

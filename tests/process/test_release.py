@@ -146,9 +146,10 @@ def test_the_metadata_says_what_it_is_and_nothing_that_is_not_true(built: Path) 
     about = metadata(built)
     assert (about["Name"], about["License-Expression"]) == ("soe-auth", "MIT")
     assert about["Requires-Python"] == ">=3.11"
-    assert about.get_all("Provides-Extra") == ["keyring"]
+    assert about.get_all("Provides-Extra") == ["keyring", "tls"]
     assert "Typing :: Typed" in about.get_all("Classifier", [])
     assert about.get_all("Project-URL") is None  # it has no public place yet
+    must(sys.executable, "-m", "twine", "check", "--strict", built / WHEEL, built / SDIST)
 
 
 @pytest.mark.posix("hatchling is not among what all systems install")
@@ -208,7 +209,7 @@ def test_each_entry_of_the_changelog_has_a_version_a_date_and_known_sections() -
 @pytest.mark.process
 def test_the_man_page_is_what_the_parsers_and_the_reference_say_now() -> None:
     said = must(sys.executable, ROOT / "tools" / "manpage.py")
-    assert said == MAN_PAGE.read_text(), "python tools/manpage.py > man/soe-auth.1"
+    assert said == MAN_PAGE.read_text(), "make man"
 
 
 @pytest.mark.posix("groff reads the page")

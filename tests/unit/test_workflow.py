@@ -1,9 +1,12 @@
-"""The CI workflow runs what the metadata claims, and its last job waits for all others."""
+"""The CI workflow runs what the metadata claims, with the versions that are pinned."""
 
 import re
 import tomllib
 
+import pytest
 from docs_parser import ROOT
+from packaging.markers import default_environment
+from packaging.requirements import Requirement
 
 WORKFLOW = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
 JOBS = WORKFLOW.partition("\njobs:\n")[2]
@@ -29,3 +32,38 @@ def test_the_last_job_needs_every_other_job() -> None:
     assert others
     assert last == "required"
     assert re.findall(r"^    needs: \[(.+)\]$", JOBS, re.MULTILINE) == [", ".join(others)]
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.14"])
+@pytest.mark.parametrize("system", ["linux", "win32", "darwin"])
+def test_each_package_that_is_installed_has_one_pinned_version_that_is_allowed(
+    python: str, system: str
+) -> None:
+    environment: dict[str, str] = {
+        **{key: str(value) for key, value in default_environment().items()},
+        "python_version": python,
+        "python_full_version": f"{python}.0",
+        "sys_platform": system,
+        "extra": "",
+    }
+    content = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    groups = content["dependency-groups"].values()
+    asked = map(
+        Requirement,
+        [
+            *content["project"]["dependencies"],
+            *content["project"]["optional-dependencies"]["keyring"],
+            *(line for group in groups for line in group if isinstance(line, str)),
+        ],
+    )
+    lock = (ROOT / "tools" / "constraints.txt").read_text(encoding="utf-8")
+    pinned = [
+        pin
+        for pin in map(Requirement, lock.splitlines())
+        if not pin.marker or pin.marker.evaluate(environment)
+    ]
+    for package in asked:
+        [pin] = [pin for pin in pinned if pin.name == package.name]
+        [version] = pin.specifier
+        assert version.operator == "=="
+        assert package.specifier.contains(version.version), package

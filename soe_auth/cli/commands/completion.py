@@ -161,7 +161,7 @@ def _every_command() -> argparse.ArgumentParser:
     before = sorted((name for action in of_run for name in action.option_strings), key=len)
     files = {**shtab.FILE, "powershell": "_soe_auth_files"}
     completed = {
-        "profile": _PROFILES,
+        **dict.fromkeys(("profile", "target", "name"), _PROFILES),
         "cmd": {
             "bash": "_soe_auth_command",
             "zsh": "_soe_auth_command",

@@ -21,7 +21,7 @@ from soe_auth.model.proxy import Network, Proxy
 from soe_auth.model.site import Site
 from soe_auth.model.text import printable
 from soe_auth.settings.config_files import no_such_key
-from soe_auth.settings.config_writer import forget, remember, remove_setting, write_setting
+from soe_auth.settings.config_writer import remember, remove_setting, write_setting
 from soe_auth.settings.paths import find_paths
 from soe_auth.settings.resolve import choose_profile, read_config_files, resolve
 from soe_auth.settings.spec import (
@@ -35,14 +35,12 @@ from soe_auth.settings.spec import (
 )
 from soe_auth.storage import place_of
 from soe_auth.storage.file_store import FileStore
-from soe_auth.storage.login_lock import LoginLock
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from soe_auth.cli.console import Console
     from soe_auth.settings.config_files import Configs
-    from soe_auth.settings.paths import Paths
     from soe_auth.settings.settings import Settings
     from soe_auth.settings.spec import Setting
 
@@ -50,7 +48,7 @@ ACTIONS = {
     "list": "show every setting that holds here, and which profiles there are",
     "get": "print one value, and nothing else",
     "set": "keep a value in your config.toml",
-    "unset": "remove a value, or a whole profile, from your config.toml",
+    "unset": "remove a value from your config.toml",
     "path": "print where the files are: yours, the system's, the project's if it holds",
     "edit": "open your config.toml in your editor, and check it afterwards",
 }
@@ -60,7 +58,6 @@ KEYS: dict[str, Setting[Any]] = {
     DEFAULT_PROFILE.key: DEFAULT_PROFILE,
     TRUSTED_SITES.key: TRUSTED_SITES,
 }
-_ONE_PROFILE = "profile."
 _LONGEST_VALUE = 1000  # as it is listed
 _UNNAMED = "none"  # stands for the profile, where there is none
 
@@ -88,8 +85,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
                 "--json", action="store_true", default=False, help="print it as JSON"
             )
         if name in {"get", "set", "unset"}:
-            or_profile = ", or profile.NAME" if name == "unset" else ""
-            action.add_argument("key", metavar="KEY", help=f"one of those below{or_profile}")
+            action.add_argument("key", metavar="KEY", help="one of those below")
             action.epilog = keys
         if name == "set":
             action.add_argument("value", metavar="VALUE", help="as you would type it elsewhere")
@@ -105,8 +101,6 @@ def run(args: argparse.Namespace, console: Console) -> int:
             _get(args, console)
         case "set":
             _set(args, console)
-        case "unset" if args.key.startswith(_ONE_PROFILE):
-            _forget(args.key.removeprefix(_ONE_PROFILE), console)
         case "unset":
             _unset(args, console)
         case "path":
@@ -241,7 +235,7 @@ def _set(args: argparse.Namespace, console: Console) -> None:
         """Look again, as another process may have removed the profile meanwhile."""
         needed = value if setting is DEFAULT_PROFILE else profile
         if needed and not (setting is SITE and args.profile):
-            _known(needed, read_config_files(console.environ))
+            read_config_files(console.environ).require_profile(needed)
 
     check()
     if profile is None:
@@ -263,7 +257,7 @@ def _unset(args: argparse.Namespace, console: Console) -> None:
     config = configs.own.path
     profile = _owner(setting, args.profile, console)
     if profile:
-        _known(profile, configs)
+        configs.require_profile(profile)
     there = remove_setting(config, profile, setting.key)
     place = _place(config, profile)
     console.say(
@@ -289,33 +283,6 @@ def _tell_unused_tokens(console: Console) -> None:
                 )
 
 
-def _forget(profile: str, console: Console) -> None:
-    paths, configs = find_paths(console.environ), read_config_files(console.environ)
-    _known(profile, configs)
-    # A login stores a token and a profile: neither may come between these looks and the removal.
-    with LoginLock(paths.directory, report=console.say).acquire(profile):
-        configs = read_config_files(console.environ)
-        _known(profile, configs)
-        _forget_known(profile, paths, configs, console)
-
-
-def _forget_known(profile: str, paths: Paths, configs: Configs, console: Console) -> None:
-    if profile not in configs.own.profiles:
-        raise SettingsError(
-            f"Profile {profile} is not in {paths.config}, but in the system's.",
-            hint="Ask who looks after this machine to take it out there.",
-        )
-    if profile in FileStore(paths.directory, report=console.say).profiles():
-        raise SettingsError(
-            f"Profile {profile} has a token on this machine.",
-            hint=f"End it first: `soe-auth logout -p {profile}`.",
-        )
-    forget(paths.config, profile)
-    console.say(f"Profile {profile} is removed from {paths.config}")
-    if configs.default_profile == profile:
-        console.say("It was the default; `soe-auth config set default_profile NAME` makes another.")
-
-
 def _setting(key: str) -> Setting[Any]:
     try:
         return KEYS[key]
@@ -333,15 +300,6 @@ def _owner(setting: Setting[Any], named: str | None, console: Console) -> str | 
     own = {setting.variable for setting in PROFILE if setting is not SITE}
     environ = {name: value for name, value in console.environ.items() if name not in own}
     return choose_profile(named, environ=environ)
-
-
-def _known(profile: str, configs: Configs) -> None:
-    if profile not in configs.profiles:
-        names = ", ".join(configs.profiles) or "none yet"
-        raise SettingsError(
-            f"There is no profile {printable(profile, 80)}.",
-            hint=f"There are: {names}. `soe-auth login -p NAME --site SITE` makes one.",
-        )
 
 
 def _place(config: Path, profile: str | None) -> str:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -22,10 +21,11 @@ from soe_auth.cli.options import (
     add_settings,
     given_redirect_uri,
     given_state,
+    read_secret,
     resolve_given,
 )
 from soe_auth.errors import SettingsError
-from soe_auth.model.secret import Secret, no_core_dumps
+from soe_auth.model.secret import no_core_dumps
 from soe_auth.oauth.authorization_response import code_in
 from soe_auth.oauth.token_endpoint import parse_token_response, token_request_body
 from soe_auth.settings.spec import CLIENT_ID, SCOPE, SITE
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from soe_auth.cli.console import Console
     from soe_auth.model.proxy import Network
+    from soe_auth.model.secret import Secret
     from soe_auth.model.site import Site
     from soe_auth.oauth.token_endpoint import TokenResponse
 
@@ -57,8 +58,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
     site, client_id = settings.require_site_and_client
     redirect_uri = given_redirect_uri(site, args)
     no_core_dumps()
-    code = _code(_secret("code", "SOE_AUTH_CODE", console), site, redirect_uri, console)
-    code_verifier = _secret("code verifier", "SOE_AUTH_CODE_VERIFIER", console)
+    code = _code(read_secret("code", console, "SOE_AUTH_CODE"), site, redirect_uri, console)
+    code_verifier = read_secret("code verifier", console, "SOE_AUTH_CODE_VERIFIER")
     if not _VERIFIER.fullmatch(code_verifier.reveal()):
         raise SettingsError(
             "The code verifier is 43 to 128 characters, from A-Z a-z 0-9 - . _ ~.",
@@ -100,19 +101,3 @@ def _code(given: Secret, site: Site, redirect_uri: str, console: Console) -> Sec
             f"The address with the code is not the right one: {problem}.",
             hint="Copy it whole from the browser's address bar, from the page it ended at.",
         ) from None
-
-
-def _secret(what: str, variable: str, console: Console) -> Secret:
-    """Read one secret from its variable, a terminal (unseen) or a line of standard input."""
-    value = console.environ.get(variable)
-    if not value and console.can_ask:
-        from getpass import getpass
-
-        value = getpass(f"{what.capitalize()}: ")
-    elif not value:
-        value = sys.stdin.readline()
-    if value and value.strip():
-        return Secret(value.strip())
-    raise SettingsError(
-        f"There is no {what}.", hint=f"Give it in {variable} or as a line of standard input."
-    )

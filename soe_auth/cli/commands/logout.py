@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, get_args
 
 from soe_auth.actions.logout import logout
 from soe_auth.cli.exit_codes import EXIT_CODES
+from soe_auth.cli.options import add_target, given_settings, take_target
 from soe_auth.errors import LoginRequired, NetworkError, ServerError, SettingsError, StoreError
 from soe_auth.model.proxy import Network
 from soe_auth.settings.paths import find_paths
@@ -54,6 +55,7 @@ _ON_SITE: dict[RevocationResult | None, tuple[int, str]] = {
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
+    add_target(parser)
     parser.add_argument("--all", action="store_true", help="log out of every profile")
     parser.add_argument("--local", action="store_true", help="remove it here, do not ask the site")
 
@@ -62,9 +64,10 @@ def run(args: argparse.Namespace, console: Console) -> int:
     """Log out of one profile, or of all; the worst result is the exit code."""
     directory = find_paths(console.environ).directory
     files = FileStore(directory, report=console.say)
-    if args.all and args.profile:
-        raise SettingsError("--all and -p exclude each other.", hint="Leave one of them out.")
-    profiles = files.profiles() if args.all else [_chosen(args.profile, files, console)]
+    if args.all and (args.profile or args.target):
+        raise SettingsError("--all names every profile.", hint="Name no other one.")
+    take_target(args, console)
+    profiles = files.profiles() if args.all else [_chosen(args, files, console)]
     if not profiles:
         console.say("There is no token to remove.")
     networks = _networks(profiles, console) if not args.local else [Network()] * len(profiles)
@@ -106,19 +109,19 @@ def _networks(profiles: Sequence[str], console: Console) -> list[Network]:
     return [network(profile) for profile in profiles]
 
 
-def _chosen(profile: str | None, store: FileStore, console: Console) -> str:
+def _chosen(args: argparse.Namespace, store: FileStore, console: Console) -> str:
     """Find the profile; a token got by variables only may be there where no profile is.
 
     Raises SettingsError for a name that no profile and no token has.
     """
     try:
-        settings = resolve({}, profile=profile, environ=console.environ)
+        settings = resolve(given_settings(args), profile=args.profile, environ=console.environ)
     except LoginRequired:
         if len(stored := store.profiles()) == 1:
             return stored[0]
         raise
-    named = profile or console.environ.get("SOE_AUTH_PROFILE")
-    if named and not settings.known and named not in store.profiles():
+    named = args.profile or args.target or console.environ.get("SOE_AUTH_PROFILE")
+    if named and not settings.known and settings.profile not in store.profiles():
         raise settings.no_such_profile()
     return settings.profile
 

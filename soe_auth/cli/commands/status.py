@@ -22,13 +22,22 @@ from soe_auth.actions.get_token import from_environment
 from soe_auth.actions.status import resolve_all, see_that_there_is, why_not
 from soe_auth.cli.exit_codes import EXIT_CODES
 from soe_auth.cli.json_output import FORMAT_VERSION, token_report
-from soe_auth.cli.options import open_profile_store, read_option
+from soe_auth.cli.options import (
+    add_target,
+    given_settings,
+    open_profile_store,
+    read_option,
+    take_target,
+)
 from soe_auth.cli.token_source import stored
 from soe_auth.errors import LoginRequired, NetworkError, ServerError, SettingsError, StoreError
 from soe_auth.model.duration import parse_duration
+from soe_auth.model.site import Site
+from soe_auth.model.text import printable
 from soe_auth.settings.paths import find_paths
 from soe_auth.settings.project_file import find_project
 from soe_auth.settings.resolve import choose_profile, read_config_files, resolve
+from soe_auth.settings.spec import SITE
 from soe_auth.storage.file_store import FileStore
 
 if TYPE_CHECKING:
@@ -59,6 +68,7 @@ class _Row:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
+    add_target(parser)
     parser.add_argument("--json", action="store_true", help="print it as JSON")
     parser.add_argument(
         "--check",
@@ -73,7 +83,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    """Show the profiles, or the one that -p names."""
+    """Show the profiles, or those that were named."""
+    take_target(args, console)
     if args.check is not None:
         if args.json or args.verify:
             raise SettingsError(
@@ -83,6 +94,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
         return _check(args, console)
     given = from_environment(console.environ)
     rows = _rows(args.profile, console, may_be_none=given is not None)
+    if flags := given_settings(args):
+        rows = _of_site(Site.parse(flags[SITE.key]), rows, args.target)
     if args.verify:
         rows = _verified(rows, console)
     now = time.time()
@@ -96,9 +109,18 @@ def run(args: argparse.Namespace, console: Console) -> int:
         console.say("SOE_AUTH_TOKEN is set: `soe-auth token` answers with that one.")
     if trouble := next(filter(None, (row.trouble for row in rows)), None):
         raise trouble
-    if args.json and not args.verify:
-        return 0
-    return _exit_code(rows, now, given=given is not None)
+    is_asked = args.verify or not args.json
+    return _exit_code(rows, now, given=given is not None) if is_asked else 0
+
+
+def _of_site(site: Site, rows: Sequence[_Row], typed: str) -> list[_Row]:
+    found = [row for row in rows if (row.token or row.settings).site == site]
+    if not found:
+        raise SettingsError(
+            f"There is no profile {printable(typed, 80)}, and none of that site.",
+            hint="`soe-auth profile list` shows what there is.",
+        )
+    return found
 
 
 def _check(args: argparse.Namespace, console: Console) -> int:
@@ -106,7 +128,7 @@ def _check(args: argparse.Namespace, console: Console) -> int:
     span = read_option("check", parse_duration, args.check) if args.check else None
     try:
         if from_environment(console.environ) is None:
-            settings = resolve({}, profile=args.profile, environ=console.environ)
+            settings = resolve(given_settings(args), profile=args.profile, environ=console.environ)
             if span is not None:
                 settings = replace(settings, min_ttl=span)
             console.observer.prints(None, settings, stored(settings, console).token)

@@ -1,0 +1,82 @@
+"""Store a token that the user has already, once its site has said whose it is."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from soe_auth.actions import login_messages as messages
+from soe_auth.actions.consent import settle
+from soe_auth.actions.revoke_replaced import is_to_be_revoked, load_replaced, revoke
+from soe_auth.errors import NetworkError, ServerError, SettingsError, StoreError
+from soe_auth.model.token import Token
+from soe_auth.oauth.token_endpoint import read_expiry
+from soe_auth.site_client.client import TokenValidity
+from soe_auth.site_client.event_loop import run_async
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from soe_auth.actions.login_io import LoginIO
+    from soe_auth.model.secret import Secret
+    from soe_auth.settings.settings import Settings
+
+
+def store_given_token(
+    settings: Settings, read: Callable[[], Secret], life: float | None, io: LoginIO
+) -> Token:
+    """Ask the site whose the token is, and store it in place of the profile's last one.
+
+    `life` is in seconds from now, None where it is not known. The token is sent to no site that
+    only a project file names. Raises SettingsError, ServerError, NetworkError, StoreError and
+    LoginBusy; nothing is stored then.
+    """
+    site, client_id = settings.require_site_and_client
+    if settings.only_project:
+        raise SettingsError(
+            f"Only {settings.project} says that the token is for {site}.",
+            hint=f"Say so yourself: `soe-auth login --with-token --site {site.as_typed}`.",
+        )
+    settle(settings, io.ask_consent, io.announce)
+    with io.login_lock.acquire(settings.profile):
+        io.store.prepare(settings.profile)
+        io.disable_core_dumps()
+        now = io.now()
+        token = Token(
+            access_token=read(),
+            site=site,
+            client_id=client_id,
+            scope=settings.scope,
+            granted_scope=settings.scope,
+            obtained_at=now,
+            expires_at=read_expiry(life, settings.scope, now),
+        )
+        return run_async(_verify_and_store(token, settings, io))
+
+
+async def _verify_and_store(token: Token, settings: Settings, io: LoginIO) -> Token:
+    profile, authority = settings.profile, token.site.authority
+    async with io.connect(token.site, settings.network) as site:
+        found = await site.verify(token.access_token)
+        if found.validity is TokenValidity.NO_LONGER_GOOD:
+            raise ServerError(
+                f"{authority} refused the token.",
+                hint="Nothing is stored. See that it is whole, not expired, and of this site.",
+                status=HTTPStatus.UNAUTHORIZED,
+            )
+        if found.validity is TokenValidity.UNREACHABLE:
+            raise NetworkError(f"{found.reason} Nothing is stored.")
+        if found.validity is TokenValidity.UNCLEAR:
+            io.announce(f"The site did not say whose token it is: {found.reason}")
+        token = replace(token, account=found.account)
+        replaced = load_replaced(profile, io)
+        io.store.save(profile, token)
+        with suppress(StoreError):  # the token itself is stored
+            io.login_lock.clear_failure(profile)
+        messages.announce_signed_in(token, replaced, settings, io)
+        messages.remember_profile(settings, io)
+        if replaced and is_to_be_revoked(replaced, token, io.now()):
+            await revoke(replaced, site, io)
+    return token
