@@ -5,6 +5,7 @@ PYTHON ?= python3
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 PYTEST_WORKERS ?= 2
+PYTHONS ?= python3.11 python3.12 python3.13 python3.14 python3.15
 FUZZ_SECONDS ?= 180
 WITHOUT_FAST := tests/unit tests/process/test_run.py tests/process/test_completion.py
 BIN := .venv/bin
@@ -24,7 +25,7 @@ endif
 .NOTPARALLEL:
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-without-fast test-windows fuzz bench lint lock format
+.PHONY: help demo test test-unit test-without-fast test-all test-windows fuzz bench lint lock format
 .PHONY: docs pictures man build sbom standards clean
 .PHONY: ready-demo ready-lint ready-test ready-windows
 
@@ -53,6 +54,9 @@ test-unit: ready-test ## the fast tests, in process: half a minute (PYTEST_ARGS)
 
 test-without-fast: ready-test ## the tests on a copy without soe_auth/fast, which make test does in part
 	@tools/without-fast -n $(PYTEST_WORKERS) -m "not alone" $(PYTEST_ARGS)
+
+test-all: ## the core suite on each of PYTHONS that is found (PYTHONS="python3.11 python3.12")
+	@tools/test-all $(PYTHONS)
 
 test-windows: ready-windows ## the tests that run on Windows, on its own Python under Wine (PYTEST_ARGS)
 	@tools/windows $(PYTEST_ARGS)

@@ -36,12 +36,12 @@ class Target:
         lines = [f"{method} {target} HTTP/1.1", *filter(None, (own, *headers)), "", ""]
         return "\r\n".join(lines).encode("latin-1")
 
-    async def send(self, data: bytes) -> bytes:
-        """Send bytes on a connection of their own, and return what comes back."""
+    async def send(self, data: bytes, *, within: float = 0.5) -> bytes:
+        """Send bytes on a connection of their own, and return what comes back in these seconds."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         answer = b""
         with suppress(ConnectionError, TimeoutError):
-            async with asyncio.timeout(0.5):
+            async with asyncio.timeout(within):
                 writer.write(data)
                 await writer.drain()
                 answer = await reader.read(MEGABYTE)

@@ -48,7 +48,7 @@ EXAMPLES = {
     "soe-auth demo": "See a whole login happen, on a practice site:",
     "soe-auth login --site acme.stackenterprise.co --client-id 110": "Sign in for the first time:",
     "soe-auth login --if-needed --min-ttl 8h": "Every morning, sign in unless the token lasts:",
-    "soe-auth token --format curl |\n  curl -K - https://acme.stackenterprise.co/api/v3/users/me": (
+    "soe-auth token --format curl --for users/me | curl -K -": (
         "Call the API, with the token in no command line:"
     ),
     "soe-auth run -- ./report.py": "Run a program that finds the token in `SOE_AUTH_TOKEN`:",

@@ -49,6 +49,14 @@ def site_of_environment(settings: Settings) -> Site | None:
     return settings.site
 
 
+def no_site_of_environment() -> SettingsError:
+    """Return the error that says so, and what to set."""
+    return SettingsError(
+        "SOE_AUTH_TOKEN is set, and nothing says which site it is for.",
+        hint="Set SOE_AUTH_SITE as well.",
+    )
+
+
 def from_store(settings: Settings, store: Store, *, now: float) -> Token:
     """Return the profile's token, if it serves these settings and lives long enough.
 

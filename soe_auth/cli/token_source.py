@@ -7,18 +7,26 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from soe_auth.actions.get_token import from_environment, from_store
+from soe_auth.actions.get_token import (
+    from_environment,
+    from_store,
+    no_site_of_environment,
+    site_of_environment,
+)
 from soe_auth.cli.console import Console
 from soe_auth.cli.options import open_profile_store, resolve_settings
 from soe_auth.desktop.detect import ci_job
 from soe_auth.errors import LoginRequired, SettingsError, SoeAuthError
 from soe_auth.model.duration import in_words
+from soe_auth.model.secret import no_core_dumps
+from soe_auth.settings import TOKEN_VARIABLE
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator
 
     from soe_auth.model.secret import Secret
+    from soe_auth.model.site import Site
     from soe_auth.model.token import Token
     from soe_auth.settings.settings import Settings
 
@@ -48,6 +56,7 @@ def find_token(
     Raises LoginRequired if a person is needed, SettingsError, StoreError, and what a login raises.
     """
     if access_token := from_environment(console.environ):
+        no_core_dumps()
         return TokenSource(access_token)
     with _advising_a_job(console):
         settings = resolve_settings(args, console)
@@ -68,6 +77,25 @@ def find_token(
     login_if_needed(settings, io)
     # A new token may fall short, too, of what was asked for.
     return stored(settings, console)
+
+
+def find_site(args: argparse.Namespace, console: Console) -> tuple[Site, Settings]:
+    """Return the site that the token of `find_token` is for, and the settings.
+
+    Raises SettingsError where nothing says it, or a project file alone says it of SOE_AUTH_TOKEN;
+    LoginRequired.
+    """
+    if not console.environ.get(TOKEN_VARIABLE):
+        with _advising_a_job(console):
+            settings = resolve_settings(args, console)
+            return settings.require_site_and_client[0], settings
+    try:
+        settings = resolve_settings(args, console)
+    except LoginRequired:  # there is no profile
+        raise no_site_of_environment() from None
+    if site := site_of_environment(settings):
+        return site, settings
+    raise no_site_of_environment()
 
 
 @contextmanager
@@ -115,9 +143,14 @@ def retry_until(
 
 
 def stored(settings: Settings, console: Console) -> TokenSource:
-    """Return the stored token, if it serves the settings. Raises LoginRequired, StoreError."""
+    """Return the stored token, if it is valid for the settings. Raises LoginRequired, StoreError.
+
+    From then on the process writes no core dump; before, it may still start a browser, which would
+    inherit that.
+    """
     now = time.time()
     token = from_store(settings, open_profile_store(settings, console), now=now)
+    no_core_dumps()
     for warning in token.warnings(now):
         console.detail(warning)
     return TokenSource(token.access_token, settings, token)

@@ -117,10 +117,10 @@ def new_api_call(
     site: Site,
     api: str,
     *,
-    method: str | None,
-    fields: Sequence[str],
-    headers: Sequence[str],
-    content: bytes | None,
+    method: str | None = None,
+    fields: Sequence[str] = (),
+    headers: Sequence[str] = (),
+    content: bytes | None = None,
 ) -> ApiCall:
     """Make a call of what was typed: a path below the API's, or a URL of the site.
 
@@ -170,7 +170,7 @@ def _path(text: str, site: Site, base: str) -> str:
             raise ValueError(f"the token is for {site}, and is sent nowhere else")
         if "@" in parts.netloc:
             raise ValueError("an address has no user name or password in it")
-        path = parts.path + (f"?{parts.query}" if parts.query else "")
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     else:
         path = "/" + text.lstrip("/")
         if not path.startswith(tuple(f"{known}/" for known in BASES.values())):

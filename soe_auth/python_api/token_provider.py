@@ -11,9 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
 
 from soe_auth.actions.consent import settle
-from soe_auth.actions.get_token import from_environment, from_store, site_of_environment
+from soe_auth.actions.get_token import (
+    from_environment,
+    from_store,
+    no_site_of_environment,
+    site_of_environment,
+)
 from soe_auth.actions.login_if_needed import alogin_if_needed, login_if_needed
-from soe_auth.errors import LoginRequired, SettingsError
+from soe_auth.errors import LoginRequired
 from soe_auth.oauth.bearer import belongs_to, is_fresh
 from soe_auth.python_api.defaults import (
     given_or_own_store,
@@ -87,10 +92,7 @@ class TokenProvider:
         settings = settings_for(self.profile, self.min_ttl)
         site = site_of_environment(settings) if given else settings.require_site_and_client[0]
         if site is None:
-            raise SettingsError(
-                "SOE_AUTH_TOKEN is set, and nothing says which site it is for.",
-                hint="Set SOE_AUTH_SITE as well.",
-            )
+            raise no_site_of_environment()
         if not belongs_to(origin, site):
             return None
         settle(settings, None, ignore)

@@ -105,6 +105,7 @@ OPTIONS = {
     "token": [
         option(["--min-ttl"], SPANS),
         option(["--format"], mostly(["plain", "header", "env", "curl"], ["json", "foo"])),
+        option(["--for"], mostly(["https://acme.stackenterprise.co/x"], ["x", "https://b/", ""])),
         mostly([["-v"]], [["-q"], ["--api", "v2.3"], ["--"], ["word"], [""], ["--mint-ttl", "1m"]]),
     ],
     "status": [

@@ -116,6 +116,7 @@ def test_over_many_settings_replay_answers_as_the_command_or_not_at_all(
         ["run", "--env", "API_TOKEN", *SHOW],
         ["-pwork", "token", "-q"],
         ["token", "--format", "curl", "--api", "v2.3"],
+        ["token", "--format", "curl", "--for", "users/me"],
         ["token", "--format", "env", "--shell", "powershell", "--login", "-o", "-"],
         ["completion", "--profiles"],
     ],

@@ -191,7 +191,7 @@ async def test_the_finished_command_stands_all_of_it_at_once(soe_auth: Command) 
         waiting_command(soe_auth, site) as (login, address, target),
     ):
         await target.send(target.request("/favicon.ico"))
-        before = memory_of(login.pid)
+        before = await settled_memory_of(login.pid)
         for attack in HELD.values():
             await attack(target, stack)
         for _ in range(3):
@@ -242,12 +242,12 @@ async def test_the_curious_are_told_the_kind_of_a_stray_and_never_what_it_held(
 ) -> None:
     async with (
         Sandbox(strict=True) as site,
-        waiting_command(soe_auth, site, "-v", "--timeout", "3s") as (login, _, target),
+        waiting_command(soe_auth, site, "-v", "--timeout", "6s") as (login, _, target),
     ):
         for request in ("/canary?canary=1", f"{target.path}?code=canary&state=canary"):
-            await target.send(target.request(request, "X-Canary: canary"))
-        await target.send(target.request("/", host="Host: canary"))
-        await target.send(b"canary canary canary\r\n\r\n")
+            await target.send(target.request(request, "X-Canary: canary"), within=5)
+        await target.send(target.request("/", host="Host: canary"), within=5)
+        await target.send(b"canary canary canary\r\n\r\n", within=5)
         assert await login.wait() == 4
         said = await said_by(login)
         for kind in (
@@ -299,6 +299,15 @@ async def test_a_refusal_is_shown_without_what_a_terminal_or_a_page_would_obey(
         assert "<script" not in page
         assert "&lt;script&gt;" in page
         assert "\u202e" not in page
+
+
+async def settled_memory_of(pid: int) -> int:
+    """Return the resident bytes of a process that has loaded all that it will need."""
+    before, now = 0, memory_of(pid)
+    while now != before:
+        await asyncio.sleep(0.5)
+        before, now = now, memory_of(pid)
+    return now
 
 
 def memory_of(pid: int) -> int:

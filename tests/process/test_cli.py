@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -18,15 +19,16 @@ from urllib.parse import parse_qs, urlsplit
 from urllib.request import Request, urlopen
 
 import pytest
-from conftest import VISITOR, Command
+from conftest import TOKEN, VISITOR, Command
 
-from soe_auth import Secret
+from soe_auth import Secret, Site
 from soe_auth.cli.commands.pkce import draw_pair
 from soe_auth.cli.main import COMMANDS, main
 from soe_auth.cli.terminal_paste import pasted_lines
 from soe_auth.oauth.pkce import challenge_of, draw
 from soe_auth.sandbox import Quirks, Sandbox, running
 from soe_auth.sandbox.visitor import visit
+from soe_auth.storage.file_store import FileStore
 from soe_auth.version import __version__
 
 pytestmark = pytest.mark.process
@@ -740,24 +742,33 @@ def test_a_terminal_that_lacks_a_character_gets_another(signed_in: Command) -> N
     assert "in your browser ?" in said(done)
 
 
-@pytest.fixture
-def waiting(signed_in: Command) -> Iterator[subprocess.Popen[str]]:
-    """A login that waits for a browser which never comes."""
-    with signed_in.started("login", "--no-browser") as process:
-        assert process.stderr
-        while "/oauth?" not in process.stderr.readline():
-            assert process.poll() is None
-        yield process
-        process.kill()
-
-
 @pytest.mark.posix("reads /proc")
-def test_a_login_that_waits_would_leave_no_core_dump(waiting: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 10
-    limits = Path(f"/proc/{waiting.pid}/limits")
-    pattern = r"Max core file size +[01] "
-    while not re.search(pattern, limits.read_text()):  # it hardens once the browser is off
-        assert time.monotonic() < deadline
+@pytest.mark.parametrize(
+    "words", ["login --no-browser", "logout", "status --verify", "api users/me", "exchange"]
+)
+def test_a_command_that_waits_with_a_secret_would_leave_no_core_dump(
+    soe_auth: Command, words: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        site = Site.parse(f"http://127.0.0.1:{silent.getsockname()[1]}")
+        command = soe_auth.with_variables(
+            SOE_AUTH_SITE=str(site),
+            SOE_AUTH_CLIENT_ID=TOKEN.client_id,
+            SOE_AUTH_SCOPE="write_access",
+            SOE_AUTH_CODE="code",
+            SOE_AUTH_CODE_VERIFIER="v" * 43,
+        )
+        token = replace(TOKEN, site=site, expires_at=time.time() + 3600)
+        FileStore(soe_auth.home / "config", report=print).save("acme", token)
+        with command.started(*words.split(), "-p", "acme") as process:
+            deadline = time.monotonic() + 8
+            limits = Path(f"/proc/{process.pid}/limits")
+            pattern = r"Max core file size +[01] "
+            while not (is_hard := re.search(pattern, limits.read_text())):
+                if time.monotonic() > deadline:
+                    break
+            process.kill()
+    assert is_hard
 
 
 # --- the sandbox and the demo ---

@@ -1,6 +1,7 @@
 """The clients of the page for them, and CI jobs of theirs, as the pages have them.
 
 PowerShell, the vendor's SDK, just, direnv and the CI services themselves are not there to be run.
+Libraries of others, and what signs in by itself, have their own file, test_foreign_clients.py.
 """
 
 import ast
@@ -26,7 +27,7 @@ pytestmark = [
 PAGE = DOCS / "how-to" / "clients.md"
 CI = PAGE.with_name("ci.md")
 
-HTTPX, REQUESTS, NOTEBOOK, WITH_TOKEN = blocks(PAGE, "python")
+HTTPX, REQUESTS, NOTEBOOK, _, _, WITH_TOKEN, *_OTHERS = blocks(PAGE, "python")
 PLAIN_REPORT, HIDDEN_REPORT, ENVRC = blocks(PAGE, "sh")
 (GIVE_TO_CI,) = blocks(CI, "sh")
 FROM_VARIABLES, SDK, FOR_EACH_REQUEST = blocks(PAGE, "javascript")
@@ -122,11 +123,12 @@ def test_curl_takes_the_header_from_an_argument_as_well(desk: Command, site: San
 
 @pytest.mark.needs("curl")
 def test_without_a_token_a_pipe_ends_as_curl_does_and_says_first_what_to_type(
-    desk: Command, site: Sandbox
+    desk: Command,
 ) -> None:
-    command = f"soe-auth token --format curl | curl -fsS -K - {site.url}/api/v3/users/me"
+    command = "soe-auth token --format curl --for users/me | curl -fsS -K -"
     ran = run(signed_out(desk), "sh", "-c", command)
-    assert (ran.returncode, ran.stdout) == (22, "")
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert command in PAGE.read_text()
     assert "type `soe-auth login" in ran.stderr.splitlines()[0]
 
 
@@ -177,8 +179,11 @@ def test_a_report_script_gets_the_token_and_the_page_tells_truly_who_sees_it(
     assert answer(reports, "sh", "-c", command) == f"Jane Doe\n{seen}\n"
 
 
-def test_the_helper_for_report_scripts_starts_none_without_a_token(reports: Command) -> None:
-    ran = run(signed_out(reports), "python3", "with_token.py", "scripts/so4t_tag_report.py")
+def test_the_helper_for_report_scripts_starts_none_without_a_token(
+    reports: Command, site: Sandbox
+) -> None:
+    argv = ["python3", "with_token.py", "scripts/so4t_tag_report.py", "--url", site.url]
+    ran = run(signed_out(reports), *argv)
     assert (ran.returncode, ran.stdout) == (3, "")
     assert len(ran.stderr.splitlines()) == 1
 

@@ -37,7 +37,7 @@ ADDRESS = "https://git.example.com/tools/soe-auth"
 RUN, RUN_INSTALLED, CHECK, CHECK_INSTALLED, LOGIN = (block.text for block in blocks(PAGE, "yaml"))
 ALL = LOGIN + "      - id: soe-auth-token\n" + RUN.partition("    hooks:\n")[2]
 REFUSING = pytest.mark.parametrize("configuration", [RUN, CHECK_INSTALLED], ids=["run", "check"])
-CHECK_SH, THREE_LINES, COMMIT_MSG = (block.text for block in blocks(PAGE, "sh"))
+CHECK_SH, TWO_LINES, COMMIT_MSG = (block.text for block in blocks(PAGE, "sh"))
 
 OLDEST = Path(sys.prefix) / "oldest"  # where tools/setup puts the oldest pre-commit
 TOOLS = ["pre-commit", "oldest pre-commit", "prek"]
@@ -461,13 +461,13 @@ def test_a_hook_of_plain_git_asks_the_site_who_commits_or_refuses_in_one_line(
     assert "; type `soe-auth login" in line
 
 
-def test_the_three_lines_for_a_hook_ask_the_site_or_end_with_the_exit_code_of_the_product(
+def test_the_two_lines_for_a_hook_ask_the_site_or_end_with_the_exit_code_of_the_product(
     plain: Repository, signed_in: Command
 ) -> None:
-    assert len(THREE_LINES.splitlines()) == 3
-    assert '"name": "Jane Doe"' in plain.must("sh", "-c", THREE_LINES)
+    assert len(TWO_LINES.splitlines()) == 2
+    assert '"name": "Jane Doe"' in plain.must("sh", "-c", TWO_LINES)
     signed_in("logout")
-    refused = plain.run("sh", "-c", THREE_LINES)
+    refused = plain.run("sh", "-c", TWO_LINES)
     assert refused.returncode == 3
     assert len(refused.stdout.splitlines()) == 1
 
@@ -478,7 +478,7 @@ def test_a_project_file_that_names_another_site_gets_no_token_from_any_hook(
     foreign = 'site = "https://foreign.example"\nclient_id = "110"\n'
     (repository.directory / ".soe-auth.toml").write_text(foreign)
     token = signed_in("token", "-p", f"localhost-{site.port}").stdout.strip()
-    refused = repository.run("sh", "-c", THREE_LINES)
+    refused = repository.run("sh", "-c", TWO_LINES)
     assert refused.returncode == 3
     assert "curl" not in refused.stdout
     for configuration in (RUN, CHECK):
@@ -489,7 +489,7 @@ def test_a_project_file_that_names_another_site_gets_no_token_from_any_hook(
     given.use(RUN)
     assert ".soe-auth.toml says which site it is for" in given.commit().stdout
     job = given.with_variables(SOE_AUTH_SITE=site.url)
-    assert '"name": "Jane Doe"' in job.must("sh", "-c", THREE_LINES)
+    assert '"name": "Jane Doe"' in job.must("sh", "-c", TWO_LINES)
 
 
 def test_the_hook_in_python_does_as_the_one_in_shell(

@@ -12,9 +12,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cli_oracle import Place
 from conftest import TOKEN, VISITOR, Command
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -155,9 +157,9 @@ def listener() -> Iterator[tuple[str, list[str], list[str]]]:
         thread.join()
 
 
-def curl(config: str, url: str) -> str:
+def curl(config: str, *url: str) -> str:
     return subprocess.run(
-        ["curl", "-q", "-sS", "--noproxy", "*", "-K", "-", url],
+        ["curl", "-q", "-sS", "--noproxy", "*", "-K", "-", *url],
         input=config,
         capture_output=True,
         text=True,
@@ -191,6 +193,8 @@ def test_curl_sends_the_very_token_and_has_it_in_no_process_list(
 def test_curl_is_who_signed_in_on_both_apis(signed_in: Command, site: Sandbox) -> None:
     v3 = signed_in("token", "--format", "curl").stdout
     assert json.loads(curl(v3, f"{site.url}/api/v3/users/me"))["name"] == "Jane Doe"
+    both = signed_in("token", "--format", "curl", "--for", "users/me").stdout
+    assert json.loads(curl(both))["name"] == "Jane Doe"
     v2 = signed_in("token", "--format", "curl", "--api", "v2.3").stdout
     assert json.loads(curl(v2, f"{site.url}/api/2.3/me"))["items"][0]["display_name"] == "Jane Doe"
 
@@ -239,6 +243,88 @@ def test_each_format_is_the_answer_and_nothing_else(
     assert told.out.count("canary(1)*") == 1
     assert told.out.endswith("\n")
     assert told.err == ""
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("https://acme.stackenterprise.co", None),
+        ("https://ACME.stackenterprise.co:443/api/v3/users/me?page=2", None),
+        ("https://beta.stackenterprise.co/api/v3/users/me", "the token is for https://acme."),
+        ("https://acme.stackenterprise.co.example/", "the token is for https://acme."),
+        ("https://acme.stackenterprise.co:8443/", "the token is for https://acme."),
+        ("http://acme.stackenterprise.co/", "the token is for https://acme."),
+        ("https://x@acme.stackenterprise.co/", "no user name"),
+        ("https://beta.stackenterprise.co\\@acme.stackenterprise.co/", "no blanks, backslashes"),
+        ("https://beta.stackenterprise.co#@acme.stackenterprise.co/", "no blanks, backslashes"),
+        ("https://acme.stackenterprise.co/a b", "no blanks"),
+        ("https://[", "IPv6"),
+        ("acme.stackenterprise.co", "write the whole URL"),
+        ("", "write the whole URL"),
+    ],
+)
+def test_the_token_is_given_for_a_url_of_its_own_site_alone(
+    place: Place, url: str, problem: str | None
+) -> None:
+    given = {"SOE_AUTH_TOKEN": "canary(1)*", "SOE_AUTH_SITE": "acme"}
+    for where in (place, replace(place, variables=given)):
+        for form in ("plain", "header", "env", "json"):
+            told = where.long("token", "--format", form, "--for", url)
+            if problem is None:
+                assert (told.code, told.err) == (0, "")
+                assert told.out == where.long("token", "--format", form).out
+            else:
+                assert (told.code, told.out) == (2, "")
+                assert problem in told.err
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "line", "header"),
+    [
+        ("users/me", [], "api/v3/users/me", "Authorization: Bearer "),
+        ("/api/v3/users/me?a={1,2}", [], "api/v3/users/me?a={1,2}", "Authorization: Bearer "),
+        ("me", ["--api", "v2.3"], "api/2.3/me", "X-API-Access-Token: "),
+        ("https://acme.stackenterprise.co", [], "", "Authorization: Bearer "),
+        ("https://acme.stackenterprise.co/api/2.3/me", [], "api/2.3/me", "X-API-Access-Token: "),
+    ],
+)
+def test_for_curl_the_url_comes_with_the_token(
+    place: Place, url: str, options: list[str], line: str, header: str
+) -> None:
+    told = place.long("token", "--format", "curl", "--for", url, *options)
+    assert (told.code, told.err) == (0, "")
+    assert told.out.splitlines()[:2] == [
+        f'url = "https://acme.stackenterprise.co/{line}"',
+        f'header = "{header}token-of-work"',
+    ]
+    assert place.long("token", "--format", "curl", "--for", "https://b/", *options).code == 2
+    assert place.long("token", "--format", "curl", "--for", '/"', *options).code == 2
+
+
+def test_a_token_whose_site_only_a_project_file_names_or_nothing_is_given_for_no_url(
+    place: Place,
+) -> None:
+    given = replace(place, variables={"SOE_AUTH_TOKEN": "canary(1)*"})
+    (given.cwd / ".soe-auth.toml").write_text('site = "beta"\n')
+    for form, url in ("plain", "https://beta.stackenterprise.co/"), ("curl", "users/me"):
+        told = given.long("token", "--format", form, "--for", url)
+        assert (told.code, told.out) == (2, "")
+        assert ".soe-auth.toml says which site it is for.\n  Set SOE_AUTH_SITE as well." in told.err
+    (given.cwd / ".soe-auth.toml").unlink()
+    (given.config / "config.toml").unlink()
+    for words in ["token", "--format", "curl", "--for", "users/me"], ["api", "users/me"]:
+        told = given.long(*words)
+        assert (told.code, told.out) == (2, "")
+        assert "nothing says which site it is for.\n  Set SOE_AUTH_SITE as well." in told.err
+
+
+def test_no_browser_is_opened_for_a_url_that_the_token_would_not_be_for(place: Place) -> None:
+    (place.config / "tokens" / "work.json").unlink()
+    url = "https://beta.stackenterprise.co/"
+    for option in ["--login"], ["--wait", "1h"]:
+        told = place.long("token", *option, "--for", url)
+        assert (told.code, told.out) == (2, "")
+        assert "the token is for https://acme.stackenterprise.co" in told.err
 
 
 @pytest.mark.parametrize(

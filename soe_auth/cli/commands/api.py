@@ -13,11 +13,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from soe_auth.actions import get_token
 from soe_auth.actions.api_call import call_pages, check_answer
-from soe_auth.cli.options import add_settings, resolve_settings
+from soe_auth.cli.options import add_settings
 from soe_auth.cli.streams import is_terminal, write_stdout, write_stdout_bytes
-from soe_auth.cli.token_source import find_token
+from soe_auth.cli.token_source import find_site, find_token
 from soe_auth.errors import SettingsError
 from soe_auth.model.text import printable
 from soe_auth.oauth.api_call import BASES, new_api_call
@@ -67,11 +66,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Call the API; print what it answers."""
-    settings = resolve_settings(args, console)
-    given = bool(console.environ.get(TOKEN_VARIABLE))
-    site = get_token.site_of_environment(settings) if given else None
-    if site is None:
-        site, _ = settings.require_site_and_client
+    site, settings = find_site(args, console)
     try:
         call = new_api_call(
             args.path,
@@ -88,6 +83,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
             hint="`soe-auth api --help` shows how it is written.",
         ) from None
     token = find_token(args, console).access_token
+    given = console.environ.get(TOKEN_VARIABLE)
     advice = "Set SOE_AUTH_TOKEN again" if given else f"Type `{settings.login_command}`"
 
     async def print_pages() -> None:

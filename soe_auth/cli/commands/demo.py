@@ -61,9 +61,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
             _soe_auth(["status"], environ, console)
             console.say("\n4. Any tool takes it from there, and calls the site's API with it.")
             settings = resolve({}, environ=environ)
-            console.say(
-                f"   $ soe-auth token --format curl | curl -fsS -K - {site.url}/api/v3/users/me"
-            )
+            console.say("   $ soe-auth token --format curl --for users/me | curl -fsS -K -")
             name = run_async(_whoami(settings, open_profile_store(settings, console)))
             console.say(f"   The API answers: you are {name}.")
             console.say("\n5. Logging out ends the token on the site, and removes it here.")

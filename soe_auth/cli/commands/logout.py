@@ -17,6 +17,7 @@ from soe_auth.cli.exit_codes import EXIT_CODES
 from soe_auth.cli.options import add_target, given_settings, take_target
 from soe_auth.errors import LoginRequired, NetworkError, ServerError, SettingsError, StoreError
 from soe_auth.model.proxy import Network
+from soe_auth.model.secret import no_core_dumps
 from soe_auth.settings.paths import find_paths
 from soe_auth.settings.project_file import find_project
 from soe_auth.settings.resolve import read_config_files, resolve
@@ -62,6 +63,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Log out of one profile, or of all; the worst result is the exit code."""
+    no_core_dumps()
     directory = find_paths(console.environ).directory
     files = FileStore(directory, report=console.say)
     if args.all and (args.profile or args.target):

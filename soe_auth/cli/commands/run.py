@@ -51,10 +51,10 @@ def run(args: argparse.Namespace, console: Console) -> int:
     command, variable = _command(args.cmd), _variable(args.env)
     with _core_limit_kept():
         found = find_token(args, console, login=args.login)
-    site = _site(found, args, console)
-    environ = child_environment(found.access_token, site, console.environ, variable)
-    if found.settings and found.token:
-        console.observer.executes(command, variable, found.settings, found.token)
+        site = _site(found, args, console)
+        environ = child_environment(found.access_token, site, console.environ, variable)
+        if found.settings and found.token:
+            console.observer.executes(command, variable, found.settings, found.token)
     try:
         exec_command(command, environ)
     except OSError as problem:
@@ -97,7 +97,7 @@ def _site(found: TokenSource, args: argparse.Namespace, console: Console) -> str
 
 @contextmanager
 def _core_limit_kept() -> Iterator[None]:
-    """Give back what a login has taken from its own process, for the command to inherit."""
+    """Give back what holding a token has taken from this process, for the command to inherit."""
     if sys.platform == "win32":  # it has no such limits
         yield
         return

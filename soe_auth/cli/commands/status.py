@@ -32,6 +32,7 @@ from soe_auth.cli.options import (
 from soe_auth.cli.token_source import stored
 from soe_auth.errors import LoginRequired, NetworkError, ServerError, SettingsError, StoreError
 from soe_auth.model.duration import parse_duration
+from soe_auth.model.secret import no_core_dumps
 from soe_auth.model.site import Site
 from soe_auth.model.text import printable
 from soe_auth.settings.paths import find_paths
@@ -139,6 +140,7 @@ def _check(args: argparse.Namespace, console: Console) -> int:
 
 
 def _rows(chosen: str | None, console: Console, *, may_be_none: bool) -> list[_Row]:
+    no_core_dumps()
     files = FileStore(find_paths(console.environ).directory, report=console.say)
     stores: dict[StoreKind, Store] = {}  # so that one which hangs is waited for once
     rows: list[_Row] = []

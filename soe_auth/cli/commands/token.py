@@ -11,10 +11,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from soe_auth.cli.console import Console
 from soe_auth.cli.json_output import source_report
 from soe_auth.cli.options import add_settings, read_option
 from soe_auth.cli.token_formats import APIS, SHELLS, written
-from soe_auth.cli.token_source import find_token, wait_for_token
+from soe_auth.cli.token_source import find_site, find_token, wait_for_token
 from soe_auth.errors import SettingsError
 from soe_auth.files.atomic_write import write_private
 from soe_auth.model.duration import parse_duration
@@ -24,7 +25,7 @@ from soe_auth.settings.spec import MIN_TTL
 if TYPE_CHECKING:
     import argparse
 
-    from soe_auth.cli.console import Console
+    from soe_auth.cli.token_formats import Api
     from soe_auth.cli.token_source import TokenSource
 
 # For each format, the option that goes with it.
@@ -41,6 +42,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--format", choices=_FORMATS, default="plain", help="how to write it; default: plain"
+    )
+    parser.add_argument(
+        "--for",
+        dest="url",
+        metavar="URL",
+        help="print it only if it is for this URL's site; with --format curl, the URL as well, or a"
+        " path of the site, such as users/me",
     )
     parser.add_argument(
         "--api",
@@ -60,10 +68,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     """Print the token, or write it to a file."""
     _see_that_options_fit(args)
+    url, api = ("", args.api or APIS[0]) if args.url is None else _call(args, console)
     given: list[TokenSource] = []
 
     def give(found: TokenSource) -> None:
-        text = _written(found, args)
+        text = _written(found, args, api)
+        if url and args.format == "curl":
+            text = f'url = "{url}"\n{text}'
         if args.output in {None, "-"}:
             console.result(text)
             if found.token and args.format != "json":  # which has the time left
@@ -92,12 +103,29 @@ def _see_that_options_fit(args: argparse.Namespace) -> None:
             )
 
 
-def _written(found: TokenSource, args: argparse.Namespace) -> str:
+def _call(args: argparse.Namespace, console: Console) -> tuple[str, Api]:
+    """Return the URL of --for, which the token may go to, and its API. Raises SettingsError."""
+    from soe_auth.oauth.api_call import new_api_call
+
+    site, _ = find_site(args, Console(console.environ, quiet=True))
+    try:
+        if "://" not in args.url and args.format != "curl":
+            raise ValueError("write the whole URL, with https://")
+        call = new_api_call(args.url, site, args.api or APIS[0])
+    except ValueError as problem:
+        raise SettingsError(
+            f"Cannot give the token for this URL: {problem}.",
+            hint="Name the profile that is for it, with -p; `soe-auth status` shows each.",
+        ) from None
+    return f"{site}{call.path}", args.api or ("v2.3" if call.is_v2 else "v3")
+
+
+def _written(found: TokenSource, args: argparse.Namespace, api: Api) -> str:
     if args.format == "json":
         return json.dumps(source_report(found, time.time()), indent=2)
     shell = args.shell or SHELLS[0]
     try:
-        return written(found.access_token, args.format, api=args.api or APIS[0], shell=shell)
+        return written(found.access_token, args.format, api=api, shell=shell)
     except ValueError as problem:
         raise SettingsError(
             f"Cannot write the token for {shell}: {problem}.",
