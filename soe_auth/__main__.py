@@ -16,6 +16,7 @@ from soe_auth.cli.streams import OutputError, prepare, write_stderr, write_stdou
 
 TYPE_CHECKING = False  # typing itself is not light
 if TYPE_CHECKING:
+    import select
     from collections.abc import Callable, Mapping
     from typing import NoReturn
 
@@ -173,14 +174,44 @@ def _raise() -> NoReturn:
 
 def _leave(came: list[int]) -> NoReturn:
     """Say it in a line and be gone: what the system tears down anyway is left to the system."""
-    if came and sys.platform != "win32":
-        import signal
-
-        # The end of the grace period must not print the line a second time. A SIGALRM that is
-        # pending is handled before this returns, and leaves.
-        signal.signal(signal.SIGALRM, signal.SIG_IGN)
-    os.write(2, b"\nsoe-auth: interrupted.\n")
+    _say_interrupted()
     os._exit(SIGNALLED + (came or [_SIGINT])[0])
+
+
+def _say_interrupted() -> None:
+    """Say it once, whatever comes meanwhile, where that blocks on nothing and can be written."""
+    try:
+        if sys.platform == "win32":
+            _LEAVING.acquire()  # the timer's thread may leave at the same time as the main one
+        elif not _block_signals().poll(0):
+            return
+        os.write(2, b"\nsoe-auth: interrupted.\n")
+    except OSError:  # it is closed, full, or its reader has gone
+        return
+
+
+if sys.platform == "win32":
+    from _thread import allocate_lock
+
+    _LEAVING = allocate_lock()
+else:
+
+    def _block_signals() -> select.poll:
+        """Have no signal handled from now on, and return what tells whether stderr takes a line.
+
+        The end of the grace period, if it is pending, is handled by this, and leaves.
+        """
+        while True:
+            try:
+                import select
+                import signal
+
+                signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+                stderr = select.poll()
+                stderr.register(2, select.POLLOUT)
+            except KeyboardInterrupt:
+                continue
+            return stderr
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ _LATER = "The site is in trouble; try again later."
 _TO_DO_ABOUT = {
     "access_denied": "Start again, and approve the request on the site.",
     "invalid_request": _NOT_REGISTERED,
-    "invalid_scope": "Ask for what the site knows: --scope write_access, no_expiry, or neither.",
+    "invalid_scope": "Ask for what the site knows: write_access, no_expiry, access_team, or none.",
     "server_error": _LATER,
     "temporarily_unavailable": _LATER,
     "unauthorized_client": _NOT_REGISTERED,
@@ -45,6 +45,18 @@ class SoeAuthError(Exception):
         super().__init__(message)
         if hint is not None:
             self.hint = hint
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Be copied and pickled as it is: what it was made from differs from class to class."""
+        return _made_again, (type(self), self.args, self.__dict__)
+
+
+def _made_again(
+    kind: type[SoeAuthError], args: tuple[object, ...], state: Mapping[str, object]
+) -> SoeAuthError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class SettingsError(SoeAuthError):

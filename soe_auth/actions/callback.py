@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from soe_auth.actions.login_messages import timed_out_hint
+from soe_auth.actions.login_messages import instruct, timed_out_hint
 from soe_auth.errors import LoginDenied, LoginError, LoginTimedOut
 from soe_auth.loopback.peer_user import ORPHAN, user_name
 from soe_auth.model.duration import in_words
-from soe_auth.oauth.authorization_request import login_success_uri
+from soe_auth.oauth.authorization_request import login_success_uri, new_authorization_request
 from soe_auth.oauth.authorization_response import (
     LAUNCH_REFUSED,
     TOO_LARGE,
@@ -23,9 +24,10 @@ from soe_auth.oauth.authorization_response import (
     check_pasted_url,
 )
 from soe_auth.oauth.token_endpoint import parse_token_response, token_request_body
+from soe_auth.settings.spec import REDIRECT
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+    from collections.abc import AsyncIterator, Coroutine, Mapping
 
     from soe_auth.actions.login_io import LoginIO, PendingAuthorization
     from soe_auth.loopback.pages import Page
@@ -37,16 +39,16 @@ if TYPE_CHECKING:
     from soe_auth.site_client.client import SiteConnection
 
 
-async def wait_for_code(sources: CallbackSources, settings: Settings) -> Secret:
+async def wait_for_code(sources: CallbackSources) -> Secret:
     """Return the first valid callback's code. Raises LoginTimedOut, LoginDenied, LoginError."""
     try:
-        callback = await sources.wait(settings.timeout)
+        callback = await sources.wait(sources.settings.timeout)
     except TimeoutError:
         raise LoginTimedOut(
-            in_words(settings.timeout),
+            in_words(sources.settings.timeout),
             sources.strays,
             sources.nothing,
-            hint=timed_out_hint(settings),
+            hint=timed_out_hint(sources.settings),
         ) from None
     if isinstance(callback, Denied):
         raise LoginDenied(callback.code, callback.description)
@@ -74,12 +76,11 @@ async def exchange_code(
 
 @asynccontextmanager
 async def open_callback_sources(
-    pending: PendingAuthorization, io: LoginIO
+    pending: PendingAuthorization, settings: Settings, io: LoginIO
 ) -> AsyncIterator[CallbackSources]:
     """Open the listener and the paste line, where there are such, until the block ends."""
-    lines = io.pasted_lines() if io.pasted_lines and pending.reads_paste else None
     if pending.sockets is None:
-        yield CallbackSources(pending.request, None, lines, io.instruct)
+        yield CallbackSources(pending, settings, io, None)
         return
     told: set[str] = set()
     host = pending.sockets.host
@@ -99,23 +100,39 @@ async def open_callback_sources(
             io.instruct(advice[stray])
 
     async with io.open_listener(pending, on_stray) as listener:
-        yield CallbackSources(pending.request, listener, lines, io.instruct)
+        yield CallbackSources(pending, settings, io, listener)
 
 
 class CallbackSources:
-    """The sources of one login's callback: a listener, a terminal, or both."""
+    """The sources of one login's callback: a listener, a terminal, or both.
+
+    `request` and `settings` are those of the authorization request that is waited for: once the
+    user has pressed Enter, one by the site's own page.
+    """
 
     def __init__(
         self,
-        request: AuthorizationRequest,
+        pending: PendingAuthorization,
+        settings: Settings,
+        io: LoginIO,
         listener: CallbackServer | None,
-        pasted: AsyncIterator[str] | None,
-        announce: Callable[[str], None],
     ) -> None:
-        self._request = request
+        self.settings: Settings = settings
+        self._pending = pending
+        self._io = io
         self._listener = listener
-        self._pasted = pasted
-        self._announce = announce
+        reads = io.pasted_lines is not None and pending.reads_paste
+        self._lines = io.pasted_lines() if io.pasted_lines and reads else None
+
+    @property
+    def request(self) -> AuthorizationRequest:
+        """The authorization request whose answer is waited for."""
+        return self._pending.request
+
+    @property
+    def can_ask_again(self) -> bool:
+        """Whether Enter goes on with the site's own page as the redirect URI."""
+        return self._io.enter_pressed is not None and self.settings.redirect == "loopback"
 
     @property
     def strays(self) -> Mapping[str, int]:
@@ -137,8 +154,8 @@ class CallbackSources:
         waiting: list[Coroutine[None, None, Granted | Denied]] = []
         if self._listener:
             waiting.append(self._listener.redirect())
-        if self._pasted:
-            waiting.append(self._answer_among(self._pasted))
+        if self._lines or self.can_ask_again:
+            waiting.append(self._answer_at_terminal())
         tasks = [asyncio.create_task(source) for source in waiting]
         try:
             # Not asyncio.timeout: an answer that has come at the same moment is not thrown away.
@@ -155,7 +172,7 @@ class CallbackSources:
         if answer.other_user is not None:
             unknown = answer.other_user == ORPHAN
             whose = "an unknown user" if unknown else user_name(answer.other_user)
-            self._announce(f"The answer was brought by a program of {whose}.")
+            self._io.instruct(f"The answer was brought by a program of {whose}.")
         return answer
 
     async def show_result(self, page: Page) -> None:
@@ -163,16 +180,23 @@ class CallbackSources:
         if self._listener:
             await self._listener.show_result(page)
 
-    async def _answer_among(self, lines: AsyncIterator[str]) -> Granted | Denied:
+    async def _answer_at_terminal(self) -> Granted | Denied:
+        lines = self._lines
+        if lines is None and self._io.enter_pressed and self._io.pasted_lines:
+            await self._io.enter_pressed()
+            self._ask_again()
+            lines = self._io.pasted_lines()
+        assert lines  # noqa: S101  # there is a terminal, or it would not be waited for
         async for line in lines:
-            if not line.strip():
-                continue
-            match check_pasted_url(line, self._request):
-                case Stray(reason=reason):
-                    self._announce(f"That is not the answer: {reason}.")
-                case answer:
-                    return answer
-        if self._request.redirect_uri == login_success_uri(self._request.site):
+            if line.strip():
+                match check_pasted_url(line, self.request):
+                    case Stray(reason=reason):
+                        self._io.instruct(f"That is not the answer: {reason}.")
+                    case answer:
+                        return answer
+            elif self.can_ask_again:
+                self._ask_again()
+        if self.settings.redirect == "login_success":
             raise LoginError(
                 "The input ended before an address was pasted.",
                 hint="Start again, and leave the terminal or the pipe open until then.",
@@ -180,3 +204,18 @@ class CallbackSources:
         # The listener stays open: wait for what never comes.
         never: asyncio.Future[Granted | Denied] = asyncio.get_running_loop().create_future()
         return await never
+
+    def _ask_again(self) -> None:
+        """Go on as if `--redirect login_success` had been given, with a new request."""
+        old = self.request
+        own_page = login_success_uri(old.site)
+        request = new_authorization_request(
+            old.site, old.client_id, old.scope, own_page, self._io.entropy
+        )
+        origins = {**self.settings.origins, REDIRECT.key: REDIRECT.flag}
+        self.settings = replace(self.settings, redirect="login_success", origins=origins)
+        self._pending = replace(self._pending, request=request, reads_paste=True)
+        if self._listener:
+            self._listener.request = request
+        opened = self._pending.open_in(self._io.open_browser)
+        instruct(self._pending, self.settings, self._io, opened=opened)

@@ -28,13 +28,7 @@ def tell_of_project(
     `stored` is the token that the login would replace. Raises SettingsError where it is another
     site's, and as `settle`.
     """
-    asked = {
-        "site": f"the site {settings.site}",
-        "client_id": f"the client ID {settings.client_id}",
-        "scope": f"the scope {settings.scope.in_words()}",
-    }
-    if asks := [asked[key] for key in settings.from_project]:
-        announce(f"{settings.project} asks for {', '.join(asks)}.")
+    announce(settings.project_request)
     settle(settings, ask, announce)
     if "site" in settings.from_project and stored and stored.site != settings.site:
         raise SettingsError(

@@ -56,10 +56,7 @@ def login(settings: Settings, io: LoginIO, started: StartedLogin | None = None) 
 
 async def alogin(settings: Settings, io: LoginIO) -> Token:
     """Log in inside a running event loop. Raises as `login`."""
-    with (
-        io.login_lock.acquire(settings.profile),
-        start_login(settings, io) as pending,
-    ):
+    with io.login_lock.acquire(settings.profile), start_login(settings, io) as pending:
         return await finish_login(pending, settings, io)
 
 
@@ -160,28 +157,27 @@ async def finish_login(
     io.disable_core_dumps()
     async with AsyncExitStack() as stack:
         stack.enter_context(io.wake_on_signals())
-        async with open_callback_sources(pending, io) as sources:
+        async with open_callback_sources(pending, settings, io) as sources:
             try:
                 connection = io.connect(pending.request.site, settings.network)
                 site = await stack.enter_async_context(connection)
                 await site.warm_up()
-                async with messages.advise(pending, settings, io, advice_after):
-                    code = await wait_for_code(sources, settings)
-                token = await exchange_code(code, pending.request, site, io)
+                async with messages.advise(pending, sources, io, advice_after):
+                    code = await wait_for_code(sources)
+                token = await exchange_code(code, sources.request, site, io)
                 replaced = load_replaced(settings.profile, io)
                 io.store.save(settings.profile, token)
             except SoeAuthError as problem:
                 await sources.show_result(pages.not_signed_in(str(problem), problem.hint))
                 raise
             io.on_stored()
-            with suppress(StoreError):  # the token itself is stored
+            with suppress(StoreError):  # as the token is stored
                 io.login_lock.clear_failure(settings.profile)
             token = replace(token, account=await site.account_name(token.access_token))
             messages.announce_signed_in(token, replaced, settings, io)
-            messages.remember_profile(settings, io)
-            page = pages.signed_in(
-                token.site.authority, token.account, token.describe_expiry(io.now())
-            )
+            messages.remember_profile(sources.settings, io)
+            lasts, asked = token.describe_expiry(io.now()), settings.project_request
+            page = pages.signed_in(token.site.authority, token.account, lasts, asked)
             await asyncio.gather(
                 sources.show_result(page), _store_account(settings.profile, token, io)
             )
@@ -191,12 +187,12 @@ async def finish_login(
 
 
 async def _store_account(profile: str, token: Token, io: LoginIO) -> None:
-    """Store the token again, with its account, in a thread: the browser fetches its page now.
+    """Store the token again, with its account, while the browser fetches its page.
 
     A logout may have removed it meanwhile: then it stays so.
     """
-    import asyncio
+    from soe_auth.site_client.event_loop import in_thread
 
     if token.account:
         with suppress(StoreError):
-            await asyncio.to_thread(io.store.update, profile, token)
+            await in_thread(lambda: io.store.update(profile, token))

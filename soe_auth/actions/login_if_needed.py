@@ -64,18 +64,17 @@ def _wait_for_lock(stack: ExitStack, settings: Settings, io: LoginIO) -> Iterato
 
     Raises LoginBusy once that has taken as long as a login may take.
     """
-    give_up_at = io.now() + settings.timeout
-    told = False
+    waited = 0.0  # no clock is asked, as it may be set back meanwhile
     while True:
         try:
             stack.enter_context(io.login_lock.acquire(settings.profile))
         except LoginBusy as busy:
-            if io.now() >= give_up_at:
+            if waited >= settings.timeout:
                 raise
-            if not told:
+            if not waited:
                 where = f" at {busy.address}" if busy.address else ""
                 io.announce(f"Waiting for the login that is under way already{where} …")
-                told = True
+            waited += _POLL
             yield _POLL
         else:
             return

@@ -15,7 +15,7 @@ from soe_auth.storage import open_store
 from soe_auth.storage.login_lock import LoginLock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
     from soe_auth.desktop.environment import Environment
@@ -90,7 +90,8 @@ class LoginIO:
     returns whether they said yes; None where there is no user to ask. `open_browser` shows a URL
     and returns False where it cannot; None opens nothing. `browser_failed` says later whether the
     browser's command has failed. `pasted_lines` yields the lines that the user pastes; None where
-    there is no terminal. `wake_on_signals` has signals wake the event loop while it is entered.
+    there is no terminal. `enter_pressed` waits until Enter alone is pressed there.
+    `wake_on_signals` has signals wake the event loop while it is entered.
     `disable_core_dumps` is called before a code arrives, `on_stored` as soon as the token is
     stored. `now` is in seconds since the epoch.
     """
@@ -104,6 +105,7 @@ class LoginIO:
     environment: Environment
     ask_consent: Callable[[str], bool] | None = None
     pasted_lines: Callable[[], AsyncIterator[str] | None] | None = None
+    enter_pressed: Callable[[], Awaitable[None]] | None = None
     browser_failed: Callable[[], bool] = lambda: False
     wake_on_signals: Callable[[], AbstractContextManager[None]] = nullcontext
     disable_core_dumps: Callable[[], None] = no_core_dumps

@@ -11,10 +11,13 @@ from soe_auth.model.text import printable
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from soe_auth.actions.callback import CallbackSources
     from soe_auth.actions.login_io import LoginIO, PendingAuthorization
     from soe_auth.model.token import Token
     from soe_auth.settings.settings import Settings
 
+_OTHER_WAY = " If that is the site's own name, add --redirect login_success."
+_OFFER_AFTER = 4.0  # seconds, in which a browser that is signed in already has come back
 _LOOK = 0.1  # seconds between two looks at whether the browser's command has failed
 
 
@@ -48,8 +51,10 @@ def instruct(
         tell(f"Open this address if no browser comes up:\n  {pending.request.url}")
     if pending.reads_paste and io.pasted_lines:
         tell(
-            "Paste the address that the browser ends at"
-            + (":" if paste_only else ", if it cannot come back by itself:")
+            "At the site's page “Authorizing Application”, press Ctrl-L and Ctrl-C (Cmd-L and Cmd-C"
+            " on a Mac), and paste the address here:"
+            if paste_only
+            else "Paste the address that the browser ends at, if it cannot come back by itself:"
         )
 
 
@@ -74,11 +79,12 @@ def reads_paste(settings: Settings, io: LoginIO, *, opened: bool) -> bool:
 
 @asynccontextmanager
 async def advise(
-    pending: PendingAuthorization, settings: Settings, io: LoginIO, after: float
+    pending: PendingAuthorization, sources: CallbackSources, io: LoginIO, after: float
 ) -> AsyncIterator[None]:
     """Tell the user, while the login waits, what they could not know.
 
-    That the browser's command has failed; and, `after` so many seconds, what Domain is needed.
+    That the browser's command has failed; that Enter goes on another way; and, `after` so many
+    seconds, what Domain is needed.
     """
     import asyncio
 
@@ -90,16 +96,22 @@ async def advise(
             f"  {pending.address}"
         )
 
+    async def offer_another_way() -> None:
+        await asyncio.sleep(min(after, _OFFER_AFTER))
+        if sources.can_ask_again:
+            io.announce("If the site shows an error about redirect_uri, press Enter.")
+
     async def name_the_domain() -> None:
         await asyncio.sleep(after)
         io.announce(
             "Nothing has come back yet. If the site shows an error about redirect_uri,"
-            f" {_domain_needed(settings)}."
+            f" {_domain_needed(sources.settings)}."
         )
         if not pending.reads_paste:
             io.announce("If the browser cannot come back here, start again with --no-browser.")
 
-    tasks = [asyncio.create_task(task()) for task in (watch_browser, name_the_domain)]
+    told = (watch_browser, offer_another_way, name_the_domain)
+    tasks = [asyncio.create_task(task()) for task in told]
     try:
         yield
     finally:
@@ -110,11 +122,11 @@ async def advise(
 
 def timed_out_hint(settings: Settings) -> str:
     """Return what to do after a login that timed out."""
-    paste = ", and paste the whole address that it ends at"
+    own_page = settings.redirect == "login_success"
     return (
         f"If the site showed an error about redirect_uri, {_domain_needed(settings)};"
-        " then start again"
-        f"{paste if settings.redirect == 'login_success' else ''}."
+        f" then start again{', and paste the whole address that it ends at.' if own_page else '.'}"
+        f"{'' if own_page else _OTHER_WAY}"
     )
 
 
@@ -164,7 +176,8 @@ def remember_profile(settings: Settings, io: LoginIO) -> None:
         io.announce(f"The profile was not remembered. {problem}")
         return
     if changed and not settings.known:
-        io.announce(f"Remembered as profile {settings.profile}: {settings.paths.config}")
+        way = f" with redirect {settings.redirect}" if settings.redirect != "loopback" else ""
+        io.announce(f"Remembered as profile {settings.profile}{way}: {settings.paths.config}")
     for change in changes(settings, configs) if changed and settings.known else ():
         if change.key in values:
             io.announce(

@@ -32,7 +32,9 @@ _STEPS = """\
   2. Open an application that you may use, or make one:
        Name     soe-auth
        Domain   {domain}
+       Status   Read-only; Read-write if tokens are to write
      Domain must not stay empty, though the form calls it optional.
+     Leave the secret and the key that the page shows: they are for servers.
   3. Copy its Client ID, a number such as 110"""
 _PREFACE = """\
 # Settings of soe-auth. What you write here stays, comments too.
@@ -73,9 +75,24 @@ def domain(site: Site, redirect: Redirect, redirect_host: str) -> str:
     return site.authority if redirect == "login_success" else redirect_host
 
 
-def steps(site: Site, domain: str) -> str:
+def domains(site: Site) -> dict[str, str]:
+    """Return each Domain that will do, by a name, in the order to try in the site's form."""
+    return {
+        "localhost": "localhost",
+        "127.0.0.1": "127.0.0.1",
+        "soe-auth.localhost": "soe-auth.localhost",
+        "another": "a name of your company's that means 127.0.0.1",
+        "own": f"{site.authority}, and then you paste an address at each login",
+    }
+
+
+def steps(site: Site, settings: Settings) -> str:
     """Say what to click and write on the site; ends in the client ID, without a full stop."""
-    return _STEPS.format(url=site, domain=domain)
+    needed = domain(site, settings.redirect, settings.redirect_host)
+    if needed == REDIRECT_HOST.default:
+        each = (f"\n{'':16}  {words}" for words in domains(site).values())
+        needed = f"the first of these that the form takes:{''.join(each)}"
+    return _STEPS.format(url=site, domain=needed)
 
 
 def preface() -> str:
@@ -167,15 +184,21 @@ def _command(settings: Settings) -> str:
 def _for_administrator(settings: Settings, site: Site) -> list[str]:
     own_page = settings.redirect == "login_success"
     where = "a page of the site itself" if own_page else "the user's own machine"
+    needed = domain(site, settings.redirect, settings.redirect_host)
+    others = [f"  {'':9}or the next that the form takes: 127.0.0.1, soe-auth.localhost,"]
+    others += [f"  {'':9}{site.authority}; then tell us which one"]
     return [
         f"For the administrator of {site.authority}, who registers the application:",
-        "  Where    avatar, Settings, API applications",
+        f"  Where    {site}/enterprise/api, or avatar, Settings, API applications",
         "  Name     soe-auth",
-        f"  Domain   {domain(site, settings.redirect, settings.redirect_host)}",
+        f"  Domain   {needed}",
+        *(others if needed == REDIRECT_HOST.default else []),
+        f"  Status   {'Read-write' if 'write_access' in settings.scope.names else 'Read-only'}",
         "With soe-auth, people get API tokens of their own by a login in their own browser.",
         f"Domain is where the browser comes back to: {where}. It must not stay empty.",
         f"Its tokens: {_in_words(settings.scope)}.",
-        "It is a public client: it has no secret, and guards each login by PKCE (S256).",
+        "It is a public client, and guards each login by PKCE (S256).",
+        "The secret and the key that the page shows are for servers: leave them there.",
         "What we need is the Client ID that the site then shows.",
     ]
 

@@ -8,10 +8,11 @@ import stat
 import sys
 from typing import TYPE_CHECKING, Protocol
 
-from soe_auth.cli.streams import is_terminal, write_stderr, write_stdout
+from soe_auth.cli.streams import bytes_waiting, is_terminal, write_stderr, write_stdout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from typing import TextIO
 
     from soe_auth.model.token import Token
     from soe_auth.settings.settings import Settings
@@ -94,7 +95,7 @@ class Console:
     def report(self, text: str, *, hang: int = 0) -> None:
         """Print what was asked for, for a person to read: on a terminal it is broken to fit."""
         if is_terminal(sys.stdout):
-            text = fitted(text, os.get_terminal_size(sys.stdout.fileno()).columns, hang=hang)
+            text = fitted(text, _columns(sys.stdout), hang=hang)
         write_stdout(text)
 
     def say(self, sentence: str) -> None:
@@ -119,9 +120,7 @@ class Console:
     def _tell(self, text: str, *, red: str = "") -> None:
         self.observer.tells()
         if is_terminal(sys.stderr):
-            # A terminal that has not been told its width says 0.
-            if columns := os.get_terminal_size(sys.stderr.fileno()).columns:
-                text = fitted(text, columns)
+            text = fitted(text, _columns(sys.stderr))
             # https://no-color.org
             if not self.environ.get("NO_COLOR") and self.environ.get("TERM", "dumb") != "dumb":
                 text = text.replace(red, f"\x1b[1;31m{red}\x1b[0m" if red else "", 1)
@@ -158,12 +157,7 @@ class Console:
     @property
     def typed_ahead(self) -> bool:
         """Whether lines wait at the terminal that were typed before a question."""
-        if sys.platform == "win32" or not self.can_ask:
-            return False
-        import fcntl
-        import termios
-
-        return fcntl.ioctl(sys.stdin.fileno(), termios.FIONREAD, bytes(4)) != bytes(4)
+        return self.can_ask and bytes_waiting(sys.stdin.fileno()) > 0
 
     @property
     def has_pipe(self) -> bool:
@@ -172,6 +166,11 @@ class Console:
             return False
         mode = os.fstat(sys.stdin.fileno()).st_mode
         return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+
+
+def _columns(terminal: TextIO) -> int:
+    """Return its width; one that was not told it says 0, and wraps by itself."""
+    return os.get_terminal_size(terminal.fileno()).columns or sys.maxsize
 
 
 def fitted(text: str, columns: int, *, hang: int = 0) -> str:

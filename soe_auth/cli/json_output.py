@@ -31,7 +31,7 @@ def token_report(
         "account": token.account,
         "obtained_at": _iso(token.obtained_at),
         "expires_at": (
-            token.expires_at if isinstance(token.expires_at, str) else _iso(token.expires_at)
+            token.expires_at if isinstance(token.expires_at, str) else _iso(token.ends_at(now))
         ),
         "seconds_left": None if math.isinf(left) else max(0, int(left)),
         "problem": why_not,

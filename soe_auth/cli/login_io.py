@@ -39,6 +39,11 @@ def login_io(
     # Before the address is shown there is no answer to paste: what waits is for the shell.
     typed_ahead = settings.redirect != "login_success" and console.typed_ahead
 
+    async def pressed() -> None:
+        from soe_auth.cli.terminal_paste import enter_pressed
+
+        await enter_pressed(sys.stdin.fileno())
+
     def pasted() -> AsyncIterator[str] | None:
         if typed_ahead:
             console.error("Lines typed ahead are left for the shell, so none can be pasted here.")
@@ -53,6 +58,7 @@ def login_io(
         verbose=console.detail,
         ask_consent=console.confirm,
         pasted_lines=pasted if console.can_ask or reads_pipe else None,
+        enter_pressed=pressed if console.can_ask and not typed_ahead else None,
         wake_on_signals=wake_on_signals,
         on_stored=on_stored,
     )

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from soe_auth.actions.consent import settle
 from soe_auth.actions.login_messages import why_no_browser
-from soe_auth.actions.registration import administrator_text, domain, steps
+from soe_auth.actions.registration import administrator_text, domain, domains, steps
 from soe_auth.cli.options import read_option, tell_ignored_suffix
 from soe_auth.desktop.browser import launch
 from soe_auth.desktop.environment import detect
-from soe_auth.errors import NetworkError, SettingsError
+from soe_auth.errors import NetworkError, SettingsError, SoeAuthError
 from soe_auth.model.scope import Scope
 from soe_auth.model.site import VENDOR_DOMAIN, Site
 from soe_auth.model.text import read_profile_name
 from soe_auth.settings.project_file import find_project
 from soe_auth.settings.resolve import resolve
-from soe_auth.settings.spec import CLIENT_ID, REDIRECT, SITE
+from soe_auth.settings.spec import CLIENT_ID, REDIRECT, REDIRECT_HOST, SITE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,10 +54,14 @@ class SetupWizard:
     def run(self) -> Settings:
         """Ask the questions in their order. Raises SettingsError and NetworkError."""
         settings = self._site()
+        if "client_id" not in self.given and not settings.client_id and self.interview.can_ask:
+            self._show_steps(settings)
         if not self.given.keys() & {"redirect", "redirect_host", "port"}:
-            settings = self._redirect(settings)
+            settings = self._domain(settings)
         if "client_id" not in self.given:
             settings = self._client_id(settings)
+        if self.check:
+            self._ask_authorize(settings)
         settings = self._scope(settings)
         if settings.scope.no_expiry:
             self.console.say(_WITHOUT_END)
@@ -112,6 +117,8 @@ class SetupWizard:
             environ=self.console.environ,
             cwd=self._here,
         )
+        if asked := settings.project_request:
+            self.console.error(f"{asked} That is the default here, and is kept in your profile.")
         settle(settings, self.console.confirm if self.interview.can_ask else None, self.console.say)
         if self.check:
             self._look_at(site, settings, again=again)
@@ -154,43 +161,39 @@ class SetupWizard:
             raise ValueError("name another site, or the same one to try again") from None
         raise problem
 
-    def _redirect(self, settings: Settings) -> Settings:
+    def _show_steps(self, settings: Settings) -> None:
+        site = self._registered(settings)
+        self.console.error(f"\nOn {site.authority}:\n\n{steps(site, settings)}.\n")
+        if self.browser:
+            self._offer_page(site, settings)
+
+    def _domain(self, settings: Settings) -> Settings:
         if not self.interview.can_ask:
             return settings
-        site, _ = self._registered(settings)
-        here = domain(site, "loopback", settings.redirect_host)
-        place, default = detect(self.console.environ), settings.redirect
-        if (
-            place.remote_reason
-            and not place.forwards
-            and settings.origins[REDIRECT.key] == "default"
-        ):
-            default = "login_success"
-            self.console.error(f"\nThis is {place.remote_reason}: {place.advice}. Then take 2.")
-        own_page = f"to the site's own page (Domain {site.authority})"
+        ways, host = domains(self._registered(settings)), settings.redirect_host
+        place, default = detect(self.console.environ), host if host in ways else "another"
+        is_default = settings.origins[REDIRECT.key] == "default"
+        if settings.redirect == "login_success":
+            default = "own"
+        elif place.remote_reason and not place.forwards and is_default:
+            default = "own"
+            self.console.error(f"\nThis is {place.remote_reason}: {place.advice}. Then take 5.")
         chosen = self.interview.choose(
-            "How does the browser come back after the login?",
-            [
-                ("loopback", f"to this machine (Domain {here}), by itself"),
-                ("login_success", f"{own_page}, whose address you paste; works everywhere"),
-            ],
+            "Which Domain did the form take?",
+            list(ways.items()),
             default=default,
-            flag=REDIRECT.flag,
+            flag=f"{REDIRECT.flag} or {REDIRECT_HOST.flag}",
         )
-        return replace(settings, redirect=REDIRECT.read(chosen))
+        if chosen == "own":
+            return replace(settings, redirect="login_success")
+        if chosen == "another":
+            known, flag = "" if host in ways else host, REDIRECT_HOST.flag
+            chosen = self.interview.ask("That name", REDIRECT_HOST.read, default=known, flag=flag)
+        return replace(settings, redirect="loopback", redirect_host=chosen)
 
     def _client_id(self, settings: Settings) -> Settings:
-        site, wanted = self._registered(settings)
-        if settings.client_id:
-            self.console.say(f"\nThe application's Domain on the site has to be {wanted}.")
-            default = settings.client_id
-        elif self.interview.can_ask:
-            self.console.error(f"\nOn {site.authority}:\n\n{steps(site, wanted)}.\n")
-            if self.browser:
-                self._offer_page(site, settings)
-            default = _NONE_YET
-        else:
-            default = ""
+        site = self._registered(settings)
+        default = settings.client_id or (_NONE_YET if self.interview.can_ask else "")
 
         def read(text: str) -> str:
             return "" if text == _NONE_YET else CLIENT_ID.read(text) or ""
@@ -204,6 +207,20 @@ class SetupWizard:
             hint="Send the text above to an administrator of the site; with the number they give"
             f" you, go on: `soe-auth init --site {site.as_typed} --client-id NUMBER`.",
         )
+
+    def _ask_authorize(self, settings: Settings) -> None:
+        """Tell where the site refuses the client ID and the Domain before anyone signs in."""
+        from soe_auth.site_client.client import is_refused
+        from soe_auth.site_client.event_loop import run_async
+
+        site, client_id = settings.require_site_and_client
+        with suppress(SoeAuthError):  # of the way to the site, which has been told
+            if run_async(is_refused(settings)):
+                needed = domain(site, settings.redirect, settings.redirect_host)
+                self.console.error(
+                    f"{site.authority} refuses client ID {client_id} with the Domain {needed}:"
+                    " see that both are as the site's page shows them."
+                )
 
     def _offer_page(self, site: Site, settings: Settings) -> None:
         place = detect(self.console.environ)
@@ -233,17 +250,25 @@ class SetupWizard:
             default="forever" if "no_expiry" in names else "day",
             flag="--scope",
         )
-        asked = names - {"write_access", "no_expiry"}
+        where = self.interview.choose(
+            "What is the token for?",
+            [("site", "the site itself"), ("team", "one private team, which you pick there")],
+            default="team" if "access_team" in names else "site",
+            flag="--scope",
+        )
+        asked = names - {"write_access", "no_expiry", "access_team"}
         if asked:
             self.console.error(f"It asks for {', '.join(sorted(asked))} as before.")
         if may == "write":
             asked.add("write_access")
         if lasts == "forever":
             asked.add("no_expiry")
+        if where == "team":
+            asked.add("access_team")
         return replace(settings, scope=Scope(tuple(sorted(asked))))
 
     def _name(self, settings: Settings) -> Settings:
-        site, _ = self._registered(settings)
+        site = self._registered(settings)
 
         def read(text: str) -> str:
             name = read_profile_name(text)
@@ -258,10 +283,10 @@ class SetupWizard:
         )
         return replace(settings, profile=name)
 
-    def _registered(self, settings: Settings) -> tuple[Site, str]:
-        """Return the site, which is known by now, and the Domain that the application needs."""
+    def _registered(self, settings: Settings) -> Site:
+        """Return the site, which is known by now."""
         assert settings.site  # noqa: S101  # `_meet` has resolved it
-        return settings.site, domain(settings.site, settings.redirect, settings.redirect_host)
+        return settings.site
 
 
 async def _glance(site: Site, network: Network) -> ResponseHead:

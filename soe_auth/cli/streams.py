@@ -73,3 +73,13 @@ def write_stderr(text: str, end: str = "\n") -> None:
         print(text, end=end, file=sys.stderr, flush=True)
     except OSError:
         return
+
+
+def bytes_waiting(terminal: int) -> int:
+    """Return how many bytes of whole lines wait at a terminal; 0 on Windows, which cannot tell."""
+    if sys.platform == "win32":
+        return 0
+    import fcntl
+    import termios
+
+    return int.from_bytes(fcntl.ioctl(terminal, termios.FIONREAD, bytes(4)), sys.byteorder)

@@ -161,7 +161,10 @@ def watch(pid: int, told_of_end: Callable[[int], object]) -> None:
 def _in_thread(task: Callable[[], object]) -> None:
     from threading import Thread
 
-    Thread(target=task, name="soe-auth browser", daemon=True).start()
+    try:
+        Thread(target=task, name="soe-auth browser", daemon=True).start()
+    except RuntimeError:  # none can be started, and so its exit code is not known
+        return
 
 
 def _vetted(url: str) -> str:

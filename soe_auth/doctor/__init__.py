@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import suppress
 from pathlib import Path
 from traceback import extract_tb
 from typing import TYPE_CHECKING, TypeVar
@@ -65,8 +64,12 @@ def examine(
         if not trouble:
             yield from _looked("settings", lambda: look_at_profile(settings))
         yield from _looked("settings", lambda: look_at_values(settings))
-    with suppress(SettingsError):  # of which `trouble` tells
+    try:
         directory = find_paths(environ).directory
+    except SettingsError as problem:
+        if str(problem) not in {finding.says for finding in trouble}:
+            yield from_error("store", problem)
+    else:
         yield from _looked("store", lambda: look_at_store(directory))
         if settings and settings.store == "keyring":
             yield from _looked("keyring", look_at_keyring)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from soe_auth.desktop.browser import find_browser, opens_by_itself
@@ -11,6 +12,7 @@ from soe_auth.desktop.detect import ROOT
 from soe_auth.desktop.environment import detect
 from soe_auth.doctor.finding import Finding, error, from_error, ok, warning
 from soe_auth.errors import SettingsError
+from soe_auth.settings.settings import EXAMPLE_PORT
 from soe_auth.settings.spec import TABLE
 from soe_auth.version import __version__
 
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from soe_auth.settings.settings import Settings
 
 _LIBRARIES = ("aiohttp", "httpx", "truststore", "platformdirs", "tomlkit")
-_EXAMPLE = 8765  # a port, where none is fixed
 
 
 def look_at_versions(libraries: Sequence[str] = _LIBRARIES) -> Iterator[Finding]:
@@ -36,7 +37,10 @@ def look_at_versions(libraries: Sequence[str] = _LIBRARIES) -> Iterator[Finding]
         try:
             found.append(f"{library} {version(library)}")
         except PackageNotFoundError:
-            missing.append(library)
+            if find_spec(library):  # in a zip or a frozen program, which say no version
+                found.append(library)
+            else:
+                missing.append(library)
     if found:
         yield ok("versions", ", ".join(found))
     if missing:
@@ -78,7 +82,7 @@ def look_at_place(
     else:
         todo = "A login shows the addresses, and takes the one that you paste."
         if place.ssh and not place.unattended:
-            number = port or _EXAMPLE
+            number = port or EXAMPLE_PORT
             todo += (
                 f" Or type `ssh -L {number}:localhost:{number} {place.ssh}` on your own machine,"
                 f" and log in with --port {number}."

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from soe_auth.doctor.finding import Finding, error, from_error, ok, warning
-from soe_auth.errors import NetworkError, ServerError, SettingsError, SoeAuthError
+from soe_auth.errors import LoginError, NetworkError, ServerError, SettingsError, SoeAuthError
 from soe_auth.loopback.host_name import addresses_of
 from soe_auth.model.duration import in_words
 from soe_auth.model.site import Site
 from soe_auth.model.text import printable
-from soe_auth.site_client.client import FIRST_LOOK, WHO_AM_I, connect
+from soe_auth.site_client.client import FIRST_LOOK, WHO_AM_I, connect, is_refused
 from soe_auth.site_client.event_loop import run_async
 from soe_auth.site_client.proxy_lookup import proxy_for
 
@@ -100,6 +100,27 @@ def look_at_site(
     yield check_connection(site, sight.api)
     yield check_clock(sight.ahead)
     yield check_answers(site, sight)
+    if settings.client_id:
+        with suppress(SoeAuthError):  # it has just answered, or that was told
+            yield check_registration(settings, is_refused=run_async(is_refused(settings)))
+
+
+def check_registration(settings: Settings, *, is_refused: bool) -> Finding:
+    """Say whether the site refuses the client ID with this redirect URI before a sign-in."""
+    site, client_id = settings.require_site_and_client
+    asked = f"client ID {client_id} with {settings.redirect_uri}"
+    if not is_refused:
+        said = f"{site.authority} does not refuse {asked}; more is known after a sign-in only"
+        return ok("registration", said)
+    host = urlsplit(settings.redirect_uri).netloc
+    needed = settings.redirect_host if settings.redirect == "loopback" else host
+    return error(
+        "registration",
+        LoginError,
+        f"{site.authority} refuses {asked}",
+        f"See that the application's Client ID is {client_id} and its Domain {needed}, on the"
+        " site's page; with the site's own Domain, add --redirect login_success.",
+    )
 
 
 def check_proxy(settings: Settings, proxy: Proxy | None, environ: Mapping[str, str]) -> Finding:

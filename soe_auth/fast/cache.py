@@ -44,7 +44,7 @@ class Cache:
         self._situation: list[str]  # the platforms that raise below have no other word of its type
         if sys.platform != "linux" or any(environ.get(name) for name in _SECRETS):
             raise ValueError
-        home = environ.get("XDG_CONFIG_HOME") or f"{environ.get('HOME', '')}/.config"
+        home = environ.get("XDG_CONFIG_HOME") or f"{environ.get('HOME', '~')}/.config"
         self.directory: str = environ.get(CONFIG_DIR_VARIABLE) or f"{home}/soe-auth"
         if not self.directory.startswith("/"):
             raise ValueError

@@ -32,15 +32,14 @@ async def open_listener(
     pending: PendingAuthorization, on_stray: Callable[[Stray], None]
 ) -> AsyncIterator[CallbackServer]:
     """Serve the callback; the browser is redirected early, while aiohttp is loaded."""
-    import asyncio
-
     from soe_auth.fast.early_redirect import redirect_early
     from soe_auth.loopback.peer_user import other_user
+    from soe_auth.site_client.event_loop import in_thread
 
     sockets, request, launch_path = pending.sockets, pending.request, pending.launch_path
     assert sockets  # noqa: S101  # a login without them opens no listener
     with redirect_early(sockets, launch_path, request, other_user) as early:
-        server = await asyncio.to_thread(_load_server)
+        server = await in_thread(_load_server)
         connections = early.leave()
     paths = server.LocalPaths(launch_path, pending.result_path)
     serving = server.serve(sockets, request, paths, on_stray, other_user, connections)
@@ -52,9 +51,9 @@ async def open_listener(
 @asynccontextmanager
 async def connect_preloaded(site: Site, network: Network) -> AsyncIterator[SiteConnection]:
     """Open a connection to the site; httpx is loaded while the listener answers."""
-    import asyncio
+    from soe_auth.site_client.event_loop import in_thread
 
-    client = await asyncio.to_thread(_load_client)
+    client = await in_thread(_load_client)
     async with client.connect(site, network=network) as connection:
         yield connection
 

@@ -133,7 +133,7 @@ class Recorder:
         is_odd = others or self._has_told or settings.store != "file" or secret not in data
         if is_odd or not self._is_settled(state) or token_from_json(data) != token:
             raise ValueError
-        valid_until = token.remaining(0) - settings.min_ttl
+        valid_until = token.ends_at(token.obtained_at) - settings.min_ttl
         return [repr(valid_until), str(path), state, str(data.rindex(secret)), str(len(secret))]
 
     def _is_settled(self, state: str) -> bool:

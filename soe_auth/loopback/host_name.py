@@ -35,7 +35,10 @@ def addresses_of(
         except OSError as problem:
             answers.put(problem)
 
-    Thread(target=ask, daemon=True).start()
+    try:
+        Thread(target=ask, daemon=True).start()
+    except RuntimeError:  # none can be started
+        ask()
     try:
         answer = answers.get(timeout=within)
     except Empty:

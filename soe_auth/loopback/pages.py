@@ -7,13 +7,13 @@ from base64 import b64encode
 from dataclasses import dataclass
 from hashlib import sha256
 from html import escape
-from pathlib import Path
+from importlib.resources import files
 from string import Template
 from typing import Literal
 
 from soe_auth.model.text import printable
 
-_HERE = Path(__file__).parent
+_HERE = files(__name__.rpartition(".")[0])  # which may be in a zip
 _STYLE = (_HERE / "page.css").read_text(encoding="utf-8")
 _TEMPLATE = Template((_HERE / "page.html").read_text(encoding="utf-8"))
 _STYLE_HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()
@@ -47,13 +47,16 @@ class Page:
     html: str
 
 
-def signed_in(site: str, account: str | None, lasts: str) -> Page:
-    """Say who signed in, where, and for how long; `lasts` is a phrase such as "until Tue 09:12"."""
+def signed_in(site: str, account: str | None, lasts: str, project: str = "") -> Page:
+    """Say who signed in, where, and for how long; `lasts` is a phrase such as "until Tue 09:12".
+
+    `project` is a sentence about what a project file asked for: a hook's stderr is often hidden.
+    """
     who = f"Signed in as {account}" if account else "Signed in"
     return _page(
         "good",
         title=who,
-        text=f"{site} gave this computer a token that lasts {lasts}.",
+        text=f"{site} gave this computer a token that lasts {lasts}. {project}",
         todo="You may close this window and go back to the terminal.",
     )
 

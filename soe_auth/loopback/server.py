@@ -94,7 +94,7 @@ class CallbackServer:
         on_stray: Callable[[Stray], None],
         other_user: Callable[[Address, Address], int | None],
     ) -> None:
-        self._request = request
+        self.request = request  # a later one takes its place where the user asks again
         self._sockets = sockets
         self._paths = paths
         self._on_stray = on_stray
@@ -150,10 +150,10 @@ class CallbackServer:
                 if other_user is not None:
                     return self.refuse(LAUNCH_REFUSED, for_another_user())
                 self.browser_redirected = True
-                return _see_other(self._request.url)
+                return _see_other(self.request.url)
             if arrival.target.matches(self._paths.done) and self._page.done():
                 return await self._show(request, self._page.result())
-        match check_callback(arrival, self._request):
+        match check_callback(arrival, self.request):
             case Stray() as reason:
                 return self.refuse(reason)
             case answer:

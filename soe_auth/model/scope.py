@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+_LONGEST = 300
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:
@@ -15,8 +17,11 @@ class Scope:
     def parse(cls, text: str) -> Scope:
         """Read names joined by commas or blanks.
 
-        Raises ValueError for characters that RFC 6749 section 3.3 has in no scope name.
+        Raises ValueError for characters that RFC 6749 section 3.3 has in no scope name, and for
+        more than can be shown to the user as a whole.
         """
+        if len(text) > _LONGEST:
+            raise ValueError(f"a scope has {_LONGEST} characters at most")
         names = sorted(set(text.replace(",", " ").split()))
         for name in names:
             if not all("!" <= c <= "~" and c not in '"\\' for c in name):

@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 
+_TOLD_BY = 100  # characters of a longer one, as a pattern of thousands takes seconds to make
+
+
 class Secret:
     """A string that shows itself only where `reveal` is called, so that each showing can be found.
 
@@ -35,12 +38,13 @@ class Secret:
         )
 
     def redact_in(self, text: str) -> str:
-        """Return text without this string, plain or as in a form; "…" stands for it."""
-        from urllib.parse import quote_plus
+        """Return text without this string, however its characters are escaped; "…" for it."""
+        import re
 
-        for shown in filter(None, (self._value, quote_plus(self._value, errors="surrogateescape"))):
-            text = text.replace(shown, "…")
-        return text
+        pattern = "".join(map(_any_form, self._value[:_TOLD_BY]))
+        if len(self._value) > _TOLD_BY:
+            pattern += r"\S*"
+        return re.sub(pattern, "…", text, flags=re.IGNORECASE) if pattern else text
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Secret) and self.matches(other.reveal())
@@ -53,6 +57,24 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Secret is not pickled: it would lie in the file for all to read")
+
+
+def _any_form(character: str) -> str:
+    """Return a pattern of a character as it is, and as escaped in a form, a URL, JSON or HTML."""
+    import re
+    from html import escape
+
+    number = ord(character)
+    octets = character.encode("utf-8", "surrogateescape")
+    forms = [
+        rf"\\?{re.escape(character)}",
+        "".join(f"%(?:25)*{octet:02x}" for octet in octets),
+        rf"\\u{number:04x}",
+        rf"&#(?:0*{number}|x0*{number:x});",
+        re.escape(escape(character)),
+        *([r"\+"] if character == " " else []),
+    ]
+    return f"(?:{'|'.join(forms)})"
 
 
 def no_core_dumps() -> None:

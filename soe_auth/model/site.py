@@ -18,6 +18,12 @@ _LONGEST_HOST = 253
 _LARGEST_PORT = 65535
 _LONGEST_OF_ENDING = 3  # characters
 _ALIKE = 0.85  # two of fifteen letters may differ
+_NOT_OURS = {
+    "stackoverflowteams.com": "stackoverflowteams.com (Basic, Business) takes personal access"
+    " tokens, which you make on a page of its own; soe-auth is for Enterprise sites",
+    "stackinternal.com": "stackinternal.com is another service, such as the vendor's MCP server,"
+    f" with tokens of its own; write a site such as acme.{VENDOR_DOMAIN}",
+}
 _NO_HOST_NAME = f"this is no host name; write a site such as acme.{VENDOR_DOMAIN}"
 
 
@@ -134,6 +140,9 @@ def _host(text: str) -> str:
     except UnicodeError:
         raise ValueError(_NO_HOST_NAME) from None
     host = host.lower().removesuffix(".")
+    for domain, why in _NOT_OURS.items():
+        if f".{host}".endswith(f".{domain}"):
+            raise ValueError(why)
     labels = host.split(".")
     if len(host) > _LONGEST_HOST or not all(_LABEL.fullmatch(label) for label in labels):
         raise ValueError(_NO_HOST_NAME)

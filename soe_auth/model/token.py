@@ -23,6 +23,9 @@ _WEEK = 7 * 86400 - 3600  # closer than that, a weekday's name says it
 _LAST_HOUR = 3600.0
 _LAST_PART = 1 / 4
 
+# It is to fit into its file, and into a header of a request.
+_LONGEST_TOKEN = 16 * 1024
+
 Expiry = float | Literal["never", "unknown"]
 
 
@@ -45,18 +48,24 @@ class Token:
     expires_at: Expiry
     account: str | None = None
 
-    def remaining(self, now: float) -> float:
-        """Seconds of life left, infinite for "never".
+    def ends_at(self, now: float) -> float:
+        """Return when its life ends, infinite for "never".
 
-        An unknown life counts as SOE's usual 24 hours, so that it is never taken for endless.
+        An unknown life counts as SOE's usual 24 hours, so that it is never taken for endless. Where
+        the clock was ahead when it was obtained, it lasts as long as it was given, at most.
         """
         match self.expires_at:
             case "never":
                 return math.inf
             case "unknown":
-                return self.obtained_at + _USUAL_LIFE - now
+                end = self.obtained_at + _USUAL_LIFE
             case expires_at:
-                return expires_at - now
+                end = expires_at
+        return end - max(0.0, self.obtained_at - now)
+
+    def remaining(self, now: float) -> float:
+        """Seconds of life left, infinite for "never"."""
+        return self.ends_at(now) - now
 
     def is_same_as(self, other: Token | None) -> bool:
         """Whether the site knows both as one token, whatever is known of them here."""
@@ -146,10 +155,11 @@ class Token:
                 return "until it is revoked"
             case "unknown":
                 return "for an unknown time, as the site did not say"
-            case expires_at:
-                form = "%a %H:%M" if expires_at - now < _WEEK else "%d %b %Y"
-                day = time.strftime(form, time.localtime(expires_at))
-                return f"until {day} ({in_words(expires_at - now)})"
+            case _:
+                left = self.remaining(now)
+                form = "%a %H:%M" if left < _WEEK else "%d %b %Y"
+                day = time.strftime(form, time.localtime(self.ends_at(now)))
+                return f"until {day} ({in_words(left)})"
 
 
 def visible_ascii(value: object) -> str:
@@ -157,6 +167,8 @@ def visible_ascii(value: object) -> str:
 
     Raises ValueError, without the value in it.
     """
-    if isinstance(value, str) and value and all("!" <= c <= "~" for c in value):
-        return value
-    raise ValueError("a token is visible ASCII without blanks, and not empty")
+    if not (isinstance(value, str) and value and all("!" <= c <= "~" for c in value)):
+        raise ValueError("a token is visible ASCII without blanks, and not empty")
+    if len(value) > _LONGEST_TOKEN:
+        raise ValueError(f"a token has {_LONGEST_TOKEN} characters at most")
+    return value

@@ -49,4 +49,4 @@ def was_refused(token: Secret, status: int, carried: str | None) -> bool:
 
 def is_fresh(obtained_at: float, now: float) -> bool:
     """Whether a token is so new that another would be no cure; in seconds since the epoch."""
-    return now - obtained_at < _FRESH
+    return 0 <= now - obtained_at < _FRESH

@@ -131,8 +131,8 @@ def _understand(answer: TokenResponse, sent: Sequence[Secret]) -> _Grant | _Refu
         return _Nonsense("with a token of another type than Bearer")  # RFC 6749 section 7.1
     try:
         access_token = Secret(visible_ascii(fields.get("access_token")))
-    except ValueError:
-        return _Nonsense("without a token in it")
+    except ValueError as problem:
+        return _Nonsense(f"without a token in it: {problem}")
     return _Grant(
         access_token,
         _granted_scope(fields.get("scope")),

@@ -18,7 +18,7 @@ from soe_auth.actions.get_token import (
     site_of_environment,
 )
 from soe_auth.actions.login_if_needed import alogin_if_needed, login_if_needed
-from soe_auth.errors import LoginRequired
+from soe_auth.errors import LoginRequired, SettingsError
 from soe_auth.oauth.bearer import belongs_to, is_fresh
 from soe_auth.python_api.defaults import (
     given_or_own_store,
@@ -95,6 +95,12 @@ class TokenProvider:
             raise no_site_of_environment()
         if not belongs_to(origin, site):
             return None
+        # httpx and requests let a header follow a redirect from there to https on port 443.
+        if site.scheme == "http" and site.port is None:
+            raise SettingsError(
+                f"{site} may lead a client to https://{site.host} with the token.",
+                hint="Have it listen at another port than 80.",
+            )
         settle(settings, None, ignore)
         if given:
             return None if given == refused else given

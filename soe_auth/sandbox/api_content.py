@@ -9,6 +9,7 @@ Item = dict[str, Any]
 
 _TAGS: Final = ("access", "onboarding", "python")
 _QUESTIONS: Final = 40  # more than a page has by default
+_V3_SIZES: Final = (15, 30, 50, 100)
 _DAY: Final = 86_400
 _FIRST_DAY: Final = 1_767_225_600  # 2026-01-01, in seconds since the epoch
 
@@ -100,17 +101,18 @@ def find(lists: Mapping[str, list[Item]], path: str) -> list[Item] | Item | None
 
 
 def cut(
-    items: list[Item], query: Mapping[str, str], size_name: str, *, largest: int = 100
+    items: list[Item], query: Mapping[str, str], *, largest: int | None = None
 ) -> tuple[list[Item], int, int, int]:
     """Cut a page out of a list; return it, its number, its size, and how many there are, 1 or more.
 
-    Raises `BadPage`.
+    API v3 has a `pageSize` of four sizes, v2.3 a `pagesize` up to the `largest`. Raises `BadPage`.
     """
-    page, size = (
-        _number(query, name, by_default) for name, by_default in (("page", 1), (size_name, 30))
-    )
-    if size > largest:
-        raise BadPage(f"The {size_name} is more than {largest}.")
+    name = "pagesize" if largest else "pageSize"
+    page, size = _number(query, "page", 1), _number(query, name, 30)
+    if size > largest if largest else size not in _V3_SIZES:
+        raise BadPage(
+            f"The {name} is not {f'{largest} or less' if largest else '15, 30, 50 or 100'}."
+        )
     return items[(page - 1) * size : page * size], page, size, max(1, -(-len(items) // size))
 
 

@@ -1,6 +1,7 @@
 """The two APIs: who am I, the end of a token, and a few lists, so that real clients finish."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Final
 
@@ -30,6 +31,11 @@ _NAMES: Final = {
 }
 _IN_QUERY: Final = "A token belongs in a header, not in the query string."
 _OTHER_KEY: Final = "`key` is not valid for passed `access_token`, token not found."
+_TOO_MANY: Final = {
+    "Retry-After": str(CALL_SPAN),
+    "x-burst-throttle-calls-left": "0",
+    "x-burst-throttle-seconds-until-full": str(CALL_SPAN),
+}
 _WITHOUT_TOKEN: Final = ("sites", "filters/create")
 
 TokenHandler = Callable[[IssuedToken | None], TokenAnswer]
@@ -72,8 +78,7 @@ class ApiRoutes:
         if request.match_info.get("team") != token.team:
             return await self._turn_away(request, _problem(403, _outside(token)))
         if self._is_too_much(token):
-            retry = {"Retry-After": str(CALL_SPAN)}
-            return await self._turn_away(request, _problem(429, "Too many calls.", retry))
+            return await self._turn_away(request, _problem(429, "Too many calls.", _TOO_MANY))
         path = request.match_info["path"]
         if path == "users/me":
             return await self._introduce(request, token.account, me_v3)
@@ -89,7 +94,7 @@ class ApiRoutes:
             return in_json(200, found)
         items = self._listed(found)
         try:
-            part, page, size, pages = cut(items, request.query, "pageSize")
+            part, page, size, pages = cut(items, request.query)
         except BadPage as fault:
             return _problem(400, str(fault))
         about = {
@@ -160,7 +165,7 @@ class ApiRoutes:
         items = self._listed(found if isinstance(found, list) else [found])
         try:
             largest = 1000 if path == "sites" else 100
-            part, page, _, pages = cut(items, request.query, "pagesize", largest=largest)
+            part, page, _, pages = cut(items, request.query, largest=largest)
         except BadPage as fault:
             return _fault(400, "bad_parameter", str(fault))
         answer = _wrapped(*part) | {"has_more": page < pages}
@@ -250,13 +255,11 @@ def _outside(token: IssuedToken) -> str:
     return f"The access token is for {where} only."
 
 
-def _problem(status: int, detail: str, headers: dict[str, str] | None = None) -> TokenAnswer:
-    """Refuse as API v3 does, by RFC 9457."""
+def _problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> TokenAnswer:
+    """Refuse as API v3 does, by ProblemDetails."""
     title = HTTPStatus(status).phrase
-    body = in_json(
-        status, {"type": "about:blank", "title": title, "status": status, "detail": detail}
-    )
-    return TokenAnswer(status, body.body, "application/problem+json", headers or {})
+    problem = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    return replace(in_json(status, problem), headers=headers or {})
 
 
 def _items(token: IssuedToken | None) -> list[Item]:

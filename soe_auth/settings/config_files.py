@@ -238,7 +238,7 @@ def parse_toml(data: bytes, origin: str) -> tuple[dict[str, Any], str]:
     import tomllib
 
     try:
-        text = data.decode()
+        text = data.decode("utf-8-sig")  # as editors of Windows write it
         return tomllib.loads(text), text
     except RecursionError:
         raise SettingsError(f"{origin} is nested too deep to be read.", hint=_WRITE_LINES) from None

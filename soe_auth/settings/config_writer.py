@@ -136,7 +136,7 @@ def _rewrite(
     file = config.resolve()
 
     def texts() -> tuple[str, str]:
-        before = patiently(lambda: file.read_text(encoding="utf-8")) if file.exists() else ""
+        before = patiently(lambda: file.read_text(encoding="utf-8-sig")) if file.exists() else ""
         after = _changed(before or preface, change, cut)
         if after is None:
             raise SettingsError(

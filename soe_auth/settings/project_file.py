@@ -30,8 +30,8 @@ PROJECT_KEYS = (SITE.key, CLIENT_ID.key, SCOPE.key, "profile")
 
 _LONGEST_PATH = 400  # as it is shown
 _LARGEST_FILE = 256 * 1024
-# tomllib takes time and memory with the square of a dotted key's length, and a key is one line.
-_MOST_DOTS_IN_A_LINE = 500
+# tomllib takes a step for each dot of a header, at each key below it, and at each dot of that.
+_MOST_STEPS = 3_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +112,10 @@ def _project_table(path: str, origin: str) -> tuple[TomlTable, dict[str, Any]] |
 
 def _parse(data: bytes, origin: str) -> tuple[dict[str, Any], str]:
     """Parse what comes from anybody."""
-    if len(data) > _LARGEST_FILE or any(
-        line.count(b".") > _MOST_DOTS_IN_A_LINE for line in data.splitlines()
-    ):
+    dots = [line.count(b".") for line in data.splitlines()]
+    if len(data) > _LARGEST_FILE or max(dots, default=0) * (sum(dots) + len(dots)) > _MOST_STEPS:
         raise SettingsError(
-            f"{origin} is too large, or has too long a key, to be read.",
+            f"{origin} is too large, or has too long keys, to be read.",
             hint="Put the settings into a file of their own, a .soe-auth.toml beside it.",
         )
     return parse_toml(data, origin)

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from soe_auth.settings.spec import Redirect, Stored, StoreKind
 
 
+EXAMPLE_PORT = 8765  # where none is fixed
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of one profile, and for each key the place that its value came from.
@@ -111,6 +114,16 @@ class Settings:
         return [self.redirect_host, str(self.port.first), str(self.port.last), browser]
 
     @property
+    def redirect_uri(self) -> str:
+        """The redirect URI as a login has it, where its port, if any will do, is 8765."""
+        from soe_auth.oauth.authorization_request import login_success_uri, redirect_uri_for
+
+        site, _ = self.require_site_and_client
+        if self.redirect == "login_success":
+            return login_success_uri(site)
+        return redirect_uri_for(site, self.redirect_host, self.port.first or EXAMPLE_PORT)
+
+    @property
     def network(self) -> Network:
         """What the settings say of the way to the site."""
         return Network(self.ca_bundle, self.proxy)
@@ -124,6 +137,17 @@ class Settings:
     def from_project(self) -> list[str]:
         """The keys of the settings that the project file gave."""
         return [s.key for s in TABLE if self.project and self.origins[s.key] == self.project]
+
+    @property
+    def project_request(self) -> str:
+        """What the project file asks for, as a sentence; empty where it gave nothing."""
+        asked = {
+            "site": f"the site {self.site}",
+            "client_id": f"the client ID {self.client_id}",
+            "scope": f"the scope {self.scope.in_words()}",
+        }
+        asks = ", ".join(asked[key] for key in self.from_project)
+        return f"{self.project} asks for {asks}." if asks else ""
 
     @property
     def profile_values(self) -> dict[str, Stored]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,7 +14,9 @@ from urllib.parse import quote
 
 from soe_auth.errors import NetworkError, SoeAuthError
 from soe_auth.model.proxy import Network
+from soe_auth.model.scope import Scope
 from soe_auth.model.text import printable
+from soe_auth.oauth.authorization_request import new_authorization_request
 from soe_auth.oauth.bearer import V2_HEADER, V3_HEADER, authorization
 from soe_auth.site_client.transport import Request, Timeouts, open_transport
 
@@ -23,7 +26,9 @@ if TYPE_CHECKING:
     from soe_auth.model.secret import Secret
     from soe_auth.model.site import Site
     from soe_auth.oauth.api_call import ApiCall, ApiResponse
+    from soe_auth.oauth.authorization_request import AuthorizationRequest
     from soe_auth.oauth.token_endpoint import TokenResponse
+    from soe_auth.settings.settings import Settings
     from soe_auth.site_client.transport import ResponseHead, SiteTransport
 
 WHO_AM_I = "/api/v3/users/me"
@@ -196,6 +201,16 @@ class SiteConnection:
             return RevocationResult.NOT_OFFERED
         return RevocationResult.UNCLEAR
 
+    async def refuses(self, request: AuthorizationRequest) -> bool:
+        """Whether the site refuses a request at once, asked without a session: see `is_refused`."""
+        path = request.url.removeprefix(str(request.site))
+        answer = await self._transport.send(
+            lambda: Request("GET", path, {"Accept": "text/html"}), within=self._limits.look_up
+        )
+        named = b"redirect_uri" in answer.body or b"client_id" in answer.body
+        is_bad = answer.status == HTTPStatus.BAD_REQUEST and named
+        return is_bad or b"redirect_uri is not configured" in answer.body
+
     async def call(self, call: ApiCall, access_token: Secret) -> ApiResponse:
         """Send a call of the API, with the token in the header that this API wants.
 
@@ -225,6 +240,18 @@ async def connect(
     """
     async with open_transport(site, limits, network) as transport:
         yield SiteConnection(transport, limits)
+
+
+async def is_refused(settings: Settings) -> bool:
+    """Whether the site refuses the client ID and the redirect URI before anyone signs in.
+
+    False says nothing, as a site may ask for a sign-in first; nothing is followed. Raises
+    SettingsError, NetworkError, and MalformedResponse as `SiteTransport.send`.
+    """
+    site, client_id = settings.require_site_and_client
+    request = new_authorization_request(site, client_id, Scope(), settings.redirect_uri, os.urandom)
+    async with connect(site, FIRST_LOOK, network=settings.network) as connection:
+        return await connection.refuses(request)
 
 
 def _field(answer: TokenResponse, name: str, status: int = HTTPStatus.OK) -> object:

@@ -44,11 +44,11 @@ class _Loop(SystemLoop):
         proto: int = 0,
         flags: int = 0,
     ) -> list[Any]:
-        return await _in_thread(partial(socket.getaddrinfo, host, port, family, type, proto, flags))
+        return await in_thread(partial(socket.getaddrinfo, host, port, family, type, proto, flags))
 
 
-async def _in_thread(look_up: Callable[[], _Result]) -> _Result:
-    """Call `look_up` in a thread of its own and return its result. Raises OSError."""
+async def in_thread(work: Callable[[], _Result]) -> _Result:
+    """Call `work` in a thread of its own, or in this one where none can be started."""
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[_Result] = loop.create_future()
 
@@ -63,11 +63,14 @@ async def _in_thread(look_up: Callable[[], _Result]) -> _Result:
     def ask() -> None:
         result, problem = None, None
         try:
-            result = look_up()
-        except (OSError, UnicodeError) as caught:
+            result = work()
+        except Exception as caught:  # noqa: BLE001  # it is raised where it is waited for
             problem = caught
         with suppress(RuntimeError):  # the loop has ended meanwhile
             loop.call_soon_threadsafe(settle, result, problem)
 
-    Thread(target=ask, daemon=True).start()
+    try:
+        Thread(target=ask, daemon=True).start()
+    except RuntimeError:  # none can be started
+        ask()
     return await answer

@@ -88,7 +88,10 @@ def _reason(problem: Exception, proxy: Proxy | None) -> Failure:
             if inner.verify_code in _UNKNOWN_AUTHORITY:
                 return Failure(says, _CERTIFICATE_HINT, issuer=True)
             fault = _CERTIFICATE_FAULTS.get(inner.verify_code) or printable(inner.verify_message)
-            return Failure(f"{says}: {fault}", _CERTIFICATE_HINT)
+            hint = _CERTIFICATE_HINT
+            if "for another" in fault:  # a NAME.stackenterprise.co that is mistyped answers so
+                hint = f"See first that the site's name is right. {hint}"
+            return Failure(f"{says}: {fault}", hint)
         if isinstance(inner, ssl.SSLError):
             how = (inner.reason or "no reason given").replace("_", " ").lower()
             return Failure(f"no secure connection came about ({printable(how)})")

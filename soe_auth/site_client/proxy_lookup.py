@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+from contextlib import suppress
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 from urllib.request import getproxies, proxy_bypass
 
@@ -37,11 +38,26 @@ def proxy_for(site: Site, network: Network) -> Proxy | None:
 
 
 def _of_the_environment(site: Site) -> Proxy | None:
-    if proxy_bypass(site.authority):
-        return None
     proxies = getproxies()
+    if proxy_bypass(site.authority) or _is_excepted(site, proxies.get("no", "")):
+        return None
     address = proxies.get("https") or proxies.get("all")
     return Proxy.parse(address) if address else None
+
+
+def _is_excepted(site: Site, no_proxy: str) -> bool:
+    """Read NO_PROXY as curl: names, addresses and networks, separated by commas or blanks."""
+    entries = [entry.strip(".").lower() for entry in no_proxy.replace(",", " ").split()]
+    return any(
+        f".{site.host}".endswith(f".{entry}") or _is_in(site.host, entry.strip("[]"))
+        for entry in entries
+    )
+
+
+def _is_in(host: str, network: str) -> bool:
+    with suppress(ValueError):
+        return ip_address(host) in ip_network(network, strict=False)
+    return False
 
 
 def _is_loopback(host: str) -> bool:

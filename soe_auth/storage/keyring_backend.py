@@ -128,7 +128,13 @@ class KeyringBackend:
 
         # A daemon, as the process must be able to end while the keyring hangs.
         thread = Thread(target=run, name="keyring", daemon=True)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError as problem:
+            raise StoreError(
+                f"The keyring cannot be asked: {problem}.",
+                hint="End other programs of yours: this system allows no more threads.",
+            ) from None
         thread.join(min(_WORTH_A_WORD, self._limit))
         if thread.is_alive():
             self._report("Waiting for the keyring, which may ask you to unlock it …")

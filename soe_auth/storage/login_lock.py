@@ -89,11 +89,10 @@ class LoginLock:
         path = self._failure_path(profile)
         with as_store_error(path, "read"):
             count, at = _counted(path)
-        if not count:
+        since = self._now() - at
+        if not count or since < 0:  # the clock was set back since
             return 0.0
-        pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(count - 1, 10))
-        # A clock that was set back must not hold for longer than the pause itself.
-        return min(pause, at + pause - self._now())
+        return min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(count - 1, 10)) - since
 
     def record_failure(self, profile: str, *, again: bool = False) -> None:
         """Count one more automatic login that came to no token; each doubles the pause.
@@ -104,7 +103,7 @@ class LoginLock:
         with as_store_error(path, "written"):
             count, _ = _counted(path)
             count = max(1, count if again else count + 1)
-            write_private(path, f"{count} {self._now():.0f}\n".encode(), durable=False)
+            write_private(path, f"{count} {int(self._now())}\n".encode(), durable=False)
 
     def clear_failure(self, profile: str) -> None:
         """There is a token: the next automatic login may start at once."""

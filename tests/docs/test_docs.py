@@ -168,7 +168,7 @@ class Terminal:
         if command.startswith("read "):
             self.shell.sendline(approve(self._last_address))
         elif step.waits:
-            self.shell.expect("Paste the address .*:\r\n")
+            self.shell.expect("[Pp]aste (the address|it).*:\r\n")
             text = self.shell.before + self.shell.match[0]
             here, *_, anywhere = re.findall(r"http\S+", f"{text} {text}")
             if step.pastes:
@@ -457,7 +457,8 @@ def test_the_files_lie_where_it_is_said_with_the_modes_that_are_said(signed_in: 
         + ("/" if path.is_dir() else ""): f"{path.stat().st_mode & 0o777:04o}"
         for path in directory.rglob("*")
     }
-    passing = re.compile("corrupt|recall|waiting|unanswered|keyring")  # what is there for a while, or never
+    # What is there for a while, or never:
+    passing = re.compile("corrupt|recall|waiting|unanswered|keyring")
     assert found == {path: mode for path, mode in said.items() if not passing.search(path)}
 
 

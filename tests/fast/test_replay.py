@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from cli_oracle import CONFIG, PROJECTS, SHOW, SYSTEMS, USERS, Told, living, standing_in
-from conftest import NOBODY, Command, as_nobody, unmeasured
+from conftest import NOBODY, Command, as_nobody, let_others_change, unmeasured
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from replay_oracle import CachedPlace, cached_profiles, remember, settled, tick, told_by
@@ -364,6 +364,18 @@ def test_the_usual_directories_are_found_as_well(place: CachedPlace) -> None:
     assert both(empty, "token") == (Told(0, "token-of-work\n"), True)
 
 
+@pytest.mark.parametrize("name", [USERS, SYSTEMS])
+def test_a_config_that_others_can_change_is_refused_though_it_was_recorded(
+    place: CachedPlace, name: str
+) -> None:
+    assert both(place, "token")[1]
+    let_others_change(place.root / name)
+    told, was_replayed = both(place, "token")
+    assert (told.code, was_replayed) == (2, False)
+    assert "is not used" in told.err
+    assert both(place, "token") == (told, False)
+
+
 @pytest.mark.parametrize("name", [USERS, SYSTEMS, PROJECTS, "config/tokens/work.json"])
 def test_what_changed_just_now_is_not_vouched_for(place: CachedPlace, name: str) -> None:
     place.recall.unlink()
@@ -660,7 +672,9 @@ def test_a_token_is_replayed_no_longer_than_it_is_valid(
 ) -> None:
     token = living(Secret("canary(1)*"), obtained_at=1.5e9, expires_at=expires_at)
     place.save("work", token)
-    moment = 1.5e9 if expires_at == "never" else token.remaining(0) - min_ttl - left
+    end = token.ends_at(token.obtained_at)
+    assume(token.life > min_ttl)  # else it would not have been printed
+    moment = 1.5e9 if expires_at == "never" else end - min_ttl - left
     with standing_in(place):
         found = replace(resolve({}, environ=place.environ), min_ttl=min_ttl)
         recorder = Recorder(["token"], place.environ, settled)
@@ -668,9 +682,7 @@ def test_a_token_is_replayed_no_longer_than_it_is_valid(
         recorder.prints(token.access_token.reveal(), found, token)
     own = token.site, token.client_id, token.scope
     is_valid = token.why_unusable(*own, min_ttl=min_ttl, now=moment) is None
-    assume(
-        abs(token.remaining(0) - min_ttl - moment) > 1e-6
-    )  # the very moment is left to the command
+    assume(abs(end - min_ttl - moment) > 1e-6)  # the very moment is left to the command
     assert (place.short("token", now=lambda: moment) is not None) == is_valid
 
 

@@ -232,6 +232,16 @@ def test_nothing_is_sent_where_a_person_is_needed(ask: Ask, stage: Stage) -> Non
 
 
 @each_client
+@pytest.mark.parametrize("port", ["", ":80"])
+def test_a_site_from_which_a_client_carries_the_token_on_gets_none(
+    ask: Ask, stage: Stage, monkeypatch: pytest.MonkeyPatch, port: str
+) -> None:
+    monkeypatch.setenv("SOE_AUTH_SITE", f"http://localhost{port}")
+    with pytest.raises(soe_auth.SettingsError, match="with the token"):
+        ask(stage.ca, f"http://localhost{port}")
+
+
+@each_client
 def test_the_variable_goes_to_the_site_of_the_settings(
     ask: Ask, stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -532,6 +542,7 @@ def test_a_token_is_new_for_some_minutes() -> None:
     assert is_fresh(1000.0, now=1000.0)
     assert is_fresh(1000.0, now=1599.0)
     assert not is_fresh(1000.0, now=1600.0)
+    assert not is_fresh(1000.0, now=999.0)  # the clock was ahead when it was obtained
 
 
 # --- secrets ---

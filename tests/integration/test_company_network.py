@@ -402,6 +402,29 @@ def test_none_is_no_proxy_whatever_the_environment_says(monkeypatch: pytest.Monk
     assert proxy_for(site, Network(proxy="none")) is None
 
 
+@pytest.mark.parametrize(
+    ("site", "listed", "is_excepted"),
+    [
+        ("https://10.1.2.3", "10.0.0.0/8", True),
+        ("https://10.1.2.3:8443", "acme.test 10.1.2.3", True),
+        ("https://11.1.2.3", "10.0.0.0/8", False),
+        ("https://[fd00::7]", "10.0.0.0/8, fd00::/8", True),
+        ("https://[fd00::7]", "[fd00::7]", True),
+        ("https://soe.acme.test", "beta.test acme.test", True),
+        ("https://soe.acme.test", "beta.test\t.acme.test.", True),
+        ("https://soe.acme.test:8443", "soe.acme.test:8443", True),
+        ("https://soe.acme.test", "acme.testing,me.test 10.0.0.0/33", False),
+        ("https://soe.acme.test", "*", True),
+    ],
+)
+def test_no_proxy_is_read_as_curl_reads_it(
+    monkeypatch: pytest.MonkeyPatch, site: str, listed: str, *, is_excepted: bool
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy")
+    monkeypatch.setenv("NO_PROXY", listed)
+    assert (proxy_for(Site.parse(site), Network()) is None) == is_excepted
+
+
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
 def test_a_loopback_site_is_not_asked_through_the_settings_proxy_either(host: str) -> None:
     assert proxy_for(Site.parse(f"https://{host}"), Network(proxy=at(9))) is None

@@ -13,7 +13,7 @@ from threading import Barrier
 
 import pytest
 from cli_oracle import directories_in, live_in
-from conftest import VISITOR, Command, end_of, let_others_change
+from conftest import VISITOR, Command, as_nobody, end_of, let_others_change
 from fake_programs import command_line
 
 from soe_auth import SettingsError, Site
@@ -27,6 +27,7 @@ from soe_auth.settings.config_writer import (
     remove_setting,
     write_setting,
 )
+from soe_auth.settings.paths import find_paths
 from soe_auth.settings.spec import BY_KEY
 
 ACME = '[profile.acme]\nsite = "https://acme.stackenterprise.co"\nclient_id = "110"\n'
@@ -211,6 +212,14 @@ def test_a_profile_that_there_is_none_of_is_exit_2(person: Person, line: str) ->
     assert person.config.read_text() == ACME
 
 
+def test_a_byte_order_mark_is_no_part_of_a_config_or_a_project_file(person: Person) -> None:
+    person.config.write_text(ACME, encoding="utf-8-sig")
+    Path(".soe-auth.toml").write_text('scope = "write_access"\n', encoding="utf-8-sig")
+    assert person.asks("config get scope") == "write_access\n"
+    assert person.types("config set client_id 7 -p acme")[0] == 0
+    assert person.config.read_text(encoding="utf-8") == ACME.replace("110", "7")
+
+
 def test_a_password_is_never_shown(person: Person) -> None:
     person.write('proxy = "http://me:canary@proxy.example:8080"\n')
     shown = "http://…@proxy.example:8080"
@@ -236,6 +245,24 @@ def test_the_paths_are_one_a_line_and_the_persons_comes_first(person: Person) ->
 def test_the_paths_are_told_of_a_broken_file_too(person: Person) -> None:
     person.write("a = \n")
     assert person.asks("config path").startswith(f"{person.config}\n")
+
+
+@pytest.mark.posix("a user of no name, which Windows has none of")
+@pytest.mark.skipif(
+    os.name == "nt" or os.geteuid() != 0, reason="only root can become another user"
+)
+@pytest.mark.as_root
+def test_without_a_home_directory_variables_do_and_all_else_is_exit_2() -> None:
+    def look() -> None:
+        del os.environ["HOME"]
+        given = {"SOE_AUTH_TOKEN": "x", "SOE_AUTH_SITE": "acme"}
+        assert main(["token"], given) == 0
+        with pytest.raises(SettingsError, match="Your home directory is not known"):
+            find_paths({}).config  # noqa: B018
+        for line in ("status", "login", "config path", "config set timeout 1m", "doctor"):
+            assert main(line.split(), given) == 2
+
+    as_nobody(look, 54321)
 
 
 # --- set, unset ----------------------------------------------------------------------------------

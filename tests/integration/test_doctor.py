@@ -126,6 +126,7 @@ def test_after_a_login_nothing_is_wrong(signed_in: Command, site: Sandbox) -> No
             "connection:",
             "clock:",
             "site:",
+            "registration:",
         ]
     )
     # A container says what it is.
@@ -273,6 +274,8 @@ def test_a_library_that_is_missing_is_named() -> None:
     *_, found, missing = look_at_versions(["aiohttp", "no-such-library"])
     assert found.says.startswith("aiohttp 3.")
     assert (missing.verdict, missing.says) == ("warning", "not installed: no-such-library")
+    *_, without_metadata = look_at_versions(["json"])  # as all are in a zip
+    assert (without_metadata.verdict, without_metadata.says) == ("ok", "json")
     assert [finding.verdict for finding in look_at_versions(["no-such-library"])] == [
         "ok",
         "warning",
@@ -684,6 +687,76 @@ def test_a_look_up_that_hangs_is_waited_for_no_longer_than_is_said() -> None:
     with pytest.raises(TimeoutError, match="no name server"):
         addresses_of("soe.example", 443, within=0.05, look_up=hang)
     never.set()
+
+
+@pytest.mark.parametrize(
+    ("client_id", "host", "verdict"),
+    [("110", "localhost", "ok"), ("110", "127.0.0.1", "error"), ("999", "localhost", "error")],
+)
+def test_what_the_site_refuses_before_a_sign_in_is_told(
+    ground: Ground, site: Sandbox, client_id: str, host: str, verdict: str
+) -> None:
+    ground.write(f'[profile.acme]\nsite = "{site.url}"\nclient_id = "{client_id}"\n')
+    found = one(ground.look("registration", redirect_host=host))
+    assert found.verdict == verdict
+    assert f"client ID {client_id} with http://{host}:" in found.says
+    if verdict == "ok":
+        assert found.says.endswith("more is known after a sign-in only")
+    assert site.exchanges == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_refused"),
+    [
+        (http(400, b'{"error_message": "redirect_uri is not configured"}'), True),
+        (http(400, b'{"error": {"type": "invalid_request", "message": "client_id"}}'), True),
+        (http(200, b"<html>redirect_uri is not configured"), True),
+        (http(302, b"", b"Location: /users/login?returnurl=redirect_uri"), False),
+        (http(200, b"<html>Log in to redirect_uri"), False),
+        (http(403, b"redirect_uri"), False),
+        (http(503, b""), False),
+    ],
+)
+async def test_only_the_vendors_refusal_counts_as_one(
+    ground: Ground, answer: bytes, *, is_refused: bool
+) -> None:
+    async with always_answering(answer) as site:
+        ground.write(f'[profile.acme]\nsite = "{site}"\nclient_id = "110"\n')
+        found = await asyncio.to_thread(ground.look, "registration")
+    assert one(found).verdict == ("error" if is_refused else "ok")
+
+
+@pytest.mark.process
+def test_a_probe_reports_what_a_site_answers_and_names_neither_it_nor_a_secret(
+    soe_auth: Command, site: Sandbox
+) -> None:
+    done = soe_auth("doctor", "--probe", "--site", site.url, "--client-id", "110")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert {int(line.split()[0]) for line in lines} == {1, 2, 3, 4, 6, 7, 11, 13}
+    for words in (
+        "API v3 with a made-up token: HTTP 401, text/plain, not compressed, “Invalid access token”",
+        "redirect to 127.0.0.1, port 8765: HTTP 400",
+        "an unknown scope: HTTP 303, no Content-Type, not compressed, back with invalid_scope",
+        "API 2.3 without a token: HTTP 400, application/json; charset=utf-8, gzip",
+    ):
+        assert words in done.stdout
+    assert "localhost:" not in done.stdout
+    assert str(site.port) not in done.stdout
+    assert "110" not in done.stdout
+    assert [dict(each.fields).get("code") for each in site.exchanges] == ["made-up", None]
+    assert not (soe_auth.home / "config").exists()
+
+
+@pytest.mark.process
+def test_a_probe_asks_no_site_that_only_a_repository_names(
+    soe_auth: Command, site: Sandbox, tmp_path: Path
+) -> None:
+    (tmp_path / ".soe-auth.toml").write_text(f'site = "{site.url}"\nclient_id = 110\n')
+    done = soe_auth.within(tmp_path)("doctor", "--probe")
+    assert done.returncode == 2
+    assert "was not asked: only" in done.stderr
+    assert site.exchanges == []
 
 
 async def at(site: object, ground: Ground, name: str = "") -> list[Finding]:

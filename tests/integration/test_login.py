@@ -103,6 +103,74 @@ def test_a_host_that_leads_elsewhere_is_told_before_a_browser_opens(
     assert person.opened == []
 
 
+def at_the_error_page(person: FakeUser) -> dict[str, object]:
+    """The terminal of a user who presses Enter at the site's error page, and pastes the next."""
+
+    async def pages(number: int) -> str:
+        while len(person.threads) < number:  # noqa: ASYNC110  # a user knows no loop
+            await asyncio.sleep(0.01)
+        await asyncio.to_thread(person.threads[number - 1].join)
+        return person.pages[number - 1].url
+
+    async def pressed() -> None:
+        await pages(1)
+
+    async def lines() -> AsyncIterator[str]:
+        yield "not an address"
+        yield await pages(2)
+
+    return {"enter_pressed": pressed, "pasted_lines": lines}
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_enter_at_the_sites_error_page_goes_on_with_the_sites_own_page(
+    person: FakeUser, site: Sandbox, *, is_known: bool
+) -> None:
+    # Application 112 has the site's own Domain, as the vendor's guide has it.
+    profile = token_profile(site)
+    config = person.home / "config.toml"
+    if is_known:
+        config.parent.mkdir()
+        config.write_text(f'[profile.{profile}]\nsite = "{site.url}"\nclient_id = "112"\n')
+        settings = resolve({}, environ={"SOE_AUTH_CONFIG_DIR": str(person.home)})
+    else:
+        settings = person.settings(site=site.url, client_id="112")
+    token = login(settings, person.effects(**at_the_error_page(person)))
+    assert token.account == "Jane Doe"
+    assert "redirect_uri" in person.pages[0].text
+    assert person.opened[0] == person.opened[1]  # which leads to the new request by now
+    [exchange] = site.exchanges
+    assert dict(exchange.fields)["redirect_uri"] == f"{site.url}/oauth/login_success"
+    assert 'redirect = "login_success"' in config.read_text()
+    remembered = [line for line in person.told if line.startswith("Remembered")]
+    if is_known:
+        undo = f"`soe-auth config unset redirect -p {profile}` undoes it."
+        change = "redirect from loopback to login_success"
+        assert remembered == [f"Remembered in profile {profile}: {change}. {undo}"]
+    else:
+        name = f"{profile} with redirect login_success"
+        assert remembered == [f"Remembered as profile {name}: {config}"]
+
+
+def test_a_profile_keeps_its_redirect_where_the_other_way_comes_to_no_token(
+    person: FakeUser, site: Sandbox
+) -> None:
+    settings = person.settings(site=site.url, client_id="113")
+    with pytest.raises(LoginError, match="before an address was pasted"):
+        login(settings, person.effects(**at_the_error_page(person)))
+    assert not (person.home / "config.toml").exists()
+
+
+def test_without_a_terminal_the_flag_for_the_other_way_is_named(
+    person: FakeUser, site: Sandbox
+) -> None:
+    settings = person.settings(site=site.url, client_id="112", timeout="1s")
+    with pytest.raises(LoginTimedOut) as timed_out:
+        login(settings, person.effects())
+    assert "the site's own name, add --redirect login_success" in timed_out.value.hint
+    assert not any("press Enter" in told for told in person.told)
+
+
 def token_profile(site: Sandbox) -> str:
     return f"localhost-{site.port}"
 
@@ -630,6 +698,30 @@ def test_where_nobody_is_those_in_vain_are_not_forgotten(person: FakeUser, site:
     assert login_lock.retry_delay(settings.profile) <= 0  # nor is it counted among them
     login_lock.record_failure(settings.profile)
     assert login_lock.retry_delay(settings.profile) == 240
+
+
+def test_a_login_needs_no_thread_that_the_system_does_not_give(
+    person: FakeUser, site: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+
+    def fail(thread: threading.Thread) -> None:
+        if threading.current_thread() is not threading.main_thread():  # that of the browser
+            start(thread)
+            return
+        raise RuntimeError("can't start new thread")
+
+    def browse(url: str) -> bool:
+        with monkeypatch.context() as allowed:
+            allowed.setattr(threading.Thread, "start", start)
+            return person.browse(url)
+
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    settings = person.settings(site=site.url)
+    io = person.effects(open_browser=browse)
+    token = login(settings, io)
+    assert token.account == "Jane Doe"
+    assert io.store.load(settings.profile) == token
 
 
 def test_an_explicit_login_does_not_wait_for_another(person: FakeUser, site: Sandbox) -> None:

@@ -410,7 +410,8 @@ async def test_any_filter_is_made(program: Program) -> None:
 @pytest.mark.parametrize(
     ("path", "status", "words"),
     [
-        ("questions?pageSize=101", 400, "The pageSize is more than 100."),
+        ("questions?pageSize=101", 400, "The pageSize is not 15, 30, 50 or 100."),
+        ("questions?pageSize=20", 400, "The pageSize is not 15, 30, 50 or 100."),
         ("questions?page=0", 400, "The page is not a number above zero."),
         ("questions?page=x", 400, "The page is not a number above zero."),
         ("questions/999", 404, "There is no such thing."),
@@ -424,7 +425,7 @@ async def test_the_newer_api_refuses_by_problem_details(
     reader: Reader, path: str, status: int, words: str
 ) -> None:
     refused = await reader.send(f"/api/v3/{path}")
-    assert refused.headers["Content-Type"] == "application/problem+json"
+    assert refused.headers["Content-Type"].startswith("application/json")
     assert list(refused.fields) == ["type", "title", "status", "detail"]
     assert refused.status == refused.fields["status"] == status
     assert words in str(refused.fields["detail"])
@@ -456,6 +457,7 @@ async def test_a_token_makes_fifty_calls_in_two_seconds(reader: Reader) -> None:
         assert (await reader.send(V3)).status == 200
     refused = await reader.send(V3)
     assert (refused.status, refused.headers["Retry-After"]) == (429, "2")
+    assert refused.headers["x-burst-throttle-seconds-until-full"] == "2"
     assert refused.fields["title"] == "Too Many Requests"
     assert (await Reader(reader.program, await reader.program.token()).send(V3)).status == 200
     reader.program.clock.now += 2

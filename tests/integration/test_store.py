@@ -33,6 +33,8 @@ from soe_auth.storage.token_format import token_to_json
 
 if sys.platform != "win32":
     import fcntl
+    import grp
+    import pwd
 
 OLD = replace(TOKEN, access_token=Secret("old"))
 USER = 1  # whom every system has, as "daemon", with a group alone
@@ -133,6 +135,8 @@ def test_what_other_users_can_change_is_not_read(
             assert read_trusted(path) == b"x"
         assert said in str(problem)
 
+    # That user may not be able to load these two modules.
+    assert grp.getgrgid(USER).gr_name == pwd.getpwuid(USER).pw_name
     with TemporaryDirectory(dir="/tmp") as directory:  # which that user can enter
         os.chown(directory, USER, -1)
         path = Path(directory, "config.toml")

@@ -5,12 +5,14 @@ import gzip
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import stat
 import subprocess
 import sys
 import time
+import zipapp
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +23,7 @@ from urllib.request import Request, urlopen
 import pytest
 from conftest import TOKEN, VISITOR, Command
 
-from soe_auth import Secret, Site
+from soe_auth import Secret, Site, __main__
 from soe_auth.cli.commands.pkce import draw_pair
 from soe_auth.cli.main import COMMANDS, main
 from soe_auth.cli.terminal_paste import pasted_lines
@@ -221,7 +223,6 @@ def test_without_a_token_the_answer_is_exit_3_and_one_line_with_what_to_type(
         assert typed in line
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_an_expired_token_is_exit_3(soe_auth: Command) -> None:
     with running(strict=True, lifetime=30) as site:
         soe_auth("login", "--site", site.url, "--client-id", "110", "--browser", VISITOR)
@@ -851,6 +852,37 @@ def test_the_demo_ends_with_the_exit_code_of_what_failed(soe_auth: Command) -> N
     assert done.returncode == 4
 
 
+ENTRY_POINT = """
+import soe_auth
+from soe_auth.__main__ import entry_point
+assert ".pyz" in soe_auth.__file__
+entry_point()
+"""
+
+
+def test_a_plain_zip_logs_in(soe_auth: Command, site: Sandbox, tmp_path: Path) -> None:
+    app, packed = tmp_path / "app", tmp_path / "soe-auth.pyz"
+    package = Path(__main__.__file__).parent
+    shutil.copytree(package, app / "soe_auth", ignore=shutil.ignore_patterns("__pycache__"))
+    (app / "__main__.py").write_text(ENTRY_POINT)
+    zipapp.create_archive(app, packed)
+    shutil.rmtree(app)
+    named = ("--site", site.url, "--client-id", "110", "--browser", VISITOR)
+    done = [
+        subprocess.run(
+            [sys.executable, packed, *argv],
+            env=soe_auth.environ,
+            capture_output=True,
+            text=True,
+            timeout=40,
+            check=False,
+        )
+        for argv in (("login", *named), ("token",))
+    ]
+    assert [each.returncode for each in done] == [0, 0], done
+    assert done[1].stdout == soe_auth("token").stdout
+
+
 # --- what a process cannot show: the same door, in process ---
 
 
@@ -866,6 +898,16 @@ async def test_a_terminal_that_goes_away_closes_the_paste_door() -> None:
     os.close(terminal)
 
 
+async def test_an_empty_line_before_what_is_pasted_is_no_enter() -> None:
+    read, write = os.pipe()
+    os.write(write, b"\n\none\n\n")
+    lines = pasted_lines(read)
+    assert [await anext(lines), await anext(lines)] == ["one", ""]
+    os.close(write)
+    assert [line async for line in lines] == []
+    os.close(read)
+
+
 @pytest.mark.posix("types at a pseudo-terminal")
 async def test_a_terminal_that_cannot_be_read_closes_the_paste_door() -> None:
     person, terminal = os.openpty()
@@ -874,7 +916,6 @@ async def test_a_terminal_that_cannot_be_read_closes_the_paste_door() -> None:
     os.close(person)
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_main_returns_the_exit_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["token"], {"SOE_AUTH_TOKEN": "x"}) == 0
     assert capsys.readouterr().out == "x\n"

@@ -67,6 +67,8 @@ def test_an_error_is_found_by_its_colour_where_there_are_colours(soe_auth: Comma
 def test_a_terminal_that_does_not_know_its_width_gets_whole_lines(signed_in: Command) -> None:
     shown = on_a_terminal(signed_in, "token", "--min-ttl", "25h", columns=0, term="dumb")
     assert shown.replace("\r\n", "\n") == signed_in("token", "--min-ttl", "25h").stderr
+    doctor = on_a_terminal(signed_in, "doctor", columns=0, term="dumb").splitlines()
+    assert any(line.startswith("ok       loopback: 127.0.0.1 answered at port ") for line in doctor)
 
 
 @dataclass(frozen=True)

@@ -20,11 +20,12 @@ pytestmark = pytest.mark.process
 AGAIN = r"Choice \[\d\]: "
 PAGE_OF_IT = DOCS / "how-to" / "set-up.md"
 SITE = r"Which site\? \(acme or its URL\)(?: \[[^]]*\])?: "
-REDIRECT = rf"(?s)How does[^?]*\?.*?{AGAIN}"
+DOMAIN = rf"(?s)Which Domain did the form take\?.*?{AGAIN}"
 PAGE = r"Open that page in your browser\? \[[Yy]/[Nn]\]: "
 CLIENT_ID = r"Client ID \[[^]]*\]: "
 MAY = rf"(?s)What may the token do\?.*?{AGAIN}"
 LASTS = rf"(?s)How long is a token good for\?.*?{AGAIN}"
+FOR = rf"(?s)What is the token for\?.*?{AGAIN}"
 NAME = r"A name for this profile \[[^]]*\]: "
 SIGN_IN = r"Sign in now\? \[Y/n\]: "
 
@@ -60,11 +61,12 @@ def happy(site: Sandbox) -> list[tuple[str, str]]:
     """A conversation that takes every default but for what has none, and the redirect."""
     return [
         (SITE, site.url),
-        (REDIRECT, "1"),
         (PAGE, "n"),
+        (DOMAIN, "1"),
         (CLIENT_ID, "110"),
         (MAY, ""),
         (LASTS, ""),
+        (FOR, ""),
         (NAME, ""),
         (SIGN_IN, ""),
     ]
@@ -79,11 +81,12 @@ def test_a_conversation_ends_with_a_token(start: Start, site: Sandbox, soe_auth:
     shown = answer(child, *happy(site))
     assert "It is there, and answers as an SOE site does." in shown
     assert f"On {site.url.partition('://')[2]}:" in shown
-    assert "  Domain   localhost\r\n" in shown
+    assert "  Domain   the first of these that the form takes:\r\n" in shown
     code, text = end_of(child)
     assert code == 0
     assert "Signed in to" in text
     assert "soe-auth init --site" in text
+    assert "refuses client ID" not in shown
     assert soe_auth("token").returncode == 0
     assert profile_of(soe_auth, f"localhost-{site.port}") == {"site": site.url, "client_id": "110"}
     written = config_of(soe_auth).read_text()
@@ -97,11 +100,12 @@ def test_every_answer_is_heeded(start: Start, site: Sandbox, soe_auth: Command) 
     answer(
         child,
         (SITE, f"{site.url}/questions"),
-        (REDIRECT, "2"),
         (PAGE, "n"),
+        (DOMAIN, "5"),
         (CLIENT_ID, "112"),
         (MAY, "2"),
         (LASTS, "2"),
+        (FOR, "2"),
         (NAME, "mine"),
         (SIGN_IN, "n"),
     )
@@ -111,7 +115,7 @@ def test_every_answer_is_heeded(start: Start, site: Sandbox, soe_auth: Command) 
     assert profile_of(soe_auth, "mine") == {
         "site": site.url,
         "client_id": "112",
-        "scope": "no_expiry,write_access",
+        "scope": "access_team,no_expiry,write_access",
         "redirect": "login_success",
     }
 
@@ -130,16 +134,19 @@ def test_a_wrong_answer_is_told_and_asked_again(
         (SITE, ""),
         (SITE, "http://soe.example"),
         (SITE, site.url),
-        (REDIRECT, "3"),
-        (AGAIN, "loopback"),
         (PAGE, "perhaps"),
         (PAGE, "n"),
+        (DOMAIN, "6"),
+        (AGAIN, "another"),
+        ("That name: ", "192.0.2.7"),
+        ("That name: ", "Login.corp.example"),
         (CLIENT_ID, "one hundred"),
         (CLIENT_ID, "110"),
         (MAY, "all"),
         (AGAIN, "read"),
         (LASTS, "0"),
         (AGAIN, "1"),
+        (FOR, ""),
         (NAME, "../up"),
         (NAME, "taken"),
         (NAME, "free"),
@@ -149,13 +156,16 @@ def test_a_wrong_answer_is_told_and_asked_again(
     for told in (
         "An answer is needed here.",
         "plain http is for a loopback host only",
-        "write a number from 1 to 2",
+        "write a number from 1 to 5",
         "write y or n",
         "a client ID is the number",
         "write letters, digits",
         "that profile belongs to another site",
+        "write localhost, 127.0.0.1, or a name that means the loopback",
+        "refuses client ID 110 with the Domain login.corp.example",  # before anyone signs in
     ):
         assert told in shown
+    assert profile_of(soe_auth, "free")["redirect_host"] == "login.corp.example"
     assert profile_of(soe_auth, "free")["client_id"] == "110"
     assert profile_of(soe_auth, "taken")["client_id"] == "1"
 
@@ -171,7 +181,7 @@ def test_after_some_wrong_answers_it_ends(start: Start, soe_auth: Command) -> No
 
 
 @pytest.mark.posix("types at a pseudo-terminal")
-@pytest.mark.parametrize("stop", range(8))
+@pytest.mark.parametrize("stop", range(9))
 def test_ctrl_c_at_any_question_ends_it_and_has_written_nothing(
     start: Start, site: Sandbox, soe_auth: Command, stop: int
 ) -> None:
@@ -187,7 +197,7 @@ def test_ctrl_c_at_any_question_ends_it_and_has_written_nothing(
 
 
 @pytest.mark.posix("types at a pseudo-terminal")
-@pytest.mark.parametrize("stop", range(7))
+@pytest.mark.parametrize("stop", range(8))
 def test_ctrl_d_at_any_question_ends_it_with_a_sentence(
     start: Start, site: Sandbox, soe_auth: Command, stop: int
 ) -> None:
@@ -222,11 +232,9 @@ def test_the_page_of_the_site_is_opened_if_asked(
     script = f"printf '%s' \"$1\" >{seen}.part && mv {seen}.part {seen}"
     browser = program(tmp_path, "browser", script)
     child = start(BROWSER=str(browser))
-    answer(child, *happy(site)[:2], (PAGE, "y"))
+    answer(child, *happy(site)[:1], (PAGE, "y"))
     child.expect("Opening http://")
-    child.expect(CLIENT_ID)
-    child.sendline("110")
-    answer(child, *happy(site)[4:-1], (SIGN_IN, "n"))
+    answer(child, *happy(site)[2:-1], (SIGN_IN, "n"))
     assert end_of(child)[0] == 0
     assert seen.read_text() == site.url
 
@@ -234,7 +242,7 @@ def test_the_page_of_the_site_is_opened_if_asked(
 @pytest.mark.posix("types at a pseudo-terminal")
 def test_where_no_browser_starts_that_is_said(start: Start, site: Sandbox) -> None:
     child = start(BROWSER="")
-    answer(child, *happy(site)[:2], (PAGE, "y"))
+    answer(child, *happy(site)[:1], (PAGE, "y"))
     child.expect("No browser could be started here")
 
 
@@ -251,19 +259,18 @@ def test_a_failed_login_still_hands_out(start: Start, site: Sandbox) -> None:
 @pytest.mark.posix("types at a pseudo-terminal")
 def test_in_an_ssh_session_the_way_that_works_is_offered(start: Start, site: Sandbox) -> None:
     child = start(SSH_CONNECTION="192.0.2.1 1 192.0.2.2 22")
-    shown = answer(child, (SITE, site.url), (REDIRECT, ""))
+    shown = answer(child, (SITE, site.url), (PAGE, "n"), (DOMAIN, ""), (CLIENT_ID, "112"))
     assert "This is an SSH session" in shown
-    child.expect(f"Domain   {site.url.partition('://')[2]}\r\n")
+    assert "Choice [5]" in shown
 
 
 @pytest.mark.posix("types at a pseudo-terminal")
 def test_where_ports_are_forwarded_nothing_has_to_be_pasted(start: Start, site: Sandbox) -> None:
     child = start("--no-browser", REMOTE_CONTAINERS="1", CI="")
-    shown = answer(child, (SITE, site.url), (REDIRECT, ""))
-    assert "Then take 2" not in shown
-    child.expect("Domain   localhost\r\n")
+    shown = answer(child, (SITE, site.url), (DOMAIN, ""))
+    assert "Choice [1]" in shown
     child.expect(CLIENT_ID)
-    assert "Open that page" not in child.before
+    assert "Open that page" not in shown + child.before
 
 
 @pytest.mark.posix("types at a pseudo-terminal")
@@ -271,7 +278,7 @@ def test_who_has_no_client_id_gets_the_text_for_an_administrator(
     start: Start, site: Sandbox, soe_auth: Command
 ) -> None:
     child = start()
-    answer(child, *happy(site)[:3], (CLIENT_ID, ""), (MAY, "2"), (LASTS, "1"))
+    answer(child, *happy(site)[:3], (CLIENT_ID, ""), (MAY, "2"), (LASTS, "1"), (FOR, ""))
     code, text = end_of(child)
     assert code == 2
     assert "#   Domain   localhost\r\n" in text
@@ -291,11 +298,12 @@ def test_a_site_that_is_not_there_may_be_typed_again_or_taken_all_the_same(
         (r"Go on all the same\? \[y/N\]: ", ""),
         (SITE, "http://localhost:2"),
         (r"Go on all the same\? \[y/N\]: ", "y"),
-        (REDIRECT, "1"),
         (PAGE, "n"),
+        (DOMAIN, "1"),
         (CLIENT_ID, "7"),
         (MAY, ""),
         (LASTS, ""),
+        (FOR, ""),
         (NAME, ""),
         (SIGN_IN, "n"),
     )
@@ -375,14 +383,14 @@ def test_a_profile_that_is_there_offers_its_values_and_keeps_its_comments(
     shown = answer(
         child,
         (SITE, ""),
-        (REDIRECT, "1"),
+        (DOMAIN, "1"),
         (CLIENT_ID, "111"),
         (MAY, ""),
         (LASTS, ""),
+        (FOR, ""),
         (SIGN_IN, "n"),
     )
     assert end_of(child)[0] == 0
-    assert "Domain on the site has to be localhost." in shown
     assert "It asks for private_info as before." in shown
     assert "Profile mine is changed: client_id from 110 to 111." in shown
     assert config.read_text() == (
@@ -392,14 +400,18 @@ def test_a_profile_that_is_there_offers_its_values_and_keeps_its_comments(
 
 
 @pytest.mark.posix("types at a pseudo-terminal")
-def test_a_project_of_the_cloud_offers_its_site(start: Start, tmp_path: Path) -> None:
+def test_a_project_of_the_cloud_offers_its_values_and_it_is_told(
+    start: Start, tmp_path: Path
+) -> None:
     checkout = tmp_path / "checkout"
     (checkout / ".git").mkdir(parents=True)
-    (checkout / ".soe-auth.toml").write_text('site = "acme"\nclient_id = 110\n')
+    project = 'site = "acme"\nclient_id = 110\nscope = "write_access"\n'
+    (checkout / ".soe-auth.toml").write_text(project)
     child = start("--no-check", cwd=checkout)
     child.expect(r"its URL\) \[acme.stackenterprise.co\]: ")
     child.sendline("")
-    answer(child, (REDIRECT, "1"))
+    child.expect("asks for the client ID 110, the scope write_access. That is the default here,")
+    answer(child, (DOMAIN, "1"))
     child.expect(r"Client ID \[110\]: ")
 
 
@@ -435,10 +447,11 @@ def test_the_variable_of_a_setting_is_its_default_and_is_told_where_it_comes_fir
     shown = answer(
         child,
         (SITE, ""),
-        (REDIRECT, "1"),
+        (DOMAIN, "1"),
         (r"Client ID \[7\]: ", "8"),
         (MAY, ""),
         (LASTS, ""),
+        (FOR, ""),
         (NAME, ""),
         (SIGN_IN, "n"),
     )
@@ -598,7 +611,14 @@ def test_a_handouts_site_is_agreed_to_first(
     assert "was not agreed to, so nothing was written" in text
     assert not config_of(soe_auth).exists()
     child = start("--from", str(handout))
-    answer(child, (r"Is that your site\? \[y/N\]: ", "y"), (REDIRECT, "1"), (MAY, ""), (LASTS, ""))
+    answer(
+        child,
+        (r"Is that your site\? \[y/N\]: ", "y"),
+        (DOMAIN, "1"),
+        (MAY, ""),
+        (LASTS, ""),
+        (FOR, ""),
+    )
     answer(child, (SIGN_IN, "n"))
     assert end_of(child)[0] == 0
     assert profile_of(soe_auth, "theirs")["client_id"] == "110"
@@ -655,7 +675,7 @@ def test_the_conversation_of_the_page_is_the_true_one(
     shown = (shown + text.partition("# For a colleague")[0]).replace("\r", "")
     # A container says what it is, and recommends; the reader of the page sits at a desktop.
     shown = re.sub(r"\nThis is a.*\n(?=\n)", "", shown)
-    shown = shown.replace("Choice [2]", "Choice [1]").replace("browser? [y/N]", "browser? [Y/n]")
+    shown = shown.replace("Choice [5]", "Choice [1]").replace("browser? [y/N]", "browser? [Y/n]")
     shown = shown.replace(f"localhost:{site.port}", "localhost:7700")
     shown = shown.replace(f"localhost-{site.port}", "localhost-7700")
     shown = shown.replace(str(config_of(soe_auth).parent), "/home/you/.config/soe-auth")

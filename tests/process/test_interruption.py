@@ -7,6 +7,8 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from urllib.request import urlopen
 
 import pexpect
@@ -262,18 +264,57 @@ def test_a_signal_that_is_ignored_stays_so(soe_auth: Command, site: Sandbox) -> 
         assert said == "\nsoe-auth: interrupted.\n"
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_being_told_to_end_is_as_quick(
-    soe_auth: Command, site: Sandbox, number: signal.Signals
+@contextmanager
+def stderr_that_is(kind: str) -> Iterator[int]:
+    """Yield a standard error that is a full disk, or a pipe, which nobody reads."""
+    reader, writer = os.pipe()
+    with ExitStack() as stack:
+        stack.callback(os.close, writer)
+        match kind:
+            case "full disk":
+                os.close(reader)
+                os.dup2(stack.enter_context(open("/dev/full", "wb")).fileno(), writer)  # noqa: PTH123
+            case "pipe without a reader":
+                os.close(reader)
+            case _:
+                stack.callback(os.close, reader)
+                os.set_blocking(writer, False)
+                with suppress(BlockingIOError):
+                    while True:
+                        os.write(writer, b"x" * 4096)
+                os.set_blocking(writer, True)
+        yield writer
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("kind", ["", "full disk", "pipe without a reader", "full pipe", "closed"])
+def test_being_told_to_end_is_as_quick_whether_it_is_heard_or_not(
+    soe_auth: Command, site: Sandbox, number: signal.Signals, kind: str
 ) -> None:
-    with start(
-        soe_auth, "login", "--site", site.url, "--client-id", "110", "--no-browser"
-    ) as login:
-        until_it_waits(login)
-        lived, said = interrupt(login, number)
-        assert login.returncode == 128 + number
-        assert said == "\nsoe-auth: interrupted.\n"
+    argv = ["login", "--site", site.url, "--client-id", "110", "--no-browser"]
+    if not kind:
+        with start(soe_auth, *argv) as login:
+            until_it_waits(login)
+            lived, said = interrupt(login, number)
+        assert (login.returncode, said) == (128 + number, "\nsoe-auth: interrupted.\n")
         assert lived < 1
+        return
+    waiting = soe_auth.home / "config" / "locks" / f"localhost-{site.port}.waiting"
+    closing = ["sh", "-c", 'exec "$@" 2>&-', "sh"] if kind == "closed" else []
+    with (
+        stderr_that_is(kind) as stderr,
+        subprocess.Popen(
+            [*closing, soe_auth.path, *argv],
+            env=soe_auth.environ,
+            stdin=subprocess.DEVNULL,
+            stderr=stderr,
+        ) as unheard,
+    ):
+        while not waiting.exists():
+            assert unheard.poll() is None
+            time.sleep(0.01)
+        unheard.send_signal(number)
+        assert unheard.wait(5) == 128 + number
 
 
 def test_while_it_waits_for_anothers_login_it_is_at_once(soe_auth: Command, site: Sandbox) -> None:

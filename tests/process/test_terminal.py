@@ -5,6 +5,8 @@ import json
 import os
 import shlex
 import subprocess
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -34,15 +36,37 @@ def by_hand(start: Start, site: Sandbox) -> tuple[Terminal, str]:
     return child, address
 
 
+def by_enter(start: Start, site: Sandbox, **where: str) -> tuple[Terminal, str]:
+    """Start a login that the site answers with an error page, and press Enter."""
+    argv = ("login", "--site", site.url, "--client-id", "112", "--browser", VISITOR)
+    child = start(*argv, **where)
+    child.expect("If the site shows an error about redirect_uri, press Enter.")
+    child.send("\r")
+    child.expect(r"(http://\S+/oauth\?\S+login_success\S+)")
+    address = child.match[1]
+    child.expect("Paste|paste")
+    return child, address
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [by_hand, partial(by_enter, container="flatpak"), partial(by_enter, SSH_TTY="/dev/pts/0")],
+    ids=["the flag", "Enter at a desk", "Enter over SSH"],
+)
 def test_the_pasted_address_of_the_sites_own_page_signs_in(
-    start: Start, site: Sandbox, soe_auth: Command
+    start: Start,
+    site: Sandbox,
+    soe_auth: Command,
+    begin: Callable[[Start, Sandbox], tuple[Terminal, str]],
 ) -> None:
-    child, address = by_hand(start, site)
+    child, address = begin(start, site)
     child.sendline(asyncio.run(visit(address)).url)
     code, text = end_of(child)
     assert code == 0
     assert "Signed in to localhost" in text
+    assert "with redirect login_success" in text
     assert soe_auth("token").returncode == 0
+    assert soe_auth("config", "get", "redirect").stdout == "login_success\n"
 
 
 def test_the_address_of_the_sites_own_page_may_come_through_a_pipe(
@@ -229,14 +253,22 @@ def test_a_question_that_nobody_could_see_is_not_asked(checkout: Path, soe_auth:
 # --- a terminal that others use as well ---
 
 
-@pytest.mark.parametrize("browser", [["--browser", VISITOR], ["--no-browser", "--timeout", "2s"]])
-def test_lines_that_were_typed_ahead_are_the_shells(
-    soe_auth: Command, site: Sandbox, browser: list[str]
+@pytest.mark.parametrize(
+    ("browser", "typed_at"),
+    [
+        (["--browser", VISITOR], "ready"),
+        (["--no-browser", "--timeout", "2s"], "ready"),
+        (["--client-id", "112", "--browser", VISITOR, "--timeout", "6s"], "press Enter"),
+    ],
+)
+def test_lines_that_are_typed_ahead_or_meanwhile_are_the_shells(
+    soe_auth: Command, site: Sandbox, browser: list[str], typed_at: str
 ) -> None:
     login = [soe_auth.path, "login", "--site", site.url, "--client-id", "110", *browser]
     script = "stty -echo; echo ready; sleep 1; " + shlex.join(login) + "; head -2"
-    child = pexpect.spawn("sh", ["-c", script], env=soe_auth.environ, timeout=20)
-    child.expect("ready")
+    environ = {**soe_auth.environ, "container": "flatpak"}  # which is a desk, wherever tests run
+    child = pexpect.spawn("sh", ["-c", script], env=environ, timeout=20)
+    child.expect(typed_at)
     child.send("echo second\necho third\n")
     child.expect("Signed in|not finished")
     child.expect("echo second\r\necho third")

@@ -512,6 +512,7 @@ def test_every_shape_of_refusal_is_understood(status: int, body: object, words: 
         (200, {"access_token": "canary\n"}, "without a token"),
         (200, {"access_token": "canary\u202e"}, "without a token"),
         (200, {"access_token": ["canary"]}, "without a token"),
+        (200, {"access_token": "canary" * 11_000}, "a token has 16384 characters at most"),
         (302, {"access_token": "canary"}, "without a refusal's reason"),
         (500, {}, "without a refusal's reason"),
     ],

@@ -25,6 +25,11 @@ def test_the_page_says_who_signed_in_where_and_for_how_long() -> None:
     assert "close this window" in html
 
 
+def test_the_page_says_what_a_project_file_asked_for() -> None:
+    page = signed_in("acme", None, "until it is revoked", "/x/.soe-auth.toml asks for the scope a.")
+    assert "revoked. /x/.soe-auth.toml asks for the scope a.</p>" in page.html
+
+
 @pytest.mark.rfc("6749-3.1.2.5", "9700-4.2.4")
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_has_nothing_from_outside_and_no_script(page: Page) -> None:

@@ -1,5 +1,6 @@
 """What is registered, kept and handed on, as values."""
 
+import re
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from soe_auth.actions.registration import (
     administrator_text,
     changes,
     domain,
+    domains,
     handouts,
     preface,
     steps,
@@ -48,11 +50,21 @@ def test_the_domain_is_where_the_browser_comes_back_to() -> None:
     assert domain(ACME, "login_success", "127.0.0.1") == "acme.stackenterprise.co"
 
 
-def test_the_steps_name_the_page_and_each_field() -> None:
-    told = steps(ACME, "localhost")
+def test_the_steps_name_the_page_and_each_field(environ: dict[str, str]) -> None:
+    told = steps(ACME, settings_of(environ))
     assert "Open https://acme.stackenterprise.co\n" in told
     assert "  Name     soe-auth\n" in told
-    assert "  Domain   localhost\n" in told
+    assert "  Status   Read-only; Read-write if tokens are to write\n" in told
+    assert "Leave the secret and the key" in told
+    ways = list(domains(ACME).values())
+    assert re.findall(r"^ {18}(\S.*)$", told, re.MULTILINE) == ways
+    assert [words.split(",")[0] for words in ways] == [
+        *("localhost", "127.0.0.1", "soe-auth.localhost"),
+        "a name of your company's that means 127.0.0.1",
+        "acme.stackenterprise.co",
+    ]
+    chosen = settings_of(environ, redirect_host="login.corp.example")
+    assert "  Domain   login.corp.example\n" in steps(ACME, chosen)
 
 
 def test_the_preface_is_toml_that_says_nothing_and_tells_every_key() -> None:
@@ -91,12 +103,20 @@ def test_a_handout_says_what_is_no_default(environ: dict[str, str]) -> None:
     assert "the scopes write_access; good for a day" in text
 
 
-def test_the_administrator_is_told_what_it_is_and_that_it_has_no_secret(
+def test_the_administrator_is_told_what_it_is_and_to_leave_the_secret(
     environ: dict[str, str],
 ) -> None:
     told = administrator_text(settings_of(environ, scope="no_expiry"), ACME)
-    for words in ("Name     soe-auth", "Domain   localhost", "no secret", "PKCE", "without end"):
+    for words in (
+        *("Name     soe-auth", "Domain   localhost", "Status   Read-only", "PKCE", "without end"),
+        *("https://acme.stackenterprise.co/enterprise/api", "secret and the key", "servers"),
+        "127.0.0.1, soe-auth.localhost,",
+    ):
         assert words in told
+    writes = settings_of(environ, scope="write_access", redirect="login_success")
+    told = administrator_text(writes, ACME)
+    assert "Status   Read-write" in told
+    assert "soe-auth.localhost" not in told
     assert "read only" in administrator_text(settings_of(environ), ACME)
 
 

@@ -18,6 +18,11 @@ def test_no_names_mean_read_only() -> None:
     assert not Scope().no_expiry
 
 
+def test_a_scope_that_could_not_be_shown_as_a_whole_is_refused() -> None:
+    with pytest.raises(ValueError, match="300 characters at most"):
+        Scope.parse("a " * 151)
+
+
 @pytest.mark.parametrize("text", ['wri"te', "back\\slash", "näme", "bell\x07"])
 def test_what_no_scope_name_can_hold_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="scope name"):

@@ -1,3 +1,4 @@
+import os
 import re
 from pathlib import Path
 
@@ -426,19 +427,34 @@ def test_the_directory_is_the_platforms_unless_a_variable_names_one(home: Path) 
     assert find_paths({"SOE_AUTH_CONFIG_DIR": str(home)}).config == home / "config.toml"
 
 
-@pytest.mark.parametrize("given", ["C:soe", "C:", "\\soe", "/soe"])
+def test_a_tilde_in_the_variable_is_the_home_directory(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live_in(home, monkeypatch)
+    for given in ("~/.soe", os.path.join("~", ".soe")):  # noqa: PTH118  # a backslash, on Windows
+        assert find_paths({"SOE_AUTH_CONFIG_DIR": given}).directory == home / ".soe"
+
+
+@pytest.mark.parametrize("given", [".soe", "./soe", "soe/~", "~there-is-no-such-user/soe"])
+def test_a_config_directory_of_the_current_directory_is_refused(given: str) -> None:
+    with pytest.raises(SettingsError, match="depends on the current directory") as error:
+        find_paths({"SOE_AUTH_CONFIG_DIR": given})
+    assert str(error.value).startswith(f"SOE_AUTH_CONFIG_DIR is {given}, ")
+
+
+@pytest.mark.parametrize("given", ["C:soe", "C:", "\\soe", "/soe", "soe"])
 def test_on_windows_a_config_directory_of_the_current_drive_is_refused(given: str) -> None:
-    with pytest.raises(SettingsError, match="depends on the current drive") as error:
+    with pytest.raises(SettingsError, match="depends on the current directory") as error:
         find_paths({"SOE_AUTH_CONFIG_DIR": given}, platform="win32")
     assert str(error.value).startswith(f"SOE_AUTH_CONFIG_DIR is {given}, ")
 
 
 @pytest.mark.parametrize(
-    "given", ["C:\\soe", "d:/soe auth", "\\\\server\\share\\soe", "soe", "C:\\Users\\Zoë\\soe"]
+    "given", ["C:\\soe", "d:/soe auth", "\\\\server\\share\\soe", "C:\\Users\\Zoë\\soe"]
 )
 def test_on_windows_any_other_config_directory_is_taken(given: str) -> None:
     found = find_paths({"SOE_AUTH_CONFIG_DIR": given}, platform="win32")
-    assert found.directory == Path(given).absolute()
+    assert found.directory == Path(given)
 
 
 def test_each_setting_has_one_flag_and_one_variable() -> None:

@@ -48,6 +48,10 @@ def test_what_is_no_part_of_a_base_url_is_cut_off_and_kept_to_be_told() -> None:
     [
         ("http://acme.stackenterprise.co", "loopback"),
         ("http://localhost.evil.example", "loopback"),
+        ("https://stackoverflowteams.com/c/acme", "personal access tokens"),
+        ("stackoverflowteams.com/c/acme/questions", "personal access tokens"),
+        ("mcp.stackinternal.com", "another service"),
+        ("https://acme.stackinternal.com", "another service"),
         ("ftp://acme.example", "https"),
         ("https://user:word@acme.example", "user name"),
         ("https://user@acme.example", "user name"),

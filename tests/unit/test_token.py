@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from soe_auth import Scope, Site
-from soe_auth.model.token import visible_ascii
+from soe_auth.cli.json_output import token_report
+from soe_auth.model.token import Expiry, visible_ascii
 from soe_auth.storage.token_format import token_from_json, token_to_json
 
 
@@ -72,6 +73,12 @@ def test_only_visible_ascii_can_be_a_token(value: object) -> None:
         visible_ascii(value)
 
 
+def test_a_token_fits_into_its_file() -> None:
+    assert visible_ascii("x" * 16384)
+    with pytest.raises(ValueError, match="16384 characters at most"):
+        visible_ascii("x" * 16385)
+
+
 def test_a_token_serves_its_own_settings_while_it_lives() -> None:
     own = TOKEN.site, TOKEN.client_id, TOKEN.scope
     assert TOKEN.why_unusable(*own, min_ttl=60, now=1000) is None
@@ -104,6 +111,21 @@ def test_an_unknown_life_is_trusted_for_the_usual_day_and_no_longer() -> None:
     token = replace(TOKEN, expires_at="unknown")
     assert token.remaining(now=1000) == 86400
     assert token.remaining(now=1000 + 86401) < 0
+
+
+@pytest.mark.parametrize("expires_at", [87400.0, "unknown"])
+def test_a_token_of_a_clock_that_was_ahead_lasts_as_long_as_it_was_given_at_most(
+    expires_at: Expiry,
+) -> None:
+    token = replace(TOKEN, obtained_at=1000.0, expires_at=expires_at)
+    assert token.remaining(now=-86400) == 86400
+    assert token.remaining(now=1000) == 86400
+    assert token.remaining(now=1001) == 86399
+    report = token_report("acme", token, now=-85400.0)
+    assert report["seconds_left"] == 86400
+    if expires_at != "unknown":
+        assert report["expires_at"] == "1970-01-01T00:16:40Z"
+        assert token.describe_expiry(now=-85400.0).endswith(" (24 h)")
 
 
 @pytest.mark.posix("sets the time zone of a process that runs")

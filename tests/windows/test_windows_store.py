@@ -310,7 +310,7 @@ for number in range(30):
     @pytest.mark.parametrize("given", ["C:soe", "\\soe"])
     def test_a_directory_of_the_current_drive_is_refused_and_doctor_tells(given: str) -> None:
         environ = {"SOE_AUTH_CONFIG_DIR": given}
-        with pytest.raises(SettingsError, match="depends on the current drive"):
+        with pytest.raises(SettingsError, match="depends on the current directory"):
             find_paths(environ)
         said = [finding.says for finding in examine({}, environ=environ)]
         assert any("SOE_AUTH_CONFIG_DIR" in each for each in said)

@@ -228,7 +228,8 @@ def _set(args: argparse.Namespace, console: Console) -> None:
         from soe_auth.site_client.tls import ssl_context
 
         ssl_context(Network(value))  # which says what is wrong with it
-    config = read_config_files(console.environ).own.path  # nothing is changed in a broken file
+    read_config_files(console.environ)  # nothing is changed in a file that is broken
+    config = find_paths(console.environ).config
     profile = _owner(setting, args.profile, console)
 
     def check() -> None:
@@ -254,7 +255,7 @@ def _set(args: argparse.Namespace, console: Console) -> None:
 def _unset(args: argparse.Namespace, console: Console) -> None:
     setting = _setting(args.key)
     configs = read_config_files(console.environ)  # as above
-    config = configs.own.path
+    config = find_paths(console.environ).config
     profile = _owner(setting, args.profile, console)
     if profile:
         configs.require_profile(profile)

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from soe_auth.cli.exit_codes import BUG, EXIT_CODES
 from soe_auth.cli.json_output import FORMAT_VERSION
-from soe_auth.cli.options import add_settings, given_settings
+from soe_auth.cli.options import add_settings, given_settings, resolve_settings
 from soe_auth.doctor import examine
+from soe_auth.errors import SettingsError
 from soe_auth.model.text import printable
-from soe_auth.settings.spec import BROWSER, PORT, REDIRECT, REDIRECT_HOST, SITE
+from soe_auth.settings.spec import BROWSER, CLIENT_ID, PORT, REDIRECT, REDIRECT_HOST, SITE
 
 if TYPE_CHECKING:
     import argparse
@@ -29,12 +30,20 @@ _LONGEST = 1000  # characters of a line: a path alone may be long
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
-    add_settings(parser, SITE, REDIRECT, REDIRECT_HOST, PORT, BROWSER)
-    parser.add_argument("--json", action="store_true", help="print it as JSON")
+    add_settings(parser, SITE, CLIENT_ID, REDIRECT, REDIRECT_HOST, PORT, BROWSER)
+    report = parser.add_mutually_exclusive_group()
+    report.add_argument("--json", action="store_true", help="print it as JSON")
+    report.add_argument(
+        "--probe",
+        action="store_true",
+        help="only ask the site what is unknown of real ones, and print a report to hand on",
+    )
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Look around, and tell of each thing at once; the first thing wrong gives the exit code."""
+    if args.probe:
+        return _probe(args, console)
     found = []
     for finding in examine(given_settings(args), profile=args.profile, environ=console.environ):
         found.append(finding)
@@ -47,6 +56,27 @@ def run(args: argparse.Namespace, console: Console) -> int:
     else:
         _sum_up(errors, console)
     return exit_code_of(errors[0]) if errors else 0
+
+
+def _probe(args: argparse.Namespace, console: Console) -> int:
+    """Print what the site answers without a token. Raises SettingsError and NetworkError."""
+    from soe_auth.doctor.probe import probe
+    from soe_auth.site_client.event_loop import run_async
+
+    settings = resolve_settings(args, console)
+    site, _ = settings.require_site_and_client
+    if settings.doubt:
+        raise SettingsError(
+            f"{site} was not asked: only {settings.project} names it.",
+            hint=f"If you trust it, name it yourself: `soe-auth doctor --probe --site {site}`.",
+        )
+
+    async def report() -> None:
+        async for line in probe(settings):
+            console.result(line)
+
+    run_async(report())
+    return 0
 
 
 def exit_code_of(finding: Finding) -> int:

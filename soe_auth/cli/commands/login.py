@@ -41,9 +41,8 @@ To sign in, soe-auth needs the client ID of an API application on {site}:
        soe-auth login --site {typed} --client-id 110{flags}
 """
 _OTHER_DOMAIN = """\
-An application that is registered for the site's own Domain works as well:
-       Domain   {site}
-Then add --redirect login_success, and paste the address that the browser ends at.
+With another Domain than localhost, add --redirect-host and that name; with the site's own, add
+--redirect login_success. `soe-auth init` asks for all this.
 """
 
 
@@ -140,16 +139,16 @@ def _report(
 
 
 def _explain_registration(site: Site, settings: Settings, console: Console) -> None:
-    from soe_auth.actions.registration import domain, steps
+    from soe_auth.actions.registration import steps
 
     own_page = settings.redirect == "login_success"
     console.say(
         _REGISTRATION.format(
             site=site.authority,
-            steps=steps(site, domain(site, settings.redirect, settings.redirect_host)),
+            steps=steps(site, settings),
             typed=site.as_typed,
             flags=" --redirect login_success" if own_page else "",
         )
     )
     if not own_page:
-        console.say(_OTHER_DOMAIN.format(site=site.authority))
+        console.say(_OTHER_DOMAIN)
