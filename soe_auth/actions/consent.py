@@ -28,7 +28,8 @@ def tell_of_project(
     `stored` is the token that the login would replace. Raises SettingsError where it is another
     site's, and as `settle`.
     """
-    announce(settings.project_request)
+    if asked := settings.project_request:
+        announce(asked)
     settle(settings, ask, announce)
     if "site" in settings.from_project and stored and stored.site != settings.site:
         raise SettingsError(
