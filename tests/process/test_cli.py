@@ -194,7 +194,6 @@ def test_a_store_that_cannot_be_read_is_exit_7(signed_in: Command, site: Sandbox
     assert "could not be read" in said(done)
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_a_failed_login_leaves_the_old_token_in_place(signed_in: Command, site: Sandbox) -> None:
     before = signed_in("token").stdout
     site.quirks = Quirks(token="vendor-refusal")
