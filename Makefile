@@ -103,6 +103,7 @@ man: ready-demo ## write the man page
 	$(BIN)/python tools/manpage.py >man/soe-auth.1
 
 build: ready-test ## build what is released, in dist
+	rm -rf dist
 	$(BIN)/python -m build --no-isolation
 
 sbom: ready-test ## write what an installation of dist/*.whl brings: build/sbom.json

@@ -18,6 +18,8 @@ from conftest import path_of_chromium
 from docs_parser import PAGES, ROOT
 from playwright.sync_api import sync_playwright
 
+import soe_auth
+
 pytestmark = [
     pytest.mark.posix("Sphinx and Chromium are not among what all systems install"),
     pytest.mark.process,
@@ -49,11 +51,14 @@ class Found(HTMLParser):
     anchors: set[str] = field(default_factory=set)
     links: list[str] = field(default_factory=list)
     loaded: list[str] = field(default_factory=list)
+    description: str = ""
 
     def __post_init__(self) -> None:
         super().__init__()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "meta" and ("name", "description") in attrs:
+            self.description = dict(attrs)["content"] or ""
         for name, value in attrs:
             if name == "id":
                 self.anchors.add(value or "")
@@ -70,9 +75,25 @@ def read(page: Path) -> Found:
     return found
 
 
-def test_every_page_is_there_and_every_link_leads_somewhere(built: Path) -> None:
+def test_every_page_is_there_and_every_link_of_people_and_programs_leads_somewhere(
+    built: Path,
+) -> None:
     pages = set(built.rglob("*.html"))
-    assert {built / page.relative_to(ROOT).with_suffix(".html") for page in PAGES} < pages
+    written = {built / page.relative_to(ROOT).with_suffix(".html") for page in PAGES}
+    assert written < pages
+    assert [page for page in written if not read(page).description] == []
+    listed = re.findall(r"^- \[.+\]\((.+)\): .+$", (built / "llms.txt").read_text(), re.MULTILINE)
+    assert {built / path for path in listed} | {built / "docs" / "index.html"} == written
+    inventory = subprocess.run(
+        [sys.executable, "-m", "sphinx.ext.intersphinx", built / "objects.inv"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = re.findall(r"^ +soe_auth\.(\w+) +: (\S+)#(\S+)$", inventory.stdout, re.MULTILINE)
+    assert {name for name, *_ in found} == {*soe_auth.__all__}
+    for _, path, anchor in found:
+        assert anchor in read(built / path).anchors
     for page in pages:
         for link in read(page).links + read(page).loaded:
             url = urlsplit(link)
@@ -107,6 +128,15 @@ def served(built: Path) -> Iterator[str]:
 def test_the_search_finds_a_page_and_asks_nobody_else(served: str) -> None:
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=path_of_chromium(), args=FLAGS)
+        page = browser.new_page()
+        for variable in ("SOE_AUTH_TOKEN", "SOE_AUTH_CONFIG_DIR"):
+            page.goto(f"{served}/search.html?q={variable}")
+            results = page.locator("#search-results li a")
+            results.first.wait_for()
+            assert results.first.inner_text() == "Settings"
+        page.goto(f"{served}/docs/tutorial/first-login.html")
+        assert page.locator("div.highlight button.copybtn").count()
+        assert page.locator("link[rel*=icon]").count() == 1
         page = browser.new_page(viewport={"width": 360, "height": 640})
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))

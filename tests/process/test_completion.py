@@ -1,4 +1,4 @@
-"""The scripts for completion, driven in bash, zsh and fish; see test_powershell.py for that one."""
+"""The scripts for completion, driven in their shells; see test_powershell.py for that one."""
 
 import re
 import subprocess
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cli_oracle import Place
 from conftest import Command
-from docs_parser import DOCS
+from docs_parser import DOCS, ROOT
 
 from soe_auth.cli.commands import completion, config, profile
 from soe_auth.cli.commands.completion import SHELLS
@@ -53,16 +53,21 @@ def write_config(soe_auth: Command, text: str) -> None:
     (soe_auth.home / "config" / "config.toml").write_text(text)
 
 
-def save(soe_auth: Command, shell: str, path: str) -> None:
+def script_for(shell: str, soe_auth: Command) -> str:
     script = soe_auth("completion", shell)
     assert (script.returncode, script.stderr) == (0, "")
+    return script.stdout
+
+
+def save(soe_auth: Command, script: str, path: str) -> None:
     (soe_auth.home / path).parent.mkdir(parents=True)
-    (soe_auth.home / path).write_text(script.stdout)
+    (soe_auth.home / path).write_text(script)
 
 
-def in_bash(soe_auth: Command) -> Iterator[Complete]:
-    script = """
-    eval "$(soe-auth completion bash)"
+def in_bash(soe_auth: Command, script: str) -> Iterator[Complete]:
+    save(soe_auth, script, ".bash/soe-auth")
+    drive = """
+    . ~/.bash/soe-auth
     COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
     read -ra how < <(complete -p soe-auth)
     while [[ ${how[0]} != -F ]]; do how=("${how[@]:1}"); done
@@ -72,13 +77,13 @@ def in_bash(soe_auth: Command) -> Iterator[Complete]:
 
     def complete(line: str) -> set[str]:
         words = line.split(" ")
-        return lines_of(soe_auth, "bash", "-c", script, "bash", *words)
+        return lines_of(soe_auth, "bash", "-c", drive, "bash", *words)
 
     yield complete
 
 
-def in_fish(soe_auth: Command) -> Iterator[Complete]:
-    save(soe_auth, "fish", ".config/fish/completions/soe-auth.fish")
+def in_fish(soe_auth: Command, script: str) -> Iterator[Complete]:
+    save(soe_auth, script, ".config/fish/completions/soe-auth.fish")
 
     def complete(line: str) -> set[str]:
         found = lines_of(soe_auth, "fish", "-c", "complete -C $argv[1]", line)
@@ -87,8 +92,8 @@ def in_fish(soe_auth: Command) -> Iterator[Complete]:
     yield complete
 
 
-def in_zsh(soe_auth: Command) -> Iterator[Complete]:
-    save(soe_auth, "zsh", ".zfunc/_soe-auth")
+def in_zsh(soe_auth: Command, script: str) -> Iterator[Complete]:
+    save(soe_auth, script, ".zfunc/_soe-auth")
     (soe_auth.home / ".zshrc").write_text(ZSHRC)
     zsh = pexpect.spawn(
         "zsh", ["-d", "-i"], env=soe_auth.environ, cwd=soe_auth.home, encoding="utf-8", timeout=20
@@ -121,16 +126,77 @@ def lines_of(soe_auth: Command, *argv: str) -> set[str]:
     return {line.rstrip() for line in done.stdout.splitlines()} - {""}
 
 
-@pytest.fixture(
-    params=[pytest.param(each, marks=pytest.mark.needs(each)) for each in ("bash", "zsh", "fish")]
-)
+def in_elvish(soe_auth: Command, script: str) -> Iterator[Complete]:
+    save(soe_auth, script, ".config/elvish/lib/soe-auth.elv")
+    rc, hits = soe_auth.home / "rc.elv", soe_auth.home / "hits"
+
+    def complete(line: str) -> set[str]:
+        words = line.split(" ")
+        quoted = " ".join("'" + word.replace("'", "''") + "'" for word in words)
+        # The editor itself leaves out what does not begin as the word that is being typed.
+        rc.write_text(
+            f"use soe-auth\n$edit:completion:arg-completer[soe-auth] {quoted} |"
+            " each {|hit| try { echo $hit[stem] } catch _ { echo $hit } } >~/hits\n"
+            "print ready; exit\n"
+        )
+        elvish = pexpect.spawn(
+            "elvish", ["-rc", str(rc)], env=soe_auth.environ, cwd=soe_auth.cwd, timeout=20
+        )
+        elvish.expect_exact("ready")
+        elvish.close(force=True)
+        return {hit for hit in hits.read_text().split("\n") if hit and hit.startswith(words[-1])}
+
+    yield complete
+
+
+def in_nushell(soe_auth: Command, script: str) -> Iterator[Complete]:
+    save(soe_auth, script, ".config/soe-auth.nu")
+    drive = """
+    source ~/.config/soe-auth.nu
+    let words = ($env.LINE | split row ' ')
+    do $env.config.completions.external.completer $words |
+      default { glob $"($words | last)*" | each {|path| {value: ($path | path basename)} } } |
+      get value | to text
+    """
+
+    def complete(line: str) -> set[str]:
+        nu = soe_auth.with_variables(LINE=line)
+        return lines_of(nu, "nu", "--no-config-file", "-c", drive)
+
+    yield complete
+
+
+RUN_BY = {"bash": "bash", "zsh": "zsh", "fish": "fish", "elvish": "elvish", "nushell": "nu"}
+DRIVEN = {
+    "bash": in_bash,
+    "zsh": in_zsh,
+    "fish": in_fish,
+    "elvish": in_elvish,
+    "nushell": in_nushell,
+}
+EACH_SHELL = [pytest.param(each, marks=pytest.mark.needs(RUN_BY[each])) for each in DRIVEN]
+
+
+@pytest.fixture(params=EACH_SHELL)
 def complete(request: pytest.FixtureRequest, at_home: Command) -> Iterator[Complete]:
-    yield from {"bash": in_bash, "zsh": in_zsh, "fish": in_fish}[request.param](at_home)
+    yield from DRIVEN[request.param](at_home, script_for(request.param, at_home))
 
 
 @pytest.mark.posix("runs a POSIX shell")
 @pytest.mark.process
-def test_a_shell_completes_what_can_stand_there(complete: Complete) -> None:
+@pytest.mark.parametrize("shell", EACH_SHELL[:3])
+def test_a_shell_completes_by_the_file_that_the_wheel_brings(shell: str, at_home: Command) -> None:
+    [path] = (ROOT / "completions").glob("_*" if shell == "zsh" else f"*.{shell}")
+    for complete in DRIVEN[shell](at_home, path.read_text()):
+        assert complete("soe-auth tok") == {"token"}
+        assert complete("soe-auth token -p ") == {"acme", "beta-2"}
+
+
+@pytest.mark.posix("runs a POSIX shell")
+@pytest.mark.process
+def test_a_shell_completes_what_can_stand_there(
+    complete: Complete, request: pytest.FixtureRequest
+) -> None:
     assert complete("soe-auth tok") == {"token"}
     assert complete("soe-auth ") == set(COMMANDS)
     assert complete("soe-auth config ") == set(config.ACTIONS)
@@ -146,8 +212,9 @@ def test_a_shell_completes_what_can_stand_there(complete: Complete) -> None:
     assert complete("soe-auth profile use ") == {"acme", "beta-2"}
     assert complete("soe-auth login a") == {"acme"}
     assert complete("soe-auth completion z") == {"zsh"}
-    assert "printf" in complete("soe-auth run -- printf")
-    assert "printf" in complete("soe-auth run --min-ttl 1h printf")
+    if request.node.callspec.params["complete"] not in {"elvish", "nushell"}:
+        assert "printf" in complete("soe-auth run -- printf")
+        assert "printf" in complete("soe-auth run --min-ttl 1h printf")
     assert "handout.toml" in complete("soe-auth run -- cat hand")
 
 
@@ -236,6 +303,13 @@ def test_its_help_and_the_page_tell_the_same_to_type() -> None:
         *SHELLS
     }
     assert set(to_type) <= set(told)
+
+
+@pytest.mark.parametrize("shell", [shell for shell in SHELLS if shell != "bash"])
+def test_a_script_says_what_each_command_does(shell: str, place: Place) -> None:
+    script = place.long("completion", shell).out
+    for does in COMMANDS.values():
+        assert re.search(re.escape(does).replace("'", ".{1,6}"), script)
 
 
 @pytest.mark.parametrize("shell", SHELLS)

@@ -129,7 +129,14 @@ def test_the_script_knows_what_can_be_chosen(tables: Tables) -> None:
     assert choices[key("token", "--shell")] == ["sh", "fish", "powershell", "cmd"]
     assert choices[key("login", "--redirect")] == ["loopback", "login_success"]
     assert choices[key("config", "get", "pos_0")] == [*config.KEYS]
-    assert choices[key("completion", "pos_0")] == ["bash", "zsh", "fish", "powershell"]
+    assert choices[key("completion", "pos_0")] == [
+        "bash",
+        "zsh",
+        "fish",
+        "powershell",
+        "elvish",
+        "nushell",
+    ]
 
 
 def test_the_script_has_a_function_for_what_is_looked_up(script: Node, tables: Tables) -> None:

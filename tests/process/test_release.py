@@ -7,7 +7,6 @@ import subprocess
 import sys
 import sysconfig
 import zipfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
@@ -16,12 +15,21 @@ import pytest
 from conftest import Command
 from docs_parser import DOCS, ROOT
 
+from soe_auth.cli.commands.completion import SHELLS
 from soe_auth.cli.main import COMMANDS
 from soe_auth.version import __version__
 
 PACKAGE = ROOT / "soe_auth"
 MAN_PAGE = ROOT / "man" / "soe-auth.1"
 NAME = f"soe_auth-{__version__}"
+# Where pipx finds what it links into ~/.local/share.
+SHARED = (
+    "bash-completion/completions/soe-auth",
+    "fish/vendor_completions.d/soe-auth.fish",
+    "man/man1/soe-auth.1",
+    "zsh/site-functions/_soe-auth",
+)
+LOWEST = ROOT / ".venv" / "lowest"
 WHEEL, SDIST = f"{NAME}-py3-none-any.whl", f"{NAME}.tar.gz"
 
 IN_THE_SDIST = {
@@ -33,6 +41,7 @@ IN_THE_SDIST = {
     "Makefile",
     "PKG-INFO",
     "benchmarks",
+    "completions",
     "docs",
     "man",
     "pyproject.toml",
@@ -43,7 +52,8 @@ IN_THE_SDIST = {
 
 
 def run(*argv: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    kept = {name: value for name, value in os.environ.items() if name != "SOURCE_DATE_EPOCH"}
+    unset = {"SOURCE_DATE_EPOCH", "SOE_AUTH_REPOSITORY"}
+    kept = {name: value for name, value in os.environ.items() if name not in unset}
     return subprocess.run(
         argv, env={**kept, **variables}, capture_output=True, text=True, timeout=50, check=False
     )
@@ -96,7 +106,7 @@ def description(about: Message) -> str:
 
 @pytest.mark.posix("hatchling is not among what all systems install")
 @pytest.mark.process
-def test_the_wheel_has_the_package_its_licence_and_its_man_page_and_nothing_else(
+def test_the_wheel_has_the_package_its_licence_its_man_page_and_completions_and_nothing_else(
     built: Path,
 ) -> None:
     sources = files_below(PACKAGE)
@@ -106,7 +116,7 @@ def test_the_wheel_has_the_package_its_licence_and_its_man_page_and_nothing_else
         assert set(wheel.namelist()) == {
             *(str(path.relative_to(ROOT)) for path in sources),
             *(f"{NAME}.dist-info/{name}" for name in own),
-            f"{NAME}.data/data/share/man/man1/soe-auth.1",
+            *(f"{NAME}.data/data/share/{name}" for name in SHARED),
         }
         assert wheel.read(f"{NAME}.dist-info/entry_points.txt").decode().split() == [
             *("[console_scripts]", "soe-auth", "=", "soe_auth.__main__:entry_point"),
@@ -142,14 +152,29 @@ def test_the_sdist_builds_the_same_bytes_in_another_place_and_time(
 
 @pytest.mark.posix("hatchling is not among what all systems install")
 @pytest.mark.process
-def test_the_metadata_says_what_it_is_and_nothing_that_is_not_true(built: Path) -> None:
+def test_the_metadata_says_what_it_is_and_links_to_the_repository_that_the_build_is_told_of(
+    built: Path, unpacked: Path, tmp_path: Path
+) -> None:
     about = metadata(built)
     assert (about["Name"], about["License-Expression"]) == ("soe-auth", "MIT")
     assert about["Requires-Python"] == ">=3.11"
     assert about.get_all("Provides-Extra") == ["keyring", "tls"]
     assert "Typing :: Typed" in about.get_all("Classifier", [])
-    assert about.get_all("Project-URL") is None  # it has no public place yet
+    assert about.get_all("Project-URL") is None  # no one said where the repository is
     must(sys.executable, "-m", "twine", "check", "--strict", built / WHEEL, built / SDIST)
+    repository = "https://git.example.com/tools/soe-auth"
+    # The second wheel is built from the sdist, without the variable in between.
+    sdist = build(unpacked, tmp_path / "told", "--sdist", SOE_AUTH_REPOSITORY=repository)
+    must("tar", "-xzf", sdist / SDIST, "-C", tmp_path / "told")
+    built = build(tmp_path / "told" / NAME, tmp_path / "wheel", "--wheel")
+    links = dict(line.split(", ") for line in metadata(built).get_all("Project-URL", []))
+    assert links.pop("Source") == repository
+    assert links.pop("Issues") == f"{repository}/issues"
+    assert set(links) == {"Documentation", "Changelog"}
+    for url in links.values():
+        path = url.removeprefix(f"{repository}/blob/v{__version__}/")
+        assert (ROOT / path).is_file()
+    must(sys.executable, "-m", "twine", "check", "--strict", built / WHEEL)
 
 
 @pytest.mark.posix("hatchling is not among what all systems install")
@@ -258,72 +283,57 @@ class Installed:
         )
 
 
-@pytest.fixture(scope="module")
-def installed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    installed = Installed(tmp_path_factory.mktemp("installed"))
+def install(wheel: Path, into: Path, dependencies: str | Path) -> Installed:
+    installed = Installed(into)
     must(sys.executable, "-m", "venv", "--without-pip", installed.directory)
     pip = [sys.executable, "-m", "pip", "--python", str(installed.python)]
-    must(*pip, "install", "--no-index", "--no-deps", built / WHEEL)
-    # What it depends on is here already; an editable install in there is not followed from this.
+    must(*pip, "install", "--no-index", "--no-deps", wheel)
     site_packages = must(installed.python, "-c", "import site; print(site.getsitepackages()[0])")
-    (Path(site_packages.strip()) / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
+    (Path(site_packages.strip()) / "dependencies.pth").write_text(f"{dependencies}\n")
     return installed
+
+
+HERE = Path(sysconfig.get_path("purelib"))  # an editable install in there is not followed
 
 
 @pytest.mark.posix("hatchling is not among what all systems install")
 @pytest.mark.process
-def test_what_is_installed_runs_and_plays_a_whole_login(
-    installed: Installed, tmp_path: Path
+@pytest.mark.parametrize("dependencies", [HERE, LOWEST], ids=["as-here", "oldest"])
+def test_what_is_installed_plays_a_whole_login_with_the_oldest_of_what_it_needs_too(
+    dependencies: Path, built: Path, tmp_path: Path
 ) -> None:
-    where = installed(tmp_path, "python", "-c", "import soe_auth; print(soe_auth.__file__)")
+    if not dependencies.is_dir():
+        pytest.skip("tools/setup makes it")
+    installed, home = (
+        install(built / WHEEL, tmp_path / "installed", dependencies),
+        tmp_path / "home",
+    )
+    home.mkdir()
+    where = installed(home, "python", "-c", "import soe_auth; print(soe_auth.__file__)")
     assert where.stdout.startswith(str(installed.directory))
-    version = installed(tmp_path, "soe-auth", "--version")
+    version = installed(home, "soe-auth", "--version")
     assert (version.returncode, version.stdout) == (0, f"soe-auth {__version__}\n")
-    demo = installed(tmp_path, "soe-auth", "demo")
+    for name, oldest in re.findall(
+        r"^Requires-Dist: ([\w-]+)[^;\n]*?>=([\d.]+)[^;\n]*$", str(metadata(built)), re.MULTILINE
+    ):
+        print_version = f"import importlib.metadata as m; print(m.version({name!r}))"
+        there = installed(home, "python", "-c", print_version).stdout.strip()
+        assert dependencies == HERE or f"{there}.".startswith(f"{oldest}."), name
+    demo = installed(home, "soe-auth", "demo")
     assert demo.returncode == 0, demo.stderr
     assert "The API answers: you are " in demo.stderr
+    profile = ("--site", "acme", "--client-id", "110", "--yes", "--no-check")
+    assert installed(home, "soe-auth", "init", *profile).returncode == 0
+    for shell in SHELLS:
+        assert installed(home, "soe-auth", "completion", shell).stdout
     page = installed.directory / "share" / "man" / "man1" / "soe-auth.1"
     assert page.read_bytes() == MAN_PAGE.read_bytes()
 
 
-BASH = ("bash", "--norc", "-c")
-ZSH = ("zsh", "-f", "-c", "autoload -Uz compinit; compinit -D -u; eval $1", "zsh")
-FISH = ("fish", "--no-config", "-c")
-
-
 @pytest.mark.posix("hatchling is not among what all systems install")
 @pytest.mark.process
-@pytest.mark.parametrize(
-    ("shell", "load"),
-    [
-        pytest.param(BASH, 'eval "$(soe-auth completion bash)"; complete -p soe-auth', id="bash"),
-        pytest.param(
-            ZSH,
-            'eval "$(soe-auth completion zsh)"; whence $_comps[soe-auth]',
-            id="zsh",
-            marks=pytest.mark.needs("zsh"),
-        ),
-        pytest.param(
-            FISH,
-            'soe-auth completion fish | source; complete -C "soe-auth tok"',
-            id="fish",
-            marks=pytest.mark.needs("fish"),
-        ),
-    ],
-)
-def test_what_is_installed_gives_each_shell_a_script_that_it_loads(
-    shell: Sequence[str], load: str, installed: Installed, tmp_path: Path
-) -> None:
-    loaded = installed(tmp_path, *shell, load)
-    assert (loaded.returncode, loaded.stderr) == (0, "")
-    assert loaded.stdout
-
-
-@pytest.mark.posix("hatchling is not among what all systems install")
-@pytest.mark.process
-def test_what_is_installed_is_typed_for_those_who_use_it(
-    installed: Installed, tmp_path: Path
-) -> None:
+def test_what_is_installed_is_typed_for_those_who_use_it(built: Path, tmp_path: Path) -> None:
+    installed = install(built / WHEEL, tmp_path / "installed", HERE)
     program = tmp_path / "program.py"
     program.write_text("import soe_auth\n\nreveal_type(soe_auth.get_token().reveal())\n")
     mypy = [sys.executable, "-m", "mypy", "--strict"]

@@ -21,13 +21,23 @@ PowerShell loads it from your profile; type this once:
   New-Item -ItemType Directory -Force (Split-Path $PROFILE)
   soe-auth completion powershell > "$(Split-Path $PROFILE)/soe-auth.ps1"
   Add-Content $PROFILE '. "$PSScriptRoot/soe-auth.ps1"'
+
+elvish loads it from ~/.config/elvish/rc.elv; type this once:
+  mkdir -p ~/.config/elvish/lib
+  soe-auth completion elvish > ~/.config/elvish/lib/soe-auth.elv
+  echo 'use soe-auth' >> ~/.config/elvish/rc.elv
+
+nushell loads what is in its folder autoload; type this once:
+  mkdir ($nu.default-config-dir | path join autoload)
+  soe-auth completion nushell | save -f ($nu.default-config-dir | path join autoload soe-auth.nu)
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from importlib import import_module
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from soe_auth.cli.main import COMMANDS, add_common
 from soe_auth.errors import SoeAuthError
@@ -38,7 +48,7 @@ if TYPE_CHECKING:
 
     from soe_auth.cli.console import Console
 
-SHELLS = ("bash", "zsh", "fish", "powershell")
+SHELLS = ("bash", "zsh", "fish", "powershell", "elvish", "nushell")
 
 # What each shell is told beyond what its words are; each asks for the names when they are needed.
 # None may make more of a name, or of a word that is being typed, than text.
@@ -96,6 +106,55 @@ _PROFILES = {
     "zsh": "_soe_auth_profiles",
     "fish": "(soe-auth completion --profiles 2>/dev/null)",
     "powershell": "_soe_auth_profiles",
+    "table": "profiles",
+}
+
+# shtab does not know these two: they get a table, in JSON, and look up in it what can stand there.
+_LOOKING_UP = {
+    "elvish": """use str
+var table = (print 'TABLE' | from-json)
+set edit:completion:arg-completer[soe-auth] = {|@words|
+  var at = soe-auth
+  for word $words[1..-1] {
+    if (has-key $table $at' '$word) { set at = $at' '$word }
+  }
+  var place = $table[$at]
+  var offered = $place[words]
+  if (str:has-prefix $words[-1] -) { set offered = $place[options] }
+  if (has-key $place[values] $words[-2]) { set offered = $place[values][$words[-2]] }
+  if (eq $offered profiles) {
+    try { e:soe-auth completion --profiles | from-lines } catch e { }
+  } elif (eq $offered files) {
+    edit:complete-filename $words[-1]
+  } else {
+    for each $offered { edit:complex-candidate $each[0] &display=$each[0]'  '$each[1] }
+  }
+}""",
+    "nushell": """let soe_auth_table = ('TABLE' | from json)
+let soe_auth_others = $env.config.completions.external.completer?
+$env.config.completions.external.completer = {|spans: list<string>|
+  if ($spans | first) != soe-auth {
+    if $soe_auth_others != null { do $soe_auth_others $spans }
+  } else {
+    let at = ($spans | skip 1 | drop 1 | reduce --fold soe-auth {|word, at|
+      if $"($at) ($word)" in $soe_auth_table { $"($at) ($word)" } else { $at }
+    })
+    let place = ($soe_auth_table | get $at)
+    let before = ($spans | drop 1 | last)
+    let offered = if $before in $place.values {
+      $place.values | get $before
+    } else if ($spans | last) starts-with '-' { $place.options } else { $place.words }
+    if $offered == profiles {
+      ^soe-auth completion --profiles | lines | where {|name| $name starts-with ($spans | last) } |
+        each {|name| {value: $name} }
+    } else if $offered == files {
+      null # which has nushell complete files
+    } else {
+      $offered | where {|each| $each.0 starts-with ($spans | last) } |
+        each {|each| {value: $each.0, description: $each.1} }
+    }
+  }
+}""",
 }
 
 
@@ -134,6 +193,10 @@ def _script(shell: str) -> str:
     import shtab
 
     commands = _every_command()
+    if shell in _LOOKING_UP:
+        # No quote is left in it that could end the string around it.
+        table = json.dumps(dict(_table(commands, "soe-auth"))).replace("'", "\\u0027")
+        return _LOOKING_UP[shell].replace("TABLE", table)
     if shell == "powershell":  # its tables cannot tell -H from -h
         for action in _actions(commands):
             action.option_strings = [name for name in action.option_strings if name.islower()]
@@ -159,7 +222,7 @@ def _every_command() -> argparse.ArgumentParser:
         add_common(parser)
     of_run = [action for action in _actions(commands.choices["run"]) if action.nargs != 0]
     before = sorted((name for action in of_run for name in action.option_strings), key=len)
-    files = {**shtab.FILE, "powershell": "_soe_auth_files"}
+    files = {**shtab.FILE, "powershell": "_soe_auth_files", "table": "files"}
     completed = {
         **dict.fromkeys(("profile", "target", "name"), _PROFILES),
         "cmd": {
@@ -169,6 +232,7 @@ def _every_command() -> argparse.ArgumentParser:
             # comes first, as fish takes a long one there for its own.
             "fish": f"(__fish_complete_subcommand --fcs-skip=2 {' '.join(before)})",
             "powershell": "_soe_auth_command",
+            "table": "files",
         },
         "output": files,
         "handout": files,
@@ -184,6 +248,28 @@ def _every_command() -> argparse.ArgumentParser:
             action.complete = completed[action.dest]  # type: ignore[attr-defined]  # for shtab
         action.choices = choices.get(action.dest, action.choices)
     return root
+
+
+def _table(parser: argparse.ArgumentParser, at: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield what can stand behind a command, and behind those below it, each with its help."""
+    words: Any = []  # or the name of what is looked up
+    options: list[tuple[str, str]] = []
+    values: dict[str, Any] = {}
+    for action in parser._actions:  # noqa: SLF001  # as below
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001  # as below
+            words += [(each.dest, each.help or "") for each in action._get_subactions()]  # noqa: SLF001
+            for name, below in action.choices.items():
+                yield from _table(below, f"{at} {name}")
+            continue
+        offered = getattr(action, "complete", {}).get("table")
+        offered = offered or [(str(each), "") for each in action.choices or ()]
+        if not action.option_strings:
+            words = offered or words
+        for option in action.option_strings:
+            options.append((option, action.help or ""))
+            if action.nargs != 0:
+                values[option] = offered
+    yield at, {"words": words, "options": options, "values": values}
 
 
 def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:

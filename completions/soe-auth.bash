@@ -1,0 +1,2 @@
+# bash-completion loads this when it is first needed.
+eval "$(soe-auth completion bash)"

@@ -1,0 +1,2 @@
+# fish loads this when it is first needed.
+soe-auth completion fish | source
