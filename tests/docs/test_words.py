@@ -19,7 +19,8 @@ def test_no_banned_phrase_is_used() -> None:
 
 def test_no_line_installs_soe_auth_by_its_name_from_an_index() -> None:
     by_name = re.compile(
-        r"\b(?:install|uvx|uv add|pipx run) [^\n`]*(?<![\w/.-])soe-auth(?:\[|[\"']?$|==)", re.MULTILINE
+        r"\b(?:install|uvx|uv add|pipx run) [^\n`]*(?<![\w/.-])soe-auth(?:\[|[\"']?$|==)",
+        re.MULTILINE,
     )
     found = [
         match[0]
