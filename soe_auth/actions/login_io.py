@@ -91,6 +91,7 @@ class LoginIO:
     and returns False where it cannot; None opens nothing. `browser_failed` says later whether the
     browser's command has failed. `pasted_lines` yields the lines that the user pastes; None where
     there is no terminal. `enter_pressed` waits until Enter alone is pressed there.
+    `read_clipboard` returns the text of the clipboard; None where it is not to be looked at.
     `wake_on_signals` has signals wake the event loop while it is entered.
     `disable_core_dumps` is called before a code arrives, `on_stored` as soon as the token is
     stored. `now` is in seconds since the epoch.
@@ -106,6 +107,7 @@ class LoginIO:
     ask_consent: Callable[[str], bool] | None = None
     pasted_lines: Callable[[], AsyncIterator[str] | None] | None = None
     enter_pressed: Callable[[], Awaitable[None]] | None = None
+    read_clipboard: Callable[[], str] | None = None
     browser_failed: Callable[[], bool] = lambda: False
     wake_on_signals: Callable[[], AbstractContextManager[None]] = nullcontext
     disable_core_dumps: Callable[[], None] = no_core_dumps

@@ -49,9 +49,10 @@ def instruct(
     elif io.environment.remote_reason or paste_only:
         tell(f"Open this address if no browser comes up:\n  {pending.request.url}")
     if pending.reads_paste and io.pasted_lines:
+        watched = ". The clipboard is watched for that address; or paste it here:"
         tell(
             "At the site's page “Authorizing Application”, press Ctrl-L and Ctrl-C (Cmd-L and Cmd-C"
-            " on a Mac), and paste the address here:"
+            f" on a Mac){watched if io.read_clipboard else ', and paste the address here:'}"
             if paste_only
             else "Paste the address that the browser ends at, if it cannot come back by itself:"
         )

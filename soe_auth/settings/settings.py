@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from soe_auth.model.scope import Scope
     from soe_auth.model.site import Site
     from soe_auth.settings.paths import Paths
-    from soe_auth.settings.spec import Redirect, Stored, StoreKind
+    from soe_auth.settings.spec import Paste, Redirect, Stored, StoreKind
 
 
 EXAMPLE_PORT = 8765  # where none is fixed
@@ -45,6 +45,7 @@ class Settings:
     redirect: Redirect
     redirect_host: str
     port: Ports
+    paste: Paste
     browser: str | None
     timeout: float
     min_ttl: float

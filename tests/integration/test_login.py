@@ -152,6 +152,38 @@ def test_enter_at_the_sites_error_page_goes_on_with_the_sites_own_page(
         assert remembered == [f"Remembered as profile {name}: {config}"]
 
 
+def test_the_copied_address_of_this_login_signs_in_and_nothing_else_is_taken(
+    person: FakeUser, site: Sandbox
+) -> None:
+    own_page = f"{site.url}/oauth/login_success"
+    copied = ["a password", f"{own_page}?code=x&state=of-another", f"see {own_page}", own_page]
+
+    def clipboard() -> str:
+        if copied:
+            return copied.pop(0)
+        person.threads[0].join()
+        return f" {person.pages[0].url}\n"
+
+    async def never() -> AsyncIterator[str]:
+        await asyncio.Event().wait()
+        yield ""
+
+    settings = person.settings(site=site.url, client_id="112", redirect="login_success")
+    effects = person.effects(read_clipboard=clipboard, pasted_lines=never)
+    assert login(settings, effects).account == "Jane Doe"
+    [prompt] = [told for told in person.told if "Ctrl-L and Ctrl-C" in told]
+    assert "The clipboard is watched for that address" in prompt
+    assert "a password" not in "".join([*person.told, *person.curious])
+
+
+def test_the_clipboard_is_not_looked_at_while_the_browser_comes_back_by_itself(
+    person: FakeUser, site: Sandbox
+) -> None:
+    settings = person.settings(site=site.url, client_id="113", timeout="2s")
+    with pytest.raises(LoginTimedOut):
+        login(settings, person.effects(read_clipboard=lambda: pytest.fail("it was looked at")))
+
+
 def test_a_profile_keeps_its_redirect_where_the_other_way_comes_to_no_token(
     person: FakeUser, site: Sandbox
 ) -> None:

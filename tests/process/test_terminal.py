@@ -32,7 +32,7 @@ def by_hand(start: Start, site: Sandbox) -> tuple[Terminal, str]:
     )
     child.expect(r"(http://\S+/oauth\?\S+)")
     address = child.match[1]
-    child.expect("Paste the address")
+    child.expect("paste the address")
     return child, address
 
 
@@ -44,7 +44,7 @@ def by_enter(start: Start, site: Sandbox, **where: str) -> tuple[Terminal, str]:
     child.send("\r")
     child.expect(r"(http://\S+/oauth\?\S+login_success\S+)")
     address = child.match[1]
-    child.expect("Paste|paste")
+    child.expect("paste the address")
     return child, address
 
 
