@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from soe_auth.errors import LoginRequired, SettingsError
 from soe_auth.model.duration import in_words
+from soe_auth.model.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -37,7 +38,7 @@ def instruct(
     if opened:
         io.announce(f"Opening {here} in your browser …")
     elif io.open_browser:
-        io.announce("No browser could be started here.")
+        io.announce(why_no_browser(settings))
     port = pending.sockets.port if pending.sockets and not paste_only else None
     if sentence := io.environment.sentence(port):
         io.announce(sentence)
@@ -58,6 +59,16 @@ def instruct(
             if paste_only
             else "Paste the address that the browser ends at, if it cannot come back by itself:"
         )
+
+
+def why_no_browser(settings: Settings) -> str:
+    """Say that no browser was started, and which one the user has chosen."""
+    if not settings.browser:
+        return "No browser could be started here."
+    return (
+        f"{printable(settings.browser)} (from {settings.place('browser')}) could not be started: it"
+        " is not there, or is a browser for the terminal."
+    )
 
 
 def reads_paste(settings: Settings, io: LoginIO, *, opened: bool) -> bool:

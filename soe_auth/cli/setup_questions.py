@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from soe_auth.actions.consent import settle
+from soe_auth.actions.login_messages import why_no_browser
 from soe_auth.actions.registration import administrator_text, domain, domains, steps
 from soe_auth.cli.options import read_option, tell_ignored_suffix
 from soe_auth.desktop.browser import launch
@@ -119,6 +121,7 @@ class SetupWizard:
         )
         if asked := settings.project_request:
             self.console.error(f"{asked} That is the default here, and is kept in your profile.")
+        settle(settings, self.console.confirm if self.interview.can_ask else None, self.console.say)
         if self.check:
             self._look_at(site, settings, again=again)
         return settings
@@ -243,7 +246,7 @@ class SetupWizard:
             self.console.say(
                 f"Opening {site} in your browser …"
                 if opened
-                else "No browser could be started here: open it yourself."
+                else f"{why_no_browser(settings)} Open it yourself."
             )
 
     def _scope(self, settings: Settings) -> Settings:

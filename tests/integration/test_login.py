@@ -567,6 +567,10 @@ def test_without_a_browser_both_addresses_are_told(person: FakeUser, site: Sandb
         )
     text = "\n".join(person.told)
     assert "No browser could be started here." in text
+    chosen = person.settings(site=site.url, timeout="1s", browser="firefox -P x")
+    with pytest.raises(LoginTimedOut):
+        login(chosen, person.effects(open_browser=no_browser))
+    assert any("firefox -P x (from --browser) could not be started" in t for t in person.told)
     assert "http://localhost:" in text
     assert f"{site.url}/oauth?client_id=110" in text
 

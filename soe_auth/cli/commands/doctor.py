@@ -65,10 +65,12 @@ def _probe(args: argparse.Namespace, console: Console) -> int:
 
     settings = resolve_settings(args, console)
     site, _ = settings.require_site_and_client
-    if settings.needs_consent:
+    if settings.doubt:
         raise SettingsError(
-            f"{site} was not asked: only {settings.project} names it.",
-            hint=f"If you trust it, name it yourself: `soe-auth doctor --probe --site {site}`.",
+            f"{site} was not asked: {settings.doubt}, and you have not agreed to it.",
+            hint=f"If you trust it, name it yourself: `soe-auth doctor --probe --site {site}`."
+            if settings.only_project
+            else "If you trust it, add it to trusted_sites: `soe-auth config edit`.",
         )
 
     async def report() -> None:
