@@ -1,4 +1,4 @@
-"""A person who signs in and approves in a browser, up to the address that leads back."""
+"""A user who signs in and approves in a browser, up to the address that leads back."""
 
 import html
 import re

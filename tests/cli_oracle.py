@@ -68,7 +68,7 @@ class Told:
 
 @dataclass(frozen=True)
 class Place:
-    """A person's home, with what is set in it, and where they stand."""
+    """A user's home, with what is set in it, and where they stand."""
 
     root: Path
     variables: Mapping[str, str]

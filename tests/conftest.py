@@ -203,7 +203,7 @@ class Command:
         return replace(self, variables={**self.variables, **variables})
 
     def on_path(self) -> "Command":
-        """Where it is found by its name, as a person types it."""
+        """Where it is found by its name, as a user types it."""
         return self.with_variables(
             PATH=f"{Path(self.path).parent}{os.pathsep}{self.environ['PATH']}"
         )

@@ -1,4 +1,4 @@
-"""Somebody who logs in, in process: real sockets and disk; browser, person and clock are given."""
+"""Somebody who logs in, in process: real sockets and disk; browser, user and clock are given."""
 
 import asyncio
 import threading

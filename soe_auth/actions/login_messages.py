@@ -26,7 +26,7 @@ _SIGN_AFTER = 3.0  # seconds until a login on a terminal shows that it waits
 def require_someone_to_answer(settings: Settings, io: LoginIO, *, opened: bool) -> None:
     """Raise LoginRequired where an automatic login would only wait for its time-out."""
     can_paste = io.pasted_lines is not None
-    if why := io.environment.why_nobody_answers(opened=opened, can_paste=can_paste):
+    if why := io.environment.why_unattended(opened=opened, can_paste=can_paste):
         raise LoginRequired(f"{why}; type `{settings.login_command}`, or set SOE_AUTH_TOKEN.")
 
 

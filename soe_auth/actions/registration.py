@@ -133,7 +133,7 @@ def changes(settings: Settings, configs: Configs) -> list[Change]:
     return found
 
 
-def handouts(settings: Settings, *, width: int = _WIDTH) -> str:
+def texts_to_share(settings: Settings, *, width: int = _WIDTH) -> str:
     """Return what a colleague and an administrator need: a project file, and comments in it.
 
     Raises SettingsError without a site or a client ID.

@@ -45,7 +45,7 @@ class SetupWizard:
     `check` says whether the site is contacted, `browser` whether a page may be opened.
     """
 
-    interview: Prompter
+    prompter: Prompter
     console: Console
     configs: Configs
     given: Mapping[str, str]
@@ -56,7 +56,7 @@ class SetupWizard:
     def run(self) -> Settings:
         """Ask the questions in their order. Raises SettingsError and NetworkError."""
         settings = self._site()
-        if "client_id" not in self.given and not settings.client_id and self.interview.can_ask:
+        if "client_id" not in self.given and not settings.client_id and self.prompter.can_ask:
             self._show_steps(settings)
         if not self.given.keys() & {"redirect", "redirect_host", "port"}:
             settings = self._domain(settings)
@@ -72,7 +72,7 @@ class SetupWizard:
     def _site(self) -> Settings:
         if "site" in self.given:
             return self._meet(read_option("site", Site.parse, self.given["site"]), again=False)
-        return self.interview.ask(
+        return self.prompter.ask(
             "Which site? (acme or its URL)",
             lambda text: self._meet(Site.parse(text), again=True),
             default=self._likely_site(),
@@ -98,7 +98,7 @@ class SetupWizard:
 
     def _here(self) -> Path:
         """Return the directory whose project file makes defaults: none where no user sees them."""
-        if not self.interview.can_ask:
+        if not self.prompter.can_ask:
             raise FileNotFoundError
         return Path.cwd()
 
@@ -115,13 +115,13 @@ class SetupWizard:
             )
         settings = resolve(
             {**self.given, SITE.key: str(site)},
-            profile=self.profile or (self._free_name(site) if self.interview.can_ask else None),
+            profile=self.profile or (self._free_name(site) if self.prompter.can_ask else None),
             environ=self.console.environ,
             cwd=self._here,
         )
         if asked := settings.project_request:
             self.console.error(f"{asked} That is the default here, and is kept in your profile.")
-        settle(settings, self.console.confirm if self.interview.can_ask else None, self.console.say)
+        settle(settings, self.console.confirm if self.prompter.can_ask else None, self.console.say)
         if self.check:
             self._look_at(site, settings, again=again)
         return settings
@@ -139,7 +139,7 @@ class SetupWizard:
         try:
             from soe_auth.site_client.event_loop import run_async
 
-            answer = run_async(_glance(site, settings.network))
+            answer = run_async(_fetch_head(site, settings.network))
         except NetworkError as problem:
             self._go_on_after(problem, again=again)
             return
@@ -153,11 +153,11 @@ class SetupWizard:
 
     def _go_on_after(self, problem: NetworkError, *, again: bool) -> None:
         """Return only if a person takes the site as it was typed, though nothing answers there."""
-        if not self.interview.can_ask:
+        if not self.prompter.can_ask:
             hint = f"{problem.hint} Or add --no-check, and it is not asked."
             raise NetworkError(str(problem), hint=hint) from None
         self.console.error(f"{problem}\n  {problem.hint}")
-        if self.interview.confirm("Go on all the same?", default=False, flag="--no-check"):
+        if self.prompter.confirm("Go on all the same?", default=False, flag="--no-check"):
             return
         if again:
             raise ValueError("name another site, or the same one to try again") from None
@@ -170,7 +170,7 @@ class SetupWizard:
             self._offer_page(site, settings)
 
     def _domain(self, settings: Settings) -> Settings:
-        if not self.interview.can_ask:
+        if not self.prompter.can_ask:
             return settings
         ways, host = domains(self._registered(settings)), settings.redirect_host
         place, default = detect(self.console.environ), host if host in ways else "another"
@@ -180,7 +180,7 @@ class SetupWizard:
         elif place.remote_reason and not place.forwards and is_default:
             default = "own"
             self.console.error(f"\nThis is {place.remote_reason}: {place.advice}. Then take 5.")
-        chosen = self.interview.choose(
+        chosen = self.prompter.choose(
             "Which Domain did the form take?",
             list(ways.items()),
             default=default,
@@ -190,7 +190,7 @@ class SetupWizard:
             return replace(settings, redirect="login_success", paste=self._paste(settings))
         if chosen == "another":
             known, flag = "" if host in ways else host, REDIRECT_HOST.flag
-            chosen = self.interview.ask("That name", REDIRECT_HOST.read, default=known, flag=flag)
+            chosen = self.prompter.ask("That name", REDIRECT_HOST.read, default=known, flag=flag)
         return replace(settings, redirect="loopback", redirect_host=chosen)
 
     def _paste(self, settings: Settings) -> Paste:
@@ -198,7 +198,7 @@ class SetupWizard:
         environ = self.console.environ
         if "paste" in self.given or detect(environ).remote_reason or not clipboard_reader(environ):
             return settings.paste
-        chosen = self.interview.choose(
+        chosen = self.prompter.choose(
             "How does that address come here?",
             [("terminal", "you paste it"), ("clipboard", "you copy it, and it is seen")],
             default=settings.paste,
@@ -208,12 +208,12 @@ class SetupWizard:
 
     def _client_id(self, settings: Settings) -> Settings:
         site = self._registered(settings)
-        default = settings.client_id or (_NONE_YET if self.interview.can_ask else "")
+        default = settings.client_id or (_NONE_YET if self.prompter.can_ask else "")
 
         def read(text: str) -> str:
             return "" if text == _NONE_YET else CLIENT_ID.read(text) or ""
 
-        client_id = self.interview.ask("Client ID", read, default=default, flag=CLIENT_ID.flag)
+        client_id = self.prompter.ask("Client ID", read, default=default, flag=CLIENT_ID.flag)
         if client_id:
             return replace(settings, client_id=client_id)
         self.console.result(administrator_text(self._scope(settings), site))
@@ -241,7 +241,7 @@ class SetupWizard:
         place = detect(self.console.environ)
         here = place.remote_reason is None or place.forwards
         question = "Open that page in your browser?"
-        if self.interview.confirm(question, default=here, flag="--no-browser"):
+        if self.prompter.confirm(question, default=here, flag="--no-browser"):
             opened = launch(str(site), settings.browser, self.console.environ)
             self.console.say(
                 f"Opening {site} in your browser …"
@@ -250,22 +250,22 @@ class SetupWizard:
             )
 
     def _scope(self, settings: Settings) -> Settings:
-        if "scope" in self.given or not self.interview.can_ask:
+        if "scope" in self.given or not self.prompter.can_ask:
             return settings
         names = set(settings.scope.names)
-        may = self.interview.choose(
+        may = self.prompter.choose(
             "What may the token do?",
             [("read", "read only"), ("write", "read and write")],
             default="write" if "write_access" in names else "read",
             flag="--scope",
         )
-        lasts = self.interview.choose(
+        lasts = self.prompter.choose(
             "How long is a token good for?",
             [("day", "a day"), ("forever", "without end")],
             default="forever" if "no_expiry" in names else "day",
             flag="--scope",
         )
-        where = self.interview.choose(
+        where = self.prompter.choose(
             "What is the token for?",
             [("site", "the site itself"), ("team", "one private team, which you pick there")],
             default="team" if "access_team" in names else "site",
@@ -291,9 +291,9 @@ class SetupWizard:
                 raise ValueError("that profile belongs to another site")
             return name
 
-        if self.interview.can_ask:
+        if self.prompter.can_ask:
             self.console.error("")
-        name = self.interview.ask(
+        name = self.prompter.ask(
             "A name for this profile", read, default=settings.profile, flag="-p"
         )
         return replace(settings, profile=name)
@@ -304,9 +304,9 @@ class SetupWizard:
         return settings.site
 
 
-async def _glance(site: Site, network: Network) -> ResponseHead:
+async def _fetch_head(site: Site, network: Network) -> ResponseHead:
     """See what the site's API answers to who has no token. Raises NetworkError."""
     from soe_auth.site_client.client import FIRST_LOOK, WHO_AM_I, connect
 
     async with connect(site, FIRST_LOOK, network=network) as connection:
-        return await connection.glance(WHO_AM_I)
+        return await connection.fetch_head(WHO_AM_I)

@@ -73,19 +73,19 @@ def launch(
     url: str,
     chosen: str | None,
     environ: Mapping[str, str],
-    told_of_end: Callable[[int], object] = lambda _code: None,
+    on_exit: Callable[[int], object] = lambda _code: None,
 ) -> bool:
     """Start the browser on a http(s) URL and return at once; False where none could be started.
 
     It gets no terminal and none of our variables. Nothing waits for it but a thread, which calls
-    `told_of_end` with its exit code, whenever that is.
+    `on_exit` with its exit code, whenever that is.
     """
     if sys.platform == "win32":
-        return _launch_on_windows(url, chosen, environ, told_of_end)
+        return _launch_on_windows(url, chosen, environ, on_exit)
     pid = start(url, chosen, environ)
     if pid is None:
         return False
-    watch(pid, told_of_end)
+    watch(pid, on_exit)
     return True
 
 
@@ -118,7 +118,7 @@ def _launch_on_windows(
     url: str,
     chosen: str | None,
     environ: Mapping[str, str],
-    told_of_end: Callable[[int], object],
+    on_exit: Callable[[int], object],
 ) -> bool:
     if sys.platform != "win32":
         return False
@@ -135,7 +135,7 @@ def _launch_on_windows(
                 # Ctrl-C in our console is not for the browser.
                 creationflags=subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP,
             )
-            _in_thread(lambda: told_of_end(process.wait()))
+            _in_thread(lambda: on_exit(process.wait()))
             return True
         if opens_by_itself(chosen, environ):
             os.startfile(_vetted(url))  # noqa: S606  # a web address and nothing else, see _vetted
@@ -145,7 +145,7 @@ def _launch_on_windows(
     return False
 
 
-def watch(pid: int, told_of_end: Callable[[int], object]) -> None:
+def watch(pid: int, on_exit: Callable[[int], object]) -> None:
     """Have a thread wait for a process that was started, and tell its exit code."""
 
     def reap() -> None:
@@ -153,7 +153,7 @@ def watch(pid: int, told_of_end: Callable[[int], object]) -> None:
             _, status = os.waitpid(pid, 0)
         except ChildProcessError:  # the program that we are in looks after all its children
             return
-        told_of_end(os.waitstatus_to_exitcode(status))
+        on_exit(os.waitstatus_to_exitcode(status))
 
     _in_thread(reap)
 

@@ -46,7 +46,7 @@ class Environment:
             )
         return f"This is {self.remote_reason}: {self.advice}."
 
-    def why_nobody_answers(self, *, opened: bool, can_paste: bool) -> str | None:
+    def why_unattended(self, *, opened: bool, can_paste: bool) -> str | None:
         """Say why no user could answer an automatic login; None if one may.
 
         `opened` says whether a browser was sent off, `can_paste` whether there is a terminal.

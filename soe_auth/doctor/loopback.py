@@ -76,10 +76,10 @@ def _look(
         names: dict[str, tuple[str, ...]] = {name: (name,) for name in own}
         if host not in names:
             names[host] = _addresses(host, bound.port, known)
-        knocks = asyncio.run(_knock_everywhere(bound, names, entropy))
+        probes = asyncio.run(_probe_all(bound, names, entropy))
     absent = [family for address, family in _FAMILIES.items() if address not in names]
     return [
-        *(check_probe(knock, bound.port) for knock in knocks),
+        *(check_probe(probe, bound.port) for probe in probes),
         *(
             warning("loopback", f"this machine has no {family}; a login does without it")
             for family in absent
@@ -87,33 +87,33 @@ def _look(
     ]
 
 
-def check_probe(knock: LoopbackProbe, port: int) -> Finding:
+def check_probe(probe: LoopbackProbe, port: int) -> Finding:
     """Say whether a request by that name arrived."""
-    name = f"[{knock.name}]" if ":" in knock.name else knock.name
-    if not knock.addresses:
+    name = f"[{probe.name}]" if ":" in probe.name else probe.name
+    if not probe.addresses:
         return warning(
             "loopback",
             f"this machine does not know the name {name}",
             "Chrome, Edge and Firefox know it by themselves; Safari and others may need"
             f" `127.0.0.1 {name}` in the hosts file.",
         )
-    if elsewhere := [a for a in knock.addresses if not _is_loopback(a)]:
+    if elsewhere := [a for a in probe.addresses if not _is_loopback(a)]:
         return error(
             "loopback",
             LoginError,
             f"{name} is {elsewhere[0]} here, which is not this machine's loopback",
             "Put it right in the hosts file: the redirect, code and all, would go there.",
         )
-    if knock.problem:
+    if probe.problem:
         return error(
             "loopback",
             LoginError,
-            f"{name} was asked at port {port}, which is ours, and {knock.problem}",
+            f"{name} was asked at port {port}, which is ours, and {probe.problem}",
             "See what stands between: a firewall, or a program that watches connections.",
         )
-    means = "" if knock.addresses == (knock.name,) else f" ({', '.join(knock.addresses)})"
+    means = "" if probe.addresses == (probe.name,) else f" ({', '.join(probe.addresses)})"
     answered = f"{name}{means} answered at port {port}"
-    if knock.name in {*_FAMILIES, "localhost"} or name.endswith(".localhost"):
+    if probe.name in {*_FAMILIES, "localhost"} or name.endswith(".localhost"):
         return ok("loopback", answered)
     return warning(
         "loopback",
@@ -122,7 +122,7 @@ def check_probe(knock: LoopbackProbe, port: int) -> Finding:
     )
 
 
-async def _knock_everywhere(
+async def _probe_all(
     bound: LoopbackSockets, names: Mapping[str, tuple[str, ...]], entropy: Entropy
 ) -> list[LoopbackProbe]:
     site = Site.parse("localhost")  # not contacted: the answer is read here, and dropped
@@ -131,7 +131,7 @@ async def _knock_everywhere(
     paths = LocalPaths(_LAUNCH, _DONE)
     async with serve(bound, request, paths, lambda _: None, other_user):
         return [
-            LoopbackProbe(name, addresses, await knock(addresses, bound.port))
+            LoopbackProbe(name, addresses, await probe(addresses, bound.port))
             for name, addresses in names.items()
         ]
 
@@ -145,7 +145,7 @@ def _addresses(
         return ()
 
 
-async def knock(addresses: tuple[str, ...], port: int) -> str | None:
+async def probe(addresses: tuple[str, ...], port: int) -> str | None:
     """Ask at each address until one answers, as a browser does; return why none did, or None.
 
     Only this machine itself is asked.

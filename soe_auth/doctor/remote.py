@@ -51,7 +51,7 @@ def look_at_http_client() -> Iterator[Finding]:
 
     async def ask() -> None:
         async with connect(Site.parse("http://127.0.0.1:1"), FIRST_LOOK) as connection:
-            await connection.glance(WHO_AM_I)
+            await connection.fetch_head(WHO_AM_I)
 
     try:
         with suppress(NetworkError):
@@ -208,9 +208,9 @@ def check_answers(site: Site, sight: Sight) -> Finding:
 async def _look(site: Site, network: Network, now: Callable[[], float]) -> Sight:
     async with connect(site, FIRST_LOOK, network=network) as connection:
         before = now()
-        api = await connection.glance(WHO_AM_I)
+        api = await connection.fetch_head(WHO_AM_I)
         ahead = _ahead(api.date, (before + now()) / 2)
-        return Sight(api, await connection.glance(_AUTHORIZE), ahead)
+        return Sight(api, await connection.fetch_head(_AUTHORIZE), ahead)
 
 
 def _host_in(location: str) -> str:

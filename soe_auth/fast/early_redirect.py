@@ -33,46 +33,46 @@ class EarlyRedirect:
 
     def __init__(self, answer: Callable[[socket, bytes], bytes]) -> None:
         self._loop = asyncio.get_running_loop()
-        self._doors: Sequence[socket] = ()
+        self._listening: Sequence[socket] = ()
         self._answer = answer
         self._connections: dict[socket, bytes] = {}
         self.browser_redirected: bool = False
 
     def begin(self, doors: Sequence[socket]) -> None:
         """Let connections in. Raises NotImplementedError where the loop cannot watch a socket."""
-        for door in doors:
-            self._loop.add_reader(door, self._accept, door)
-        self._doors = doors
+        for listening in doors:
+            self._loop.add_reader(listening, self._accept, listening)
+        self._listening = doors
 
     def leave(self) -> dict[socket, bytes]:
         """Go, and return the connections that are left, and what each has brought."""
-        for watched in (*self._doors, *self._connections):
+        for watched in (*self._listening, *self._connections):
             self._loop.remove_reader(watched)
-        connections, self._doors, self._connections = self._connections, (), {}
+        connections, self._listening, self._connections = self._connections, (), {}
         return connections
 
-    def _accept(self, door: socket) -> None:
+    def _accept(self, listening: socket) -> None:
         try:
-            guest, _ = door.accept()
+            client, _ = listening.accept()
         except OSError:  # it has gone again, or there may be no more: the listener will see
-            self._loop.remove_reader(door)
+            self._loop.remove_reader(listening)
             return
-        guest.setblocking(False)  # noqa: FBT003  # the socket module's own signature
-        self._connections[guest] = b""
-        self._loop.add_reader(guest, self._look, guest)
+        client.setblocking(False)  # noqa: FBT003  # the socket module's own signature
+        self._connections[client] = b""
+        self._loop.add_reader(client, self._look, client)
         if len(self._connections) == _MAX_CONNECTIONS:
-            for each in self._doors:
+            for each in self._listening:
                 self._loop.remove_reader(each)
 
-    def _look(self, guest: socket) -> None:
+    def _look(self, client: socket) -> None:
         """Look once at what a connection brings; if it is plain, answer, else keep it."""
-        self._loop.remove_reader(guest)
+        self._loop.remove_reader(client)
         with suppress(OSError):
-            self._connections[guest] = guest.recv(_LONGEST_HEAD)
-            if answer := self._answer(guest, self._connections[guest]):
-                del self._connections[guest]
-                with guest:
-                    guest.send(answer)
+            self._connections[client] = client.recv(_LONGEST_HEAD)
+            if answer := self._answer(client, self._connections[client]):
+                del self._connections[client]
+                with client:
+                    client.send(answer)
                 self.browser_redirected = True
 
 
@@ -83,30 +83,30 @@ def redirect_early(
     request: AuthorizationRequest,
     other_user: Callable[[Address, Address], int | None],
 ) -> Iterator[EarlyRedirect]:
-    """Lead on to the site who asks for the launch path, until the usher leaves, or the block ends.
+    """Redirect requests for the launch path to the site, until the responder leaves or the block ends.
 
     `other_user` tells from the two ends of a connection which other user is at the far one, if any.
     """
 
-    def answer(guest: socket, brought: bytes) -> bytes:
+    def answer(client: socket, brought: bytes) -> bytes:
         arrival = read_plain(brought)
         if (
             arrival
             and not check_request(arrival, sockets.host, sockets.port)
             and arrival.target.matches(launch_path)
-            and other_user(guest.getpeername()[:2], guest.getsockname()[:2]) is None
+            and other_user(client.getpeername()[:2], client.getsockname()[:2]) is None
         ):
             return _see_other(request.url)
         return b""
 
-    usher = EarlyRedirect(answer)
+    responder = EarlyRedirect(answer)
     with suppress(NotImplementedError):  # the browser waits for the listener then, on Windows
-        usher.begin(sockets.sockets)
+        responder.begin(sockets.sockets)
     try:
-        yield usher
+        yield responder
     finally:
-        for guest in usher.leave():
-            guest.close()
+        for client in responder.leave():
+            client.close()
 
 
 def read_plain(brought: bytes) -> CallbackRequest | None:

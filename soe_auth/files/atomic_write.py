@@ -10,7 +10,7 @@ from errno import EINVAL, ENOSYS, ENOTSUP
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from soe_auth.files.lock import lock_directory, make_mode_private, wait_to_hold
+from soe_auth.files.lock import lock_directory, make_mode_private, wait_for_lock
 from soe_auth.files.private_read import (
     NO_FOLLOW,
     check_replaceable,
@@ -150,7 +150,7 @@ def locked(path: Path) -> Iterator[None]:
     Raises OSError; TimeoutError after ten seconds.
     """
     make_private_directory(path.parent)
-    release = wait_to_hold(path)
+    release = wait_for_lock(path)
     try:
         yield
     finally:
@@ -206,7 +206,7 @@ if sys.platform == "win32":
         lock = path.with_name(f".{path.name}.lock")
         release: Release | None = None
         try:
-            release = patiently(lambda: wait_to_hold(lock))
+            release = patiently(lambda: wait_for_lock(lock))
             _remove_stale(path)
         except TimeoutError:
             raise

@@ -66,7 +66,7 @@ def make_mode_private(file: int) -> None:
         os.fchmod(file, _PRIVATE_FILE)
 
 
-def wait_to_hold(path: Path | str, *, wait: Callable[[float], None] = time.sleep) -> Release:
+def wait_for_lock(path: Path | str, *, wait: Callable[[float], None] = time.sleep) -> Release:
     """Do as `try_lock`, and wait for another; raises TimeoutError after ten seconds, OSError.
 
     `wait` sleeps for seconds.

@@ -37,10 +37,10 @@ async def accepting(
     loop = asyncio.get_running_loop()
     ending = asyncio.Event()  # none is taken from then on, as it would not be closed
 
-    async def accept(door: socket.socket) -> None:
+    async def accept(listening: socket.socket) -> None:
         while not ending.is_set():
             try:
-                guest = await _next_guest(door)
+                client = await _next_client(listening)
             except ConnectionError:  # pragma: no cover - Linux hands on what has gone again
                 continue
             except OSError:
@@ -48,17 +48,17 @@ async def accepting(
                 await asyncio.sleep(_REST)
             else:
                 with suppress(OSError):  # it has gone again
-                    await loop.connect_accepted_socket(protocol, guest)
+                    await loop.connect_accepted_socket(protocol, client)
 
-    tasks = [loop.create_task(accept(door)) for door in sockets.sockets]
+    tasks = [loop.create_task(accept(listening)) for listening in sockets.sockets]
     try:
         yield
     finally:
         ending.set()
         # A loop that watches no sockets, as on Windows, closes what a cancelled task has taken.
         with suppress(NotImplementedError):
-            for door in sockets.sockets:
-                loop.remove_reader(door)
+            for listening in sockets.sockets:
+                loop.remove_reader(listening)
             await asyncio.sleep(0)  # in which a task gets what was taken for it
         for task in tasks:
             task.cancel()
@@ -66,17 +66,17 @@ async def accepting(
         sockets.close()
 
 
-async def _next_guest(door: socket.socket) -> socket.socket:
+async def _next_client(listening: socket.socket) -> socket.socket:
     """Accept one connection. Raises OSError.
 
     Not by Windows' own loop, which logs a traceback for each that was broken off before.
     """
     if sys.platform != "win32":
-        guest, _ = await asyncio.get_running_loop().sock_accept(door)
-        return guest
+        client, _ = await asyncio.get_running_loop().sock_accept(listening)
+        return client
     while True:
         try:
-            guest, _ = door.accept()
+            client, _ = listening.accept()
         except BlockingIOError:
             await asyncio.sleep(_LOOK)
         except OSError as problem:
@@ -84,11 +84,11 @@ async def _next_guest(door: socket.socket) -> socket.socket:
                 raise
             await asyncio.sleep(0)
         else:
-            guest.setblocking(False)  # noqa: FBT003  # the socket module's own signature
-            return _Guest(guest.family, guest.type, guest.proto, guest.detach())
+            client.setblocking(False)  # noqa: FBT003  # the socket module's own signature
+            return _ClientSocket(client.family, client.type, client.proto, client.detach())
 
 
-class _Guest(socket.socket):
+class _ClientSocket(socket.socket):
     """A connection whose end is no error where the other side has broken it off.
 
     Windows' own loop shuts each down as it closes it, and logs a traceback where that fails.

@@ -190,28 +190,28 @@ async def serve(
     paths: LocalPaths,
     on_stray: Callable[[Stray], None],
     other_user: Callable[[Address, Address], int | None],
-    guests: Mapping[socket.socket, bytes] = MappingProxyType({}),
+    accepted: Mapping[socket.socket, bytes] = MappingProxyType({}),
 ) -> AsyncIterator[CallbackServer]:
     """Listen on the sockets until the block ends; then all is closed.
 
     `other_user` tells from the two ends of a connection which other user is at the far one, if any.
-    `guests` are connections that came before, with what each has brought.
+    `accepted` are connections that came before, with what each has brought.
     """
     listener = CallbackServer(request, sockets, paths, on_stray, other_user)
     server = _Server(listener)
     runner = web.ServerRunner(server, shutdown_timeout=0.1)
     await runner.setup()
-    not_taken = dict(guests)
+    not_taken = dict(accepted)
     try:
-        for guest, brought in guests.items():
+        for client, brought in accepted.items():
             connection = partial(_Connection, server, listener, brought)
-            await asyncio.get_running_loop().connect_accepted_socket(connection, guest)
-            del not_taken[guest]
+            await asyncio.get_running_loop().connect_accepted_socket(connection, client)
+            del not_taken[client]
         async with accepting(sockets, server, lambda: listener.refuse(_NO_MORE)):
             yield listener
     finally:
-        for guest in not_taken:
-            guest.close()
+        for client in not_taken:
+            client.close()
         await runner.cleanup()
 
 

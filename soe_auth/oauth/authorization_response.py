@@ -179,14 +179,14 @@ def code_in(given: Secret, *, site: Site, redirect_uri: str, state: Secret | Non
     address, query = _taken_apart(text)
     if "://" in text and address != redirect_uri:
         raise ValueError(f"it does not begin with {redirect_uri}")
-    said = _parameters(query or text)
-    if twice := _given_twice(said):
+    parameters = _parameters(query or text)
+    if twice := _given_twice(parameters):
         raise ValueError(f"{twice} came twice")
-    if state and not state.matches(said["state"][0] if "state" in said else ""):
+    if state and not state.matches(parameters["state"][0] if "state" in parameters else ""):
         raise ValueError("its state is not the one in SOE_AUTH_STATE")
-    if said.get("iss", [str(site)]) != [str(site)]:
+    if parameters.get("iss", [str(site)]) != [str(site)]:
         raise ValueError("it came from another issuer")
-    if code := said.get("code", [""])[0]:
+    if code := parameters.get("code", [""])[0]:
         return Secret(code)
     raise ValueError("there is no code in it")
 
@@ -198,28 +198,28 @@ def _taken_apart(url: str) -> tuple[str, str]:
 
 
 def _judge_query(query: str, request: AuthorizationRequest) -> Verdict:
-    said = _parameters(query)
-    errors = said.get("error", [])
-    if not _has_state(said, request):
+    parameters = _parameters(query)
+    errors = parameters.get("error", [])
+    if not _has_state(parameters, request):
         return _without_state(errors[0] if errors else None)
-    if twice := _given_twice(said):  # RFC 6749 section 3.1
+    if twice := _given_twice(parameters):  # RFC 6749 section 3.1
         return Stray(f"the parameter {twice} came twice", notable=True)
-    if said.get("iss", [str(request.site)]) != [str(request.site)]:
+    if parameters.get("iss", [str(request.site)]) != [str(request.site)]:
         return Stray("it came from another issuer", notable=True)  # RFC 9207 section 2.4
-    match said:
-        case {"error": [str(error)]} if error and "code" not in said:
-            description = said.get("error_description", [""])[0]
+    match parameters:
+        case {"error": [str(error)]} if error and "code" not in parameters:
+            description = parameters.get("error_description", [""])[0]
             told = [printable(request.state.redact_in(text)) for text in (error, description)]
             return Denied(told[0], told[1])
-        case {"code": [str(code)]} if code and "error" not in said:
+        case {"code": [str(code)]} if code and "error" not in parameters:
             if code.isascii() and code.isprintable():  # RFC 6749 appendix A.11
                 return Granted(Secret(code))
             return Stray("its code could not be read", notable=True)
     return Stray("it held neither one code nor one error", notable=True)
 
 
-def _has_state(said: Mapping[str, list[str]], request: AuthorizationRequest) -> bool:
-    return any(map(request.state.matches, said.get("state", ())))
+def _has_state(parameters: Mapping[str, list[str]], request: AuthorizationRequest) -> bool:
+    return any(map(request.state.matches, parameters.get("state", ())))
 
 
 def _parameters(query: str) -> dict[str, list[str]]:
@@ -235,15 +235,15 @@ def _parameters(query: str) -> dict[str, list[str]]:
     return found
 
 
-def _given_twice(said: Mapping[str, list[str]]) -> str | None:
+def _given_twice(parameters: Mapping[str, list[str]]) -> str | None:
     """Name a parameter that came twice and may not (RFC 6749 section 3.1)."""
     once = ("state", "code", "error", "iss")
-    return next((name for name in once if len(said.get(name, "")) > 1), None)
+    return next((name for name in once if len(parameters.get(name, "")) > 1), None)
 
 
 def _without_state(error: str | None) -> Stray:
     """Any web page can send this one, and so could an SOE that echoes no state with an error."""
     if error is None:
         return Stray("the state was not this login's")
-    said = f" ({error})" if error in _AUTHORIZATION_ERRORS else ""
-    return Stray(f"an error{said} came without this login's state", notable=True)
+    parameters = f" ({error})" if error in _AUTHORIZATION_ERRORS else ""
+    return Stray(f"an error{parameters} came without this login's state", notable=True)

@@ -82,7 +82,7 @@ def find_project(cwd: Callable[[], Path]) -> ProjectFile | None:
     return None
 
 
-def read_handout(stream: BinaryIO, origin: str) -> ProjectFile:
+def read_shared_config(stream: BinaryIO, origin: str) -> ProjectFile:
     """Read a project file that a user has named, of any owner.
 
     `origin` is where it is from, fit to be shown. Raises SettingsError and OSError.

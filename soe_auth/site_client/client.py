@@ -225,9 +225,9 @@ class SiteConnection:
 
         return await self._transport.call(write, within=self._limits.api_call)
 
-    async def glance(self, path: str) -> ResponseHead:
+    async def fetch_head(self, path: str) -> ResponseHead:
         """Get a path without any token and look at the head of the answer. Raises NetworkError."""
-        return await self._transport.glance(path, within=self._limits.look_up)
+        return await self._transport.fetch_head(path, within=self._limits.look_up)
 
 
 @asynccontextmanager

@@ -135,7 +135,7 @@ class SiteTransport:
             raise answer
         return answer
 
-    async def glance(self, path: str, *, within: float) -> ResponseHead:
+    async def fetch_head(self, path: str, *, within: float) -> ResponseHead:
         """Get a path without any token and look at the head of the answer. Raises NetworkError."""
         return await self._receive(lambda: Request("GET", path), _head, within)
 

@@ -1,6 +1,6 @@
 """Whole logins in a real Chromium that `soe-auth` itself launches.
 
-Pictures of what a person sees are kept in test-artifacts/.
+Pictures of what a user sees are kept in test-artifacts/.
 """
 
 import os
@@ -61,13 +61,13 @@ def desktop(tmp_path: Path, playwright: Playwright) -> Iterator[Desktop]:
 
 
 @pytest.fixture
-def person(soe_auth: Command, desktop: Desktop) -> Command:
+def user(soe_auth: Command, desktop: Desktop) -> Command:
     return soe_auth.with_variables(BROWSER=str(desktop.opener), DISPLAY=":99")  # or none is opened
 
 
 @dataclass
 class Login:
-    """A `soe-auth` that has been started and goes on while its person is in the browser."""
+    """A `soe-auth` that has been started and goes on while its user is in the browser."""
 
     process: "subprocess.Popen[str]"
 
@@ -77,11 +77,11 @@ class Login:
         return self.process.returncode, stderr
 
 
-def begin(person: Command, *argv: str) -> Login:
+def begin(user: Command, *argv: str) -> Login:
     return Login(
         subprocess.Popen(
-            [person.path, *argv],
-            env=person.environ,
+            [user.path, *argv],
+            env=user.environ,
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -102,9 +102,9 @@ def approve(page: Page) -> None:
 
 
 def test_a_person_signs_in_approves_and_is_told_the_truth(
-    person: Command, desktop: Desktop, site: Sandbox
+    user: Command, desktop: Desktop, site: Sandbox
 ) -> None:
-    login = begin(person, *first_login(site))
+    login = begin(user, *first_login(site))
     page = desktop.tab()
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text))
@@ -120,7 +120,7 @@ def test_a_person_signs_in_approves_and_is_told_the_truth(
     assert "Signed in to localhost" in stderr
     assert urlsplit(site.url).netloc in page.inner_text("main")
     assert "until" in page.inner_text("main")
-    assert person("token").returncode == 0
+    assert user("token").returncode == 0
     assert complaints == []
     picture(page, "signed-in")
     page.emulate_media(color_scheme="dark")
@@ -131,9 +131,9 @@ def test_a_person_signs_in_approves_and_is_told_the_truth(
 
 @pytest.mark.rfc("6749-3.1.2.5", "9700-4.3.1")
 def test_the_code_is_gone_from_address_bar_and_history(
-    person: Command, desktop: Desktop, site: Sandbox
+    user: Command, desktop: Desktop, site: Sandbox
 ) -> None:
-    login = begin(person, *first_login(site))
+    login = begin(user, *first_login(site))
     page = desktop.tab()
     sign_in(page)
     approve(page)
@@ -145,7 +145,7 @@ def test_the_code_is_gone_from_address_bar_and_history(
 
 
 def remembered(profile: Path) -> list[str]:
-    """Return the addresses that the browser's own history shows to a person."""
+    """Return the addresses that the browser's own history shows to a user."""
     copy = profile / "History-copy"
     shutil.copy(profile / "Default" / "History", copy)
     with closing(sqlite3.connect(copy)) as database:
@@ -153,9 +153,9 @@ def remembered(profile: Path) -> list[str]:
 
 
 def test_a_refusal_is_told_to_browser_and_terminal_alike(
-    person: Command, desktop: Desktop, site: Sandbox
+    user: Command, desktop: Desktop, site: Sandbox
 ) -> None:
-    login = begin(person, *first_login(site))
+    login = begin(user, *first_login(site))
     page = desktop.tab()
     sign_in(page)
     page.get_by_role("button", name="Cancel").click()
@@ -168,8 +168,8 @@ def test_a_refusal_is_told_to_browser_and_terminal_alike(
     picture(page, "refused")
 
 
-def test_a_keyboard_is_enough(person: Command, desktop: Desktop, site: Sandbox) -> None:
-    login = begin(person, *first_login(site))
+def test_a_keyboard_is_enough(user: Command, desktop: Desktop, site: Sandbox) -> None:
+    login = begin(user, *first_login(site))
     page = desktop.tab()
     for heading, button in (("Who are you", "Jane Doe"), ("Loopback tools", "Approve")):
         page.get_by_role("heading", name=heading).first.wait_for()
@@ -186,10 +186,10 @@ def test_a_keyboard_is_enough(person: Command, desktop: Desktop, site: Sandbox) 
 
 
 def test_an_exchange_that_fails_is_no_success_in_the_browser(
-    person: Command, desktop: Desktop, site: Sandbox
+    user: Command, desktop: Desktop, site: Sandbox
 ) -> None:
     site.quirks = Quirks(token="unavailable")
-    login = begin(person, *first_login(site))
+    login = begin(user, *first_login(site))
     page = desktop.tab()
     sign_in(page)
     approve(page)
@@ -200,20 +200,20 @@ def test_an_exchange_that_fails_is_no_success_in_the_browser(
 
 
 def test_a_second_login_goes_straight_through_without_a_click(
-    person: Command, desktop: Desktop, site: Sandbox
+    user: Command, desktop: Desktop, site: Sandbox
 ) -> None:
-    login = begin(person, *first_login(site))
+    login = begin(user, *first_login(site))
     sign_in(desktop.tab())
     approve(desktop.tab())
     assert login.end()[0] == 0
-    again = begin(person, "login")
+    again = begin(user, "login")
     desktop.tab(1).get_by_role("heading", name="Signed in as Jane Doe").wait_for()
     assert again.end()[0] == 0
     assert len(site.exchanges) == 2
 
 
-def test_the_demo_signs_in_with_the_persons_own_browser(person: Command, desktop: Desktop) -> None:
-    demo = begin(person, "demo")
+def test_the_demo_signs_in_with_the_persons_own_browser(user: Command, desktop: Desktop) -> None:
+    demo = begin(user, "demo")
     page = desktop.tab()
     sign_in(page)
     approve(page)
@@ -243,9 +243,9 @@ def test_the_desktops_opener_on_path_is_used_and_listener_and_process_are_gone_a
 
 @pytest.mark.rfc("6749-10.12", "a page that knocks")
 def test_other_pages_that_knock_do_not_end_a_login(
-    person: Command, desktop: Desktop, site: Sandbox
+    user: Command, desktop: Desktop, site: Sandbox
 ) -> None:
-    login = begin(person, "-v", *first_login(site))
+    login = begin(user, "-v", *first_login(site))
     page = desktop.tab()
     page.get_by_role("button", name="Jane Doe").wait_for()
     [launched] = (desktop.home / "opened").read_text().split()

@@ -1,7 +1,7 @@
 """The docs are true: what they show is run, and what they list is what there is.
 
 In a ```console block, `$ ` begins a command and the other lines are what a terminal then shows.
-A page's commands run in one shell, in order, with a person beside it who approves in a browser.
+A page's commands run in one shell, in order, with a user beside it who approves in a browser.
 Some things differ each time, and the pages write a stand-in for them:
 
     …                                  anything, within a line; alone on a line, any lines
@@ -10,7 +10,7 @@ Some things differ each time, and the pages write a stand-in for them:
     8765                               a port that was free
     /home/you                          the home directory
     acme, acme.stackenterprise.co      the practice site, under the name of a real one
-    http…?code=…                       not shown by the terminal: pasted into it by the person
+    http…?code=…                       not shown by the terminal: pasted into it by the user
 """
 
 import ast
@@ -110,7 +110,7 @@ SHELL = r"""while IFS= read -r line; do eval "$line"; printf '\036%s\n' "$?"; do
 
 @dataclass(frozen=True)
 class Step:
-    """A command, what the terminal shows after it, and what the person pastes into it."""
+    """A command, what the terminal shows after it, and what the user pastes into it."""
 
     command: str
     shown: list[str]
@@ -123,7 +123,7 @@ class Step:
 
     @property
     def waits(self) -> bool:
-        """Whether nothing goes on until the person does something."""
+        """Whether nothing goes on until the user does something."""
         return self.pastes or "--no-browser" in self.command
 
 
@@ -139,7 +139,7 @@ def steps_of(block: Block) -> Iterator[Step]:
         yield Step(command, shown, pastes=shown != lines)
 
 
-# --- the terminal, and the person before it ------------------------------------------------------
+# --- the terminal, and the user before it ------------------------------------------------------
 
 
 @dataclass
@@ -545,13 +545,13 @@ if inspect.iscoroutine(result):
 def test_the_programs_of_the_page_for_python_run(
     block: Block, soe_auth: Command, site: Sandbox
 ) -> None:
-    person = soe_auth.with_variables(BROWSER=VISITOR)
-    login = person("login", "-p", "acme", "--site", site.url, "--client-id", "110")
+    user = soe_auth.with_variables(BROWSER=VISITOR)
+    login = user("login", "-p", "acme", "--site", site.url, "--client-id", "110")
     assert login.returncode == 0, login.stderr
     ran = subprocess.run(
         [sys.executable, "-c", AS_IN_A_NOTEBOOK],
         input=block.text.replace(REAL_SITE, site.url),
-        env=person.environ,
+        env=user.environ,
         capture_output=True,
         text=True,
         check=False,

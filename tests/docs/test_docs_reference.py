@@ -96,41 +96,41 @@ def test_every_command_that_prints_json_is_told() -> None:
 
 
 @pytest.fixture
-def person(soe_auth: Command) -> Command:
+def user(soe_auth: Command) -> Command:
     return soe_auth.with_variables(BROWSER=VISITOR)
 
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 def test_what_tells_of_tokens_is_of_its_form_in_every_state(
-    person: Command, site: Sandbox, tmp_path: Path
+    user: Command, site: Sandbox, tmp_path: Path
 ) -> None:
     at = ("--site", site.url, "--client-id", "110")
-    given = person.with_variables(SOE_AUTH_TOKEN="given")
+    given = user.with_variables(SOE_AUTH_TOKEN="given")
 
     def kept(profile: str) -> Path:
         return tmp_path / "config" / "tokens" / f"{profile}.json"
 
     assert printed("login", given, "login", "--if-needed", "--json")["site"] is None
     assert printed("token", given, "token", "--format", "json")["access_token"] == "given"
-    assert printed("login", person, "login", "-p", "acme", *at, "--json")["account"] == "Jane Doe"
-    found = printed("token", person, "token", "--format", "json")
+    assert printed("login", user, "login", "-p", "acme", *at, "--json")["account"] == "Jane Doe"
+    found = printed("token", user, "token", "--format", "json")
     assert f'"{found["access_token"]}"' in kept("acme").read_text(encoding="utf-8")
-    endless = printed("login", person, "login", "-p", "ever", *at, "--scope", "no_expiry", "--json")
+    endless = printed("login", user, "login", "-p", "ever", *at, "--scope", "no_expiry", "--json")
     assert (endless["expires_at"], endless["seconds_left"]) == ("never", None)
     site.quirks = Quirks(token="expires-unreadable", account="server-error")
-    odd = printed("login", person, "login", "-p", "odd", *at, "--json")
+    odd = printed("login", user, "login", "-p", "odd", *at, "--json")
     assert (odd["expires_at"], odd["account"]) == ("unknown", None)
     assert odd["warnings"]
     site.quirks = Quirks(token="scope-other")
-    other = printed("login", person, "login", "-p", "other", *at, "--json")
+    other = printed("login", user, "login", "-p", "other", *at, "--json")
     assert other["scope"] != other["granted_scope"]
 
     kept("old").write_bytes(token_to_json(TOKEN))
     with (tmp_path / "config" / "config.toml").open("a") as config:
         config.write("[profile.bare]\n")
     kept("link").symlink_to(kept("old"))
-    told = printed("status", person, "status", "--json", code=7)
+    told = printed("status", user, "status", "--json", code=7)
     profiles = {each["profile"]: each for each in told["profiles"]}
     assert set(profiles) == {"acme", "ever", "odd", "other", "old", "bare", "link"}
     assert profiles["acme"]["problem"] is None
@@ -140,7 +140,7 @@ def test_what_tells_of_tokens_is_of_its_form_in_every_state(
     assert "link" in profiles["link"]["problem"]
 
     def verified(code: int) -> Any:
-        told = printed("status", person, "status", "-p", "acme", "--verify", "--json", code=code)
+        told = printed("status", user, "status", "-p", "acme", "--verify", "--json", code=code)
         return told["profiles"][0]["verified"]
 
     assert verified(0) is True
@@ -159,23 +159,23 @@ def test_what_tells_of_tokens_is_of_its_form_in_every_state(
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
-def test_what_the_steps_by_hand_print_is_of_its_form(person: Command, site: Sandbox) -> None:
-    pair = printed("pkce", person, "pkce", "--json")
+def test_what_the_steps_by_hand_print_is_of_its_form(user: Command, site: Sandbox) -> None:
+    pair = printed("pkce", user, "pkce", "--json")
     at = ("--site", site.url, "--client-id", "112")
-    url = person("url", *at, "--code-challenge", pair["code_challenge"]).stdout.strip()
+    url = user("url", *at, "--code-challenge", pair["code_challenge"]).stdout.strip()
     answer = f"{approve(url)}\n{pair['code_verifier']}\n"
-    found = printed("token", person, "exchange", *at, "--json", stdin=answer)
+    found = printed("token", user, "exchange", *at, "--json", stdin=answer)
     assert found["expires_at"].endswith("Z")
 
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 def test_what_tells_of_this_machine_is_of_its_form(
-    person: Command, site: Sandbox, tmp_path: Path
+    user: Command, site: Sandbox, tmp_path: Path
 ) -> None:
-    bare = printed("config", person, "config", "list", "--json")
+    bare = printed("config", user, "config", "list", "--json")
     assert (bare["profile"], bare["profiles"]) == (None, [])
-    nothing = printed("doctor", person, "doctor", "--json")
+    nothing = printed("doctor", user, "doctor", "--json")
     assert {each["verdict"] for each in nothing["findings"]} == {"ok", "warning"}
 
     directory = tmp_path / "config"
@@ -184,11 +184,11 @@ def test_what_tells_of_this_machine_is_of_its_form(
         'default_profile = "acme"\ntrusted_sites = ["https://soe.example"]\n'
         f'[profile.acme]\nsite = "{site.url}"\nclient_id = "110"\n'
     )
-    through = person.with_variables(SOE_AUTH_PROXY="http://jane:secret@proxy.example:3128")
+    through = user.with_variables(SOE_AUTH_PROXY="http://jane:secret@proxy.example:3128")
     full = printed("config", through, "config", "list", "--json")
     assert list(full["settings"]) == list(BY_KEY)
     assert "secret" not in json.dumps(full)
-    unwell = printed("doctor", person, "doctor", "--json", "--browser", "no-such-program", code=2)
+    unwell = printed("doctor", user, "doctor", "--json", "--browser", "no-such-program", code=2)
     names = [finding["name"] for finding in unwell["findings"]]
     assert {finding["verdict"] for finding in unwell["findings"]} >= {"ok", "error"}
     properties = FORMS["doctor"]["properties"]["findings"]["items"]["properties"]

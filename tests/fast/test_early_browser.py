@@ -20,7 +20,7 @@ from soe_auth.cli.console import Console
 from soe_auth.cli.login_io import login_io
 from soe_auth.fast.early_browser import start_early
 from soe_auth.fast.recorder import Recorder
-from soe_auth.files.lock import try_lock, wait_to_hold
+from soe_auth.files.lock import try_lock, wait_for_lock
 from soe_auth.loopback.sockets import bind
 from soe_auth.sandbox import Sandbox
 from soe_auth.settings.resolve import resolve
@@ -261,11 +261,11 @@ def test_a_lock_is_held_by_one_and_free_again(tmp_path: Path) -> None:
 def test_a_lock_is_waited_for_and_not_for_ever(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     waits: list[float] = []
-    release = wait_to_hold(path, wait=waits.append)
+    release = wait_for_lock(path, wait=waits.append)
     with pytest.raises(TimeoutError, match="another process"):
-        wait_to_hold(path, wait=waits.append)
+        wait_for_lock(path, wait=waits.append)
     assert 5 < sum(waits) < 15
-    wait_to_hold(path, wait=lambda _: release())()
+    wait_for_lock(path, wait=lambda _: release())()
 
 
 @pytest.fixture

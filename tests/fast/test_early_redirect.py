@@ -1,4 +1,4 @@
-"""The usher leads a browser on before the listener is there, and nobody else anywhere."""
+"""The responder leads a browser on before the listener is there, and nobody else anywhere."""
 
 import asyncio
 import os
@@ -51,9 +51,9 @@ class Door:
     request: AuthorizationRequest
 
     @asynccontextmanager
-    async def listener(self, usher: EarlyRedirect | None = None) -> AsyncIterator[None]:
-        guests = usher.leave() if usher else {}
-        async with serve(self.sockets, self.request, PATHS, lambda _: None, other_user, guests):
+    async def listener(self, responder: EarlyRedirect | None = None) -> AsyncIterator[None]:
+        accepted = responder.leave() if responder else {}
+        async with serve(self.sockets, self.request, PATHS, lambda _: None, other_user, accepted):
             yield
 
     def plain(self, *lines: str) -> bytes:
@@ -83,7 +83,7 @@ class Visit:
         return head
 
 
-def door() -> Door:
+def listening() -> Door:
     site, sockets = Site.parse("acme"), bind(0, "localhost")
     uri = redirect_uri_for(site, "localhost", sockets.port)
     return Door(
@@ -93,9 +93,9 @@ def door() -> Door:
 
 @asynccontextmanager
 async def ushered() -> AsyncIterator[tuple[Door, EarlyRedirect]]:
-    there = door()
-    with redirect_early(there.sockets, PATHS.launch, there.request, other_user) as usher:
-        yield there, usher
+    there = listening()
+    with redirect_early(there.sockets, PATHS.launch, there.request, other_user) as responder:
+        yield there, responder
     there.sockets.close()
 
 
@@ -110,9 +110,9 @@ def said(head: str) -> dict[str, str]:
 
 @pytest.mark.posix("the event loop of Windows watches no sockets for the early redirect")
 async def test_it_answers_as_the_listener_does_and_as_often_as_asked() -> None:
-    async with ushered() as (there, usher):
+    async with ushered() as (there, responder):
         first = [await (await there.visit(there.plain())).answer() for _ in range(20)]
-        async with there.listener(usher):
+        async with there.listener(responder):
             then = await (await there.visit(there.plain())).answer()
     assert "303" in then
     assert all(said(head) == said(then) for head in first)
@@ -121,11 +121,11 @@ async def test_it_answers_as_the_listener_does_and_as_often_as_asked() -> None:
 
 @pytest.mark.posix("the event loop of Windows watches no sockets for the early redirect")
 async def test_what_is_not_plain_or_not_all_there_is_left_for_the_listener_to_read() -> None:
-    async with ushered() as (there, usher):
+    async with ushered() as (there, responder):
         silent, odd = await there.visit(), await there.visit(there.plain("GET / HTTP/1.0"))
         begun = await there.visit(there.plain(*PLAIN[:3])[:-2])
         assert "303" in await (await there.visit(there.plain())).answer()
-        async with there.listener(usher):
+        async with there.listener(responder):
             begun.writer.write(there.plain(*PLAIN[3:]))
             silent.writer.write(there.plain())
             assert "421" in await odd.answer()
@@ -135,12 +135,12 @@ async def test_what_is_not_plain_or_not_all_there_is_left_for_the_listener_to_re
 
 @pytest.mark.posix("the event loop of Windows watches no sockets for the early redirect")
 async def test_another_user_is_left_for_the_listener_to_turn_away() -> None:
-    there = door()
-    with redirect_early(there.sockets, PATHS.launch, there.request, lambda *_: 1234) as usher:
+    there = listening()
+    with redirect_early(there.sockets, PATHS.launch, there.request, lambda *_: 1234) as responder:
         visit = await there.visit(there.plain())
         await asyncio.sleep(0.1)
-        [(guest, brought)] = usher.leave().items()
-        guest.close()
+        [(client, brought)] = responder.leave().items()
+        client.close()
         assert brought == there.plain()
     visit.writer.close()
     there.sockets.close()
@@ -158,11 +158,11 @@ class NoReaders(asyncio.SelectorEventLoop):
 
 def test_where_the_event_loop_watches_no_sockets_the_browser_waits_for_the_listener() -> None:
     async def visit_and_leave() -> int:
-        async with ushered() as (there, usher):
+        async with ushered() as (there, responder):
             visit = await there.visit(there.plain())
             await asyncio.sleep(0.1)
             visit.writer.close()
-            return len(usher.leave())
+            return len(responder.leave())
 
     with asyncio.Runner(loop_factory=NoReaders) as runner:
         assert runner.run(visit_and_leave()) == 0
@@ -170,12 +170,12 @@ def test_where_the_event_loop_watches_no_sockets_the_browser_waits_for_the_liste
 
 @pytest.mark.posix("limits how many files a process may open")
 async def test_where_nothing_more_can_be_opened_the_listener_lets_them_in() -> None:
-    async with ushered() as (there, usher):
+    async with ushered() as (there, responder):
         with socket.socket() as early:
             with no_more_files():
                 early.connect(("127.0.0.1", there.sockets.port))
                 await asyncio.sleep(0.01)  # in which the loop looks at its sockets
-            assert usher.leave() == {}
+            assert responder.leave() == {}
             async with there.listener():
                 early.sendall(there.plain())
                 assert b"303" in await asyncio.to_thread(early.recv, 4096)
@@ -183,15 +183,15 @@ async def test_where_nothing_more_can_be_opened_the_listener_lets_them_in() -> N
 
 @pytest.mark.posix("the event loop of Windows watches no sockets for the early redirect")
 async def test_guests_are_closed_where_the_listener_does_not_come_to_be() -> None:
-    async with ushered() as (there, usher):
+    async with ushered() as (there, responder):
         visits = [await there.visit() for _ in range(4)]
         await asyncio.sleep(0.01)  # in which the loop looks at its sockets
-        guests = usher.leave()
-        assert len(guests) == 4
+        accepted = responder.leave()
+        assert len(accepted) == 4
 
         async def listen() -> None:
             async with serve(
-                there.sockets, there.request, PATHS, lambda _: None, other_user, guests
+                there.sockets, there.request, PATHS, lambda _: None, other_user, accepted
             ):
                 await asyncio.Event().wait()
 
@@ -203,7 +203,7 @@ async def test_guests_are_closed_where_the_listener_does_not_come_to_be() -> Non
             await task
         for visit in visits:
             assert await visit.answer() == ""
-    assert all(guest.fileno() == -1 for guest in guests)
+    assert all(client.fileno() == -1 for client in accepted)
 
 
 async def test_however_many_come_it_lets_few_in_and_closes_whom_nobody_takes_over() -> None:
@@ -253,7 +253,7 @@ def heads(draw: st.DrawFn) -> list[str]:
 
 def test_over_many_requests_it_leads_on_only_whom_the_listener_leads_on() -> None:
     seen = Counter[bool]()
-    there = door()
+    there = listening()
 
     async def answer_of_listener(data: bytes) -> str:
         return await (await there.visit(data)).answer()
@@ -327,4 +327,4 @@ def test_only_in_a_process_of_our_own_is_the_listener_loaded_without_any_ca(
 
     assert loaded("alone") == ["0", str(bundle) if known else "None"]
     if known:
-        assert loaded("a guest") == ["1", str(bundle)]
+        assert loaded("a client") == ["1", str(bundle)]

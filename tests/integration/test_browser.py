@@ -135,9 +135,9 @@ def test_somebody_may_answer_where_a_browser_or_a_terminal_is(
     tmp_path: Path, environ: dict[str, str]
 ) -> None:
     place = detect(environ, root=tmp_path)
-    assert place.why_nobody_answers(opened=True, can_paste=False) is None
-    assert place.why_nobody_answers(opened=False, can_paste=True) is None
-    why = place.why_nobody_answers(opened=False, can_paste=False) or ""
+    assert place.why_unattended(opened=True, can_paste=False) is None
+    assert place.why_unattended(opened=False, can_paste=True) is None
+    why = place.why_unattended(opened=False, can_paste=False) or ""
     assert ("CI job" in why) == bool(environ)
 
 

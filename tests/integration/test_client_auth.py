@@ -426,7 +426,7 @@ async def test_an_async_body_that_is_used_up_is_not_sent_again(stage: Stage) -> 
 
 @dataclass
 class Desk:
-    """A practice site, a profile for it, and a person at a browser, who counts the tabs."""
+    """A practice site, a profile for it, and a user at a browser, who counts the tabs."""
 
     site: Sandbox
     store: FileStore

@@ -310,9 +310,9 @@ def test_a_bundle_that_is_no_file_is_told_of(path: str, words: str) -> None:
 async def test_a_log_out_with_a_bundle_that_is_none_removes_the_token_here(tmp_path: Path) -> None:
     store = FileStore(tmp_path, report=print)
     store.save("acme", TOKEN)
-    goodbye = await logout("acme", store, network=Network(tmp_path / "none.pem"))
-    assert goodbye
-    assert goodbye.on_site is RevocationResult.UNREACHABLE
+    result = await logout("acme", store, network=Network(tmp_path / "none.pem"))
+    assert result
+    assert result.on_site is RevocationResult.UNREACHABLE
     assert store.load("acme") is None
 
 

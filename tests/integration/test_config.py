@@ -1,4 +1,4 @@
-"""`soe-auth config`: what holds and why, what is kept and where, and a person's own editor."""
+"""`soe-auth config`: what holds and why, what is kept and where, and a user's own editor."""
 
 import json
 import os
@@ -35,8 +35,8 @@ BETA = '[profile.beta]\nsite = "https://beta.stackenterprise.co"\nclient_id = "7
 
 
 @dataclass
-class Person:
-    """A person with a config directory, who types `soe-auth config …` and reads the answer."""
+class User:
+    """A user with a config directory, who types `soe-auth config …` and reads the answer."""
 
     home: Path
     capsys: pytest.CaptureFixture[str]
@@ -66,14 +66,14 @@ class Person:
 
 
 @pytest.fixture
-def person(
+def user(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Person:
+) -> User:
     live_in(tmp_path, monkeypatch)
     (tmp_path / "system" / "soe-auth").mkdir(parents=True)
     (tmp_path / "project").mkdir()
     monkeypatch.chdir(tmp_path / "project")
-    return Person(tmp_path, capsys)
+    return User(tmp_path, capsys)
 
 
 @pytest.mark.parametrize("is_system", [False, True])
@@ -82,13 +82,13 @@ def person(
     ["token", "status", "login", "logout", "run true", "config list", "config set port 0"],
 )
 def test_a_config_that_others_can_change_is_not_used(
-    person: Person, line: str, *, is_system: bool
+    user: User, line: str, *, is_system: bool
 ) -> None:
-    person.write(ACME)
-    path = person.home / "system" / "soe-auth" / "config.toml" if is_system else person.config
+    user.write(ACME)
+    path = user.home / "system" / "soe-auth" / "config.toml" if is_system else user.config
     path.write_text('browser = "false"\n')
     let_others_change(path)
-    code, _, said = person.types(line)
+    code, _, said = user.types(line)
     assert code == 2
     assert f"{path} chooses your site and browser, and is not used: " in said
     assert " can change it." in said
@@ -96,10 +96,10 @@ def test_a_config_that_others_can_change_is_not_used(
 
 
 @pytest.mark.parametrize("action", ["get", "set", "unset"])
-def test_help_names_every_key_and_what_it_is_for(person: Person, action: str) -> None:
+def test_help_names_every_key_and_what_it_is_for(user: User, action: str) -> None:
     with pytest.raises(SystemExit):
-        person.types(f"config {action} --help")
-    told = " ".join(person.capsys.readouterr().out.partition("\nkeys:\n")[2].split())
+        user.types(f"config {action} --help")
+    told = " ".join(user.capsys.readouterr().out.partition("\nkeys:\n")[2].split())
     for key, setting in BY_KEY.items():
         assert f"{key} {setting.help}" in told
     assert "default_profile the profile" in told
@@ -108,9 +108,9 @@ def test_help_names_every_key_and_what_it_is_for(person: Person, action: str) ->
 # --- list, get, path -----------------------------------------------------------------------------
 
 
-def test_every_setting_is_listed_as_it_would_be_typed(person: Person) -> None:
-    person.write(f'timeout = "90m"\n{ACME}scope = ["write_access", "no_expiry"]\n')
-    title, *lines = person.asks("config list").splitlines()
+def test_every_setting_is_listed_as_it_would_be_typed(user: User) -> None:
+    user.write(f'timeout = "90m"\n{ACME}scope = ["write_access", "no_expiry"]\n')
+    title, *lines = user.asks("config list").splitlines()
     assert title == "acme"
     assert [line.split()[0] for line in lines] == list(BY_KEY)
     values = dict(line.split(maxsplit=1) for line in lines)
@@ -121,49 +121,49 @@ def test_every_setting_is_listed_as_it_would_be_typed(person: Person) -> None:
     assert values["browser"] == "not set"
 
 
-def test_every_value_is_listed_with_the_place_that_it_is_from(person: Person) -> None:
-    system = person.home / "system" / "soe-auth" / "config.toml"
+def test_every_value_is_listed_with_the_place_that_it_is_from(user: User) -> None:
+    system = user.home / "system" / "soe-auth" / "config.toml"
     system.write_text('\nmin_ttl = "2m"\n')
     project = Path(".soe-auth.toml").absolute()
     project.write_text('# ours\nscope = "write_access"\n')
-    person.write(f'timeout = "90m"\n{ACME}')
-    listed = person.asks("config list --show-origin", SOE_AUTH_BROWSER="firefox")
+    user.write(f'timeout = "90m"\n{ACME}')
+    listed = user.asks("config list --show-origin", SOE_AUTH_BROWSER="firefox")
     places = dict(re.findall(r"^  (\w+) .*\n    (.*)$", listed, re.MULTILINE))
     assert list(places) == list(BY_KEY)
-    assert places["site"] == f"from {person.config} [profile.acme], line 3"
-    assert places["timeout"] == f"from {person.config}, line 1"
+    assert places["site"] == f"from {user.config} [profile.acme], line 3"
+    assert places["timeout"] == f"from {user.config}, line 1"
     assert places["min_ttl"] == f"from {system}, line 2"
     assert places["scope"] == f"from {project}, line 2"
     assert places["browser"] == "from SOE_AUTH_BROWSER"
     assert places["redirect"] == "default"
 
 
-def test_the_other_profiles_and_the_default_are_named(person: Person) -> None:
+def test_the_other_profiles_and_the_default_are_named(user: User) -> None:
     sites = 'trusted_sites = ["https://soe.example"]\n'
-    person.write(f'default_profile = "acme"\n{sites}{ACME}{BETA}')
-    assert person.asks("config list").startswith("acme (default)\n")
-    listed = person.asks("config list -p beta")
+    user.write(f'default_profile = "acme"\n{sites}{ACME}{BETA}')
+    assert user.asks("config list").startswith("acme (default)\n")
+    listed = user.asks("config list -p beta")
     assert listed.startswith("beta\n")
     assert listed.endswith(
         "\n\nOther profiles: acme (default)\nTrusted sites: https://soe.example\n"
     )
-    assert person.asks("-p beta config list") == listed
+    assert user.asks("-p beta config list") == listed
 
 
-def test_a_profile_of_variables_only_is_told_as_one(person: Person) -> None:
-    listed = person.asks("config list", SOE_AUTH_SITE="gamma")
+def test_a_profile_of_variables_only_is_told_as_one(user: User) -> None:
+    listed = user.asks("config list", SOE_AUTH_SITE="gamma")
     assert listed.startswith("gamma (not kept in config.toml)\n")
 
 
-def test_before_there_is_a_profile_the_defaults_are_listed(person: Person) -> None:
-    assert person.asks("config list").startswith("no profile yet\n  site ")
-    assert json.loads(person.asks("config list --json"))["profile"] is None
-    assert person.asks("config get timeout") == "5m\n"
+def test_before_there_is_a_profile_the_defaults_are_listed(user: User) -> None:
+    assert user.asks("config list").startswith("no profile yet\n  site ")
+    assert json.loads(user.asks("config list --json"))["profile"] is None
+    assert user.asks("config get timeout") == "5m\n"
 
 
-def test_a_program_gets_them_as_json(person: Person) -> None:
-    person.write(f'default_profile = "acme"\n{ACME}{BETA}')
-    report = json.loads(person.asks("config list --json"))
+def test_a_program_gets_them_as_json(user: User) -> None:
+    user.write(f'default_profile = "acme"\n{ACME}{BETA}')
+    report = json.loads(user.asks("config list --json"))
     assert report["version"] == 1
     assert report["profile"] == report["default_profile"] == "acme"
     assert report["profiles"] == ["acme", "beta"]
@@ -171,32 +171,32 @@ def test_a_program_gets_them_as_json(person: Person) -> None:
     assert list(report["settings"]) == list(BY_KEY)
     assert report["settings"]["client_id"] == {
         "value": "110",
-        "origin": f"{person.config} [profile.acme], line 4",
+        "origin": f"{user.config} [profile.acme], line 4",
     }
     assert report["settings"]["browser"] == {"value": None, "origin": "default"}
 
 
-def test_one_value_is_printed_alone(person: Person) -> None:
-    person.write(f'default_profile = "acme"\ntrusted_sites = ["a.example"]\n{ACME}{BETA}')
-    assert person.asks("config get site") == "https://acme.stackenterprise.co\n"
-    assert person.asks("config get site -p beta") == "https://beta.stackenterprise.co\n"
-    assert person.asks("config get scope") == "\n"
-    assert person.asks("config get default_profile") == "acme\n"
-    assert person.asks("config get trusted_sites") == "https://a.example\n"
+def test_one_value_is_printed_alone(user: User) -> None:
+    user.write(f'default_profile = "acme"\ntrusted_sites = ["a.example"]\n{ACME}{BETA}')
+    assert user.asks("config get site") == "https://acme.stackenterprise.co\n"
+    assert user.asks("config get site -p beta") == "https://beta.stackenterprise.co\n"
+    assert user.asks("config get scope") == "\n"
+    assert user.asks("config get default_profile") == "acme\n"
+    assert user.asks("config get trusted_sites") == "https://a.example\n"
 
 
-def test_a_value_that_there_is_none_of_is_exit_2(person: Person) -> None:
-    assert person.types("config get browser") == (
+def test_a_value_that_there_is_none_of_is_exit_2(user: User) -> None:
+    assert user.types("config get browser") == (
         2,
         "",
         "soe-auth: browser is not set.\n  Set it with `soe-auth config set browser VALUE`.\n",
     )
-    assert person.types("config get default_profile")[0] == 2
+    assert user.types("config get default_profile")[0] == 2
 
 
 @pytest.mark.parametrize("line", ["get clientid", "set clientid 1", "unset clientid"])
-def test_a_key_that_there_is_none_of_names_the_nearest(person: Person, line: str) -> None:
-    assert person.types(f"config {line}") == (
+def test_a_key_that_there_is_none_of_names_the_nearest(user: User, line: str) -> None:
+    assert user.types(f"config {line}") == (
         2,
         "",
         "soe-auth: There is no setting 'clientid'.\n  Did you mean client_id?\n",
@@ -204,47 +204,47 @@ def test_a_key_that_there_is_none_of_names_the_nearest(person: Person, line: str
 
 
 @pytest.mark.parametrize("line", ["list", "get timeout", "set timeout 1m", "unset timeout"])
-def test_a_profile_that_there_is_none_of_is_exit_2(person: Person, line: str) -> None:
-    person.write(ACME)
-    code, _, said = person.types(f"config {line} -p acne")
+def test_a_profile_that_there_is_none_of_is_exit_2(user: User, line: str) -> None:
+    user.write(ACME)
+    code, _, said = user.types(f"config {line} -p acne")
     assert code == 2
     assert said.startswith("soe-auth: There is no profile acne.\n")
-    assert person.config.read_text() == ACME
+    assert user.config.read_text() == ACME
 
 
-def test_a_byte_order_mark_is_no_part_of_a_config_or_a_project_file(person: Person) -> None:
-    person.config.write_text(ACME, encoding="utf-8-sig")
+def test_a_byte_order_mark_is_no_part_of_a_config_or_a_project_file(user: User) -> None:
+    user.config.write_text(ACME, encoding="utf-8-sig")
     Path(".soe-auth.toml").write_text('scope = "write_access"\n', encoding="utf-8-sig")
-    assert person.asks("config get scope") == "write_access\n"
-    assert person.types("config set client_id 7 -p acme")[0] == 0
-    assert person.config.read_text(encoding="utf-8") == ACME.replace("110", "7")
+    assert user.asks("config get scope") == "write_access\n"
+    assert user.types("config set client_id 7 -p acme")[0] == 0
+    assert user.config.read_text(encoding="utf-8") == ACME.replace("110", "7")
 
 
-def test_a_password_is_never_shown(person: Person) -> None:
-    person.write('proxy = "http://me:canary@proxy.example:8080"\n')
+def test_a_password_is_never_shown(user: User) -> None:
+    user.write('proxy = "http://me:canary@proxy.example:8080"\n')
     shown = "http://…@proxy.example:8080"
-    assert person.asks("config get proxy") == f"{shown}\n"
-    listed = person.asks("config list --show-origin")
+    assert user.asks("config get proxy") == f"{shown}\n"
+    listed = user.asks("config list --show-origin")
     assert f"  proxy          {shown}\n" in listed
-    assert "canary" not in listed + person.asks("config list --json")
+    assert "canary" not in listed + user.asks("config list --json")
 
 
-def test_what_a_terminal_would_obey_is_not_listed(person: Person) -> None:
-    person.write('browser = "\\u001b[2J\\n  port 1"\n')
-    assert "  browser        \ufffd[2J port 1\n" in person.asks("config list")
+def test_what_a_terminal_would_obey_is_not_listed(user: User) -> None:
+    user.write('browser = "\\u001b[2J\\n  port 1"\n')
+    assert "  browser        \ufffd[2J port 1\n" in user.asks("config list")
 
 
-def test_the_paths_are_one_a_line_and_the_persons_comes_first(person: Person) -> None:
-    system = person.home / "system" / "soe-auth" / "config.toml"
-    assert person.asks("config path") == f"{person.config}\n{system}\n"
+def test_the_paths_are_one_a_line_and_the_persons_comes_first(user: User) -> None:
+    system = user.home / "system" / "soe-auth" / "config.toml"
+    assert user.asks("config path") == f"{user.config}\n{system}\n"
     project = Path(".soe-auth.toml").absolute()
     project.write_text('scope = "write_access"\n')
-    assert person.asks("config path") == f"{person.config}\n{system}\n{project}\n"
+    assert user.asks("config path") == f"{user.config}\n{system}\n{project}\n"
 
 
-def test_the_paths_are_told_of_a_broken_file_too(person: Person) -> None:
-    person.write("a = \n")
-    assert person.asks("config path").startswith(f"{person.config}\n")
+def test_the_paths_are_told_of_a_broken_file_too(user: User) -> None:
+    user.write("a = \n")
+    assert user.asks("config path").startswith(f"{user.config}\n")
 
 
 @pytest.mark.posix("a user of no name, which Windows has none of")
@@ -268,123 +268,121 @@ def test_without_a_home_directory_variables_do_and_all_else_is_exit_2() -> None:
 # --- set, unset ----------------------------------------------------------------------------------
 
 
-def test_what_is_for_every_profile_is_kept_at_the_top(person: Person) -> None:
-    person.write(f"# mine\n\n{ACME}# the end\n")
-    code, result, said = person.types("config set timeout 90m")
+def test_what_is_for_every_profile_is_kept_at_the_top(user: User) -> None:
+    user.write(f"# mine\n\n{ACME}# the end\n")
+    code, result, said = user.types("config set timeout 90m")
     assert (code, result) == (0, "")
-    assert said == f"timeout is now 1h30m in {person.config}\n"
-    text = person.config.read_text()
+    assert said == f"timeout is now 1h30m in {user.config}\n"
+    text = user.config.read_text()
     assert tomllib.loads(text)["timeout"] == "1h30m"
     assert text.replace('timeout = "1h30m"\n', "") == f"# mine\n\n{ACME}# the end\n"
 
 
-def test_what_makes_up_a_profile_is_kept_in_the_one_that_is_chosen(person: Person) -> None:
-    person.write(f'default_profile = "acme"\n{ACME}{BETA}')
-    place = f"{person.config} [profile.acme]"
-    said = person.types("config set scope no_expiry,write_access")[2]
+def test_what_makes_up_a_profile_is_kept_in_the_one_that_is_chosen(user: User) -> None:
+    user.write(f'default_profile = "acme"\n{ACME}{BETA}')
+    place = f"{user.config} [profile.acme]"
+    said = user.types("config set scope no_expiry,write_access")[2]
     assert said == f"scope is now no_expiry,write_access in {place}\n"
-    person.types("config set port 8765", SOE_AUTH_PROFILE="beta")
-    person.types("config set timeout 3m -p beta")
-    person.types("-p acme config set scope ''")
-    profiles = tomllib.loads(person.config.read_text())["profile"]
+    user.types("config set port 8765", SOE_AUTH_PROFILE="beta")
+    user.types("config set timeout 3m -p beta")
+    user.types("-p acme config set scope ''")
+    profiles = tomllib.loads(user.config.read_text())["profile"]
     assert profiles["acme"]["scope"] == ""
     assert profiles["beta"]["port"] == 8765
     assert profiles["beta"]["timeout"] == "3m"
 
 
-def test_a_wrong_value_changes_nothing(person: Person) -> None:
-    person.write(ACME)
-    before = person.config.stat()
+def test_a_wrong_value_changes_nothing(user: User) -> None:
+    user.write(ACME)
+    before = user.config.stat()
     for key, value in (("timeout", "5"), ("port", "80"), ("site", "http://x"), ("scope", "ä")):
-        code, _, said = person.types(f"config set {key} {value}")
+        code, _, said = user.types(f"config set {key} {value}")
         assert code == 2
         assert said.startswith(f"soe-auth: {key}: ")
-    assert person.config.stat() == before
+    assert user.config.stat() == before
 
 
-def test_a_broken_file_is_not_changed(person: Person) -> None:
-    person.write("timeout = true\n")
-    code, _, said = person.types("config set timeout 5m")
+def test_a_broken_file_is_not_changed(user: User) -> None:
+    user.write("timeout = true\n")
+    code, _, said = user.types("config set timeout 5m")
     assert code == 2
-    assert f"timeout (from {person.config}, line 1): write it as text" in said
-    assert person.config.read_text() == "timeout = true\n"
+    assert f"timeout (from {user.config}, line 1): write it as text" in said
+    assert user.config.read_text() == "timeout = true\n"
 
 
-def test_a_wrong_value_in_the_file_can_be_put_right(person: Person) -> None:
-    person.write(f"{ACME}port = 80\n")
-    assert person.types("config list")[0] == 2
-    assert person.types("config set port 8765")[0] == 0
-    assert person.asks("config get port") == "8765\n"
+def test_a_wrong_value_in_the_file_can_be_put_right(user: User) -> None:
+    user.write(f"{ACME}port = 80\n")
+    assert user.types("config list")[0] == 2
+    assert user.types("config set port 8765")[0] == 0
+    assert user.asks("config get port") == "8765\n"
 
 
-def test_a_new_profile_begins_with_its_site(person: Person) -> None:
-    code, _, said = person.types("config set site acme/c/team -p mine")
+def test_a_new_profile_begins_with_its_site(user: User) -> None:
+    code, _, said = user.types("config set site acme/c/team -p mine")
     assert code == 0
     assert "“c/team” was left out" in said
-    assert person.types("config set client_id 110")[0] == 0
-    assert tomllib.loads(person.config.read_text()) == {
+    assert user.types("config set client_id 110")[0] == 0
+    assert tomllib.loads(user.config.read_text()) == {
         "default_profile": "mine",
         "profile": {"mine": {"site": "https://acme.stackenterprise.co", "client_id": "110"}},
     }
 
 
-def test_a_profile_that_nobody_named_is_not_made(person: Person) -> None:
-    assert person.types("config set site acme")[0] == 3
-    assert person.types("config set client_id 1", SOE_AUTH_SITE="gamma")[0] == 2
-    assert not person.config.exists()
+def test_a_profile_that_nobody_named_is_not_made(user: User) -> None:
+    assert user.types("config set site acme")[0] == 3
+    assert user.types("config set client_id 1", SOE_AUTH_SITE="gamma")[0] == 2
+    assert not user.config.exists()
 
 
-def test_the_default_is_one_of_the_profiles(person: Person) -> None:
-    person.write(ACME + BETA)
-    code, _, said = person.types("config set default_profile gamma")
+def test_the_default_is_one_of_the_profiles(user: User) -> None:
+    user.write(ACME + BETA)
+    code, _, said = user.types("config set default_profile gamma")
     assert code == 2
     assert said.startswith("soe-auth: There is no profile gamma.\n  There are: acme, beta. ")
-    assert person.types("config set default_profile beta")[0] == 0
-    assert person.asks("config list").startswith("beta (default)\n")
-    code, _, said = person.types("config set default_profile beta -p acme")
+    assert user.types("config set default_profile beta")[0] == 0
+    assert user.asks("config list").startswith("beta (default)\n")
+    code, _, said = user.types("config set default_profile beta -p acme")
     assert (code, said.splitlines()[1]) == (2, "  Leave -p out.")
 
 
-def test_consent_to_sites_can_be_given_and_taken_back(person: Person) -> None:
-    assert person.types("config set trusted_sites a.example,https://b.example")[0] == 0
-    assert tomllib.loads(person.config.read_text()) == {
+def test_consent_to_sites_can_be_given_and_taken_back(user: User) -> None:
+    assert user.types("config set trusted_sites a.example,https://b.example")[0] == 0
+    assert tomllib.loads(user.config.read_text()) == {
         "trusted_sites": ["https://a.example", "https://b.example"]
     }
-    assert person.types("config unset trusted_sites")[0] == 0
-    assert person.asks("config get trusted_sites") == "\n"
+    assert user.types("config unset trusted_sites")[0] == 0
+    assert user.asks("config get trusted_sites") == "\n"
 
 
-def test_a_value_that_does_not_hold_here_says_what_comes_first(person: Person) -> None:
-    person.write(f'{ACME}timeout = "1m"\n')
-    said = person.types("config set timeout 5m")[2].splitlines()
-    assert said[1:] == [
-        f"But for profile acme, {person.config} [profile.acme], line 6 comes first."
-    ]
-    said = person.types("config set scope x", SOE_AUTH_SCOPE="y")[2].splitlines()
+def test_a_value_that_does_not_hold_here_says_what_comes_first(user: User) -> None:
+    user.write(f'{ACME}timeout = "1m"\n')
+    said = user.types("config set timeout 5m")[2].splitlines()
+    assert said[1:] == [f"But for profile acme, {user.config} [profile.acme], line 6 comes first."]
+    said = user.types("config set scope x", SOE_AUTH_SCOPE="y")[2].splitlines()
     assert said[1:] == ["But for profile acme, SOE_AUTH_SCOPE comes first."]
 
 
-def test_a_password_is_not_taken_from_the_command_line(person: Person) -> None:
-    code, _, said = person.types("config set proxy http://me:canary@proxy.example")
+def test_a_password_is_not_taken_from_the_command_line(user: User) -> None:
+    code, _, said = user.types("config set proxy http://me:canary@proxy.example")
     assert code == 2
     assert "canary" not in said
-    assert not person.config.exists()
-    assert person.types("config set proxy http://proxy.example:8080")[0] == 0
+    assert not user.config.exists()
+    assert user.types("config set proxy http://proxy.example:8080")[0] == 0
 
 
-def test_quiet_says_nothing_of_what_went_well(person: Person) -> None:
-    assert person.types("config set timeout 5m -q") == (0, "", "")
-    assert person.types("-q config unset timeout") == (0, "", "")
+def test_quiet_says_nothing_of_what_went_well(user: User) -> None:
+    assert user.types("config set timeout 5m -q") == (0, "", "")
+    assert user.types("-q config unset timeout") == (0, "", "")
 
 
-def test_a_value_can_be_removed(person: Person) -> None:
-    person.write(f'timeout = "1m" # short\n{ACME}timeout = "2m"\n')
-    place = f"{person.config} [profile.acme]"
-    assert person.types("config unset timeout -p acme")[2] == f"timeout is removed from {place}\n"
-    assert person.asks("config get timeout") == "1m\n"
-    person.types("config unset timeout")
-    assert person.types("config unset timeout")[2] == f"timeout was not set in {person.config}\n"
-    assert person.config.read_text() == ACME
+def test_a_value_can_be_removed(user: User) -> None:
+    user.write(f'timeout = "1m" # short\n{ACME}timeout = "2m"\n')
+    place = f"{user.config} [profile.acme]"
+    assert user.types("config unset timeout -p acme")[2] == f"timeout is removed from {place}\n"
+    assert user.asks("config get timeout") == "1m\n"
+    user.types("config unset timeout")
+    assert user.types("config unset timeout")[2] == f"timeout was not set in {user.config}\n"
+    assert user.config.read_text() == ACME
 
 
 # --- the file that is written --------------------------------------------------------------------
@@ -397,11 +395,11 @@ def test_a_value_can_be_removed(person: Person) -> None:
         'profile.acme.site = "acme"\n\n[profile.beta]\nsite = "beta"\n',
     ],
 )
-def test_a_file_is_never_changed_into_another_than_was_meant(person: Person, text: str) -> None:
-    person.write(text)
-    code, _, said = person.types("config set site new -p new")
+def test_a_file_is_never_changed_into_another_than_was_meant(user: User, text: str) -> None:
+    user.write(text)
+    code, _, said = user.types("config set site new -p new")
     before = tomllib.loads(text)["profile"]
-    after = tomllib.loads(person.config.read_text())["profile"]
+    after = tomllib.loads(user.config.read_text())["profile"]
     if code:
         assert "cannot be changed safely" in said
         assert after == before
@@ -451,34 +449,34 @@ def test_what_stands_against_a_change_is_looked_at_under_the_lock(tmp_path: Path
         f"url --site acme --client-id abc --code-challenge {'x' * 43}",
     ],
 )
-def test_a_client_id_is_a_number_wherever_it_is_given(person: Person, line: str) -> None:
-    person.write(ACME)
-    code, _, said = person.types(line)
+def test_a_client_id_is_a_number_wherever_it_is_given(user: User, line: str) -> None:
+    user.write(ACME)
+    code, _, said = user.types(line)
     assert code == 2
     assert "a client ID is the number that the site shows for the application" in said
-    assert person.config.read_text() == ACME
-    code, _, said = person.types("login", SOE_AUTH_CLIENT_ID="n")
+    assert user.config.read_text() == ACME
+    code, _, said = user.types("login", SOE_AUTH_CLIENT_ID="n")
     assert (code, "a client ID is the number" in said) == (2, True)
 
 
-def test_a_file_of_cas_that_cannot_be_used_is_not_set(person: Person) -> None:
-    (person.home / "empty.pem").touch()
+def test_a_file_of_cas_that_cannot_be_used_is_not_set(user: User) -> None:
+    (user.home / "empty.pem").touch()
     for name, why in (("none.pem", "cannot be read"), ("empty.pem", "holds no certificate")):
-        path = (person.home / name).as_posix()
-        code, _, said = person.types(f"config set ca_bundle {path}")
+        path = (user.home / name).as_posix()
+        code, _, said = user.types(f"config set ca_bundle {path}")
         assert code == 2
         assert f"{name} {why}" in said
-    assert not person.config.exists()
+    assert not user.config.exists()
 
 
-def test_init_asks_about_a_site_that_looks_like_the_vendor_s(person: Person) -> None:
+def test_init_asks_about_a_site_that_looks_like_the_vendor_s(user: User) -> None:
     line = "init --site acme.stackenterprise.com --client-id 110 --yes --no-check"
-    code, _, said = person.types(line)
+    code, _, said = user.types(line)
     assert code == 2
     assert "acme.stackenterprise.com is not a site of stackenterprise.co, though it" in said
-    assert not person.config.exists()
-    assert person.types("config set trusted_sites acme.stackenterprise.com")[0] == 0
-    assert person.types(line)[0] == 0
+    assert not user.config.exists()
+    assert user.types("config set trusted_sites acme.stackenterprise.com")[0] == 0
+    assert user.types(line)[0] == 0
 
 
 def test_a_site_that_two_agree_to_at_once_is_trusted_once(tmp_path: Path) -> None:
@@ -534,32 +532,32 @@ def test_comments_stay_whatever_is_changed(tmp_path: Path, text: str) -> None:
 # --- edit ----------------------------------------------------------------------------------------
 
 
-def editor(person: Person, program: str) -> str:
+def editor(user: User, program: str) -> str:
     """Return the command of an editor that runs a program, with `path` as the file."""
-    script = person.home / "an editor.py"
+    script = user.home / "an editor.py"
     script.write_text(f"import sys, pathlib\npath = pathlib.Path(sys.argv[-1])\n{program}\n")
     return command_line([sys.executable, str(script), "--wait"])
 
 
-def test_a_new_file_explains_itself(person: Person) -> None:
-    look = editor(person, "assert sys.platform == 'win32' or path.stat().st_mode % 512 == 0o600")
-    code, _, said = person.types("config edit", EDITOR=look)
-    assert (code, said) == (0, f"All is well in {person.config}\n")
-    text = person.config.read_text()
+def test_a_new_file_explains_itself(user: User) -> None:
+    look = editor(user, "assert sys.platform == 'win32' or path.stat().st_mode % 512 == 0o600")
+    code, _, said = user.types("config edit", EDITOR=look)
+    assert (code, said) == (0, f"All is well in {user.config}\n")
+    text = user.config.read_text()
     assert all(line.startswith("#") for line in text.splitlines())
     assert all(re.search(rf"^# .*\b{key}\b", text, re.MULTILINE) for key in BY_KEY)
-    assert person.types("config set site acme -p acme")[0] == 0
-    assert person.config.read_text().startswith(text)
+    assert user.types("config set site acme -p acme")[0] == 0
+    assert user.config.read_text().startswith(text)
 
 
-def test_the_file_is_checked_after_it_was_edited(person: Person) -> None:
-    person.write(ACME)
-    write = editor(person, "path.write_text(path.read_text() + 'port = 80\\n')")
-    code, _, said = person.types("config edit", VISUAL=write, EDITOR="/not/this/one")
+def test_the_file_is_checked_after_it_was_edited(user: User) -> None:
+    user.write(ACME)
+    write = editor(user, "path.write_text(path.read_text() + 'port = 80\\n')")
+    code, _, said = user.types("config edit", VISUAL=write, EDITOR="/not/this/one")
     assert code == 2
-    assert said.startswith(f"soe-auth: port (from {person.config} [profile.acme], line 4): write a")
+    assert said.startswith(f"soe-auth: port (from {user.config} [profile.acme], line 4): write a")
     assert "What you wrote is kept" in said
-    assert person.config.read_text() == f"{ACME}port = 80\n"
+    assert user.config.read_text() == f"{ACME}port = 80\n"
 
 
 @pytest.mark.parametrize(
@@ -571,8 +569,8 @@ def test_the_file_is_checked_after_it_was_edited(person: Person) -> None:
         ("[profile.other]\nmin_ttl = 'x'", "line 2): write a duration"),
     ],
 )
-def test_everything_in_it_is_checked(person: Person, text: str, message: str) -> None:
-    code, _, said = person.types("config edit", EDITOR=editor(person, f"path.write_text({text!r})"))
+def test_everything_in_it_is_checked(user: User, text: str, message: str) -> None:
+    code, _, said = user.types("config edit", EDITOR=editor(user, f"path.write_text({text!r})"))
     assert code == 2
     assert message in said
 
@@ -586,18 +584,18 @@ def test_everything_in_it_is_checked(person: Person, text: str, message: str) ->
         (command_line([sys.executable, "-c", "exit(1)"]), "The editor ended with exit code "),
     ],
 )
-def test_an_editor_that_does_not_serve_is_told(person: Person, command: str, message: str) -> None:
-    code, _, said = person.types("config edit", EDITOR=command, PATH=os.environ["PATH"])
+def test_an_editor_that_does_not_serve_is_told(user: User, command: str, message: str) -> None:
+    code, _, said = user.types("config edit", EDITOR=command, PATH=os.environ["PATH"])
     assert code == 2
     assert message in said
 
 
-def test_no_shell_reads_the_editors_command(person: Person) -> None:
+def test_no_shell_reads_the_editors_command(user: User) -> None:
     touch = "import pathlib, sys\nfor name in sys.argv[1:3]:\n pathlib.Path(name).touch()"
     command = f"{command_line([sys.executable, '-c', touch])} 'a b;c' $HOME"
     if sys.platform == "win32":
         command = command.replace("'", '"')
-    person.types("config edit", EDITOR=command, PATH=os.environ["PATH"])
+    user.types("config edit", EDITOR=command, PATH=os.environ["PATH"])
     assert {path.name for path in Path().iterdir()} == {"a b;c", "$HOME"}
 
 

@@ -1,7 +1,7 @@
 """Everything that can knock at a loopback port, thrown at a login that ends well all the same.
 
 Each case meets a listener in process, and is followed by the genuine redirect; all together meet
-the finished command, which then signs its person in.
+the finished command, which then signs its user in.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The story of a login, in process: real sockets and disk; browser, person and clock are given."""
+"""The story of a login, in process: real sockets and disk; browser, user and clock are given."""
 
 import asyncio
 import re
@@ -42,7 +42,7 @@ from soe_auth.storage.login_lock import LoginLock
 
 
 @pytest.fixture
-def person(tmp_path: Path) -> FakeUser:
+def user(tmp_path: Path) -> FakeUser:
     return FakeUser(tmp_path / "config")
 
 
@@ -67,50 +67,48 @@ def redirected(authorize: str) -> str:
 
 @pytest.mark.rfc("6749-4.1.3", "6749-10.6")
 def test_a_login_ends_with_a_stored_token_a_told_person_and_a_true_page(
-    person: FakeUser, site: Sandbox
+    user: FakeUser, site: Sandbox
 ) -> None:
-    token = login(person.settings(site=site.url), person.effects())
+    token = login(user.settings(site=site.url), user.effects())
     assert token.account == "Jane Doe"
-    assert person.effects().store.load(token_profile(site)) == token
-    assert "Signed in to localhost" in person.told[1]
-    assert f"as Jane Doe, profile {token_profile(site)}. The token lasts until" in person.told[1]
-    assert "Signed in as Jane Doe" in person.last_page
-    assert urlsplit(person.pages[0].url).query == ""
+    assert user.effects().store.load(token_profile(site)) == token
+    assert "Signed in to localhost" in user.told[1]
+    assert f"as Jane Doe, profile {token_profile(site)}. The token lasts until" in user.told[1]
+    assert "Signed in as Jane Doe" in user.last_page
+    assert urlsplit(user.pages[0].url).query == ""
 
 
-def test_the_redirect_follows_the_host_that_is_registered(person: FakeUser) -> None:
+def test_the_redirect_follows_the_host_that_is_registered(user: FakeUser) -> None:
     names = Application("120", "By a name below localhost", "soe-auth.localhost")
     with running(strict=True, applications=[names]) as site:
-        settings = person.settings(
-            site=site.url, client_id="120", redirect_host="soe-auth.localhost"
-        )
-        login(settings, person.effects())
+        settings = user.settings(site=site.url, client_id="120", redirect_host="soe-auth.localhost")
+        login(settings, user.effects())
         [exchange] = site.exchanges
     redirect_uri = dict(exchange.fields)["redirect_uri"]
     assert redirect_uri.startswith("http://soe-auth.localhost:")
-    assert person.opened[0].startswith("http://soe-auth.localhost:")
-    assert "Signed in as Jane Doe" in person.last_page
-    assert urlsplit(person.pages[0].url).hostname == "soe-auth.localhost"
+    assert user.opened[0].startswith("http://soe-auth.localhost:")
+    assert "Signed in as Jane Doe" in user.last_page
+    assert urlsplit(user.pages[0].url).hostname == "soe-auth.localhost"
 
 
 def test_a_host_that_leads_elsewhere_is_told_before_a_browser_opens(
-    person: FakeUser, site: Sandbox
+    user: FakeUser, site: Sandbox
 ) -> None:
     # Of an address that is no loopback address, as a name that means it.
-    settings = replace(person.settings(site=site.url), redirect_host="192.0.2.7")
+    settings = replace(user.settings(site=site.url), redirect_host="192.0.2.7")
     with pytest.raises(LoopbackUnavailable, match=r"it is 192\.0\.2\.7 here"):
-        login(settings, person.effects())
-    assert person.opened == []
+        login(settings, user.effects())
+    assert user.opened == []
 
 
-def at_the_error_page(person: FakeUser) -> dict[str, object]:
+def at_the_error_page(user: FakeUser) -> dict[str, object]:
     """The terminal of a user who presses Enter at the site's error page, and pastes the next."""
 
     async def pages(number: int) -> str:
-        while len(person.threads) < number:  # noqa: ASYNC110  # a user knows no loop
+        while len(user.threads) < number:  # noqa: ASYNC110  # a user knows no loop
             await asyncio.sleep(0.01)
-        await asyncio.to_thread(person.threads[number - 1].join)
-        return person.pages[number - 1].url
+        await asyncio.to_thread(user.threads[number - 1].join)
+        return user.pages[number - 1].url
 
     async def pressed() -> None:
         await pages(1)
@@ -124,25 +122,25 @@ def at_the_error_page(person: FakeUser) -> dict[str, object]:
 
 @pytest.mark.parametrize("is_known", [False, True])
 def test_enter_at_the_sites_error_page_goes_on_with_the_sites_own_page(
-    person: FakeUser, site: Sandbox, *, is_known: bool
+    user: FakeUser, site: Sandbox, *, is_known: bool
 ) -> None:
     # Application 112 has the site's own Domain, as the vendor's guide has it.
     profile = token_profile(site)
-    config = person.home / "config.toml"
+    config = user.home / "config.toml"
     if is_known:
         config.parent.mkdir()
         config.write_text(f'[profile.{profile}]\nsite = "{site.url}"\nclient_id = "112"\n')
-        settings = resolve({}, environ={"SOE_AUTH_CONFIG_DIR": str(person.home)})
+        settings = resolve({}, environ={"SOE_AUTH_CONFIG_DIR": str(user.home)})
     else:
-        settings = person.settings(site=site.url, client_id="112")
-    token = login(settings, person.effects(**at_the_error_page(person)))
+        settings = user.settings(site=site.url, client_id="112")
+    token = login(settings, user.effects(**at_the_error_page(user)))
     assert token.account == "Jane Doe"
-    assert "redirect_uri" in person.pages[0].text
-    assert person.opened[0] == person.opened[1]  # which leads to the new request by now
+    assert "redirect_uri" in user.pages[0].text
+    assert user.opened[0] == user.opened[1]  # which leads to the new request by now
     [exchange] = site.exchanges
     assert dict(exchange.fields)["redirect_uri"] == f"{site.url}/oauth/login_success"
     assert 'redirect = "login_success"' in config.read_text()
-    remembered = [line for line in person.told if line.startswith("Remembered")]
+    remembered = [line for line in user.told if line.startswith("Remembered")]
     if is_known:
         undo = f"`soe-auth config unset redirect -p {profile}` undoes it."
         change = "redirect from loopback to login_success"
@@ -153,7 +151,7 @@ def test_enter_at_the_sites_error_page_goes_on_with_the_sites_own_page(
 
 
 def test_the_copied_address_of_this_login_signs_in_and_nothing_else_is_taken(
-    person: FakeUser, site: Sandbox
+    user: FakeUser, site: Sandbox
 ) -> None:
     own_page = f"{site.url}/oauth/login_success"
     copied = ["a password", f"{own_page}?code=x&state=of-another", f"see {own_page}", own_page]
@@ -161,46 +159,46 @@ def test_the_copied_address_of_this_login_signs_in_and_nothing_else_is_taken(
     def clipboard() -> str:
         if copied:
             return copied.pop(0)
-        person.threads[0].join()
-        return f" {person.pages[0].url}\n"
+        user.threads[0].join()
+        return f" {user.pages[0].url}\n"
 
     async def never() -> AsyncIterator[str]:
         await asyncio.Event().wait()
         yield ""
 
-    settings = person.settings(site=site.url, client_id="112", redirect="login_success")
-    effects = person.effects(read_clipboard=clipboard, pasted_lines=never)
+    settings = user.settings(site=site.url, client_id="112", redirect="login_success")
+    effects = user.effects(read_clipboard=clipboard, pasted_lines=never)
     assert login(settings, effects).account == "Jane Doe"
-    [prompt] = [told for told in person.told if "Ctrl-L and Ctrl-C" in told]
+    [prompt] = [told for told in user.told if "Ctrl-L and Ctrl-C" in told]
     assert "The clipboard is watched for that address" in prompt
-    assert "a password" not in "".join([*person.told, *person.curious])
+    assert "a password" not in "".join([*user.told, *user.curious])
 
 
 def test_the_clipboard_is_not_looked_at_while_the_browser_comes_back_by_itself(
-    person: FakeUser, site: Sandbox
+    user: FakeUser, site: Sandbox
 ) -> None:
-    settings = person.settings(site=site.url, client_id="113", timeout="2s")
+    settings = user.settings(site=site.url, client_id="113", timeout="2s")
     with pytest.raises(LoginTimedOut):
-        login(settings, person.effects(read_clipboard=lambda: pytest.fail("it was looked at")))
+        login(settings, user.effects(read_clipboard=lambda: pytest.fail("it was looked at")))
 
 
 def test_a_profile_keeps_its_redirect_where_the_other_way_comes_to_no_token(
-    person: FakeUser, site: Sandbox
+    user: FakeUser, site: Sandbox
 ) -> None:
-    settings = person.settings(site=site.url, client_id="113")
+    settings = user.settings(site=site.url, client_id="113")
     with pytest.raises(LoginError, match="before an address was pasted"):
-        login(settings, person.effects(**at_the_error_page(person)))
-    assert not (person.home / "config.toml").exists()
+        login(settings, user.effects(**at_the_error_page(user)))
+    assert not (user.home / "config.toml").exists()
 
 
 def test_without_a_terminal_the_flag_for_the_other_way_is_named(
-    person: FakeUser, site: Sandbox
+    user: FakeUser, site: Sandbox
 ) -> None:
-    settings = person.settings(site=site.url, client_id="112", timeout="1s")
+    settings = user.settings(site=site.url, client_id="112", timeout="1s")
     with pytest.raises(LoginTimedOut) as timed_out:
-        login(settings, person.effects())
+        login(settings, user.effects())
     assert "the site's own name, add --redirect login_success" in timed_out.value.hint
-    assert not any("press Enter" in told for told in person.told)
+    assert not any("press Enter" in told for told in user.told)
 
 
 def token_profile(site: Sandbox) -> str:
@@ -208,101 +206,101 @@ def token_profile(site: Sandbox) -> str:
 
 
 def test_the_browser_is_sent_to_a_short_local_address_without_a_secret(
-    person: FakeUser, site: Sandbox
+    user: FakeUser, site: Sandbox
 ) -> None:
-    login(person.settings(site=site.url), person.effects())
-    [opened] = person.opened
+    login(user.settings(site=site.url), user.effects())
+    [opened] = user.opened
     assert len(opened) == len("http://localhost:12345/12345678")
     assert opened.startswith("http://localhost:")
-    assert opened in person.told[0]
+    assert opened in user.told[0]
 
 
 @pytest.mark.rfc("8252-8.1", "9700-2.1.1")
 def test_each_login_draws_its_own_state_verifier_and_addresses(
-    person: FakeUser, site: Sandbox
+    user: FakeUser, site: Sandbox
 ) -> None:
     for _ in range(2):
         place = Environment(remote_reason="an SSH session")  # where the authorize URL is told
-        login(person.settings(site=site.url), person.effects(environment=place))
+        login(user.settings(site=site.url), user.effects(environment=place))
     one, two = (dict(exchange.fields) for exchange in site.exchanges)
     assert one["code_verifier"] != two["code_verifier"]
-    urls = [word for told in person.told for word in told.split() if "/oauth?" in word]
+    urls = [word for told in user.told for word in told.split() if "/oauth?" in word]
     assert len({parse_qs(urlsplit(url).query)["state"][0] for url in urls}) == 2
-    assert person.opened[0] != person.opened[1]
+    assert user.opened[0] != user.opened[1]
 
 
 @pytest.mark.rfc("7636-7.2")
 def test_a_refusal_ends_the_login_as_denied_and_the_page_says_so(
-    person: FakeUser, site: Sandbox
+    user: FakeUser, site: Sandbox
 ) -> None:
-    person.refuse = True
+    user.refuse = True
     with pytest.raises(LoginDenied, match="access_denied") as denied:
-        login(person.settings(site=site.url), person.effects())
+        login(user.settings(site=site.url), user.effects())
     assert denied.value.code == "access_denied"
-    assert "Not signed in" in person.last_page
-    assert "access_denied" in person.last_page
+    assert "Not signed in" in user.last_page
+    assert "access_denied" in user.last_page
 
 
 def test_a_refused_exchange_is_told_to_person_and_browser_alike(
-    person: FakeUser, site: Sandbox
+    user: FakeUser, site: Sandbox
 ) -> None:
     site.quirks = Quirks(token="vendor-refusal")
     with pytest.raises(ExchangeRefused) as refused:
-        login(person.settings(site=site.url), person.effects())
-    assert "Not signed in" in person.last_page
-    assert str(refused.value)[:40] in person.last_page
+        login(user.settings(site=site.url), user.effects())
+    assert "Not signed in" in user.last_page
+    assert str(refused.value)[:40] in user.last_page
 
 
 def test_a_store_that_cannot_keep_the_token_makes_the_page_say_so(
-    person: FakeUser, site: Sandbox
+    user: FakeUser, site: Sandbox
 ) -> None:
-    in_the_way = person.home / "tokens" / f"{token_profile(site)}.json"
+    in_the_way = user.home / "tokens" / f"{token_profile(site)}.json"
 
     def browse(url: str) -> bool:
         in_the_way.mkdir()
-        return person.browse(url)
+        return user.browse(url)
 
     with pytest.raises(StoreError):
-        login(person.settings(site=site.url), person.effects(open_browser=browse))
-    assert "could not be written" in person.last_page
+        login(user.settings(site=site.url), user.effects(open_browser=browse))
+    assert "could not be written" in user.last_page
 
 
-def test_an_account_that_is_not_told_is_no_failure(person: FakeUser, site: Sandbox) -> None:
+def test_an_account_that_is_not_told_is_no_failure(user: FakeUser, site: Sandbox) -> None:
     site.quirks = Quirks(account="server-error")
-    token = login(person.settings(site=site.url), person.effects())
+    token = login(user.settings(site=site.url), user.effects())
     assert token.account is None
-    assert "<h1>Signed in</h1>" in person.last_page
+    assert "<h1>Signed in</h1>" in user.last_page
 
 
-def test_a_token_is_handed_over_as_soon_as_it_is_safe(person: FakeUser, site: Sandbox) -> None:
+def test_a_token_is_handed_over_as_soon_as_it_is_safe(user: FakeUser, site: Sandbox) -> None:
     stored: list[object] = []
-    keep = person.effects().store
+    keep = user.effects().store
 
     def note() -> None:
         stored.append(keep.load(token_profile(site)))
 
-    token = login(person.settings(site=site.url), person.effects(on_stored=note))
+    token = login(user.settings(site=site.url), user.effects(on_stored=note))
     assert stored == [replace(token, account=None)]
     assert token.account == "Jane Doe"
 
 
 def test_flags_are_remembered_as_a_profile_and_then_nothing_needs_to_be_said(
-    person: FakeUser, site: Sandbox
+    user: FakeUser, site: Sandbox
 ) -> None:
-    login(person.settings(site=site.url, scope="write_access"), person.effects())
-    assert any(line.startswith("Remembered as profile") for line in person.told)
-    again = resolve({}, environ={"SOE_AUTH_CONFIG_DIR": str(person.home)})
+    login(user.settings(site=site.url, scope="write_access"), user.effects())
+    assert any(line.startswith("Remembered as profile") for line in user.told)
+    again = resolve({}, environ={"SOE_AUTH_CONFIG_DIR": str(user.home)})
     assert str(again.scope) == "write_access"
-    person.told.clear()
-    login(again, person.effects())
-    assert len(person.told) == 2
+    user.told.clear()
+    login(again, user.effects())
+    assert len(user.told) == 2
 
 
-def test_every_login_names_its_profile(person: FakeUser, site: Sandbox) -> None:
+def test_every_login_names_its_profile(user: FakeUser, site: Sandbox) -> None:
     for scope in ("", "write_access"):
-        login(person.settings(site=site.url, scope=scope), person.effects())
+        login(user.settings(site=site.url, scope=scope), user.effects())
     name = token_profile(site)
-    said = [line for line in person.told if line.startswith("Signed in to")]
+    said = [line for line in user.told if line.startswith("Signed in to")]
     assert [f"as Jane Doe, profile {name}." in said[0], f", profile {name}-110." in said[1]] == [
         True,
         True,
@@ -310,83 +308,83 @@ def test_every_login_names_its_profile(person: FakeUser, site: Sandbox) -> None:
 
 
 def test_a_login_by_site_and_client_id_leaves_the_token_of_another_profile_alone(
-    person: FakeUser, site: Sandbox
+    user: FakeUser, site: Sandbox
 ) -> None:
     ci = resolve(
         {"site": site.url, "client_id": "110", "scope": "no_expiry"},
         profile="ci",
-        environ={"SOE_AUTH_CONFIG_DIR": str(person.home)},
+        environ={"SOE_AUTH_CONFIG_DIR": str(user.home)},
     )
-    kept = login(ci, person.effects())
-    new = login(person.settings(site=site.url), person.effects())
+    kept = login(ci, user.effects())
+    new = login(user.settings(site=site.url), user.effects())
     assert new.expires_at != "never"
-    assert person.effects().store.load("ci") == kept
+    assert user.effects().store.load("ci") == kept
     [asked] = asyncio.run(verify([(kept, Network())]))
     assert asked.is_good
 
 
 def test_what_a_login_changes_in_a_profile_is_told_with_the_way_back(
-    person: FakeUser, site: Sandbox
+    user: FakeUser, site: Sandbox
 ) -> None:
-    environ = {"SOE_AUTH_CONFIG_DIR": str(person.home)}
+    environ = {"SOE_AUTH_CONFIG_DIR": str(user.home)}
     login(
         resolve({"site": site.url, "client_id": "110"}, profile="me", environ=environ),
-        person.effects(),
+        user.effects(),
     )
-    person.told.clear()
-    login(resolve({"scope": "write_access"}, profile="me", environ=environ), person.effects())
+    user.told.clear()
+    login(resolve({"scope": "write_access"}, profile="me", environ=environ), user.effects())
     told = "Remembered in profile me: scope from none to write_access."
-    assert f"{told} `soe-auth config unset scope -p me` undoes it." in person.told
-    login(resolve({"scope": "no_expiry"}, profile="me", environ=environ), person.effects())
+    assert f"{told} `soe-auth config unset scope -p me` undoes it." in user.told
+    login(resolve({"scope": "no_expiry"}, profile="me", environ=environ), user.effects())
     told = "Remembered in profile me: scope from write_access to no_expiry."
-    assert f"{told} `soe-auth config set scope write_access -p me` undoes it." in person.told
+    assert f"{told} `soe-auth config set scope write_access -p me` undoes it." in user.told
 
 
-def test_a_variable_is_not_remembered_beside_a_flag(person: FakeUser, site: Sandbox) -> None:
-    environ = {"SOE_AUTH_CONFIG_DIR": str(person.home)}
+def test_a_variable_is_not_remembered_beside_a_flag(user: FakeUser, site: Sandbox) -> None:
+    environ = {"SOE_AUTH_CONFIG_DIR": str(user.home)}
     login(
         resolve({"site": site.url, "client_id": "110"}, profile="me", environ=environ),
-        person.effects(),
+        user.effects(),
     )
     by_variable = {**environ, "SOE_AUTH_SCOPE": "write_access"}
     flags = {"redirect_host": "localhost", "timeout": "9s", "port": "0"}
-    login(resolve(flags, profile="me", environ=by_variable), person.effects())
+    login(resolve(flags, profile="me", environ=by_variable), user.effects())
     assert str(resolve({}, environ=environ).scope) == ""
 
 
-def test_what_variables_say_is_not_remembered(person: FakeUser, site: Sandbox) -> None:
+def test_what_variables_say_is_not_remembered(user: FakeUser, site: Sandbox) -> None:
     environ = {
-        "SOE_AUTH_CONFIG_DIR": str(person.home),
+        "SOE_AUTH_CONFIG_DIR": str(user.home),
         "SOE_AUTH_SITE": site.url,
         "SOE_AUTH_CLIENT_ID": "110",
     }
-    login(resolve({}, environ=environ), person.effects())
-    assert not (person.home / "config.toml").exists()
+    login(resolve({}, environ=environ), user.effects())
+    assert not (user.home / "config.toml").exists()
 
 
 def test_a_profile_that_cannot_be_remembered_is_told_and_no_failure(
-    person: FakeUser, site: Sandbox
+    user: FakeUser, site: Sandbox
 ) -> None:
-    settings = person.settings(site=site.url)
-    (person.home / "config.toml").mkdir(parents=True)
-    assert login(settings, person.effects()).account == "Jane Doe"
-    assert any("not remembered" in line for line in person.told)
+    settings = user.settings(site=site.url)
+    (user.home / "config.toml").mkdir(parents=True)
+    assert login(settings, user.effects()).account == "Jane Doe"
+    assert any("not remembered" in line for line in user.told)
 
 
 @pytest.mark.rfc("9700-2.3")
 def test_a_token_without_end_is_warned_of_when_it_is_first_asked_for(
-    person: FakeUser, site: Sandbox
+    user: FakeUser, site: Sandbox
 ) -> None:
-    login(person.settings(site=site.url, scope="no_expiry"), person.effects())
-    assert "does not end by itself" in person.told[-1]
-    person.told.clear()
-    login(resolve({}, environ={"SOE_AUTH_CONFIG_DIR": str(person.home)}), person.effects())
-    assert not any("end by itself" in line for line in person.told)
+    login(user.settings(site=site.url, scope="no_expiry"), user.effects())
+    assert "does not end by itself" in user.told[-1]
+    user.told.clear()
+    login(resolve({}, environ={"SOE_AUTH_CONFIG_DIR": str(user.home)}), user.effects())
+    assert not any("end by itself" in line for line in user.told)
 
 
 @pytest.mark.slow
 def test_nobody_answering_ends_in_a_time_out_that_says_what_to_look_at(
-    person: FakeUser, site: Sandbox
+    user: FakeUser, site: Sandbox
 ) -> None:
     def knock(url: str) -> bool:
         def favicon() -> None:
@@ -395,17 +393,17 @@ def test_nobody_answering_ends_in_a_time_out_that_says_what_to_look_at(
 
         thread = threading.Thread(target=favicon)
         thread.start()
-        person.threads.append(thread)
+        user.threads.append(thread)
         return True
 
-    settings = person.settings(site=site.url, timeout="1s")
+    settings = user.settings(site=site.url, timeout="1s")
     with pytest.raises(
         LoginTimedOut, match=r"within 1 s; .*: the path was not the redirect's \(1\)"
     ) as timed_out:
-        login(settings, person.effects(open_browser=knock))
+        login(settings, user.effects(open_browser=knock))
     assert timed_out.value.strays == 1
     assert "Domain there must be localhost; then start" in timed_out.value.hint
-    assert "the path was not the redirect's" in person.curious[0]
+    assert "the path was not the redirect's" in user.curious[0]
 
 
 @pytest.mark.slow
@@ -418,24 +416,24 @@ def test_nobody_answering_ends_in_a_time_out_that_says_what_to_look_at(
     ],
 )
 def test_when_nothing_comes_back_the_domain_to_write_is_told_once(
-    person: FakeUser, site: Sandbox, flags: dict[str, str], needed: str
+    user: FakeUser, site: Sandbox, flags: dict[str, str], needed: str
 ) -> None:
     async def never() -> AsyncIterator[str]:
         await asyncio.Event().wait()
         yield ""
 
     # Application 113 has an empty Domain: the site says so on a page, and sends nobody back.
-    settings = person.settings(site=site.url, client_id="113", timeout="1s", **flags)
+    settings = user.settings(site=site.url, client_id="113", timeout="1s", **flags)
     shown: list[str] = []
-    effects = person.effects(pasted_lines=never, show_waiting=shown.append)
+    effects = user.effects(pasted_lines=never, show_waiting=shown.append)
     with closing(request_authorization(settings, effects)) as pending:
-        person.browse(pending.request.url)
+        user.browse(pending.request.url)
         with pytest.raises(LoginTimedOut, match="no browser came to the address") as timed_out:
             asyncio.run(finish_login(pending, settings, effects, advice_after=0.1))
     assert shown == []  # a line for an address is not written over
-    assert "redirect_uri" in person.last_page
+    assert "redirect_uri" in user.last_page
     domain = f"the application's Domain there must be {needed.format(port=site.port)}"
-    assert [line for line in person.told if "Nothing has come back" in line] == [
+    assert [line for line in user.told if "Nothing has come back" in line] == [
         f"Nothing has come back yet. If the site shows an error about redirect_uri, {domain}."
     ]
     assert domain in timed_out.value.hint
@@ -443,11 +441,11 @@ def test_when_nothing_comes_back_the_domain_to_write_is_told_once(
 
 @pytest.mark.slow
 def test_while_a_login_waits_a_line_says_so_until_the_wait_ends(
-    person: FakeUser, site: Sandbox
+    user: FakeUser, site: Sandbox
 ) -> None:
     shown: list[str] = []
-    settings = person.settings(site=site.url, timeout="2s")
-    effects = person.effects(show_waiting=shown.append)
+    settings = user.settings(site=site.url, timeout="2s")
+    effects = user.effects(show_waiting=shown.append)
     with closing(request_authorization(settings, effects)) as pending:
         waiting = replace(pending, reads_paste=False)
         with pytest.raises(LoginTimedOut):
@@ -459,31 +457,31 @@ def test_while_a_login_waits_a_line_says_so_until_the_wait_ends(
 
 @pytest.mark.slow
 def test_a_browser_that_was_sent_to_the_site_and_stays_there_is_told_apart_from_none(
-    person: FakeUser, site: Sandbox
+    user: FakeUser, site: Sandbox
 ) -> None:
-    settings = person.settings(site=site.url, client_id="113", timeout="1s")
+    settings = user.settings(site=site.url, client_id="113", timeout="1s")
     with pytest.raises(LoginTimedOut, match="nothing came back from the site"):
-        login(settings, person.effects())
-    assert "redirect_uri" in person.last_page
+        login(settings, user.effects())
+    assert "redirect_uri" in user.last_page
 
 
 def test_a_browser_that_fails_is_told_with_the_address_and_the_login_goes_on(
-    person: FakeUser, site: Sandbox
+    user: FakeUser, site: Sandbox
 ) -> None:
     def walk_once_it_was_told(url: str) -> bool:
-        person.opened.append(url)
+        user.opened.append(url)
         return True
 
     def told(sentence: str) -> None:
-        person.told.append(sentence)
+        user.told.append(sentence)
         if "ended with an error" in sentence:
-            person.browse(sentence.rsplit(maxsplit=1)[-1])
+            user.browse(sentence.rsplit(maxsplit=1)[-1])
 
-    effects = person.effects(
+    effects = user.effects(
         open_browser=walk_once_it_was_told, browser_failed=lambda: True, instruct=told
     )
-    assert login(person.settings(site=site.url), effects).account == "Jane Doe"
-    assert len([line for line in person.told if "ended with an error" in line]) == 1
+    assert login(user.settings(site=site.url), effects).account == "Jane Doe"
+    assert len([line for line in user.told if "ended with an error" in line]) == 1
 
 
 @pytest.mark.parametrize(
@@ -502,28 +500,28 @@ def test_a_browser_that_fails_is_told_with_the_address_and_the_login_goes_on(
 )
 @pytest.mark.parametrize("opens_nothing", [None, lambda _: False], ids=["none", "fails"])
 def test_a_login_that_nobody_typed_does_not_wait_where_nobody_can_answer(
-    person: FakeUser, place: Environment, why: str, opens_nothing: Callable[[str], bool] | None
+    user: FakeUser, place: Environment, why: str, opens_nothing: Callable[[str], bool] | None
 ) -> None:
-    settings = person.settings(site="acme")
+    settings = user.settings(site="acme")
     for _ in range(2):  # and nothing is held back, as nobody was asked
         with pytest.raises(LoginRequired, match=f"^{why}.*, or set SOE_AUTH_TOKEN.$"):
-            login_if_needed(settings, person.effects(environment=place, open_browser=opens_nothing))
-    assert person.told == []
+            login_if_needed(settings, user.effects(environment=place, open_browser=opens_nothing))
+    assert user.told == []
 
 
 @pytest.mark.slow
 def test_an_error_without_our_state_is_told_and_the_login_goes_on(
-    person: FakeUser, site: Sandbox
+    user: FakeUser, site: Sandbox
 ) -> None:
     site.quirks = Quirks(refusal="without-state")
-    person.refuse = True
+    user.refuse = True
     with pytest.raises(LoginTimedOut):
-        login(person.settings(site=site.url, timeout="1s"), person.effects())
-    assert any("an error (access_denied) came without this login's state" in t for t in person.told)
+        login(user.settings(site=site.url, timeout="1s"), user.effects())
+    assert any("an error (access_denied) came without this login's state" in t for t in user.told)
 
 
 @pytest.mark.slow
-def test_what_knocks_again_and_again_is_told_of_once(person: FakeUser, site: Sandbox) -> None:
+def test_what_knocks_again_and_again_is_told_of_once(user: FakeUser, site: Sandbox) -> None:
     answers: list[int] = []
 
     def knock(url: str) -> bool:
@@ -541,81 +539,79 @@ def test_what_knocks_again_and_again_is_told_of_once(person: FakeUser, site: San
 
         thread = threading.Thread(target=often)
         thread.start()
-        person.threads.append(thread)
+        user.threads.append(thread)
         return True
 
     with pytest.raises(LoginTimedOut) as ending:
-        login(person.settings(site=site.url, timeout="2s"), person.effects(open_browser=knock))
+        login(user.settings(site=site.url, timeout="2s"), user.effects(open_browser=knock))
     said = r"an error \(access_denied\) came without this login's state \((\d+)\)"
     [times] = map(int, re.findall(said, str(ending.value)))
-    person.threads[0].join()
+    user.threads[0].join()
     assert set(answers) == {400}
     assert len(answers) <= times <= len(answers) + 1  # the last one may not have been answered
-    assert len([line for line in person.told if "without this login's state" in line]) == 1
-    assert len(person.curious) == times - 1
+    assert len([line for line in user.told if "without this login's state" in line]) == 1
+    assert len(user.curious) == times - 1
 
 
 @pytest.mark.slow
-def test_without_a_browser_both_addresses_are_told(person: FakeUser, site: Sandbox) -> None:
+def test_without_a_browser_both_addresses_are_told(user: FakeUser, site: Sandbox) -> None:
     def no_browser(_url: str) -> bool:
         return False
 
     with pytest.raises(LoginTimedOut):
         login(
-            person.settings(site=site.url, timeout="1s"),
-            person.effects(open_browser=no_browser),
+            user.settings(site=site.url, timeout="1s"),
+            user.effects(open_browser=no_browser),
         )
-    text = "\n".join(person.told)
+    text = "\n".join(user.told)
     assert "No browser could be started here." in text
-    chosen = person.settings(site=site.url, timeout="1s", browser="firefox -P x")
+    chosen = user.settings(site=site.url, timeout="1s", browser="firefox -P x")
     with pytest.raises(LoginTimedOut):
-        login(chosen, person.effects(open_browser=no_browser))
-    assert any("firefox -P x (from --browser) could not be started" in t for t in person.told)
+        login(chosen, user.effects(open_browser=no_browser))
+    assert any("firefox -P x (from --browser) could not be started" in t for t in user.told)
     assert "http://localhost:" in text
     assert f"{site.url}/oauth?client_id=110" in text
 
 
-def test_in_a_remote_place_the_full_address_is_told_as_well(
-    person: FakeUser, site: Sandbox
-) -> None:
+def test_in_a_remote_place_the_full_address_is_told_as_well(user: FakeUser, site: Sandbox) -> None:
     place = Environment(remote_reason="an SSH session")
-    login(person.settings(site=site.url), person.effects(environment=place))
-    text = "\n".join(person.told)
+    login(user.settings(site=site.url), user.effects(environment=place))
+    text = "\n".join(user.told)
     assert "This is an SSH session" in text
     assert f"{site.url}/oauth?client_id=110" in text
 
 
-def test_the_answer_may_be_pasted_while_the_listener_waits(person: FakeUser, site: Sandbox) -> None:
-    paste = pasting(lambda _: "", lambda _: "just-a-code", redirected, told=person.told)
+def test_the_answer_may_be_pasted_while_the_listener_waits(user: FakeUser, site: Sandbox) -> None:
+    paste = pasting(lambda _: "", lambda _: "just-a-code", redirected, told=user.told)
     with pytest.raises(LoginDenied):
-        login(person.settings(site=site.url), person.effects(open_browser=None, pasted_lines=paste))
-    text = "\n".join(person.told)
+        login(user.settings(site=site.url), user.effects(open_browser=None, pasted_lines=paste))
+    text = "\n".join(user.told)
     assert "Paste the address" in text
     assert "That is not the answer: a code alone cannot be checked" in text
 
 
-def test_a_closed_terminal_leaves_the_other_door_open(person: FakeUser, site: Sandbox) -> None:
+def test_a_closed_terminal_leaves_the_other_door_open(user: FakeUser, site: Sandbox) -> None:
     paste = pasting(told=["x/oauth?"])
     place = Environment(remote_reason="an SSH session")
-    effects = person.effects(pasted_lines=paste, environment=place)
-    token = login(person.settings(site=site.url), effects)
+    effects = user.effects(pasted_lines=paste, environment=place)
+    token = login(user.settings(site=site.url), effects)
     assert token.account == "Jane Doe"
 
 
 def test_where_a_browser_was_opened_the_terminal_is_the_shells(
-    person: FakeUser, site: Sandbox
+    user: FakeUser, site: Sandbox
 ) -> None:
     async def read() -> AsyncIterator[str]:
         raise AssertionError
         yield ""
 
-    token = login(person.settings(site=site.url), person.effects(pasted_lines=read))
+    token = login(user.settings(site=site.url), user.effects(pasted_lines=read))
     assert token.account == "Jane Doe"
-    assert not any("Paste" in text for text in person.told)
+    assert not any("Paste" in text for text in user.told)
 
 
 def test_a_browser_of_another_user_signs_in_by_the_address_of_the_site(
-    person: FakeUser, site: Sandbox
+    user: FakeUser, site: Sandbox
 ) -> None:
     def listen(
         pending: PendingAuthorization, on_stray: Callable[[Stray], None]
@@ -625,17 +621,17 @@ def test_a_browser_of_another_user_signs_in_by_the_address_of_the_site(
         return serve(pending.sockets, pending.request, paths, on_stray, lambda *_: 123_456_789)
 
     def tell(text: str) -> None:
-        person.told.append(text)
+        user.told.append(text)
         if text.startswith("If it is yours"):
-            person.browse(text.rsplit(maxsplit=1)[-1])
+            user.browse(text.rsplit(maxsplit=1)[-1])
 
-    login(person.settings(site=site.url), person.effects(open_listener=listen, instruct=tell))
-    assert "Signed in as Jane Doe" in person.last_page
-    assert person.pages[0].status == 403
-    assert "The answer was brought by a program of user 123456789." in person.told
+    login(user.settings(site=site.url), user.effects(open_listener=listen, instruct=tell))
+    assert "Signed in as Jane Doe" in user.last_page
+    assert user.pages[0].status == 403
+    assert "The answer was brought by a program of user 123456789." in user.told
 
 
-def test_the_sites_own_page_is_paste_only(person: FakeUser, site: Sandbox) -> None:
+def test_the_sites_own_page_is_paste_only(user: FakeUser, site: Sandbox) -> None:
     def signed_in(authorize: str) -> str:
         # In a thread of its own, as this is called inside the login's event loop.
         pages: list[VisitedPage] = []
@@ -644,66 +640,62 @@ def test_the_sites_own_page_is_paste_only(person: FakeUser, site: Sandbox) -> No
         walk.join()
         return pages[0].url
 
-    settings = person.settings(site=site.url, client_id="112", redirect="login_success")
-    paste = pasting(signed_in, told=person.told)
-    token = login(settings, person.effects(open_browser=None, pasted_lines=paste))
+    settings = user.settings(site=site.url, client_id="112", redirect="login_success")
+    paste = pasting(signed_in, told=user.told)
+    token = login(settings, user.effects(open_browser=None, pasted_lines=paste))
     assert token.account == "Jane Doe"
-    assert "anywhere" in person.told[0]
-    assert resolve({}, environ={"SOE_AUTH_CONFIG_DIR": str(person.home)}).redirect == (
+    assert "anywhere" in user.told[0]
+    assert resolve({}, environ={"SOE_AUTH_CONFIG_DIR": str(user.home)}).redirect == (
         "login_success"
     )
 
 
-def test_the_sites_own_page_needs_a_terminal(person: FakeUser, site: Sandbox) -> None:
-    settings = person.settings(site=site.url, client_id="112", redirect="login_success")
+def test_the_sites_own_page_needs_a_terminal(user: FakeUser, site: Sandbox) -> None:
+    settings = user.settings(site=site.url, client_id="112", redirect="login_success")
     with pytest.raises(SettingsError, match="needs a terminal"):
-        login(settings, person.effects())
+        login(settings, user.effects())
     with pytest.raises(LoginError, match="input ended before an address was pasted"):
-        login(settings, person.effects(open_browser=None, pasted_lines=pasting(told=["x/oauth?"])))
+        login(settings, user.effects(open_browser=None, pasted_lines=pasting(told=["x/oauth?"])))
 
 
 @pytest.mark.slow
-def test_a_time_out_at_the_paste_door_says_what_to_paste(person: FakeUser, site: Sandbox) -> None:
+def test_a_time_out_at_the_paste_door_says_what_to_paste(user: FakeUser, site: Sandbox) -> None:
     async def never() -> AsyncIterator[str]:
         await asyncio.Event().wait()
         yield ""
 
-    settings = person.settings(
-        site=site.url, client_id="112", redirect="login_success", timeout="1s"
-    )
+    settings = user.settings(site=site.url, client_id="112", redirect="login_success", timeout="1s")
     with pytest.raises(LoginTimedOut, match="within 1 s; no browser came") as timed_out:
-        login(settings, person.effects(open_browser=lambda _: True, pasted_lines=never))
+        login(settings, user.effects(open_browser=lambda _: True, pasted_lines=never))
     assert "paste the whole address" in timed_out.value.hint
 
 
 def test_a_login_is_needed_only_where_the_stored_token_does_not_serve(
-    person: FakeUser, site: Sandbox
+    user: FakeUser, site: Sandbox
 ) -> None:
-    settings = person.settings(site=site.url)
-    first = login_if_needed(settings, person.effects())
-    assert login_if_needed(settings, person.effects()) == first
-    assert len(person.opened) == 1
+    settings = user.settings(site=site.url)
+    first = login_if_needed(settings, user.effects())
+    assert login_if_needed(settings, user.effects()) == first
+    assert len(user.opened) == 1
     later = time.time() + 3600
     longer = replace(settings, min_ttl=23.5 * 3600)
-    assert login_if_needed(longer, person.effects(now=lambda: later)) != first
-    assert len(person.opened) == 2
+    assert login_if_needed(longer, user.effects(now=lambda: later)) != first
+    assert len(user.opened) == 2
 
 
-def test_one_login_at_a_time_and_late_arrivals_get_its_token(
-    person: FakeUser, site: Sandbox
-) -> None:
-    settings = person.settings(site=site.url)
+def test_one_login_at_a_time_and_late_arrivals_get_its_token(user: FakeUser, site: Sandbox) -> None:
+    settings = user.settings(site=site.url)
     results: list[object] = []
 
     def ask() -> None:
-        results.append(login_if_needed(settings, person.effects()).access_token)
+        results.append(login_if_needed(settings, user.effects()).access_token)
 
     threads = [threading.Thread(target=ask) for _ in range(5)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(person.opened) == 1
+    assert len(user.opened) == 1
     assert len(site.exchanges) == 1
     assert len(results) == 5
     assert len(set(results)) == 1
@@ -711,31 +703,31 @@ def test_one_login_at_a_time_and_late_arrivals_get_its_token(
 
 @pytest.mark.slow
 def test_after_an_unanswered_login_none_is_started_by_itself_for_a_while(
-    person: FakeUser, site: Sandbox
+    user: FakeUser, site: Sandbox
 ) -> None:
-    settings = person.settings(site=site.url, timeout="1s")
+    settings = user.settings(site=site.url, timeout="1s")
 
     def unseen(url: str) -> bool:
-        person.opened.append(url)
+        user.opened.append(url)
         return True
 
     with pytest.raises(LoginTimedOut):
-        login_if_needed(settings, person.effects(open_browser=unseen))
+        login_if_needed(settings, user.effects(open_browser=unseen))
     for _ in range(3):
         with pytest.raises(LoginRequired, match=r"came to no token.* for \d\d s; type `soe"):
-            login_if_needed(settings, person.effects())
-    assert len(person.opened) == 1
-    login(settings, person.effects())  # a person who asks is never held back
-    store = person.effects().store
+            login_if_needed(settings, user.effects())
+    assert len(user.opened) == 1
+    login(settings, user.effects())  # a user who asks is never held back
+    store = user.effects().store
     assert store.remove(settings.profile, store.load(settings.profile))
-    login_if_needed(settings, person.effects())
-    assert len(person.opened) == 3
+    login_if_needed(settings, user.effects())
+    assert len(user.opened) == 3
 
 
-def test_where_nobody_is_those_in_vain_are_not_forgotten(person: FakeUser, site: Sandbox) -> None:
+def test_where_nobody_is_those_in_vain_are_not_forgotten(user: FakeUser, site: Sandbox) -> None:
     clock = [1000.0]
-    login_lock = LoginLock(person.home, report=person.told.append, now=lambda: clock[0])
-    settings = person.settings(site=site.url)
+    login_lock = LoginLock(user.home, report=user.told.append, now=lambda: clock[0])
+    settings = user.settings(site=site.url)
     with login_lock.acquire(settings.profile):
         login_lock.record_failure(settings.profile)
         login_lock.record_failure(settings.profile)
@@ -743,7 +735,7 @@ def test_where_nobody_is_those_in_vain_are_not_forgotten(person: FakeUser, site:
     nowhere = Environment("a CI job", unattended=True)
     with pytest.raises(LoginRequired, match="no user is here"):
         login_if_needed(
-            settings, person.effects(login_lock=login_lock, environment=nowhere, open_browser=None)
+            settings, user.effects(login_lock=login_lock, environment=nowhere, open_browser=None)
         )
     assert login_lock.retry_delay(settings.profile) <= 0  # nor is it counted among them
     login_lock.record_failure(settings.profile)
@@ -751,7 +743,7 @@ def test_where_nobody_is_those_in_vain_are_not_forgotten(person: FakeUser, site:
 
 
 def test_a_login_needs_no_thread_that_the_system_does_not_give(
-    person: FakeUser, site: Sandbox, monkeypatch: pytest.MonkeyPatch
+    user: FakeUser, site: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     start = threading.Thread.start
 
@@ -764,37 +756,37 @@ def test_a_login_needs_no_thread_that_the_system_does_not_give(
     def browse(url: str) -> bool:
         with monkeypatch.context() as allowed:
             allowed.setattr(threading.Thread, "start", start)
-            return person.browse(url)
+            return user.browse(url)
 
     monkeypatch.setattr(threading.Thread, "start", fail)
-    settings = person.settings(site=site.url)
-    io = person.effects(open_browser=browse)
+    settings = user.settings(site=site.url)
+    io = user.effects(open_browser=browse)
     token = login(settings, io)
     assert token.account == "Jane Doe"
     assert io.store.load(settings.profile) == token
 
 
-def test_an_explicit_login_does_not_wait_for_another(person: FakeUser, site: Sandbox) -> None:
-    settings = person.settings(site=site.url)
-    with person.effects().login_lock.acquire(settings.profile), pytest.raises(LoginBusy):
-        login(settings, person.effects())
-    assert person.opened == []
+def test_an_explicit_login_does_not_wait_for_another(user: FakeUser, site: Sandbox) -> None:
+    settings = user.settings(site=site.url)
+    with user.effects().login_lock.acquire(settings.profile), pytest.raises(LoginBusy):
+        login(settings, user.effects())
+    assert user.opened == []
 
 
-def test_a_site_that_cannot_be_reached_is_a_network_error(person: FakeUser, site: Sandbox) -> None:
+def test_a_site_that_cannot_be_reached_is_a_network_error(user: FakeUser, site: Sandbox) -> None:
     site.quirks = Quirks(token="drop")
     with pytest.raises(NetworkError):
-        login(person.settings(site=site.url), person.effects())
-    assert "hung up" in person.last_page
+        login(user.settings(site=site.url), user.effects())
+    assert "hung up" in user.last_page
 
 
-def test_a_busy_port_is_told_before_any_browser_is_opened(person: FakeUser, site: Sandbox) -> None:
+def test_a_busy_port_is_told_before_any_browser_is_opened(user: FakeUser, site: Sandbox) -> None:
     with pytest.raises(LoopbackUnavailable, match=f"port {site.port}"):
-        login(person.settings(site=site.url, port=str(site.port)), person.effects())
-    assert person.opened == []
+        login(user.settings(site=site.url, port=str(site.port)), user.effects())
+    assert user.opened == []
 
 
-def test_a_browser_that_raises_leaves_no_port_behind(person: FakeUser, site: Sandbox) -> None:
+def test_a_browser_that_raises_leaves_no_port_behind(user: FakeUser, site: Sandbox) -> None:
     urls: list[str] = []
 
     def broken(url: str) -> bool:
@@ -802,46 +794,46 @@ def test_a_browser_that_raises_leaves_no_port_behind(person: FakeUser, site: San
         raise RuntimeError("no desktop")
 
     with pytest.raises(RuntimeError, match="no desktop"):
-        login(person.settings(site=site.url), person.effects(open_browser=broken))
+        login(user.settings(site=site.url), user.effects(open_browser=broken))
     with pytest.raises(OSError, match="refused"):
         urlopen(urls[0])  # noqa: S310  # our own loopback
-    own_page = person.settings(site=site.url, client_id="112", redirect="login_success")
+    own_page = user.settings(site=site.url, client_id="112", redirect="login_success")
     with pytest.raises(RuntimeError, match="no desktop"):
-        login(own_page, person.effects(open_browser=broken, pasted_lines=pasting(told=[])))
+        login(own_page, user.effects(open_browser=broken, pasted_lines=pasting(told=[])))
 
 
 async def test_of_tasks_that_ask_at_once_one_logs_in_while_the_loop_goes_on(
-    person: FakeUser,
+    user: FakeUser,
 ) -> None:
     async with Sandbox(strict=True) as site:  # in this very loop
-        settings = person.settings(site=site.url)
-        asking = [alogin_if_needed(settings, person.effects()) for _ in range(5)]
+        settings = user.settings(site=site.url)
+        asking = [alogin_if_needed(settings, user.effects()) for _ in range(5)]
         tokens = await asyncio.gather(*asking)
         assert len(set(map(id, tokens))) > 1
         assert tokens == tokens[:1] * 5
-        assert len(person.opened) == 1
-        assert await alogin_if_needed(settings, person.effects()) == tokens[0]
-        await asyncio.to_thread(lambda: person.last_page)
-    assert any("Waiting for the login that is under way already at http" in t for t in person.told)
+        assert len(user.opened) == 1
+        assert await alogin_if_needed(settings, user.effects()) == tokens[0]
+        await asyncio.to_thread(lambda: user.last_page)
+    assert any("Waiting for the login that is under way already at http" in t for t in user.told)
 
 
 @pytest.mark.slow
-async def test_a_task_waits_no_longer_than_a_login_may_take(person: FakeUser) -> None:
-    settings = person.settings(site="acme", timeout="1s")
-    with person.effects().login_lock.acquire(settings.profile), pytest.raises(LoginBusy):
-        await alogin_if_needed(settings, person.effects())
-    assert person.opened == []
+async def test_a_task_waits_no_longer_than_a_login_may_take(user: FakeUser) -> None:
+    settings = user.settings(site="acme", timeout="1s")
+    with user.effects().login_lock.acquire(settings.profile), pytest.raises(LoginBusy):
+        await alogin_if_needed(settings, user.effects())
+    assert user.opened == []
 
 
-async def test_inside_a_running_loop_the_same_story_is_awaited(person: FakeUser) -> None:
+async def test_inside_a_running_loop_the_same_story_is_awaited(user: FakeUser) -> None:
     async with Sandbox(strict=True) as site:
-        token = await alogin(person.settings(site=site.url), person.effects())
+        token = await alogin(user.settings(site=site.url), user.effects())
     assert token.account == "Jane Doe"
 
 
 @pytest.mark.rfc("6749-3.3")
-def test_a_scope_other_than_the_one_asked_for_is_told(person: FakeUser, site: Sandbox) -> None:
+def test_a_scope_other_than_the_one_asked_for_is_told(user: FakeUser, site: Sandbox) -> None:
     site.quirks = Quirks(token="scope-other")
-    token = login(person.settings(site=site.url, scope="write_access"), person.effects())
+    token = login(user.settings(site=site.url, scope="write_access"), user.effects())
     assert str(token.granted_scope) == "read_inbox"
-    assert "The site granted read_inbox where write_access was asked for." in person.told
+    assert "The site granted read_inbox where write_access was asked for." in user.told

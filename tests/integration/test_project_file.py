@@ -468,12 +468,12 @@ def test_consent_is_asked_for_once_and_kept_with_all_that_stands_there(
 
 
 def test_a_site_that_looks_like_the_vendor_s_is_asked_about_once_wherever_it_is_named(
-    repository: Repository, person: FakeUser
+    repository: Repository, user: FakeUser
 ) -> None:
     near = "https://acme.stackenterprise.com"
     with pytest.raises(SettingsError, match=r"is not a site of stackenterprise\.co, though it"):
-        login(person.settings(site=near), person.effects())
-    assert person.opened == []
+        login(user.settings(site=near), user.effects())
+    assert user.opened == []
     repository.config(f'[profile.acme]\nsite = "{near}"\nclient_id = "110"\n')
     asked: list[str] = []
 
@@ -539,33 +539,33 @@ def test_an_answer_that_cannot_be_kept_is_told_and_no_failure(repository: Reposi
 
 
 @pytest.fixture
-def person(repository: Repository) -> FakeUser:
+def user(repository: Repository) -> FakeUser:
     return FakeUser(repository.home / "config")
 
 
 def test_a_login_tells_what_a_project_file_asks_for_and_keeps_none_of_it(
-    repository: Repository, person: FakeUser, site: Sandbox
+    repository: Repository, user: FakeUser, site: Sandbox
 ) -> None:
     path = repository.write(f'site = "{site.url}"\nclient_id = 110\nscope = "write_access"\n')
     settings = repository.resolve()
-    token = login(settings, person.effects(ask_consent=lambda _: True))
-    assert person.told[0] == (
+    token = login(settings, user.effects(ask_consent=lambda _: True))
+    assert user.told[0] == (
         f"{path} asks for the site {site.url}, the client ID 110, the scope write_access."
     )
-    assert f"{person.told[0]}</p>" in person.last_page  # a hook's stderr may be hidden
+    assert f"{user.told[0]}</p>" in user.last_page  # a hook's stderr may be hidden
     assert str(token.scope) == "write_access"
-    config = (person.home / "config.toml").read_text()
+    config = (user.home / "config.toml").read_text()
     assert config == f'trusted_sites = ["{site.url}"]\n'
-    login(repository.resolve(timeout="9s", port="0"), person.effects())
-    assert (person.home / "config.toml").read_text() == config
+    login(repository.resolve(timeout="9s", port="0"), user.effects())
+    assert (user.home / "config.toml").read_text() == config
 
 
 def test_a_site_that_the_person_names_is_remembered_without_the_rest(
-    repository: Repository, person: FakeUser, site: Sandbox
+    repository: Repository, user: FakeUser, site: Sandbox
 ) -> None:
     repository.write(f'site = "{site.url}"\nclient_id = 110\nscope = "write_access"\n')
-    login(repository.resolve(site=site.url), person.effects())
-    config = (person.home / "config.toml").read_text()
+    login(repository.resolve(site=site.url), user.effects())
+    config = (user.home / "config.toml").read_text()
     assert f'site = "{site.url}"' in config
     assert "client_id" not in config
     assert "write_access" not in config
@@ -574,40 +574,40 @@ def test_a_site_that_the_person_names_is_remembered_without_the_rest(
 
 
 def test_without_consent_nothing_is_bound_or_opened(
-    repository: Repository, person: FakeUser, site: Sandbox
+    repository: Repository, user: FakeUser, site: Sandbox
 ) -> None:
     repository.write(f'site = "{site.url}"\nclient_id = 110\n')
     for log_in in (login, login_if_needed):
         with pytest.raises(SettingsError, match="you have not agreed to it"):
-            log_in(repository.resolve(), person.effects())
-    assert person.opened == []
-    token = login(repository.resolve(), person.effects(ask_consent=lambda _: True))
-    (person.home / "config.toml").unlink()
+            log_in(repository.resolve(), user.effects())
+    assert user.opened == []
+    token = login(repository.resolve(), user.effects(ask_consent=lambda _: True))
+    (user.home / "config.toml").unlink()
     # What is stored for that site already is good without a question, as nothing is sent.
-    assert login_if_needed(repository.resolve(), person.effects()) == token
+    assert login_if_needed(repository.resolve(), user.effects()) == token
 
 
 def test_a_token_of_another_site_is_not_replaced(
-    repository: Repository, person: FakeUser, site: Sandbox
+    repository: Repository, user: FakeUser, site: Sandbox
 ) -> None:
     repository.write(f'site = "{site.url}"\nclient_id = 110\nprofile = "acme"\n')
-    effects = person.effects(ask_consent=lambda _: True)
+    effects = user.effects(ask_consent=lambda _: True)
     effects.store.save("acme", TOKEN)
     with pytest.raises(SettingsError, match=r"which is of https://acme\.stackenterprise") as error:
         login(repository.resolve(), effects)
     assert "`soe-auth logout -p acme`" in error.value.hint
-    assert person.opened == []
+    assert user.opened == []
     assert effects.store.load("acme") == TOKEN
 
 
-def test_what_has_a_name_that_no_profile_can_have_is_not_listed(person: FakeUser) -> None:
-    store = person.effects().store
+def test_what_has_a_name_that_no_profile_can_have_is_not_listed(user: FakeUser) -> None:
+    store = user.effects().store
     store.save("acme", TOKEN)
     names = {"a b.json", "..json", "con.json", "\x1b[2J.json"}
     if sys.platform == "win32":  # which has no files of such names
         names -= {"con.json", "\x1b[2J.json"}
     for name in names:
-        (person.home / "tokens" / name).touch()
+        (user.home / "tokens" / name).touch()
     assert store.profiles() == ["acme"]
 
 

@@ -195,9 +195,9 @@ async def test_what_needs_no_person_works_where_a_loop_is_running(site: Sandbox)
     await asyncio.to_thread(
         soe_auth.login, "mine", site=site.url, client_id="110", browser=approving()
     )
-    goodbye = soe_auth.logout("mine")
-    assert goodbye
-    assert goodbye.on_site is soe_auth.RevocationResult.ENDED
+    result = soe_auth.logout("mine")
+    assert result
+    assert result.on_site is soe_auth.RevocationResult.ENDED
 
 
 def test_an_empty_store_of_ones_own_is_not_mixed_up_with_none(
@@ -226,7 +226,7 @@ async def test_every_call_takes_a_store_of_ones_own(home: Path) -> None:
             soe_auth.get_token("mine")
         newer = await asyncio.to_thread(soe_auth.login, "mine", browser=approving(), store=store)
         assert store.tokens == {"mine": newer}
-        goodbye = await asyncio.to_thread(soe_auth.logout, "mine", store=store)
-    assert goodbye == soe_auth.LogoutResult(newer, soe_auth.RevocationResult.ENDED)
+        result = await asyncio.to_thread(soe_auth.logout, "mine", store=store)
+    assert result == soe_auth.LogoutResult(newer, soe_auth.RevocationResult.ENDED)
     assert store.tokens == {}
     assert not (home / "tokens").exists()

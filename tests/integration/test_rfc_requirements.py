@@ -43,7 +43,7 @@ CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"  # RFC 7636 appendix B
 
 SOURCES = sorted(Path(soe_auth.__file__).parent.rglob("*.py"))
 
-# What can show a page inside a program, or drive a browser that the person does not see.
+# What can show a page inside a program, or drive a browser that the user does not see.
 EMBEDDED = {
     *("webview", "PyQt5", "PyQt6", "PySide2", "PySide6", "gi", "wx", "cefpython3", "tkinter"),
     *("playwright", "selenium", "pyppeteer", "mechanize"),
@@ -93,14 +93,14 @@ def test_nothing_is_asked_for_that_nobody_asked_us_for(tmp_path: Path) -> None:
 @pytest.mark.rfc("9700-2.3")
 def test_a_wider_scope_that_a_project_file_asks_for_is_told(tmp_path: Path, site: Sandbox) -> None:
     (tmp_path / ".soe-auth.toml").write_text('scope = ["write_access", "no_expiry"]\n')
-    person = FakeUser(tmp_path / "config")
+    user = FakeUser(tmp_path / "config")
     settings = resolve(
         {"site": site.url, "client_id": "110"},
-        environ={"SOE_AUTH_CONFIG_DIR": str(person.home)},
+        environ={"SOE_AUTH_CONFIG_DIR": str(user.home)},
         cwd=lambda: tmp_path,
     )
-    login(settings, person.effects())
-    assert person.told[0].endswith(" asks for the scope no_expiry, write_access.")
+    login(settings, user.effects())
+    assert user.told[0].endswith(" asks for the scope no_expiry, write_access.")
 
 
 # --- the redirect --------------------------------------------------------------------------------
@@ -322,18 +322,18 @@ def test_a_code_of_another_login_buys_nothing(tmp_path: Path, site: Sandbox) -> 
     def browse(url: str) -> bool:
         attack = threading.Thread(target=lambda: asyncio.run(slip_in(url)))
         attack.start()
-        person.threads.append(attack)
+        user.threads.append(attack)
         return True
 
-    person = FakeUser(tmp_path)
-    settings = person.settings(site=site.url)
+    user = FakeUser(tmp_path)
+    settings = user.settings(site=site.url)
     with pytest.raises(ExchangeRefused, match="does not match the code_challenge") as refused:
-        login(settings, person.effects(open_browser=browse))
-    for thread in person.threads:
+        login(settings, user.effects(open_browser=browse))
+    for thread in user.threads:
         thread.join()
     assert str(refused.value).isprintable()
     assert [exchange.granted for exchange in site.exchanges] == [False]
-    assert person.effects().store.load(settings.profile) is None
+    assert user.effects().store.load(settings.profile) is None
 
 
 @pytest.mark.rfc("6749-10.5", "an exchange sent twice")
@@ -344,9 +344,9 @@ def test_a_login_sends_one_exchange_whatever_is_answered(
     tmp_path: Path, site: Sandbox, answer: str
 ) -> None:
     site.quirks = Quirks(token=answer)
-    person = FakeUser(tmp_path)
+    user = FakeUser(tmp_path)
     with pytest.raises((ServerError, NetworkError)):
-        login(person.settings(site=site.url), person.effects())
+        login(user.settings(site=site.url), user.effects())
     assert len(site.exchanges) == 1
 
 

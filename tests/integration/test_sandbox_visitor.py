@@ -1,4 +1,4 @@
-"""The person with a browser, for places that have none."""
+"""The user with a browser, for places that have none."""
 
 import subprocess
 import sys

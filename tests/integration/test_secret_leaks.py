@@ -346,29 +346,29 @@ def of_our_own() -> list[object]:
     return [thing for thing in gc.get_objects() if is_own(thing)]
 
 
-async def log_in_and_out(person: FakeUser, site: Sandbox, store: WatchingStore) -> None:
-    settings = person.settings(site=site.url)
-    token = await alogin(settings, person.effects(store=store))
+async def log_in_and_out(user: FakeUser, site: Sandbox, store: WatchingStore) -> None:
+    settings = user.settings(site=site.url)
+    token = await alogin(settings, user.effects(store=store))
     assert CANARY in token.access_token.reveal()
-    assert await logout(settings.profile, person.effects().store)
+    assert await logout(settings.profile, user.effects().store)
 
 
 @pytest.mark.posix("looks at the limit of core dumps")
 def test_no_log_record_no_repr_and_no_pickle_holds_a_secret(
     tmp_path: Path, site: Sandbox, everything: Everything
 ) -> None:
-    person = FakeUser(tmp_path / "config")
-    store = WatchingStore(person.effects().store)
+    user = FakeUser(tmp_path / "config")
+    store = WatchingStore(user.effects().store)
     hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
     resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        asyncio.run(log_in_and_out(person, site, store), debug=True)
+        asyncio.run(log_in_and_out(user, site, store), debug=True)
     secrets = {CANARY, *of_exchanges(site)}
     secrets |= {parse_qs(urlsplit(url).query)["state"][0] for url in addresses_of(store.objects)}
     assert len(secrets) == 4
     assert len(everything.text) > 20  # asyncio and httpcore at least have a lot to say
-    assert not found(secrets, *everything.text, *person.told, *person.curious, *warned)
+    assert not found(secrets, *everything.text, *user.told, *user.curious, *warned)
 
     assert len(store.objects) > 10
     assert not found(secrets, *store.objects)
@@ -431,7 +431,7 @@ async def test_no_log_record_holds_what_a_site_repeats_of_a_request(
         await connection.verify(Secret(CANARY))
         await connection.invalidate(Secret(CANARY))
         with suppress(SoeAuthError):
-            await connection.glance("/")
+            await connection.fetch_head("/")
     # The exchange, the look at the token, its revocation, and the look after an unclear answer.
     assert sum(CANARY.encode() in request for request in got) == 4
     assert not [text for text in everything.text if CANARY in text or "httpcore" in text]
@@ -452,9 +452,9 @@ async def test_no_log_record_holds_what_a_site_repeats_to_a_sync_logout(
 async def test_the_program_s_own_requests_are_logged_as_before(everything: Everything) -> None:
     async with echoing(echo_head) as (site, _), connect(site, FIRST_LOOK) as connection:
         async with httpx.AsyncClient() as own:
-            await asyncio.gather(own.get(f"{site}/own"), connection.glance("/ours"))
+            await asyncio.gather(own.get(f"{site}/own"), connection.fetch_head("/ours"))
         by_thread = asyncio.to_thread(httpx.get, f"{site}/thread")
-        await asyncio.gather(by_thread, connection.glance("/ours"))
+        await asyncio.gather(by_thread, connection.fetch_head("/ours"))
     text = "\n".join(everything.text)
     assert "GET /own " in text
     assert "GET /thread " in text
@@ -480,20 +480,20 @@ def test_no_end_of_a_login_leaves_a_secret_but_the_token(
     tmp_path: Path, site: Sandbox, quirk: str
 ) -> None:
     site.quirks = Quirks(token=quirk)
-    person = FakeUser(tmp_path / "config")
+    user = FakeUser(tmp_path / "config")
     before = {id(thing) for thing in of_our_own()}
     token = None
     with suppress(SoeAuthError):
-        token = login(person.settings(site=site.url), person.effects())
+        token = login(user.settings(site=site.url), user.effects())
     alive = [t for t in of_our_own() if isinstance(t, Secret) and id(t) not in before]
     assert [secret.reveal() for secret in alive] == ([token.access_token.reveal()] if token else [])
-    assert person.last_page
+    assert user.last_page
     secrets = {CANARY, *of_exchanges(site)}
-    assert not found(secrets, *person.told, *(page.text for page in person.pages))
+    assert not found(secrets, *user.told, *(page.text for page in user.pages))
 
 
 def test_an_environment_is_left_as_it_was(tmp_path: Path, site: Sandbox) -> None:
     before = dict(os.environ)
-    person = FakeUser(tmp_path / "config")
-    login(person.settings(site=site.url), person.effects())
+    user = FakeUser(tmp_path / "config")
+    login(user.settings(site=site.url), user.effects())
     assert dict(os.environ) == before

@@ -76,7 +76,7 @@ class Practice:
         return Site.parse(self.sandbox.url)
 
     async def code(self, scope: str = "") -> tuple[Secret, AuthorizationRequest]:
-        """Get a code by the visitor, as the guide's person would."""
+        """Get a code by the visitor, as the guide's user would."""
         uri = login_success_uri(self.site)
         request = new_authorization_request(self.site, "112", Scope.parse(scope), uri, self.draws)
         page = await visit(request.url, ssl_context=self.ca)
@@ -921,9 +921,9 @@ async def test_a_log_out_behind_a_proxy_that_cannot_be_used_removes_the_token_he
     monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:9")
     store = FileStore(tmp_path, report=print)
     store.save("acme", TOKEN)
-    goodbye = await logout("acme", store)
-    assert goodbye
-    assert goodbye.on_site is RevocationResult.UNREACHABLE
+    result = await logout("acme", store)
+    assert result
+    assert result.on_site is RevocationResult.UNREACHABLE
     assert store.load("acme") is None
 
 

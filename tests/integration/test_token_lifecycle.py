@@ -36,7 +36,7 @@ process = pytest.mark.process
 
 
 @pytest.fixture
-def person(tmp_path: Path) -> FakeUser:
+def user(tmp_path: Path) -> FakeUser:
     return FakeUser(tmp_path / "config")
 
 
@@ -300,42 +300,42 @@ async def test_a_site_that_no_way_leads_to_is_not_reachable(
 
 
 def test_the_token_that_a_login_replaces_is_ended_on_the_site(
-    person: FakeUser, site: Sandbox
+    user: FakeUser, site: Sandbox
 ) -> None:
-    old = login(person.settings(site=site.url), person.effects())
+    old = login(user.settings(site=site.url), user.effects())
     assert is_good(site, old)
-    new = login(person.settings(site=site.url), person.effects())
+    new = login(user.settings(site=site.url), user.effects())
     assert not is_good(site, old)
     assert is_good(site, new)
-    assert person.curious == ["The token that was replaced: ended."]
+    assert user.curious == ["The token that was replaced: ended."]
 
 
 @pytest.mark.parametrize("flags", [{"scope": "write_access"}, {"client_id": "111"}])
 def test_so_is_one_for_another_scope_or_application_where_the_profile_is_named(
-    person: FakeUser, site: Sandbox, flags: dict[str, str]
+    user: FakeUser, site: Sandbox, flags: dict[str, str]
 ) -> None:
-    old = login(person.settings(site=site.url), person.effects())
+    old = login(user.settings(site=site.url), user.effects())
     if "client_id" in flags:
         flags["redirect_host"] = "127.0.0.1"
-    environ = {"SOE_AUTH_CONFIG_DIR": str(person.home)}
-    beside = person.settings(site=site.url, **flags)
-    login(beside, person.effects())
+    environ = {"SOE_AUTH_CONFIG_DIR": str(user.home)}
+    beside = user.settings(site=site.url, **flags)
+    login(beside, user.effects())
     assert beside.profile != f"localhost-{site.port}"
     assert is_good(site, old)
     given = {"site": site.url, "client_id": "110", "timeout": "20s", **flags}
-    login(resolve(given, profile=f"localhost-{site.port}", environ=environ), person.effects())
+    login(resolve(given, profile=f"localhost-{site.port}", environ=environ), user.effects())
     assert not is_good(site, old)
 
 
 def test_a_login_says_whose_the_profile_was_if_that_was_somebody_else(
-    person: FakeUser, site: Sandbox
+    user: FakeUser, site: Sandbox
 ) -> None:
-    login(person.settings(site=site.url), person.effects())
-    login(person.settings(site=site.url), person.effects())
-    assert not any("until now" in told for told in person.told)
-    person.account = "John Doe"
-    login(person.settings(site=site.url), person.effects())
-    assert person.told[-1] == (
+    login(user.settings(site=site.url), user.effects())
+    login(user.settings(site=site.url), user.effects())
+    assert not any("until now" in told for told in user.told)
+    user.account = "John Doe"
+    login(user.settings(site=site.url), user.effects())
+    assert user.told[-1] == (
         f"Profile localhost-{site.port} was Jane Doe's until now. To keep both, give each account a"
         " profile of its own: `soe-auth login -p NAME`."
     )
@@ -369,9 +369,9 @@ class Spy:
 
 
 def test_it_is_ended_only_once_the_new_one_is_stored_and_all_are_told(
-    person: FakeUser, site: Sandbox
+    user: FakeUser, site: Sandbox
 ) -> None:
-    old = login(person.settings(site=site.url), person.effects())
+    old = login(user.settings(site=site.url), user.effects())
     log: list[str] = []
 
     def saving() -> None:
@@ -379,36 +379,34 @@ def test_it_is_ended_only_once_the_new_one_is_stored_and_all_are_told(
         log.append("saved")
 
     def told_more(_: str) -> None:
-        assert "Signed in as Jane Doe" in person.last_page
+        assert "Signed in as Jane Doe" in user.last_page
         log.append("retired")
 
-    store = Spy(person.effects().store, before_saving=saving)
-    effects = person.effects(store=store, announce=log.append, verbose=told_more)
-    login(person.settings(site=site.url), effects)
+    store = Spy(user.effects().store, before_saving=saving)
+    effects = user.effects(store=store, announce=log.append, verbose=told_more)
+    login(user.settings(site=site.url), effects)
     opening, first, signed_in, retired = log
     assert opening.startswith("Opening")
     assert signed_in.startswith("Signed in")
     assert (first, retired) == ("saved", "retired")
 
 
-def test_a_login_that_could_not_be_kept_ends_no_token(person: FakeUser, site: Sandbox) -> None:
-    old = login(person.settings(site=site.url), person.effects())
+def test_a_login_that_could_not_be_kept_ends_no_token(user: FakeUser, site: Sandbox) -> None:
+    old = login(user.settings(site=site.url), user.effects())
 
     with pytest.raises(StoreError, match="no room"):
         login(
-            person.settings(site=site.url),
-            person.effects(store=Spy(person.effects().store, before_saving=fail)),
+            user.settings(site=site.url),
+            user.effects(store=Spy(user.effects().store, before_saving=fail)),
         )
     assert is_good(site, old)
 
 
-def test_an_old_token_that_cannot_be_read_holds_up_no_login(
-    person: FakeUser, site: Sandbox
-) -> None:
-    store = Spy(person.effects().store, before_loading=fail)
-    token = login(person.settings(site=site.url), person.effects(store=store))
+def test_an_old_token_that_cannot_be_read_holds_up_no_login(user: FakeUser, site: Sandbox) -> None:
+    store = Spy(user.effects().store, before_loading=fail)
+    token = login(user.settings(site=site.url), user.effects(store=store))
     assert is_good(site, token)
-    assert person.curious == []
+    assert user.curious == []
 
 
 def fail() -> None:
@@ -416,59 +414,59 @@ def fail() -> None:
 
 
 @pytest.mark.slow
-def test_a_site_that_does_not_answer_holds_nobody_up(person: FakeUser, site: Sandbox) -> None:
-    login(person.settings(site=site.url), person.effects())
+def test_a_site_that_does_not_answer_holds_nobody_up(user: FakeUser, site: Sandbox) -> None:
+    login(user.settings(site=site.url), user.effects())
     site.quirks = Quirks(invalidate="hang")
     before = time.monotonic()
-    login(person.settings(site=site.url), person.effects())
+    login(user.settings(site=site.url), user.effects())
     assert time.monotonic() - before < 6  # of which the login itself takes most on a busy machine
-    page = person.last_page
-    assert any("was not ended (site not reachable), and lasts" in told for told in person.told)
+    page = user.last_page
+    assert any("was not ended (site not reachable), and lasts" in told for told in user.told)
     assert "Signed in as Jane Doe" in page
 
 
 @pytest.mark.parametrize("scope", ["no_expiry", ""])
 def test_one_that_lives_on_is_not_passed_over_in_silence(
-    person: FakeUser, site: Sandbox, scope: str
+    user: FakeUser, site: Sandbox, scope: str
 ) -> None:
-    settings = person.settings(site=site.url, scope=scope)
-    old = login(settings, person.effects())
+    settings = user.settings(site=site.url, scope=scope)
+    old = login(settings, user.effects())
     site.quirks = Quirks(invalidate="not-offered")
-    person.told.clear()
-    login(settings, person.effects(now=lambda: old.obtained_at))
+    user.told.clear()
+    login(settings, user.effects(now=lambda: old.obtained_at))
     assert is_good(site, old)
-    assert person.told[-1] == (
+    assert user.told[-1] == (
         "The token that was replaced was not ended (not offered by this site), and lasts"
         f" {old.describe_expiry(old.obtained_at)}. To end it, sign in at {site.url}, open your"
         " avatar, Settings."
     )
     site.quirks = Quirks()
-    person.told.clear()
-    login(settings, person.effects())
-    assert not any("was not ended" in told for told in person.told)
+    user.told.clear()
+    login(settings, user.effects())
+    assert not any("was not ended" in told for told in user.told)
 
 
 @pytest.mark.parametrize("which", ["expired", "of another site"])
 def test_one_that_has_ended_or_is_another_sites_is_left_alone(
-    person: FakeUser, site: Sandbox, which: str
+    user: FakeUser, site: Sandbox, which: str
 ) -> None:
     happened: list[str] = []
     with running(strict=True, narrate=happened.append) as first:
-        old = login(person.settings(site=first.url), person.effects())
-        store, profile = person.effects().store, f"localhost-{first.port}"
+        old = login(user.settings(site=first.url), user.effects())
+        store, profile = user.effects().store, f"localhost-{first.port}"
         if which == "expired":
             store.save(profile, replace(old, obtained_at=1.0, expires_at=2.0))
-            login(person.settings(site=first.url), person.effects())
+            login(user.settings(site=first.url), user.effects())
         else:
             store.save(f"localhost-{site.port}", old)
-            login(person.settings(site=site.url), person.effects())
+            login(user.settings(site=site.url), user.effects())
         assert is_good(first, old)
     assert not any("was ended" in told for told in happened)
-    assert person.curious == []
+    assert user.curious == []
 
 
 async def test_a_site_that_gives_the_same_token_twice_is_not_asked_to_end_it(
-    person: FakeUser,
+    user: FakeUser,
 ) -> None:
     asked: list[bytes] = []
 
@@ -479,15 +477,15 @@ async def test_a_site_that_gives_the_same_token_twice_is_not_asked_to_end_it(
         await writer.drain()
 
     async def pasted() -> AsyncIterator[str]:
-        (address,) = [word for word in person.told[-2].split() if "/oauth?" in word]
+        (address,) = [word for word in user.told[-2].split() if "/oauth?" in word]
         query = parse_qs(urlsplit(address).query)
         yield f"{query['redirect_uri'][0]}?code=x&state={query['state'][0]}"
 
     async with served(answer) as port:
         for _ in range(2):
             await alogin(
-                person.settings(site=f"http://127.0.0.1:{port}"),
-                person.effects(open_browser=None, pasted_lines=pasted),
+                user.settings(site=f"http://127.0.0.1:{port}"),
+                user.effects(open_browser=None, pasted_lines=pasted),
             )
     assert asked == [b"/oauth/access_token/json", b"/api/v3/users/me"] * 2
 
@@ -543,11 +541,11 @@ def test_where_the_site_gives_less_than_is_asked_for_no_login_is_repeated(
         assert len(site.exchanges) == 2
 
 
-def test_a_day_of_a_token_of_a_day_takes_one_login(person: FakeUser, site: Sandbox) -> None:
-    settings = replace(person.settings(site=site.url), min_ttl=86400.0)
-    first = login_if_needed(settings, person.effects())
-    assert login_if_needed(settings, person.effects()) == first
-    assert len(person.opened) == 1
+def test_a_day_of_a_token_of_a_day_takes_one_login(user: FakeUser, site: Sandbox) -> None:
+    settings = replace(user.settings(site=site.url), min_ttl=86400.0)
+    first = login_if_needed(settings, user.effects())
+    assert login_if_needed(settings, user.effects()) == first
+    assert len(user.opened) == 1
 
 
 # --- logout ---
@@ -565,24 +563,24 @@ async def test_a_log_out_keeps_the_token_that_a_login_stores_meanwhile(tmp_path:
     async with served(answer) as port:
         site = Site.parse(f"http://localhost:{port}")
         store.save("acme", replace(TOKEN, site=site))
-        goodbye = await logout("acme", store)
-    assert goodbye
-    assert goodbye.on_site is not RevocationResult.UNREACHABLE
-    assert goodbye.newer
+        result = await logout("acme", store)
+    assert result
+    assert result.on_site is not RevocationResult.UNREACHABLE
+    assert result.newer
     assert store.load("acme") == later
 
 
 def test_a_token_that_is_removed_while_its_account_is_told_is_not_stored_again(
-    person: FakeUser, site: Sandbox
+    user: FakeUser, site: Sandbox
 ) -> None:
-    settings = person.settings(site=site.url)
-    store = FileStore(person.home, report=print)
+    settings = user.settings(site=site.url)
+    store = FileStore(user.home, report=print)
 
     def told(sentence: str) -> None:
         if sentence.startswith("Signed in"):
             assert store.remove(settings.profile, store.load(settings.profile))
 
-    assert login(settings, person.effects(announce=told)).account
+    assert login(settings, user.effects(announce=told)).account
     assert store.load(settings.profile) is None
 
 

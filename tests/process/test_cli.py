@@ -887,12 +887,12 @@ def test_a_plain_zip_logs_in(soe_auth: Command, site: Sandbox, tmp_path: Path) -
 
 @pytest.mark.posix("types at a pseudo-terminal")
 async def test_a_terminal_that_goes_away_closes_the_paste_door() -> None:
-    person, terminal = os.openpty()
-    os.write(person, b"one\ntwo\nthr")
+    user, terminal = os.openpty()
+    os.write(user, b"one\ntwo\nthr")
     lines = pasted_lines(terminal)
     assert await anext(lines) == "one"
     assert await anext(lines) == "two"
-    os.close(person)
+    os.close(user)
     assert [line async for line in lines] == []
     os.close(terminal)
 
@@ -909,10 +909,10 @@ async def test_an_empty_line_before_what_is_pasted_is_no_enter() -> None:
 
 @pytest.mark.posix("types at a pseudo-terminal")
 async def test_a_terminal_that_cannot_be_read_closes_the_paste_door() -> None:
-    person, terminal = os.openpty()
+    user, terminal = os.openpty()
     os.close(terminal)  # from here on, this end gives EIO
-    assert [line async for line in pasted_lines(person)] == []
-    os.close(person)
+    assert [line async for line in pasted_lines(user)] == []
+    os.close(user)
 
 
 def test_main_returns_the_exit_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

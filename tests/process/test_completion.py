@@ -21,7 +21,7 @@ if sys.platform != "win32":
 
 Complete = Callable[[str], set[str]]
 
-# What a person's ~/.zshrc has, and what tells us the matches that zsh itself would show. With -u it
+# What a user's ~/.zshrc has, and what tells us the matches that zsh itself would show. With -u it
 # does not ask about the directories of this system, whoever owns them.
 ZSHRC = """
 fpath=(~/.zfunc $fpath)

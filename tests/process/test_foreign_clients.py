@@ -107,7 +107,7 @@ class Desk:
         return self.command("run", "--", sys.executable, "-c", script)
 
     def sign_in_by(self, script: str) -> "subprocess.CompletedProcess[str]":
-        """Run a script that has a login of its own, and be its person."""
+        """Run a script that has a login of its own, and be its user."""
         assert self.site.ca_file
         trusted = ssl.create_default_context(cafile=str(self.site.ca_file))
         program = subprocess.Popen(

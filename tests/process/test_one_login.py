@@ -25,7 +25,7 @@ def tabs(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def person(signed_in: Command, tabs: Path) -> Command:
+def user(signed_in: Command, tabs: Path) -> Command:
     """A command whose token was removed, and whose browser notes each tab that it opens."""
     assert signed_in("logout").returncode == 0
     return signed_in.with_variables(BROWSER=noting_browser(tabs))
@@ -33,7 +33,7 @@ def person(signed_in: Command, tabs: Path) -> Command:
 
 @contextmanager
 def waiting(command: Command, *argv: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
-    """A login that waits for its person, and the address at which it does."""
+    """A login that waits for its user, and the address at which it does."""
     with command.started(*argv) as process:
         assert process.stderr
         while not (
@@ -45,16 +45,16 @@ def waiting(command: Command, *argv: str) -> Iterator[tuple["subprocess.Popen[st
 
 
 def test_of_many_processes_one_logs_in_and_all_get_its_token(
-    person: Command, tabs: Path, site: Sandbox
+    user: Command, tabs: Path, site: Sandbox
 ) -> None:
     before = len(site.exchanges)
-    processes = [person.started("token", "--login") for _ in range(MANY // 2)]
-    processes += [person.started("login", "--if-needed", "-q") for _ in range(MANY // 2)]
+    processes = [user.started("token", "--login") for _ in range(MANY // 2)]
+    processes += [user.started("login", "--if-needed", "-q") for _ in range(MANY // 2)]
     ended = [process.communicate(timeout=60) for process in processes]
     assert [process.returncode for process in processes] == [0] * MANY, ended
     assert len(tabs.read_text().splitlines()) == 1
     assert len(site.exchanges) == before + 1
-    token = person("token").stdout
+    token = user("token").stdout
     assert {out for out, _ in ended} == {token, ""}
 
 
@@ -82,19 +82,19 @@ print(*{token.access_token.reveal() for token in tokens}, len(tokens))
 
 
 def test_of_threads_tasks_and_processes_one_logs_in(
-    person: Command, tabs: Path, site: Sandbox
+    user: Command, tabs: Path, site: Sandbox
 ) -> None:
     before = len(site.exchanges)
     programs = [
         subprocess.Popen(
             [sys.executable, "-c", BY_THREADS_AND_TASKS],
-            env=person.environ,
+            env=user.environ,
             stdout=subprocess.PIPE,
             text=True,
         )
         for _ in range(2)
     ]
-    command = person.started("token", "--login")
+    command = user.started("token", "--login")
     printed = {program.communicate(timeout=60)[0].strip() for program in programs}
     token = command.communicate(timeout=60)[0].strip()
     assert printed == {f"{token} 16"}
@@ -102,9 +102,9 @@ def test_of_threads_tasks_and_processes_one_logs_in(
     assert len(site.exchanges) == before + 1
 
 
-def test_a_second_login_is_told_where_the_first_one_waits(person: Command) -> None:
-    with waiting(person.with_variables(BROWSER=NOBODY), "login") as (first, address):
-        second = person("login")
+def test_a_second_login_is_told_where_the_first_one_waits(user: Command) -> None:
+    with waiting(user.with_variables(BROWSER=NOBODY), "login") as (first, address):
+        second = user("login")
         assert (second.returncode, second.stdout) == (4, "")
         said, todo = second.stderr.splitlines()
         assert "Another login to profile localhost-" in said
@@ -112,35 +112,35 @@ def test_a_second_login_is_told_where_the_first_one_waits(person: Command) -> No
         first.kill()
 
 
-def test_an_explicit_login_that_is_killed_frees_the_next(person: Command) -> None:
-    with waiting(person.with_variables(BROWSER=NOBODY), "login") as (first, _):
-        busy = person.with_variables(SOE_AUTH_TIMEOUT="1s")("token", "--login")
+def test_an_explicit_login_that_is_killed_frees_the_next(user: Command) -> None:
+    with waiting(user.with_variables(BROWSER=NOBODY), "login") as (first, _):
+        busy = user.with_variables(SOE_AUTH_TIMEOUT="1s")("token", "--login")
         assert busy.returncode == 4
         assert "Another login" in busy.stderr
         first.kill()
-    assert person("token", "--login").returncode == 0
+    assert user("token", "--login").returncode == 0
 
 
 def test_an_automatic_login_that_is_killed_is_followed_by_no_other_tab(
-    person: Command, tabs: Path
+    user: Command, tabs: Path
 ) -> None:
-    with waiting(person.with_variables(BROWSER=NOBODY), "token", "--login") as (first, _):
+    with waiting(user.with_variables(BROWSER=NOBODY), "token", "--login") as (first, _):
         first.kill()
-    held_back = person("token", "--login")
+    held_back = user("token", "--login")
     assert held_back.returncode == 3
     assert "came to no token" in held_back.stderr
     assert "type `soe-auth login" in held_back.stderr
     assert not tabs.exists()
-    assert person("login").returncode == 0
-    assert person("token", "--login").returncode == 0
+    assert user("login").returncode == 0
+    assert user("token", "--login").returncode == 0
 
 
 def test_who_waited_for_a_login_that_was_refused_opens_no_other_tab(
-    person: Command, tabs: Path
+    user: Command, tabs: Path
 ) -> None:
     refusing = noting_browser(tabs, "--refuse")
     # The scope was not approved before.
-    scope = person.with_variables(SOE_AUTH_SCOPE="write_access", BROWSER=refusing)
+    scope = user.with_variables(SOE_AUTH_SCOPE="write_access", BROWSER=refusing)
     processes = [scope.started("token", "--login") for _ in range(4)]
     for process in processes:
         process.communicate(timeout=60)
@@ -149,16 +149,16 @@ def test_who_waited_for_a_login_that_was_refused_opens_no_other_tab(
 
 
 def test_after_an_unanswered_login_tools_open_no_tab_but_a_person_does(
-    person: Command, tabs: Path
+    user: Command, tabs: Path
 ) -> None:
-    unanswered = person.with_variables(SOE_AUTH_TIMEOUT="1s", BROWSER=NOBODY)
+    unanswered = user.with_variables(SOE_AUTH_TIMEOUT="1s", BROWSER=NOBODY)
     assert unanswered("token", "--login").returncode == 4
-    held_back = person("token", "--login")
+    held_back = user("token", "--login")
     assert (held_back.returncode, held_back.stdout) == (3, "")
     [line] = held_back.stderr.splitlines()
     assert "came to no token" in line
     assert "type `soe-auth login" in line
     assert not tabs.exists()
-    assert person("login").returncode == 0
-    assert person("token", "--login").returncode == 0
+    assert user("login").returncode == 0
+    assert user("token", "--login").returncode == 0
     assert len(tabs.read_text().splitlines()) == 1

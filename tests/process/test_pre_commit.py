@@ -83,7 +83,7 @@ class Repository:
     @property
     def environ(self) -> dict[str, str]:
         home = self.soe_auth.home
-        person = {
+        user = {
             f"GIT_{role}_{key}": value
             for role in ("AUTHOR", "COMMITTER")
             for key, value in (("NAME", "Jane Doe"), ("EMAIL", "jane@acme.example"))
@@ -95,7 +95,7 @@ class Repository:
             "UV_OFFLINE": "1",
             "PRE_COMMIT_HOME": str(home / "pre-commit"),
             "PREK_HOME": str(home / "prek"),
-            **person,
+            **user,
             **oldest,
             **self.soe_auth.on_path().environ,
         }
@@ -193,7 +193,7 @@ def tabs(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def browser(tabs: Path) -> Iterator[str]:
-    """A browser that notes each tab, and stays open when the person is done."""
+    """A browser that notes each tab, and stays open when the user is done."""
     open_ones = tabs.with_name("browser.pids")
     script = f'echo "$1" >> {tabs}\nsleep 60 &\necho $! >> {open_ones}\n{VISITOR} "$1"\nwait'
     yield str(program(tabs.parent, "browser", script))

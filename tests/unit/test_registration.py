@@ -15,9 +15,9 @@ from soe_auth.actions.registration import (
     changes,
     domain,
     domains,
-    handouts,
     preface,
     steps,
+    texts_to_share,
 )
 from soe_auth.settings.resolve import read_config_files, resolve
 from soe_auth.settings.settings import Settings
@@ -74,17 +74,17 @@ def test_the_preface_is_toml_that_says_nothing_and_tells_every_key() -> None:
 
 
 def test_a_handout_is_a_project_file_as_a_whole(environ: dict[str, str]) -> None:
-    assert tomllib.loads(handouts(settings_of(environ))) == {
+    assert tomllib.loads(texts_to_share(settings_of(environ))) == {
         "site": "https://acme.stackenterprise.co",
         "client_id": "110",
     }
-    assert "soe-auth init --site acme.stackenterprise.co --client-id 110 --yes" in handouts(
+    assert "soe-auth init --site acme.stackenterprise.co --client-id 110 --yes" in texts_to_share(
         settings_of(environ)
     )
 
 
 def test_a_handout_says_what_is_no_default(environ: dict[str, str]) -> None:
-    text = handouts(
+    text = texts_to_share(
         settings_of(
             environ,
             scope="write_access",
@@ -127,7 +127,7 @@ def test_whatever_is_a_scope_comes_through_a_handout_unchanged(names: list[str])
     except ValueError:
         return
     base = settings_of({"SOE_AUTH_CONFIG_DIR": str(Path("/nonexistent").absolute())})
-    text = handouts(replace(base, scope=scope), width=40)
+    text = texts_to_share(replace(base, scope=scope), width=40)
     assert Scope.parse(tomllib.loads(text).get("scope", "")) == scope
 
 
@@ -135,7 +135,7 @@ def test_whatever_is_a_scope_comes_through_a_handout_unchanged(names: list[str])
 def test_a_handout_keeps_to_its_width_but_for_what_is_copied(
     environ: dict[str, str], width: int
 ) -> None:
-    for line in handouts(settings_of(environ), width=width).splitlines():
+    for line in texts_to_share(settings_of(environ), width=width).splitlines():
         assert len(line) <= width or line.startswith(("#   ", "site", "client_id"))
 
 
@@ -168,4 +168,4 @@ def test_only_what_the_files_do_not_say_is_written(environ: dict[str, str], tmp_
 
 def test_without_a_client_id_there_is_nothing_to_hand_on(environ: dict[str, str]) -> None:
     with pytest.raises(SettingsError):
-        handouts(resolve({"site": "acme"}, environ=environ, cwd=nowhere))
+        texts_to_share(resolve({"site": "acme"}, environ=environ, cwd=nowhere))

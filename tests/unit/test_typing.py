@@ -84,7 +84,7 @@ async def an_async_call() -> None:
     assert_type(await soe_auth.alogin("acme", if_needed=True), Token)
 
 
-def values(token: Token, goodbye: LogoutResult, status: ProfileStatus) -> None:
+def values(token: Token, result: LogoutResult, status: ProfileStatus) -> None:
     assert_type(token.access_token, Secret)
     assert_type(token.site, Site)
     assert_type(token.scope, Scope)
@@ -92,8 +92,8 @@ def values(token: Token, goodbye: LogoutResult, status: ProfileStatus) -> None:
     assert_type(token.expires_at, float | Literal["never", "unknown"])
     assert_type(token.account, str | None)
     assert_type(token.remaining(0), float)
-    assert_type(goodbye.token, Token)
-    assert_type(goodbye.on_site, RevocationResult | None)
+    assert_type(result.token, Token)
+    assert_type(result.on_site, RevocationResult | None)
     assert_type(status.site, Site | None)
     assert_type(status.token, Token | None)
     assert_type(status.problem, str | None)

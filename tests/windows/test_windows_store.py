@@ -17,7 +17,7 @@ from wine import UNDER_WINE
 
 from soe_auth import Scope, Secret, SettingsError, Site, StoreError, Token
 from soe_auth.doctor import examine
-from soe_auth.files.lock import try_lock, wait_to_hold
+from soe_auth.files.lock import try_lock, wait_for_lock
 from soe_auth.settings.config_files import read_configs
 from soe_auth.settings.paths import find_paths
 from soe_auth.storage.file_store import FileStore
@@ -277,7 +277,7 @@ for number in range(30):
             assert path.read_bytes() == b""  # which can be read meanwhile
             holder.kill()
             holder.wait()
-            release = wait_to_hold(path)
+            release = wait_for_lock(path)
         release()
 
     def test_a_read_only_file_is_refused_before_a_login_and_kept(place: Place) -> None:

@@ -235,7 +235,7 @@ def _every_command() -> argparse.ArgumentParser:
             "table": "files",
         },
         "output": files,
-        "handout": files,
+        "shared": files,
         "input": files,
     }
     choices = {

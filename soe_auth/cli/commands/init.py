@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from soe_auth.actions.login import login
-from soe_auth.actions.registration import changes, handouts, preface
+from soe_auth.actions.registration import changes, preface, texts_to_share
 from soe_auth.cli.login_io import login_io
 from soe_auth.cli.options import add_settings, given_settings
 from soe_auth.cli.prompts import Prompter
@@ -24,7 +24,7 @@ from soe_auth.errors import SettingsError, SoeAuthError
 from soe_auth.model.text import printable
 from soe_auth.settings import PROFILE_VARIABLE
 from soe_auth.settings.config_writer import remember
-from soe_auth.settings.project_file import read_handout
+from soe_auth.settings.project_file import read_shared_config
 from soe_auth.settings.resolve import read_config_files, resolve
 from soe_auth.settings.spec import PROFILE
 
@@ -43,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, *PROFILE)
     parser.add_argument(
         "--from",
-        dest="handout",
+        dest="shared",
         metavar="FILE",
         help="take what a colleague handed out, a file like .soe-auth.toml; - reads it from stdin",
     )
@@ -61,18 +61,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Make a profile; the exit code tells how that ended, and how the login did."""
-    interview = Prompter(None if args.yes else console.ask, console.error)
+    prompter = Prompter(None if args.yes else console.ask, console.error)
     configs = read_config_files(console.environ)
-    handout = _read_handout(args.handout) if args.handout else None
-    if handout:
-        _agree(handout, configs, interview, sure=args.yes)
+    shared = _read_shared_config(args.shared) if args.shared else None
+    if shared:
+        _agree(shared, configs, prompter, sure=args.yes)
     conversation = SetupWizard(
-        interview=interview,
+        prompter=prompter,
         console=console,
         configs=configs,
-        given={**(handout.table.values if handout else {}), **given_settings(args)},
+        given={**(shared.table.values if shared else {}), **given_settings(args)},
         profile=args.profile
-        or (handout and handout.profile)
+        or (shared and shared.profile)
         or console.environ.get(PROFILE_VARIABLE),
         check=not args.no_check,
         browser=not args.no_browser,
@@ -81,51 +81,51 @@ def run(args: argparse.Namespace, console: Console) -> int:
     _write(settings, read_config_files(console.environ), console)
     problem = None
     try:
-        _log_in(settings, interview, console, wanted=args.login, args=args)
+        _log_in(settings, prompter, console, wanted=args.login, args=args)
     except SoeAuthError as failure:
         problem = failure
     width = min(_WIDEST, shutil.get_terminal_size().columns)
-    console.result(handouts(settings, width=width))
+    console.result(texts_to_share(settings, width=width))
     if problem:
         raise problem
     return 0
 
 
-def _read_handout(name: str) -> ProjectFile:
+def _read_shared_config(name: str) -> ProjectFile:
     """Read a hand-out as strictly as a project file. Raises SettingsError."""
     origin = "the hand-out" if name == "-" else printable(name, _LONGEST_PATH)
     try:
         if name == "-":
-            handout = read_handout(sys.stdin.buffer, origin)
+            shared = read_shared_config(sys.stdin.buffer, origin)
         else:
             with Path(name).open("rb") as stream:
-                handout = read_handout(stream, origin)
+                shared = read_shared_config(stream, origin)
     except OSError as problem:
         raise SettingsError(
             f"{origin} cannot be read: {problem.strerror}.",
             hint="See that --from names a file that is there, and that you may read.",
         ) from None
-    if handout.site is None:
+    if shared.site is None:
         raise SettingsError(f"{origin} names no site.", hint='Write one into it, as site = "…".')
-    handout.table.check()
-    return handout
+    shared.table.check()
+    return shared
 
 
-def _agree(handout: ProjectFile, configs: Configs, interview: Prompter, *, sure: bool) -> None:
+def _agree(shared: ProjectFile, configs: Configs, prompter: Prompter, *, sure: bool) -> None:
     """Tell what a hand-out says, and return only if the person agrees. Raises SettingsError."""
-    site = handout.site
-    says = [f"  {key}  {printable(text)}" for key, text in handout.table.values.items()]
-    says += [f"  profile  {handout.profile}"] * (handout.profile is not None)
-    interview.tell("\n".join([f"{handout.table.file} says:", *says]))
+    site = shared.site
+    says = [f"  {key}  {printable(text)}" for key, text in shared.table.values.items()]
+    says += [f"  profile  {shared.profile}"] * (shared.profile is not None)
+    prompter.tell("\n".join([f"{shared.table.file} says:", *says]))
     if sure or site is None:
         return
-    if not interview.can_ask:
+    if not prompter.can_ask:
         raise SettingsError(
             "--yes is missing.",
             hint="Add it if that is the right site, as no user can be asked here.",
         )
     known_site = site.in_cloud or configs.name_site(site)
-    if not interview.confirm("Is that your site?", default=known_site, flag="--yes"):
+    if not prompter.confirm("Is that your site?", default=known_site, flag="--yes"):
         raise SettingsError(
             f"{site} was not agreed to, so nothing was written.",
             hint="Ask who gave you the file, or name your own site: `soe-auth init --site SITE`.",
@@ -148,7 +148,7 @@ def _write(settings: Settings, configs: Configs, console: Console) -> None:
 
 def _log_in(
     settings: Settings,
-    interview: Prompter,
+    prompter: Prompter,
     console: Console,
     *,
     wanted: bool | None,
@@ -160,7 +160,7 @@ def _log_in(
         if getattr(held, setting.key) != getattr(settings, setting.key):
             console.say(f"{held.origins[setting.key]} has another {setting.key}; it comes first.")
     if wanted is None:
-        wanted = _wants_to_sign_in(interview)
+        wanted = _wants_to_sign_in(prompter)
     if wanted:
         browser, accelerate = not args.no_browser, args.accelerate
         login(held, login_io(held, console, browser=browser, accelerate=accelerate))
@@ -168,10 +168,10 @@ def _log_in(
         console.say(f"Sign in with `{held.login_command}`.")
 
 
-def _wants_to_sign_in(interview: Prompter) -> bool:
-    if not interview.can_ask:
+def _wants_to_sign_in(prompter: Prompter) -> bool:
+    if not prompter.can_ask:
         return False
     try:
-        return interview.confirm("Sign in now?", default=True, flag="--login")
+        return prompter.confirm("Sign in now?", default=True, flag="--login")
     except SettingsError:  # no answer is no reason to fail: the profile is written
         return False
