@@ -1,7 +1,9 @@
-"""Browser login for Stack Overflow for Teams Enterprise: the front door.
+"""Browser login for Stack Overflow for Teams Enterprise.
+
+The names in `__all__` and the package `soe_auth.sandbox` are public, all else is private.
 
 >>> import soe_auth
->>> token = soe_auth.get_token("acme", min_ttl=600)   # LoginRequired if a person is needed
+>>> token = soe_auth.get_token("acme", min_ttl=600)   # LoginRequired if a user is needed
 >>> headers = {"Authorization": f"Bearer {token.reveal()}"}
 """
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from soe_auth.model.token import Expiry, Token
     from soe_auth.python_api.aiohttp_auth import AiohttpAuth
     from soe_auth.python_api.functions import alogin, get_token, login, logout, status
+    from soe_auth.python_api.httpx2_auth import Httpx2Auth
     from soe_auth.python_api.httpx_auth import SoeAuth
     from soe_auth.python_api.requests_auth import RequestsAuth
     from soe_auth.site_client.client import RevocationResult
@@ -41,6 +44,7 @@ __all__ = [
     "AiohttpAuth",
     "ExchangeRefused",
     "Expiry",
+    "Httpx2Auth",
     "LoginBusy",
     "LoginDenied",
     "LoginError",
@@ -73,6 +77,7 @@ __all__ = [
 
 _MODULES = {
     "AiohttpAuth": "python_api.aiohttp_auth",
+    "Httpx2Auth": "python_api.httpx2_auth",
     "RequestsAuth": "python_api.requests_auth",
     "SoeAuth": "python_api.httpx_auth",
     "alogin": "python_api.functions",
@@ -92,13 +97,15 @@ _MODULES = {
 }
 
 
-def __getattr__(name: str) -> object:
-    """Load a public name when it is first used, so that `import soe_auth` stays light."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+if not TYPE_CHECKING:  # to a type checker, every name would be there
 
-    return getattr(import_module(f"soe_auth.{_MODULES.get(name, 'errors')}"), name)
+    def __getattr__(name: str) -> object:
+        """Load a public name when it is first used, so that `import soe_auth` stays light."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        return getattr(import_module(f"soe_auth.{_MODULES.get(name, 'errors')}"), name)
 
 
 def __dir__() -> list[str]:

@@ -13,6 +13,7 @@ from typing import NamedTuple, Unpack
 
 import aiohttp
 import httpx
+import httpx2
 import requests
 import trustme
 from tls_servers import tls
@@ -198,6 +199,31 @@ def by_async_httpx(ca: Ca, url: str, body: Body = None, **options: Unpack[Option
     return asyncio.run(ask())
 
 
+def by_httpx2(ca: Ca, url: str, body: Body = None, **options: Unpack[Options]) -> Answer:
+    auth = soe_auth.Httpx2Auth("acme", **options)
+    with httpx2.Client(
+        auth=auth, verify=ca.context, follow_redirects=True, trust_env=False, timeout=PATIENCE
+    ) as client:
+        answer = client.request("POST" if body else "GET", url, content=body)
+    return Answer(answer.status_code, [before.status_code for before in answer.history])
+
+
+def by_async_httpx2(ca: Ca, url: str, body: Body = None, **options: Unpack[Options]) -> Answer:
+    async def ask() -> Answer:
+        auth = soe_auth.Httpx2Auth("acme", **options)
+        async with httpx2.AsyncClient(
+            auth=auth,
+            verify=ca.context,
+            follow_redirects=True,
+            trust_env=False,
+            timeout=PATIENCE,
+        ) as client:
+            answer = await client.request("POST" if body else "GET", url, content=body)
+        return Answer(answer.status_code, [before.status_code for before in answer.history])
+
+    return asyncio.run(ask())
+
+
 def by_requests(ca: Ca, url: str, body: Body = None, **options: Unpack[Options]) -> Answer:
     with requests.Session() as session:
         session.trust_env = False
@@ -221,7 +247,14 @@ def by_aiohttp(ca: Ca, url: str, body: Body = None, **options: Unpack[Options]) 
     return asyncio.run(ask())
 
 
-CLIENTS: list[Ask] = [by_httpx, by_async_httpx, by_requests, by_aiohttp]
+CLIENTS: list[Ask] = [
+    by_httpx,
+    by_async_httpx,
+    by_httpx2,
+    by_async_httpx2,
+    by_requests,
+    by_aiohttp,
+]
 
 
 async def in_pieces() -> AsyncIterator[bytes]:

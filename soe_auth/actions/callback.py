@@ -22,12 +22,13 @@ from soe_auth.oauth.authorization_response import (
     Granted,
     Stray,
     check_pasted_url,
+    clean_paste,
 )
 from soe_auth.oauth.token_endpoint import parse_token_response, token_request_body
 from soe_auth.settings.spec import REDIRECT
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Mapping
+    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 
     from soe_auth.actions.login_io import LoginIO, PendingAuthorization
     from soe_auth.loopback.pages import Page
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from soe_auth.oauth.authorization_request import AuthorizationRequest
     from soe_auth.settings.settings import Settings
     from soe_auth.site_client.client import SiteConnection
+
+
+_LOOK = 0.5  # seconds between two looks at the clipboard
 
 
 async def wait_for_code(sources: CallbackSources) -> Secret:
@@ -156,6 +160,8 @@ class CallbackSources:
             waiting.append(self._listener.redirect())
         if self._lines or self.can_ask_again:
             waiting.append(self._answer_at_terminal())
+        if self._io.read_clipboard:
+            waiting.append(self._answer_copied(self._io.read_clipboard))
         tasks = [asyncio.create_task(source) for source in waiting]
         try:
             # Not asyncio.timeout: an answer that has come at the same moment is not thrown away.
@@ -204,6 +210,17 @@ class CallbackSources:
         # The listener stays open: wait for what never comes.
         never: asyncio.Future[Granted | Denied] = asyncio.get_running_loop().create_future()
         return await never
+
+    async def _answer_copied(self, read: Callable[[], str]) -> Granted | Denied:
+        """Look at the clipboard for an address of the site's own page with our state in it."""
+        while True:
+            await asyncio.sleep(_LOOK)
+            if self.settings.redirect == "login_success":
+                text = clean_paste(await asyncio.to_thread(read))
+                if text.startswith(self.request.redirect_uri):
+                    verdict = check_pasted_url(text, self.request)
+                    if not isinstance(verdict, Stray):
+                        return verdict
 
     def _ask_again(self) -> None:
         """Go on as if `--redirect login_success` had been given, with a new request."""

@@ -28,7 +28,8 @@ def tell_of_project(
     `stored` is the token that the login would replace. Raises SettingsError where it is another
     site's, and as `settle`.
     """
-    announce(settings.project_request)
+    if asked := settings.project_request:
+        announce(asked)
     settle(settings, ask, announce)
     if "site" in settings.from_project and stored and stored.site != settings.site:
         raise SettingsError(
@@ -40,23 +41,24 @@ def tell_of_project(
 
 
 def settle(settings: Settings, ask: Ask | None, announce: Tell) -> None:
-    """Return only if the site is not one that a project file alone vouches for, or is agreed to.
+    """Return only if there is no doubt about the site, or the user agrees to it.
 
     `ask` puts a question to the person, whose yes is kept in config.toml; None where there is
     no user to ask. Raises SettingsError for a no.
     """
-    if settings.site is None or not settings.needs_consent:
+    doubt = settings.doubt
+    if settings.site is None or not doubt:
         return
-    question = (
-        f"{settings.project} names the site {settings.site}, outside"
-        f" https://*.{VENDOR_DOMAIN}.\nSign in there? [y/N] "
-    )
-    if ask is None or not ask(question):
+    outside = f", outside https://*.{VENDOR_DOMAIN}" if settings.only_project else ""
+    if ask is None or not ask(f"{doubt}{outside}.\nSign in there? [y/N] "):
         client_id = f" --client-id {settings.client_id}" if settings.client_id else ""
         raise SettingsError(
-            f"{settings.project} names the site {settings.site}, and you have not agreed to it.",
+            f"{doubt}, and you have not agreed to it.",
             hint="If you trust it, name it yourself:"
-            f" `soe-auth login --site {settings.site}{client_id}`.",
+            f" `soe-auth login --site {settings.site}{client_id}`."
+            if settings.only_project
+            else "See that its name is right. If you trust it, add it to trusted_sites:"
+            " `soe-auth config edit`.",
         )
     from soe_auth.settings.config_writer import add_trusted_site
 

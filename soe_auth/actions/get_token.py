@@ -71,6 +71,8 @@ def from_store(settings: Settings, store: Store, *, now: float) -> Token:
     if problem := token.why_unusable(
         site, client_id, settings.scope, min_ttl=settings.min_ttl, now=now
     ):
+        if (token.site, token.client_id, token.scope) != (site, client_id, settings.scope):
+            problem += f" than {settings.project} asks for" if settings.from_project else ""
         if token.lifetime_warning(settings.min_ttl):
             raise LoginRequired(
                 f"The token of profile {settings.profile} {problem}; type"

@@ -79,7 +79,7 @@ def start_login(
 
         ssl_context(settings.network)  # an unusable bundle is reported before anyone signs in
     io.store.prepare(settings.profile)
-    if settings.from_project:
+    if settings.from_project or settings.doubt:
         stored = io.store.load(settings.profile)
         tell_of_project(settings, stored, io.ask_consent, io.announce)
     pending = request_authorization(settings, io, started)

@@ -90,8 +90,10 @@ class LoginIO:
     returns whether they said yes; None where there is no user to ask. `open_browser` shows a URL
     and returns False where it cannot; None opens nothing. `browser_failed` says later whether the
     browser's command has failed. `pasted_lines` yields the lines that the user pastes; None where
-    there is no terminal. `enter_pressed` waits until Enter alone is pressed there.
-    `wake_on_signals` has signals wake the event loop while it is entered.
+    there is no terminal. `show_waiting` shows a line that is rewritten, and removes it for ""; None
+    shows none. `enter_pressed` waits until Enter alone is pressed there. `read_clipboard` returns
+    the text of the clipboard; None where it is not to be looked at. `wake_on_signals` has signals
+    wake the event loop while it is entered.
     `disable_core_dumps` is called before a code arrives, `on_stored` as soon as the token is
     stored. `now` is in seconds since the epoch.
     """
@@ -105,7 +107,9 @@ class LoginIO:
     environment: Environment
     ask_consent: Callable[[str], bool] | None = None
     pasted_lines: Callable[[], AsyncIterator[str] | None] | None = None
+    show_waiting: Callable[[str], None] | None = None
     enter_pressed: Callable[[], Awaitable[None]] | None = None
+    read_clipboard: Callable[[], str] | None = None
     browser_failed: Callable[[], bool] = lambda: False
     wake_on_signals: Callable[[], AbstractContextManager[None]] = nullcontext
     disable_core_dumps: Callable[[], None] = no_core_dumps

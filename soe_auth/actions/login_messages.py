@@ -6,9 +6,11 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from soe_auth.errors import LoginRequired, SettingsError
+from soe_auth.model.duration import in_words
+from soe_auth.model.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from soe_auth.actions.callback import CallbackSources
     from soe_auth.actions.login_io import LoginIO, PendingAuthorization
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 _OTHER_WAY = " If that is the site's own name, add --redirect login_success."
 _OFFER_AFTER = 4.0  # seconds, in which a browser that is signed in already has come back
 _LOOK = 0.1  # seconds between two looks at whether the browser's command has failed
+_SIGN_AFTER = 3.0  # seconds until a login on a terminal shows that it waits
 
 
 def require_someone_to_answer(settings: Settings, io: LoginIO, *, opened: bool) -> None:
@@ -35,7 +38,7 @@ def instruct(
     if opened:
         io.announce(f"Opening {here} in your browser …")
     elif io.open_browser:
-        io.announce("No browser could be started here.")
+        io.announce(why_no_browser(settings))
     port = pending.sockets.port if pending.sockets and not paste_only else None
     if sentence := io.environment.sentence(port):
         io.announce(sentence)
@@ -49,12 +52,23 @@ def instruct(
     elif io.environment.remote_reason or paste_only:
         tell(f"Open this address if no browser comes up:\n  {pending.request.url}")
     if pending.reads_paste and io.pasted_lines:
+        watched = ". The clipboard is watched for that address; or paste it here:"
         tell(
             "At the site's page “Authorizing Application”, press Ctrl-L and Ctrl-C (Cmd-L and Cmd-C"
-            " on a Mac), and paste the address here:"
+            f" on a Mac){watched if io.read_clipboard else ', and paste the address here:'}"
             if paste_only
             else "Paste the address that the browser ends at, if it cannot come back by itself:"
         )
+
+
+def why_no_browser(settings: Settings) -> str:
+    """Say that no browser was started, and which one the user has chosen."""
+    if not settings.browser:
+        return "No browser could be started here."
+    return (
+        f"{printable(settings.browser)} (from {settings.place('browser')}) could not be started: it"
+        " is not there, or is a browser for the terminal."
+    )
 
 
 def reads_paste(settings: Settings, io: LoginIO, *, opened: bool) -> bool:
@@ -72,8 +86,9 @@ async def advise(
 ) -> AsyncIterator[None]:
     """Tell the user, while the login waits, what they could not know.
 
-    That the browser's command has failed; that Enter goes on another way; and, `after` so many
-    seconds, what Domain is needed.
+    That the browser's command has failed; that Enter goes on another way; `after` so many seconds,
+    what Domain is needed; and on a terminal that it goes on, on a line that is rewritten, unless
+    the terminal is read for a pasted address.
     """
     import asyncio
 
@@ -99,14 +114,33 @@ async def advise(
         if not pending.reads_paste:
             io.announce("If the browser cannot come back here, start again with --no-browser.")
 
-    told = (watch_browser, offer_another_way, name_the_domain)
-    tasks = [asyncio.create_task(task()) for task in told]
+    told = [watch_browser(), offer_another_way(), name_the_domain()]
+    if io.show_waiting and not pending.reads_paste:
+        told.append(_count_seconds(io.show_waiting, sources, min(_SIGN_AFTER, after)))
+    tasks = [asyncio.create_task(each) for each in told]
     try:
         yield
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _count_seconds(
+    show: Callable[[str], None], sources: CallbackSources, after: float
+) -> None:
+    """Show for how long the login waits, until it ends, or Enter has asked for an address."""
+    import asyncio
+
+    begun = asyncio.get_running_loop().time()
+    try:
+        await asyncio.sleep(after)
+        while sources.settings.redirect == "loopback":
+            waited = in_words(asyncio.get_running_loop().time() - begun)
+            show(f"Waiting for the browser, {waited} now; Ctrl-C ends it.")
+            await asyncio.sleep(1)
+    finally:
+        show("")
 
 
 def timed_out_hint(settings: Settings) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from soe_auth.settings.spec import (
     BY_KEY,
     CLIENT_ID,
+    PASTE,
     PORT,
     PROFILE,
     REDIRECT,
@@ -174,7 +175,7 @@ def _command(settings: Settings) -> str:
     words = ["soe-auth", "init", "--site", site.as_typed, "--client-id", client_id]
     if settings.scope.names:
         words += ["--scope", str(settings.scope)]
-    table: Sequence[Setting[Any]] = (REDIRECT, REDIRECT_HOST, PORT)
+    table: Sequence[Setting[Any]] = (REDIRECT, REDIRECT_HOST, PORT, PASTE)
     for setting in table:
         if (value := getattr(settings, setting.key)) != setting.default:
             words += [setting.flag, setting.text(value)]

@@ -38,11 +38,11 @@ async def revoke(token: Token, site: SiteConnection, io: LoginIO) -> None:
     result = await site.invalidate(
         token.access_token, for_team=token.scope.is_for_team, within=_LIMIT
     )
-    words = f"The token that was replaced: {result.value}."
-    if token.expires_at != "never" or result.is_dead:
-        io.verbose(words)
-    else:
-        io.announce(
-            f"{words} It does not end by itself, so end it by hand:"
-            f" sign in at {token.site}, open your avatar, Settings."
-        )
+    if result.is_dead:
+        io.verbose(f"The token that was replaced: {result.value}.")
+        return
+    io.announce(
+        f"The token that was replaced was not ended ({result.value}), and lasts"
+        f" {token.describe_expiry(io.now())}. To end it, sign in at {token.site}, open your avatar,"
+        " Settings."
+    )

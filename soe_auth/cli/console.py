@@ -14,8 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import TextIO
 
+    from soe_auth.doctor.finding import Severity
     from soe_auth.model.token import Token
     from soe_auth.settings.settings import Settings
+
+
+_COLOURS: dict[Severity, str] = {"ok": "32", "warning": "33", "error": "1;31"}  # ECMA-48, SGR
+_ERASE_LINE = "\r\x1b[K"  # ECMA-48, EL
 
 
 class Observer(Protocol):
@@ -87,16 +92,49 @@ class Console:
         self.observer: Observer = observer or _NoObserver()
         self._verbose = verbose
         self._quiet = quiet
+        self._shows_waiting = False
 
     def result(self, text: str) -> None:
         """Print what was asked for."""
         write_stdout(text)
 
-    def report(self, text: str, *, hang: int = 0) -> None:
-        """Print what was asked for, for a person to read: on a terminal it is broken to fit."""
+    def report(self, text: str, *, hang: int = 0, verdict: Severity | None = None) -> None:
+        """Print what was asked for, for a user to read: on a terminal it is broken to fit.
+
+        `verdict` is the word that the text begins with and that has its own colour, if any.
+        """
         if is_terminal(sys.stdout):
             text = fitted(text, _columns(sys.stdout), hang=hang)
+        if verdict:
+            text = self.coloured(verdict, verdict) + text.removeprefix(verdict)
         write_stdout(text)
+
+    def coloured(self, text: str, meaning: Severity, stream: TextIO | None = None) -> str:
+        """Return text that says how something is, in the colour of that where colours are seen.
+
+        `stream` is where it will be written; by default the standard output.
+        """
+        # https://no-color.org
+        if self.environ.get("NO_COLOR") or not self._obeys_sequences(stream or sys.stdout):
+            return text
+        return f"\x1b[{_COLOURS[meaning]}m{text}\x1b[0m"
+
+    def _obeys_sequences(self, stream: TextIO | None) -> bool:
+        return is_terminal(stream) and self.environ.get("TERM", "dumb") != "dumb"
+
+    @property
+    def show_waiting(self) -> Callable[[str], None] | None:
+        """What shows, on a line that is rewritten each time, what is waited for; "" removes it.
+
+        None where no such line is wanted or can be shown.
+        """
+        return self._show_waiting if self._obeys_sequences(sys.stderr) and not self._quiet else None
+
+    def _show_waiting(self, text: str) -> None:
+        columns = min(_columns(sys.stderr), 80)  # a line that wraps could not be rewritten
+        if self._shows_waiting or (text and in_foreground(sys.stderr.fileno())):
+            write_stderr(_ERASE_LINE + text[: columns - 1], end="")
+            self._shows_waiting = bool(text)
 
     def say(self, sentence: str) -> None:
         """Tell the person, unless they want quiet."""
@@ -119,11 +157,12 @@ class Console:
 
     def _tell(self, text: str, *, red: str = "") -> None:
         self.observer.tells()
+        if self._shows_waiting:
+            self._show_waiting("")
         if is_terminal(sys.stderr):
             text = fitted(text, _columns(sys.stderr))
-            # https://no-color.org
-            if not self.environ.get("NO_COLOR") and self.environ.get("TERM", "dumb") != "dumb":
-                text = text.replace(red, f"\x1b[1;31m{red}\x1b[0m" if red else "", 1)
+            if red:
+                text = text.replace(red, self.coloured(red, "error", sys.stderr), 1)
         write_stderr(text)
 
     @property
@@ -148,11 +187,7 @@ class Console:
 
         A process in the background that reads from its terminal is stopped by the kernel.
         """
-        if not is_terminal(sys.stdin):
-            return False
-        if sys.platform == "win32":
-            return True
-        return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+        return is_terminal(sys.stdin) and in_foreground(sys.stdin.fileno())
 
     @property
     def typed_ahead(self) -> bool:
@@ -166,6 +201,16 @@ class Console:
             return False
         mode = os.fstat(sys.stdin.fileno()).st_mode
         return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+
+
+def in_foreground(terminal: int) -> bool:
+    """Return whether no other process group has the terminal, which is a file descriptor."""
+    if sys.platform == "win32":
+        return True
+    try:
+        return os.tcgetpgrp(terminal) in {0, os.getpgrp()}  # 0 where no group is in front
+    except OSError:  # it is not the terminal that we were started from
+        return True
 
 
 def _columns(terminal: TextIO) -> int:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from soe_auth.actions.login_io import system_login_io
+from soe_auth.desktop.environment import detect
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -58,13 +59,24 @@ def login_io(
         verbose=console.detail,
         ask_consent=console.confirm,
         pasted_lines=pasted if console.can_ask or reads_pipe else None,
+        show_waiting=console.show_waiting,
         enter_pressed=pressed if console.can_ask and not typed_ahead else None,
+        read_clipboard=_clipboard(settings, console),
         wake_on_signals=wake_on_signals,
         on_stored=on_stored,
     )
     if not browser:
         io = replace(io, open_browser=None)
     return accelerate(io)
+
+
+def _clipboard(settings: Settings, console: Console) -> Callable[[], str] | None:
+    """Return what reads the clipboard, where that is set and it is the one of the browser."""
+    if settings.paste != "clipboard" or detect(console.environ).remote_reason:
+        return None
+    from soe_auth.desktop.clipboard import clipboard_reader
+
+    return clipboard_reader(console.environ)
 
 
 @contextmanager

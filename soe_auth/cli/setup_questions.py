@@ -7,9 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from soe_auth.actions.consent import settle
+from soe_auth.actions.login_messages import why_no_browser
 from soe_auth.actions.registration import administrator_text, domain, domains, steps
 from soe_auth.cli.options import read_option, tell_ignored_suffix
 from soe_auth.desktop.browser import launch
+from soe_auth.desktop.clipboard import clipboard_reader
 from soe_auth.desktop.environment import detect
 from soe_auth.errors import NetworkError, SettingsError, SoeAuthError
 from soe_auth.model.scope import Scope
@@ -17,7 +20,7 @@ from soe_auth.model.site import VENDOR_DOMAIN, Site
 from soe_auth.model.text import read_profile_name
 from soe_auth.settings.project_file import find_project
 from soe_auth.settings.resolve import resolve
-from soe_auth.settings.spec import CLIENT_ID, REDIRECT, REDIRECT_HOST, SITE
+from soe_auth.settings.spec import CLIENT_ID, PASTE, REDIRECT, REDIRECT_HOST, SITE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from soe_auth.model.proxy import Network
     from soe_auth.settings.config_files import Configs
     from soe_auth.settings.settings import Settings
+    from soe_auth.settings.spec import Paste
     from soe_auth.site_client.transport import ResponseHead
 
 _NONE_YET = "none yet"
@@ -117,6 +121,7 @@ class SetupWizard:
         )
         if asked := settings.project_request:
             self.console.error(f"{asked} That is the default here, and is kept in your profile.")
+        settle(settings, self.console.confirm if self.interview.can_ask else None, self.console.say)
         if self.check:
             self._look_at(site, settings, again=again)
         return settings
@@ -182,11 +187,24 @@ class SetupWizard:
             flag=f"{REDIRECT.flag} or {REDIRECT_HOST.flag}",
         )
         if chosen == "own":
-            return replace(settings, redirect="login_success")
+            return replace(settings, redirect="login_success", paste=self._paste(settings))
         if chosen == "another":
             known, flag = "" if host in ways else host, REDIRECT_HOST.flag
             chosen = self.interview.ask("That name", REDIRECT_HOST.read, default=known, flag=flag)
         return replace(settings, redirect="loopback", redirect_host=chosen)
+
+    def _paste(self, settings: Settings) -> Paste:
+        """Ask where the address of the site's own page is taken from, where that can be chosen."""
+        environ = self.console.environ
+        if "paste" in self.given or detect(environ).remote_reason or not clipboard_reader(environ):
+            return settings.paste
+        chosen = self.interview.choose(
+            "How does that address come here?",
+            [("terminal", "you paste it"), ("clipboard", "you copy it, and it is seen")],
+            default=settings.paste,
+            flag=PASTE.flag,
+        )
+        return PASTE.read(chosen)
 
     def _client_id(self, settings: Settings) -> Settings:
         site = self._registered(settings)
@@ -228,7 +246,7 @@ class SetupWizard:
             self.console.say(
                 f"Opening {site} in your browser …"
                 if opened
-                else "No browser could be started here: open it yourself."
+                else f"{why_no_browser(settings)} Open it yourself."
             )
 
     def _scope(self, settings: Settings) -> Settings:

@@ -10,6 +10,7 @@ from contextlib import aclosing, suppress
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
+from soe_auth.cli.console import in_foreground
 from soe_auth.cli.streams import bytes_waiting
 
 if TYPE_CHECKING:
@@ -99,21 +100,13 @@ def _read_in_foreground(terminal: int) -> bytes | None:
         raise OSError
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTIN})
     try:
-        return None if _in_background(terminal) else os.read(terminal, _CHUNK)
+        return os.read(terminal, _CHUNK) if in_foreground(terminal) else None
     except OSError:
-        if _in_background(terminal):
+        if not in_foreground(terminal):
             return None
         raise
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _in_background(terminal: int) -> bool:
-    if sys.platform == "win32":
-        return False
-    with suppress(OSError):  # it is not the terminal that we were started from
-        return os.tcgetpgrp(terminal) not in {0, os.getpgrp()}  # 0 where no group is in front
-    return False
 
 
 def _read_in_thread(

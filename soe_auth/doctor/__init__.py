@@ -1,6 +1,6 @@
 """The story of a look around: why a login would fail here, found out before anybody tries one.
 
-It changes nothing: no file is made, repaired or set aside, no lock is taken. It asks only
+It changes nothing: no file is left, repaired or set aside, no lock is taken. It asks only
 the site that the settings name, and says no secret.
 """
 
@@ -21,7 +21,7 @@ from soe_auth.doctor.local import (
     look_at_versions,
 )
 from soe_auth.doctor.loopback import look_at_loopback
-from soe_auth.doctor.remote import look_at_site
+from soe_auth.doctor.remote import look_at_http_client, look_at_site
 from soe_auth.doctor.stored import look_at_keyring, look_at_store, look_at_tokens
 from soe_auth.errors import LoginRequired, SettingsError, SoeAuthError
 from soe_auth.settings.paths import find_paths
@@ -57,6 +57,7 @@ def examine(
     nothing: a look that fails is a finding, and the next one goes on.
     """
     yield from _looked("versions", look_at_versions)
+    yield from _looked("versions", look_at_http_client)
     settings, trouble = _resolve(flags, profile, environ, cwd)
     yield from _looked("settings", lambda: trouble)
     if settings:

@@ -13,6 +13,7 @@ from soe_auth.doctor.finding import Finding, error, from_error, ok, warning
 from soe_auth.errors import LoginError, NetworkError, ServerError, SettingsError, SoeAuthError
 from soe_auth.loopback.host_name import addresses_of
 from soe_auth.model.duration import in_words
+from soe_auth.model.site import Site
 from soe_auth.model.text import printable
 from soe_auth.site_client.client import FIRST_LOOK, WHO_AM_I, connect, is_refused
 from soe_auth.site_client.event_loop import run_async
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from soe_auth.model.proxy import Network, Proxy
-    from soe_auth.model.site import Site
     from soe_auth.settings.settings import Settings
     from soe_auth.site_client.transport import ResponseHead
 
@@ -46,6 +46,25 @@ class Sight:
     ahead: float | None
 
 
+def look_at_http_client() -> Iterator[Finding]:
+    """Make a request to a port of this machine that answers none; say what httpx lacks for it."""
+
+    async def ask() -> None:
+        async with connect(Site.parse("http://127.0.0.1:1"), FIRST_LOOK) as connection:
+            await connection.glance(WHO_AM_I)
+
+    try:
+        with suppress(NetworkError):
+            run_async(ask())
+    except (ImportError, AttributeError, TypeError) as problem:
+        yield error(
+            "versions",
+            SoeAuthError,
+            f"httpx is not one that soe-auth can use: {printable(str(problem))}",
+            "Install soe-auth again, with the versions that it asks for.",
+        )
+
+
 def look_at_site(
     settings: Settings, environ: Mapping[str, str], now: Callable[[], float]
 ) -> Iterator[Finding]:
@@ -53,12 +72,14 @@ def look_at_site(
     site = settings.site
     if site is None:
         return
-    if settings.needs_consent:
+    if settings.doubt:
         yield warning(
             "site",
-            f"{site} was not asked anything: only {settings.project} names it, and you have not"
-            " agreed to it",
-            f"If you trust it, name it yourself: `soe-auth doctor --site {site}`.",
+            f"{site} was not asked anything: {settings.doubt}, and you have not agreed to it",
+            f"If you trust it, name it yourself: `soe-auth doctor --site {site}`."
+            if settings.only_project
+            else "See that its name is right. If you trust it, add it to trusted_sites:"
+            " `soe-auth config edit`.",
         )
         return
     try:

@@ -6,6 +6,7 @@ import os
 import sys
 from functools import cache
 from shlex import quote
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from soe_auth.doctor.finding import Finding, error, from_error, ok, warning
@@ -17,6 +18,7 @@ from soe_auth.settings.paths import TOKENS
 from soe_auth.settings.project_file import find_project
 from soe_auth.settings.resolve import read_config_files, resolve
 from soe_auth.settings.spec import STORE
+from soe_auth.storage.file_store import LARGEST_FILE
 from soe_auth.storage.inspection import Seen, inspect
 from soe_auth.storage.keyring_backend import QUICK, KeyringBackend
 from soe_auth.storage.keyring_store import item_name
@@ -52,9 +54,24 @@ def _who_could_write(directory: Path) -> Iterator[Finding]:
     there = next(path for path in (directory, *directory.parents) if path.exists())
     if not os.access(there, os.W_OK | os.X_OK):
         yield error("store", StoreError, f"You cannot write to {there}.", _OTHER_PLACE)
+    else:
+        yield from _look_for_room(there)
     for parent, remedy in exposed_parents(there / TOKENS):
         said = f"Other users can put files of theirs in place of yours in {parent}."
         yield error("store", StoreError, said, f"{remedy[0].upper()}{remedy[1:]}.")
+
+
+def _look_for_room(directory: Path) -> Iterator[Finding]:
+    """Write as much as a token may take, to a file that has no name where the system has such."""
+    try:
+        with TemporaryFile(dir=directory) as file:
+            file.write(bytes(LARGEST_FILE))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as problem:
+        said = f"A token cannot be written to {directory}: {problem.strerror or problem}."
+        todo = "Make room there; SOE_AUTH_CONFIG_DIR names another directory."
+        yield error("store", StoreError, said, todo)
 
 
 def check_seen(seen: Seen) -> Finding | None:

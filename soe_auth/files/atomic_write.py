@@ -6,10 +6,11 @@ import os
 import stat
 import sys
 from contextlib import contextmanager, suppress
+from errno import EINVAL, ENOSYS, ENOTSUP
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from soe_auth.files.lock import lock_directory, wait_to_hold
+from soe_auth.files.lock import lock_directory, make_mode_private, wait_to_hold
 from soe_auth.files.private_read import (
     NO_FOLLOW,
     check_replaceable,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _PRIVATE_DIRECTORY = 0o700
 _PRIVATE_FILE = 0o600
+_CANNOT_FLUSH = {EINVAL, ENOSYS, ENOTSUP}  # of a directory, on SMB and in FUSE
 _RANDOM = 8  # bytes, in the name of a file that is being written
 
 
@@ -54,7 +56,7 @@ def make_directory(path: Path) -> None:
             directory.mkdir(mode=_PRIVATE_DIRECTORY)
             if sys.platform == "win32":
                 make_private(directory)
-            else:
+            elif directory.stat().st_mode & 0o777 != _PRIVATE_DIRECTORY:
                 directory.chmod(_PRIVATE_DIRECTORY)  # an odd umask may have left us less
 
 
@@ -96,8 +98,7 @@ def write_private(
             with os.fdopen(file, "wb") as stream:
                 if sys.platform == "win32":
                     make_private(beside)
-                else:
-                    os.fchmod(file, _PRIVATE_FILE)  # an odd umask may have left us less
+                make_mode_private(file)
                 stream.write(data)
                 stream.flush()
                 if durable:
@@ -181,7 +182,11 @@ def _changing(
         lock_directory(directory, shared=only_if is None)
         yield _holds(only_if)
         if durable:
-            os.fsync(directory)
+            try:
+                os.fsync(directory)
+            except OSError as problem:
+                if problem.errno not in _CANNOT_FLUSH:
+                    raise
     finally:
         os.close(directory)
 

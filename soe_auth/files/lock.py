@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from errno import EACCES, EAGAIN
+from errno import EACCES, EAGAIN, EINVAL, ENOLCK, ENOSYS, ENOTSUP, EOPNOTSUPP
 
 from soe_auth.files.private_read import NO_FOLLOW, OTHERS
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     Release = Callable[[], None]
 
 _PRIVATE_FILE = 0o600
+# What flock(2) says on network file systems and in user space, such as NFS, SMB, Lustre and FUSE.
+_HAS_NO_LOCKS = {EINVAL, ENOLCK, ENOSYS, ENOTSUP, EOPNOTSUPP}
 _SHARING_VIOLATION = 32  # Windows: another process has it open exclusively
 _FILE_SHARE_READ = 1
 _OPEN_ALWAYS = 4
@@ -24,10 +26,11 @@ _PAUSE = 0.05  # in seconds
 _TRIES = 200
 
 
-def try_lock(path: Path | str) -> Release | None:
+def try_lock(path: Path | str, warn: Callable[[], None] = lambda: None) -> Release | None:
     """Lock a file, made if needed, until the release; return None where another has it locked.
 
-    Raises OSError.
+    Where the file system has no such locks, `warn` is called, and nothing is locked. Raises
+    OSError.
     """
     if sys.platform == "win32":
         return _hold_open(path)
@@ -35,9 +38,12 @@ def try_lock(path: Path | str) -> Release | None:
 
     file = os.open(path, os.O_RDWR | os.O_CREAT | NO_FOLLOW, _PRIVATE_FILE)
     try:
-        os.fchmod(file, _PRIVATE_FILE)  # an odd umask may have left us less
+        make_mode_private(file)
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as problem:
+        if problem.errno in _HAS_NO_LOCKS:
+            warn()
+            return lambda: os.close(file)
         os.close(file)
         if problem.errno in {EACCES, EAGAIN}:
             return None
@@ -52,6 +58,12 @@ def try_lock(path: Path | str) -> Release | None:
             os.close(file)
 
     return release
+
+
+def make_mode_private(file: int) -> None:
+    """Give an open file that we made mode 0600, which an odd umask may have left it without."""
+    if sys.platform != "win32" and os.fstat(file).st_mode & 0o777 != _PRIVATE_FILE:
+        os.fchmod(file, _PRIVATE_FILE)
 
 
 def wait_to_hold(path: Path | str, *, wait: Callable[[float], None] = time.sleep) -> Release:

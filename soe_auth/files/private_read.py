@@ -207,8 +207,12 @@ def _claim(path: Path | str | int, status: os.stat_result, *, repair: bool) -> s
         return "Others"
     try:
         os.chmod(path, stat.S_IMODE(status.st_mode) & ~OTHERS)
+        why = "its file system keeps it" if os.stat(path).st_mode & OTHERS else ""
     except OSError as problem:
+        why = problem.strerror or str(problem)
+    if why:
         raise PermissionError(
-            f"others may read it, and its mode cannot be changed ({problem.strerror})"
-        ) from None
+            f"others may read it, and its mode cannot be changed ({why});"
+            " SOE_AUTH_CONFIG_DIR names another directory"
+        )
     return "Others"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import re
 from collections import Counter
 from contextlib import asynccontextmanager, suppress
@@ -17,9 +18,6 @@ from functools import partial
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import TYPE_CHECKING
-
-from aiohttp import web
-from aiohttp.http_exceptions import LineTooLong
 
 from soe_auth.loopback.accept import accepting
 from soe_auth.loopback.pages import HEADERS, Page, for_another_user, stray, too_large
@@ -42,6 +40,15 @@ if TYPE_CHECKING:
 
     from soe_auth.loopback.sockets import Address, LoopbackSockets
     from soe_auth.oauth.authorization_request import AuthorizationRequest
+
+# aiohttp makes a TLS context as it is imported, which fails where this names no file to write to.
+_key_log = os.environ.pop("SSLKEYLOGFILE", None)
+try:
+    from aiohttp import web
+    from aiohttp.http_exceptions import LineTooLong
+finally:
+    if _key_log is not None:
+        os.environ["SSLKEYLOGFILE"] = _key_log
 
 # The address of a connection that has ended before it was looked at.
 _GONE = ("", 0)

@@ -16,6 +16,8 @@ _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
 _LONGEST_HOST = 253
 _LARGEST_PORT = 65535
+_LONGEST_OF_ENDING = 3  # characters
+_ALIKE = 0.85  # two of fifteen letters may differ
 _NOT_OURS = {
     "stackoverflowteams.com": "stackoverflowteams.com (Basic, Business) takes personal access"
     " tokens, which you make on a page of its own; soe-auth is for Enterprise sites",
@@ -78,6 +80,24 @@ class Site:
         return (
             self.scheme == "https" and self.port is None and self.host.endswith(f".{VENDOR_DOMAIN}")
         )
+
+    @property
+    def imitates_vendor(self) -> bool:
+        """Whether its domain is not the vendor's, and can be taken for it."""
+        own, labels = f".{VENDOR_DOMAIN}", self.host.split(".")
+        if f".{self.host}".endswith(own) or len(labels) == 1:
+            return False
+        if f"{own}." in f".{self.host}":
+            return True
+        from difflib import SequenceMatcher
+
+        name = VENDOR_DOMAIN.partition(".")[0]
+        # Of three labels the middle one may belong to the ending, as in co.uk.
+        of_ending = len(labels) > 2 and len(labels[-2]) <= _LONGEST_OF_ENDING  # noqa: PLR2004  # as said
+        label = labels[-3 if of_ending else -2]
+        if label.startswith("xn--"):  # the letters of another alphabet stand behind the last hyphen
+            label = label.removeprefix("xn--").rpartition("-")[0]
+        return name in label or SequenceMatcher(None, label, name).ratio() >= _ALIKE
 
     @property
     def connect_port(self) -> int:

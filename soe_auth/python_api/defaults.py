@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -50,14 +49,16 @@ def open_place(settings: Settings, given: Store | None) -> Store:
     return open_store(directory, place, report=ignore, user_present=True)
 
 
-def refuse_inside_a_loop(what: str, instead: str) -> None:
-    """Raise RuntimeError before a browser is opened for a login that asyncio would not run."""
-    if asyncio := sys.modules.get("asyncio"):
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            return
-        raise RuntimeError(f"{what} cannot run inside an event loop; {instead} instead")
+def require_asyncio(what: str) -> None:
+    """Raise RuntimeError, which says what works, where no asyncio loop is running, as on trio."""
+    import asyncio
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise RuntimeError(
+            f"{what} needs asyncio; on trio, use the sync one in trio.to_thread.run_sync()"
+        ) from None
 
 
 def login_io_for(

@@ -17,7 +17,7 @@ from soe_auth.python_api.defaults import (
     ignore,
     login_io_for,
     open_place,
-    refuse_inside_a_loop,
+    require_asyncio,
     settings_for,
 )
 from soe_auth.settings.paths import find_paths
@@ -70,13 +70,12 @@ def login(
     threads, tasks and processes that ask at once one logs in, and all get its token. `browser`
     shows a URL and returns False if it cannot; `announce` tells the person a sentence; by default
     the desktop's browser is used and nothing is told. `store` is used in place of the one that the
-    settings name. From a login on, the process writes no core dump.
+    settings name. From a login on, the process writes no core dump. Inside a running event loop, as
+    in a notebook, it holds that loop up; `await alogin()` does not.
 
     Raises SettingsError, LoginError, ServerError, NetworkError, StoreError; with `if_needed`,
-    LoginRequired where no browser can be started, or after a login that came to no token;
-    RuntimeError inside a running event loop, where `alogin` is the one to await.
+    LoginRequired where no browser can be started, or after a login that failed.
     """
-    refuse_inside_a_loop("login()", "await alogin()")
     settings = settings_for(profile, min_ttl, site=site, client_id=client_id, scope=scope)
     log_in = login_if_needed if if_needed else _login
     return log_in(settings, login_io_for(settings, store, browser, announce))
@@ -94,7 +93,8 @@ async def alogin(
     announce: Callable[[str], None] | None = None,
     store: Store | None = None,
 ) -> Token:
-    """Do as `login`, inside a running event loop."""
+    """Do as `login`, on asyncio; raises RuntimeError on another event loop, such as trio."""
+    require_asyncio("alogin()")
     settings = settings_for(profile, min_ttl, site=site, client_id=client_id, scope=scope)
     log_in = alogin_if_needed if if_needed else _alogin
     return await log_in(settings, login_io_for(settings, store, browser, announce))
@@ -112,20 +112,13 @@ def logout(
 
     Raises SettingsError, StoreError; LoginRequired where there is no profile at all.
     """
-    from concurrent.futures import ThreadPoolExecutor
-
     from soe_auth.site_client.event_loop import run_async
 
     settings = settings_for(profile)
     stored = open_place(settings, store)
-
-    def run() -> LogoutResult | None:
-        return run_async(
-            _logout.logout(settings.profile, stored, local=local, network=settings.network)
-        )
-
-    with ThreadPoolExecutor(max_workers=1) as thread:  # in which no loop is running yet
-        return thread.submit(run).result()
+    return run_async(
+        _logout.logout(settings.profile, stored, local=local, network=settings.network)
+    )
 
 
 def status(profile: str | None = None, *, store: Store | None = None) -> list[ProfileStatus]:

@@ -24,7 +24,7 @@ from soe_auth.python_api.defaults import (
     given_or_own_store,
     ignore,
     login_io_for,
-    refuse_inside_a_loop,
+    require_asyncio,
     settings_for,
 )
 from soe_auth.settings.settings import Settings
@@ -71,13 +71,13 @@ class TokenProvider:
         """
         found = self._look(origin, refused)
         if isinstance(found, Settings):
-            refuse_inside_a_loop("A login for a sync client", "use an async one")
             effects = self._effects(found)
             return login_if_needed(found, effects, refused=refused).access_token
         return found
 
     async def atoken_for(self, origin: Origin, refused: Secret | None = None) -> Secret | None:
         """Do as `token_for`, on asyncio; the loop goes on while a store takes its time."""
+        require_asyncio("An async client with a token of soe-auth")
         import asyncio
 
         found = await asyncio.to_thread(self._look, origin, refused)

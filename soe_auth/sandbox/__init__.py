@@ -4,27 +4,35 @@ It shares no code with the client, so that the two can disagree. A person for pl
 none is in `soe_auth.sandbox.visitor`.
 """
 
-from soe_auth.sandbox.context import Exchange
-from soe_auth.sandbox.quirks import (
-    ACCOUNT_ANSWERS,
-    API_ANSWERS,
-    INVALIDATE_ANSWERS,
-    ISSUERS,
-    REFUSALS,
-    TOKEN_ANSWERS,
-    Quirks,
-)
-from soe_auth.sandbox.redirect_uri import DOMAIN_RULES
-from soe_auth.sandbox.registry import (
-    DEFAULT_ACCOUNTS,
-    DEFAULT_APPLICATIONS,
-    DEFAULT_TEAMS,
-    OWN_DOMAIN,
-    Account,
-    Application,
-)
-from soe_auth.sandbox.server import Sandbox
-from soe_auth.sandbox.thread_runner import SandboxSettings, running
+import os
+
+# aiohttp makes a TLS context as it is imported, which fails where this names no file to write to.
+_key_log = os.environ.pop("SSLKEYLOGFILE", None)
+try:
+    from soe_auth.sandbox.context import Exchange
+    from soe_auth.sandbox.quirks import (
+        ACCOUNT_ANSWERS,
+        API_ANSWERS,
+        INVALIDATE_ANSWERS,
+        ISSUERS,
+        REFUSALS,
+        TOKEN_ANSWERS,
+        Quirks,
+    )
+    from soe_auth.sandbox.redirect_uri import DOMAIN_RULES
+    from soe_auth.sandbox.registry import (
+        DEFAULT_ACCOUNTS,
+        DEFAULT_APPLICATIONS,
+        DEFAULT_TEAMS,
+        OWN_DOMAIN,
+        Account,
+        Application,
+    )
+    from soe_auth.sandbox.server import Sandbox
+    from soe_auth.sandbox.thread_runner import SandboxSettings, running
+finally:
+    if _key_log is not None:
+        os.environ["SSLKEYLOGFILE"] = _key_log
 
 __all__ = [
     "ACCOUNT_ANSWERS",

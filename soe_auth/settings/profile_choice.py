@@ -49,7 +49,8 @@ def choose(
         return _new_profile(site, stated, of_site, likely, configs)
     first = (likely, site.default_profile_name, configs.default_profile)
     chosen = next((name for name in first if name in fitting), None)
-    return chosen or _only_one(fitting, site, configs, ""), None
+    origin = project.table.origin if project and project.site == site else ""
+    return chosen or _only_one(fitting, site, configs, "", origin), None
 
 
 def no_profile_yet() -> LoginRequired:
@@ -91,7 +92,7 @@ def _of_site(stated: Site | None, project: ProjectFile | None, configs: Configs)
             return names[0]
         origin = project.table.origin
         hint = f"{origin} names it for {project.site}; -p {names[0]} sets that file aside."
-        return _only_one(names, project.site, configs, hint)
+        return _only_one(names, project.site, configs, hint, origin)
     if stated is not None:
         hint = "Give this one a name with -p NAME."
         return _only_one(configs.profiles_of(stated), stated, configs, hint)
@@ -109,11 +110,17 @@ def _of_site(stated: Site | None, project: ProjectFile | None, configs: Configs)
             )
 
 
-def _only_one(names: Sequence[str], site: Site, configs: Configs, if_taken: str) -> str:
-    """Return the one profile of a site; `if_taken` is the hint where it is another site's."""
+def _only_one(
+    names: Sequence[str], site: Site, configs: Configs, if_taken: str, origin: str = ""
+) -> str:
+    """Return the one profile of a site; `if_taken` is the hint where it is another site's.
+
+    `origin` is the project file that names the site, if one does.
+    """
     if len(names) > 1:
+        named = f", which {origin} names" if origin else ""
         raise SettingsError(
-            f"Several profiles belong to {site.authority}: {', '.join(names)}.",
+            f"Several profiles belong to {site.authority}{named}: {', '.join(names)}.",
             hint="Name one with -p.",
         )
     if configs.is_taken(names[0], site):

@@ -25,6 +25,7 @@ from soe_auth.settings.spec import (
     CA_BUNDLE,
     CLIENT_ID,
     MIN_TTL,
+    PASTE,
     PORT,
     PROXY,
     REDIRECT,
@@ -118,18 +119,22 @@ def resolve(
     def place(key: str) -> str:
         return used[key].place(BY_KEY[key]) if key in used else "default"
 
+    site = pick(SITE)
     return Settings(
         profile=found.profile,
         paths=found.paths,
         profiles=found.configs.profiles,
         project=found.project.table.origin if found.project else None,
         only_project=found.only_project,
-        site=pick(SITE),
+        project_names_profile=bool(found.project and found.project.profile == found.profile),
+        trusts_site=site in found.configs.trusted_sites,
+        site=site,
         client_id=pick(CLIENT_ID),
         scope=pick(SCOPE),
         redirect=pick(REDIRECT),
         redirect_host=pick(REDIRECT_HOST),
         port=pick(PORT),
+        paste=pick(PASTE),
         browser=pick(BROWSER),
         timeout=pick(TIMEOUT),
         min_ttl=pick(MIN_TTL),

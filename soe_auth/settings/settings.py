@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 from soe_auth.errors import SettingsError
 from soe_auth.model.proxy import Network
+from soe_auth.model.site import VENDOR_DOMAIN
 from soe_auth.model.text import nearest
-from soe_auth.settings.spec import PROFILE, TABLE
+from soe_auth.settings.spec import PROFILE, SITE, TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from soe_auth.model.scope import Scope
     from soe_auth.model.site import Site
     from soe_auth.settings.paths import Paths
-    from soe_auth.settings.spec import Redirect, Stored, StoreKind
+    from soe_auth.settings.spec import Paste, Redirect, Stored, StoreKind
 
 
 EXAMPLE_PORT = 8765  # where none is fixed
@@ -30,8 +31,10 @@ class Settings:
     """All settings of one profile, and for each key the place that its value came from.
 
     `profiles` are the names of all that the config.toml have, `project` is the project file that
-    was heeded, as it is shown, and `only_project` whether nothing else names the site. `place(key)`
-    is a value's origin with the line of the file, if it is from one.
+    was heeded, as it is shown, `only_project` whether nothing else names the site, and
+    `trusts_site` whether it is one of the trusted sites. `project_names_profile` is whether that
+    file names the profile. `place(key)` is a value's origin with the line of the file, if it is
+    from one.
     """
 
     profile: str
@@ -39,12 +42,15 @@ class Settings:
     profiles: Sequence[str]
     project: str | None
     only_project: bool
+    trusts_site: bool
+    project_names_profile: bool
     site: Site | None
     client_id: str | None
     scope: Scope
     redirect: Redirect
     redirect_host: str
     port: Ports
+    paste: Paste
     browser: str | None
     timeout: float
     min_ttl: float
@@ -60,8 +66,9 @@ class Settings:
         if self.site is None:
             raise self.no_such_profile()
         if self.client_id is None:
+            named = f", which {self.project} names" if SITE.key in self.from_project else ""
             raise SettingsError(
-                f"No client ID is set for {self.site.authority}.",
+                f"No client ID is set for {self.site.authority}{named}.",
                 hint=f"Say which: `soe-auth login --site {self.site.as_typed} --client-id ID`.",
             )
         return self.site, self.client_id
@@ -69,10 +76,11 @@ class Settings:
     def no_such_profile(self) -> SettingsError:
         """Return the error that says that the profile is not there, or has no site."""
         meant = None if self.known else nearest(self.profile, self.profiles)
+        named = f", which {self.project} names" if self.project_names_profile else ""
         return SettingsError(
-            f"Profile {self.profile} has no site."
+            f"Profile {self.profile}{named}{',' * bool(named)} has no site."
             if self.known
-            else f"There is no profile {self.profile}.",
+            else f"There is no profile {self.profile}{named}.",
             hint=f"{f'Did you mean {meant}? If not, make' if meant else 'Make'} it with"
             f" `soe-auth login -p {self.profile} --site NAME --client-id ID`;"
             " `soe-auth status` shows what there is.",
@@ -84,9 +92,15 @@ class Settings:
         return self.profile in self.profiles
 
     @property
-    def needs_consent(self) -> bool:
-        """Whether nothing may be sent to the site or opened there until the person has agreed."""
-        return self.only_project and self.site is not None and not self.site.in_cloud
+    def doubt(self) -> str:
+        """Why nothing may be sent to the site or opened there until the user agrees; or empty."""
+        if self.site is None or self.site.in_cloud:
+            return ""
+        if self.only_project:
+            return f"{self.project} names the site {self.site}"
+        if self.site.imitates_vendor and not self.trusts_site:
+            return f"{self.site} is not a site of {VENDOR_DOMAIN}, though it looks like one"
+        return ""
 
     @property
     def of_browser(self) -> list[str]:
@@ -95,7 +109,7 @@ class Settings:
         The redirect's host, the first port and the last, and the browser's command.
         """
         browser = self.browser or ""
-        odd = self.from_project or self.ca_bundle or not browser.isprintable()
+        odd = self.from_project or self.doubt or self.ca_bundle or not browser.isprintable()
         if odd or self.redirect != "loopback":
             return []
         return [self.redirect_host, str(self.port.first), str(self.port.last), browser]

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 Redirect = Literal["loopback", "login_success"]
+Paste = Literal["terminal", "clipboard"]
 StoreKind = Literal["file", "keyring"]
 Stored = str | int | list[str]
 
@@ -84,6 +85,14 @@ def _read_redirect(text: str) -> Redirect:
             return text
         case _:
             raise ValueError("write loopback or login_success")
+
+
+def _read_paste(text: str) -> Paste:
+    match text:
+        case "terminal" | "clipboard":
+            return text
+        case _:
+            raise ValueError("write terminal or clipboard")
 
 
 def _read_redirect_host(text: str) -> str:
@@ -165,6 +174,14 @@ PORT = Setting(
     "the loopback port; 8000-8010 for the first free one of these, 0 for any",
     profile=True,
 )
+PASTE: Setting[Paste] = Setting(
+    "paste",
+    _read_paste,
+    "terminal",
+    "where the address of redirect login_success is taken from: the terminal, or the clipboard as "
+    "well",
+    profile=True,
+)
 BROWSER: Setting[str | None] = Setting(
     "browser", _read_browser, None, "the command that opens a URL"
 )
@@ -211,6 +228,7 @@ TABLE: tuple[Setting[Any], ...] = (
     REDIRECT,
     REDIRECT_HOST,
     PORT,
+    PASTE,
     BROWSER,
     TIMEOUT,
     MIN_TTL,

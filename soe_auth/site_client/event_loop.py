@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+from concurrent import futures
+from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from threading import Thread
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 _Result = TypeVar("_Result")
 
+_INTERRUPT_COMES = 0.2  # seconds between two looks for it
+
 if sys.platform == "win32":
     from asyncio import ProactorEventLoop as SystemLoop
 else:
@@ -28,9 +32,49 @@ else:
 
 
 def run_async(work: Coroutine[Any, Any, _Result]) -> _Result:
-    """Run a coroutine to its end, as `asyncio.run` does, and wait for no look-up of a name."""
-    with asyncio.Runner(loop_factory=_Loop) as runner:
-        return runner.run(work)
+    """Run a coroutine to its end, as `asyncio.run` does, and wait for no look-up of a name.
+
+    Inside a running event loop, as in a notebook, it runs in a thread and holds that loop up. What
+    interrupts the wait, such as Ctrl-C, cancels it.
+    """
+    started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = Future()
+
+    async def start() -> _Result:
+        task = asyncio.current_task()
+        assert task  # noqa: S101  # a coroutine runs in one
+        started.set_result((asyncio.get_running_loop(), task))
+        return await work
+
+    def run() -> _Result:
+        with asyncio.Runner(loop_factory=_Loop) as runner:
+            return runner.run(start())
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return run()
+    result: Future[_Result] = Future()
+
+    def run_in_thread() -> None:
+        try:
+            result.set_result(run())
+        except BaseException as problem:  # noqa: BLE001  # it is raised where it is waited for
+            result.set_exception(problem)
+
+    thread = Thread(target=run_in_thread, daemon=True)
+    try:
+        thread.start()
+        # On Windows, nothing interrupts a wait without an end.
+        while futures.wait([result], _INTERRUPT_COMES).not_done:
+            pass
+    except BaseException:
+        if thread.is_alive():
+            loop, task = started.result()
+            with suppress(RuntimeError):  # it has ended by now
+                loop.call_soon_threadsafe(task.cancel)
+            thread.join()
+        raise
+    return result.result()
 
 
 class _Loop(SystemLoop):

@@ -55,7 +55,7 @@ class LoginLock:
         path = self.path(profile)
         with as_store_error(path, "locked"):
             ensure_private(self._locks, make_private_directory, self._report)
-            release = held or try_lock(path)
+            release = held or try_lock(path, self._warn)
         if release is None:
             raise LoginBusy(profile, self._waiting_at(profile))
         try:
@@ -64,6 +64,12 @@ class LoginLock:
             yield
         finally:
             release()
+
+    def _warn(self) -> None:
+        self._report(
+            f"The file system of {self._locks} has no locks: logins that run at the same time do"
+            " not wait for each other."
+        )
 
     @contextmanager
     def shown_as_waiting(self, profile: str, address: str | None) -> Iterator[None]:

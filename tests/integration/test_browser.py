@@ -11,6 +11,7 @@ import pytest
 from fake_programs import program
 
 from soe_auth.desktop.browser import find_browser, launch, opens_by_itself
+from soe_auth.desktop.clipboard import clipboard_reader
 from soe_auth.desktop.environment import detect
 
 # What it does on Linux is decided alike on every system.
@@ -314,3 +315,36 @@ def test_a_program_may_look_after_all_its_children_itself(tmp_path: Path) -> Non
 def test_only_web_addresses_are_opened(url: str) -> None:
     with pytest.raises(ValueError, match="web addresses"):
         launch(url, sys.executable, {})
+
+
+# --- the clipboard ---
+
+
+@pytest.mark.parametrize(
+    ("variables", "platform", "tool"),
+    [
+        ({"WAYLAND_DISPLAY": "wayland-0", "DISPLAY": ":0"}, "linux", "wl-paste"),
+        ({"DISPLAY": ":0"}, "linux", "xclip"),
+        ({"DISPLAY": ":0"}, "linux", "xsel"),
+        ({}, "darwin", "pbpaste"),
+    ],
+)
+def test_the_clipboard_is_read_by_the_desktops_own_tool(
+    tmp_path: Path, variables: dict[str, str], platform: str, tool: str
+) -> None:
+    program(tmp_path, tool, 'printf %s "copied$SOE_AUTH_TOKEN"')
+    environ = {**variables, "PATH": f"{tmp_path}{os.pathsep}{os.defpath}", "SOE_AUTH_TOKEN": "x"}
+    read = clipboard_reader(environ, platform=platform)
+    assert read
+    if sys.platform != "win32":  # which runs no such script
+        assert read() == "copied"
+
+
+def test_without_a_display_or_a_tool_no_clipboard_is_read(tmp_path: Path) -> None:
+    program(tmp_path, "xclip", "echo copied")
+    assert clipboard_reader({"PATH": str(tmp_path)}, platform="linux") is None
+    assert clipboard_reader({"DISPLAY": ":0", "PATH": "/none"}, platform="linux") is None
+    (tmp_path / "xclip").write_text("no program")
+    read = clipboard_reader({"DISPLAY": ":0", "PATH": str(tmp_path)}, platform="linux")
+    assert read
+    assert read() == ""

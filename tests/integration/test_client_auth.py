@@ -1,17 +1,22 @@
-"""The token in the requests of three clients: where it goes, and what a 401 leads to."""
+"""The token in the requests of each client: where it goes, and what a 401 leads to."""
 
 import asyncio
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import httpx
+import httpx2
 import pytest
 import requests
+import trio
 from cli_oracle import live_in
 from conftest import TOKEN
 from http_clients import (
@@ -523,11 +528,32 @@ async def test_of_many_tasks_with_one_client_one_logs_in(desk: Desk) -> None:
     assert len(desk.tabs) == 1
 
 
-async def test_a_login_for_a_sync_client_inside_a_loop_is_refused_before_a_tab(desk: Desk) -> None:
+async def test_a_sync_client_inside_a_loop_can_log_in(desk: Desk) -> None:
     auth = soe_auth.SoeAuth("acme", login=True, browser=desk.browser)
-    with httpx.Client(auth=auth) as client, pytest.raises(RuntimeError, match="use an async one"):
-        client.get(desk.me)  # noqa: ASYNC212 - as somebody in a notebook would
-    assert desk.tabs == []
+    with httpx.Client(auth=auth) as client:
+        answer = client.get(desk.me)  # noqa: ASYNC212 - as a user of a notebook would
+    assert answer.status_code == 200
+    assert len(desk.tabs) == 1
+
+
+@pytest.mark.parametrize(
+    ("library", "auth"), [(httpx, soe_auth.SoeAuth), (httpx2, soe_auth.Httpx2Auth)]
+)
+def test_on_trio_a_client_says_what_works_and_sends_nothing(
+    library: Any, auth: type[Any], stage: Stage
+) -> None:
+    async def ask() -> None:
+        async with library.AsyncClient(auth=auth("acme"), verify=stage.ca.context) as client:
+            with pytest.raises(RuntimeError, match=r"needs asyncio; .* trio\.to_thread\.run_sync"):
+                await client.get(stage.site.url())
+
+    trio.run(ask)
+    assert stage.site.heard == []
+
+
+def test_without_httpx2_its_class_is_there_and_the_others_work() -> None:
+    script = "import sys; sys.modules['httpx2'] = None; from soe_auth import *; Httpx2Auth('acme')"
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
 
 
 def test_only_a_401_to_a_request_that_carried_the_token_refuses_it() -> None:
@@ -576,7 +602,13 @@ def test_nor_does_the_second_look_where_the_store_fails(ask: Ask, stage: Stage, 
 
 
 def test_what_gives_the_token_does_not_show_it(stage: Stage) -> None:
-    for auth in (soe_auth.SoeAuth(), soe_auth.RequestsAuth(), soe_auth.AiohttpAuth()):
+    for kind in (
+        soe_auth.SoeAuth,
+        soe_auth.Httpx2Auth,
+        soe_auth.RequestsAuth,
+        soe_auth.AiohttpAuth,
+    ):
+        auth = kind()
         assert "canary" not in repr(auth) + repr(vars(auth))
     request = requests.Request("GET", stage.site.url(), auth=soe_auth.RequestsAuth()).prepare()
     assert request.headers["Authorization"] == OLD

@@ -442,6 +442,45 @@ def test_what_stands_against_a_change_is_looked_at_under_the_lock(tmp_path: Path
     assert not config.exists()
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "login --site acme --client-id abc",
+        "init --site acme --client-id abc --yes --no-check",
+        "config set client_id abc -p acme",
+        f"url --site acme --client-id abc --code-challenge {'x' * 43}",
+    ],
+)
+def test_a_client_id_is_a_number_wherever_it_is_given(person: Person, line: str) -> None:
+    person.write(ACME)
+    code, _, said = person.types(line)
+    assert code == 2
+    assert "a client ID is the number that the site shows for the application" in said
+    assert person.config.read_text() == ACME
+    code, _, said = person.types("login", SOE_AUTH_CLIENT_ID="n")
+    assert (code, "a client ID is the number" in said) == (2, True)
+
+
+def test_a_file_of_cas_that_cannot_be_used_is_not_set(person: Person) -> None:
+    (person.home / "empty.pem").touch()
+    for name, why in (("none.pem", "cannot be read"), ("empty.pem", "holds no certificate")):
+        path = (person.home / name).as_posix()
+        code, _, said = person.types(f"config set ca_bundle {path}")
+        assert code == 2
+        assert f"{name} {why}" in said
+    assert not person.config.exists()
+
+
+def test_init_asks_about_a_site_that_looks_like_the_vendor_s(person: Person) -> None:
+    line = "init --site acme.stackenterprise.com --client-id 110 --yes --no-check"
+    code, _, said = person.types(line)
+    assert code == 2
+    assert "acme.stackenterprise.com is not a site of stackenterprise.co, though it" in said
+    assert not person.config.exists()
+    assert person.types("config set trusted_sites acme.stackenterprise.com")[0] == 0
+    assert person.types(line)[0] == 0
+
+
 def test_a_site_that_two_agree_to_at_once_is_trusted_once(tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     for _ in range(2):

@@ -184,6 +184,25 @@ def test_programs_read_the_same_as_json(signed_in: Command) -> None:
     assert report["findings"][0]["todo"] is None
 
 
+@pytest.mark.process
+def test_a_client_library_that_lacks_what_is_called_is_wrong(soe_auth: Command) -> None:
+    (soe_auth.home / "httpx.py").touch()
+    done = soe_auth.with_variables(PYTHONPATH=str(soe_auth.home))("doctor")
+    assert done.returncode == 1
+    assert "versions: httpx is not one that soe-auth can use: module 'httpx'" in done.stdout
+
+
+@pytest.mark.process
+def test_a_key_log_that_cannot_be_written_holds_nothing_up(
+    soe_auth: Command, site: Sandbox
+) -> None:
+    unusable = soe_auth.with_variables(SSLKEYLOGFILE=str(soe_auth.home / "none" / "keys"))
+    assert unusable("doctor").stdout.endswith("Nothing is wrong.\n")
+    flags = ("--site", site.url, "--client-id", "110", "--browser", VISITOR)
+    done = unusable("login", *flags)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 def test_nothing_is_changed_whatever_is_found(signed_in: Command, site: Sandbox) -> None:
@@ -736,7 +755,7 @@ def test_a_probe_asks_no_site_that_only_a_repository_names(
     (tmp_path / ".soe-auth.toml").write_text(f'site = "{site.url}"\nclient_id = 110\n')
     done = soe_auth.within(tmp_path)("doctor", "--probe")
     assert done.returncode == 2
-    assert "was not asked: only" in done.stderr
+    assert "names the site" in done.stderr
     assert site.exchanges == []
 
 

@@ -2,7 +2,9 @@
 
 import asyncio
 import socket
+import threading
 import time
+from _thread import interrupt_main
 from collections.abc import Iterator
 from contextlib import suppress
 from threading import Event
@@ -61,3 +63,39 @@ def test_what_is_loaded_beforehand_asks_no_name_server(silent: list[object]) -> 
 
     run_async(warm_up())
     assert silent == []
+
+
+def test_inside_a_loop_work_runs_in_a_thread_and_gives_its_result_or_error() -> None:
+    async def work(error: Exception | None = None) -> int:
+        if error:
+            raise error
+        return threading.get_ident()
+
+    async def outer() -> None:
+        assert run_async(work()) != threading.get_ident()
+        with pytest.raises(TimeoutError, match="of the work"):
+            run_async(work(TimeoutError("of the work")))
+
+    asyncio.run(outer())
+
+
+def test_what_interrupts_work_inside_a_loop_cancels_it_and_waits_for_its_end() -> None:
+    ended: list[str] = []
+
+    async def work() -> None:
+        try:
+            interrupt_main()
+            await asyncio.get_running_loop().create_future()
+        finally:
+            await asyncio.sleep(0)
+            ended.append("work")
+
+    async def outer() -> None:
+        with pytest.raises(KeyboardInterrupt):
+            run_async(work())
+        ended.append("wait")
+
+    loop = asyncio.new_event_loop()  # as in a notebook: asyncio.run has a Ctrl-C of its own
+    loop.run_until_complete(outer())
+    loop.close()
+    assert ended == ["work", "wait"]

@@ -171,7 +171,7 @@ def test_any_project_file_says_who_asks_for_what_or_is_one_clear_error(
         str(home / file)
     }
     assert is_profile_name(settings.profile)
-    assert settings.site is None or settings.needs_consent is not settings.site.in_cloud
+    assert settings.site is None or bool(settings.doubt) is not settings.site.in_cloud
 
 
 @pytest.mark.slow

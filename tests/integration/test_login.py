@@ -152,6 +152,38 @@ def test_enter_at_the_sites_error_page_goes_on_with_the_sites_own_page(
         assert remembered == [f"Remembered as profile {name}: {config}"]
 
 
+def test_the_copied_address_of_this_login_signs_in_and_nothing_else_is_taken(
+    person: FakeUser, site: Sandbox
+) -> None:
+    own_page = f"{site.url}/oauth/login_success"
+    copied = ["a password", f"{own_page}?code=x&state=of-another", f"see {own_page}", own_page]
+
+    def clipboard() -> str:
+        if copied:
+            return copied.pop(0)
+        person.threads[0].join()
+        return f" {person.pages[0].url}\n"
+
+    async def never() -> AsyncIterator[str]:
+        await asyncio.Event().wait()
+        yield ""
+
+    settings = person.settings(site=site.url, client_id="112", redirect="login_success")
+    effects = person.effects(read_clipboard=clipboard, pasted_lines=never)
+    assert login(settings, effects).account == "Jane Doe"
+    [prompt] = [told for told in person.told if "Ctrl-L and Ctrl-C" in told]
+    assert "The clipboard is watched for that address" in prompt
+    assert "a password" not in "".join([*person.told, *person.curious])
+
+
+def test_the_clipboard_is_not_looked_at_while_the_browser_comes_back_by_itself(
+    person: FakeUser, site: Sandbox
+) -> None:
+    settings = person.settings(site=site.url, client_id="113", timeout="2s")
+    with pytest.raises(LoginTimedOut):
+        login(settings, person.effects(read_clipboard=lambda: pytest.fail("it was looked at")))
+
+
 def test_a_profile_keeps_its_redirect_where_the_other_way_comes_to_no_token(
     person: FakeUser, site: Sandbox
 ) -> None:
@@ -394,17 +426,35 @@ def test_when_nothing_comes_back_the_domain_to_write_is_told_once(
 
     # Application 113 has an empty Domain: the site says so on a page, and sends nobody back.
     settings = person.settings(site=site.url, client_id="113", timeout="1s", **flags)
-    effects = person.effects(pasted_lines=never)
+    shown: list[str] = []
+    effects = person.effects(pasted_lines=never, show_waiting=shown.append)
     with closing(request_authorization(settings, effects)) as pending:
         person.browse(pending.request.url)
         with pytest.raises(LoginTimedOut, match="no browser came to the address") as timed_out:
             asyncio.run(finish_login(pending, settings, effects, advice_after=0.1))
+    assert shown == []  # a line for an address is not written over
     assert "redirect_uri" in person.last_page
     domain = f"the application's Domain there must be {needed.format(port=site.port)}"
     assert [line for line in person.told if "Nothing has come back" in line] == [
         f"Nothing has come back yet. If the site shows an error about redirect_uri, {domain}."
     ]
     assert domain in timed_out.value.hint
+
+
+@pytest.mark.slow
+def test_while_a_login_waits_a_line_says_so_until_the_wait_ends(
+    person: FakeUser, site: Sandbox
+) -> None:
+    shown: list[str] = []
+    settings = person.settings(site=site.url, timeout="2s")
+    effects = person.effects(show_waiting=shown.append)
+    with closing(request_authorization(settings, effects)) as pending:
+        waiting = replace(pending, reads_paste=False)
+        with pytest.raises(LoginTimedOut):
+            asyncio.run(finish_login(waiting, settings, effects, advice_after=0.1))
+    assert len(shown) > 2
+    assert all(line.startswith("Waiting for the browser, ") for line in shown[:-1])
+    assert shown[-1] == ""
 
 
 @pytest.mark.slow
@@ -517,6 +567,10 @@ def test_without_a_browser_both_addresses_are_told(person: FakeUser, site: Sandb
         )
     text = "\n".join(person.told)
     assert "No browser could be started here." in text
+    chosen = person.settings(site=site.url, timeout="1s", browser="firefox -P x")
+    with pytest.raises(LoginTimedOut):
+        login(chosen, person.effects(open_browser=no_browser))
+    assert any("firefox -P x (from --browser) could not be started" in t for t in person.told)
     assert "http://localhost:" in text
     assert f"{site.url}/oauth?client_id=110" in text
 

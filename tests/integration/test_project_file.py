@@ -1,9 +1,11 @@
 """A repository is not trusted: what its project file may say, for whom, and who is asked first."""
 
 import os
+import re
 import socket
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +14,9 @@ from conftest import TOKEN, Command
 from fake_programs import noting_browser
 from fake_user import FakeUser
 
-from soe_auth import LoginRequired, SettingsError
+from soe_auth import LoginRequired, Scope, SettingsError, Site
 from soe_auth.actions import consent
+from soe_auth.actions.get_token import from_store
 from soe_auth.actions.login import login
 from soe_auth.actions.login_if_needed import login_if_needed
 from soe_auth.sandbox import Sandbox
@@ -21,6 +24,7 @@ from soe_auth.settings.project_file import PROJECT_KEYS
 from soe_auth.settings.resolve import resolve
 from soe_auth.settings.settings import Settings
 from soe_auth.settings.spec import TABLE
+from soe_auth.storage.file_store import FileStore
 
 ODD = "https://soe.example"
 
@@ -366,7 +370,7 @@ def test_a_file_of_a_scope_alone_speaks_of_whatever_profile(repository: Reposito
 def test_of_several_profiles_of_its_site_one_must_be_named(repository: Repository) -> None:
     repository.config(WRITE + WRITE.replace("write", "more"))
     repository.write('site = "acme"\nclient_id = "666"\n')
-    with pytest.raises(SettingsError, match=r"Several profiles belong to acme.*: more, write"):
+    with pytest.raises(SettingsError, match=r"belong to acme.*, which .* names: more, write"):
         repository.resolve()
     assert repository.resolve("write").client_id == "2"
 
@@ -408,10 +412,11 @@ def test_a_site_outside_that_only_it_names_needs_consent(
     repository: Repository, site: str, *, needed: bool
 ) -> None:
     repository.write(f'site = "{site}"\nclient_id = "110"\n')
-    assert repository.resolve().needs_consent is needed
-    assert not repository.resolve(site=site).needs_consent
-    assert not repository.resolve(SOE_AUTH_SITE=site).needs_consent
-    assert not repository.resolve(SOE_AUTH_SITE="acme").needs_consent
+    assert bool(repository.resolve().doubt) is needed
+    of_ours = Site.parse(site).imitates_vendor  # which is doubted wherever it is named
+    assert bool(repository.resolve(site=site).doubt) is of_ours
+    assert bool(repository.resolve(SOE_AUTH_SITE=site).doubt) is of_ours
+    assert not repository.resolve(SOE_AUTH_SITE="acme").doubt
 
 
 @pytest.mark.parametrize(
@@ -430,9 +435,9 @@ def test_a_site_that_the_user_or_the_administrator_names_needs_none(
     directory = repository.home / where
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "config.toml").write_text(text)
-    assert not repository.resolve().needs_consent
+    assert not repository.resolve().doubt
     (directory / "config.toml").write_text(text.replace("example", "example.org"))
-    assert repository.resolve().needs_consent
+    assert repository.resolve().doubt
 
 
 @pytest.mark.parametrize(
@@ -455,11 +460,55 @@ def test_consent_is_asked_for_once_and_kept_with_all_that_stands_there(
         f"{path} names the site {ODD}, outside https://*.stackenterprise.co.",
         "Sign in there? [y/N] ",
     ]
-    assert not repository.resolve().needs_consent
+    assert not repository.resolve().doubt
     consent.settle(repository.resolve(), None, print)
     after = (repository.home / "config" / "config.toml").read_text()
     assert all(line in after for line in before.splitlines())
     assert repository.resolve("acme").client_id == ("1" if ACME in before else None)
+
+
+def test_a_site_that_looks_like_the_vendor_s_is_asked_about_once_wherever_it_is_named(
+    repository: Repository, person: FakeUser
+) -> None:
+    near = "https://acme.stackenterprise.com"
+    with pytest.raises(SettingsError, match=r"is not a site of stackenterprise\.co, though it"):
+        login(person.settings(site=near), person.effects())
+    assert person.opened == []
+    repository.config(f'[profile.acme]\nsite = "{near}"\nclient_id = "110"\n')
+    asked: list[str] = []
+
+    def agree(text: str) -> bool:
+        asked.append(text)
+        return True
+
+    consent.settle(repository.resolve(), agree, print)
+    [question] = asked
+    assert question.splitlines() == [
+        f"{near} is not a site of stackenterprise.co, though it looks like one.",
+        "Sign in there? [y/N] ",
+    ]
+    consent.settle(repository.resolve(), None, print)
+
+
+def test_an_error_that_a_project_file_causes_names_it(repository: Repository) -> None:
+    repository.config(f"{ACME}[profile.more]\nsite = 'acme.example'\n")
+    path = repository.write('profile = "acne"\n')
+    with pytest.raises(SettingsError) as error:
+        _ = repository.resolve().require_site_and_client
+    assert str(error.value) == f"There is no profile acne, which {path} names."
+    assert "Did you mean acme?" in error.value.hint
+    path = repository.write('site = "beta"\n')
+    with pytest.raises(SettingsError) as error:
+        _ = repository.resolve().require_site_and_client
+    assert str(error.value) == (
+        f"No client ID is set for beta.stackenterprise.co, which {path} names."
+    )
+    repository.write('site = "acme"\nclient_id = "1"\nscope = "write_access"\n')
+    settings = repository.resolve()
+    store = FileStore(repository.home / "config", report=print)
+    store.save(settings.profile, replace(TOKEN, scope=Scope()))
+    with pytest.raises(LoginRequired, match=rf"scope than {re.escape(str(path))} asks for; type"):
+        from_store(settings, store, now=TOKEN.obtained_at)
 
 
 def test_a_no_and_nobody_there_are_refusals_that_show_the_way(repository: Repository) -> None:
@@ -520,7 +569,7 @@ def test_a_site_that_the_person_names_is_remembered_without_the_rest(
     assert f'site = "{site.url}"' in config
     assert "client_id" not in config
     assert "write_access" not in config
-    assert not repository.resolve().needs_consent
+    assert not repository.resolve().doubt
     assert repository.resolve().from_project == ["site", "client_id", "scope"]
 
 

@@ -5,9 +5,11 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
+import trio
 from cli_oracle import live_in
 from conftest import TOKEN
 from http_clients import InMemory
@@ -109,16 +111,22 @@ def test_the_desktops_browser_is_the_default() -> None:
     assert soe_auth.login().account == "Jane Doe"
 
 
-async def test_login_inside_a_loop_is_refused_before_a_browser_is_opened() -> None:
-    opened: list[str] = []
+async def test_a_sync_login_inside_a_loop_as_in_a_notebook_runs_in_a_thread(site: Sandbox) -> None:
+    token = soe_auth.login(site=site.url, client_id="110", browser=approving())
+    assert soe_auth.get_token() == token.access_token
+    with pytest.raises(soe_auth.SettingsError):
+        soe_auth.login(site="a b", client_id="110", browser=approving())
 
-    def browser(url: str) -> bool:
-        opened.append(url)
-        return True
 
-    with pytest.raises(RuntimeError, match="await alogin"):
-        soe_auth.login(site="acme", client_id="110", browser=browser)
-    assert opened == []
+def test_on_trio_a_login_says_what_works_and_that_works(site: Sandbox) -> None:
+    async def login() -> soe_auth.Token:
+        with pytest.raises(RuntimeError, match=r"needs asyncio; .* trio\.to_thread\.run_sync"):
+            await soe_auth.alogin(site=site.url, client_id="110", browser=pytest.fail)
+        log_in = partial(soe_auth.login, site=site.url, client_id="110", browser=approving())
+        return await trio.to_thread.run_sync(log_in)
+
+    token = trio.run(login)
+    assert soe_auth.get_token() == token.access_token
 
 
 @pytest.mark.posix("Windows always has a browser to open")

@@ -142,6 +142,40 @@ def test_a_check_that_makes_no_sense_is_a_usage_error(
     assert words in done.stderr
 
 
+# --- the exit code of status ---
+
+
+@process
+def test_status_is_exit_3_where_a_profile_that_it_shows_has_no_valid_token(
+    soe_auth: Command, site: Sandbox
+) -> None:
+    for profile in ("one", "two"):
+        log_in(soe_auth, profile, site)
+    assert soe_auth("status").returncode == 0
+    aged(soe_auth, "two", 25 * 3600)
+    done = soe_auth("status")
+    assert (done.returncode, "token    expired " in done.stdout) == (3, True)
+    assert soe_auth("status", "-p", "one").returncode == 0
+    assert soe_auth("status", "-p", "two").returncode == 3
+    assert soe_auth("status", "--verify").returncode == 3
+    assert soe_auth("status", "--json").returncode == 0
+    assert soe_auth("logout", "-p", "two", "--local").returncode == 0
+    done = soe_auth("status", "-p", "two")
+    assert (done.returncode, "token    none" in done.stdout) == (3, True)
+    assert soe_auth.with_variables(SOE_AUTH_TOKEN="from(ci)*")("status").returncode == 0
+
+
+@process
+def test_status_tells_that_the_variable_is_used_where_there_is_no_profile(
+    soe_auth: Command,
+) -> None:
+    by_variable = soe_auth.with_variables(SOE_AUTH_TOKEN="from(ci)*")
+    told = "SOE_AUTH_TOKEN is set: `soe-auth token` answers with that one.\n"
+    assert outcome(by_variable("status")) == (0, "", told)
+    assert json.loads(by_variable("status", "--json").stdout)["profiles"] == []
+    assert soe_auth("status").returncode == 3
+
+
 # --- notes ---
 
 
@@ -385,35 +419,33 @@ def fail() -> None:
 def test_a_site_that_does_not_answer_holds_nobody_up(person: FakeUser, site: Sandbox) -> None:
     login(person.settings(site=site.url), person.effects())
     site.quirks = Quirks(invalidate="hang")
-    pages: list[str] = []
     before = time.monotonic()
-    login(
-        person.settings(site=site.url),
-        person.effects(verbose=lambda words: pages.extend([words, person.last_page])),
-    )
+    login(person.settings(site=site.url), person.effects())
     assert time.monotonic() - before < 6  # of which the login itself takes most on a busy machine
-    words, page = pages
-    assert words == "The token that was replaced: site not reachable."
+    page = person.last_page
+    assert any("was not ended (site not reachable), and lasts" in told for told in person.told)
     assert "Signed in as Jane Doe" in page
 
 
-def test_one_without_end_that_lives_on_is_not_passed_over_in_silence(
-    person: FakeUser, site: Sandbox
+@pytest.mark.parametrize("scope", ["no_expiry", ""])
+def test_one_that_lives_on_is_not_passed_over_in_silence(
+    person: FakeUser, site: Sandbox, scope: str
 ) -> None:
-    endless = person.settings(site=site.url, scope="no_expiry")
-    old = login(endless, person.effects())
+    settings = person.settings(site=site.url, scope=scope)
+    old = login(settings, person.effects())
     site.quirks = Quirks(invalidate="not-offered")
     person.told.clear()
-    login(endless, person.effects())
+    login(settings, person.effects(now=lambda: old.obtained_at))
     assert is_good(site, old)
     assert person.told[-1] == (
-        "The token that was replaced: not offered by this site. It does not end by itself, so end"
-        f" it by hand: sign in at {site.url}, open your avatar, Settings."
+        "The token that was replaced was not ended (not offered by this site), and lasts"
+        f" {old.describe_expiry(old.obtained_at)}. To end it, sign in at {site.url}, open your"
+        " avatar, Settings."
     )
     site.quirks = Quirks()
     person.told.clear()
-    login(endless, person.effects())
-    assert not any("by hand" in told for told in person.told)
+    login(settings, person.effects())
+    assert not any("was not ended" in told for told in person.told)
 
 
 @pytest.mark.parametrize("which", ["expired", "of another site"])

@@ -194,7 +194,6 @@ def test_a_store_that_cannot_be_read_is_exit_7(signed_in: Command, site: Sandbox
     assert "could not be read" in said(done)
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_a_failed_login_leaves_the_old_token_in_place(signed_in: Command, site: Sandbox) -> None:
     before = signed_in("token").stdout
     site.quirks = Quirks(token="vendor-refusal")
@@ -815,7 +814,7 @@ def test_the_sandbox_refuses_what_it_cannot_do(soe_auth: Command, site: Sandbox)
     (soe_auth.home / "trustme.py").write_text("raise ImportError")
     without = soe_auth.with_variables(PYTHONPATH=str(soe_auth.home))("sandbox", "--tls")
     assert without.returncode == 2
-    assert "Install soe-auth[tls], or leave --tls out." in said(without)
+    assert "Install trustme beside soe-auth, or leave --tls out." in said(without)
 
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")

@@ -161,12 +161,14 @@ def in_nushell(soe_auth: Command, script: str) -> Iterator[Complete]:
 
     def complete(line: str) -> set[str]:
         nu = soe_auth.with_variables(LINE=line)
-        return lines_of(nu, "nu", "--no-config-file", "-c", drive)
+        return lines_of(nu, RUN_BY["nushell"], "--no-config-file", "-c", drive)
 
     yield complete
 
 
-RUN_BY = {"bash": "bash", "zsh": "zsh", "fish": "fish", "elvish": "elvish", "nushell": "nu"}
+# tools/setup installs nushell by npm, as it is no package of Debian.
+NU = next((ROOT / "build" / "npm").glob("node_modules/@nushell/*/bin/nu"), "nu")
+RUN_BY = {"bash": "bash", "zsh": "zsh", "fish": "fish", "elvish": "elvish", "nushell": str(NU)}
 DRIVEN = {
     "bash": in_bash,
     "zsh": in_zsh,

@@ -51,7 +51,9 @@ def on_a_terminal(command: Command, *argv: str, columns: int = 80, term: str = "
 
 @pytest.mark.posix("types at a pseudo-terminal")
 @pytest.mark.process
-def test_an_error_is_found_by_its_colour_where_there_are_colours(soe_auth: Command) -> None:
+def test_what_is_good_and_what_is_wrong_have_their_colour_where_there_are_colours(
+    soe_auth: Command,
+) -> None:
     red = "\x1b[1;31msoe-auth:\x1b[0m No site is set"
     assert on_a_terminal(soe_auth, "login").startswith(red)
     plain = "soe-auth: No site is set"
@@ -60,6 +62,18 @@ def test_an_error_is_found_by_its_colour_where_there_are_colours(soe_auth: Comma
     assert on_a_terminal(no_colour, "login").startswith(plain)
     assert soe_auth("login").stderr.startswith(plain)
     assert soe_auth.with_variables(NO_COLOR="")("login").stderr.startswith(plain)
+    assert soe_auth("config", "set", "site", "acme", "-p", "acme").returncode == 0
+    for words, coloured in (
+        ("status", ["  token    \x1b[1;31mnone\x1b[0m; type"]),
+        ("doctor --site a(b", ["\x1b[32mok\x1b[0m       vers", "\x1b[1;31merror\x1b[0m    set"]),
+    ):
+        shown = on_a_terminal(soe_auth, *words.split(), columns=200)
+        for text in coloured:
+            assert text in shown
+            without = re.sub(r"\x1b\[[\d;]*m", "", text)
+            assert without in on_a_terminal(soe_auth, *words.split(), columns=200, term="dumb")
+            assert without in on_a_terminal(no_colour, *words.split(), columns=200)
+            assert without in soe_auth(*words.split()).stdout
 
 
 @pytest.mark.posix("types at a pseudo-terminal")

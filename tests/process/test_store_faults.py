@@ -18,10 +18,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from conftest import TOKEN, Command
+from conftest import TOKEN, VISITOR, Command
 
 import soe_auth
 from soe_auth import Secret, Token
+from soe_auth.sandbox import Sandbox
 from soe_auth.storage.file_store import FileStore
 from soe_auth.storage.token_format import token_to_json
 
@@ -234,6 +235,42 @@ def test_a_fault_of_the_disk_at_any_system_call_is_told_and_loses_nothing(
         assert sum(pool.map(fail_at, range(len(calls)))) > 5
 
 
+@pytest.mark.needs("strace")
+@pytest.mark.parametrize(
+    ("fault", "code", "told"),
+    [
+        ("flock:error=ENOLCK", 0, "has no locks: logins that run at the same time do not wait"),
+        ("flock:error=ENOSYS", 0, "has no locks: logins that run at the same time do not wait"),
+        ("flock:error=EOPNOTSUPP", 0, "has no locks: logins that run at the same time do not"),
+        # The second of each file is its directory's.
+        ("fsync:error=EINVAL:when=2+2", 0, "Remembered as profile"),
+        ("fsync:error=EOPNOTSUPP:when=2+2", 0, "Remembered as profile"),
+        ("fchmod,chmod,fchmodat:error=EPERM", 0, "Remembered as profile"),
+        ("fchmod,chmod,fchmodat:retval=0", 7, "cannot be changed (its file system keeps it)"),
+    ],
+)
+def test_what_a_file_system_lacks_ends_no_login_but_one_that_would_show_the_token(
+    soe_auth: Command, site: Sandbox, fault: str, code: int, told: str
+) -> None:
+    if code:
+        (soe_auth.home / "config" / "tokens").mkdir(parents=True)
+        (soe_auth.home / "config" / "tokens").chmod(0o755)
+    login = (soe_auth.path, "login", "--site", site.url, "--client-id", "110", "--browser", VISITOR)
+    done = subprocess.run(
+        ["strace", "-f", "-qq", "-o", os.devnull, "-e", f"inject={fault}", *login],
+        env=soe_auth.environ,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == code, done.stderr
+    assert done.stderr.count(told) == 1
+    assert ("Opening" in done.stderr) == (code == 0)
+    assert "is 0700 again" not in done.stderr
+    assert (soe_auth("token").returncode == 0) == (code == 0)
+
+
 def under_a_mount(command: Command, mounting: str, *argv: str) -> subprocess.CompletedProcess[str]:
     """Run soe-auth in a mount namespace of its own, after the mounting of something."""
     as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
@@ -255,6 +292,7 @@ def login_again(command: Command) -> tuple[str, ...]:
 def test_a_full_disk_is_exit_7_and_keeps_the_old_token(signed_in: Command) -> None:
     config = signed_in.home / "config"
     before = signed_in("token").stdout
+    look = f"{signed_in.path} doctor >&2; test $? -eq 7 && echo found it >&2"
     done = under_a_mount(
         signed_in,
         f"""
@@ -263,11 +301,14 @@ def test_a_full_disk_is_exit_7_and_keeps_the_old_token(signed_in: Command) -> No
         cp -a {signed_in.home}/copy/. {config}
         dd if=/dev/zero of={config}/ballast bs=1k 2>/dev/null || true
         """,
-        *("sh", "-c", f'"$@"; code=$?; {signed_in.path} token; exit $code', "sh"),
+        *("sh", "-c", f'"$@"; code=$?; {look}; {signed_in.path} token; exit $code', "sh"),
         *login_again(signed_in),
     )
     assert done.returncode == 7, done.stderr
-    assert "No space left on device" in done.stderr
+    login, _, doctor = done.stderr.partition("versions:")
+    assert "No space left on device" in login
+    assert f"A token cannot be written to {config}: No space left on device" in doctor
+    assert "found it" in doctor
     assert "Traceback" not in done.stderr
     assert done.stdout == before
 

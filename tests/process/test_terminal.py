@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import shlex
 import subprocess
 from collections.abc import Callable
@@ -22,6 +23,8 @@ pytestmark = [
     pytest.mark.process,
 ]
 
+CTRL_D = "\x04"  # which ends the input at the beginning of a line
+
 
 def by_hand(start: Start, site: Sandbox) -> tuple[Terminal, str]:
     """Start a login to the site's own page, and return it with the address it asks to open."""
@@ -32,7 +35,7 @@ def by_hand(start: Start, site: Sandbox) -> tuple[Terminal, str]:
     )
     child.expect(r"(http://\S+/oauth\?\S+)")
     address = child.match[1]
-    child.expect("Paste the address")
+    child.expect("paste the address")
     return child, address
 
 
@@ -44,7 +47,7 @@ def by_enter(start: Start, site: Sandbox, **where: str) -> tuple[Terminal, str]:
     child.send("\r")
     child.expect(r"(http://\S+/oauth\?\S+login_success\S+)")
     address = child.match[1]
-    child.expect("Paste|paste")
+    child.expect("paste the address")
     return child, address
 
 
@@ -206,26 +209,18 @@ def test_a_yes_is_asked_for_once(
     assert soe_auth.within(checkout)(*argv).returncode == 0  # without a terminal, from now on
 
 
-@pytest.mark.parametrize("answer", ["", "n", "yess", "\udcff"])
+@pytest.mark.parametrize("answer", ["\n", "n\n", "yess\n", "\udcff\n", CTRL_D])
 def test_what_is_no_yes_is_a_no(
     start: Start, checkout: Path, site: Sandbox, soe_auth: Command, answer: str
 ) -> None:
     child = start(*LOGIN, cwd=checkout)
     asked(child, checkout, site)
-    os.write(child.fileno(), f"{answer}\n".encode("utf-8", "surrogateescape"))
+    os.write(child.fileno(), answer.encode("utf-8", "surrogateescape"))
     code, text = end_of(child)
     assert code == 2
     assert "you have not agreed to it" in text
-    assert not (soe_auth.home / "config" / "config.toml").exists()
-
-
-def test_ctrl_d_at_the_question_is_a_no(start: Start, checkout: Path, site: Sandbox) -> None:
-    child = start("token", "--login", cwd=checkout)
-    asked(child, checkout, site)
-    child.sendeof()
-    code, text = end_of(child)
-    assert code == 2
     assert "Traceback" not in text
+    assert not (soe_auth.home / "config" / "config.toml").exists()
 
 
 def test_ctrl_c_at_the_question_ends_the_login(
@@ -251,6 +246,22 @@ def test_a_question_that_nobody_could_see_is_not_asked(checkout: Path, soe_auth:
 
 
 # --- a terminal that others use as well ---
+
+
+def test_a_login_that_waits_says_so_on_one_line_which_its_end_removes(
+    soe_auth: Command, site: Sandbox
+) -> None:
+    words = ("login", "--site", site.url, "--client-id", "110", "--browser", "true")
+    at_home = soe_auth.with_variables(TERM="xterm", NO_COLOR="1", container="flatpak")
+    child = at_home.on_a_terminal(*words)
+    child.expect_exact("\r\x1b[KWaiting for the browser, ")
+    child.expect_exact("\r\x1b[KIf the site shows an error about redirect_uri, press Enter.\r\n")
+    assert "\n" not in child.before
+    child.expect_exact("\r\x1b[KWaiting for the browser, ")
+    child.sendintr()
+    code, text = end_of(child)
+    assert code == 130
+    assert re.search(r"ends it\.(\^C)?\r\x1b\[K(\r\n)?soe-auth: interrupted\.", text), text
 
 
 @pytest.mark.parametrize(

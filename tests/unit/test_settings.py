@@ -118,6 +118,7 @@ def test_the_redirects_host_is_a_name_or_the_literal_address(home: Path, host: s
             ({"redirect_host": host}, "redirect_host (from --redirect-host): write localhost")
             for host in ("0.0.0.0", "127.0.0.2", "[::1]", "localhost:80", "http://localhost")  # noqa: S104
         ),
+        ({"paste": "mouse"}, "paste (from --paste): write terminal or clipboard"),
         ({"port": "80"}, "port (from --port): write a port"),
         ({"port": "8000-"}, "port (from --port): write a port"),
         ({"port": "80-8000"}, "port (from --port): write a port"),

@@ -158,6 +158,36 @@ def test_what_counts_as_a_site_below_stackenterprise_co(
     assert site.default_profile_name in authority or not site.in_cloud
 
 
+@pytest.mark.parametrize(
+    ("typed", "imitates"),
+    [
+        ("acme.stackenterprise.com", True),
+        ("acme.stackenterprise.io", True),
+        ("acme.stackenterprise.so", True),
+        ("acme.stackenterprise.co.uk", True),
+        ("acme.stackenterprise.com.au", True),
+        ("acme.stackenterprise.co.evil.example", True),
+        ("stackenterprize.co", True),
+        ("acme.stackentreprise.co", True),
+        ("acme-stackenterprise.co", True),
+        ("acme.st\u0430ckenterprise.co", True),
+        ("acme.stackenterpr\u0456se.co", True),
+        ("acme", False),
+        ("stackenterprise.co", False),
+        ("https://acme.stackenterprise.co:8443", False),
+        ("stackenterprise.acme.example", False),
+        ("stackoverflow.acme.com", False),
+        ("acme-enterprise.com", False),
+        ("localhost:8300", False),
+        ("[::1]", False),
+    ],
+)
+def test_a_domain_that_can_be_taken_for_the_vendor_s_is_known(
+    typed: str, *, imitates: bool
+) -> None:
+    assert Site.parse(typed).imitates_vendor is imitates
+
+
 @given(st.text())
 def test_any_text_is_a_site_that_reads_back_the_same_or_a_value_error(text: str) -> None:
     try:

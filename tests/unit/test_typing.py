@@ -1,18 +1,26 @@
 """A user's program that uses every public name, for mypy --strict to read; it is never run."""
 
 import ast
+import os
+import pydoc
+import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from sysconfig import get_path
 from typing import Literal, assert_type
 
 import aiohttp
 import httpx
+import httpx2
+import pytest
 import requests
 
 import soe_auth
 from soe_auth import (
     AiohttpAuth,
     Expiry,
+    Httpx2Auth,
     LoginBusy,
     LoginDenied,
     LoginTimedOut,
@@ -94,6 +102,7 @@ def values(token: Token, goodbye: LogoutResult, status: ProfileStatus) -> None:
 def clients(store: Store) -> None:
     auth = SoeAuth("acme", min_ttl=600, login=True, store=store, announce=print)
     httpx.Client(auth=auth).close()
+    httpx2.Client(auth=Httpx2Auth("acme", min_ttl=600)).close()
     session = requests.Session()
     session.auth = RequestsAuth("acme", login=True)
     assert_type(httpx.get("https://acme.stackenterprise.co", auth=auth), httpx.Response)
@@ -102,6 +111,8 @@ def clients(store: Store) -> None:
 async def async_clients() -> None:
     async with httpx.AsyncClient(auth=SoeAuth()) as client:
         assert_type(await client.get("https://acme.stackenterprise.co"), httpx.Response)
+    async with httpx2.AsyncClient(auth=Httpx2Auth()) as successor:
+        assert_type(await successor.get("https://acme.stackenterprise.co"), httpx2.Response)
     async with aiohttp.ClientSession(middlewares=[AiohttpAuth("acme")]) as session:
         assert_type(session, aiohttp.ClientSession)
 
@@ -130,3 +141,35 @@ def test_the_program_uses_every_public_name() -> None:
     used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     used |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     assert set(soe_auth.__all__) <= used
+
+
+CHECKERS = {"mypy": ["--strict", "--cache-dir", os.devnull], "basedpyright": ["--level", "error"]}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("checker", CHECKERS)
+def test_a_misspelt_name_is_an_error_for_a_type_checker(checker: str, tmp_path: Path) -> None:
+    command = Path(get_path("scripts")) / checker
+    if not command.exists():
+        pytest.skip(f"{checker} is not installed")
+    program = tmp_path / "program.py"
+    program.write_text("from soe_auth import lgoin, login\n\nlogin()\n", encoding="utf-8")
+    done = subprocess.run(
+        [command, *CHECKERS[checker], program.name],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": f"{command.parent}{os.pathsep}{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=150,
+    )
+    assert done.returncode == 1, done.stderr
+    errors = [line for line in done.stdout.splitlines() if "error" in line and "lgoin" in line]
+    assert len(errors) == 1, done.stdout
+
+
+def test_help_shows_what_is_public_and_no_other_name() -> None:
+    text = pydoc.plain(pydoc.render_doc(soe_auth))
+    names = re.findall(r"^    (?:class )?(\w+)(?: = |\()", text, re.MULTILINE)
+    assert set(names) <= set(soe_auth.__all__) | {"builtins", "enum", "typing", "httpx", "httpx2"}
+    assert "login" in names

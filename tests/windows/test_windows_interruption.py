@@ -103,7 +103,7 @@ def test_on_a_console_where_an_address_may_be_pasted(
 ) -> None:
     argv = ["login", "--site", site.url, *CLIENT, "--no-browser", "--redirect", redirect]
     with Terminal([soe_auth.path, *argv], soe_auth.environ) as terminal:
-        terminal.expect("Paste the address")
+        terminal.expect("aste the address")
         press_ctrl_c(terminal.process_id)
         before = time.monotonic()
         shown = terminal.expect("soe-auth: interrupted.")

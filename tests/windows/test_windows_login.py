@@ -241,7 +241,7 @@ def test_an_address_is_pasted_on_a_console_and_the_next_line_is_for_the_command(
     own_page = ["--client-id", "112", "--redirect", "login_success"]
     argv = ["login", "--site", site.url, "--no-browser", *own_page]
     with Terminal([soe_auth.path, *argv], soe_auth.environ) as terminal:
-        shown = terminal.expect("Paste the address")
+        shown = terminal.expect("paste the address")
         authorize = next(word for word in shown.split() if "/oauth?" in word)
         terminal.type(f"nonsense\r{_address_after(Addresses('', authorize))}\r")
         assert terminal.wait() == 0

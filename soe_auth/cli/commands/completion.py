@@ -211,7 +211,7 @@ def _every_command() -> argparse.ArgumentParser:
     import shtab
 
     from soe_auth.cli.commands.config import KEYS
-    from soe_auth.settings.spec import Redirect
+    from soe_auth.settings.spec import Paste, Redirect
 
     root = argparse.ArgumentParser(prog="soe-auth")
     add_common(root)
@@ -241,6 +241,7 @@ def _every_command() -> argparse.ArgumentParser:
     choices = {
         "key": tuple(KEYS),
         "setting_redirect": get_args(Redirect),
+        "setting_paste": get_args(Paste),
         "setting_redirect_host": ("localhost", "127.0.0.1", "soe-auth.localhost"),
     }
     for action in _actions(root):

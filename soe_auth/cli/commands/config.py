@@ -17,14 +17,22 @@ from soe_auth.cli.json_output import FORMAT_VERSION
 from soe_auth.cli.main import add_common
 from soe_auth.cli.options import tell_ignored_suffix
 from soe_auth.errors import LoginRequired, SettingsError, SoeAuthError
-from soe_auth.model.proxy import Proxy
+from soe_auth.model.proxy import Network, Proxy
 from soe_auth.model.site import Site
 from soe_auth.model.text import printable
 from soe_auth.settings.config_files import no_such_key
 from soe_auth.settings.config_writer import remember, remove_setting, write_setting
 from soe_auth.settings.paths import find_paths
 from soe_auth.settings.resolve import choose_profile, read_config_files, resolve
-from soe_auth.settings.spec import BY_KEY, DEFAULT_PROFILE, PROFILE, SITE, STORE, TRUSTED_SITES
+from soe_auth.settings.spec import (
+    BY_KEY,
+    CA_BUNDLE,
+    DEFAULT_PROFILE,
+    PROFILE,
+    SITE,
+    STORE,
+    TRUSTED_SITES,
+)
 from soe_auth.storage import place_of
 from soe_auth.storage.file_store import FileStore
 
@@ -216,6 +224,10 @@ def _set(args: argparse.Namespace, console: Console) -> None:
             "Every program on this machine can read a password that stands in a command line.",
             hint=f"Write {setting.key} into the file by hand: `soe-auth config edit`.",
         )
+    if setting is CA_BUNDLE:
+        from soe_auth.site_client.tls import ssl_context
+
+        ssl_context(Network(value))  # which says what is wrong with it
     read_config_files(console.environ)  # nothing is changed in a file that is broken
     config = find_paths(console.environ).config
     profile = _owner(setting, args.profile, console)

@@ -65,10 +65,12 @@ def _probe(args: argparse.Namespace, console: Console) -> int:
 
     settings = resolve_settings(args, console)
     site, _ = settings.require_site_and_client
-    if settings.needs_consent:
+    if settings.doubt:
         raise SettingsError(
-            f"{site} was not asked: only {settings.project} names it.",
-            hint=f"If you trust it, name it yourself: `soe-auth doctor --probe --site {site}`.",
+            f"{site} was not asked: {settings.doubt}, and you have not agreed to it.",
+            hint=f"If you trust it, name it yourself: `soe-auth doctor --probe --site {site}`."
+            if settings.only_project
+            else "If you trust it, add it to trusted_sites: `soe-auth config edit`.",
         )
 
     async def report() -> None:
@@ -87,7 +89,8 @@ def exit_code_of(finding: Finding) -> int:
 
 def _tell(finding: Finding, console: Console) -> None:
     says, todo = _words(finding)
-    console.report(f"{finding.verdict:{_INDENT}}{finding.name}: {says}", hang=_INDENT)
+    verdict = finding.verdict
+    console.report(f"{verdict:{_INDENT}}{finding.name}: {says}", hang=_INDENT, verdict=verdict)
     # What to do about a thing that is wrong stands at the end, where the eye is.
     if finding.verdict == "warning" and todo:
         console.report(f"{'':{_INDENT}}{todo}")

@@ -87,7 +87,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         ) from None
     if args.with_token:
         return _store_given_token(args, settings, console)
-    if settings.site and not settings.client_id and not settings.needs_consent:
+    if settings.site and not settings.client_id and not settings.doubt:
         _explain_registration(settings.site, settings, console)
     io = login_io(
         settings,

@@ -70,7 +70,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="the Domains that its form takes: any, or those with a top-level domain (tld)",
     )
     parser.add_argument(
-        "--tls", action="store_true", help="speak https; needs the extra soe-auth[tls]"
+        "--tls",
+        action="store_true",
+        help="speak https; needs the library trustme, of the extra tls",
     )
     for switch, (what, answers) in _SWITCHES.items():
         parser.add_argument(
@@ -116,7 +118,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     except ImportError:
         raise SettingsError(
             "Cannot speak TLS: the library trustme is not installed.",
-            hint="Install soe-auth[tls], or leave --tls out.",
+            hint="Install trustme beside soe-auth, or leave --tls out.",
         ) from None
     except OSError as problem:
         raise SettingsError(

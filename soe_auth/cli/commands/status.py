@@ -1,5 +1,8 @@
 """Show every profile: its site, account and scope, and how long its token lasts.
 
+Exit 0 if each profile that is shown has a token that has not expired, or SOE_AUTH_TOKEN is set;
+else 3. -p shows one profile only. With --json it is 0 all the same.
+
 With --check nothing is printed, and the exit code is the answer: 0 if the token that `soe-auth
 token` would print lives for that span more, 3 if not. With --verify each site is asked whether its
 token is still good: 3 if one is not, 6 if a site could not be reached, 5 if its answer made no
@@ -40,15 +43,18 @@ from soe_auth.storage.file_store import FileStore
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from soe_auth.cli.console import Console
+    from soe_auth.doctor.finding import Severity
     from soe_auth.model.proxy import Network
     from soe_auth.model.token import Token
     from soe_auth.settings.settings import Settings
     from soe_auth.settings.spec import StoreKind
     from soe_auth.site_client.client import Verification
     from soe_auth.storage import Store
+
+    Paint = Callable[[str, Severity], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,29 +96,35 @@ def run(args: argparse.Namespace, console: Console) -> int:
                 hint="Leave --json and --verify out.",
             )
         return _check(args, console)
-    rows = _rows(args.profile, console)
+    given = from_environment(console.environ)
+    rows = _rows(args.profile, console, may_be_none=given is not None)
     if flags := given_settings(args):
-        site = Site.parse(flags[SITE.key])
-        rows = [row for row in rows if (row.token or row.settings).site == site]
-        if not rows:
-            raise SettingsError(
-                f"There is no profile {printable(args.target, 80)}, and none of that site.",
-                hint="`soe-auth profile list` shows what there is.",
-            )
+        rows = _of_site(Site.parse(flags[SITE.key]), rows, args.target)
     if args.verify:
         rows = _verified(rows, console)
     now = time.time()
     if args.json:
         profiles = [_report(row, now) for row in rows]
         console.result(json.dumps({"version": FORMAT_VERSION, "profiles": profiles}, indent=2))
-    else:
+    elif rows:
         default = _default(rows, console)
-        console.result("\n\n".join(_card(row, now, default) for row in rows))
-    if console.environ.get("SOE_AUTH_TOKEN"):
+        console.result("\n\n".join(_card(row, now, default, console.coloured) for row in rows))
+    if given:
         console.say("SOE_AUTH_TOKEN is set: `soe-auth token` answers with that one.")
     if trouble := next(filter(None, (row.trouble for row in rows)), None):
         raise trouble
-    return _exit_code(rows) if args.verify else 0
+    is_asked = args.verify or not args.json
+    return _exit_code(rows, now, given=given is not None) if is_asked else 0
+
+
+def _of_site(site: Site, rows: Sequence[_Row], typed: str) -> list[_Row]:
+    found = [row for row in rows if (row.token or row.settings).site == site]
+    if not found:
+        raise SettingsError(
+            f"There is no profile {printable(typed, 80)}, and none of that site.",
+            hint="`soe-auth profile list` shows what there is.",
+        )
+    return found
 
 
 def _check(args: argparse.Namespace, console: Console) -> int:
@@ -130,12 +142,18 @@ def _check(args: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def _rows(chosen: str | None, console: Console) -> list[_Row]:
+def _rows(chosen: str | None, console: Console, *, may_be_none: bool) -> list[_Row]:
     no_core_dumps()
     files = FileStore(find_paths(console.environ).directory, report=console.say)
     stores: dict[StoreKind, Store] = {}  # so that one which hangs is waited for once
-    rows = []
-    for settings in resolve_all(chosen, files.profiles, console.environ):
+    rows: list[_Row] = []
+    try:
+        found = resolve_all(chosen, files.profiles, console.environ)
+    except LoginRequired:
+        if may_be_none:
+            return rows
+        raise
+    for settings in found:
         if settings.store not in stores:
             stores[settings.store] = open_profile_store(settings, console)
         try:
@@ -162,12 +180,18 @@ def _verified(rows: Sequence[_Row], console: Console) -> list[_Row]:
     return [replace(row, verdict=next(verdicts)) if row.token else row for row in rows]
 
 
-def _exit_code(rows: Sequence[_Row]) -> int:
-    """Put first what a person can mend: a token that is not good, or none at all to ask about."""
+def _exit_code(rows: Sequence[_Row], now: float, *, given: bool) -> int:
+    """Put first what a user can mend: a token that is not there, or no longer good."""
+    valid = (row.token and not why_not(row.settings, row.token, now) for row in rows)
+    if not given and not all(valid):
+        return EXIT_CODES[LoginRequired]
+    verdicts = [row.verdict for row in rows if row.verdict]
+    if not verdicts:
+        return 0
     from soe_auth.site_client.client import TokenValidity
 
-    found = {row.verdict.validity for row in rows if row.verdict}
-    if not found or TokenValidity.NO_LONGER_GOOD in found:
+    found = {verdict.validity for verdict in verdicts}
+    if TokenValidity.NO_LONGER_GOOD in found:
         return EXIT_CODES[LoginRequired]
     if TokenValidity.UNREACHABLE in found:
         return EXIT_CODES[NetworkError]
@@ -194,27 +218,29 @@ def _default(rows: Sequence[_Row], console: Console) -> str | None:
     return None
 
 
-def _card(row: _Row, now: float, default: str | None) -> str:
+def _card(row: _Row, now: float, default: str | None, paint: Paint) -> str:
     settings, token = row.settings, row.token
     site = token.site if token else settings.site
     mark = " (default here)" if settings.profile == default else ""
     lines = [f"{settings.profile}{mark}", f"  site     {site or 'not set'}"]
     if row.trouble:
-        lines.append("  token    cannot be looked at")
+        lines.append(f"  token    {paint('cannot be looked at', 'error')}")
         return "\n".join(lines)
     if token is None:
-        lines.append(f"  token    none; type `{settings.login_command}`")
+        lines.append(f"  token    {paint('none', 'error')}; type `{settings.login_command}`")
         return "\n".join(lines)
     lines.append(f"  account  {token.account or 'not told by the site'}")
     lines.append(f"  scope    {token.granted_scope.in_words()}")
     problem = why_not(settings, token, now)
     if problem:
-        lines.append(f"  token    {problem}; type `{settings.login_command}`")
+        lines.append(f"  token    {paint(problem, 'error')}; type `{settings.login_command}`")
     else:
-        lines.append(f"  token    lasts {token.describe_expiry(now)}")
-    lines += [f"  note     {warning}" for warning in token.warnings(now)]
+        lines.append(f"  token    {paint(f'lasts {token.describe_expiry(now)}', 'ok')}")
+    lines += [f"  note     {paint(warning, 'warning')}" for warning in token.warnings(now)]
     if row.verdict:
-        lines.append(f"  on site  {_in_words(row.verdict)}")
+        good = row.verdict.is_good
+        meaning: Severity = "warning" if good is None else "ok" if good else "error"
+        lines.append(f"  on site  {paint(_in_words(row.verdict), meaning)}")
     return "\n".join(lines)
 
 
