@@ -10,6 +10,7 @@ import importlib
 import inspect
 import re
 import shutil
+from itertools import accumulate, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ version = release = __version__
 
 extensions = ["myst_parser", "sphinx_copybutton"]
 copybutton_prompt_text = "$ "  # of a terminal, what is typed is copied
+copybutton_selector = "div:not(.highlight-dialogue):not(.highlight-text) > div.highlight > pre"
 root_doc = "docs/index"
 include_patterns = ["*.md", "docs/**.md"]
 exclude_patterns = [".*", "build", "dist", "test-artifacts"]  # nor look into them
@@ -42,9 +44,10 @@ pygments_dark_style = "github-dark"  # furo's own underlines modules, as if they
 html_favicon = "static/favicon.svg"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
-html_copy_source = False
+html_sourcelink_suffix = ""  # the pages as they are written, which llms.txt leads to
 html_show_sourcelink = False
 
+DESCRIPTION = 200  # characters; search engines cut it off about there
 SHELVES = {
     "docs/tutorial": "Tutorial",
     "docs/how-to": "How to",
@@ -79,13 +82,13 @@ def shelve(_app: Sphinx, page: str, source: list[str]) -> None:
             source[0] += "\n".join([*head, *(f"/{each}" for each in pages), "```", ""])
 
 
-def tabulate(_app: Sphinx, _page: str, source: list[str]) -> None:
-    """Tell a sequence diagram, which a code host draws, as a table: who says what to whom.
+def tell_drawings(_app: Sphinx, _page: str, source: list[str]) -> None:
+    """Tell a sequence diagram, which a code host draws, as a table, and a drawn tree as a list.
 
-    Its title is the caption, so that a screen reader announces what the table is.
+    The diagram's title is the caption, so that a screen reader announces what the table is.
     """
 
-    def told(diagram: re.Match[str]) -> str:
+    def table(diagram: re.Match[str]) -> str:
         names = dict(re.findall(r"(?:actor|participant) (\w+) as (.+)", diagram[1]))
         arrows = re.findall(r"^ *(\w+)-{1,2}>>(\w+): (.+)$", diagram[1], re.MULTILINE)
         rows = [
@@ -93,10 +96,18 @@ def tabulate(_app: Sphinx, _page: str, source: list[str]) -> None:
         ]
         [title] = re.findall(r"^ *accTitle: (.+)$", diagram[1], re.MULTILINE)
         head = [("who", "to whom", "what"), ("---", "---", "---")]
-        table = "\n".join(f"| {' | '.join(row)} |" for row in head + rows)
-        return f"```{{table}} {title}\n{table}\n```"
+        lines = [f"| {' | '.join(row)} |" for row in head + rows]
+        return "\n".join([f"```{{table}} {title}", *lines, "```"])
 
-    source[0] = re.sub(r"(?ms)^```mermaid\nsequenceDiagram\n(.*?)^```$", told, source[0])
+    def item(line: re.Match[str]) -> str:
+        return f"{' ' * (len(line[1]) // 2)}- `{line[2]}`{line[3] and ': '}{line[3]}"
+
+    def tree(drawn: re.Match[str]) -> str:
+        lines = re.sub(r"(?m)^([│├└─ ]*)(\w+) *(.*)$", item, drawn[1])
+        return lines if "├" in drawn[1] else drawn[0]
+
+    source[0] = re.sub(r"(?ms)^```mermaid\nsequenceDiagram\n(.*?)^```$", table, source[0])
+    source[0] = re.sub(r"(?ms)^```text\n(.*?)^```$", tree, source[0])
 
 
 def register(app: Sphinx, tree: nodes.document) -> None:
@@ -126,10 +137,12 @@ def register(app: Sphinx, tree: nodes.document) -> None:
 def describe(
     _app: Sphinx, page: str, _template: str, context: dict[str, Any], tree: nodes.document | None
 ) -> None:
-    """Give a page the description that a search engine shows: how it begins."""
-    paragraph = tree and tree.next_node(nodes.paragraph)
-    if paragraph:
-        descriptions[page] = paragraph.astext().replace("\n", " ")
+    """Give a page the description that a search engine shows: its first sentences."""
+    if tree:
+        told = [p for p in tree.findall(nodes.paragraph) if isinstance(p.parent, nodes.section)]
+        first = told[1 if page.startswith("docs/decisions/") else 0]  # [0] is a decision's state
+        sentences = accumulate(first.astext().splitlines(), "{} {}".format)
+        *_, descriptions[page] = takewhile(lambda text: len(text) <= DESCRIPTION, sentences)
         content = html.escape(descriptions[page])
         context["metatags"] += f'<meta name="description" content="{content}">\n'
 
@@ -141,7 +154,7 @@ def list_pages(app: Sphinx) -> str:
         lines += ["", f"## {caption}", ""]
         for name in [page.removesuffix(".md") for page in pages]:
             title = app.env.titles[name].astext()
-            lines.append(f"- [{title}]({name}.html): {descriptions.get(name, title)}")
+            lines.append(f"- [{title}](_sources/{name}.md): {descriptions[name]}")
     return "\n".join([*lines, ""])
 
 
@@ -161,7 +174,7 @@ def complete(app: Sphinx, problem: Exception | None) -> None:
 def setup(app: Sphinx) -> None:
     """Take part in the build; Sphinx calls this."""
     app.connect("source-read", shelve)
-    app.connect("source-read", tabulate)
+    app.connect("source-read", tell_drawings)
     app.connect("doctree-read", register)
     app.connect("html-page-context", describe)
     app.connect("build-finished", complete)

@@ -46,7 +46,8 @@ COMMANDS = (
 
 # A picture in a page is shown without its page's fonts, and must fetch none.
 SVG = """\
-<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}">
+<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img"
+ aria-label="A terminal: soe-auth login, status, logout, and token without a token">
 <style>
 text {{ font: {char_height}px ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace }}
 {styles}
