@@ -131,7 +131,7 @@ async def _probe_all(
     paths = LocalPaths(_LAUNCH, _DONE)
     async with serve(bound, request, paths, lambda _: None, other_user):
         return [
-            LoopbackProbe(name, addresses, await probe(addresses, bound.port))
+            LoopbackProbe(name, addresses, await probe_port(addresses, bound.port))
             for name, addresses in names.items()
         ]
 
@@ -145,7 +145,7 @@ def _addresses(
         return ()
 
 
-async def probe(addresses: tuple[str, ...], port: int) -> str | None:
+async def probe_port(addresses: tuple[str, ...], port: int) -> str | None:
     """Ask at each address until one answers, as a browser does; return why none did, or None.
 
     Only this machine itself is asked.

@@ -83,7 +83,7 @@ def redirect_early(
     request: AuthorizationRequest,
     other_user: Callable[[Address, Address], int | None],
 ) -> Iterator[EarlyRedirect]:
-    """Redirect requests for the launch path to the site, until the responder leaves or the block ends.
+    """Redirect requests for the launch path to the site until the responder leaves.
 
     `other_user` tells from the two ends of a connection which other user is at the far one, if any.
     """

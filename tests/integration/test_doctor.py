@@ -26,7 +26,7 @@ from soe_auth import LoginError, NetworkError, ServerError, SettingsError, Store
 from soe_auth.cli.commands.doctor import exit_code_of
 from soe_auth.doctor import Finding, examine
 from soe_auth.doctor.local import look_at_place, look_at_versions
-from soe_auth.doctor.loopback import LoopbackProbe, check_probe, look_at_loopback, probe
+from soe_auth.doctor.loopback import LoopbackProbe, check_probe, look_at_loopback, probe_port
 from soe_auth.doctor.remote import check_proxy
 from soe_auth.doctor.stored import look_at_store
 from soe_auth.loopback.host_name import addresses_of
@@ -661,8 +661,8 @@ def test_a_name_that_leads_elsewhere_is_wrong_and_one_that_is_unknown_odd() -> N
 async def test_whoever_answers_in_our_place_is_told() -> None:
     async with always_answering(http(200, b"\x1b[31m")) as other:
         assert other.port
-        assert await probe(("192.0.2.7", "127.0.0.1"), other.port) == "answered HTTP/1.1 200 X"
-    refused = await probe(("127.0.0.1",), other.port)
+        assert await probe_port(("192.0.2.7", "127.0.0.1"), other.port) == "answered HTTP/1.1 200 X"
+    refused = await probe_port(("127.0.0.1",), other.port)
     assert refused == "did not answer: Connection refused"
 
 
@@ -670,8 +670,8 @@ async def test_whoever_answers_in_our_place_is_told() -> None:
 async def test_whoever_hangs_up_or_never_answers_is_told(taken: int) -> None:
     async with always_answering(b"") as other:
         assert other.port
-        assert await probe(("127.0.0.1",), other.port) == "answered nothing"
-    assert await probe(("127.0.0.1",), taken) == "did not answer: nothing came in time"
+        assert await probe_port(("127.0.0.1",), other.port) == "answered nothing"
+    assert await probe_port(("127.0.0.1",), taken) == "did not answer: nothing came in time"
 
 
 # --- the site ------------------------------------------------------------------------------------
