@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 _key_log = os.environ.pop("SSLKEYLOGFILE", None)
 try:
     from aiohttp import web
-    from aiohttp.http_exceptions import LineTooLong
 finally:
     if _key_log is not None:
         os.environ["SSLKEYLOGFILE"] = _key_log
@@ -61,11 +60,11 @@ _GRACE = 2.0
 # most connections loses the oldest of them, and the browser comes in all the same.
 _MOST_CONNECTIONS = 64
 
-# Browsers send the cookies of every port of `localhost` to each: bytes in one field of the header,
-# in the address that is asked for, and in all until a request can be read.
-_LONGEST_FIELD = 128 * 1024
-_LONGEST_ADDRESS = 64 * 1024
+# Browsers send the cookies of every port of `localhost` to each. In bytes: what a request may have
+# until its head ends, and how much more is read and dropped of a larger one.
 _LARGEST_HEAD = 256 * 1024
+_MOST_DROPPED = 4 * 1024 * 1024
+_END_OF_HEAD = b"\r\n\r\n"
 _NO_MORE = Stray("this process may open no more connections")
 
 _RAW = re.compile(b"[\x80-\xff]")
@@ -235,7 +234,7 @@ class _Server(web.Server):
 class _Connection(web.RequestHandler):
     """Answers what aiohttp cannot read as any other stray; aiohttp's own answer would repeat it."""
 
-    __slots__ = ("_brought", "_listener", "line_read", "other_user", "unread")
+    __slots__ = ("_brought", "_last_bytes", "_listener", "line_read", "other_user", "unread")
 
     def __init__(self, server: _Server, listener: CallbackServer, brought: bytes = b"") -> None:
         super().__init__(
@@ -245,12 +244,13 @@ class _Connection(web.RequestHandler):
             logger=_NOWHERE,
             lingering_time=0,
             keepalive_timeout=5,
-            max_line_size=_LONGEST_ADDRESS,
-            max_field_size=_LONGEST_FIELD,
+            max_line_size=_LARGEST_HEAD,
+            max_field_size=_LARGEST_HEAD,
         )
         self._listener = listener
         self._brought = brought
         self.other_user: int | None = ORPHAN  # until it is known
+        self._last_bytes = b""  # fewer than end a head
         self.unread = 0  # bytes that came since a request was read
         self.line_read = False  # whether its first line was among them
 
@@ -272,7 +272,12 @@ class _Connection(web.RequestHandler):
             data = _RAW.sub(lambda raw: b"%%%02X" % ord(raw[0]), line) + end + rest
             self.line_read = end != b""
         self.unread += len(data)
+        latest = self._last_bytes + data
+        self._last_bytes = latest[1 - len(_END_OF_HEAD) :]
         if self.unread > _LARGEST_HEAD:
+            # To close with bytes unread resets the connection, and the browser may lose the page.
+            if _END_OF_HEAD not in latest and self.unread < _MOST_DROPPED:
+                return
             data = b"\0"  # which no request begins with or goes on with
         super().data_received(data)
 
@@ -283,10 +288,10 @@ class _Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        del request, message
+        del request, exc, message
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return self._listener.refuse(Stray("it could not be handled", status, notable=True))
-        if self.unread > _LARGEST_HEAD or isinstance(exc, LineTooLong):
+        if self.unread > _LARGEST_HEAD:
             return self._listener.refuse(TOO_LARGE, too_large())
         return self._listener.refuse(Stray("it was no HTTP that can be read", status))
 

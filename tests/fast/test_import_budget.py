@@ -188,7 +188,7 @@ def test_help_knows_of_no_command_and_a_token_of_no_way_to_the_site(
     assert within(asked, calls=800, read=1250), asked
     asked = beyond_bare(place, "token", "-v")
     assert not asked.others & (HEAVY | LATER)
-    assert within(asked, calls=2000, read=2450), asked
+    assert within(asked, calls=2020, read=2450), asked  # 3.13 loads a little more than 3.11
 
 
 @pytest.mark.parametrize(("known", "calls", "read"), [(False, 2500, 2700), (True, 800, 540)])

@@ -212,7 +212,7 @@ async def test_cookies_of_every_port_of_localhost_shut_out_no_browser() -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        ["Cookie: " + "x" * 200_000],
+        ["Cookie: " + "x" * 300_000],
         [f"Cookie: {'x' * 100_000}"] * 3,
         [f"X{n}: {'x' * 5000}" for n in range(100)],
     ],
