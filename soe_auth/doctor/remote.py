@@ -13,6 +13,7 @@ from soe_auth.doctor.finding import Finding, error, from_error, ok, warning
 from soe_auth.errors import LoginError, NetworkError, ServerError, SettingsError, SoeAuthError
 from soe_auth.loopback.host_name import addresses_of
 from soe_auth.model.duration import in_words
+from soe_auth.model.proxy import Network
 from soe_auth.model.site import Site
 from soe_auth.model.text import printable
 from soe_auth.site_client.client import FIRST_LOOK, WHO_AM_I, connect, is_refused
@@ -22,7 +23,7 @@ from soe_auth.site_client.proxy_lookup import proxy_for
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from soe_auth.model.proxy import Network, Proxy
+    from soe_auth.model.proxy import Proxy
     from soe_auth.settings.settings import Settings
     from soe_auth.site_client.transport import ResponseHead
 
@@ -50,7 +51,8 @@ def look_at_http_client() -> Iterator[Finding]:
     """Make a request to a port of this machine that answers none; say what httpx lacks for it."""
 
     async def ask() -> None:
-        async with connect(Site.parse("http://127.0.0.1:1"), FIRST_LOOK) as connection:
+        nowhere = Site.parse("http://127.0.0.1:1")
+        async with connect(nowhere, FIRST_LOOK, network=Network()) as connection:
             await connection.fetch_head(WHO_AM_I)
 
     try:

@@ -28,6 +28,7 @@ from typing import Any
 
 import httpx
 import pytest
+import trustme
 from approve_in_browser import approve
 from conftest import VISITOR, Command
 from docs_parser import (
@@ -252,6 +253,7 @@ def open_terminal(soe_auth: Command, site: Sandbox) -> Iterator[Callable[[Path],
             port = str(free.getsockname()[1])
         environ = {**soe_auth.on_path().environ, **OVER_SSH.get(name(page), {"BROWSER": VISITOR})}
         del environ["SOE_AUTH_CONFIG_DIR"]  # the pages show where things lie without it
+        trustme.CA().cert_pem.write_to_path(soe_auth.home / "acme-ca.pem")
         terminals.append(Terminal(environ, site.url, str(soe_auth.home), port))
         return terminals[-1]
 

@@ -73,7 +73,7 @@ def test_a_launcher_that_cannot_be_started_leaves_the_addresses(
     path.chmod(mode)
     registered = ("--site", site.url, "--client-id", "110")
     with login_on_a_terminal(soe_auth, *registered, "--browser", str(path)) as child:
-        child.expect("No browser could be started here.")
+        child.expect_exact("launcher (from --browser) could not be started")
         child.expect(r"(http://localhost:\d+/\S+)")
         subprocess.run([*VISITOR.split(), child.match[1]], check=True, timeout=30)
         child.expect("Signed in to localhost")

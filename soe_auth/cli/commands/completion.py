@@ -29,7 +29,8 @@ elvish loads it from ~/.config/elvish/rc.elv; type this once:
 
 nushell loads what is in its folder autoload; type this once:
   mkdir ($nu.default-config-dir | path join autoload)
-  soe-auth completion nushell | save -f ($nu.default-config-dir | path join autoload soe-auth.nu)
+  cd ($nu.default-config-dir | path join autoload)
+  soe-auth completion nushell | save -f soe-auth.nu
 """
 
 from __future__ import annotations
