@@ -388,8 +388,9 @@ def test_nobody_answering_ends_in_a_time_out_that_says_what_to_look_at(
 ) -> None:
     def knock(url: str) -> bool:
         def favicon() -> None:
-            with pytest.raises(OSError, match="404"):
+            with pytest.raises(HTTPError, match="404") as answer:
                 urlopen(f"{url.rpartition('/')[0]}/favicon.ico")  # noqa: S310
+            answer.value.close()
 
         thread = threading.Thread(target=favicon)
         thread.start()
@@ -533,7 +534,8 @@ def test_what_knocks_again_and_again_is_told_of_once(user: FakeUser, site: Sandb
                 try:
                     urlopen(origin + path)  # noqa: S310
                 except HTTPError as answer:
-                    answers.append(answer.code)
+                    with answer:
+                        answers.append(answer.code)
                 except OSError:  # the login's time is up
                     return
 

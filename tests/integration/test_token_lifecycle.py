@@ -48,8 +48,9 @@ def is_good(site: Sandbox, token: Token) -> bool:
         with urlopen(request):  # noqa: S310  # as above
             return True
     except HTTPError as refused:
-        assert refused.code == 401  # noqa: PT017  # anything else is no answer
-        return False
+        with refused:
+            assert refused.code == 401  # noqa: PT017  # anything else is no answer
+            return False
 
 
 def end_on(site: Sandbox, token: Token) -> None:

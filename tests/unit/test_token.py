@@ -63,7 +63,7 @@ def test_any_bytes_are_a_token_or_a_value_error(data: bytes) -> None:
 
 
 def test_a_deeply_nested_file_is_refused() -> None:
-    with pytest.raises(ValueError, match="token file"):
+    with pytest.raises(ValueError, match=r"token file|Expecting value"):  # the latter by 3.14
         token_from_json(b"[" * 60000)
 
 
