@@ -32,6 +32,7 @@ from http_clients import (
     listening,
 )
 from tls_servers import shown_by_a_tool_that_prints_locals
+from wine import UNDER_WINE
 
 import soe_auth
 from soe_auth import Secret, Site
@@ -536,6 +537,7 @@ async def test_a_sync_client_inside_a_loop_can_log_in(desk: Desk) -> None:
     assert len(desk.tabs) == 1
 
 
+@pytest.mark.skipif(UNDER_WINE, reason="Wine lacks a call of trio's loop")
 @pytest.mark.parametrize(
     ("library", "auth"), [(httpx, soe_auth.SoeAuth), (httpx2, soe_auth.Httpx2Auth)]
 )

@@ -21,6 +21,7 @@ from cli_oracle import live_in
 from conftest import NOBODY, TOKEN, VISITOR, Command, as_nobody, end_of, let_others_change
 from fake_programs import program
 from tls_servers import always_answering, forwarding, http, tls
+from wine import UNDER_WINE
 
 from soe_auth import LoginError, NetworkError, ServerError, SettingsError, StoreError
 from soe_auth.cli.commands.doctor import exit_code_of
@@ -184,6 +185,7 @@ def test_programs_read_the_same_as_json(signed_in: Command) -> None:
     assert report["findings"][0]["todo"] is None
 
 
+@pytest.mark.skipif(UNDER_WINE, reason="the Python there reads no PYTHONPATH")
 @pytest.mark.process
 def test_a_client_library_that_lacks_what_is_called_is_wrong(soe_auth: Command) -> None:
     (soe_auth.home / "httpx.py").touch()

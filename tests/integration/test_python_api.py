@@ -13,6 +13,7 @@ import trio
 from cli_oracle import live_in
 from conftest import TOKEN
 from http_clients import InMemory
+from wine import UNDER_WINE
 
 import soe_auth
 from soe_auth.sandbox import Sandbox
@@ -118,6 +119,7 @@ async def test_a_sync_login_inside_a_loop_as_in_a_notebook_runs_in_a_thread(site
         soe_auth.login(site="a b", client_id="110", browser=approving())
 
 
+@pytest.mark.skipif(UNDER_WINE, reason="Wine lacks a call of trio's loop")
 def test_on_trio_a_login_says_what_works_and_that_works(site: Sandbox) -> None:
     async def login() -> soe_auth.Token:
         with pytest.raises(RuntimeError, match=r"needs asyncio; .* trio\.to_thread\.run_sync"):

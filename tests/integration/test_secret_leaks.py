@@ -445,7 +445,8 @@ async def test_no_log_record_holds_what_a_site_repeats_to_a_sync_logout(
         store = FileStore(tmp_path / "config", report=print)
         store.save("acme", replace(TOKEN, site=site, access_token=Secret(CANARY)))
         await asyncio.to_thread(soe_auth.logout, "acme", store=store)
-    assert [CANARY.encode() in request for request in got] == [True, True]  # and a look after it
+    # The revocation, and a look after it where there is time left.
+    assert 1 <= sum(CANARY.encode() in request for request in got) == len(got) <= 2
     assert not [text for text in everything.text if CANARY in text or "httpcore" in text]
 
 
