@@ -4,7 +4,7 @@
 PYTHON ?= python3
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
-PYTEST_WORKERS ?= 2
+PYTEST_WORKERS ?= 3
 PYTHONS ?= python3.11 python3.12 python3.13 python3.14 python3.15
 FUZZ_SECONDS ?= 180
 WITHOUT_FAST := tests/unit tests/process/test_run.py tests/process/test_completion.py
