@@ -71,21 +71,22 @@ async def _next_client(listening: socket.socket) -> socket.socket:
 
     Not by Windows' own loop, which logs a traceback for each that was broken off before.
     """
-    if sys.platform != "win32":
+    if sys.platform == "win32":
+        while True:
+            try:
+                client, _ = listening.accept()
+            except BlockingIOError:
+                await asyncio.sleep(_LOOK)
+            except OSError as problem:
+                if problem.errno != ENOTCONN:  # which one has that has gone again
+                    raise
+                await asyncio.sleep(0)
+            else:
+                client.setblocking(False)  # noqa: FBT003  # the socket module's own signature
+                return _ClientSocket(client.family, client.type, client.proto, client.detach())
+    else:
         client, _ = await asyncio.get_running_loop().sock_accept(listening)
         return client
-    while True:
-        try:
-            client, _ = listening.accept()
-        except BlockingIOError:
-            await asyncio.sleep(_LOOK)
-        except OSError as problem:
-            if problem.errno != ENOTCONN:  # which one has that has gone again
-                raise
-            await asyncio.sleep(0)
-        else:
-            client.setblocking(False)  # noqa: FBT003  # the socket module's own signature
-            return _ClientSocket(client.family, client.type, client.proto, client.detach())
 
 
 class _ClientSocket(socket.socket):
