@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import NamedTuple, Unpack
+from typing import Any, NamedTuple, Unpack
 
 import aiohttp
 import httpx
@@ -174,54 +174,39 @@ Body = bytes | None
 Ask = Callable[..., Answer]
 
 
-def by_httpx(ca: Ca, url: str, body: Body = None, **options: Unpack[Options]) -> Answer:
-    auth = soe_auth.SoeAuth("acme", **options)
-    with httpx.Client(
+def _by(library: Any, auth: Any, ca: Ca, url: str, body: Body) -> Answer:
+    with library.Client(
         auth=auth, verify=ca.context, follow_redirects=True, trust_env=False, timeout=PATIENCE
     ) as client:
         answer = client.request("POST" if body else "GET", url, content=body)
     return Answer(answer.status_code, [before.status_code for before in answer.history])
+
+
+def _by_async(library: Any, auth: Any, ca: Ca, url: str, body: Body) -> Answer:
+    async def ask() -> Answer:
+        async with library.AsyncClient(
+            auth=auth, verify=ca.context, follow_redirects=True, trust_env=False, timeout=PATIENCE
+        ) as client:
+            answer = await client.request("POST" if body else "GET", url, content=body)
+        return Answer(answer.status_code, [before.status_code for before in answer.history])
+
+    return asyncio.run(ask())
+
+
+def by_httpx(ca: Ca, url: str, body: Body = None, **options: Unpack[Options]) -> Answer:
+    return _by(httpx, soe_auth.SoeAuth("acme", **options), ca, url, body)
 
 
 def by_async_httpx(ca: Ca, url: str, body: Body = None, **options: Unpack[Options]) -> Answer:
-    async def ask() -> Answer:
-        auth = soe_auth.SoeAuth("acme", **options)
-        async with httpx.AsyncClient(
-            auth=auth,
-            verify=ca.context,
-            follow_redirects=True,
-            trust_env=False,
-            timeout=PATIENCE,
-        ) as client:
-            answer = await client.request("POST" if body else "GET", url, content=body)
-        return Answer(answer.status_code, [before.status_code for before in answer.history])
-
-    return asyncio.run(ask())
+    return _by_async(httpx, soe_auth.SoeAuth("acme", **options), ca, url, body)
 
 
 def by_httpx2(ca: Ca, url: str, body: Body = None, **options: Unpack[Options]) -> Answer:
-    auth = soe_auth.Httpx2Auth("acme", **options)
-    with httpx2.Client(
-        auth=auth, verify=ca.context, follow_redirects=True, trust_env=False, timeout=PATIENCE
-    ) as client:
-        answer = client.request("POST" if body else "GET", url, content=body)
-    return Answer(answer.status_code, [before.status_code for before in answer.history])
+    return _by(httpx2, soe_auth.Httpx2Auth("acme", **options), ca, url, body)
 
 
 def by_async_httpx2(ca: Ca, url: str, body: Body = None, **options: Unpack[Options]) -> Answer:
-    async def ask() -> Answer:
-        auth = soe_auth.Httpx2Auth("acme", **options)
-        async with httpx2.AsyncClient(
-            auth=auth,
-            verify=ca.context,
-            follow_redirects=True,
-            trust_env=False,
-            timeout=PATIENCE,
-        ) as client:
-            answer = await client.request("POST" if body else "GET", url, content=body)
-        return Answer(answer.status_code, [before.status_code for before in answer.history])
-
-    return asyncio.run(ask())
+    return _by_async(httpx2, soe_auth.Httpx2Auth("acme", **options), ca, url, body)
 
 
 def by_requests(ca: Ca, url: str, body: Body = None, **options: Unpack[Options]) -> Answer:

@@ -213,10 +213,12 @@ class CallbackSources:
 
     async def _answer_copied(self, read: Callable[[], str]) -> Granted | Denied:
         """Look at the clipboard for an address of the site's own page with our state in it."""
+        from soe_auth.site_client.event_loop import in_thread
+
         while True:
             await asyncio.sleep(_LOOK)
             if self.settings.redirect == "login_success":
-                text = clean_paste(await asyncio.to_thread(read))
+                text = clean_paste(await in_thread(read))
                 if text.startswith(self.request.redirect_uri):
                     verdict = check_pasted_url(text, self.request)
                     if not isinstance(verdict, Stray):

@@ -133,3 +133,20 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     loudness.add_argument("-v", "--verbose", action="store_true", help="tell more on stderr")
     loudness.add_argument("-q", "--quiet", action="store_true", help="tell errors only")
     parser.add_argument("--version", action="version", version=f"soe-auth {__version__}")
+
+
+def add_actions(
+    parser: argparse.ArgumentParser, actions: Mapping[str, str]
+) -> dict[str, argparse.ArgumentParser]:
+    """Give the parser actions, each with what it does; return their parsers by name."""
+    made = {}
+    each = parser.add_subparsers(dest="action", metavar="ACTION", required=True, title="actions")
+    for name, does in actions.items():
+        made[name] = each.add_parser(
+            name,
+            help=does,
+            description=f"{does[0].upper()}{does[1:]}.",
+            argument_default=argparse.SUPPRESS,  # what was given before the action stays
+        )
+        add_common(made[name])
+    return made

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
+from contextlib import nullcontext
 from functools import partial
+from select import select
 from typing import TYPE_CHECKING
 
 from soe_auth.desktop.process import find_program
@@ -43,19 +46,29 @@ def clipboard_reader(
 
 
 def _read_by_tool(command: Sequence[str], environ: Mapping[str, str]) -> str:
+    """Return what the tool prints, up to a length and within a time; then it is ended."""
+    until = time.monotonic() + _WITHIN
+    data = b""
     try:
-        done = subprocess.run(  # noqa: S603  # a tool of the table above; no shell
+        process = subprocess.Popen(  # noqa: S603  # a tool of the table above; no shell
             command,
             env=environ,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            timeout=_WITHIN,
-            check=False,
         )
-    except (OSError, subprocess.TimeoutExpired):
+    except OSError:
         return ""
-    return done.stdout[:_LARGEST].decode("utf-8", "replace")
+    with process, process.stdout or nullcontext() as out:
+        while out and len(data) < _LARGEST:
+            left = until - time.monotonic()
+            if left <= 0 or not select([out], [], [], left)[0]:
+                break
+            if not (more := os.read(out.fileno(), _LARGEST)):
+                break
+            data += more
+        process.kill()
+    return data[:_LARGEST].decode("utf-8", "replace")
 
 
 def _read_on_windows() -> str:

@@ -32,6 +32,7 @@ _MADE_UP = "made-up"
 _PORTS = (49152, 8765)
 _NAMED = ("redirect_uri is not configured", "redirect_uri", "client_id")
 _V2_ME = "/api/2.3/me"
+_LONGEST = 400  # characters of what the site answered
 
 
 async def probe(settings: Settings) -> AsyncIterator[str]:
@@ -43,7 +44,7 @@ async def probe(settings: Settings) -> AsyncIterator[str]:
                 said = _describe(await _ask(transport, request), site)
             except MalformedResponse as problem:
                 said = str(problem)
-            yield f"{number:>2}  {what}: {said}"
+            yield f"{number:>2}  {what}: {printable(said, _LONGEST)}"
 
 
 async def _ask(transport: SiteTransport, request: Request) -> ApiResponse:

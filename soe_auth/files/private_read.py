@@ -77,10 +77,14 @@ def read_trusted(path: Path | str, limit: int = -1, *, is_shared: bool = False) 
     Links to it are followed where they are ours or the administrator's as well. With `is_shared`
     others may write to it. Raises OSError: FileNotFoundError, and OtherUsersError.
     """
-    name = os.fspath(path)
+    name, flags = os.fspath(path), os.O_RDONLY | NO_FOLLOW | _NO_WAIT
     for _ in range(_MAX_LINKS):
+
+        def attempt(name: str = name) -> int:
+            return os.open(name, flags)
+
         try:
-            file = patiently(lambda: os.open(name, os.O_RDONLY | NO_FOLLOW | _NO_WAIT))  # noqa: B023  # it is called at once
+            file = patiently(attempt)
             break
         except OSError as problem:
             if problem.errno != ELOOP:

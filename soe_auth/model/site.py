@@ -93,8 +93,8 @@ class Site:
 
         name = VENDOR_DOMAIN.partition(".")[0]
         # Of three labels the middle one may belong to the ending, as in co.uk.
-        of_ending = len(labels) > 2 and len(labels[-2]) <= _LONGEST_OF_ENDING  # noqa: PLR2004  # as said
-        label = labels[-3 if of_ending else -2]
+        *above, middle, _ = labels
+        label = above[-1] if above and len(middle) <= _LONGEST_OF_ENDING else middle
         if label.startswith("xn--"):  # the letters of another alphabet stand behind the last hyphen
             label = label.removeprefix("xn--").rpartition("-")[0]
         return name in label or SequenceMatcher(None, label, name).ratio() >= _ALIKE

@@ -64,7 +64,7 @@ def find_paths(environ: Mapping[str, str], *, platform: str = sys.platform) -> P
             return Paths(None, system)
         return Paths(user, system)
     # What comes from a .env file, Docker or systemd has passed no shell.
-    path = os.path.expanduser(directory)  # noqa: PTH111  # which raises where there is no home
+    path = os.path.expanduser(directory)  # noqa: PTH111  # pathlib raises where there is no home
     pure = PureWindowsPath if platform == "win32" else PurePosixPath
     if not pure(path).is_absolute():
         example = r"C:\Users\you\soe-auth" if platform == "win32" else "~/soe-auth"

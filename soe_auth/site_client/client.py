@@ -168,7 +168,7 @@ class SiteConnection:
         """Ask API v2.3 to end the token (public Stack Exchange API; SOE may not offer it).
 
         Where the answer is unclear or lost, API v3 is asked whether the token is good still.
-        `within` is for both, in seconds, for who cannot wait for as long as the limits have it.
+        `within` overrides the limit for both calls together, in seconds.
         """
         until = time.monotonic() + (within or self._limits.invalidation)
         result = await self._ask_to_end(access_token, until - time.monotonic())

@@ -1,4 +1,4 @@
-"""The responder leads a browser on before the listener is there, and nobody else anywhere."""
+"""The responder redirects the browser before the listener exists, and no other client."""
 
 import asyncio
 import os
@@ -92,7 +92,7 @@ def listening() -> Door:
 
 
 @asynccontextmanager
-async def ushered() -> AsyncIterator[tuple[Door, EarlyRedirect]]:
+async def responding() -> AsyncIterator[tuple[Door, EarlyRedirect]]:
     there = listening()
     with redirect_early(there.sockets, PATHS.launch, there.request, other_user) as responder:
         yield there, responder
@@ -110,7 +110,7 @@ def said(head: str) -> dict[str, str]:
 
 @pytest.mark.posix("the event loop of Windows watches no sockets for the early redirect")
 async def test_it_answers_as_the_listener_does_and_as_often_as_asked() -> None:
-    async with ushered() as (there, responder):
+    async with responding() as (there, responder):
         first = [await (await there.visit(there.plain())).answer() for _ in range(20)]
         async with there.listener(responder):
             then = await (await there.visit(there.plain())).answer()
@@ -121,7 +121,7 @@ async def test_it_answers_as_the_listener_does_and_as_often_as_asked() -> None:
 
 @pytest.mark.posix("the event loop of Windows watches no sockets for the early redirect")
 async def test_what_is_not_plain_or_not_all_there_is_left_for_the_listener_to_read() -> None:
-    async with ushered() as (there, responder):
+    async with responding() as (there, responder):
         silent, odd = await there.visit(), await there.visit(there.plain("GET / HTTP/1.0"))
         begun = await there.visit(there.plain(*PLAIN[:3])[:-2])
         assert "303" in await (await there.visit(there.plain())).answer()
@@ -158,7 +158,7 @@ class NoReaders(asyncio.SelectorEventLoop):
 
 def test_where_the_event_loop_watches_no_sockets_the_browser_waits_for_the_listener() -> None:
     async def visit_and_leave() -> int:
-        async with ushered() as (there, responder):
+        async with responding() as (there, responder):
             visit = await there.visit(there.plain())
             await asyncio.sleep(0.1)
             visit.writer.close()
@@ -170,7 +170,7 @@ def test_where_the_event_loop_watches_no_sockets_the_browser_waits_for_the_liste
 
 @pytest.mark.posix("limits how many files a process may open")
 async def test_where_nothing_more_can_be_opened_the_listener_lets_them_in() -> None:
-    async with ushered() as (there, responder):
+    async with responding() as (there, responder):
         with socket.socket() as early:
             with no_more_files():
                 early.connect(("127.0.0.1", there.sockets.port))
@@ -183,7 +183,7 @@ async def test_where_nothing_more_can_be_opened_the_listener_lets_them_in() -> N
 
 @pytest.mark.posix("the event loop of Windows watches no sockets for the early redirect")
 async def test_guests_are_closed_where_the_listener_does_not_come_to_be() -> None:
-    async with ushered() as (there, responder):
+    async with responding() as (there, responder):
         visits = [await there.visit() for _ in range(4)]
         await asyncio.sleep(0.01)  # in which the loop looks at its sockets
         accepted = responder.leave()
@@ -207,7 +207,7 @@ async def test_guests_are_closed_where_the_listener_does_not_come_to_be() -> Non
 
 
 async def test_however_many_come_it_lets_few_in_and_closes_whom_nobody_takes_over() -> None:
-    async with ushered() as (there, _):
+    async with responding() as (there, _):
         crowd = [await there.visit(b"x") for _ in range(60)]
     for visit in crowd:
         assert await visit.answer() == ""

@@ -188,7 +188,8 @@ def test_help_knows_of_no_command_and_a_token_of_no_way_to_the_site(
     assert within(asked, calls=800, read=1250), asked
     asked = beyond_bare(place, "token", "-v")
     assert not asked.others & (HEAVY | LATER)
-    assert within(asked, calls=2020, read=2450), asked  # 3.13 loads a little more than 3.11
+    calls = 2000 if sys.version_info < (3, 13) else 2020  # whose own library asks a little more
+    assert within(asked, calls=calls, read=2450), asked
 
 
 @pytest.mark.parametrize(("known", "calls", "read"), [(False, 2500, 2700), (True, 800, 540)])

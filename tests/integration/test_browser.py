@@ -340,6 +340,16 @@ def test_the_clipboard_is_read_by_the_desktops_own_tool(
         assert read() == "copied"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="it runs no such script")
+@pytest.mark.parametrize("ends", ["cat /dev/zero", "sleep 600"])
+def test_of_a_clipboard_no_more_is_read_than_an_address_can_have(tmp_path: Path, ends: str) -> None:
+    program(tmp_path, "xclip", f"printf address; exec {ends}")
+    environ = {"DISPLAY": ":0", "PATH": f"{tmp_path}{os.pathsep}{os.defpath}"}
+    read = clipboard_reader(environ, platform="linux")
+    assert read
+    assert read().rstrip("\0") == "address"
+
+
 def test_without_a_display_or_a_tool_no_clipboard_is_read(tmp_path: Path) -> None:
     program(tmp_path, "xclip", "echo copied")
     assert clipboard_reader({"PATH": str(tmp_path)}, platform="linux") is None

@@ -751,6 +751,25 @@ def test_a_probe_reports_what_a_site_answers_and_names_neither_it_nor_a_secret(
 
 
 @pytest.mark.process
+async def test_what_a_site_answers_a_probe_moves_no_cursor(soe_auth: Command) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        body = b'{"\\u001b[2Jcleared": 1}'
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        writer.write(head.encode() + body)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        words = ("doctor", "--probe", "--site", address, "--client-id", "110")
+        done = await asyncio.to_thread(soe_auth, *words)
+    assert done.returncode == 0, done.stderr
+    assert "[2Jcleared" in done.stdout
+    assert all(line.isprintable() for line in done.stdout.splitlines())
+
+
+@pytest.mark.process
 def test_a_probe_asks_no_site_that_only_a_repository_names(
     soe_auth: Command, site: Sandbox, tmp_path: Path
 ) -> None:

@@ -1,4 +1,4 @@
-"""Programs of others at a practice site: with a token of ours, or by a login of their own.
+"""Other clients at a practice site: with a token of soe-auth, or by a login of their own.
 
 What cannot be run here is on the page for clients, with the reason.
 """

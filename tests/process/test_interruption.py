@@ -266,7 +266,7 @@ def test_a_signal_that_is_ignored_stays_so(soe_auth: Command, site: Sandbox) -> 
 
 @contextmanager
 def stderr_that_is(kind: str) -> Iterator[int]:
-    """Yield a standard error that is a full disk, or a pipe, which nobody reads."""
+    """Yield a standard error that is a full disk, or a pipe that no process reads."""
     reader, writer = os.pipe()
     with ExitStack() as stack:
         stack.callback(os.close, writer)

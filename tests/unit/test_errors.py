@@ -1,4 +1,4 @@
-"""Errors of ours go through pickles and copies, as process pools and debuggers send them."""
+"""The errors can be pickled and copied, as process pools and debuggers do it."""
 
 import copy
 import pickle

@@ -257,9 +257,10 @@ def _table(parser: argparse.ArgumentParser, at: str) -> Iterator[tuple[str, dict
     words: Any = []  # or the name of what is looked up
     options: list[tuple[str, str]] = []
     values: dict[str, Any] = {}
-    for action in parser._actions:  # noqa: SLF001  # as below
-        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001  # as below
-            words += [(each.dest, each.help or "") for each in action._get_subactions()]  # noqa: SLF001
+    for action in parser._actions:  # noqa: SLF001  # shtab as well has no other way to see them
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001  # it has no other name
+            of_each = action._get_subactions()  # noqa: SLF001  # their help stands nowhere else
+            words += [(each.dest, each.help or "") for each in of_each]
             for name, below in action.choices.items():
                 yield from _table(below, f"{at} {name}")
             continue

@@ -5,7 +5,6 @@ A person's settings are in config.toml; `soe-auth config path` tells where that 
 
 from __future__ import annotations
 
-import argparse
 import json
 from contextlib import suppress
 from shutil import get_terminal_size
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from soe_auth.cli.config_editor import edit_config
 from soe_auth.cli.console import fitted
 from soe_auth.cli.json_output import FORMAT_VERSION
-from soe_auth.cli.main import add_common
+from soe_auth.cli.main import add_actions
 from soe_auth.cli.options import tell_ignored_suffix
 from soe_auth.errors import LoginRequired, SettingsError, SoeAuthError
 from soe_auth.model.proxy import Network, Proxy
@@ -37,6 +36,7 @@ from soe_auth.storage import place_of
 from soe_auth.storage.file_store import FileStore
 
 if TYPE_CHECKING:
+    import argparse
     from pathlib import Path
 
     from soe_auth.cli.console import Console
@@ -64,32 +64,22 @@ _UNNAMED = "none"  # stands for the profile, where there is none
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the actions, each with a parser of its own."""
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True, title="actions")
+    actions = add_actions(parser, ACTIONS)
     keys = "\n".join(f"  {key}\n      {setting.help}" for key, setting in KEYS.items())
     keys = fitted(f"keys:\n{keys}", get_terminal_size().columns - 2)
-    for name, does in ACTIONS.items():
-        action = actions.add_parser(
-            name,
-            help=does,
-            description=f"{does[0].upper()}{does[1:]}.",
-            argument_default=argparse.SUPPRESS,  # what was given before the action stays
-        )
-        if name == "list":
-            action.add_argument(
-                "--show-origin",
-                action="store_true",
-                default=False,
-                help="tell where each value comes from, with the line of its file",
-            )
-            action.add_argument(
-                "--json", action="store_true", default=False, help="print it as JSON"
-            )
-        if name in {"get", "set", "unset"}:
-            action.add_argument("key", metavar="KEY", help="one of those below")
-            action.epilog = keys
-        if name == "set":
-            action.add_argument("value", metavar="VALUE", help="as you would type it elsewhere")
-        add_common(action)
+    actions["list"].add_argument(
+        "--show-origin",
+        action="store_true",
+        default=False,
+        help="tell where each value comes from, with the line of its file",
+    )
+    actions["list"].add_argument(
+        "--json", action="store_true", default=False, help="print it as JSON"
+    )
+    for name in ("get", "set", "unset"):
+        actions[name].add_argument("key", metavar="KEY", help="one of those below")
+        actions[name].epilog = keys
+    actions["set"].add_argument("value", metavar="VALUE", help="as you would type it elsewhere")
 
 
 def run(args: argparse.Namespace, console: Console) -> int:

@@ -10,7 +10,7 @@ import argparse
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from soe_auth.cli.main import add_common
+from soe_auth.cli.main import add_actions
 from soe_auth.errors import LoginRequired, SettingsError
 from soe_auth.settings.config_writer import forget, write_setting
 from soe_auth.settings.paths import find_paths
@@ -33,19 +33,11 @@ ACTIONS = {
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the actions, each with a parser of its own."""
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True, title="actions")
-    for name, does in ACTIONS.items():
-        action = actions.add_parser(
-            name,
-            help=does,
-            description=f"{does[0].upper()}{does[1:]}.",
-            argument_default=argparse.SUPPRESS,  # what was given before the action stays
-        )
-        if name != "list":
-            action.add_argument("name", metavar="OLD" if name == "rename" else "NAME")
-        if name == "rename":
-            action.add_argument("new", metavar="NEW")
-        add_common(action)
+    actions = add_actions(parser, ACTIONS)
+    for name in ("use", "remove"):
+        actions[name].add_argument("name", metavar="NAME")
+    actions["rename"].add_argument("name", metavar="OLD")
+    actions["rename"].add_argument("new", metavar="NEW")
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
