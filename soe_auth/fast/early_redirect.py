@@ -38,11 +38,11 @@ class EarlyRedirect:
         self._connections: dict[socket, bytes] = {}
         self.browser_redirected: bool = False
 
-    def begin(self, doors: Sequence[socket]) -> None:
+    def begin(self, sockets: Sequence[socket]) -> None:
         """Let connections in. Raises NotImplementedError where the loop cannot watch a socket."""
-        for listening in doors:
+        for listening in sockets:
             self._loop.add_reader(listening, self._accept, listening)
-        self._listening = doors
+        self._listening = sockets
 
     def leave(self) -> dict[socket, bytes]:
         """Go, and return the connections that are left, and what each has brought."""

@@ -22,13 +22,13 @@ class AiohttpAuth:
     """
 
     def __init__(self, profile: str | None = None, **options: Unpack[Options]) -> None:
-        self._carrier = TokenProvider(profile, **options)
+        self._provider = TokenProvider(profile, **options)
 
     async def __call__(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
         """Send the request, and again if that may help. For aiohttp to call, for each redirect."""
         url = request.url
         origin = url.scheme, url.raw_host, url.port
-        token = await self._carrier.atoken_for(origin)
+        token = await self._provider.atoken_for(origin)
         if token is None:
             return await handler(request)
         request.headers["Authorization"] = authorization(token)
@@ -38,7 +38,7 @@ class AiohttpAuth:
         if not isinstance(request.body, bytes) and request.body.consumed:  # a stream, used up
             return response
         try:
-            other = await self._carrier.atoken_for(origin, token)
+            other = await self._provider.atoken_for(origin, token)
         except BaseException:
             response.close()
             raise

@@ -49,25 +49,25 @@ class AuthFlow(Generic[RequestT, ResponseT]):
     """What a library of httpx's kind calls for each request; a subclass is its `Auth` as well."""
 
     def __init__(self, profile: str | None = None, **options: Unpack[Options]) -> None:
-        self._carrier = TokenProvider(profile, **options)
+        self._provider = TokenProvider(profile, **options)
 
     def sync_auth_flow(self, request: RequestT) -> Generator[RequestT, ResponseT, None]:
         """Send the request, and again if that may help. For the client to call."""
         origin = _origin(request.url)
-        token = self._carrier.token_for(origin)
+        token = self._provider.token_for(origin)
         response = yield _carrying(token, request)
         if token and _worth_another(token, request, response):
-            other = self._carrier.token_for(origin, token)
+            other = self._provider.token_for(origin, token)
             if other:
                 yield _carrying(other, request)
 
     async def async_auth_flow(self, request: RequestT) -> AsyncGenerator[RequestT, ResponseT]:
         """Do as `sync_auth_flow`, on asyncio."""
         origin = _origin(request.url)
-        token = await self._carrier.atoken_for(origin)
+        token = await self._provider.atoken_for(origin)
         response = yield _carrying(token, request)
         if token and _worth_another(token, request, response):
-            other = await self._carrier.atoken_for(origin, token)
+            other = await self._provider.atoken_for(origin, token)
             if other:
                 yield _carrying(other, request)
 

@@ -23,11 +23,11 @@ class RequestsAuth:
     """Has requests send the profile's token to its own site, as `SoeAuth` does for httpx."""
 
     def __init__(self, profile: str | None = None, **options: Unpack[Options]) -> None:
-        self._carrier = TokenProvider(profile, **options)
+        self._provider = TokenProvider(profile, **options)
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Give the request its token, if it may carry one. For requests to call."""
-        if token := self._carrier.token_for(_origin(request)):
+        if token := self._provider.token_for(_origin(request)):
             request.headers["Authorization"] = authorization(token)
             again = partial(self._again, token)
             request.register_hook("response", again)  # type: ignore[no-untyped-call]  # as its stubs have it
@@ -41,7 +41,7 @@ class RequestsAuth:
         if not isinstance(request.body, bytes | str | None):  # a stream, which is used up
             return response
         try:
-            other = self._carrier.token_for(_origin(request), token)
+            other = self._provider.token_for(_origin(request), token)
         except BaseException:
             response.close()
             raise

@@ -44,7 +44,7 @@ PLAIN = (
 
 
 @dataclass
-class Door:
+class Bound:
     """A login's sockets, and what stands behind them."""
 
     sockets: LoopbackSockets
@@ -83,16 +83,16 @@ class Visit:
         return head
 
 
-def listening() -> Door:
+def listening() -> Bound:
     site, sockets = Site.parse("acme"), bind(0, "localhost")
     uri = redirect_uri_for(site, "localhost", sockets.port)
-    return Door(
+    return Bound(
         sockets, new_authorization_request(site, "110", Scope(), uri, lambda size: b"\xa5" * size)
     )
 
 
 @asynccontextmanager
-async def responding() -> AsyncIterator[tuple[Door, EarlyRedirect]]:
+async def responding() -> AsyncIterator[tuple[Bound, EarlyRedirect]]:
     there = listening()
     with redirect_early(there.sockets, PATHS.launch, there.request, other_user) as responder:
         yield there, responder

@@ -601,16 +601,16 @@ def test_the_printed_text_works_as_a_handout_and_as_a_project_file(
 def test_a_handouts_site_is_agreed_to_first(
     start: Start, soe_auth: Command, site: Sandbox, tmp_path: Path
 ) -> None:
-    handout = tmp_path / "handout.toml"
-    handout.write_text(f'site = "{site.url}"\nclient_id = "110"\nprofile = "theirs"\n')
-    child = start("--from", str(handout))
+    shared = tmp_path / "shared.toml"
+    shared.write_text(f'site = "{site.url}"\nclient_id = "110"\nprofile = "theirs"\n')
+    child = start("--from", str(shared))
     shown = answer(child, (r"Is that your site\? \[y/N\]: ", ""))
     assert f"site  {site.url}\r\n  client_id  110\r\n  profile  theirs\r\n" in shown
     code, text = end_of(child)
     assert code == 2
     assert "was not agreed to, so nothing was written" in text
     assert not config_of(soe_auth).exists()
-    child = start("--from", str(handout))
+    child = start("--from", str(shared))
     answer(
         child,
         (r"Is that your site\? \[y/N\]: ", "y"),
@@ -622,7 +622,7 @@ def test_a_handouts_site_is_agreed_to_first(
     answer(child, (SIGN_IN, "n"))
     assert end_of(child)[0] == 0
     assert profile_of(soe_auth, "theirs")["client_id"] == "110"
-    assert "--yes is missing" in soe_auth("init", "--from", str(handout)).stderr
+    assert "--yes is missing" in soe_auth("init", "--from", str(shared)).stderr
 
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
@@ -642,9 +642,9 @@ def test_a_handouts_site_is_agreed_to_first(
 def test_a_handout_is_judged_as_strictly_as_a_project_file(
     tmp_path: Path, soe_auth: Command, text: str, told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    handout = tmp_path / "handout.toml"
-    handout.write_text(text)
-    assert main(["init", "--from", str(handout), "--yes", "--no-check"], soe_auth.environ) == 2
+    shared = tmp_path / "shared.toml"
+    shared.write_text(text)
+    assert main(["init", "--from", str(shared), "--yes", "--no-check"], soe_auth.environ) == 2
     assert told in capsys.readouterr().err
     assert not config_of(soe_auth).exists()
 
