@@ -28,10 +28,9 @@ if TYPE_CHECKING:
         SoeAuthError,
         StoreError,
     )
-    from soe_auth.model.scope import Scope
     from soe_auth.model.secret import Secret
     from soe_auth.model.site import Site
-    from soe_auth.model.token import Expiry, Token
+    from soe_auth.model.token import Expiry, Scope, Token
     from soe_auth.python_api.aiohttp_auth import AiohttpAuth
     from soe_auth.python_api.functions import alogin, get_token, login, logout, status
     from soe_auth.python_api.httpx2_auth import Httpx2Auth
@@ -89,7 +88,7 @@ _MODULES = {
     "LogoutResult": "actions.logout",
     "ProfileStatus": "actions.status",
     "RevocationResult": "site_client.client",
-    "Scope": "model.scope",
+    "Scope": "model.token",
     "Secret": "model.secret",
     "Site": "model.site",
     "Store": "storage",

@@ -14,7 +14,7 @@ from soe_auth.loopback.pages import signed_in
 from soe_auth.loopback.peer_user import other_user
 from soe_auth.loopback.server import CallbackServer, LocalPaths, serve
 from soe_auth.loopback.sockets import Address, LoopbackSockets, bind
-from soe_auth.model.ports import Ports
+from soe_auth.model.network import Ports
 from soe_auth.oauth.authorization_request import (
     AuthorizationRequest,
     new_authorization_request,

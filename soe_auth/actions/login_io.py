@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from soe_auth.desktop.environment import Environment
     from soe_auth.loopback.server import CallbackServer
     from soe_auth.loopback.sockets import LoopbackSockets
-    from soe_auth.model.proxy import Network
+    from soe_auth.model.network import Network
     from soe_auth.model.site import Site
     from soe_auth.oauth.authorization_request import AuthorizationRequest
     from soe_auth.oauth.authorization_response import Stray

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from soe_auth.errors import NetworkError, SettingsError
-from soe_auth.model.proxy import Network
+from soe_auth.model.network import Network
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,8 +20,8 @@ from soe_auth.settings.spec import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from soe_auth.model.scope import Scope
     from soe_auth.model.site import Site
+    from soe_auth.model.token import Scope
     from soe_auth.settings.config_files import Configs
     from soe_auth.settings.settings import Settings
     from soe_auth.settings.spec import Redirect, Setting, Stored
@@ -147,7 +147,7 @@ def texts_to_share(settings: Settings, *, width: int = _WIDTH) -> str:
         for_colleague.append(
             "Such a file cannot say how the browser comes back, so everybody needs the line once."
         )
-    # None of these can hold a quote or a backslash: see model/site.py, model/scope.py and
+    # None of these can hold a quote or a backslash: see model/site.py, model/token.py and
     # settings/spec.py.
     lines = [f'site = "{site}"', f'client_id = "{client_id}"']
     if settings.scope.names:

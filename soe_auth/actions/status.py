@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 
 from soe_auth.errors import NetworkError, SettingsError
 from soe_auth.settings import CONFIG_DIR_VARIABLE
-from soe_auth.settings.profile_choice import no_profile_yet
 from soe_auth.settings.project_file import find_project
-from soe_auth.settings.resolve import read_config_files, resolve
+from soe_auth.settings.resolve import no_profile_yet, read_config_files, resolve
 from soe_auth.settings.spec import CA_BUNDLE, PROXY, STORE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from soe_auth.model.proxy import Network
+    from soe_auth.model.network import Network
     from soe_auth.model.site import Site
     from soe_auth.model.token import Token
     from soe_auth.settings.settings import Settings

@@ -8,8 +8,8 @@ from soe_auth.actions.registration import preface
 from soe_auth.desktop.process import call, split_command
 from soe_auth.errors import SettingsError
 from soe_auth.model.text import printable
+from soe_auth.settings.config_files import find_paths
 from soe_auth.settings.config_writer import begin
-from soe_auth.settings.paths import find_paths
 from soe_auth.settings.resolve import check_config_file, read_config_files
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from soe_auth.desktop.browser import launch
 from soe_auth.desktop.clipboard import clipboard_reader
 from soe_auth.desktop.environment import detect
 from soe_auth.errors import NetworkError, SettingsError, SoeAuthError
-from soe_auth.model.scope import Scope
 from soe_auth.model.site import VENDOR_DOMAIN, Site
 from soe_auth.model.text import read_profile_name
+from soe_auth.model.token import Scope
 from soe_auth.settings.project_file import find_project
 from soe_auth.settings.resolve import resolve
 from soe_auth.settings.spec import CLIENT_ID, PASTE, REDIRECT, REDIRECT_HOST, SITE
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from soe_auth.cli.console import Console
     from soe_auth.cli.prompts import Prompter
-    from soe_auth.model.proxy import Network
+    from soe_auth.model.network import Network
     from soe_auth.settings.config_files import Configs
     from soe_auth.settings.settings import Settings
     from soe_auth.settings.spec import Paste

@@ -24,7 +24,7 @@ from soe_auth.doctor.loopback import look_at_loopback
 from soe_auth.doctor.remote import look_at_http_client, look_at_site
 from soe_auth.doctor.stored import look_at_keyring, look_at_store, look_at_tokens
 from soe_auth.errors import LoginRequired, SettingsError, SoeAuthError
-from soe_auth.settings.paths import find_paths
+from soe_auth.settings.config_files import find_paths
 from soe_auth.settings.resolve import resolve
 from soe_auth.settings.spec import BROWSER, PORT, REDIRECT, REDIRECT_HOST
 

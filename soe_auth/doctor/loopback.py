@@ -15,16 +15,16 @@ from soe_auth.loopback.peer_user import other_user
 from soe_auth.loopback.port_owner import why_busy
 from soe_auth.loopback.server import LocalPaths, serve
 from soe_auth.loopback.sockets import LoopbackSockets, bind
-from soe_auth.model.scope import Scope
 from soe_auth.model.site import Site
 from soe_auth.model.text import printable
+from soe_auth.model.token import Scope
 from soe_auth.oauth.authorization_request import new_authorization_request, redirect_uri_for
 from soe_auth.site_client.failure import describe_os_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from soe_auth.model.ports import Ports
+    from soe_auth.model.network import Ports
     from soe_auth.oauth.pkce import Entropy
 
 _WITHIN = 3.0  # seconds, for what takes a millisecond

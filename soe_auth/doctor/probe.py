@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from soe_auth.errors import MalformedResponse
-from soe_auth.model.scope import Scope
 from soe_auth.model.secret import Secret
 from soe_auth.model.text import printable
+from soe_auth.model.token import Scope
 from soe_auth.oauth.authorization_request import new_authorization_request, redirect_uri_for
 from soe_auth.oauth.bearer import V2_HEADER, V3_HEADER
 from soe_auth.site_client.client import FIRST_LOOK, WHO_AM_I

@@ -13,7 +13,7 @@ from soe_auth.doctor.finding import Finding, error, from_error, ok, warning
 from soe_auth.errors import LoginError, NetworkError, ServerError, SettingsError, SoeAuthError
 from soe_auth.loopback.host_name import addresses_of
 from soe_auth.model.duration import in_words
-from soe_auth.model.proxy import Network
+from soe_auth.model.network import Network
 from soe_auth.model.site import Site
 from soe_auth.model.text import printable
 from soe_auth.site_client.client import FIRST_LOOK, WHO_AM_I, connect, is_refused
@@ -23,7 +23,7 @@ from soe_auth.site_client.proxy_lookup import proxy_for
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from soe_auth.model.proxy import Proxy
+    from soe_auth.model.network import Proxy
     from soe_auth.settings.settings import Settings
     from soe_auth.site_client.transport import ResponseHead
 

@@ -13,8 +13,7 @@ from soe_auth.doctor.finding import Finding, error, from_error, ok, warning
 from soe_auth.errors import SettingsError, StoreError
 from soe_auth.files.atomic_write import exposed_parents
 from soe_auth.model.token import visible_ascii
-from soe_auth.settings import CONFIG_DIR_VARIABLE, TOKEN_VARIABLE
-from soe_auth.settings.paths import TOKENS
+from soe_auth.settings import CONFIG_DIR_VARIABLE, TOKEN_VARIABLE, TOKENS
 from soe_auth.settings.project_file import find_project
 from soe_auth.settings.resolve import read_config_files, resolve
 from soe_auth.settings.spec import STORE

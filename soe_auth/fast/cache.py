@@ -81,7 +81,7 @@ class Cache:
         from pathlib import Path
 
         from soe_auth.files.atomic_write import locked, write_private
-        from soe_auth.settings.paths import LOCKS
+        from soe_auth.settings import LOCKS
 
         about_files = [part for pair in files.items() for part in pair]
         parts = [*about_files, *outcome]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from soe_auth.actions.login_io import LoginIO, PendingAuthorization
     from soe_auth.loopback.server import CallbackServer
-    from soe_auth.model.proxy import Network
+    from soe_auth.model.network import Network
     from soe_auth.model.site import Site
     from soe_auth.oauth.authorization_response import Stray
     from soe_auth.site_client.client import SiteConnection

@@ -149,7 +149,7 @@ def _look(cache: Cache, environ: Mapping[str, str]) -> dict[str, str]:
     """
     from pathlib import Path
 
-    from soe_auth.settings.paths import find_paths
+    from soe_auth.settings.config_files import find_paths
     from soe_auth.settings.project_file import project_places, repository_marks
     from soe_auth.settings.spec import TABLE
 

@@ -11,8 +11,8 @@ from soe_auth.model.site import Site
 from soe_auth.oauth.pkce import challenge_of, draw
 
 if TYPE_CHECKING:
-    from soe_auth.model.scope import Scope
     from soe_auth.model.secret import Secret
+    from soe_auth.model.token import Scope
     from soe_auth.oauth.pkce import Entropy
 
 

@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from soe_auth.errors import ExchangeRefused, MalformedResponse
-from soe_auth.model.scope import Scope
 from soe_auth.model.secret import Secret
 from soe_auth.model.text import printable
-from soe_auth.model.token import Expiry, Token, visible_ascii
+from soe_auth.model.token import Expiry, Scope, Token, visible_ascii
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

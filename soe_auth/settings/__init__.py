@@ -7,3 +7,5 @@ PROFILE_VARIABLE = f"{VARIABLE_PREFIX}PROFILE"
 CONFIG_DIR_VARIABLE = f"{VARIABLE_PREFIX}CONFIG_DIR"
 # For the command of `soe-auth run`, which finds token and site there: `spec.SITE.variable`.
 SITE_VARIABLE = f"{VARIABLE_PREFIX}SITE"
+
+TOKENS, LOCKS = "tokens", "locks"  # directories in the user's config directory

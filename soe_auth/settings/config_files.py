@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from shlex import quote
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,12 +15,12 @@ from soe_auth.errors import SettingsError
 from soe_auth.files.private_read import OtherUsersError, read_trusted
 from soe_auth.model.site import Site
 from soe_auth.model.text import nearest, printable, read_profile_name
+from soe_auth.settings import CONFIG_DIR_VARIABLE
 from soe_auth.settings.spec import BY_KEY, DEFAULT_PROFILE, SCOPE, SITE, TRUSTED_SITES
 from soe_auth.settings.toml_position import line_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from soe_auth.settings.spec import Setting
 
@@ -30,6 +32,66 @@ _LIST_KEYS = (SCOPE.key,)  # what a person may write as a list as well
 _WRITE_LINES = 'Write lines such as site = "acme", each text in quotes.'
 _LONGEST_INTEGER = 64  # bits; the text of longer ones may be longer than Python will make
 _NO_SUCH_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG}
+
+
+_NO_FILE = Path(os.devnull, "config.toml")  # it cannot be there
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """The user's config directory, None where there is no home, and the system's config.toml."""
+
+    user_directory: Path | None
+    system_config: Path
+
+    @property
+    def directory(self) -> Path:
+        """The user's config directory. Raises SettingsError where there is none."""
+        if self.user_directory is None:
+            raise SettingsError(
+                "Your home directory is not known, and so no place for settings and tokens.",
+                hint=f"Set HOME, or {CONFIG_DIR_VARIABLE} to a directory of your own.",
+            )
+        return self.user_directory
+
+    @property
+    def config(self) -> Path:
+        """The user's config.toml. Raises SettingsError as `directory`."""
+        return self.directory / "config.toml"
+
+    @property
+    def files(self) -> list[Path]:
+        """Both config.toml, the stronger one first."""
+        return [self.config if self.user_directory else _NO_FILE, self.system_config]
+
+
+def find_paths(environ: Mapping[str, str], *, platform: str = sys.platform) -> Paths:
+    """Find the config directories: SOE_AUTH_CONFIG_DIR, else what the platform says.
+
+    Raises SettingsError for one that is another with each current directory, or drive of Windows.
+    """
+    import platformdirs
+
+    system = platformdirs.site_config_path("soe-auth", appauthor=False) / "config.toml"
+    if not (directory := environ.get(CONFIG_DIR_VARIABLE)):
+        try:
+            user = platformdirs.user_config_path("soe-auth", appauthor=False)
+            if not user.is_absolute():  # of older versions, by an XDG_CONFIG_HOME that is ignored
+                user = Path.home() / ".config" / "soe-auth"
+        except RuntimeError:  # neither HOME nor the list of users says where home is
+            return Paths(None, system)
+        return Paths(user, system)
+    # What comes from a .env file, Docker or systemd has passed no shell.
+    path = os.path.expanduser(directory)  # noqa: PTH111  # pathlib raises where there is no home
+    pure = PureWindowsPath if platform == "win32" else PurePosixPath
+    if not pure(path).is_absolute():
+        example = r"C:\Users\you\soe-auth" if platform == "win32" else "~/soe-auth"
+        raise SettingsError(
+            f"{CONFIG_DIR_VARIABLE} is {printable(directory)}, which depends on the current"
+            " directory.",
+            hint=f"Set it to a whole path, such as {example}.",
+        )
+    return Paths(Path(path), system)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from soe_auth.errors import SettingsError
 from soe_auth.files.atomic_write import locked, make_directory, write_private
 from soe_auth.files.private_read import patiently
-from soe_auth.settings.paths import LOCKS
+from soe_auth.settings import LOCKS
 from soe_auth.settings.toml_position import with_table_renamed, without_table
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from soe_auth.errors import SettingsError
-from soe_auth.model.proxy import Network
+from soe_auth.model.network import Network
 from soe_auth.model.site import VENDOR_DOMAIN
 from soe_auth.model.text import nearest
 from soe_auth.settings.spec import PROFILE, SITE, TABLE
@@ -15,11 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from soe_auth.model.ports import Ports
-    from soe_auth.model.proxy import Proxy
-    from soe_auth.model.scope import Scope
+    from soe_auth.model.network import Ports, Proxy
     from soe_auth.model.site import Site
-    from soe_auth.settings.paths import Paths
+    from soe_auth.model.token import Scope
+    from soe_auth.settings.config_files import Paths
     from soe_auth.settings.spec import Paste, Redirect, Stored, StoreKind
 
 

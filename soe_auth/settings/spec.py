@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from soe_auth.model.duration import parse_duration, write_duration
-from soe_auth.model.ports import ANY_PORT, Ports
-from soe_auth.model.proxy import Proxy
-from soe_auth.model.scope import Scope
+from soe_auth.model.network import ANY_PORT, Ports, Proxy
 from soe_auth.model.site import VENDOR_DOMAIN, Site
 from soe_auth.model.text import read_profile_name
+from soe_auth.model.token import Scope
 from soe_auth.settings import VARIABLE_PREFIX
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from soe_auth.model.text import printable
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from soe_auth.model.proxy import Proxy
+    from soe_auth.model.network import Proxy
 
 _CHUNK = 2**14  # bytes
 _NAMED_BY = ("commonName", "organizationName", "organizationalUnitName")

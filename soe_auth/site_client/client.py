@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from soe_auth.errors import NetworkError, SoeAuthError
-from soe_auth.model.proxy import Network
-from soe_auth.model.scope import Scope
+from soe_auth.model.network import Network
 from soe_auth.model.text import printable
+from soe_auth.model.token import Scope
 from soe_auth.oauth.authorization_request import new_authorization_request
 from soe_auth.oauth.bearer import V2_HEADER, V3_HEADER, authorization
 from soe_auth.site_client.transport import Request, Timeouts, open_transport

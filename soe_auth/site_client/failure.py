@@ -14,7 +14,7 @@ from soe_auth.model.text import printable
 from soe_auth.site_client.proxy_lookup import PROXY_HINT
 
 if TYPE_CHECKING:
-    from soe_auth.model.proxy import Proxy
+    from soe_auth.model.network import Proxy
 
 # X509_V_ERR_… of OpenSSL's x509_vfy.h; CERT_E_EXPIRED and CERT_E_CN_NO_MATCH of Windows.
 _CERTIFICATE_FAULTS = {

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from urllib.request import getproxies, proxy_bypass
 
 from soe_auth.errors import NetworkError
-from soe_auth.model.proxy import Proxy
+from soe_auth.model.network import Proxy
 
 if TYPE_CHECKING:
-    from soe_auth.model.proxy import Network
+    from soe_auth.model.network import Network
     from soe_auth.model.site import Site
 
 PROXY_HINT = (

@@ -12,7 +12,7 @@ from soe_auth.errors import SettingsError
 from soe_auth.model.text import printable
 
 if TYPE_CHECKING:
-    from soe_auth.model.proxy import Network
+    from soe_auth.model.network import Network
 
 _LONGEST_PATH = 400  # as it is shown
 _BUNDLE_HINT = "Name a file in ca_bundle that holds the CAs to believe, in PEM, or leave it out."

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 
-    from soe_auth.model.proxy import Network, Proxy
+    from soe_auth.model.network import Network, Proxy
     from soe_auth.model.site import Site
     from soe_auth.site_client.failure import Failure
 

@@ -17,7 +17,7 @@ from soe_auth.files.atomic_write import (
 )
 from soe_auth.files.private_read import check_replaceable, own_directory, read_private
 from soe_auth.model.text import is_profile_name, printable
-from soe_auth.settings.paths import TOKENS
+from soe_auth.settings import TOKENS
 from soe_auth.storage.token_format import mark_of, token_from_json, token_to_json
 
 if sys.platform == "win32":

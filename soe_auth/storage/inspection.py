@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from soe_auth.files.private_read import own_directory, read_private
 from soe_auth.model.text import is_profile_name
-from soe_auth.settings.paths import LOCKS, TOKENS
+from soe_auth.settings import LOCKS, TOKENS
 from soe_auth.storage.file_store import LARGEST_FILE
 from soe_auth.storage.token_format import mark_of, token_from_json
 

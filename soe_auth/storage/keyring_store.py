@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from soe_auth.files.atomic_write import locked
-from soe_auth.settings.paths import LOCKS
+from soe_auth.settings import LOCKS
 from soe_auth.storage.file_store import FileStore, as_store_error, report_once
 
 if TYPE_CHECKING:

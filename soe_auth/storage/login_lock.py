@@ -11,7 +11,7 @@ from soe_auth.files.atomic_write import make_private_directory, remove_private, 
 from soe_auth.files.lock import try_lock
 from soe_auth.files.private_read import read_private
 from soe_auth.model.text import printable
-from soe_auth.settings.paths import LOCKS
+from soe_auth.settings import LOCKS
 from soe_auth.storage.file_store import LARGEST_FILE, as_store_error, ensure_private, report_once
 
 if TYPE_CHECKING:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from typing import Literal
 
-from soe_auth.model.scope import Scope
 from soe_auth.model.secret import Secret
 from soe_auth.model.site import Site
-from soe_auth.model.token import Expiry, Token, visible_ascii
+from soe_auth.model.token import Expiry, Scope, Token, visible_ascii
 
 FILE_VERSION = 1
 _LATEST = 253402300799  # the end of the year 9999: no calendar is asked for more

@@ -37,7 +37,7 @@ from tls_servers import (
 import soe_auth as package
 from soe_auth import NetworkError, RevocationResult, Secret, SettingsError, Site
 from soe_auth.actions.logout import logout
-from soe_auth.model.proxy import Network, Proxy
+from soe_auth.model.network import Network, Proxy
 from soe_auth.sandbox import Sandbox, running
 from soe_auth.settings.resolve import resolve
 from soe_auth.settings.settings import Settings

@@ -20,6 +20,7 @@ from soe_auth import SettingsError, Site
 from soe_auth.cli.main import main
 from soe_auth.files.lock import try_lock
 from soe_auth.sandbox import Sandbox
+from soe_auth.settings.config_files import find_paths
 from soe_auth.settings.config_writer import (
     add_trusted_site,
     forget,
@@ -27,7 +28,6 @@ from soe_auth.settings.config_writer import (
     remove_setting,
     write_setting,
 )
-from soe_auth.settings.paths import find_paths
 from soe_auth.settings.spec import BY_KEY
 
 ACME = '[profile.acme]\nsite = "https://acme.stackenterprise.co"\nclient_id = "110"\n'

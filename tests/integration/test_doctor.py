@@ -31,8 +31,7 @@ from soe_auth.doctor.loopback import LoopbackProbe, check_probe, look_at_loopbac
 from soe_auth.doctor.remote import check_proxy
 from soe_auth.doctor.stored import look_at_store
 from soe_auth.loopback.host_name import addresses_of
-from soe_auth.model.ports import ANY_PORT
-from soe_auth.model.proxy import Proxy
+from soe_auth.model.network import ANY_PORT, Proxy
 from soe_auth.sandbox import Sandbox, running
 from soe_auth.settings.resolve import resolve
 from soe_auth.storage.file_store import FileStore
@@ -624,7 +623,7 @@ def test_a_redirect_to_the_address_needs_no_name(ground: Ground) -> None:
 ALONE = """
 import fcntl, os, socket, struct
 from soe_auth.doctor.loopback import look_at_loopback
-from soe_auth.model.ports import ANY_PORT
+from soe_auth.model.network import ANY_PORT
 with socket.socket() as s:
     fcntl.ioctl(s, 0x8914, struct.pack("16sH22x", b"lo", 0x49))  # SIOCSIFFLAGS: up, running
 open("/proc/sys/net/ipv6/conf/lo/disable_ipv6", "w").write("1")

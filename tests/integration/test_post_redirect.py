@@ -13,7 +13,7 @@ import trustme
 from conftest import VISITOR, Command, unmeasured
 from tls_servers import tls
 
-from soe_auth.model.proxy import Network
+from soe_auth.model.network import Network
 from soe_auth.sandbox import Quirks, Sandbox, running
 from soe_auth.site_client.tls import ssl_context
 

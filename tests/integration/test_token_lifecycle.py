@@ -22,7 +22,7 @@ from soe_auth.actions.login import alogin, login
 from soe_auth.actions.login_if_needed import login_if_needed
 from soe_auth.actions.logout import logout
 from soe_auth.actions.status import verify
-from soe_auth.model.proxy import Network
+from soe_auth.model.network import Network
 from soe_auth.sandbox import Quirks, Sandbox, running
 from soe_auth.settings.resolve import resolve
 from soe_auth.site_client.client import RevocationResult, TokenValidity

@@ -8,8 +8,8 @@ from cli_oracle import directories_in, live_in
 
 from soe_auth import LoginRequired, Scope, SettingsError
 from soe_auth.model.text import is_profile_name
+from soe_auth.settings.config_files import find_paths
 from soe_auth.settings.config_writer import remember
-from soe_auth.settings.paths import find_paths
 from soe_auth.settings.resolve import read_config_files, resolve
 from soe_auth.settings.settings import Settings
 from soe_auth.settings.spec import BY_KEY, TABLE

@@ -16,12 +16,11 @@ from soe_auth.cli.json_output import FORMAT_VERSION
 from soe_auth.cli.main import add_actions
 from soe_auth.cli.options import tell_ignored_suffix
 from soe_auth.errors import LoginRequired, SettingsError, SoeAuthError
-from soe_auth.model.proxy import Network, Proxy
+from soe_auth.model.network import Network, Proxy
 from soe_auth.model.site import Site
 from soe_auth.model.text import printable
-from soe_auth.settings.config_files import no_such_key
+from soe_auth.settings.config_files import find_paths, no_such_key
 from soe_auth.settings.config_writer import remember, remove_setting, write_setting
-from soe_auth.settings.paths import find_paths
 from soe_auth.settings.resolve import choose_profile, read_config_files, resolve
 from soe_auth.settings.spec import (
     BY_KEY,

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import argparse
 
     from soe_auth.cli.console import Console
-    from soe_auth.model.proxy import Network
+    from soe_auth.model.network import Network
     from soe_auth.model.secret import Secret
     from soe_auth.model.site import Site
     from soe_auth.oauth.token_endpoint import TokenResponse

@@ -16,9 +16,9 @@ from soe_auth.actions.logout import logout
 from soe_auth.cli.exit_codes import EXIT_CODES
 from soe_auth.cli.options import add_target, given_settings, take_target
 from soe_auth.errors import LoginRequired, NetworkError, ServerError, SettingsError, StoreError
-from soe_auth.model.proxy import Network
+from soe_auth.model.network import Network
 from soe_auth.model.secret import no_core_dumps
-from soe_auth.settings.paths import find_paths
+from soe_auth.settings.config_files import find_paths
 from soe_auth.settings.project_file import find_project
 from soe_auth.settings.resolve import read_config_files, resolve
 from soe_auth.settings.spec import StoreKind

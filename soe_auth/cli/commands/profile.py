@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 
 from soe_auth.cli.main import add_actions
 from soe_auth.errors import LoginRequired, SettingsError
+from soe_auth.settings.config_files import find_paths
 from soe_auth.settings.config_writer import forget, write_setting
-from soe_auth.settings.paths import find_paths
-from soe_auth.settings.profile_choice import no_profile_yet
-from soe_auth.settings.resolve import choose_profile, read_config_files
+from soe_auth.settings.resolve import choose_profile, no_profile_yet, read_config_files
 from soe_auth.settings.spec import DEFAULT_PROFILE
 from soe_auth.storage.file_store import FileStore
 from soe_auth.storage.login_lock import LoginLock

@@ -16,7 +16,7 @@ from soe_auth.cli.options import read_option
 from soe_auth.errors import SettingsError
 from soe_auth.loopback.sockets import describe_bind_error
 from soe_auth.model.duration import parse_duration
-from soe_auth.model.ports import read_port
+from soe_auth.model.network import read_port
 from soe_auth.sandbox import (
     ACCOUNT_ANSWERS,
     API_ANSWERS,

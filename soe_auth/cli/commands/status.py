@@ -35,7 +35,7 @@ from soe_auth.model.duration import parse_duration
 from soe_auth.model.secret import no_core_dumps
 from soe_auth.model.site import Site
 from soe_auth.model.text import printable
-from soe_auth.settings.paths import find_paths
+from soe_auth.settings.config_files import find_paths
 from soe_auth.settings.project_file import find_project
 from soe_auth.settings.resolve import choose_profile, read_config_files, resolve
 from soe_auth.settings.spec import SITE
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     from soe_auth.cli.console import Console
     from soe_auth.doctor.finding import Severity
-    from soe_auth.model.proxy import Network
+    from soe_auth.model.network import Network
     from soe_auth.model.token import Token
     from soe_auth.settings.settings import Settings
     from soe_auth.settings.spec import StoreKind
