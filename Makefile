@@ -79,6 +79,7 @@ lint: ready-lint ## format, lint, types, the rules of import and the CI workflow
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/codespell
+	$(BIN)/python tools/words.py
 	$(BIN)/mypy --platform linux
 	@# mypy discards a cache made for another platform, which costs seconds: each has its own.
 	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin

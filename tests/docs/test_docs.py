@@ -69,13 +69,6 @@ RUN = [
 ]
 
 NOT_RUN = {
-    "README.md": {
-        "pipx install .": "it would install to this user's programs",
-        "uv tool install .": "as pipx",
-        "pip install .": "it would install to this environment",
-        "make demo": "it sets up a checkout; `soe-auth demo` is run by the tests of the commands",
-        "make test": "it runs this",
-    },
     "docs/tutorial/first-login.md": {
         "soe-auth login --site acme.stackenterprise.co --client-id 110": "a real site",
         "soe-auth token -p acme": "as above",
@@ -371,7 +364,9 @@ def test_every_option_of_a_command_stands_in_its_section_and_no_other(
     own = {
         option for row in rows(section(cli, f"soe-auth {command}")) for option in options_in(row[0])
     }
-    common = {option for row in rows(section(cli, "Everywhere")) for option in options_in(row[0])}
+    common = {
+        option for row in rows(section(cli, "Global options")) for option in options_in(row[0])
+    }
     assert own | common == options_of_help(command, capsys)
     assert not own & common
 
@@ -392,7 +387,7 @@ def test_the_practice_applications_are_those_of_the_practice_site() -> None:
 
 @pytest.mark.rfc("8252-8.4")
 def test_every_setting_stands_in_the_table_as_it_is() -> None:
-    table = rows(section(DOCS / "reference" / "settings.md", "The table"))[1:]
+    table = rows(section(DOCS / "reference" / "settings.md", "All settings"))[1:]
     assert [row[0] for row in table] == [f"`{setting.key}`" for setting in TABLE]
     settings: tuple[Setting[Any], ...] = TABLE
     for setting, (_, flag, variable, default, _, profile) in zip(settings, table, strict=True):
@@ -426,7 +421,7 @@ def test_the_example_of_settings_is_one(tmp_path: Path) -> None:
 
 
 def test_the_keys_of_a_project_file_are_told_and_their_example_is_one(tmp_path: Path) -> None:
-    text = section(DOCS / "reference" / "settings.md", "The project file")
+    text = section(DOCS / "reference" / "settings.md", "Project file")
     assert [coded(row[0])[0] for row in rows(text)[1:]] == list(PROJECT_KEYS)
     _, project, trusted = blocks(DOCS / "reference" / "settings.md", "toml")
     (tmp_path / ".soe-auth.toml").write_text(project.text.replace(REAL_SITE, "https://soe.example"))
@@ -453,7 +448,7 @@ def test_every_exit_code_is_told_and_no_other() -> None:
 @pytest.mark.posix("file modes, which Windows does not have")
 @pytest.mark.process
 def test_the_files_lie_where_it_is_said_with_the_modes_that_are_said(signed_in: Command) -> None:
-    table = rows(section(DOCS / "reference" / "files.md", "Where they lie"))
+    table = rows(section(DOCS / "reference" / "files.md", "Locations"))
     said = {coded(row[0])[0]: row[1] for row in table if re.fullmatch(r"0\d00", row[1])}
     directory = signed_in.home / "config"
     found = {
