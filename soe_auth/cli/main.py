@@ -7,37 +7,53 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from soe_auth.cli.argument_parser import Parser
+from soe_auth.cli.argument_parser import Parser, listed
 from soe_auth.cli.console import Console
 from soe_auth.cli.exit_codes import USAGE, exit_code
 from soe_auth.cli.streams import write_stderr
-from soe_auth.errors import SoeAuthError
+from soe_auth.errors import SettingsError, SoeAuthError
 from soe_auth.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from soe_auth.actions.login_io import LoginIO
     from soe_auth.actions.started_login import StartedLogin
     from soe_auth.cli.console import Observer
 
 COMMANDS = {
-    "init": "set up a site in a short conversation: start here",
-    "login": "sign in with your browser and keep the token",
-    "token": "print the token, for scripts; never opens a browser unless told to",
+    "init": "set up a site step by step: start here",
+    "login": "sign in with your browser and store the token",
+    "token": "print the stored token, for scripts",
     "run": "run a command with the token in its environment",
     "api": "call the site's API with the token",
-    "status": "show every profile: site, account, scope, time left",
-    "logout": "end the token on the site and remove it here",
+    "status": "show each profile: site, account, scope, time left",
+    "logout": "revoke the token on the site and delete it here",
     "doctor": "find out why a login would fail here",
-    "profile": "list, rename and remove profiles, and choose the default",
-    "config": "see and change the settings, and where each comes from",
-    "completion": "have your shell complete commands and names of profiles",
+    "profile": "list, rename and remove profiles; choose the default",
+    "config": "show and change settings, and where each comes from",
+    "completion": "print a completion script for your shell",
     "pkce": "by hand, step 1: make a code verifier and its challenge",
     "url": "by hand, step 2: make the authorization URL",
-    "exchange": "by hand, step 3: turn a code into a token",
+    "exchange": "by hand, step 3: exchange a code for a token",
     "sandbox": "run a practice site on this machine",
-    "demo": "see a whole login happen, on a practice site",
+    "demo": "try a whole login on a practice site",
+}
+WITHOUT_PROFILE = frozenset({"profile", "completion", "pkce", "sandbox", "demo"})
+# Commands of other tools, and what to type here.
+_ALIASES = {
+    **dict.fromkeys(("auth", "signin", "sign-in", "authorize"), ("login",)),
+    **dict.fromkeys(("refresh", "renew"), ("login --if-needed", "token --login")),
+    **dict.fromkeys(("revoke", "signout", "sign-out"), ("logout",)),
+    **dict.fromkeys(("whoami", "who", "show", "info"), ("status",)),
+    **dict.fromkeys(("list", "ls", "profiles"), ("status", "profile list")),
+    **dict.fromkeys(("switch", "use"), ("profile use NAME",)),
+    **dict.fromkeys(("setup", "configure"), ("init",)),
+    **dict.fromkeys(("exec", "env"), ("run -- CMD",)),
+    "settings": ("config list",),
+    "check": ("status --check", "doctor"),
+    "curl": ("api PATH",),
+    "version": ("--version",),
 }
 
 
@@ -73,7 +89,7 @@ def _run(
     observer: Observer | None,
 ) -> int:
     overview = _overview()
-    args = overview.parse_args(argv, argparse.Namespace(**given))
+    args = overview.parse(argv, argparse.Namespace(**given))
     if args.command is None:
         write_stderr(overview.format_help(), end="")
         return USAGE
@@ -86,21 +102,37 @@ def _run(
 
 
 class _Command(argparse.Action):
-    """A positional argument that loads the command it names, and has it parse all that follows."""
+    """A positional argument that loads the command it names, which parses all that follows."""
 
     def __call__(
         self,
-        _: argparse.ArgumentParser,
+        overview: argparse.ArgumentParser,
         namespace: argparse.Namespace,
         values: str | Sequence[str] | None,
-        __: str | None = None,
+        _: str | None = None,
     ) -> None:
         name, *rest = values or ()
+        if name == "help":
+            name, *rest = [*rest, "--help"]
+        if name == "--help":
+            overview.print_help()
+            overview.exit()
+        assert isinstance(overview, Parser)  # noqa: S101  # there is no other
+        if near := _ALIASES.get(name):
+            commands = " or ".join(f"`soe-auth {words}`" for words in near)
+            raise SettingsError(f"Unknown command {name!r}.", hint=f"Type {commands}.")
+        if name not in COMMANDS:
+            overview.reject("command", name, COMMANDS, f"Choose {listed(COMMANDS)}.")
+        if namespace.profile and name in WITHOUT_PROFILE:
+            raise SettingsError(f"`soe-auth {name}` uses no profile.", hint="Leave -p out.")
         namespace.command = import_module(f"soe_auth.cli.commands.{name}")
-        parser = Parser(prog=f"soe-auth {name}", description=namespace.command.__doc__)
+        description, _, examples = namespace.command.__doc__.partition("\n\nFor example:\n")
+        parser = Parser(prog=f"soe-auth {name}", description=description)
         namespace.command.configure(parser)
-        add_common(parser)
-        parser.parse_args(rest, namespace)
+        add_common(parser, profile=name not in WITHOUT_PROFILE)
+        if examples:
+            parser.epilog = f"examples:\n{examples.rstrip()}\n\n{parser.epilog or ''}"
+        parser.parse(rest, namespace)
         if namespace.verbose and namespace.quiet:  # one of them stands before the command
             parser.error("argument -q/--quiet: not allowed with argument -v/--verbose")
 
@@ -109,36 +141,45 @@ def _overview() -> Parser:
     width = max(map(len, COMMANDS))
     parser = Parser(
         prog="soe-auth",
-        usage="soe-auth [-p NAME] [-v | -q] COMMAND …",
+        usage="soe-auth [options] COMMAND …",
         description="Browser login for Stack Overflow for Teams Enterprise.\n\ncommands:\n"
         + "\n".join(f"  {name:{width}}  {does}" for name, does in COMMANDS.items()),
-        epilog="`soe-auth COMMAND --help` tells more of each."
+        epilog="`soe-auth help COMMAND` shows the options and examples of a command."
         " New here? `soe-auth demo`, then `soe-auth init`.",
     )
     add_common(parser)
     parser.add_argument(
-        "command",
-        nargs=argparse.PARSER,
-        action=_Command,
-        choices=COMMANDS,
-        help=argparse.SUPPRESS,
+        "command", nargs=argparse.PARSER, action=_Command, help=argparse.SUPPRESS
     ).required = False
     return parser
 
 
-def add_common(parser: argparse.ArgumentParser) -> None:
-    """Give the parser what every command takes."""
-    parser.add_argument("-p", "--profile", metavar="NAME", help="the profile to use")
-    loudness = parser.add_mutually_exclusive_group()
-    loudness.add_argument("-v", "--verbose", action="store_true", help="tell more on stderr")
-    loudness.add_argument("-q", "--quiet", action="store_true", help="tell errors only")
-    parser.add_argument("--version", action="version", version=f"soe-auth {__version__}")
+def add_common(parser: argparse.ArgumentParser, *, profile: bool = True) -> None:
+    """Add the options of every command; -p only with `profile`."""
+    if profile:
+        parser.add_argument("-p", "--profile", metavar="NAME", help="use this profile")
+    verbosity = parser.add_mutually_exclusive_group()
+    verbosity.add_argument("-v", "--verbose", action="store_true", help="print details on stderr")
+    verbosity.add_argument("-q", "--quiet", action="store_true", help="print errors only")
+    parser.add_argument(
+        "-V",
+        "--version",
+        action="version",
+        version=f"soe-auth {__version__}",
+        help="show the version and exit",
+    )
 
 
 def add_actions(
-    parser: argparse.ArgumentParser, actions: Mapping[str, str]
+    parser: argparse.ArgumentParser,
+    actions: Mapping[str, str],
+    *,
+    without_profile: Collection[str] = (),
 ) -> dict[str, argparse.ArgumentParser]:
-    """Give the parser actions, each with what it does; return their parsers by name."""
+    """Add actions, given with their help, and the common options; return the parsers by name.
+
+    Those `without_profile` take no -p.
+    """
     made = {}
     each = parser.add_subparsers(dest="action", metavar="ACTION", required=True, title="actions")
     for name, does in actions.items():
@@ -146,7 +187,7 @@ def add_actions(
             name,
             help=does,
             description=f"{does[0].upper()}{does[1:]}.",
-            argument_default=argparse.SUPPRESS,  # what was given before the action stays
+            argument_default=argparse.SUPPRESS,  # keeps options that stand before the action
         )
-        add_common(made[name])
+        add_common(made[name], profile=name not in without_profile)
     return made

@@ -27,14 +27,24 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+_METAVARS = {
+    "client_id": "ID",
+    "redirect_host": "HOST",
+    "browser": "COMMAND",
+    "timeout": "DURATION",
+    "min_ttl": "DURATION",
+}
+
+
 def add_settings(parser: argparse.ArgumentParser, *settings: Setting[Any]) -> None:
-    """Give the parser a flag for each setting; values stay text until they are resolved."""
+    """Add an option for each setting; values stay text until they are resolved."""
     for setting in settings:
+        default = setting.text(setting.default)
         parser.add_argument(
             setting.flag,
-            metavar=setting.key.upper(),
+            metavar=_METAVARS.get(setting.key, setting.key.upper()),
             dest=f"setting_{setting.key}",
-            help=setting.help,
+            help=f"{setting.help}; default: {default}" if default else setting.help,
         )
 
 

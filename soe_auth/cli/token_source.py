@@ -1,4 +1,4 @@
-"""Where a command has its token from: the environment, else the store, else a login if asked."""
+"""Find the token for a command: in the environment, else in the store, else by a login."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _POLL = 0.5  # seconds between two looks for a user's login
 
 @dataclass(frozen=True, slots=True)
 class TokenSource:
-    """A token, and what is known of it; of one that the environment gave, nothing is."""
+    """An access token, and the facts about it; None for a token of the environment."""
 
     access_token: Secret
     settings: Settings | None = None
@@ -47,46 +47,46 @@ def find_token(
     console: Console,
     *,
     login: bool = False,
-    at_once: Callable[[TokenSource], None] | None = None,
+    on_stored: Callable[[TokenSource], None] | None = None,
 ) -> TokenSource:
-    """Return a token that serves; with `login`, a person is asked for one if that is needed.
+    """Return a valid token; with `login`, start a login if there is none.
 
-    `at_once` is given the token of a login as soon as it is safe, while the rest of the login is
-    still under way, and only if nothing is in the way of that.
-    Raises LoginRequired if a person is needed, SettingsError, StoreError, and what a login raises.
+    `on_stored` is called with the token of a login as soon as it is stored, while the login looks
+    up the account; not if that fails. Raises LoginRequired if a user is needed, SettingsError,
+    StoreError, and what a login raises.
     """
     if access_token := from_environment(console.environ):
         no_core_dumps()
         return TokenSource(access_token)
-    with _advising_a_job(console):
+    with _ci_hint(console):
         settings = resolve_settings(args, console)
         try:
-            return stored(settings, console)
+            return stored_token(settings, console)
         except LoginRequired:
             if not login:
                 raise
     from soe_auth.actions.login_if_needed import login_if_needed
     from soe_auth.cli.login_io import login_io
 
-    def hand_over() -> None:
-        if at_once:
-            with suppress(SoeAuthError, OSError):  # which is for the end of the login to tell
-                at_once(stored(settings, Console(console.environ, quiet=True)))
+    def notify() -> None:
+        if on_stored:
+            with suppress(SoeAuthError, OSError):  # the end of the login reports it
+                on_stored(stored_token(settings, Console(console.environ, quiet=True)))
 
-    io = login_io(settings, console, accelerate=args.accelerate, on_stored=hand_over)
-    login_if_needed(settings, io)
-    # A new token may fall short, too, of what was asked for.
-    return stored(settings, console)
+    login_if_needed(
+        settings, login_io(settings, console, accelerate=args.accelerate, on_stored=notify)
+    )
+    return stored_token(settings, console)  # a new token may be invalid for the settings, too
 
 
 def find_site(args: argparse.Namespace, console: Console) -> tuple[Site, Settings]:
     """Return the site that the token of `find_token` is for, and the settings.
 
-    Raises SettingsError where nothing says it, or a project file alone says it of SOE_AUTH_TOKEN;
+    Raises SettingsError where no site is set, or a project file alone names one for SOE_AUTH_TOKEN;
     LoginRequired.
     """
     if not console.environ.get(TOKEN_VARIABLE):
-        with _advising_a_job(console):
+        with _ci_hint(console):
             settings = resolve_settings(args, console)
             return settings.require_site_and_client[0], settings
     try:
@@ -99,39 +99,38 @@ def find_site(args: argparse.Namespace, console: Console) -> tuple[Site, Setting
 
 
 @contextmanager
-def _advising_a_job(console: Console) -> Iterator[None]:
-    """Have an error end with what to do in a CI job, if this is one."""
+def _ci_hint(console: Console) -> Iterator[None]:
+    """Add to an error what to do in a CI job, if this is one."""
     try:
         yield
-    except (LoginRequired, SettingsError) as missing:
+    except (LoginRequired, SettingsError) as error:
         if job := ci_job(console.environ):
-            advice = f"This is {job}: give it a token in SOE_AUTH_TOKEN."
-            missing.hint = f"{missing.hint} {advice}".strip()
+            error.hint = f"{error.hint} This is {job}: give it a token in SOE_AUTH_TOKEN.".strip()
         raise
 
 
-def wait_for_token(args: argparse.Namespace, console: Console, span: float) -> TokenSource:
-    """Return a valid token, once a user has logged in; wait for `span` seconds at most.
+def wait_for_token(args: argparse.Namespace, console: Console, timeout: float) -> TokenSource:
+    """Return a valid token; wait up to `timeout` seconds until a user has logged in.
 
     Raises LoginRequired if no user has by then, SettingsError, StoreError.
     """
     try:
         return find_token(args, console)
     except LoginRequired as missing:
-        console.error(f"{missing} Waiting for that, {in_words(span)} at most …")
-    quiet = Console(console.environ, quiet=True)  # what is odd about the settings is told already
-    return retry_until(lambda: stored(resolve_settings(args, quiet), console), span)
+        console.error(f"{missing} Waiting up to {in_words(timeout)} for a login …")
+    quiet = Console(console.environ, quiet=True)  # warnings about settings are printed already
+    return retry_until(lambda: stored_token(resolve_settings(args, quiet), console), timeout)
 
 
 def retry_until(
     look: Callable[[], TokenSource],
-    span: float,
+    timeout: float,
     *,
     now: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
 ) -> TokenSource:
-    """Look again and again, for `span` seconds; return what is found, or raise LoginRequired."""
-    give_up_at = now() + span
+    """Call `look` until it returns a token; after `timeout` seconds raise its LoginRequired."""
+    give_up_at = now() + timeout
     while True:
         try:
             return look()
@@ -142,11 +141,10 @@ def retry_until(
         pause(min(_POLL, left))
 
 
-def stored(settings: Settings, console: Console) -> TokenSource:
+def stored_token(settings: Settings, console: Console) -> TokenSource:
     """Return the stored token, if it is valid for the settings. Raises LoginRequired, StoreError.
 
-    From then on the process writes no core dump; before, it may still start a browser, which would
-    inherit that.
+    It disables core dumps; not earlier, because a browser started before would inherit that.
     """
     now = time.time()
     token = from_store(settings, open_profile_store(settings, console), now=now)

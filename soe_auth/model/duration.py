@@ -1,4 +1,4 @@
-"""Spans of time, as people write and read them."""
+"""Durations: read them, and write them for files and for users."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ _LONGEST = 366 * 86400
 
 
 def parse_duration(text: str) -> float:
-    """Read `90s`, `10m`, `8h`, `1d`, a row of them such as `1h30m`, or `0`; return seconds.
+    """Return the seconds of `600`, `90s`, `10m`, `8h`, `1d` or a sequence such as `1h30m`.
 
     Raises ValueError for anything else, and for more than a year.
     """
-    form = _FORM.fullmatch(text.strip())
-    if text.strip() == "0":
-        return 0.0
-    if not text.strip() or form is None:
+    text = text.strip()
+    form = _FORM.fullmatch(f"{text}s" if text.isascii() and text.isdigit() else text)
+    if not text or form is None:
         raise ValueError("write a duration such as 90s, 10m, 8h or 1d")
     seconds = sum(int(n or 0) * unit for n, unit in zip(form.groups(), _SECONDS, strict=True))
     if seconds > _LONGEST:
@@ -26,7 +25,7 @@ def parse_duration(text: str) -> float:
 
 
 def write_duration(seconds: float) -> str:
-    """Write a span, of whole seconds, as `parse_duration` reads it: `1h30m`."""
+    """Return whole seconds in the form that `parse_duration` reads: `1h30m`."""
     left, parts = round(seconds), ""
     for unit, letter in zip(_SECONDS, "dhms", strict=True):
         count, left = divmod(left, unit)
@@ -35,7 +34,7 @@ def write_duration(seconds: float) -> str:
 
 
 def in_words(seconds: float) -> str:
-    """Write a span as a person would say it: `24 h`, `1 h 30 min`, `12 min`, `45 s`."""
+    """Return seconds in the form that users read: `24 h`, `1 h 30 min`, `12 min`, `45 s`."""
     if seconds < 120:  # noqa: PLR2004  # under two minutes, each second counts
         return f"{max(0, round(seconds))} s"
     minutes = round(seconds / 60)

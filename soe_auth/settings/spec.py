@@ -148,7 +148,11 @@ CLIENT_ID: Setting[str | None] = Setting(
     "client_id", _read_client_id, None, "the client ID of the site's API application", profile=True
 )
 SCOPE = Setting(
-    "scope", Scope.parse, Scope(), "what to ask for: write_access, no_expiry, …", profile=True
+    "scope",
+    Scope.parse,
+    Scope(),
+    "the scope to request: write_access, no_expiry, …; without it, read only",
+    profile=True,
 )
 REDIRECT: Setting[Redirect] = Setting(
     "redirect",
@@ -170,7 +174,7 @@ PORT = Setting(
     "port",
     Ports.parse,
     ANY_PORT,
-    "the loopback port; 8000-8010 for the first free one of these, 0 for any",
+    "the loopback port: a number, a range such as 8000-8010, or 0 for any free port",
     profile=True,
 )
 PASTE: Setting[Paste] = Setting(
@@ -188,14 +192,14 @@ TIMEOUT = Setting(
     "timeout",
     _read_timeout,
     300.0,
-    "how long to wait for the person: 5m",
+    "how long to wait for the user",
     write=write_duration,
 )
 MIN_TTL = Setting(
     "min_ttl",
     parse_duration,
     60.0,
-    "the life that a token must have left: 10m",
+    "how long the token must stay valid",
     write=write_duration,
 )
 CA_BUNDLE: Setting[Path | None] = Setting(

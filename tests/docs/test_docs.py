@@ -52,7 +52,7 @@ from soe_auth import Scope, Token, errors
 from soe_auth.__main__ import NOT_WRITTEN, READER_GONE, SIGNALLED
 from soe_auth.cli import exit_codes
 from soe_auth.cli.commands import config
-from soe_auth.cli.main import COMMANDS, main
+from soe_auth.cli.main import COMMANDS, WITHOUT_PROFILE, main
 from soe_auth.python_api.token_provider import Options, TokenProvider
 from soe_auth.sandbox import DEFAULT_APPLICATIONS, OWN_DOMAIN, Sandbox
 from soe_auth.settings.project_file import PROJECT_KEYS
@@ -367,6 +367,8 @@ def test_every_option_of_a_command_stands_in_its_section_and_no_other(
     common = {
         option for row in rows(section(cli, "Global options")) for option in options_in(row[0])
     }
+    if command in WITHOUT_PROFILE:
+        common -= {"-p", "--profile"}
     assert own | common == options_of_help(command, capsys)
     assert not own & common
 

@@ -26,7 +26,7 @@ from wine import UNDER_WINE
 
 from soe_auth import Secret, Site, __main__
 from soe_auth.cli.commands.pkce import draw_pair
-from soe_auth.cli.main import COMMANDS, main
+from soe_auth.cli.main import COMMANDS, WITHOUT_PROFILE, main
 from soe_auth.cli.terminal_paste import pasted_lines
 from soe_auth.oauth.pkce import challenge_of, draw
 from soe_auth.sandbox import Quirks, Sandbox, running
@@ -635,16 +635,32 @@ def test_nothing_to_do_shows_what_there_is(soe_auth: Command) -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself(soe_auth: Command, command: str) -> None:
+def test_every_command_has_a_help(soe_auth: Command, command: str) -> None:
     done = soe_auth(command, "--help")
     assert done.returncode == 0
     assert done.stdout.startswith(f"usage: soe-auth {command}")
     assert max(map(len, done.stdout.splitlines())) <= 80
+    assert ("-p, --profile" in done.stdout) == (command not in WITHOUT_PROFILE)
+    assert soe_auth("help", command).stdout == done.stdout
 
 
-def test_on_a_narrow_terminal_help_breaks_its_prose_but_no_command(soe_auth: Command) -> None:
+def test_help_without_a_command_is_the_overview(soe_auth: Command) -> None:
+    overview = soe_auth("--help").stdout
+    assert [soe_auth("help").stdout, soe_auth("help", "--help").stdout] == [overview, overview]
+    assert soe_auth("help", "config", "set").stdout.startswith("usage: soe-auth config set")
+
+
+@pytest.mark.parametrize("option", ["-V", "--version"])
+def test_the_version_is_printed_with_and_without_a_command(soe_auth: Command, option: str) -> None:
+    for words in ([option], ["token", option]):
+        assert soe_auth(*words).stdout == f"soe-auth {__version__}\n"
+
+
+def test_on_a_narrow_terminal_help_wraps_prose_but_no_command(soe_auth: Command) -> None:
     narrow = replace(soe_auth, variables={"COLUMNS": "40"})
     assert "  login       sign in with your\n              browser" in narrow("--help").stdout
+    for line in narrow("login", "--help").stdout.splitlines():
+        assert len(line) <= 40 or line.startswith("  soe-auth")
     help_of_completion = narrow("completion", "--help").stdout
     assert "Print a script with which your shell\ncompletes commands" in help_of_completion
     whole = "  soe-auth completion bash > ~/.local/share/bash-completion/completions/soe-auth\n"
@@ -654,24 +670,27 @@ def test_on_a_narrow_terminal_help_breaks_its_prose_but_no_command(soe_auth: Com
 @pytest.mark.parametrize(
     ("typed", "what", "to_do"),
     [
-        ("lgoin", "There is no command 'lgoin'.", "Did you mean login?"),
-        ("help", "There is no command 'help'.", "`soe-auth --help` tells what it takes."),
-        ("--nope", "There is no option '--nope'.", "`soe-auth --help` tells what it takes."),
-        ("login --sight=x", "There is no option '--sight'.", "Did you mean --site?"),
-        ("login --site", "--site: expected one argument.", "`soe-auth login --help` tells"),
-        ("token acme", "'acme' is a word too many.", "A profile is named by -p;"),
-        (
-            "doctor acme",
-            "'acme' is a word too many.",
-            "A site is named by --site, a profile by -p;",
-        ),
-        ("token --format env,json", "There is no --format 'env,json'.", "Did you mean json?"),
+        ("lgoin", "Unknown command 'lgoin'.", "Did you mean login? Choose init, login, "),
+        ("nonsense", "Unknown command 'nonsense'.", "Choose init, login, "),
+        ("help nonsense", "Unknown command 'nonsense'.", "Choose init, login, "),
+        ("whoami", "Unknown command 'whoami'.", "Type `soe-auth status`."),
+        ("list", "Unknown command 'list'.", "Type `soe-auth status` or `soe-auth profile list`."),
+        ("--nope", "Unknown option '--nope'.", "`soe-auth --help` lists the options."),
+        ("login --sight=x", "Unknown option '--sight'.", "Did you mean --site?"),
+        ("login --site", "--site: expected one argument.", "`soe-auth login --help` lists"),
+        ("token acme", "Unexpected argument 'acme'.", "Name a profile with -p."),
+        ("doctor acme", "Unexpected argument 'acme'.", "Name a site with --site, a profile with"),
+        ("pkce acme", "Unexpected argument 'acme'.", "`soe-auth pkce --help` lists"),
+        ("token --format env,json", "Unknown --format 'env,json'.", "Did you mean json? Choose"),
+        ("token --format xml", "Unknown --format 'xml'.", "Choose plain, header, env, json or"),
         ("token -v -q", "-q/--quiet: not allowed with argument -v/--verbose.", "`soe-auth token"),
-        ("config", "The following arguments are required: ACTION.", "`soe-auth config --help`"),
-        ("config sett x", "There is no action 'sett'.", "Did you mean set?"),
+        ("config", "The following arguments are required: ACTION.", "Choose list, get, set,"),
+        ("config sett x", "Unknown action 'sett'.", "Did you mean set? Choose list,"),
+        ("-p acme pkce", "`soe-auth pkce` uses no profile.", "Leave -p out."),
+        ("pkce -p acme", "Unknown option '-p'.", "`soe-auth pkce --help` lists"),
     ],
 )
-def test_what_is_mistyped_is_told_as_any_other_error(
+def test_a_usage_error_names_the_word_and_lists_the_choices(
     typed: str, what: str, to_do: str, soe_auth: Command
 ) -> None:
     done = soe_auth(*typed.split())
@@ -694,10 +713,15 @@ def test_what_is_mistyped_is_told_as_any_other_error(
         "Canary(1)",
     ],
 )
-def test_a_secret_in_the_wrong_place_is_not_repeated(typed: str, soe_auth: Command) -> None:
+def test_a_usage_error_does_not_repeat_a_secret(typed: str, soe_auth: Command) -> None:
     done = soe_auth(*typed.split())
     assert done.returncode == 2
     assert "Canary" not in said(done)
+
+
+def test_a_word_that_may_be_secret_is_named_by_its_position(soe_auth: Command) -> None:
+    done = soe_auth("config", "set", "extra", "proxy", "Canary(1)")
+    assert "Unexpected argument: word 4 after `soe-auth config`." in said(done)
 
 
 def test_what_is_mistyped_cannot_move_the_cursor(soe_auth: Command) -> None:

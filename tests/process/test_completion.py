@@ -283,8 +283,8 @@ def test_no_word_that_is_typed_is_run(word: str, complete: Complete, at_home: Co
     ("argv", "why"),
     [
         ([], "One of the arguments SHELL --profiles is required."),
-        (["tcsh"], "There is no shell 'tcsh'."),
-        (["bash", "zsh"], "'zsh' is a word too many."),
+        (["tcsh"], "Unknown shell 'tcsh'."),
+        (["bash", "zsh"], "Unexpected argument 'zsh'."),
         (["bash", "--profiles"], "--profiles: not allowed with argument SHELL."),
     ],
 )

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tree_sitter import Language, Node, Parser
 
 from soe_auth import Secret
-from soe_auth.cli import token_formats
 from soe_auth.cli.commands import config, profile
+from soe_auth.cli.commands.token import export
 from soe_auth.cli.main import COMMANDS, main
 
 pytestmark = pytest.mark.posix("the parser of PowerShell is not among what all systems install")
@@ -58,7 +58,7 @@ def strings(root: Node) -> list[str]:
 @example(token="';calc;'")
 @example(token="$(calc)`n")
 def test_a_line_for_powershell_is_one_assignment_of_the_very_token(token: str) -> None:
-    line = parse(token_formats.export(Secret(token), "powershell"))
+    line = parse(export(Secret(token), "powershell"))
     assert [text(node) for node in nodes(line, "assignment_expression")] == [text(line)]
     assert [text(node) for node in nodes(line, "variable")] == ["$env:SOE_AUTH_TOKEN"]
     assert strings(line) == [token]
@@ -144,10 +144,9 @@ def test_the_script_has_a_function_for_what_is_looked_up(script: Node, tables: T
     used = {word for [word] in tables["compgens"].values()}
     assert used == {"_soe_auth_profiles", "_soe_auth_files", "_soe_auth_command"}
     assert used < functions
-    for options in tables["option_strings"].values():
-        assert "--profile" in options
-    for at in tables["option_strings"]:
-        assert tables["compgens"][f"{at}___profile"] == ["_soe_auth_profiles"]
+    for at, options in tables["option_strings"].items():
+        if "--profile" in options:
+            assert tables["compgens"][f"{at}___profile"] == ["_soe_auth_profiles"]
     assert tables["compgens"][key("run", "pos_0")] == ["_soe_auth_command"]
     assert tables["compgens"][key("token", "--output")] == ["_soe_auth_files"]
 

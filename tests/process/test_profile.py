@@ -72,7 +72,7 @@ def test_use_makes_a_profile_the_default_and_tells_what_comes_before_it(soe_auth
 def test_a_profile_is_named_behind_the_action_and_not_by_p(soe_auth: Command) -> None:
     refused = soe_auth("profile", "list", "-p", "acme")
     assert refused.returncode == 2
-    assert "takes no -p" in refused.stderr
+    assert "Unknown option '-p'" in refused.stderr
 
 
 # --- rename --------------------------------------------------------------------------------------

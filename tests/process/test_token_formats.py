@@ -22,7 +22,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from soe_auth import LoginRequired, Secret
-from soe_auth.cli import token_formats
+from soe_auth.cli.commands.token import curl_config, export
 from soe_auth.cli.json_output import no_report, source_report, token_report
 from soe_auth.cli.main import main
 from soe_auth.cli.token_source import TokenSource, retry_until
@@ -79,10 +79,8 @@ FORMATS: list[tuple[str, ...]] = [
 @settings(max_examples=10, deadline=None)
 @given(tokens=TOKENS)
 @example(tokens=[VISIBLE, *VISIBLE, *(f"{c}{c}" for c in VISIBLE), *NASTY])
-def test_a_shell_reads_the_very_token(
-    shell: "token_formats.Shell", program: str, tokens: list[str]
-) -> None:
-    lines = [token_formats.export(Secret(token), shell) for token in tokens]
+def test_a_shell_reads_the_very_token(shell: str, program: str, tokens: list[str]) -> None:
+    lines = [export(Secret(token), shell) for token in tokens]
     script = "\nprintenv SOE_AUTH_TOKEN\n".join([*lines, ""])
     done = subprocess.run(
         [program], input=script, capture_output=True, text=True, check=True, timeout=30
@@ -101,7 +99,7 @@ def test_a_token_that_cmd_may_change_is_refused_and_not_shown(
     assert told.out == ""
     assert told.err == (
         'soe-auth: Cannot write the token for cmd: it contains ", % or !, which cmd may change.\n'
-        "  Start the program with the token in its environment: `soe-auth run -- CMD …`.\n"
+        "  Run the program with the token in its environment: `soe-auth run -- CMD …`.\n"
     )
     others = "".join(c for c in VISIBLE if c not in '"%!')
     assert main(argv, {"SOE_AUTH_TOKEN": others}) == 0
@@ -174,13 +172,11 @@ def curl(config: str, *url: str) -> str:
 @pytest.mark.parametrize(
     ("api", "name"), [("v3", "Authorization: Bearer"), ("v2.3", "X-API-Access-Token:")]
 )
-def test_curl_sends_the_very_token_and_has_it_in_no_process_list(
-    api: "token_formats.Api", name: str
-) -> None:
+def test_curl_sends_the_very_token_and_has_it_in_no_process_list(api: str, name: str) -> None:
     tokens = [VISIBLE, *NASTY, *string.punctuation, "canary(1)*"]
     with listener() as (url, requests, processes):
         for token in tokens:
-            curl(token_formats.curl_config(Secret(token), api), url)
+            curl(curl_config(Secret(token), api), url)
     for token, request in zip(tokens, requests, strict=True):
         assert f"\r\n{name} {token}\r\n" in request
     assert any("curl\0" in process for process in processes)
@@ -330,11 +326,11 @@ def test_no_browser_is_opened_for_a_url_that_the_token_would_not_be_for(place: P
 @pytest.mark.parametrize(
     ("options", "hint"),
     [
-        (["--api", "v3"], "ask for --format header or curl"),
-        (["--api", "v2.3", "--format", "env"], "ask for --format header or curl"),
-        (["--api", "v3", "--format", "json"], "ask for --format header or curl"),
-        (["--shell", "sh"], "ask for --format env"),
-        (["--shell", "fish", "--format", "curl"], "ask for --format env"),
+        (["--api", "v3"], "use --format header or curl"),
+        (["--api", "v2.3", "--format", "env"], "use --format header or curl"),
+        (["--api", "v3", "--format", "json"], "use --format header or curl"),
+        (["--shell", "sh"], "use --format env"),
+        (["--shell", "fish", "--format", "curl"], "use --format env"),
         (["--wait", "soon"], "wait (from --wait): write a duration"),
     ],
 )
@@ -424,8 +420,8 @@ def test_a_place_where_no_file_of_yours_can_be_is_refused_and_left_as_it_is(
         told = capsys.readouterr()
         assert told.out == ""
         assert told.err == (
-            f"soe-auth: The token was not written to {tmp_path / name}: {problem}.\n"
-            "  Name a file of your own, or a new one, in a directory that is there.\n"
+            f"soe-auth: Cannot write the token to {tmp_path / name}: {problem}.\n"
+            "  Name a new file or one of your own, in an existing directory.\n"
         )
         assert sorted(tmp_path.iterdir()) == before
         assert old.read_text() == "old\n"
@@ -441,7 +437,7 @@ def waiting(command: Command, *argv: str) -> "Iterator[subprocess.Popen[str]]":
         try:
             assert process.stderr
             line = process.stderr.readline()
-            assert line.endswith(" Waiting for that, 60 s at most …\n"), line
+            assert line.endswith(" Waiting up to 60 s for a login …\n"), line
             yield process
         finally:
             process.kill()
@@ -469,7 +465,7 @@ def test_a_token_that_is_too_short_is_waited_out_and_that_is_said_even_in_quiet(
     assert (done.returncode, done.stdout) == (3, "")
     first, last = done.stderr.splitlines()
     assert "less than the 25 h asked for" in first
-    assert first.endswith(" Waiting for that, 1 s at most …")
+    assert first.endswith(" Waiting up to 1 s for a login …")
     assert f"soe-auth: {first.partition(' Waiting')[0]}" == last
 
 

@@ -150,7 +150,7 @@ def test_secrets_are_revealed_only_where_they_leave() -> None:
         "cli/json_output.py",
         "cli/commands/pkce.py",
         "site_client/client.py",
-        "cli/token_formats.py",
+        "cli/commands/token.py",
         "site_client/certificate_issuer.py",
         "oauth/authorization_request.py",
         "oauth/authorization_response.py",

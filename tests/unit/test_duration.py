@@ -12,6 +12,7 @@ from soe_auth.model.duration import in_words, parse_duration, write_duration
         ("1d", 86400),
         ("1h30m", 5400),
         ("0", 0),
+        ("600", 600),
         (" 5m ", 300),
     ],
 )
@@ -20,7 +21,7 @@ def test_durations_are_read_as_people_write_them(text: str, seconds: float) -> N
 
 
 @pytest.mark.parametrize(
-    "text", ["", " ", "10", "m", "10 m", "-5m", "5m10h", "1.5h", "٣m", "9999d"]
+    "text", ["", " ", "1h30", "٣", "m", "10 m", "-5m", "5m10h", "1.5h", "٣m", "9999d"]
 )
 def test_anything_else_is_no_duration(text: str) -> None:
     with pytest.raises(ValueError, match="duration"):

@@ -129,7 +129,7 @@ def test_the_redirects_host_is_a_name_or_the_literal_address(home: Path, host: s
         ({"browser": "fire 'fox"}, "browser (from --browser): a quote in the command"),
         ({"port": "x"}, "port (from --port): write a port"),
         ({"timeout": "0"}, "timeout (from --timeout): a login needs some time"),
-        ({"min_ttl": "10"}, "min_ttl (from --min-ttl): write a duration"),
+        ({"min_ttl": "10x"}, "min_ttl (from --min-ttl): write a duration"),
         ({"scope": 'a"b'}, "scope (from --scope): "),
     ],
 )
@@ -183,7 +183,7 @@ def test_the_nearest_setting_is_named(home: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
-        ('# a\ntimeout = "5"\n', 2, "timeout (from {}): write a duration such as"),
+        ('# a\ntimeout = "5x"\n', 2, "timeout (from {}): write a duration such as"),
         ("[profile.acme]\n\nport = 80\n", 3, "port (from {}): write a port from 1024"),
         ("[profile.acme]\nport = 8765.0\n", 2, "port (from {}): write it as text in quotes."),
         ("[profile.acme]\nsite = true\n", 2, "site (from {}): write it as text in quotes."),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from soe_auth import Secret
-from soe_auth.cli.token_formats import export
+from soe_auth.cli.commands.token import export
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "win32", reason="runs cmd.exe"),

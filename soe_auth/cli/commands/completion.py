@@ -40,7 +40,7 @@ import json
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, get_args
 
-from soe_auth.cli.main import COMMANDS, add_common
+from soe_auth.cli.main import COMMANDS, WITHOUT_PROFILE, add_common
 from soe_auth.errors import SoeAuthError
 from soe_auth.settings.resolve import read_config_files
 
@@ -220,7 +220,7 @@ def _every_command() -> argparse.ArgumentParser:
     for name, does in COMMANDS.items():
         parser = commands.add_parser(name, help=does)
         import_module(f"soe_auth.cli.commands.{name}").configure(parser)
-        add_common(parser)
+        add_common(parser, profile=name not in WITHOUT_PROFILE)
     of_run = [action for action in _actions(commands.choices["run"]) if action.nargs != 0]
     before = sorted((name for action in of_run for name in action.option_strings), key=len)
     files = {**shtab.FILE, "powershell": "_soe_auth_files", "table": "files"}

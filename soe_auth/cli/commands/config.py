@@ -63,7 +63,7 @@ _UNNAMED = "none"  # stands for the profile, where there is none
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the actions, each with a parser of its own."""
-    actions = add_actions(parser, ACTIONS)
+    actions = add_actions(parser, ACTIONS, without_profile={"path", "edit"})
     keys = "\n".join(f"  {key}\n      {setting.help}" for key, setting in KEYS.items())
     keys = fitted(f"keys:\n{keys}", get_terminal_size().columns - 2)
     actions["list"].add_argument(

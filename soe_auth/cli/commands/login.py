@@ -61,7 +61,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--expires",
-        metavar="SPAN",
+        metavar="DURATION",
         help="with --with-token: how long it lives from now; default: not known",
     )
     parser.add_argument("--json", action="store_true", help="print who signed in, as JSON")

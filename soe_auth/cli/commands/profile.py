@@ -32,7 +32,7 @@ ACTIONS = {
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the actions, each with a parser of its own."""
-    actions = add_actions(parser, ACTIONS)
+    actions = add_actions(parser, ACTIONS, without_profile=ACTIONS)
     for name in ("use", "remove"):
         actions[name].add_argument("name", metavar="NAME")
     actions["rename"].add_argument("name", metavar="OLD")
@@ -41,11 +41,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Do what was asked for."""
-    if args.profile:
-        raise SettingsError(
-            "`soe-auth profile` takes no -p.",
-            hint="Name the profile behind the action: `soe-auth profile use NAME`.",
-        )
     match args.action:
         case "list":
             _list(console)

@@ -29,7 +29,7 @@ from soe_auth.cli.options import (
     read_option,
     take_target,
 )
-from soe_auth.cli.token_source import stored
+from soe_auth.cli.token_source import stored_token
 from soe_auth.errors import LoginRequired, NetworkError, ServerError, SettingsError, StoreError
 from soe_auth.model.duration import parse_duration
 from soe_auth.model.secret import no_core_dumps
@@ -76,10 +76,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print it as JSON")
     parser.add_argument(
         "--check",
-        metavar="SPAN",
+        metavar="DURATION",
         nargs="?",
         const="",
-        help="print nothing: exit 0 if the token lives for SPAN more, 3 if not; default: min_ttl",
+        help="print nothing: exit 0 if the token stays valid so long, 3 if not; default: min_ttl",
     )
     parser.add_argument(
         "--verify", action="store_true", help="ask each site whether its token is still good"
@@ -135,7 +135,7 @@ def _check(args: argparse.Namespace, console: Console) -> int:
             settings = resolve(given_settings(args), profile=args.profile, environ=console.environ)
             if span is not None:
                 settings = replace(settings, min_ttl=span)
-            console.observer.prints(None, settings, stored(settings, console).token)
+            console.observer.prints(None, settings, stored_token(settings, console).token)
     except LoginRequired as problem:
         console.detail(str(problem))
         return EXIT_CODES[LoginRequired]
