@@ -73,10 +73,8 @@ class Parser(argparse.ArgumentParser):
 
     def format_help(self) -> str:
         """Write the help; its usage line has required options and arguments only."""
-        if self.usage is None:
-            self.usage = " ".join(
-                filter(None, [self.prog, "[options]", *map(_usage, self._actions)])
-            )
+        words = [self.prog, "[options]", *map(_usage, self._actions)]
+        self.usage: str | None = self.usage or " ".join(filter(None, words))
         return super().format_help()
 
     def error(self, message: str) -> NoReturn:
