@@ -120,7 +120,7 @@ def page() -> Iterator[str]:
     for names, are in OTHER_VARIABLES.items():
         yield from entry(bold(names), are)
     yield ".SH FILES"
-    for path, mode, is_what in table("files.md", "in it"):
+    for path, mode, is_what in table("files.md", "file"):
         yield from entry(italic(f"~/.config/soe-auth/{path.strip('`')}"), f"{is_what}; mode {mode}")
     for path, is_what in OTHER_FILES.items():
         yield from entry(italic(path), is_what)
