@@ -1,15 +1,23 @@
-"""A local stand-in for a Stack Overflow for Teams Enterprise site, to practise and to test on.
+"""A local stand-in for a Stack Overflow for Teams Enterprise site, for practice and tests.
 
-It shares no code with the client, so that the two can disagree. A person for places that have
-none is in `soe_auth.sandbox.visitor`.
+It shares no code with the client, so that the two can disagree. `soe_auth.sandbox.scripted_browser`
+signs in to it without a user.
 """
 
 import os
 
-# aiohttp makes a TLS context as it is imported, which fails where this names no file to write to.
+# aiohttp makes a TLS context on import, which fails if this variable names no writable file.
 _key_log = os.environ.pop("SSLKEYLOGFILE", None)
 try:
-    from soe_auth.sandbox.context import Exchange
+    from soe_auth.sandbox.applications import (
+        DEFAULT_ACCOUNTS,
+        DEFAULT_APPLICATIONS,
+        DEFAULT_TEAMS,
+        DOMAIN_RULES,
+        OWN_DOMAIN,
+        Account,
+        Application,
+    )
     from soe_auth.sandbox.quirks import (
         ACCOUNT_ANSWERS,
         API_ANSWERS,
@@ -18,18 +26,10 @@ try:
         REFUSALS,
         TOKEN_ANSWERS,
         Quirks,
+        list_quirks,
     )
-    from soe_auth.sandbox.redirect_uri import DOMAIN_RULES
-    from soe_auth.sandbox.registry import (
-        DEFAULT_ACCOUNTS,
-        DEFAULT_APPLICATIONS,
-        DEFAULT_TEAMS,
-        OWN_DOMAIN,
-        Account,
-        Application,
-    )
-    from soe_auth.sandbox.server import Sandbox
-    from soe_auth.sandbox.thread_runner import SandboxSettings, running
+    from soe_auth.sandbox.server import Sandbox, SandboxSettings, running
+    from soe_auth.sandbox.site_state import Exchange
 finally:
     if _key_log is not None:
         os.environ["SSLKEYLOGFILE"] = _key_log
@@ -52,5 +52,6 @@ __all__ = [
     "Quirks",
     "Sandbox",
     "SandboxSettings",
+    "list_quirks",
     "running",
 ]

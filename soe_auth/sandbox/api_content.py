@@ -1,42 +1,47 @@
-"""What is on the site: a few users, tags and questions, in the shapes of both APIs."""
+"""Content of the site: a few users, tags and questions, in the form of each API."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from soe_auth.sandbox.registry import Account
+from soe_auth.sandbox.applications import Account
 
 Item = dict[str, Any]
+Lists = dict[str, list[Item]]
 
 _TAGS: Final = ("access", "onboarding", "python")
-_QUESTIONS: Final = 40  # more than a page has by default
-_V3_SIZES: Final = (15, 30, 50, 100)
+_NUMBERS: Final = range(1, 41)  # of questions: more than a page has by default
+_V3_PAGE_SIZES: Final = (15, 30, 50, 100)
 _DAY: Final = 86_400
 _FIRST_DAY: Final = 1_767_225_600  # 2026-01-01, in seconds since the epoch
 
 
-class BadPage(ValueError):
-    """A page that no list has; the message is a sentence that says why."""
+class InvalidPage(ValueError):
+    """Page parameters that are not valid; the message is a sentence with the reason."""
 
 
-def me_v3(account: Account, name: str) -> Item:
-    """Introduce an account as API v3 does."""
+def user_v3(account: Account) -> Item:
+    """Return an account as API v3 describes it."""
     return {
         "id": account.id,
         "accountId": account.account_id,
-        "name": name,
+        "name": account.name,
         "email": account.email,
         "role": account.role,
     }
 
 
-def me_v2(account: Account, name: str) -> Item:
-    """Introduce an account as API v2.3 does."""
-    return {"user_id": account.id, "account_id": account.account_id, "display_name": name}
+def user_v2(account: Account) -> Item:
+    """Return an account as API v2.3 describes it."""
+    return {
+        "user_id": account.id,
+        "account_id": account.account_id,
+        "display_name": account.name,
+    }
 
 
-def lists_v3(url: str, accounts: Iterable[Account]) -> dict[str, list[Item]]:
-    """Make the lists of API v3, by the path of each; every item has an `id`."""
-    users = [me_v3(account, account.name) for account in accounts]
+def lists_v3(url: str, accounts: Iterable[Account]) -> Lists:
+    """Return the lists of API v3 by their paths; the first field of an item identifies it."""
+    users = [user_v3(account) for account in accounts]
     tags = [{"id": number, "name": name} for number, name in enumerate(_TAGS, 1)]
     questions = [
         {
@@ -51,18 +56,17 @@ def lists_v3(url: str, accounts: Iterable[Account]) -> dict[str, list[Item]]:
             "creationDate": f"2026-01-{1 + number % 28:02}T00:00:00Z",
             "webUrl": f"{url}/questions/{number}",
         }
-        for number in range(1, _QUESTIONS + 1)
+        for number in _NUMBERS
     ]
-    empty = ("articles", "collections", "communities", "user-groups")
-    found = [{"type": "question", **question} for question in questions]
-    lists: dict[str, list[Item]] = {name: [] for name in empty}
-    return lists | {"users": users, "tags": tags, "questions": questions, "search": found}
+    results = [{**question, "type": "question"} for question in questions]
+    lists: Lists = {path: [] for path in ("articles", "collections", "communities", "user-groups")}
+    return lists | {"users": users, "tags": tags, "questions": questions, "search": results}
 
 
-def lists_v2(url: str, accounts: Iterable[Account]) -> dict[str, list[Item]]:
-    """Make the lists of API v2.3, by the path of each; the first field of an item names it."""
-    users = [me_v2(account, account.name) for account in accounts]
-    tags = [{"name": name, "count": _QUESTIONS // len(_TAGS)} for name in _TAGS]
+def lists_v2(url: str, accounts: Iterable[Account]) -> Lists:
+    """Return the lists of API v2.3 by their paths; the first field of an item identifies it."""
+    users = [user_v2(account) for account in accounts]
+    tags = [{"name": name, "count": len(_NUMBERS) // len(_TAGS)} for name in _TAGS]
     questions = [
         {
             "question_id": number,
@@ -76,48 +80,49 @@ def lists_v2(url: str, accounts: Iterable[Account]) -> dict[str, list[Item]]:
             "creation_date": _FIRST_DAY + (number % 28) * _DAY,
             "link": f"{url}/questions/{number}",
         }
-        for number in range(1, _QUESTIONS + 1)
+        for number in _NUMBERS
     ]
-    lists: dict[str, list[Item]] = {name: [] for name in ("answers", "articles", "sites")}
+    lists: Lists = {path: [] for path in ("answers", "articles", "sites")}
     return lists | {"users": users, "tags": tags, "questions": questions}
 
 
-def find(lists: Mapping[str, list[Item]], path: str) -> list[Item] | Item | None:
-    """Find what a path names: a list, an item of one, or what hangs on an item, which is nothing.
+def find_items(lists: Lists, path: str) -> list[Item] | Item | None:
+    """Return what a path names: a list, one of its items, or an item's own list, which is empty.
 
-    Several items are named with `;` between them, which makes a list. None if there is no such.
+    A path with several items, separated by `;`, names a list. None if nothing is found.
     """
     collection, _, rest = path.partition("/")
     items = lists.get(collection)
     if items is None or not rest:
         return items
-    names, _, below = rest.partition("/")
-    named = [item for item in items if str(next(iter(item.values()))) in names.split(";")]
-    if below:
+    keys, _, own_list = rest.partition("/")
+    named = [item for item in items if str(next(iter(item.values()))) in keys.split(";")]
+    if own_list:
         return [] if named else None
-    if ";" in names:
+    if ";" in keys:
         return named
     return named[0] if named else None
 
 
-def cut(
-    items: list[Item], query: Mapping[str, str], *, largest: int | None = None
+def select_page(
+    items: list[Item], query: Mapping[str, str], *, max_size: int | None = None
 ) -> tuple[list[Item], int, int, int]:
-    """Cut a page out of a list; return it, its number, its size, and how many there are, 1 or more.
+    """Return the items of a page, its number, its size, and the number of pages (at least 1).
 
-    API v3 has a `pageSize` of four sizes, v2.3 a `pagesize` up to the `largest`. Raises `BadPage`.
+    API v2.3 has a `pagesize` up to `max_size`; API v3 has a `pageSize` from a list. Raises
+    `InvalidPage`.
     """
-    name = "pagesize" if largest else "pageSize"
-    page, size = _number(query, "page", 1), _number(query, name, 30)
-    if size > largest if largest else size not in _V3_SIZES:
-        raise BadPage(
-            f"The {name} is not {f'{largest} or less' if largest else '15, 30, 50 or 100'}."
-        )
+    name = "pagesize" if max_size else "pageSize"
+    page, size = _positive(query, "page", 1), _positive(query, name, 30)
+    if max_size and size > max_size:
+        raise InvalidPage(f"The {name} is more than {max_size}.")
+    if not max_size and size not in _V3_PAGE_SIZES:
+        raise InvalidPage(f"The {name} is not 15, 30, 50 or 100.")
     return items[(page - 1) * size : page * size], page, size, max(1, -(-len(items) // size))
 
 
-def _number(query: Mapping[str, str], name: str, by_default: int) -> int:
-    text = query.get(name, str(by_default))
+def _positive(query: Mapping[str, str], name: str, default: int) -> int:
+    text = query.get(name, str(default))
     if not (text.isascii() and text.isdecimal() and int(text[:9]) > 0):
-        raise BadPage(f"The {name} is not a number above zero.")
+        raise InvalidPage(f"The {name} is not a positive number.")
     return int(text[:9])

@@ -1,4 +1,4 @@
-"""What a person's browser sees: home, sign-in, consent, and the way back to the application."""
+"""The routes of the browser: home, sign-in, consent, and the redirect to the application."""
 
 import re
 from collections.abc import Collection
@@ -9,19 +9,18 @@ from urllib.parse import quote, urlsplit
 from aiohttp import web
 
 from soe_auth.sandbox import pages
+from soe_auth.sandbox.applications import Account
 from soe_auth.sandbox.authorization import (
     ACCESS_TEAM,
-    Asked,
-    Refused,
-    Untrusted,
-    answer_uri,
-    judge,
+    ConsentRequest,
+    RefusedRequest,
+    UntrustedRequest,
+    check_authorization_request,
+    redirect_with,
 )
-from soe_auth.sandbox.context import Context
-from soe_auth.sandbox.form_parsing import Malformed, once_each, read_form, read_pairs
-from soe_auth.sandbox.pages import span_in_words
-from soe_auth.sandbox.registry import Account
-from soe_auth.sandbox.sessions import Session
+from soe_auth.sandbox.browser_sessions import BrowserSession
+from soe_auth.sandbox.form_parsing import Malformed, parse_pairs, read_form, unique_fields
+from soe_auth.sandbox.site_state import SiteState
 
 _LOCAL_PATH: Final = re.compile(r"/(?:[!-.0-\[\]-~][!-\[\]-~]*)?")
 _WRONG_ISSUER: Final = "https://elsewhere.example"
@@ -31,12 +30,10 @@ _WRONG_STATE: Final = "a-state-that-was-not-sent"
 class BrowserRoutes:
     """The pages of one site."""
 
-    def __init__(self, context: Context, *, is_secure: bool) -> None:
-        """Take what the routes share, and whether the site speaks TLS."""
-        self._context = context
-        self._is_secure = is_secure
-        # Cookies are not told apart by port: the name must be.
-        self._cookie = f"sandbox-session-{context.port}"
+    def __init__(self, state: SiteState) -> None:
+        """Take the state of the site."""
+        self._state = state
+        self._cookie = f"sandbox-session-{state.port}"  # cookies do not depend on the port
 
     def table(self) -> list[web.RouteDef]:
         """List the routes."""
@@ -51,155 +48,161 @@ class BrowserRoutes:
         ]
 
     async def _home(self, request: web.Request) -> web.Response:
-        context = self._context
-        return pages.home(context.url, context.applications.values(), self._session(request))
+        applications = self._state.applications.values()
+        return pages.home(self._state.url, applications, self._session(request))
 
     async def _authorize(self, request: web.Request) -> web.Response:
-        context = self._context
-        query = request.rel_url.raw_query_string
-        asked = judge(query, context.applications, strict=context.strict)
-        if isinstance(asked, Untrusted):
-            context.narrate(f"An authorization request ended on an error page: {asked.reason}")
-            return pages.message("This request cannot be trusted", asked.reason, status=400)
-        if isinstance(asked, Refused):
-            context.narrate(f"An authorization request was refused: {asked.description}")
-            return self._refuse(asked)
+        state = self._state
+        checked = self._check(request.rel_url.raw_query_string)
+        if isinstance(checked, UntrustedRequest):
+            state.narrate(f"An authorization request ended on an error page: {checked.reason}")
+            return pages.message(checked.heading, checked.reason, status=400)
+        if isinstance(checked, RefusedRequest):
+            state.narrate(f"An authorization request was refused: {checked.description}")
+            return self._redirect_error(checked)
         session = self._session(request)
         if session is None or session.account is None:
-            context.narrate("No account is signed in with this browser, so it is sent to sign in.")
+            state.narrate("No account is signed in with this browser: it is sent to sign in.")
             return _see_other(f"/users/login?returnurl={quote(request.path_qs, safe='')}")
-        scope = ", ".join(("read", *asked.scope))
-        context.narrate(f"The application '{asked.application.name}' asks for: {scope}.")
-        context.narrate_bad_style(asked.bad_style)
-        if approved := context.sessions.approved_before(session.account, asked):
-            context.narrate(f"{session.account.name} approved this before: no click is needed.")
-            return self._grant(session.account, approved)
+        scopes = ", ".join(("read", *checked.scope))
+        state.narrate(f"The application '{checked.application.name}' requests: {scopes}.")
+        state.warn(*checked.warnings)
+        if approved := state.sessions.find_approved(session.account, checked):
+            state.narrate(f"{session.account.name} approved this before: no click is needed.")
+            return self._redirect_code(session.account, approved)
         return pages.consent(
-            context.url,
-            asked,
+            state.url,
+            checked,
+            session,
             session.account,
-            teams=context.teams,
-            life=span_in_words(context.lifetime),
+            request_key=state.sessions.add_pending(session, checked),
             path=request.path_qs,
-            csrf=session.form_token,
-            request=context.sessions.hold(session, asked),
+            teams=state.teams,
+            lifetime=state.lifetime,
         )
 
     async def _decide(self, request: web.Request) -> web.Response:
-        session, sent = await self._own_form(request, ("csrf", "request", "team", "decision"))
-        context = self._context
-        asked = context.sessions.take(session, sent.get("request", ""))
-        if asked is None or session.account is None:
-            raise web.HTTPBadRequest(text="This question was answered already.")
-        match sent.get("decision"):
+        session, fields = await self._read_own_form(
+            request, ("csrf", "request", "team", "decision")
+        )
+        pending = self._state.sessions.take_pending(session, fields.get("request", ""))
+        account = session.account
+        if pending is None or account is None:
+            raise web.HTTPBadRequest(text="This request was already approved or refused.")
+        match fields.get("decision"):
             case "approve":
-                if ACCESS_TEAM in asked.scope:
-                    asked = replace(asked, team=self._team(sent.get("team")))
-                    context.narrate(f"{session.account.name} picked the team {asked.team}.")
-                context.narrate(f"{session.account.name} approved.")
-                context.sessions.approve(session.account, asked)
-                return self._grant(session.account, asked)
+                if ACCESS_TEAM in pending.scope:
+                    team = fields.get("team")
+                    if team not in self._state.teams:
+                        raise web.HTTPBadRequest(text="There is no such team.")
+                    pending = replace(pending, team=team)
+                    self._state.narrate(f"{account.name} selected the team {team}.")
+                self._state.narrate(f"{account.name} approved.")
+                self._state.sessions.remember_approval(account, pending)
+                return self._redirect_code(account, pending)
             case "cancel":
-                context.narrate(f"{session.account.name} refused.")
-                description = "The person refused the request."
-                return self._refuse(
-                    Refused(asked.redirect_uri, asked.state, "access_denied", description)
+                self._state.narrate(f"{account.name} refused.")
+                description = "The user refused the request."
+                return self._redirect_error(
+                    RefusedRequest(
+                        pending.redirect_uri, pending.state, "access_denied", description
+                    )
                 )
             case _:
-                raise web.HTTPBadRequest(text="The answer is neither approve nor cancel.")
-
-    def _team(self, slug: str | None) -> str:
-        if slug is None or slug not in self._context.teams:
-            raise web.HTTPBadRequest(text="There is no such team.")
-        return slug
+                raise web.HTTPBadRequest(text="The decision is neither approve nor cancel.")
 
     async def _login_success(self, _request: web.Request) -> web.Response:
         return pages.login_success()
 
     async def _show_sign_in(self, request: web.Request) -> web.Response:
         try:
-            sent = once_each(read_pairs(request.rel_url.raw_query_string), ("returnurl",))
+            fields = unique_fields(parse_pairs(request.rel_url.raw_query_string), ("returnurl",))
         except Malformed as malformed:
             raise web.HTTPBadRequest(text=str(malformed)) from None
-        context = self._context
-        path = _local(sent.get("returnurl", "/"))
-        session = self._session(request) or context.sessions.begin()
-        onward = judge(urlsplit(path).query, context.applications, strict=context.strict)
-        redirect_uri = None if isinstance(onward, Untrusted) else onward.redirect_uri
-        response = pages.sign_in(context.accounts.values(), session, path, redirect_uri)
-        return self._remember(response, session)
+        path = _local_path(fields)
+        session = self._session(request) or self._state.sessions.start()
+        asking = self._check(urlsplit(path).query)
+        page = pages.sign_in(self._state.accounts.values(), session, path, asking)
+        return self._set_cookie(page, session)
 
     async def _sign_in(self, request: web.Request) -> web.Response:
-        session, sent = await self._own_form(request, ("csrf", "returnurl", "account"))
-        accounts = {str(key): account for key, account in self._context.accounts.items()}
-        account = accounts.get(sent.get("account", ""))
+        session, fields = await self._read_own_form(request, ("csrf", "returnurl", "account"))
+        accounts = {str(key): account for key, account in self._state.accounts.items()}
+        account = accounts.get(fields.get("account", ""))
         if account is None:
             raise web.HTTPBadRequest(text="There is no such practice account.")
-        response = _see_other(_local(sent.get("returnurl", "/")))
-        self._context.narrate(f"{account.name} signed in.")
-        return self._remember(response, self._context.sessions.sign_in(session, account))
+        response = _see_other(_local_path(fields))
+        self._state.narrate(f"{account.name} signed in.")
+        return self._set_cookie(response, self._state.sessions.sign_in(session, account))
 
     async def _sign_out(self, request: web.Request) -> web.Response:
-        session, _ = await self._own_form(request, ("csrf",))
-        self._context.sessions.end(session)
+        session, _ = await self._read_own_form(request, ("csrf",))
+        self._state.sessions.end(session)
         if session.account:
-            self._context.narrate(f"{session.account.name} signed out.")
+            self._state.narrate(f"{session.account.name} signed out.")
         response = _see_other("/")
         response.del_cookie(self._cookie)
         return response
 
-    def _grant(self, account: Account, asked: Asked) -> web.Response:
-        code = self._context.grants.give_code(asked, account)
-        self._context.narrate("The browser takes a code back to the application, good for 5 min.")
-        parameters = {"code": code, "state": asked.state, "iss": self._issuer()}
-        return _see_other(answer_uri(asked.redirect_uri, parameters))
+    def _check(self, query: str) -> ConsentRequest | UntrustedRequest | RefusedRequest:
+        return check_authorization_request(
+            query, self._state.applications, strict=self._state.strict
+        )
 
-    def _refuse(self, refused: Refused) -> web.Response:
-        self._context.narrate(f"The browser takes error={refused.error} back to the application.")
+    def _redirect_code(self, account: Account, request: ConsentRequest) -> web.Response:
+        code = self._state.issuer.issue_code(request, account)
+        self._state.narrate("The browser is redirected to the application with a code (5 min).")
+        return self._redirect(request.redirect_uri, {"code": code, "state": request.state})
+
+    def _redirect_error(self, refused: RefusedRequest) -> web.Response:
+        self._state.narrate(
+            f"The browser is redirected to the application with error={refused.error}."
+        )
         states = {"with-state": refused.state, "wrong-state": _WRONG_STATE}
         parameters = {
             "error": refused.error,
             "error_description": refused.description,
-            "state": states.get(self._context.quirks().refusal),
-            "iss": self._issuer(),
+            "state": states.get(self._state.quirks().refusal),
         }
-        return _see_other(answer_uri(refused.redirect_uri, parameters))
+        return self._redirect(refused.redirect_uri, parameters)
 
-    def _issuer(self) -> str | None:
-        """Name the site, where a switch asks for it (RFC 9207 section 2)."""
-        issuers = {"right": self._context.url, "wrong": _WRONG_ISSUER}
-        return issuers.get(self._context.quirks().issuer)
+    def _redirect(self, redirect_uri: str, parameters: dict[str, str | None]) -> web.Response:
+        issuers = {"right": self._state.url, "wrong": _WRONG_ISSUER}
+        iss = issuers.get(self._state.quirks().issuer)  # RFC 9207 section 2
+        return _see_other(redirect_with(redirect_uri, {**parameters, "iss": iss}))
 
-    def _session(self, request: web.Request) -> Session | None:
-        return self._context.sessions.find(request.cookies.get(self._cookie))
+    def _session(self, request: web.Request) -> BrowserSession | None:
+        return self._state.sessions.find(request.cookies.get(self._cookie))
 
-    def _remember(self, response: web.Response, session: Session) -> web.Response:
+    def _set_cookie(self, response: web.Response, session: BrowserSession) -> web.Response:
+        is_secure = self._state.url.startswith("https:")
         response.set_cookie(
-            self._cookie, session.key, httponly=True, samesite="Lax", secure=self._is_secure
+            self._cookie, session.key, httponly=True, samesite="Lax", secure=is_secure
         )
         return response
 
-    async def _own_form(
+    async def _read_own_form(
         self, request: web.Request, names: Collection[str]
-    ) -> tuple[Session, dict[str, str]]:
-        """Read a form that this site itself put before this browser (RFC 6749 section 10.12)."""
+    ) -> tuple[BrowserSession, dict[str, str]]:
+        """Read a form that this site made for this browser (RFC 6749 section 10.12)."""
         try:
-            sent = once_each(await read_form(request), names)
+            fields = unique_fields(await read_form(request), names)
         except Malformed as malformed:
             raise web.HTTPBadRequest(text=str(malformed)) from None
         session = self._session(request)
-        if session is None or not session.sent_this(sent.get("csrf", "")):
+        if session is None or not session.owns_form(fields.get("csrf", "")):
             raise web.HTTPForbidden(text="This form was not made for this browser.")
-        return session, sent
+        return session, fields
 
 
-def _local(path: str) -> str:
-    """Let through a path on this site, and no other address (RFC 9700 section 4.11)."""
+def _local_path(fields: dict[str, str]) -> str:
+    """Return the path to go to after sign-in; no other site (RFC 9700 section 4.11)."""
+    path = fields.get("returnurl", "/")
     if not _LOCAL_PATH.fullmatch(path):
-        raise web.HTTPBadRequest(text="The way back does not lead to this site.")
+        raise web.HTTPBadRequest(text="The returnurl is not a path of this site.")
     return path
 
 
 def _see_other(location: str) -> web.Response:
-    """Redirect with 303, so that no form is ever sent on (RFC 9700 section 4.12)."""
+    """Redirect with 303, which never repeats a form (RFC 9700 section 4.12)."""
     return web.Response(status=303, headers={"Location": location})

@@ -1,4 +1,4 @@
-"""The pages of the site: templates filled in, everything escaped, nothing from outside."""
+"""The pages of the site, from templates; all values are escaped, nothing external is loaded."""
 
 import base64
 import hashlib
@@ -11,43 +11,45 @@ from urllib.parse import quote, urlsplit
 
 from aiohttp import web
 
-from soe_auth.sandbox.authorization import ACCESS_TEAM, NO_EXPIRY, Asked
-from soe_auth.sandbox.registry import Account, Application
-from soe_auth.sandbox.sessions import Session
+from soe_auth.sandbox.applications import Account, Application
+from soe_auth.sandbox.authorization import (
+    ACCESS_TEAM,
+    NO_EXPIRY,
+    ConsentRequest,
+    RefusedRequest,
+    UntrustedRequest,
+)
+from soe_auth.sandbox.browser_sessions import BrowserSession
 
 _TEMPLATES: Final = files("soe_auth.sandbox") / "templates"
-
 _MEANINGS: Final = {
-    NO_EXPIRY: "Keep this access until someone revokes it, with no end date",
+    "read": "Read what you can read on this site",
+    NO_EXPIRY: "Keep this access until it is revoked",
     "write_access": "Write in your name: ask, answer, comment, vote and edit",
     "read_inbox": "Read your inbox and notifications",
-    "private_info": "See details of your account that others cannot see",
-    ACCESS_TEAM: "Use the private team that you pick, and nothing outside it",
+    "private_info": "Read private details of your account",
+    ACCESS_TEAM: "Use the private team that you select, and nothing else",
 }
-
 _UNITS: Final = ((3600, "h"), (60, "min"))
 
 
 class _Html(str):
-    """Text that is HTML already, and so is not escaped again."""
+    """Text that is HTML already; `_fill` does not escape it again."""
 
     __slots__ = ()
 
 
 def _fill(template: str, **values: str) -> _Html:
     text = (_TEMPLATES / template).read_text("utf-8")
-    return _Html(
-        Template(text).substitute(
-            {
-                name: value if isinstance(value, _Html) else html.escape(value)
-                for name, value in values.items()
-            }
-        )
-    )
+    escaped = {
+        name: value if isinstance(value, _Html) else html.escape(value)
+        for name, value in values.items()
+    }
+    return _Html(Template(text).substitute(escaped))
 
 
 def _join(parts: Iterable[_Html]) -> _Html:
-    return _Html("\n".join(parts))
+    return _Html("".join(parts))
 
 
 _STYLE: Final = _Html((_TEMPLATES / "style.css").read_text("utf-8"))
@@ -55,7 +57,7 @@ _STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).
 
 
 def content_policy(form_action: str = "'none'") -> str:
-    """Make a page's Content-Security-Policy: its own style, no script, no frame around it."""
+    """Return a Content-Security-Policy: the page's own style, no scripts, no frames."""
     return (
         f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; form-action {form_action}; "
         "base-uri 'none'; frame-ancestors 'none'"
@@ -63,12 +65,7 @@ def content_policy(form_action: str = "'none'") -> str:
 
 
 def _page(
-    title: str,
-    body: _Html,
-    *,
-    status: int = 200,
-    form_action: str = "'self'",
-    width: str = "narrow",
+    title: str, body: _Html, *, status: int = 200, form_action: str = "'none'", width: str = ""
 ) -> web.Response:
     return web.Response(
         status=status,
@@ -78,37 +75,34 @@ def _page(
     )
 
 
-def home(site: str, applications: Iterable[Application], session: Session | None) -> web.Response:
-    """Show what this is, what is registered, and the command to try."""
+def home(
+    site: str, applications: Iterable[Application], session: BrowserSession | None
+) -> web.Response:
+    """Show the registered applications and a command to sign in."""
     registered = list(applications)
     signed_in = _Html("")
     if session and session.account:
+        account = session.account
         signed_in = _fill(
-            "signed_in.html",
-            name=session.account.name,
-            role=session.account.role,
-            csrf=session.form_token,
+            "signed_in.html", name=account.name, role=account.role, csrf=session.form_token
         )
-    body = _fill(
-        "home.html",
-        command=login_command(site, registered),
-        applications=_join(
-            _fill(
-                "application.html",
-                client_id=application.client_id,
-                name=application.name,
-                domain=_domain(application),
-                status=application.status.capitalize(),
-            )
-            for application in registered
-        ),
-        signed_in=signed_in,
+    rows = _join(
+        _fill(
+            "application.html",
+            client_id=application.client_id,
+            name=application.name,
+            domain=application.domain or _Html('<span class="quiet">empty</span>'),
+            status=application.status.capitalize(),
+        )
+        for application in registered
     )
-    return _page("Welcome", body, width="wide")
+    command = login_command(site, registered)
+    body = _fill("home.html", command=command, applications=rows, signed_in=signed_in)
+    return _page("Welcome", body, form_action="'self'", width="wide")
 
 
 def login_command(site: str, applications: Iterable[Application]) -> str:
-    """Return the command that signs in by the first application that has a Domain."""
+    """Return the command that signs in with the first application that has a Domain."""
     for application in applications:
         if application.domain:
             is_own = site.endswith(f"://{application.domain}")
@@ -118,97 +112,95 @@ def login_command(site: str, applications: Iterable[Application]) -> str:
 
 
 def sign_in(
-    accounts: Iterable[Account], session: Session, return_path: str, redirect_uri: str | None
+    accounts: Iterable[Account],
+    session: BrowserSession,
+    return_path: str,
+    request: ConsentRequest | RefusedRequest | UntrustedRequest,
 ) -> web.Response:
-    """Offer the practice accounts; `redirect_uri` is where the way may lead on from here."""
+    """Show the practice accounts; `request` is the authorization request at `return_path`."""
+    asking = _Html("")
+    if isinstance(request, ConsentRequest):
+        asking = _fill("asking.html", application=request.application.name)
+    buttons = _join(
+        _fill(
+            "account.html",
+            id=str(account.id),
+            initials="".join(word[0] for word in account.name.split()[:2]),
+            name=account.name,
+            role=account.role,
+        )
+        for account in accounts
+    )
+    target = None if isinstance(request, UntrustedRequest) else request.redirect_uri
     body = _fill(
         "sign_in.html",
+        asking=asking,
         csrf=session.form_token,
         returnurl=return_path,
-        accounts=_join(
-            _fill(
-                "account.html",
-                id=str(account.id),
-                initials="".join(word[0] for word in account.name.split()[:2]),
-                name=account.name,
-                role=account.role,
-            )
-            for account in accounts
-        ),
+        accounts=buttons,
     )
-    return _page("Sign in", body, form_action=_form_action(redirect_uri))
+    return _page("Sign in", body, form_action=_form_action(target))
 
 
 def consent(
     site: str,
-    asked: Asked,
+    request: ConsentRequest,
+    session: BrowserSession,
     account: Account,
     *,
-    teams: Iterable[str],
-    life: str,
+    request_key: str,
     path: str,
-    csrf: str,
-    request: str,
+    teams: Iterable[str],
+    lifetime: int,
 ) -> web.Response:
-    """Ask the person; `path` is the way back here, `request` names the request that is pending."""
-    ends = f"The token lasts {life}."
+    """Ask the user; `path` is this page's, `lifetime` the token's in seconds."""
     team = _Html("")
-    if ACCESS_TEAM in asked.scope:
+    if ACCESS_TEAM in request.scope:
         team = _fill("team.html", options=_join(_fill("option.html", team=slug) for slug in teams))
+    expiry = f"The token expires after {describe_duration(lifetime)}."
+    origin = "/".join(request.redirect_uri.split("/", 3)[:3])
     body = _fill(
         "consent.html",
-        application=asked.application.name,
+        application=request.application.name,
         site=site,
         name=account.name,
         other_account=f"/users/login?returnurl={quote(path, safe='')}",
-        target=asked.redirect_uri,
+        origin=origin,
+        path=request.redirect_uri.removeprefix(origin),
         scopes=_join(
-            _fill("scope.html", name=name, meaning=meaning)
-            for name, meaning in _explain(asked.scope)
+            _fill("scope.html", name=name, meaning=_MEANINGS[name])
+            for name in ("read", *request.scope)
         ),
-        life="The token has no end date." if NO_EXPIRY in asked.scope else ends,
-        csrf=csrf,
-        request=request,
+        expiry="The token never expires." if NO_EXPIRY in request.scope else expiry,
+        csrf=session.form_token,
+        request=request_key,
         team=team,
     )
-    return _page("Approve", body, form_action=_form_action(asked.redirect_uri))
+    return _page("Approve", body, form_action=_form_action(request.redirect_uri))
 
 
 def login_success() -> web.Response:
-    """Show the page that waits for its address to be copied: it says as little as the real one."""
-    return _page("Authorizing Application", _fill("login_success.html"), form_action="'none'")
+    """Show the page whose address the user copies; the real one has the same heading alone."""
+    return _page("Authorizing Application", _fill("login_success.html"))
 
 
 def message(heading: str, text: str, *, status: int) -> web.Response:
-    """Show what was wrong: a heading and a sentence."""
-    body = _fill("message.html", heading=heading, text=text)
-    return _page(heading, body, status=status, form_action="'none'")
-
-
-def _domain(application: Application) -> _Html:
-    if not application.domain:
-        return _Html('<span class="quiet">left empty</span>')
-    return _fill("domain.html", domain=application.domain)
-
-
-def _explain(scope: Iterable[str]) -> Iterable[tuple[str, str]]:
-    yield "read", "Read what you can read on this site"
-    for item in scope:
-        yield item, _MEANINGS[item]
+    """Show an error: a heading and a sentence."""
+    return _page(heading, _fill("message.html", heading=heading, text=text), status=status)
 
 
 def _form_action(redirect_uri: str | None) -> str:
-    """Say where a form may lead: Chromium holds the redirects that follow it to this, too."""
+    """Return the sources for form-action, which Chromium also applies to redirects after a form."""
     if redirect_uri is None:
         return "'self'"
     target = urlsplit(redirect_uri)
-    if "[" in target.netloc:  # CSP has no way to write an IPv6 host
+    if "[" in target.netloc:  # CSP has no syntax for an IPv6 host
         return f"'self' {target.scheme}:"
     return f"'self' {target.scheme}://{target.netloc}"
 
 
-def span_in_words(seconds: int) -> str:
-    """Write a span of time in its largest even unit: 86400 is "24 h"."""
+def describe_duration(seconds: int) -> str:
+    """Write a duration in its largest whole unit: 86400 is "24 h"."""
     for size, unit in _UNITS:
         if seconds and seconds % size == 0:
             return f"{seconds // size} {unit}"

@@ -2,19 +2,22 @@
 
 from aiohttp import web
 
-from soe_auth.sandbox.context import Context, Exchange
-from soe_auth.sandbox.fault_delivery import deliver
-from soe_auth.sandbox.form_parsing import Malformed, Pairs, once_each, read_form, read_pairs
-from soe_auth.sandbox.grants import REDEMPTION, TOLERATED, IssuedToken, Rejected
-from soe_auth.sandbox.pages import span_in_words
-from soe_auth.sandbox.token_answers import (
-    ALTERED,
-    INSTEAD,
-    Sent,
-    TokenAnswer,
-    in_json,
-    malformed_request,
-    refusal,
+from soe_auth.sandbox.form_parsing import Malformed, Pairs, parse_pairs, read_form, unique_fields
+from soe_auth.sandbox.http_answer import HttpAnswer
+from soe_auth.sandbox.pages import describe_duration
+from soe_auth.sandbox.quirks import (
+    ReceivedForm,
+    answer_after_exchange,
+    answer_before_exchange,
+    refuse,
+    refuse_malformed,
+)
+from soe_auth.sandbox.site_state import Exchange, SiteState
+from soe_auth.sandbox.token_issuer import (
+    EXCHANGE_FIELDS,
+    TOLERATED_FIELDS,
+    ExchangeRefused,
+    IssuedToken,
 )
 
 PATH = "/oauth/access_token/json"
@@ -23,99 +26,82 @@ PATH = "/oauth/access_token/json"
 class TokenRoutes:
     """The token endpoint of one site."""
 
-    def __init__(self, context: Context) -> None:
-        """Take what the routes share."""
-        self._context = context
+    def __init__(self, state: SiteState) -> None:
+        """Take the state of the site."""
+        self._state = state
 
     def table(self) -> list[web.RouteDef]:
-        """List the route: one for every method, so that each request is on record."""
+        """List the route, which takes all methods so that each request is recorded."""
         return [web.route("*", PATH, self._exchange)]
 
     async def _exchange(self, request: web.Request) -> web.StreamResponse:
         if request.method != "POST":
             self._record(request, [], granted=False)
             raise web.HTTPMethodNotAllowed(request.method, ["POST"])
-        name = self._context.quirks().token
-        if name != "ok":
-            self._context.narrate(f"A switch is set: the token endpoint answers with '{name}'.")
-        pairs, malformed = await self._fields(request)
-        if name in INSTEAD:
-            self._record(request, pairs, granted=False)
-            answer = INSTEAD[name](await self._sent(request))
-        else:
-            answer = self._redeem(request, pairs, malformed, name)
-        return await deliver(request, answer, self._context, name)
-
-    def _redeem(
-        self, request: web.Request, pairs: Pairs, malformed: Malformed | None, alteration: str
-    ) -> TokenAnswer:
+        quirk = self._state.quirks().token
+        if quirk != "ok":
+            self._state.narrate(f"The token endpoint answers by the quirk '{quirk}'.")
+        answer = answer_before_exchange(quirk, await self._received(request))
+        pairs: Pairs = []
+        granted = False
         try:
-            if malformed:
-                raise malformed
-            token = self._token_for(request, pairs)
-        except (Rejected, Malformed) as reason:
-            self._record(request, pairs, granted=False)
-            self._context.narrate(f"Exchange refused: {reason}")
-            if isinstance(reason, Malformed):
-                return malformed_request(str(reason))
-            return refusal(reason.answer)
-        self._record(request, pairs, granted=True)
-        return self._grant(token, alteration)
+            pairs = await self._read_pairs(request)
+            if answer is None:
+                answer = self._report(self._issue(request, pairs), quirk)
+                granted = True
+        except Malformed as problem:
+            answer = answer or self._refuse(problem, refuse_malformed(str(problem)))
+        except ExchangeRefused as problem:
+            answer = self._refuse(problem, refuse(problem.answer))
+        self._record(request, pairs, granted=granted)
+        return await self._state.send(request, answer, quirk)
 
-    def _token_for(self, request: web.Request, pairs: Pairs) -> IssuedToken:
-        if self._context.strict:
+    async def _read_pairs(self, request: web.Request) -> Pairs:
+        """Read the parameters from the body and, unless the site is strict, the query."""
+        if self._state.strict:
+            return await read_form(request)
+        body = await read_form(request) if await request.read() else []
+        return [*body, *parse_pairs(request.rel_url.raw_query_string)]
+
+    def _issue(self, request: web.Request, pairs: Pairs) -> IssuedToken:
+        if self._state.strict:
             if request.query_string:
                 raise Malformed("The parameters belong in the body, not in the query string.")
-            return self._context.grants.redeem(once_each(pairs, REDEMPTION))
-        sent = once_each(pairs, (*REDEMPTION, *TOLERATED))
-        if sent.pop("grant_type", "authorization_code") != "authorization_code":
+            return self._state.issuer.exchange(unique_fields(pairs, EXCHANGE_FIELDS))
+        fields = unique_fields(pairs, (*EXCHANGE_FIELDS, *TOLERATED_FIELDS))
+        if fields.get("grant_type", "authorization_code") != "authorization_code":
             raise Malformed("The grant_type is not authorization_code.")
-        self._context.narrate_bad_style(
-            why for name, why in TOLERATED.items() if name in dict(pairs)
+        self._state.warn(
+            *(TOLERATED_FIELDS[name] for name in TOLERATED_FIELDS.keys() & dict(pairs))
         )
         if request.query_string:
-            why = "the code is in the query string, which servers and proxies write into their logs"
-            self._context.narrate_bad_style([why])
-        return self._context.grants.redeem(sent)
+            self._state.warn("the code is in the query string, which servers and proxies log")
+        return self._state.issuer.exchange(fields)
 
-    def _grant(self, token: IssuedToken, alteration: str) -> TokenAnswer:
+    def _report(self, token: IssuedToken, quirk: str) -> HttpAnswer:
         fields: dict[str, object] = {"access_token": token.secret}
-        life = "without end"
+        validity = "that never expires"
         if token.expires_at is not None:
-            fields["expires"] = self._context.lifetime
-            life = f"for {span_in_words(self._context.lifetime)}"
-        self._context.narrate(
-            f"Code redeemed: the verifier matches the challenge; a token {life} was issued."
+            fields["expires"] = self._state.lifetime
+            validity = f"for {describe_duration(self._state.lifetime)}"
+        self._state.narrate(
+            f"Code exchanged: the verifier matches the challenge; a token {validity} was issued."
         )
-        return ALTERED[alteration](fields) if alteration in ALTERED else in_json(200, fields)
+        return answer_after_exchange(quirk, fields)
 
-    async def _fields(self, request: web.Request) -> tuple[Pairs, Malformed | None]:
-        """Read the body; where it cannot be read, there are no pairs but what is wrong with it.
+    def _refuse(self, reason: Exception, answer: HttpAnswer) -> HttpAnswer:
+        self._state.narrate(f"Exchange refused: {reason}")
+        return answer
 
-        Unless the site is strict, they may come in the query.
-        """
-        try:
-            if self._context.strict:
-                return await read_form(request), None
-            body = await read_form(request) if await request.read() else []
-            return [*body, *read_pairs(request.rel_url.raw_query_string)], None
-        except Malformed as malformed:
-            return [], malformed
-
-    def _record(self, request: web.Request, fields: Pairs, *, granted: bool) -> None:
-        self._context.exchanges.append(
-            Exchange(
-                method=request.method,
-                fields=list(fields),
-                query=request.rel_url.raw_query_string,
-                headers=request.headers,
-                granted=granted,
-            )
+    def _record(self, request: web.Request, pairs: Pairs, *, granted: bool) -> None:
+        query = request.rel_url.raw_query_string
+        self._state.exchanges.append(
+            Exchange(request.method, list(pairs), query, request.headers, granted)
         )
 
-    async def _sent(self, request: web.Request) -> Sent:
-        """Name this endpoint by another host, so that a client which follows is seen to."""
-        scheme, _, _ = self._context.url.partition(":")
+    async def _received(self, request: web.Request) -> ReceivedForm:
+        """Return what an answer may repeat; the other host name shows a client that follows."""
+        scheme, _, _ = self._state.url.partition(":")
         host = "localhost" if request.host.startswith("127.") else "127.0.0.1"
         body = (await request.read()).decode("ascii", "replace")
-        return Sent(body, f"{scheme}://{host}:{self._context.port}{PATH}")
+        return ReceivedForm(body, f"{scheme}://{host}:{self._state.port}{PATH}")
