@@ -64,8 +64,8 @@ def soe_sandbox(
     monkeypatch.setenv(CONFIG_DIR_VARIABLE, str(directory))
     monkeypatch.setenv(PROFILE_VARIABLE, soe_sandbox_profile)  # sets aside a project's file
     monkeypatch.setenv("XDG_CONFIG_DIRS", str(directory / "system"))
-    visitor = [sys.executable, "-P", "-m", "soe_auth.sandbox.visitor"]
-    monkeypatch.setenv("BROWSER", shlex.join(visitor))
+    browser = [sys.executable, "-P", "-m", "soe_auth.sandbox.scripted_browser"]
+    monkeypatch.setenv("BROWSER", shlex.join(browser))
     monkeypatch.setenv("PATH", sysconfig.get_path("scripts"), prepend=os.pathsep)
     with running(**soe_sandbox_settings) as sandbox:
         profile = {"site": sandbox.url, "client_id": sandbox.applications[0].client_id}
@@ -83,7 +83,7 @@ def soe_token(soe_sandbox: Sandbox) -> Token:  # noqa: ARG001 - where the login 
     from concurrent.futures import ThreadPoolExecutor
 
     from soe_auth.python_api.functions import login
-    from soe_auth.sandbox.visitor import visit
+    from soe_auth.sandbox.scripted_browser import visit
 
     # In threads of their own, as an event loop may be running in this one.
     with ThreadPoolExecutor(max_workers=2, thread_name_prefix="soe-token") as threads:

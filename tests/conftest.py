@@ -57,7 +57,7 @@ NOBODY = 65534  # a user, by the system's number
 PR_SET_CHILD_SUBREAPER = 36  # of prctl(2): a process whose parent has ended becomes a child of ours
 TIME_TO_END = 5.0  # seconds that a process may take to end after its test
 
-VISITOR = f"{sys.executable} -m soe_auth.sandbox.visitor"
+BROWSER = f"{sys.executable} -m soe_auth.sandbox.scripted_browser"
 
 
 def pytest_report_header() -> str:
@@ -287,6 +287,6 @@ def place(tmp_path: Path) -> Place:
 @pytest.fixture
 def signed_in(soe_auth: Command, site: Sandbox) -> Command:
     """The command, after a first login of Jane Doe to the sandbox."""
-    login = soe_auth("login", "--site", site.url, "--client-id", "110", "--browser", VISITOR)
+    login = soe_auth("login", "--site", site.url, "--client-id", "110", "--browser", BROWSER)
     assert login.returncode == 0, login.stderr
     return soe_auth

@@ -10,8 +10,8 @@ NOTING = """
 import sys
 with open({tabs!r}, "a") as tabs:
     print(sys.argv[1], file=tabs)
-from soe_auth.sandbox.visitor import run_visitor
-sys.exit(run_visitor([*{options!r}, sys.argv[1]]))
+from soe_auth.sandbox.scripted_browser import run_scripted_browser
+sys.exit(run_scripted_browser([*{options!r}, sys.argv[1]]))
 """
 
 
@@ -28,7 +28,7 @@ def command_line(argv: Sequence[str]) -> str:
 
 
 def noting_browser(tabs: Path, *options: str) -> str:
-    """Make a browser that notes each tab that it opens, and in which the visitor signs in."""
+    """Return a command for the scripted browser that also records each tab."""
     script = tabs.with_name("browser.py")
     script.write_text(NOTING.format(tabs=str(tabs), options=options))
     return command_line([sys.executable, str(script)])

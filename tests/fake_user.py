@@ -7,7 +7,7 @@ from pathlib import Path
 
 from soe_auth.actions.login_io import LoginIO
 from soe_auth.desktop.environment import Environment
-from soe_auth.sandbox.visitor import VisitedPage, visit
+from soe_auth.sandbox.scripted_browser import VisitedPage, visit
 from soe_auth.settings.resolve import resolve
 from soe_auth.settings.settings import Settings
 from soe_auth.storage.file_store import FileStore

@@ -96,7 +96,9 @@ class Terminal:
         self._tmux = ("tmux", "-S", str(socket))
         self._environ = {
             **environment(home),
-            "BROWSER": shlex.join([sys.executable, "-P", "-m", "soe_auth.sandbox.visitor"]),
+            "BROWSER": shlex.join(
+                [sys.executable, "-P", "-m", "soe_auth.sandbox.scripted_browser"]
+            ),
             "HISTFILE": "",  # bash would write it when its home may be gone
             "PS1": "$ ",
             "TERM": "xterm",

@@ -21,6 +21,13 @@ _HOST: Final = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|[0-9a-f:]*:[0-9a-f:.]
 _URI: Final = re.compile(r"[!-\[\]-~]+")
 
 
+def _split_domain(domain: str) -> tuple[str, int | None]:
+    if not _DOMAIN.fullmatch(domain):
+        raise ValueError(f"a Domain is a host with an optional port, not {domain!r}")
+    parts = urlsplit(domain if "://" in domain else f"//{domain}")
+    return parts.hostname or "", parts.port
+
+
 @dataclass(frozen=True, slots=True)
 class Application:
     """An API application, as registered in the site's settings.
@@ -108,13 +115,6 @@ def check_redirect_uri(redirect_uri: str, domain: str, *, strict: bool) -> None:
         )
     if domain_port not in {None, target.port or _DEFAULT_PORTS[target.scheme]}:
         raise NotUnderDomain(f"The Domain has port {domain_port}, the redirect_uri has another.")
-
-
-def _split_domain(domain: str) -> tuple[str, int | None]:
-    if not _DOMAIN.fullmatch(domain):
-        raise ValueError(f"a Domain is a host with an optional port, not {domain!r}")
-    parts = urlsplit(domain if "://" in domain else f"//{domain}")
-    return parts.hostname or "", parts.port
 
 
 def _split_redirect_uri(redirect_uri: str) -> SplitResult:

@@ -178,7 +178,7 @@ class _FormParser(HTMLParser):
             self.forms[-1].buttons[-1] = name, value, text + data
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def run_scripted_browser(arguments: Sequence[str] | None = None) -> int:
     """Visit the URL of the command line; return 0 unless the last page is an error."""
     parser = argparse.ArgumentParser(
         prog="scripted_browser", description="Sign in to a sandbox without a user."
@@ -200,4 +200,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_scripted_browser())

@@ -32,7 +32,7 @@ _NO_CODE: Final = "No authorization code found"
 _VERIFIER: Final = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 
 
-class ExchangeRefused(Exception):
+class CodeRejected(Exception):
     """The token request was refused; the message is a sentence without secrets.
 
     `answer` is the vendor's text for it where that is known, else the message.
@@ -85,34 +85,34 @@ class TokenIssuer:
         return code
 
     def exchange(self, fields: Mapping[str, str]) -> IssuedToken:
-        """Exchange a code for a token; raises `ExchangeRefused`.
+        """Exchange a code for a token; raises `CodeRejected`.
 
         Each well-formed attempt uses up the code. A second one also revokes the token from the
         first (RFC 6749 section 4.1.2).
         """
         for name in EXCHANGE_FIELDS:
             if name not in fields:
-                raise ExchangeRefused(f"The parameter '{name}' is missing.")
+                raise CodeRejected(f"The parameter '{name}' is missing.")
         if not _VERIFIER.fullmatch(fields["code_verifier"]):  # RFC 7636 section 4.1
-            raise ExchangeRefused("The code_verifier is not 43 to 128 unreserved characters.")
+            raise CodeRejected("The code_verifier is not 43 to 128 unreserved characters.")
         grant = self._grants.get(fields["code"])
         if grant is None:
-            raise ExchangeRefused("This site did not issue that code.", _NO_CODE)
+            raise CodeRejected("This site did not issue that code.", _NO_CODE)
         if grant.is_used:
             self._tokens.pop(grant.token, None)
-            raise ExchangeRefused("The code was used before; its token is revoked.", _NO_CODE)
+            raise CodeRejected("The code was used before; its token is revoked.", _NO_CODE)
         grant.is_used = True
         if self._clock() >= grant.expires_at:
-            raise ExchangeRefused("The code has expired.", "Authorization code has expired")
+            raise CodeRejected("The code has expired.", "Authorization code has expired")
         request = grant.request
         if fields["client_id"] != request.application.client_id:
-            raise ExchangeRefused("The code was issued to another application.")
+            raise CodeRejected("The code was issued to another application.")
         if fields["redirect_uri"] != request.redirect_uri:
-            raise ExchangeRefused("The redirect_uri differs from the authorization request's.")
+            raise CodeRejected("The redirect_uri differs from the authorization request's.")
         digest = hashlib.sha256(fields["code_verifier"].encode()).digest()
         challenge = base64.urlsafe_b64encode(digest).rstrip(b"=")
         if not hmac.compare_digest(challenge, request.code_challenge.encode()):
-            raise ExchangeRefused("The code_verifier does not match the code_challenge.")
+            raise CodeRejected("The code_verifier does not match the code_challenge.")
         expires_at = None if NO_EXPIRY in request.scope else self._clock() + self._lifetime
         token = IssuedToken(self._draw_secret(), request, grant.account, expires_at)
         self._tokens[token.secret] = token

@@ -16,7 +16,7 @@ from soe_auth.sandbox.site_state import Exchange, SiteState
 from soe_auth.sandbox.token_issuer import (
     EXCHANGE_FIELDS,
     TOLERATED_FIELDS,
-    ExchangeRefused,
+    CodeRejected,
     IssuedToken,
 )
 
@@ -51,7 +51,7 @@ class TokenRoutes:
                 granted = True
         except Malformed as problem:
             answer = answer or self._refuse(problem, refuse_malformed(str(problem)))
-        except ExchangeRefused as problem:
+        except CodeRejected as problem:
             answer = self._refuse(problem, refuse(problem.answer))
         self._record(request, pairs, granted=granted)
         return await self._state.send(request, answer, quirk)

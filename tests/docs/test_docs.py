@@ -30,7 +30,7 @@ import httpx
 import pytest
 import trustme
 from approve_in_browser import approve
-from conftest import VISITOR, Command
+from conftest import BROWSER, Command
 from docs_parser import (
     DESIGN,
     DOCS,
@@ -244,7 +244,10 @@ def open_terminal(soe_auth: Command, site: Sandbox) -> Iterator[Callable[[Path],
         with socket.socket() as free:
             free.bind(("localhost", 0))
             port = str(free.getsockname()[1])
-        environ = {**soe_auth.on_path().environ, **OVER_SSH.get(name(page), {"BROWSER": VISITOR})}
+        environ = {
+            **soe_auth.on_path().environ,
+            **OVER_SSH.get(name(page), {"BROWSER": BROWSER}),
+        }
         del environ["SOE_AUTH_CONFIG_DIR"]  # the pages show where things lie without it
         trustme.CA().cert_pem.write_to_path(soe_auth.home / "acme-ca.pem")
         terminals.append(Terminal(environ, site.url, str(soe_auth.home), port))
@@ -544,7 +547,7 @@ if inspect.iscoroutine(result):
 def test_the_programs_of_the_page_for_python_run(
     block: Block, soe_auth: Command, site: Sandbox
 ) -> None:
-    user = soe_auth.with_variables(BROWSER=VISITOR)
+    user = soe_auth.with_variables(BROWSER=BROWSER)
     login = user("login", "-p", "acme", "--site", site.url, "--client-id", "110")
     assert login.returncode == 0, login.stderr
     ran = subprocess.run(

@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from approve_in_browser import approve
 from cli_oracle import directories_in, live_in
-from conftest import TOKEN, VISITOR, Command
+from conftest import BROWSER, TOKEN, Command
 from docs_parser import DOCS, PACKAGE, ROOT, blocks, coded, rows, section
 from jsonschema import Draft202012Validator
 from oauthlib.oauth2 import MissingTokenError, WebApplicationClient
@@ -97,7 +97,7 @@ def test_every_command_that_prints_json_is_told() -> None:
 
 @pytest.fixture
 def user(soe_auth: Command) -> Command:
-    return soe_auth.with_variables(BROWSER=VISITOR)
+    return soe_auth.with_variables(BROWSER=BROWSER)
 
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")

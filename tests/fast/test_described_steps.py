@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from cli_oracle import live_in
-from conftest import VISITOR, Command
+from conftest import BROWSER, Command
 from docs_parser import DESIGN, PACKAGE
 from replay_oracle import settled
 
@@ -19,7 +19,7 @@ from soe_auth.settings.resolve import resolve
 
 @pytest.fixture
 def user(soe_auth: Command) -> Command:
-    return soe_auth.with_variables(BROWSER=VISITOR)
+    return soe_auth.with_variables(BROWSER=BROWSER)
 
 
 # Runs a command, and writes down our functions in the order in which each is first called. The body

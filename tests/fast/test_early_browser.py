@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from cli_oracle import directories_in, live_in
-from conftest import VISITOR, Command, unmeasured
+from conftest import BROWSER, Command, unmeasured
 from fake_programs import program
 from replay_oracle import settled
 
@@ -270,9 +270,9 @@ def test_a_lock_is_waited_for_and_not_for_ever(tmp_path: Path) -> None:
 
 @pytest.fixture
 def known(tmp_path: Path, site: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Command:
-    """The command, for a user whose settings are known and who lets the visitor sign in."""
+    """The command, for a user whose settings are known and whose scripted browser signs in."""
     monkeypatch.chdir(tmp_path)
-    command = Command(tmp_path, {"BROWSER": VISITOR}, cwd=tmp_path)
+    command = Command(tmp_path, {"BROWSER": BROWSER}, cwd=tmp_path)
     live_in(command.home, monkeypatch)
     place = Place(tmp_path)
     place.write('client_id = "110"', site=site.url)
@@ -299,7 +299,9 @@ def test_the_browser_is_off_before_the_command_line_is_parsed(
     )
     assert done.returncode == 0, done.stderr
     lines = trace.read_text().splitlines()
-    (browser,) = (n for n, line in enumerate(lines) if "execve" in line and "visitor" in line)
+    (browser,) = (
+        n for n, line in enumerate(lines) if "execve" in line and "scripted_browser" in line
+    )
     parser = next(n for n, line in enumerate(lines) if "/argparse" in line)
     assert browser < parser
     assert "Opening http://localhost:" in done.stderr
@@ -309,7 +311,7 @@ def test_the_browser_is_off_before_the_command_line_is_parsed(
 
 @pytest.mark.process
 def test_of_two_known_logins_one_opens_a_browser(known: Command, site: Sandbox) -> None:
-    slow = known.with_variables(BROWSER=f"sh -c 'sleep 1; exec {VISITOR} \"$0\"'")
+    slow = known.with_variables(BROWSER=f"sh -c 'sleep 1; exec {BROWSER} \"$0\"'")
     with ThreadPoolExecutor() as pool:
         codes = sorted(done.returncode for done in pool.map(lambda _: slow("login"), range(4)))
     assert codes == [0, 4, 4, 4]

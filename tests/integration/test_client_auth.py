@@ -38,7 +38,7 @@ import soe_auth
 from soe_auth import Secret, Site
 from soe_auth.oauth.bearer import belongs_to, is_fresh, was_refused
 from soe_auth.sandbox import Sandbox
-from soe_auth.sandbox.visitor import visit
+from soe_auth.sandbox.scripted_browser import visit
 from soe_auth.storage.file_store import FileStore
 
 MANY = 32

@@ -13,7 +13,7 @@ from threading import Barrier
 
 import pytest
 from cli_oracle import directories_in, live_in
-from conftest import VISITOR, Command, as_nobody, end_of, let_others_change
+from conftest import BROWSER, Command, as_nobody, end_of, let_others_change
 from fake_programs import command_line
 
 from soe_auth import SettingsError, Site
@@ -626,7 +626,7 @@ def test_two_accounts_on_one_site_live_side_by_side(soe_auth: Command, site: San
     for profile, account in (("jane", "Jane Doe"), ("john", "John Doe")):
         done = soe_auth(
             *("login", "-p", profile, "--site", site.url, "--client-id", "110"),
-            *("--browser", f"{VISITOR} --account '{account}'"),
+            *("--browser", f"{BROWSER} --account '{account}'"),
         )
         assert done.returncode == 0, done.stderr
         assert f"as {account}, profile {profile}." in done.stderr

@@ -18,7 +18,7 @@ from threading import Event
 import pytest
 import trustme
 from cli_oracle import live_in
-from conftest import NOBODY, TOKEN, VISITOR, Command, as_nobody, end_of, let_others_change
+from conftest import BROWSER, NOBODY, TOKEN, Command, as_nobody, end_of, let_others_change
 from fake_programs import program
 from tls_servers import always_answering, forwarding, http, tls
 from wine import UNDER_WINE
@@ -107,7 +107,7 @@ def snapshot(directory: Path) -> dict[str, object]:
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 def test_after_a_login_nothing_is_wrong(signed_in: Command, site: Sandbox) -> None:
-    done = signed_in.with_variables(BROWSER=VISITOR)("doctor")
+    done = signed_in.with_variables(BROWSER=BROWSER)("doctor")
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert lines[-2:] == ["", "Nothing is wrong."]
@@ -199,7 +199,7 @@ def test_a_key_log_that_cannot_be_written_holds_nothing_up(
 ) -> None:
     unusable = soe_auth.with_variables(SSLKEYLOGFILE=str(soe_auth.home / "none" / "keys"))
     assert unusable("doctor").stdout.endswith("Nothing is wrong.\n")
-    flags = ("--site", site.url, "--client-id", "110", "--browser", VISITOR)
+    flags = ("--site", site.url, "--client-id", "110", "--browser", BROWSER)
     done = unusable("login", *flags)
     assert done.returncode == 0, done.stderr
 

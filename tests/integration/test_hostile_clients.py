@@ -27,7 +27,7 @@ from yarl import URL
 from soe_auth import Secret
 from soe_auth.oauth.authorization_response import Granted
 from soe_auth.sandbox import Sandbox
-from soe_auth.sandbox.visitor import visit
+from soe_auth.sandbox.scripted_browser import visit
 
 if sys.platform != "win32":
     import resource

@@ -36,7 +36,7 @@ from soe_auth.loopback.server import CallbackServer, LocalPaths, serve
 from soe_auth.model.network import Network
 from soe_auth.oauth.authorization_response import Stray
 from soe_auth.sandbox import Application, Quirks, Sandbox, running
-from soe_auth.sandbox.visitor import VisitedPage, visit
+from soe_auth.sandbox.scripted_browser import VisitedPage, visit
 from soe_auth.settings.resolve import resolve
 from soe_auth.storage.login_lock import LoginLock
 

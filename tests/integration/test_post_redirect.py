@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import trustme
-from conftest import VISITOR, Command, unmeasured
+from conftest import BROWSER, Command, unmeasured
 from tls_servers import tls
 
 from soe_auth.model.network import Network
@@ -114,7 +114,7 @@ def test_the_token_is_on_stdout_before_the_site_has_said_whose_it_is(
 ) -> None:
     site.quirks = Quirks(account="hang")
     command = soe_auth.with_variables(
-        SOE_AUTH_SITE=site.url, SOE_AUTH_CLIENT_ID="110", BROWSER=VISITOR
+        SOE_AUTH_SITE=site.url, SOE_AUTH_CLIENT_ID="110", BROWSER=BROWSER
     )
     with subprocess.Popen(
         [command.path, "token", "--login"],
@@ -139,7 +139,7 @@ def test_what_is_in_the_way_of_handing_a_token_over_is_told_once_at_the_end(
     soe_auth: Command, site: Sandbox, tmp_path: Path
 ) -> None:
     command = soe_auth.with_variables(
-        SOE_AUTH_SITE=site.url, SOE_AUTH_CLIENT_ID="110", BROWSER=VISITOR
+        SOE_AUTH_SITE=site.url, SOE_AUTH_CLIENT_ID="110", BROWSER=BROWSER
     )
     nowhere = command("token", "--login", "-o", str(tmp_path / "none/token"))
     assert (nowhere.returncode, nowhere.stdout) == (2, "")
@@ -154,7 +154,7 @@ def test_what_is_in_the_way_of_handing_a_token_over_is_told_once_at_the_end(
 @pytest.mark.process
 def test_what_tells_the_account_waits_for_it(soe_auth: Command, site: Sandbox) -> None:
     command = soe_auth.with_variables(
-        SOE_AUTH_SITE=site.url, SOE_AUTH_CLIENT_ID="110", BROWSER=VISITOR
+        SOE_AUTH_SITE=site.url, SOE_AUTH_CLIENT_ID="110", BROWSER=BROWSER
     )
     done = command("token", "--login", "--format", "json")
     assert done.returncode == 0, done.stderr

@@ -17,7 +17,7 @@ from wine import UNDER_WINE
 
 import soe_auth
 from soe_auth.sandbox import Sandbox
-from soe_auth.sandbox.visitor import visit
+from soe_auth.sandbox.scripted_browser import visit
 from soe_auth.storage.file_store import FileStore
 
 

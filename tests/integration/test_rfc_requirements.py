@@ -36,7 +36,7 @@ from soe_auth.oauth.authorization_response import (
 )
 from soe_auth.oauth.pkce import draw
 from soe_auth.sandbox import Quirks, Sandbox
-from soe_auth.sandbox.visitor import visit
+from soe_auth.sandbox.scripted_browser import visit
 from soe_auth.settings.resolve import resolve
 
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"  # RFC 7636 appendix B

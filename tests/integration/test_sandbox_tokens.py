@@ -1,6 +1,7 @@
-"""What a program meets on the sandbox: the token endpoint, both APIs, and every switch."""
+"""The sandbox for programs: the token endpoint, both APIs, and all quirks."""
 
 import asyncio
+import dataclasses
 import errno
 import gzip
 import json
@@ -23,11 +24,10 @@ from soe_auth.sandbox import (
     TOKEN_ANSWERS,
     Quirks,
     Sandbox,
+    list_quirks,
 )
-from soe_auth.sandbox.fault_delivery import DELIVERIES
+from soe_auth.sandbox.scripted_browser import visit
 from soe_auth.sandbox.sockets import bind_loopback
-from soe_auth.sandbox.token_answers import ALTERED, INSTEAD
-from soe_auth.sandbox.visitor import visit
 
 EXCHANGE = "/oauth/access_token/json"
 V3 = "/api/v3/users/me"
@@ -36,10 +36,10 @@ V2 = "/api/2.3/me"
 
 @dataclass
 class Program(Client):
-    """Signs in through the visitor, redeems codes and uses tokens."""
+    """Signs in with the scripted browser, exchanges codes and uses tokens."""
 
     clock: Clock
-    tale: list[str]
+    narration: list[str]
     codes: list[str] = field(default_factory=list)
 
     @property
@@ -47,8 +47,8 @@ class Program(Client):
         return f"{self.site.url}/oauth/login_success"
 
     async def code(self, scope: str = "", account: str = "Jane Doe") -> str:
-        asked = request_for(client_id="112", redirect_uri=self.redirect_uri, scope=scope)
-        page = await visit(self.site.url + asked, account=account, narrate=self.tale.append)
+        path = request_for(client_id="112", redirect_uri=self.redirect_uri, scope=scope)
+        page = await visit(self.site.url + path, account=account, narrate=self.narration.append)
         self.codes.append(dict(parse_qsl(urlsplit(page.url).query))["code"])
         return self.codes[-1]
 
@@ -79,12 +79,12 @@ class Program(Client):
 
 @asynccontextmanager
 async def program_for(quirks: Quirks, *, strict: bool = True) -> AsyncIterator[Program]:
-    clock, tale = Clock(), list[str]()
+    clock, narration = Clock(), list[str]()
     async with (
-        Sandbox(clock=clock, narrate=tale.append, quirks=quirks, strict=strict) as site,
+        Sandbox(clock=clock, narrate=narration.append, quirks=quirks, strict=strict) as site,
         aiohttp.ClientSession() as session,
     ):
-        yield Program(session, site, clock, tale)
+        yield Program(session, site, clock, narration)
 
 
 @pytest.fixture
@@ -100,21 +100,21 @@ async def lenient() -> AsyncIterator[Program]:
 
 
 def message(answer: Answer) -> str:
-    """What a refusal says, in either of the vendor's forms."""
+    """Return the text of a refusal in either of the vendor's forms."""
     assert answer.status == 400
-    [(name, said)] = answer.fields.items()
+    [(name, error)] = answer.fields.items()
     if name == "error":
-        assert isinstance(said, dict)
-        assert said["type"] == "invalid_request"
-        return str(said["message"])
+        assert isinstance(error, dict)
+        assert error["type"] == "invalid_request"
+        return str(error["message"])
     assert name == "error_message"
-    return str(said)
+    return str(error)
 
 
 # The exchange
 
 
-async def test_a_code_and_its_verifier_buy_a_token_for_a_day(program: Program) -> None:
+async def test_a_code_and_its_verifier_are_exchanged_for_a_token(program: Program) -> None:
     answer = await program.exchange(await program.code())
     assert answer.status == 200
     assert list(answer.fields) == ["access_token", "expires"]
@@ -122,26 +122,26 @@ async def test_a_code_and_its_verifier_buy_a_token_for_a_day(program: Program) -
     assert set("()*") <= set(str(answer.fields["access_token"]))
     assert answer.headers["Cache-Control"] == "no-store"
     assert (
-        "Code redeemed: the verifier matches the challenge; a token for 24 h was issued."
-        in program.tale
+        "Code exchanged: the verifier matches the challenge; a token for 24 h was issued."
+        in program.narration
     )
 
 
-async def test_a_token_without_end_has_no_expires(program: Program) -> None:
+async def test_a_token_that_never_expires_has_no_expires(program: Program) -> None:
     answer = await program.exchange(await program.code("no_expiry"))
     assert list(answer.fields) == ["access_token"]
     program.clock.now += 10**9
     assert await program.me(str(answer.fields["access_token"])) == 200
 
 
-async def test_a_code_is_good_once_only(program: Program) -> None:
+async def test_a_code_is_valid_once(program: Program) -> None:
     code = await program.code()
     assert (await program.exchange(code)).status == 200
     assert message(await program.exchange(code)) == "No authorization code found"
-    assert "Exchange refused: The code was used before; a token it bought is ended." in program.tale
+    assert "Exchange refused: The code was used before; its token is revoked." in program.narration
 
 
-async def test_a_replayed_code_ends_the_token_it_bought(program: Program) -> None:
+async def test_a_replayed_code_revokes_its_token(program: Program) -> None:
     code = await program.code()
     token = str((await program.exchange(code)).fields["access_token"])
     assert await program.me(token) == 200
@@ -149,7 +149,7 @@ async def test_a_replayed_code_ends_the_token_it_bought(program: Program) -> Non
     assert await program.me(token) == 401
 
 
-async def test_a_code_lives_five_minutes(program: Program) -> None:
+async def test_a_code_is_valid_for_five_minutes(program: Program) -> None:
     first, second = await program.code(), await program.code()
     program.clock.now += 299
     assert (await program.exchange(first)).status == 200
@@ -164,10 +164,10 @@ async def test_a_code_lives_five_minutes(program: Program) -> None:
         ({"code_verifier": "x" * 43}, "does not match the code_challenge"),
         ({"client_id": "110"}, "another application"),
         ({"client_id": "999"}, "another application"),
-        ({"redirect_uri": "http://localhost/oauth/login_success"}, "redirect_uri is not the one"),
+        ({"redirect_uri": "http://localhost/oauth/login_success"}, "redirect_uri differs"),
     ],
 )
-async def test_a_code_is_bound_and_a_failed_attempt_spends_it(
+async def test_a_failed_exchange_uses_up_the_code(
     program: Program, changes: dict[str, str | None], words: str
 ) -> None:
     code = await program.code()
@@ -187,11 +187,11 @@ async def test_a_code_is_bound_and_a_failed_attempt_spends_it(
         ({"redirect_uri": None}, "'redirect_uri' is missing"),
         ({"redirect_uri": ""}, "'redirect_uri' is missing"),
         ({"code": "made-up"}, "No authorization code found"),
-        ({"grant_type": "authorization_code"}, "'grant_type' was sent that is not taken"),
-        ({"client_secret": "s"}, "'client_secret' was sent that is not taken"),
+        ({"grant_type": "authorization_code"}, "'grant_type' is not accepted"),
+        ({"client_secret": "s"}, "'client_secret' is not accepted"),
     ],
 )
-async def test_an_ill_formed_exchange_is_refused_and_leaves_the_code_alone(
+async def test_a_malformed_exchange_leaves_the_code_valid(
     program: Program, changes: dict[str, str | None], words: str
 ) -> None:
     code = await program.code()
@@ -199,7 +199,7 @@ async def test_an_ill_formed_exchange_is_refused_and_leaves_the_code_alone(
     assert (await program.exchange(code)).status == 200
 
 
-async def test_parameters_come_in_the_body_and_once(program: Program) -> None:
+async def test_a_strict_site_accepts_parameters_in_the_body_and_once(program: Program) -> None:
     code = await program.code()
     encoded = urlencode(program.form(code))
     typed = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -214,25 +214,25 @@ async def test_parameters_come_in_the_body_and_once(program: Program) -> None:
     assert "query string" in message(refused[0])
     assert "query string" in message(refused[1])
     assert "more than once" in message(refused[2])
-    assert "not of the type" in message(refused[3])
+    assert "The Content-Type is not" in message(refused[3])
     assert "percent-encoded" in message(refused[4])
     assert "missing" in message(refused[5])
     assert (await program.exchange(code)).status == 200
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
-async def test_only_post_is_taken_at_the_token_endpoint(program: Program, method: str) -> None:
+async def test_the_token_endpoint_accepts_post_only(program: Program, method: str) -> None:
     answer = await program.send(EXCHANGE, method)
     assert answer.status == 405
     assert answer.headers["Allow"] == "POST"
     assert [exchange.method for exchange in program.site.exchanges] == [method]
 
 
-async def test_a_body_too_large_is_no_exchange(program: Program) -> None:
+async def test_an_exchange_with_a_large_body_is_refused(program: Program) -> None:
     assert (await program.exchange("x" * 20_000)).status == 413
 
 
-async def test_every_exchange_is_on_record_for_tests(program: Program) -> None:
+async def test_each_exchange_is_recorded_without_secrets_in_its_repr(program: Program) -> None:
     code = await program.code()
     await program.exchange(code)
     await program.send(f"{EXCHANGE}?a=b", "POST", json.dumps({}))
@@ -245,7 +245,7 @@ async def test_every_exchange_is_on_record_for_tests(program: Program) -> None:
     assert VERIFIER not in repr(first)
 
 
-async def test_a_token_lives_as_long_as_the_site_says() -> None:
+async def test_a_token_expires_after_the_lifetime() -> None:
     clock = Clock()
     async with (
         Sandbox(clock=clock, lifetime=60) as site,
@@ -260,7 +260,7 @@ async def test_a_token_lives_as_long_as_the_site_says() -> None:
         assert (await program.send(f"/api/2.3/access-tokens/{token}")).items == []
 
 
-async def test_what_is_narrated_holds_no_secret(program: Program) -> None:
+async def test_the_narration_has_no_secret(program: Program) -> None:
     token = await program.token("no_expiry", "John Doe")
     await program.exchange(program.codes[0])
     await program.me(token)
@@ -269,57 +269,57 @@ async def test_what_is_narrated_holds_no_secret(program: Program) -> None:
     await program.send(f"/api/2.3/access-tokens/{other}/invalidate")
     await program.send(EXCHANGE, "POST", {VERIFIER: "1"})
     await program.send(f"/oauth?{STATE}=1")
-    told = "\n".join(program.tale)
-    assert len(program.tale) > 20
+    text = "\n".join(program.narration)
+    assert len(program.narration) > 20
     for secret in (*program.codes, token, other, VERIFIER, CHALLENGE, STATE):
-        assert secret not in told
+        assert secret not in text
 
 
-# What a site takes of other clients, and no one should send
+# What the site accepts from other clients with a warning
 
 
 @pytest.mark.parametrize(
-    ("changes", "why"),
+    ("changes", "warning"),
     [
         ({"grant_type": "authorization_code"}, "grant_type is sent"),
         ({"client_secret": "s"}, "a client_secret is sent"),
     ],
 )
-async def test_what_other_clients_send_is_taken_and_told_to_be_bad_style(
-    lenient: Program, changes: dict[str, str | None], why: str
+async def test_a_nonstandard_exchange_is_accepted_with_a_warning(
+    lenient: Program, changes: dict[str, str | None], warning: str
 ) -> None:
     assert (await lenient.exchange(await lenient.code(), **changes)).status == 200
-    [told] = [sentence for sentence in lenient.tale if "Bad style" in sentence]
-    assert why in told
+    [narrated] = [sentence for sentence in lenient.narration if "bad practice" in sentence]
+    assert warning in narrated
 
 
-async def test_an_exchange_may_come_in_the_query_with_an_empty_body(lenient: Program) -> None:
+async def test_the_parameters_may_be_in_the_query_with_an_empty_body(lenient: Program) -> None:
     code = await lenient.code()
     answer = await lenient.send(f"{EXCHANGE}?{urlencode(lenient.form(code))}", "POST")
     assert answer.status == 200
-    [told] = [sentence for sentence in lenient.tale if "Bad style" in sentence]
-    assert "the code is in the query string" in told
+    [narrated] = [sentence for sentence in lenient.narration if "bad practice" in sentence]
+    assert "the code is in the query string" in narrated
     [exchange] = lenient.site.exchanges
     assert dict(exchange.fields) == lenient.form(code)
 
 
-async def test_a_parameter_comes_once_wherever_it_is(lenient: Program) -> None:
+async def test_a_parameter_in_both_body_and_query_is_refused(lenient: Program) -> None:
     form = lenient.form(await lenient.code())
     answer = await lenient.send(f"{EXCHANGE}?client_id=112", "POST", form)
     assert "more than once" in message(answer)
 
 
-async def test_a_grant_type_other_than_that_of_a_code_is_refused(lenient: Program) -> None:
+async def test_another_grant_type_is_refused(lenient: Program) -> None:
     answer = await lenient.exchange(await lenient.code(), grant_type="refresh_token")
     assert "grant_type" in message(answer)
 
 
 @pytest.mark.parametrize("path", [V2, "/api/2.3/questions/"])
-async def test_the_older_api_takes_a_token_in_the_query_unless_it_is_strict(
+async def test_api_v2_accepts_a_token_in_the_query_unless_strict(
     program: Program, lenient: Program, path: str
 ) -> None:
     assert (await lenient.send(f"{path}?access_token={await lenient.token()}")).items
-    assert any("Bad style" in told and "the token is in" in told for told in lenient.tale)
+    assert any("bad practice: the token is in" in sentence for sentence in lenient.narration)
     refused = await program.send(f"{path}?access_token={await program.token()}")
     assert refused.fields["error_name"] == "bad_parameter"
 
@@ -329,7 +329,7 @@ async def test_the_older_api_takes_a_token_in_the_query_unless_it_is_strict(
 
 @dataclass
 class Reader:
-    """Reads with a token, in the header that each API wants."""
+    """Sends a token in the header that each API requires."""
 
     program: Program
     token: str
@@ -360,7 +360,7 @@ async def reader(program: Program) -> Reader:
         ("questions/7/answers", 0),
     ],
 )
-async def test_the_newer_api_has_lists(reader: Reader, path: str, count: int) -> None:
+async def test_api_v3_has_lists(reader: Reader, path: str, count: int) -> None:
     page = await reader.send(f"/api/v3/{path}?pageSize=100")
     assert len(page.items) == page.fields["totalCount"] == count
     assert (page.fields["page"], page.fields["totalPages"]) == (1, 1)
@@ -380,7 +380,7 @@ async def test_the_newer_api_has_lists(reader: Reader, path: str, count: int) ->
         ("questions/7/answers", 0),
     ],
 )
-async def test_the_older_api_has_lists(reader: Reader, path: str, count: int) -> None:
+async def test_api_v2_has_lists(reader: Reader, path: str, count: int) -> None:
     page = await reader.send(f"/api/2.3/{path}?pagesize=100&filter=anything")
     assert (len(page.items), page.fields["has_more"]) == (count, False)
 
@@ -395,14 +395,14 @@ async def test_lists_have_pages(reader: Reader) -> None:
     assert (await reader.send("/api/2.3/questions")).fields["has_more"] is True
 
 
-async def test_one_thing_can_be_read(reader: Reader) -> None:
+async def test_one_item_can_be_read(reader: Reader) -> None:
     assert (await reader.send("/api/v3/users/2")).fields["name"] == "John Doe"
     assert (await reader.send("/api/v3/questions/7")).fields["title"] == "Practice question 7"
     both = await reader.send("/api/2.3/tags/python;access")
     assert [item["name"] for item in both.items] == ["access", "python"]
 
 
-async def test_any_filter_is_made(program: Program) -> None:
+async def test_any_filter_is_created(program: Program) -> None:
     made = await program.send("/api/2.3/filters/create?include=question.body")
     assert [item["filter"] for item in made.items] == ["practice"]
 
@@ -412,16 +412,16 @@ async def test_any_filter_is_made(program: Program) -> None:
     [
         ("questions?pageSize=101", 400, "The pageSize is not 15, 30, 50 or 100."),
         ("questions?pageSize=20", 400, "The pageSize is not 15, 30, 50 or 100."),
-        ("questions?page=0", 400, "The page is not a number above zero."),
-        ("questions?page=x", 400, "The page is not a number above zero."),
-        ("questions/999", 404, "There is no such thing."),
-        ("questions/999/answers", 404, "There is no such thing."),
-        ("nowhere", 404, "There is no such thing."),
+        ("questions?page=0", 400, "The page is not a positive number."),
+        ("questions?page=x", 400, "The page is not a positive number."),
+        ("questions/999", 404, "Nothing is found at this path."),
+        ("questions/999/answers", 404, "Nothing is found at this path."),
+        ("nowhere", 404, "Nothing is found at this path."),
         ("users/me?access_token=x", 400, "A token belongs in a header"),
         ("teams/research/users/me", 403, "is for the main site only"),
     ],
 )
-async def test_the_newer_api_refuses_by_problem_details(
+async def test_api_v3_refuses_with_problem_details(
     reader: Reader, path: str, status: int, words: str
 ) -> None:
     refused = await reader.send(f"/api/v3/{path}")
@@ -440,7 +440,7 @@ async def test_the_newer_api_refuses_by_problem_details(
         ("me?key=another", "GET", 403, "access_denied"),
     ],
 )
-async def test_the_older_api_refuses_by_number_and_name(
+async def test_api_v2_refuses_with_number_and_name(
     reader: Reader, path: str, method: str, number: int, name: str
 ) -> None:
     refused = await reader.send(f"/api/2.3/{path}", method)
@@ -448,11 +448,11 @@ async def test_the_older_api_refuses_by_number_and_name(
     assert (refused.fields["error_id"], refused.fields["error_name"]) == (number, name)
 
 
-async def test_a_key_is_the_one_of_the_tokens_application(reader: Reader) -> None:
+async def test_the_key_of_the_tokens_application_is_accepted(reader: Reader) -> None:
     assert (await reader.send("/api/2.3/me?key=practice-key-112")).items
 
 
-async def test_a_token_makes_fifty_calls_in_two_seconds(reader: Reader) -> None:
+async def test_a_token_may_make_fifty_calls_in_two_seconds(reader: Reader) -> None:
     for _ in range(50):
         assert (await reader.send(V3)).status == 200
     refused = await reader.send(V3)
@@ -464,11 +464,11 @@ async def test_a_token_makes_fifty_calls_in_two_seconds(reader: Reader) -> None:
     assert (await reader.send(V3)).status == 200
 
 
-def test_every_api_answer_is_tried_here() -> None:
+def test_all_api_quirks_are_tested() -> None:
     assert list(API_ANSWERS) == ["ok", "empty", "backoff", "too-many"]
 
 
-async def test_the_api_may_be_empty_slow_down_or_have_had_enough(reader: Reader) -> None:
+async def test_the_api_quirks(reader: Reader) -> None:
     site = reader.program.site
     site.quirks = Quirks(api="empty")
     assert (await reader.send("/api/v3/questions")).items == []
@@ -486,14 +486,14 @@ async def test_only_a_token_with_write_access_may_write(reader: Reader) -> None:
     refused = await reader.send("/api/v3/questions", "POST", question)
     assert (refused.status, refused.fields["title"]) == (403, "Forbidden")
     writer = Reader(reader.program, await reader.program.token("write_access"))
-    asked = await writer.send("/api/v3/questions", "POST", question)
-    assert (asked.status, asked.fields["title"]) == (201, "Why?")
+    created = await writer.send("/api/v3/questions", "POST", question)
+    assert (created.status, created.fields["title"]) == (201, "Why?")
     for body in ("{}", "[]", "x", ""):
         assert (await writer.send("/api/v3/questions", "POST", body)).status == 400
     assert (await writer.send("/api/v3/questions/7", "DELETE")).status == 404
 
 
-async def test_the_token_of_a_team_is_good_there_only(program: Program) -> None:
+async def test_a_team_token_is_valid_for_its_team_only(program: Program) -> None:
     team = Reader(program, await program.token("access_team"))
     assert (await team.send("/api/v3/teams/platform/users/me")).fields["name"] == "Jane Doe"
     assert (await team.send("/c/platform/api/2.3/questions")).items
@@ -507,7 +507,7 @@ async def test_the_token_of_a_team_is_good_there_only(program: Program) -> None:
 # Who am I
 
 
-async def test_both_apis_say_whose_the_token_is(program: Program) -> None:
+async def test_both_apis_return_the_account(program: Program) -> None:
     token = await program.token(account="Site Admin")
     v3 = await program.send(V3, headers={"Authorization": f"Bearer {token}"})
     assert v3.fields == {
@@ -522,7 +522,7 @@ async def test_both_apis_say_whose_the_token_is(program: Program) -> None:
     assert v2.fields["has_more"] is False
 
 
-async def test_a_token_that_is_not_good_is_401(program: Program) -> None:
+async def test_an_invalid_token_is_401(program: Program) -> None:
     v3 = await program.send(V3, headers={"Authorization": "Bearer made-up"})
     assert (v3.status, v3.body) == (401, b"Invalid access token")
     assert v3.headers["Content-Type"] == "text/plain"
@@ -536,7 +536,7 @@ async def test_a_token_that_is_not_good_is_401(program: Program) -> None:
     ("token", "number", "name"),
     [("made-up", 402, "invalid_access_token"), ("", 401, "access_token_required")],
 )
-async def test_the_older_api_refuses_with_400_and_says_in_the_body_why(
+async def test_api_v2_refuses_an_invalid_token_with_400_and_a_reason(
     program: Program, token: str, number: int, name: str
 ) -> None:
     answer = await program.send(V2, headers={"X-API-Access-Token": token})
@@ -555,7 +555,7 @@ async def test_the_older_api_refuses_with_400_and_says_in_the_body_why(
     ],
 )
 @pytest.mark.parametrize("token", ["", "made-up"])
-async def test_the_older_api_compresses_whatever_is_asked_for(
+async def test_api_v2_always_compresses(
     program: Program, accepted: str, encoding: str, decompress: Callable[[bytes], bytes], token: str
 ) -> None:
     headers = {"X-API-Access-Token": token or await program.token(), "Accept-Encoding": accepted}
@@ -572,7 +572,7 @@ async def test_the_older_api_compresses_whatever_is_asked_for(
 
 
 @pytest.mark.rfc("9700-4.3.2")
-async def test_a_token_goes_in_its_own_header_only(program: Program) -> None:
+async def test_each_api_accepts_a_token_in_its_own_header_only(program: Program) -> None:
     token = await program.token()
     bearer, own = {"Authorization": f"Bearer {token}"}, {"X-API-Access-Token": token}
     for path, headers, status in (
@@ -590,10 +590,10 @@ async def test_a_token_goes_in_its_own_header_only(program: Program) -> None:
         assert (await program.send(path, headers=headers)).status == status
 
 
-# The end of a token
+# Revocation
 
 
-async def test_a_token_can_be_looked_at(program: Program) -> None:
+async def test_a_token_can_be_described(program: Program) -> None:
     token = await program.token("write_access,read_inbox")
     answer = await program.send(f"/api/2.3/access-tokens/{token}")
     assert answer.items == [
@@ -604,12 +604,12 @@ async def test_a_token_can_be_looked_at(program: Program) -> None:
             "expires_on_date": 1_086_400,
         }
     ]
-    endless = await program.token("no_expiry")
-    answer = await program.send(f"/api/2.3/access-tokens/{endless}")
+    unlimited = await program.token("no_expiry")
+    answer = await program.send(f"/api/2.3/access-tokens/{unlimited}")
     assert "expires_on_date" not in answer.items[0]
 
 
-async def test_invalidating_ends_that_token_once(program: Program) -> None:
+async def test_invalidate_revokes_one_token(program: Program) -> None:
     token, other = await program.token(), await program.token()
     first = await program.send(f"/api/2.3/access-tokens/{token}/invalidate")
     assert [item["access_token"] for item in first.items] == [token]
@@ -617,10 +617,10 @@ async def test_invalidating_ends_that_token_once(program: Program) -> None:
     assert (again.status, again.items) == (200, [])
     assert await program.me(token) == 401
     assert await program.me(other) == 200
-    assert "A token of Jane Doe for 'Guide' was ended." in program.tale
+    assert "A token of Jane Doe for 'Guide' was revoked." in program.narration
 
 
-async def test_de_authenticating_ends_all_tokens_of_the_application_for_the_account(
+async def test_de_authenticate_revokes_all_tokens_of_application_and_account(
     program: Program,
 ) -> None:
     token, other = await program.token(), await program.token()
@@ -634,22 +634,27 @@ async def test_de_authenticating_ends_all_tokens_of_the_application_for_the_acco
     assert again.items == []
 
 
-# Switches
+# Quirks
 
 
-def test_every_named_answer_is_made_somewhere_and_once() -> None:
-    assert set(TOKEN_ANSWERS) == {"ok", *INSTEAD, *ALTERED, *DELIVERIES}
-    assert len(TOKEN_ANSWERS) == 1 + len(INSTEAD) + len(ALTERED) + len(DELIVERIES)
+def test_list_quirks_describes_each_value_with_the_default_first() -> None:
+    listed = {name: values for name, _, values in list_quirks()}
+    fields = {field.name: field.default for field in dataclasses.fields(Quirks)}
+    assert listed["token"] is TOKEN_ANSWERS
+    assert set(listed) == fields.keys() - {"delay"}
+    for name, values in listed.items():
+        assert next(iter(values)) == fields[name]
+        assert all(values.values())
 
 
 @pytest.mark.parametrize("field", ["token", "account", "invalidate", "refusal", "issuer"])
-def test_a_switch_has_no_position_without_a_name(field: str) -> None:
+def test_an_unknown_quirk_is_an_error(field: str) -> None:
     with pytest.raises(ValueError, match=f"{field} is one of "):
         Quirks(**{field: "made-up"})  # type: ignore[arg-type]  # never the delay
 
 
 @pytest.mark.parametrize("delay", [-1.0, float("inf"), float("nan")])
-def test_a_delay_is_a_number_of_seconds(delay: float) -> None:
+def test_the_delay_is_a_number_of_seconds(delay: float) -> None:
     with pytest.raises(ValueError, match="number of seconds"):
         Quirks(delay=delay)
 
@@ -660,9 +665,9 @@ def test_a_delay_is_a_number_of_seconds(delay: float) -> None:
         ("vendor-refusal", 400, b'{"error_message": "'),
         ("vendor-error-object", 400, b'{"error": {"type": "invalid_grant", "message": "'),
         ("rfc-refusal", 400, b'{"error": "invalid_grant", "error_description": "'),
-        ("refusal-long", 400, b"No code was as bad as this one. " * 1900),
+        ("refusal-long", 400, b"This code is invalid or expired. " * 1900),
         ("refusal-control", 400, b"\\u001b[2J\\u001b]0;owned\\u0007"),
-        ("refusal-echo", 400, b'{"error_message": "No code is good in '),
+        ("refusal-echo", 400, b'{"error_message": "The code is invalid in '),
         ("html-error", 400, b"<!doctype html>"),
         ("login-page", 200, b"Log in to continue"),
         ("empty", 200, b""),
@@ -673,7 +678,7 @@ def test_a_delay_is_a_number_of_seconds(delay: float) -> None:
         ("redirect-308", 308, b""),
     ],
 )
-async def test_an_answer_from_in_between_leaves_the_code_unspent(
+async def test_an_answer_in_place_of_the_exchange_leaves_the_code_valid(
     program: Program, name: str, status: int, words: bytes
 ) -> None:
     code = await program.code()
@@ -689,21 +694,21 @@ async def test_an_answer_from_in_between_leaves_the_code_unspent(
     assert (await program.exchange(code)).status == 200
 
 
-async def test_a_redirect_of_the_exchange_leads_to_another_name_of_the_same_place() -> None:
+async def test_the_redirect_quirk_names_another_host_name_of_the_site() -> None:
     async with program_for(Quirks(token="redirect-307")) as program:
         answer = await program.exchange("x")
-        elsewhere = f"http://127.0.0.1:{program.site.port}{EXCHANGE}"
-        assert answer.headers["Location"] == elsewhere
-        async with program.session.post(elsewhere, data={}, allow_redirects=False) as followed:
+        other_url = f"http://127.0.0.1:{program.site.port}{EXCHANGE}"
+        assert answer.headers["Location"] == other_url
+        async with program.session.post(other_url, data={}, allow_redirects=False) as followed:
             assert followed.headers["Location"] == program.site.url + EXCHANGE
 
 
-async def test_a_refusal_can_repeat_what_was_sent_as_it_came_and_as_it_reads() -> None:
+async def test_the_refusal_echo_repeats_the_body_raw_and_decoded() -> None:
     async with program_for(Quirks(token="refusal-echo")) as program:
-        told = message(await program.exchange("c(o)d*e"))
-        assert "code=c%28o%29d%2Ae&" in told
-        assert "code=c(o)d*e&" in told
-        assert told.count(VERIFIER) == 2
+        text = message(await program.exchange("c(o)d*e"))
+        assert "code=c%28o%29d%2Ae&" in text
+        assert "code=c(o)d*e&" in text
+        assert text.count(VERIFIER) == 2
 
 
 def body_of(answer: Answer) -> object:
@@ -711,7 +716,7 @@ def body_of(answer: Answer) -> object:
 
 
 @pytest.mark.parametrize(
-    ("name", "holds"),
+    ("name", "is_as_described"),
     [
         ("truncated-json", lambda answer: not answer.body.endswith(b"}") and len(answer.body) > 20),
         (
@@ -759,39 +764,39 @@ def body_of(answer: Answer) -> object:
         ),
     ],
 )
-async def test_a_token_that_was_issued_can_be_told_of_wrongly(
-    program: Program, name: str, holds: Callable[[Answer], object]
+async def test_quirks_of_the_answer_after_an_exchange(
+    program: Program, name: str, is_as_described: Callable[[Answer], object]
 ) -> None:
     code = await program.code()
     program.site.quirks = Quirks(token=name)
     answer = await program.exchange(code)
     assert answer.status == 200
-    assert holds(answer)
+    assert is_as_described(answer)
     assert program.site.exchanges[-1].granted
     assert message(await program.exchange(code)) == "No authorization code found"
 
 
 @pytest.mark.parametrize("name", ["slow", "trickle"])
-async def test_a_right_answer_can_take_its_time(program: Program, name: str) -> None:
+async def test_a_correct_answer_can_be_slow(program: Program, name: str) -> None:
     code = await program.code()
     program.site.quirks = Quirks(token=name, delay=0.001)
     assert list((await program.exchange(code)).fields) == ["access_token", "expires"]
 
 
 @pytest.mark.parametrize("name", ["slow", "trickle"])
-async def test_an_answer_that_takes_its_time_does_not_hold_up_the_end(name: str) -> None:
-    asked = asyncio.Event()
+async def test_a_slow_answer_does_not_delay_the_end_of_the_site(name: str) -> None:
+    received = asyncio.Event()
     async with aiohttp.ClientSession() as session:
         async with Sandbox(
-            quirks=Quirks(token=name, delay=3600), narrate=lambda _: asked.set()
+            quirks=Quirks(token=name, delay=3600), narrate=lambda _: received.set()
         ) as site:
             program = Program(session, site, Clock(), [])
             waiting = asyncio.create_task(program.exchange("x"))
-            await asked.wait()
+            await received.wait()
         assert (await waiting).status == 400
 
 
-async def test_a_good_token_can_come_with_the_status_of_a_fault(program: Program) -> None:
+async def test_a_valid_token_can_have_status_500(program: Program) -> None:
     code = await program.code()
     program.site.quirks = Quirks(token="token-status-500")
     answer = await program.exchange(code)
@@ -799,19 +804,19 @@ async def test_a_good_token_can_come_with_the_status_of_a_fault(program: Program
 
 
 @pytest.mark.parametrize(
-    ("name", "fault"),
+    ("name", "error"),
     [
         ("cut-off", aiohttp.ClientPayloadError),
         ("not-http", aiohttp.ClientResponseError),
         ("huge-header", aiohttp.ClientResponseError),
     ],
 )
-async def test_an_answer_can_be_none_that_http_knows(
-    program: Program, name: str, fault: type[Exception]
+async def test_an_answer_can_be_invalid_http(
+    program: Program, name: str, error: type[Exception]
 ) -> None:
     code = await program.code()
     program.site.quirks = Quirks(token=name)
-    with pytest.raises(fault):
+    with pytest.raises(error):
         await program.exchange(code)
     assert program.site.exchanges[-1].granted
 
@@ -824,7 +829,7 @@ async def test_a_connection_can_be_dropped_without_an_answer(program: Program) -
     assert program.site.exchanges[-1].granted
 
 
-async def test_a_client_may_give_up_on_an_answer_that_hangs(program: Program) -> None:
+async def test_a_hanging_request_can_be_cancelled(program: Program) -> None:
     program.site.quirks = Quirks(token="hang")
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.2):
@@ -833,9 +838,8 @@ async def test_a_client_may_give_up_on_an_answer_that_hangs(program: Program) ->
     assert (await program.exchange("x")).status == 400
 
 
-def test_every_account_answer_is_tried_below() -> None:
-    tried = {"ok", "hang", "slow", *ACCOUNT_SHAPES}
-    assert tried == set(ACCOUNT_ANSWERS)
+def test_all_account_quirks_are_tested() -> None:
+    assert {"ok", "hang", "slow", *ACCOUNT_SHAPES} == set(ACCOUNT_ANSWERS)
 
 
 ACCOUNT_SHAPES: dict[str, tuple[int, bytes]] = {
@@ -849,7 +853,7 @@ ACCOUNT_SHAPES: dict[str, tuple[int, bytes]] = {
 
 
 @pytest.mark.parametrize("name", ACCOUNT_SHAPES)
-async def test_the_account_can_be_told_of_wrongly(program: Program, name: str) -> None:
+async def test_quirks_of_the_account(program: Program, name: str) -> None:
     token = await program.token()
     program.site.quirks = Quirks(account=name)
     status, words = ACCOUNT_SHAPES[name]
@@ -862,7 +866,7 @@ async def test_the_account_can_be_told_of_wrongly(program: Program, name: str) -
         assert words in answer.body
 
 
-async def test_the_account_can_come_late_or_never(program: Program) -> None:
+async def test_the_account_lookup_can_be_slow_or_hang(program: Program) -> None:
     token = await program.token()
     program.site.quirks = Quirks(account="slow", delay=0.001)
     assert await program.me(token) == 200
@@ -873,7 +877,7 @@ async def test_the_account_can_come_late_or_never(program: Program) -> None:
 
 
 @pytest.mark.parametrize(("name", "number"), [("not-offered", 404), ("server-error", 500)])
-async def test_the_calls_about_tokens_may_be_missing_or_broken(
+async def test_the_calls_about_tokens_can_be_missing_or_fail(
     program: Program, name: str, number: int
 ) -> None:
     token = await program.token()
@@ -884,7 +888,7 @@ async def test_the_calls_about_tokens_may_be_missing_or_broken(
     assert await program.me(token) == 200
 
 
-async def test_the_end_of_a_token_may_never_be_confirmed(program: Program) -> None:
+async def test_the_revocation_call_can_hang(program: Program) -> None:
     assert set(INVALIDATE_ANSWERS) == {"ok", "not-offered", "server-error", "hang"}
     token = await program.token()
     program.site.quirks = Quirks(invalidate="hang")
@@ -897,7 +901,7 @@ async def test_the_end_of_a_token_may_never_be_confirmed(program: Program) -> No
 # Sockets
 
 
-def test_without_ipv6_the_site_is_on_ipv4_only() -> None:
+def test_without_ipv6_the_site_listens_on_ipv4_only() -> None:
     def make_socket(family: int) -> socket.socket:
         if family == socket.AF_INET6:
             raise OSError(errno.EAFNOSUPPORT, "no IPv6 here")
@@ -908,7 +912,7 @@ def test_without_ipv6_the_site_is_on_ipv4_only() -> None:
     only.close()
 
 
-def test_a_port_taken_on_one_address_is_given_up_for_another() -> None:
+def test_a_port_in_use_on_one_address_is_replaced() -> None:
     made: list[socket.socket] = []
 
     def make_socket(family: int) -> socket.socket:
@@ -926,7 +930,7 @@ def test_a_port_taken_on_one_address_is_given_up_for_another() -> None:
         sock.close()
 
 
-def test_where_no_port_is_free_on_both_addresses_it_says_so() -> None:
+def test_no_free_port_on_both_addresses_is_an_error() -> None:
     def make_socket(family: int) -> socket.socket:
         if family == socket.AF_INET6:
             raise OSError(errno.EADDRINUSE, "taken on ::1")
@@ -936,7 +940,7 @@ def test_where_no_port_is_free_on_both_addresses_it_says_so() -> None:
         bind_loopback(0, make_socket)
 
 
-def test_another_fault_of_a_socket_is_not_hidden() -> None:
+def test_another_socket_error_is_raised() -> None:
     def make_socket(_family: int) -> socket.socket:
         raise OSError(errno.EMFILE, "too many")
 
@@ -944,14 +948,14 @@ def test_another_fault_of_a_socket_is_not_hidden() -> None:
         bind_loopback(0, make_socket)
 
 
-def test_an_address_is_held_exclusively_where_the_system_has_a_word_for_it() -> None:
-    stand_in = socket.SO_KEEPALIVE  # any option that can be read back will show it
+def test_the_socket_option_is_set() -> None:
+    stand_in = socket.SO_KEEPALIVE  # any option that can be read back
     for sock in bind_loopback(0, option=stand_in):
         assert sock.getsockopt(socket.SOL_SOCKET, stand_in) == 1
         sock.close()
 
 
-def test_no_port_is_shared_with_another_site() -> None:
+def test_a_port_is_not_shared_with_another_site() -> None:
     sockets = bind_loopback(0)
     with pytest.raises(OSError, match=r"."):
         bind_loopback(sockets[0].getsockname()[1])

@@ -26,7 +26,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import httpx
 import pytest
-from conftest import TOKEN, VISITOR, Command
+from conftest import BROWSER, TOKEN, Command
 from fake_user import FakeUser
 from tls_servers import served
 
@@ -35,7 +35,7 @@ from soe_auth import Secret, Site, SoeAuthError, Store, Token
 from soe_auth.actions.login import alogin, login
 from soe_auth.actions.logout import logout
 from soe_auth.sandbox import TOKEN_ANSWERS, Quirks, Sandbox, running
-from soe_auth.sandbox.visitor import visit
+from soe_auth.sandbox.scripted_browser import visit
 from soe_auth.site_client.client import FIRST_LOOK, connect
 from soe_auth.storage.file_store import FileStore
 
@@ -95,7 +95,7 @@ for process in Path("/proc").glob("[0-9]*"):
     except OSError:
         pass
 import asyncio, urllib.request
-from soe_auth.sandbox.visitor import visit
+from soe_auth.sandbox.scripted_browser import visit
 class Stay(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_):
         return None
@@ -254,13 +254,13 @@ def test_a_token_that_cannot_be_one_is_not_repeated(watched: Watched, tmp_path: 
 def test_a_bug_tells_no_secret(soe_auth: Command, site: Sandbox) -> None:
     script = f"""
 import os, soe_auth
-from soe_auth.sandbox import visitor
+from soe_auth.sandbox import scripted_browser
 def announce(sentence):
     if "Signed in" in sentence:
         raise RuntimeError("a bug")
 soe_auth.login(
     site={site.url!r}, client_id="110", announce=announce,
-    browser=lambda url: os.spawnlp(os.P_NOWAIT, {sys.executable!r}, *{VISITOR.split()!r}, url) > 0,
+    browser=lambda url: os.spawnlp(os.P_NOWAIT, {sys.executable!r}, *{BROWSER.split()!r}, url) > 0,
 )
 """
     done = subprocess.run(

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 import trustme
-from conftest import TOKEN, VISITOR, Command
+from conftest import BROWSER, TOKEN, Command
 from tls_servers import (
     Draws,
     always_answering,
@@ -54,8 +54,8 @@ from soe_auth.oauth.authorization_request import (
 from soe_auth.oauth.authorization_response import Granted, check_pasted_url
 from soe_auth.oauth.token_endpoint import TokenResponse, parse_token_response, token_request_body
 from soe_auth.sandbox import TOKEN_ANSWERS, Quirks, Sandbox, running
+from soe_auth.sandbox.scripted_browser import visit
 from soe_auth.sandbox.sockets import bind_loopback
-from soe_auth.sandbox.visitor import visit
 from soe_auth.site_client.client import TimeLimits, TokenValidity, Verification, connect
 from soe_auth.site_client.failure import failure_of
 from soe_auth.storage.file_store import FileStore
@@ -65,7 +65,7 @@ CANARY = Secret("code=canary")
 
 @dataclass(frozen=True)
 class Practice:
-    """A sandbox, the CA that a visitor to it trusts, and every secret that is drawn."""
+    """A sandbox, the CA that its client trusts, and every secret that is drawn."""
 
     sandbox: Sandbox
     ca: ssl.SSLContext | None = None
@@ -76,7 +76,7 @@ class Practice:
         return Site.parse(self.sandbox.url)
 
     async def code(self, scope: str = "") -> tuple[Secret, AuthorizationRequest]:
-        """Get a code by the visitor, as the guide's user would."""
+        """Get a code with the scripted browser, as the guide's user does."""
         uri = login_success_uri(self.site)
         request = new_authorization_request(self.site, "112", Scope.parse(scope), uri, self.draws)
         page = await visit(request.url, ssl_context=self.ca)
@@ -174,9 +174,9 @@ BAD_ANSWERS: dict[str, tuple[type[SoeAuthError], str]] = {
     "vendor-refusal": (ExchangeRefused, r"refused .* \(HTTP 400\): The code is invalid or has"),
     "vendor-error-object": (ExchangeRefused, r"refused .* \(HTTP 400\): The code is invalid\."),
     "rfc-refusal": (ExchangeRefused, r"refused .* \(HTTP 400\): The code is invalid\."),
-    "refusal-long": (ExchangeRefused, r"\(HTTP 400\): No code was as bad as this one\. .*…\."),
+    "refusal-long": (ExchangeRefused, r"\(HTTP 400\): This code is invalid or expired\. .*…\."),
     "refusal-control": (ExchangeRefused, r"\(HTTP 400\): \N{REPLACEMENT CHARACTER}\[2J.* signed"),
-    "refusal-echo": (ExchangeRefused, r"\(HTTP 400\): No code .*code=….*code_verifier=…"),
+    "refusal-echo": (ExchangeRefused, r"HTTP 400\): The code is invalid .*code=….*code_verifier=…"),
     "html-error": (MalformedResponse, r"HTTP 400 with a web page"),
     "login-page": (MalformedResponse, r"HTTP 200 with a web page"),
     "empty": (MalformedResponse, r"HTTP 200 with an empty body"),
@@ -356,12 +356,14 @@ def test_an_error_out_of_a_whole_login_shows_no_secret_to_a_tool_that_prints_loc
     quirk: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SOE_AUTH_CONFIG_DIR", str(tmp_path))
-    draws, visitor = Draws(), []
+    draws, browsers = Draws(), []
 
     def browser(url: str) -> bool:
-        visitor.append(
+        browsers.append(
             subprocess.Popen(
-                [*shlex.split(VISITOR), url], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                [*shlex.split(BROWSER), url],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
             )
         )
         return True
@@ -369,7 +371,7 @@ def test_an_error_out_of_a_whole_login_shows_no_secret_to_a_tool_that_prints_loc
     with running(strict=True, entropy=draws, quirks=Quirks(token=quirk)) as sandbox:
         with pytest.raises(SoeAuthError) as caught:
             soe_auth.login(site=sandbox.url, client_id="110", browser=browser)
-        visitor[0].wait()
+        browsers[0].wait()
         [exchange] = sandbox.exchanges
     draws.secrets.append(dict(exchange.fields)["code_verifier"])
     assert not draws.found_in(shown_by_a_tool_that_prints_locals(caught.value))

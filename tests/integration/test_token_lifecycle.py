@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 from urllib.request import Request, urlopen
 
 import pytest
-from conftest import TOKEN, VISITOR, Command
+from conftest import BROWSER, TOKEN, Command
 from fake_user import FakeUser
 from tls_servers import http, served
 
@@ -78,7 +78,7 @@ def aged(command: Command, profile: str, seconds: float) -> None:
 
 
 def log_in(command: Command, profile: str, site: Sandbox, *more: str) -> None:
-    options = ("--site", site.url, "--client-id", "110", "--browser", VISITOR, *more)
+    options = ("--site", site.url, "--client-id", "110", "--browser", BROWSER, *more)
     done = command("login", "-p", profile, *options)
     assert done.returncode == 0, done.stderr
 
@@ -500,7 +500,7 @@ def test_in_the_morning_one_command_renews_what_would_not_last_the_day(
     signed_in: Command, site: Sandbox
 ) -> None:
     profile = f"localhost-{site.port}"
-    morning = ("login", "--if-needed", "--min-ttl", "8h", "--browser", VISITOR)
+    morning = ("login", "--if-needed", "--min-ttl", "8h", "--browser", BROWSER)
     idle = signed_in(*morning)
     (line,) = idle.stderr.splitlines()
     assert line.startswith(f"Signed in to localhost:{site.port} already, profile ")
@@ -522,7 +522,7 @@ def test_where_the_site_gives_less_than_is_asked_for_no_login_is_repeated(
 ) -> None:
     with running(strict=True, lifetime=7200) as site:
         profile = f"localhost-{site.port}"
-        morning = ("login", "--if-needed", "--min-ttl", "8h", "--browser", VISITOR)
+        morning = ("login", "--if-needed", "--min-ttl", "8h", "--browser", BROWSER)
         words = "The site gives 2 h in all, where 8 h more are asked for."
         first = soe_auth(*morning, "--site", site.url, "--client-id", "110")
         assert first.returncode == 0
@@ -531,7 +531,7 @@ def test_where_the_site_gives_less_than_is_asked_for_no_login_is_repeated(
         assert again.returncode == 0
         assert "already, profile " in again.stderr
         assert again.stderr.count(words) == 1
-        scripts = soe_auth.with_variables(BROWSER=VISITOR)
+        scripts = soe_auth.with_variables(BROWSER=BROWSER)
         for _ in range(2):
             refused = scripts("token", "--min-ttl", "8h", "--login")
             assert (refused.returncode, refused.stdout) == (3, "")

@@ -21,7 +21,7 @@ from urllib.parse import parse_qs, urlsplit
 from urllib.request import Request, urlopen
 
 import pytest
-from conftest import TOKEN, VISITOR, Command, unmeasured
+from conftest import BROWSER, TOKEN, Command, unmeasured
 from wine import UNDER_WINE
 
 from soe_auth import Secret, Site, __main__
@@ -30,7 +30,7 @@ from soe_auth.cli.main import COMMANDS, WITHOUT_PROFILE, main
 from soe_auth.cli.terminal_paste import pasted_lines
 from soe_auth.oauth.pkce import challenge_of, draw
 from soe_auth.sandbox import Quirks, Sandbox, running
-from soe_auth.sandbox.visitor import visit
+from soe_auth.sandbox.scripted_browser import visit
 from soe_auth.storage.file_store import FileStore
 from soe_auth.version import __version__
 
@@ -74,7 +74,7 @@ def answer_of(url: str, headers: dict[str, str]) -> Any:
 
 
 def test_the_second_login_needs_no_flags(signed_in: Command) -> None:
-    again = signed_in("login", "--browser", VISITOR)
+    again = signed_in("login", "--browser", BROWSER)
     assert again.returncode == 0
     assert again.stdout == ""
     assert "Signed in to localhost" in said(again)
@@ -82,7 +82,7 @@ def test_the_second_login_needs_no_flags(signed_in: Command) -> None:
 
 
 def test_login_tells_a_program_who_signed_in_without_the_secret(signed_in: Command) -> None:
-    done = signed_in("login", "--browser", VISITOR, "--json", "-q")
+    done = signed_in("login", "--browser", BROWSER, "--json", "-q")
     report = json.loads(done.stdout)
     assert report["version"] == 1
     assert report["account"] == "Jane Doe"
@@ -117,7 +117,7 @@ def test_a_site_with_a_path_is_cut_off_with_a_word_about_it(
     soe_auth: Command, site: Sandbox
 ) -> None:
     url = f"{site.url}/c/team"
-    done = soe_auth("login", "--site", url, "--client-id", "110", "--browser", VISITOR)
+    done = soe_auth("login", "--site", url, "--client-id", "110", "--browser", BROWSER)
     assert done.returncode == 0
     assert "“c/team” was left out" in said(done)
 
@@ -155,7 +155,7 @@ def test_login_without_anything_says_what_it_needs(soe_auth: Command) -> None:
 
 
 def test_a_refusal_is_exit_4(signed_in: Command) -> None:
-    done = signed_in("login", "--scope", "write_access", "--browser", f"{VISITOR} --refuse")
+    done = signed_in("login", "--scope", "write_access", "--browser", f"{BROWSER} --refuse")
     assert done.returncode == 4
     assert "access_denied" in said(done)
 
@@ -174,14 +174,14 @@ def test_a_quiet_login_still_shows_the_address_that_has_to_be_opened(signed_in: 
 
 def test_a_bad_answer_is_exit_5(signed_in: Command, site: Sandbox) -> None:
     site.quirks = Quirks(token="html-error")
-    done = signed_in("login", "--browser", VISITOR)
+    done = signed_in("login", "--browser", BROWSER)
     assert done.returncode == 5
     assert "HTTP 400 with a web page" in said(done)
 
 
 def test_a_site_that_hangs_up_is_exit_6(signed_in: Command, site: Sandbox) -> None:
     site.quirks = Quirks(token="drop")
-    done = signed_in("login", "--browser", VISITOR)
+    done = signed_in("login", "--browser", BROWSER)
     assert done.returncode == 6
     assert "hung up" in said(done)
 
@@ -198,7 +198,7 @@ def test_a_store_that_cannot_be_read_is_exit_7(signed_in: Command, site: Sandbox
 def test_a_failed_login_leaves_the_old_token_in_place(signed_in: Command, site: Sandbox) -> None:
     before = signed_in("token").stdout
     site.quirks = Quirks(token="vendor-refusal")
-    assert signed_in("login", "--browser", VISITOR).returncode == 5
+    assert signed_in("login", "--browser", BROWSER).returncode == 5
     assert signed_in("token").stdout == before
 
 
@@ -225,7 +225,7 @@ def test_without_a_token_the_answer_is_exit_3_and_one_line_with_what_to_type(
 
 def test_an_expired_token_is_exit_3(soe_auth: Command) -> None:
     with running(strict=True, lifetime=30) as site:
-        soe_auth("login", "--site", site.url, "--client-id", "110", "--browser", VISITOR)
+        soe_auth("login", "--site", site.url, "--client-id", "110", "--browser", BROWSER)
         done = soe_auth("token")
         assert done.returncode == 3
         assert "less than the 60 s asked for" in said(done)
@@ -237,7 +237,7 @@ def test_token_with_login_signs_in_when_that_is_needed_and_prints_nothing_else(
     signed_in: Command, site: Sandbox
 ) -> None:
     assert signed_in("logout").returncode == 0
-    with_browser = signed_in.with_variables(BROWSER=VISITOR)
+    with_browser = signed_in.with_variables(BROWSER=BROWSER)
     first = with_browser("token", "--login")
     assert first.returncode == 0
     assert len(first.stdout.splitlines()) == 1
@@ -283,7 +283,7 @@ def unheard(soe_auth: Command, stderr: int, *argv: str) -> tuple[int, bytes]:
 def test_a_login_that_nobody_hears_of_is_one_all_the_same(
     soe_auth: Command, site: Sandbox, deaf: int
 ) -> None:
-    login = ("login", "-v", "--site", site.url, "--client-id", "110", "--browser", VISITOR)
+    login = ("login", "-v", "--site", site.url, "--client-id", "110", "--browser", BROWSER)
     assert unheard(soe_auth, deaf, *login) == (0, b"")
     code, token = unheard(soe_auth, deaf, "token", "-v")
     assert (code, soe_auth("token").stdout) == (0, token.decode())
@@ -346,7 +346,7 @@ def test_status_says_when_a_token_does_not_serve_its_profile(
 
 def test_a_token_of_variables_only_has_a_status_too(soe_auth: Command, site: Sandbox) -> None:
     by_variables = soe_auth.with_variables(SOE_AUTH_SITE=site.url, SOE_AUTH_CLIENT_ID="110")
-    assert by_variables("login", "--browser", VISITOR).returncode == 0
+    assert by_variables("login", "--browser", BROWSER).returncode == 0
     assert "lasts until" in soe_auth("status").stdout
 
 
@@ -408,7 +408,7 @@ def test_a_token_that_the_site_did_not_end_is_kept_until_a_local_logout(
 
 def test_logout_without_the_site_keeps_it_here_unless_it_is_local(soe_auth: Command) -> None:
     with running(strict=True) as site:
-        soe_auth("login", "--site", site.url, "--client-id", "110", "--browser", VISITOR)
+        soe_auth("login", "--site", site.url, "--client-id", "110", "--browser", BROWSER)
     done = soe_auth("logout")
     assert done.returncode == 6
     assert "could not be reached, so the token may be good there still" in said(done)
@@ -442,7 +442,7 @@ def test_the_steps_by_hand_take_nothing_from_a_profile_that_is_not_named(
 
 def test_logout_may_be_local_and_may_be_of_all(signed_in: Command, site: Sandbox) -> None:
     other = ("login", "-p", "other", "--site", site.url, "--client-id", "110")
-    assert signed_in(*other, "--browser", VISITOR).returncode == 0
+    assert signed_in(*other, "--browser", BROWSER).returncode == 0
     done = signed_in("logout", "--all", "--local")
     assert done.returncode == 0
     assert said(done).count("was not asked to end it") == 2
@@ -459,7 +459,7 @@ def test_logout_finds_the_only_token_where_there_is_no_profile(
     soe_auth: Command, site: Sandbox
 ) -> None:
     by_variables = soe_auth.with_variables(SOE_AUTH_SITE=site.url, SOE_AUTH_CLIENT_ID="110")
-    assert by_variables("login", "--browser", VISITOR).returncode == 0
+    assert by_variables("login", "--browser", BROWSER).returncode == 0
     assert soe_auth("logout").returncode == 0
     assert soe_auth("logout").returncode == 3
 
@@ -761,7 +761,7 @@ def test_a_reader_that_has_gone_is_no_traceback(signed_in: Command) -> None:
 
 
 def test_a_terminal_that_lacks_a_character_gets_another(signed_in: Command) -> None:
-    latin = signed_in.with_variables(PYTHONIOENCODING="ascii", BROWSER=VISITOR)
+    latin = signed_in.with_variables(PYTHONIOENCODING="ascii", BROWSER=BROWSER)
     done = latin("login")
     assert done.returncode == 0
     assert "in your browser ?" in said(done)
@@ -812,7 +812,7 @@ def test_the_sandbox_prints_a_login_command_that_works(
         [line] = [line for line in told if "soe-auth login" in line]
         ca = next((line for line in told if line.endswith(".pem")), "")
         user = soe_auth.with_variables(SOE_AUTH_CA_BUNDLE=ca, SSL_CERT_FILE=ca) if ca else soe_auth
-        login = user(*line.split()[1:], "--browser", VISITOR)
+        login = user(*line.split()[1:], "--browser", BROWSER)
         assert login.returncode == 0, login.stderr
         assert "(2 h)" in said(login)
         sandbox.send_signal(signal.SIGINT)
@@ -863,16 +863,16 @@ def test_the_demo_shows_a_whole_login_leaves_nothing_and_runs_nothing_of_where_i
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_the_demo_uses_the_browser_that_is_there(soe_auth: Command) -> None:
-    done = soe_auth.with_variables(BROWSER=VISITOR)("demo")
+    done = soe_auth.with_variables(BROWSER=BROWSER)("demo")
     assert done.returncode == 0
     assert "no browser to show here" not in said(done)
-    chosen = soe_auth("demo", "--browser", VISITOR)
+    chosen = soe_auth("demo", "--browser", BROWSER)
     assert chosen.returncode == 0
 
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_the_demo_ends_with_the_exit_code_of_what_failed(soe_auth: Command) -> None:
-    done = soe_auth("demo", "--browser", f"{VISITOR} --refuse")
+    done = soe_auth("demo", "--browser", f"{BROWSER} --refuse")
     assert done.returncode == 4
 
 
@@ -892,7 +892,7 @@ def test_a_plain_zip_logs_in(soe_auth: Command, site: Sandbox, tmp_path: Path) -
     (app / "__main__.py").write_text(ENTRY_POINT)
     zipapp.create_archive(app, packed)
     shutil.rmtree(app)
-    named = ("--site", site.url, "--client-id", "110", "--browser", VISITOR)
+    named = ("--site", site.url, "--client-id", "110", "--browser", BROWSER)
     done = [
         subprocess.run(
             [sys.executable, packed, *argv],

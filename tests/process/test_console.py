@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 
 import pytest
-from conftest import VISITOR, Command, end_of
+from conftest import BROWSER, Command, end_of
 
 from soe_auth.cli.console import Console, fitted
 from soe_auth.sandbox import Sandbox
@@ -149,7 +149,7 @@ def test_a_window_of_any_width_breaks_no_word(signed_in: Command, name: str, col
 def test_an_address_is_shown_in_one_go_in_a_window_of_any_width(
     soe_auth: Command, site: Sandbox, columns: int
 ) -> None:
-    ssh = soe_auth.with_variables(SSH_CONNECTION="192.0.2.1 50000 192.0.2.2 22", BROWSER=VISITOR)
+    ssh = soe_auth.with_variables(SSH_CONNECTION="192.0.2.1 50000 192.0.2.2 22", BROWSER=BROWSER)
     shown = Emulator(ssh, columns).shows("login", "--site", site.url, "--client-id", "110")
     one_line = shown.replace("\n", "") if columns == min(WIDTHS) else shown
     addresses = re.findall(r"http://localhost:\d+/oauth\?[!-~\n]+", one_line)

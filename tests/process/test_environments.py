@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import VISITOR, Command, Terminal, end_of
+from conftest import BROWSER, Command, Terminal, end_of
 from fake_programs import program
 
 from soe_auth.sandbox import Sandbox
@@ -56,7 +56,7 @@ def test_a_launcher_that_misbehaves_does_no_harm(
         if way in {"fails", "is killed"}:
             child.expect(r"The browser command ended with an error; open the address yourself:\s+")
             child.expect_exact(address)
-        subprocess.run([*VISITOR.split(), address], check=True, timeout=30)
+        subprocess.run([*BROWSER.split(), address], check=True, timeout=30)
         child.expect("Signed in to localhost")
         told += child.before
         assert end_of(child)[0] == 0
@@ -75,7 +75,7 @@ def test_a_launcher_that_cannot_be_started_leaves_the_addresses(
     with login_on_a_terminal(soe_auth, *registered, "--browser", str(path)) as child:
         child.expect_exact("launcher (from --browser) could not be started")
         child.expect(r"(http://localhost:\d+/\S+)")
-        subprocess.run([*VISITOR.split(), child.match[1]], check=True, timeout=30)
+        subprocess.run([*BROWSER.split(), child.match[1]], check=True, timeout=30)
         child.expect("Signed in to localhost")
 
 
@@ -121,7 +121,7 @@ def test_each_profile_opens_the_browser_of_its_own_table(
     signed_in: Command, site: Sandbox, tmp_path: Path
 ) -> None:
     noted = tmp_path / "noted"
-    script = f'echo "$1" "$2" > {noted}; exec {VISITOR} "$3"'
+    script = f'echo "$1" "$2" > {noted}; exec {BROWSER} "$3"'
     config = signed_in.home / "config" / "config.toml"
     text = config.read_text()
     table = f"[profile.localhost-{site.port}]\n"
@@ -140,7 +140,7 @@ def test_a_busy_port_is_told_with_its_holder_and_a_range_steps_over_it(
     assert busy.returncode == 4
     assert f"port {site.port} is held by process {os.getpid()} (" in " ".join(busy.stderr.split())
     ports = f"{site.port}-{site.port + 20}"
-    done = signed_in("login", "--port", ports, "--browser", VISITOR)
+    done = signed_in("login", "--port", ports, "--browser", BROWSER)
     assert done.returncode == 0, done.stderr
     config = signed_in.home / "config" / "config.toml"
     assert f'port = "{ports}"' in config.read_text()

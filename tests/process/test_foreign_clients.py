@@ -18,11 +18,11 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from conftest import VISITOR, Command
+from conftest import BROWSER, Command
 from docs_parser import DOCS, REAL_SITE, blocks
 
 from soe_auth.sandbox import Sandbox, running
-from soe_auth.sandbox.visitor import visit
+from soe_auth.sandbox.scripted_browser import visit
 
 pytestmark = [
     pytest.mark.process,
@@ -94,15 +94,23 @@ class Desk:
 
     site: Sandbox
     command: Command
-    tale: list[str]
+    narration: list[str]
 
     @property
-    def bad_style(self) -> str:
-        return "\n".join(told for told in self.tale if "Bad style" in told)
+    def warnings(self) -> str:
+        return "\n".join(sentence for sentence in self.narration if "bad practice" in sentence)
 
     def run(self, script: str) -> "subprocess.CompletedProcess[str]":
         """Sign in, and run a script with the token and the site in its environment."""
-        login = ("login", "--site", self.site.url, "--client-id", "110", "--browser", VISITOR)
+        login = (
+            "login",
+            "--site",
+            self.site.url,
+            "--client-id",
+            "110",
+            "--browser",
+            BROWSER,
+        )
         assert self.command(*login).returncode == 0
         return self.command("run", "--", sys.executable, "-c", script)
 
@@ -127,11 +135,11 @@ class Desk:
 
 
 def desk_at(command: Command, *, strict: bool) -> Iterator[Desk]:
-    tale: list[str] = []
-    with running(tls=True, strict=strict, narrate=tale.append) as site:
+    narration: list[str] = []
+    with running(tls=True, strict=strict, narrate=narration.append) as site:
         names = ("SOE_AUTH_CA_BUNDLE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
         variables = dict.fromkeys(names, str(site.ca_file))
-        yield Desk(site, command.with_variables(**variables), tale)
+        yield Desk(site, command.with_variables(**variables), narration)
 
 
 @pytest.fixture
@@ -161,7 +169,7 @@ def test_so4t_api_wants_https(site: Sandbox, soe_auth: Command) -> None:
 def test_stackapi_reads_a_site_with_the_token_in_the_address(desk: Desk) -> None:
     done = desk.run(STACKAPI)
     assert (done.stdout, done.returncode) == ("40 questions of Jane Doe\n", 0), done.stderr
-    assert "the token is in the query string" in desk.bad_style
+    assert "the token is in the query string" in desk.warnings
 
 
 def test_stackapi_is_refused_by_a_strict_site(strict: Desk) -> None:
@@ -175,16 +183,16 @@ def test_libraries_for_oauth_sign_in_by_themselves(desk: Desk, script: str) -> N
     done = desk.sign_in_by(f"{script}\nprint('expires_in' in token, 'expires_at' in token)")
     assert (done.stdout, done.returncode) == ("Jane Doe\nFalse False\n", 0), done.stderr
     for fault in ("response_type is sent", "grant_type is sent"):
-        assert fault in desk.bad_style
+        assert fault in desk.warnings
 
 
 def test_libraries_for_oauth_join_scopes_by_spaces(desk: Desk) -> None:
     by_requests = REQUESTS_OAUTHLIB.replace('["write_access"]', '["write_access", "no_expiry"]')
     by_authlib = AUTHLIB.replace('"write_access"', '["write_access", "no_expiry"]')
     for script in (by_requests, by_authlib):
-        desk.tale.clear()
+        desk.narration.clear()
         assert desk.sign_in_by(script).returncode == 0
-        assert "joined by spaces" in desk.bad_style
+        assert "separated by spaces" in desk.warnings
 
 
 @contextmanager
@@ -205,8 +213,8 @@ def backend_at(site: Sandbox) -> Iterator[httpx.Client]:
 
 @needs_node
 def test_the_vendors_plugin_for_backstage_signs_in_and_reads() -> None:
-    tale: list[str] = []
-    with running(strict=False, narrate=tale.append) as site, backend_at(site) as browser:
+    narration: list[str] = []
+    with running(strict=False, narrate=narration.append) as site, backend_at(site) as browser:
         begun = browser.get("/auth/start").json()
         page = asyncio.run(visit(begun["authUrl"]))
         assert urlsplit(page.url).path == "/stack-overflow-teams"
@@ -219,7 +227,7 @@ def test_the_vendors_plugin_for_backstage_signs_in_and_reads() -> None:
         assert browser.post("/search", json={"query": "practice"}).json()["totalCount"] == 40
         question = {"title": "Why?", "body": "So.", "tags": ["python"]}
         assert browser.post("/questions", json=question).json()["title"] == "Why?"
-    [told] = [sentence for sentence in tale if "Bad style" in sentence]
+    [told] = [sentence for sentence in narration if "bad practice" in sentence]
     assert "the code is in the query string" in told
 
 

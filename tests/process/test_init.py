@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from conftest import VISITOR, Command, Start, Terminal, end_of
+from conftest import BROWSER, Command, Start, Terminal, end_of
 from docs_parser import DOCS
 from fake_programs import program
 from tls_servers import always_answering, http
@@ -32,7 +32,7 @@ SIGN_IN = r"Sign in now\? \[Y/n\]: "
 
 @pytest.fixture
 def start(start: Start, soe_auth: Command) -> Start:
-    usual = {"cwd": soe_auth.home, "columns": 200, "BROWSER": VISITOR}
+    usual = {"cwd": soe_auth.home, "columns": 200, "BROWSER": BROWSER}
     return lambda *argv, **more: start("init", *argv, **{**usual, **more})
 
 
@@ -550,7 +550,7 @@ def test_unattended_a_login_that_cannot_be_keeps_the_profile_and_hands_out(
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 def test_unattended_it_may_log_in(soe_auth: Command, site: Sandbox) -> None:
-    done = soe_auth.with_variables(BROWSER=VISITOR)(
+    done = soe_auth.with_variables(BROWSER=BROWSER)(
         "init", "--site", site.url, "--client-id", "110", "--yes", "--login"
     )
     assert done.returncode == 0, done.stderr
@@ -565,7 +565,7 @@ def test_unattended_it_may_log_in(soe_auth: Command, site: Sandbox) -> None:
 def colleague(tmp_path: Path) -> Command:
     home = tmp_path / "colleague"
     home.mkdir()
-    return Command(home, {"BROWSER": VISITOR})
+    return Command(home, {"BROWSER": BROWSER})
 
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")

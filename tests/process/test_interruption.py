@@ -13,7 +13,7 @@ from urllib.request import urlopen
 
 import pexpect
 import pytest
-from conftest import VISITOR, Command, unmeasured
+from conftest import BROWSER, Command, unmeasured
 
 from soe_auth.sandbox import Quirks, Sandbox, running
 
@@ -103,7 +103,7 @@ def test_at_any_moment_it_is_one_line_and_at_once_and_leaves_nothing(
     for moment in range(MOMENTS):
         with start(
             soe_auth,
-            *("login", "--site", site.url, "--client-id", "110", "--browser", VISITOR),
+            *("login", "--site", site.url, "--client-id", "110", "--browser", BROWSER),
             timed=True,
         ) as login:
             time.sleep(whole * (moment / MOMENTS) ** 2)  # more of them where more happens
@@ -193,7 +193,7 @@ def test_in_the_exchange_it_is_at_once(soe_auth: Command) -> None:
             running(strict=True, quirks=Quirks(token="hang")) as site,
             start(
                 soe_auth,
-                *("login", "--site", site.url, "--client-id", "110", "--browser", VISITOR),
+                *("login", "--site", site.url, "--client-id", "110", "--browser", BROWSER),
                 timed=True,
             ) as login,
         ):

@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from conftest import TOKEN, VISITOR, Command
+from conftest import BROWSER, TOKEN, Command
 
 from soe_auth import Secret, StoreError, Token
 from soe_auth.sandbox import Sandbox
@@ -258,7 +258,7 @@ def test_a_token_lives_in_a_secret_service_and_in_no_file(at_home: Command, site
         return [path for path in files if secret.encode() in path.read_bytes()]
 
     does("config", "set", "store", "keyring")
-    login = ("login", "--browser", VISITOR)
+    login = ("login", "--browser", BROWSER)
     does(*login, "--site", site.url, "--client-id", "110")
     first = does("token")
     assert "lasts until" in does("status")
@@ -295,7 +295,7 @@ def test_two_config_directories_have_an_item_each(at_home: Command, site: Sandbo
         for name in ("one", "two")
     ]
     for desk in desks:
-        desk("login", "--browser", VISITOR, "--site", site.url, "--client-id", "110")
+        desk("login", "--browser", BROWSER, "--site", site.url, "--client-id", "110")
     first, second = (desk("token").stdout for desk in desks)
     assert first != second
     assert desks[0]("logout").returncode == 0
@@ -307,7 +307,7 @@ def test_a_locked_keyring_is_exit_7_before_a_browser_is_opened(
     at_home: Command, site: Sandbox
 ) -> None:
     at_home = at_home.with_variables(SOE_AUTH_STORE="keyring")
-    flags = ("--site", site.url, "--client-id", "110", "--browser", VISITOR)
+    flags = ("--site", site.url, "--client-id", "110", "--browser", BROWSER)
     assert at_home("login", *flags).returncode == 0
     locked(at_home)
     for command in (["token"], ["status"], ["status", "--check"], ["login", *flags], ["logout"]):
@@ -322,7 +322,7 @@ def test_without_a_keyring_nothing_is_kept_and_the_sentence_says_what_to_do(
     soe_auth: Command, site: Sandbox
 ) -> None:
     soe_auth = soe_auth.with_variables(SOE_AUTH_STORE="keyring")
-    done = soe_auth("login", "--site", site.url, "--client-id", "110", "--browser", VISITOR)
+    done = soe_auth("login", "--site", site.url, "--client-id", "110", "--browser", BROWSER)
     assert done.returncode == 7
     assert "There is no keyring here." in done.stderr
     assert "soe-auth config set store file" in done.stderr
@@ -426,7 +426,7 @@ def test_a_backend_that_does_not_keep_what_it_is_given_loses_nothing(desk: Desk,
 def test_a_login_that_a_keyring_does_not_keep_ends_as_not_signed_in(
     desk: Desk, site: Sandbox
 ) -> None:
-    flags = ("--site", site.url, "--client-id", "110", "--browser", VISITOR, "-p", "new")
+    flags = ("--site", site.url, "--client-id", "110", "--browser", BROWSER, "-p", "new")
     done = desk("login", *flags, BOX="forget")
     assert done.returncode == 7
     assert "did not give back" in done.stderr
@@ -533,7 +533,7 @@ def test_a_token_in_the_keyring_is_not_taken_where_the_settings_say_file(desk: D
 def first_login(desk: Desk, site: Sandbox, **variables: str) -> "subprocess.CompletedProcess[str]":
     """Log in where no settings are left."""
     (desk.config / "config.toml").unlink(missing_ok=True)
-    flags = ("-p", "acme", "--site", site.url, "--client-id", "110", "--browser", VISITOR)
+    flags = ("-p", "acme", "--site", site.url, "--client-id", "110", "--browser", BROWSER)
     return desk("login", *flags, **variables)
 
 
@@ -543,7 +543,7 @@ def test_a_login_moves_what_lies_in_a_file_and_ends_it_on_the_site(
     assert first_login(desk, site).returncode == 0
     assert desk.places == {"file"}
     old = desk.file["access_token"]
-    again = desk("login", "-v", "--browser", VISITOR, SOE_AUTH_STORE="keyring")
+    again = desk("login", "-v", "--browser", BROWSER, SOE_AUTH_STORE="keyring")
     assert again.returncode == 0, again.stderr
     assert "The token that was replaced: ended" in again.stderr
     assert desk.places == {"keyring", "marked"}

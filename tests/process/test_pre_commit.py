@@ -18,7 +18,7 @@ from sysconfig import get_path
 
 import pexpect
 import pytest
-from conftest import VISITOR, Command
+from conftest import BROWSER, Command
 from docs_parser import DOCS, REAL_SITE, ROOT, blocks
 from fake_programs import program
 
@@ -195,7 +195,7 @@ def tabs(tmp_path: Path) -> Path:
 def browser(tabs: Path) -> Iterator[str]:
     """A browser that notes each tab, and stays open when the user is done."""
     open_ones = tabs.with_name("browser.pids")
-    script = f'echo "$1" >> {tabs}\nsleep 60 &\necho $! >> {open_ones}\n{VISITOR} "$1"\nwait'
+    script = f'echo "$1" >> {tabs}\nsleep 60 &\necho $! >> {open_ones}\n{BROWSER} "$1"\nwait'
     yield str(program(tabs.parent, "browser", script))
     if open_ones.exists():
         subprocess.run(["kill", *open_ones.read_text().split()], check=True)

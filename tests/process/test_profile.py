@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cli_oracle import directories_in
-from conftest import TOKEN, VISITOR, Command
+from conftest import BROWSER, TOKEN, Command
 
 from soe_auth.sandbox import Quirks, Sandbox
 from soe_auth.settings.config_writer import rename_profile
@@ -217,7 +217,7 @@ def test_a_word_names_a_profile_or_else_a_site(
 
 
 def test_a_first_login_takes_the_site_as_a_word(soe_auth: Command, site: Sandbox) -> None:
-    login = soe_auth("login", site.url, "--client-id", "110", "--browser", VISITOR)
+    login = soe_auth("login", site.url, "--client-id", "110", "--browser", BROWSER)
     assert login.returncode == 0, login.stderr
     assert soe_auth("profile", "list").stdout.split() == [
         f"localhost-{site.port}",
@@ -300,7 +300,7 @@ def test_a_given_token_ends_the_one_that_it_replaces_but_not_itself(
     giver.gives(giver.token)
     assert signed_in("status", "--verify").returncode == 0
     other = signed_in.with_variables(SOE_AUTH_CONFIG_DIR=str(signed_in.home / "other"))
-    words = ["--site", giver.url, "--client-id", "110", "--browser", VISITOR]
+    words = ["--site", giver.url, "--client-id", "110", "--browser", BROWSER]
     assert other("login", *words).returncode == 0
     giver.gives(other("token").stdout)
     assert signed_in("status", "--verify").returncode == 3

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import TOKEN, VISITOR, Command, unmeasured
+from conftest import BROWSER, TOKEN, Command, unmeasured
 
 from soe_auth.cli.main import main
 from soe_auth.desktop.process import call, split_command
@@ -175,7 +175,7 @@ def test_with_login_a_person_is_asked_for_it_first_and_nothing_of_that_is_left_b
     soe_auth: Command, site: Sandbox
 ) -> None:
     command = soe_auth.with_variables(
-        SOE_AUTH_SITE=site.url, SOE_AUTH_CLIENT_ID="110", BROWSER=VISITOR
+        SOE_AUTH_SITE=site.url, SOE_AUTH_CLIENT_ID="110", BROWSER=BROWSER
     )
     look = "ulimit -c; ls /proc/self/fd; grep 'Sig[^Q]' /proc/self/status; printenv SOE_AUTH_TOKEN"
     done = within(command, command.path, "run", "--login", "--", "sh", "-c", look)

@@ -19,7 +19,7 @@ from pathlib import Path
 import pexpect
 import pytest
 from callback_server import three_free_ports
-from conftest import VISITOR, Command
+from conftest import BROWSER, Command
 
 from soe_auth.sandbox import Sandbox
 
@@ -143,7 +143,7 @@ def test_the_line_that_is_shown_brings_the_browser_back_from_home(
             socket.create_connection(("127.0.0.1", int(port)), timeout=5)
         with machine.ssh(line, "echo ready; read wait") as way_back:
             way_back.expect("ready")
-            subprocess.run([*VISITOR.split(), address], check=True, timeout=30)
+            subprocess.run([*BROWSER.split(), address], check=True, timeout=30)
             session.expect(re.escape("Signed in to localhost"))
             session.expect(pexpect.EOF)
     assert soe_auth("token").returncode == 0
@@ -160,7 +160,7 @@ def test_a_port_that_was_forwarded_before_brings_it_back_as_well(
     way = f"-L {port}:localhost:{port} -R {site.port}:localhost:{site.port}"
     with machine.ssh(f"{way} -p {machine.port} {USER}@127.0.0.1", login) as session:
         session.expect(rf"(http://localhost:{port}/\S+)\r\n")
-        subprocess.run([*VISITOR.split(), session.match[1]], check=True, timeout=30)
+        subprocess.run([*BROWSER.split(), session.match[1]], check=True, timeout=30)
         session.expect(re.escape("Signed in to localhost"))
         session.expect(pexpect.EOF)
     assert soe_auth("token").returncode == 0

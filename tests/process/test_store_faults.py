@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from conftest import TOKEN, VISITOR, Command
+from conftest import BROWSER, TOKEN, Command
 
 import soe_auth
 from soe_auth import Secret, Token
@@ -255,7 +255,16 @@ def test_what_a_file_system_lacks_ends_no_login_but_one_that_would_show_the_toke
     if code:
         (soe_auth.home / "config" / "tokens").mkdir(parents=True)
         (soe_auth.home / "config" / "tokens").chmod(0o755)
-    login = (soe_auth.path, "login", "--site", site.url, "--client-id", "110", "--browser", VISITOR)
+    login = (
+        soe_auth.path,
+        "login",
+        "--site",
+        site.url,
+        "--client-id",
+        "110",
+        "--browser",
+        BROWSER,
+    )
     done = subprocess.run(
         ["strace", "-f", "-qq", "-o", os.devnull, "-e", f"inject={fault}", *login],
         env=soe_auth.environ,
@@ -285,7 +294,12 @@ def under_a_mount(command: Command, mounting: str, *argv: str) -> subprocess.Com
 
 
 def login_again(command: Command) -> tuple[str, ...]:
-    return (command.path, "login", "--browser", f"{sys.executable} -m soe_auth.sandbox.visitor")
+    return (
+        command.path,
+        "login",
+        "--browser",
+        f"{sys.executable} -m soe_auth.sandbox.scripted_browser",
+    )
 
 
 @pytest.mark.as_root

@@ -13,10 +13,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pexpect
 import pytest
-from conftest import VISITOR, Command, Start, Terminal, end_of
+from conftest import BROWSER, Command, Start, Terminal, end_of
 
 from soe_auth.sandbox import Sandbox
-from soe_auth.sandbox.visitor import visit
+from soe_auth.sandbox.scripted_browser import visit
 
 pytestmark = [
     pytest.mark.posix("types at a pseudo-terminal"),
@@ -41,7 +41,7 @@ def by_hand(start: Start, site: Sandbox) -> tuple[Terminal, str]:
 
 def by_enter(start: Start, site: Sandbox, **where: str) -> tuple[Terminal, str]:
     """Start a login that the site answers with an error page, and press Enter."""
-    argv = ("login", "--site", site.url, "--client-id", "112", "--browser", VISITOR)
+    argv = ("login", "--site", site.url, "--client-id", "112", "--browser", BROWSER)
     child = start(*argv, **where)
     child.expect("If the site shows an error about redirect_uri, press Enter.")
     child.send("\r")
@@ -184,7 +184,7 @@ def checkout(tmp_path: Path, site: Sandbox) -> Path:
     return root
 
 
-LOGIN = ("login", "--browser", VISITOR)
+LOGIN = ("login", "--browser", BROWSER)
 
 
 def asked(child: Terminal, checkout: Path, site: Sandbox) -> None:
@@ -267,9 +267,9 @@ def test_a_login_that_waits_says_so_on_one_line_which_its_end_removes(
 @pytest.mark.parametrize(
     ("browser", "typed_at"),
     [
-        (["--browser", VISITOR], "ready"),
+        (["--browser", BROWSER], "ready"),
         (["--no-browser", "--timeout", "2s"], "ready"),
-        (["--client-id", "112", "--browser", VISITOR, "--timeout", "6s"], "press Enter"),
+        (["--client-id", "112", "--browser", BROWSER, "--timeout", "6s"], "press Enter"),
     ],
 )
 def test_lines_that_are_typed_ahead_or_meanwhile_are_the_shells(

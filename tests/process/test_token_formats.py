@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from cli_oracle import Place
-from conftest import TOKEN, VISITOR, Command
+from conftest import BROWSER, TOKEN, Command
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -449,7 +449,7 @@ def test_a_script_that_was_started_before_the_person_logged_in_gets_the_token(
     soe_auth: Command, site: Sandbox
 ) -> None:
     with waiting(soe_auth, "token", "--wait", "1m") as script:
-        login = soe_auth("login", "--site", site.url, "--client-id", "110", "--browser", VISITOR)
+        login = soe_auth("login", "--site", site.url, "--client-id", "110", "--browser", BROWSER)
         assert login.returncode == 0, login.stderr
         out, err = script.communicate(timeout=10)
     assert (script.returncode, err) == (0, "")

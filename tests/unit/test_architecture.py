@@ -120,7 +120,7 @@ def test_only_the_command_line_prints() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call) and ast.unparse(node.func) in {"print", "sys.stdout.write"}
     }
-    # The visitor is a program of its own, and `__main__` prints what replay has found.
+    # The scripted browser is a program of its own, and `__main__` prints what replay has found.
     assert printing <= {"cli", "sandbox", "__main__.py"}
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import Command
 from windows_console import press_ctrl_c
-from windows_login import CLIENT, VISITOR, browse, end_of, run_alone, waiting_login
+from windows_login import BROWSER, CLIENT, browse, end_of, run_alone, waiting_login
 
 from soe_auth.desktop.detect import ROOT, read
 from soe_auth.desktop.environment import detect
@@ -126,10 +126,10 @@ def test_twenty_processes_that_ask_at_once_open_one_tab(tmp_path: Path) -> None:
         browser = tmp_path / "browser.py"
         browser.write_text(
             "import sys\n"
-            "from soe_auth.sandbox.visitor import run_visitor\n"
+            "from soe_auth.sandbox.scripted_browser import run_scripted_browser\n"
             f"with open({str(tabs)!r}, 'a') as file:\n"
             "    print(sys.argv[1], file=file)\n"
-            "sys.exit(run_visitor())\n"
+            "sys.exit(run_scripted_browser())\n"
         )
         command = Command(tmp_path).with_variables(
             SOE_AUTH_SITE=site.url,
@@ -217,7 +217,7 @@ def test_the_demo_signs_in_and_out_and_leaves_nothing(soe_auth: Command, tmp_pat
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     apart = soe_auth.with_variables(TEMP=str(temporary), TMP=str(temporary))
-    demo = apart("demo", "--browser", VISITOR)
+    demo = apart("demo", "--browser", BROWSER)
     assert demo.returncode == 0, demo.stderr
     assert "The API answers: you are Jane Doe." in demo.stderr
     assert "ended" in demo.stderr

@@ -10,8 +10,8 @@ import pytest
 from conftest import Command
 from windows_console import Terminal, press_ctrl_c
 from windows_login import (
+    BROWSER,
     CLIENT,
-    VISITOR,
     addresses_of,
     is_free,
     profile_of,
@@ -84,7 +84,7 @@ def test_while_the_browser_is_waited_for_and_while_anothers_login_is(
 
 def test_in_the_exchange_with_a_site_that_does_not_answer(soe_auth: Command) -> None:
     with running(strict=True, quirks=Quirks(token="hang")) as site:
-        argv = ("login", "--site", site.url, *CLIENT, "--browser", VISITOR)
+        argv = ("login", "--site", site.url, *CLIENT, "--browser", BROWSER)
         with run_alone(soe_auth, *argv) as login:
             try:
                 while not site.exchanges:

@@ -14,8 +14,8 @@ from conftest import Command
 from hostile_requests import QUIETLY, REQUESTS, Target
 from windows_console import Terminal
 from windows_login import (
+    BROWSER,
     CLIENT,
-    VISITOR,
     Addresses,
     browse,
     end_of,
@@ -49,14 +49,14 @@ def tokens_of(command: Command) -> list[str]:
 
 
 def test_a_first_login_then_the_known_profile_then_none(soe_auth: Command, site: Sandbox) -> None:
-    first = soe_auth("login", "--site", site.url, *CLIENT, "--browser", VISITOR)
+    first = soe_auth("login", "--site", site.url, *CLIENT, "--browser", BROWSER)
     assert first.returncode == 0, first.stderr
     assert "in your browser" in first.stderr
     assert f"Signed in to localhost:{site.port} as Jane Doe, profile " in first.stderr
     assert f"Remembered as profile {profile_of(site)}" in first.stderr
     token = tokens_of(soe_auth)
 
-    again = soe_auth.with_variables(SOE_AUTH_BROWSER=VISITOR)("login", "--json")
+    again = soe_auth.with_variables(SOE_AUTH_BROWSER=BROWSER)("login", "--json")
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout)["account"] == "Jane Doe"
     assert "Remembered" not in again.stderr
@@ -250,7 +250,7 @@ def test_an_address_is_pasted_on_a_console_and_the_next_line_is_for_the_command(
     name.unlink()
     again = [soe_auth.path, "run", "--login", "--", sys.executable, "-c", "print(input('? ')*2)"]
     environ = soe_auth.with_variables(
-        SOE_AUTH_BROWSER=VISITOR, SOE_AUTH_REDIRECT="loopback", SOE_AUTH_CLIENT_ID="110"
+        SOE_AUTH_BROWSER=BROWSER, SOE_AUTH_REDIRECT="loopback", SOE_AUTH_CLIENT_ID="110"
     ).environ
     with Terminal(again, environ) as terminal:
         terminal.expect("? ")

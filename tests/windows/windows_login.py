@@ -15,9 +15,9 @@ from windows_console import OWN_CONSOLE
 
 from soe_auth.files.lock import try_lock
 from soe_auth.sandbox import Sandbox
-from soe_auth.sandbox.visitor import VisitedPage, visit
+from soe_auth.sandbox.scripted_browser import VisitedPage, visit
 
-VISITOR = subprocess.list2cmdline([sys.executable, "-m", "soe_auth.sandbox.visitor"])
+BROWSER = subprocess.list2cmdline([sys.executable, "-m", "soe_auth.sandbox.scripted_browser"])
 CLIENT = ("--client-id", "110")
 
 

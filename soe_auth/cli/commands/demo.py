@@ -86,8 +86,8 @@ def _browser(chosen: str | None, console: Console) -> str | None:
     if chosen or find_browser(None, environ) or opens_by_itself(None, environ):
         return chosen
     console.say("There is no browser to show here, so the demo walks through the pages itself.\n")
-    visitor = [sys.executable, "-P", "-m", "soe_auth.sandbox.visitor"]
-    return list2cmdline(visitor) if sys.platform == "win32" else shlex.join(visitor)
+    scripted = [sys.executable, "-P", "-m", "soe_auth.sandbox.scripted_browser"]
+    return list2cmdline(scripted) if sys.platform == "win32" else shlex.join(scripted)
 
 
 def _soe_auth(

@@ -1,4 +1,4 @@
-"""The user with a browser, for places that have none."""
+"""The scripted browser signs in to the sandbox without a user."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ from aiohttp import web
 from sandbox_client import request_for
 
 from soe_auth.sandbox import Sandbox, running
-from soe_auth.sandbox.visitor import VisitStopped, run_visitor, visit
+from soe_auth.sandbox.scripted_browser import VisitStopped, run_scripted_browser, visit
 
 
 def start(site: Sandbox, **changes: str) -> str:
@@ -19,13 +19,13 @@ def start(site: Sandbox, **changes: str) -> str:
 
 
 @pytest.fixture
-async def tale() -> list[str]:
+async def narration() -> list[str]:
     return []
 
 
 @pytest.fixture
-async def site(tale: list[str]) -> AsyncIterator[Sandbox]:
-    async with Sandbox(narrate=tale.append) as site:
+async def site(narration: list[str]) -> AsyncIterator[Sandbox]:
+    async with Sandbox(narrate=narration.append) as site:
         yield site
 
 
@@ -37,64 +37,63 @@ async def serving(answers: dict[str, Callable[[], web.Response]]) -> tuple[web.A
     application.add_routes([web.get(path, answer) for path in answers])
     runner = web.AppRunner(application, shutdown_timeout=0.1)
     await runner.setup()
-    place = web.TCPSite(runner, "127.0.0.1", 0)
-    await place.start()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
     return runner, f"http://127.0.0.1:{runner.addresses[0][1]}"
 
 
-async def test_the_visitor_signs_in_approves_and_reads_the_last_page(
-    site: Sandbox, tale: list[str]
+async def test_it_signs_in_approves_and_reads_the_last_page(
+    site: Sandbox, narration: list[str]
 ) -> None:
-    told: list[str] = []
-    page = await visit(start(site), narrate=told.append)
+    visited: list[str] = []
+    page = await visit(start(site), narrate=visited.append)
     assert page.status == 200
     assert set(dict(parse_qsl(urlsplit(page.url).query))) == {"code", "state"}
     assert "Authorizing Application" in page.text
-    assert "Jane Doe approved." in tale
-    assert told[-1] == f"{site.url}/oauth/login_success answered 200."
+    assert "Jane Doe approved." in narration
+    assert visited[-1] == f"{site.url}/oauth/login_success answered 200."
     assert "code" not in repr(page)
 
 
-async def test_the_visitor_signs_in_as_whom_it_is_told(site: Sandbox, tale: list[str]) -> None:
+async def test_it_signs_in_with_the_named_account(site: Sandbox, narration: list[str]) -> None:
     await visit(start(site), account="Site Admin")
-    assert "Site Admin signed in." in tale
+    assert "Site Admin signed in." in narration
 
 
-async def test_the_visitor_can_refuse(site: Sandbox, tale: list[str]) -> None:
+async def test_it_can_refuse(site: Sandbox, narration: list[str]) -> None:
     page = await visit(start(site), refuse=True)
     assert dict(parse_qsl(urlsplit(page.url).query))["error"] == "access_denied"
-    assert "Jane Doe refused." in tale
+    assert "Jane Doe refused." in narration
 
 
-async def test_the_visitor_does_not_sign_in_as_somebody_else(site: Sandbox) -> None:
-    with pytest.raises(VisitStopped, match="no account by the name of 'Nobody'"):
-        await visit(start(site), account="Nobody")
+async def test_it_signs_in_with_no_other_account(site: Sandbox) -> None:
+    with pytest.raises(VisitStopped, match="no account with the name 'Unknown'"):
+        await visit(start(site), account="Unknown")
 
 
 @pytest.mark.parametrize(
     "url", ["https://example.com/", "file:///etc/passwd", "http://localhost.example/", "x"]
 )
-async def test_the_visitor_stays_on_this_computer(url: str) -> None:
-    with pytest.raises(VisitStopped, match="away from this computer"):
+async def test_it_connects_to_loopback_only(url: str) -> None:
+    with pytest.raises(VisitStopped, match="not on this computer"):
         await visit(url)
 
 
-async def test_the_visitor_is_not_led_away_by_a_redirect() -> None:
+async def test_it_follows_no_redirect_to_another_computer() -> None:
     away = {"/": lambda: web.Response(status=302, headers={"Location": "https://example.com/"})}
     runner, url = await serving(away)
-    with pytest.raises(VisitStopped, match="away from this computer"):
+    with pytest.raises(VisitStopped, match="not on this computer"):
         await visit(f"{url}/")
     await runner.cleanup()
 
 
-async def test_the_visitor_does_not_walk_for_ever() -> None:
+async def test_it_stops_in_a_redirect_loop() -> None:
     runner, url = await serving({"/": lambda: web.Response(status=302, headers={"Location": "/"})})
-    with pytest.raises(VisitStopped, match="no end to it"):
+    with pytest.raises(VisitStopped, match="not reached within 20 pages"):
         await visit(f"{url}/")
     await runner.cleanup()
 
 
-async def test_the_visitor_goes_from_a_short_local_address_and_leaves_other_forms_alone(
+async def test_it_starts_at_a_short_local_address_and_submits_no_other_form(
     site: Sandbox,
 ) -> None:
     callback = '<input name="lone"><button>lone</button><form id="other"><button>Go</button></form>'
@@ -110,24 +109,24 @@ async def test_the_visitor_goes_from_a_short_local_address_and_leaves_other_form
     await runner.cleanup()
 
 
-def test_the_visitor_is_a_browser_command(capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_is_a_browser_command(capsys: pytest.CaptureFixture[str]) -> None:
     with running() as site:
-        assert run_visitor(["--account", "John Doe", start(site)]) == 0
-        assert run_visitor(["--refuse", start(site)]) == 0
+        assert run_scripted_browser(["--account", "John Doe", start(site)]) == 0
+        assert run_scripted_browser(["--refuse", start(site)]) == 0
         assert capsys.readouterr() == ("", "")
-        assert run_visitor([start(site, client_id="999")]) == 1
-        told = capsys.readouterr()
-        assert told == ("", f"visitor: {site.url}/oauth answered 400\n")
-    assert run_visitor([start(site)]) == 1
-    assert capsys.readouterr().err.startswith("visitor: ")
+        assert run_scripted_browser([start(site, client_id="999")]) == 1
+        output = capsys.readouterr()
+        assert output == ("", f"scripted_browser: {site.url}/oauth answered 400\n")
+    assert run_scripted_browser([start(site)]) == 1
+    assert capsys.readouterr().err.startswith("scripted_browser: ")
 
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
-def test_the_visitor_runs_as_a_module() -> None:
+def test_it_runs_as_a_module() -> None:
     with running() as site:
         done = subprocess.run(
-            [sys.executable, "-W", "error", "-m", "soe_auth.sandbox.visitor", start(site)],
+            [sys.executable, "-W", "error", "-m", "soe_auth.sandbox.scripted_browser", start(site)],
             capture_output=True,
             timeout=30,
             check=False,
