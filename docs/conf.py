@@ -1,8 +1,8 @@
-"""How Sphinx makes a site of the pages, for `make docs`.
+"""Configuration of Sphinx, which builds the pages as a site: `make docs`.
 
-Its source is the whole repository: so what lies at the top, such as the README, is a page of the
-site as well, and a link leads where it leads on a code host. The pages themselves are plain
-Markdown; what Sphinx wants besides is made here.
+The source is the whole repository, so that the README and the other pages at its top are part of
+the site, and links work as on a code host. The pages are plain Markdown; everything else that
+Sphinx needs is generated here.
 """
 
 import html
@@ -29,26 +29,26 @@ project_copyright = f"2026 {author}"
 version = release = __version__
 
 extensions = ["myst_parser", "sphinx_copybutton"]
-copybutton_prompt_text = "$ "  # of a terminal, what is typed is copied
+copybutton_prompt_text = "$ "  # copies only the commands of a terminal block
 copybutton_selector = "div:not(.highlight-dialogue):not(.highlight-text) > div.highlight > pre"
 root_doc = "docs/index"
 include_patterns = ["*.md", "docs/**.md"]
-exclude_patterns = [".*", "build", "dist", "test-artifacts"]  # nor look into them
-myst_heading_anchors = 4  # links to headings, as a code host has them
+exclude_patterns = [".*", "build", "dist", "test-artifacts"]
+myst_heading_anchors = 4  # the same anchors of headings as on a code host
 nitpicky = True
-smartquotes = False  # what is to be typed may stand outside of code, too
+smartquotes = False  # commands occur outside of code, too
 
 html_theme = "furo"
 html_title = f"soe-auth {release}"
-pygments_dark_style = "github-dark"  # furo's own underlines modules, as if they were links
+pygments_dark_style = "github-dark"  # furo's default underlines modules like links
 html_favicon = "static/favicon.svg"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
-html_sourcelink_suffix = ""  # the pages as they are written, which llms.txt leads to
+html_sourcelink_suffix = ""  # llms.txt links to the Markdown sources
 html_show_sourcelink = False
 
-DESCRIPTION = 200  # characters; search engines cut it off about there
-SHELVES = {
+DESCRIPTION = 200  # characters; search engines show about as many
+SECTIONS = {
     "docs/tutorial": "Tutorial",
     "docs/how-to": "How to",
     "docs/reference": "Reference",
@@ -57,45 +57,46 @@ SHELVES = {
     "": "The project",
 }
 
-# The pages that tell of what is public in these modules.
+# The pages that document the public names of these modules.
 PUBLIC = {"docs/reference/api": "soe_auth", "docs/reference/pytest": "soe_auth.sandbox"}
 
-descriptions: dict[str, str] = {}  # of pages: how they begin
+descriptions: dict[str, str] = {}  # the first sentences of each page
 
 
-def shelves() -> dict[str, list[str]]:
-    """Return what the index links to, in its order, by the caption of its shelf."""
+def sections_of_index() -> dict[str, list[str]]:
+    """Return the pages that the index links to, in its order, by section caption."""
     text = (ROOT / f"{root_doc}.md").read_text(encoding="utf-8")
     links = dict.fromkeys(re.findall(r"\]\(([^)#]+)\.md", text))
     pages = [(ROOT / "docs" / link).resolve().relative_to(ROOT) for link in links]
     return {
         caption: [page.as_posix() for page in pages if page.parent == Path(folder)]
-        for folder, caption in SHELVES.items()
+        for folder, caption in SECTIONS.items()
     }
 
 
-def shelve(_app: Sphinx, page: str, source: list[str]) -> None:
-    """Give the index its tables of contents."""
+def add_contents(_app: Sphinx, page: str, source: list[str]) -> None:
+    """Add the tables of contents to the index."""
     if page == root_doc:
-        for caption, pages in shelves().items():
+        for caption, pages in sections_of_index().items():
             head = ["", "", "```{toctree}", ":hidden:", f":caption: {caption}"]
             source[0] += "\n".join([*head, *(f"/{each}" for each in pages), "```", ""])
 
 
-def tell_drawings(_app: Sphinx, _page: str, source: list[str]) -> None:
-    """Tell a sequence diagram, which a code host draws, as a table, and a drawn tree as a list.
+def replace_drawings(_app: Sphinx, _page: str, source: list[str]) -> None:
+    """Replace a sequence diagram by a table, and a tree of box characters by a list.
 
-    The diagram's title is the caption, so that a screen reader announces what the table is.
+    A code host draws the diagram; Sphinx does not. The diagram's title becomes the caption, which
+    a screen reader reads.
     """
 
     def table(diagram: re.Match[str]) -> str:
         names = dict(re.findall(r"(?:actor|participant) (\w+) as (.+)", diagram[1]))
         arrows = re.findall(r"^ *(\w+)-{1,2}>>(\w+): (.+)$", diagram[1], re.MULTILINE)
         rows = [
-            (names[one], names[other] if other != one else "", what) for one, other, what in arrows
+            (names[one], names[other] if other != one else "", text) for one, other, text in arrows
         ]
         [title] = re.findall(r"^ *accTitle: (.+)$", diagram[1], re.MULTILINE)
-        head = [("who", "to whom", "what"), ("---", "---", "---")]
+        head = [("from", "to", "message"), ("---", "---", "---")]
         lines = [f"| {' | '.join(row)} |" for row in head + rows]
         return "\n".join([f"```{{table}} {title}", *lines, "```"])
 
@@ -111,7 +112,7 @@ def tell_drawings(_app: Sphinx, _page: str, source: list[str]) -> None:
 
 
 def register(app: Sphinx, tree: nodes.document) -> None:
-    """Tell the inventory, which other sites link by, and the search what a page has in it."""
+    """Add public names to the inventory, and variables to the search index."""
     page = app.env.docname
     _whole, *sections = tree.findall(nodes.section)
     if page in PUBLIC:
@@ -122,9 +123,9 @@ def register(app: Sphinx, tree: nodes.document) -> None:
             if inspect.isclass(value):
                 kind = "exception" if issubclass(value, BaseException) else "class"
             definition = re.compile(rf"^(?:(?:async )?def |class )?{name}\b", re.MULTILINE)
-            places = [each for each in sections if definition.search(each.astext())]
-            places += [each for each in sections if name in each.astext()]
-            for place in places[:1]:
+            documented = [each for each in sections if definition.search(each.astext())]
+            documented += [each for each in sections if name in each.astext()]
+            for place in documented[:1]:
                 full_name = f"{module.__name__}.{name}"
                 app.env.domains["py"].note_object(full_name, kind, place["ids"][0])
     if page == "docs/reference/settings":
@@ -137,10 +138,12 @@ def register(app: Sphinx, tree: nodes.document) -> None:
 def describe(
     _app: Sphinx, page: str, _template: str, context: dict[str, Any], tree: nodes.document | None
 ) -> None:
-    """Give a page the description that a search engine shows: its first sentences."""
+    """Add the description that a search engine shows: the first sentences of the page."""
     if tree:
-        told = [p for p in tree.findall(nodes.paragraph) if isinstance(p.parent, nodes.section)]
-        first = told[1 if page.startswith("docs/decisions/") else 0]  # [0] is a decision's state
+        paragraphs = [
+            p for p in tree.findall(nodes.paragraph) if isinstance(p.parent, nodes.section)
+        ]
+        first = paragraphs[1 if page.startswith("docs/decisions/") else 0]  # [0] is its status
         sentences = accumulate(first.astext().splitlines(), "{} {}".format)
         *_, descriptions[page] = takewhile(lambda text: len(text) <= DESCRIPTION, sentences)
         content = html.escape(descriptions[page])
@@ -148,9 +151,9 @@ def describe(
 
 
 def list_pages(app: Sphinx) -> str:
-    """Return llms.txt, by which a program that reads the site finds its pages."""
+    """Return llms.txt, which lists the pages for programs."""
     lines = [f"# {project}", "", f"> {descriptions[root_doc]}"]
-    for caption, pages in shelves().items():
+    for caption, pages in sections_of_index().items():
         lines += ["", f"## {caption}", ""]
         for name in [page.removesuffix(".md") for page in pages]:
             title = app.env.titles[name].astext()
@@ -159,7 +162,7 @@ def list_pages(app: Sphinx) -> str:
 
 
 def complete(app: Sphinx, problem: Exception | None) -> None:
-    """Add what no page of Sphinx's is: the pictures, and a way in from the top."""
+    """Add the pictures, a redirect from the top, and llms.txt."""
     if problem is None:
         site = Path(app.outdir)
         shutil.copytree(ROOT / "docs" / "pictures", site / "docs" / "pictures", dirs_exist_ok=True)
@@ -172,11 +175,11 @@ def complete(app: Sphinx, problem: Exception | None) -> None:
 
 
 def setup(app: Sphinx) -> None:
-    """Take part in the build; Sphinx calls this."""
-    app.connect("source-read", shelve)
-    app.connect("source-read", tell_drawings)
+    """Connect the functions above to the build; Sphinx calls this."""
+    app.connect("source-read", add_contents)
+    app.connect("source-read", replace_drawings)
     app.connect("doctree-read", register)
     app.connect("html-page-context", describe)
     app.connect("build-finished", complete)
-    lexer_classes["dialogue"] = lexer_classes["none"]  # shown as it is written
-    lexer_classes["nu"] = lexer_classes["none"]  # Pygments does not know nushell
+    lexer_classes["dialogue"] = lexer_classes["none"]  # no highlighting
+    lexer_classes["nu"] = lexer_classes["none"]  # Pygments has no lexer for nushell

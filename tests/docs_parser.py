@@ -1,4 +1,4 @@
-"""The pages of the docs as the tests read them: their blocks, sections and tables."""
+"""Read the pages of the docs: their blocks, sections and tables."""
 
 import re
 from dataclasses import dataclass
@@ -6,13 +6,13 @@ from pathlib import Path
 
 import soe_auth
 
-PACKAGE = Path(soe_auth.__file__).parent  # not always beside the tests
+PACKAGE = Path(soe_auth.__file__).parent  # may be installed elsewhere
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md"))]
 DESIGN = DOCS / "explanation" / "design.md"
 
-# What the pages write for a practice site.
+# The site's name on the pages; the tests use a sandbox.
 REAL_SITE = "https://acme.stackenterprise.co"
 
 
@@ -43,7 +43,7 @@ def section(page: Path, heading: str) -> str:
 
 
 def rows(text: str) -> list[list[str]]:
-    """The cells of all tables in a text, without the rules below their heads."""
+    """Return the cells of all tables in a text, without the lines below the headers."""
     lines = [line for line in text.splitlines() if line.startswith("| ")]
     cells = ([c.strip() for c in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines)
     return [row for row in cells if set(row[0]) != {"-"}]

@@ -241,7 +241,7 @@ def test_the_desktops_opener_on_path_is_used_and_listener_and_process_are_gone_a
             socket.create_connection((address, urlsplit(launched).port or 0), timeout=1)
 
 
-@pytest.mark.rfc("6749-10.12", "a page that knocks")
+@pytest.mark.rfc("6749-10.12", "a web page that sends requests")
 def test_other_pages_that_knock_do_not_end_a_login(
     user: Command, desktop: Desktop, site: Sandbox
 ) -> None:

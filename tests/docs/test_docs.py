@@ -1,16 +1,16 @@
-"""The docs are true: what they show is run, and what they list is what there is.
+"""The pages are compared with the product: commands are typed, tables are compared with the code.
 
-In a ```console block, `$ ` begins a command and the other lines are what a terminal then shows.
-A page's commands run in one shell, in order, with a user beside it who approves in a browser.
-Some things differ each time, and the pages write a stand-in for them:
+In a ```console block, `$ ` begins a command; the other lines are its output in a terminal.
+A page's commands run in one shell, in order, and a simulated user approves in a browser.
+For output that differs each time, the pages have a placeholder:
 
     …                                  anything, within a line; alone on a line, any lines
     Tue 09:12                          a day and a time
     http://localhost:51423/k7Qx2mVa    the short local address of a login
     8765                               a port that was free
     /home/you                          the home directory
-    acme, acme.stackenterprise.co      the practice site, under the name of a real one
-    http…?code=…                       not shown by the terminal: pasted into it by the user
+    acme, acme.stackenterprise.co      the sandbox, under the name of a real site
+    http…?code=…                       pasted by the user, and not shown by the terminal
 """
 
 import ast
@@ -74,7 +74,7 @@ NOT_RUN = {
         "soe-auth token -p acme": "as above",
     },
     "docs/how-to/another-machine.md": {
-        "ssh -L 8765:localhost:8765 you@devbox.example": "there is no other machine here",
+        "ssh -L 8765:localhost:8765 you@devbox.example": "there is no other machine",
     },
     "docs/how-to/hooks.md": {
         "git commit": "in a repository with hooks; tests/process/test_pre_commit.py makes one",
@@ -86,7 +86,7 @@ NOT_RUN = {
     },
 }
 
-# Where a page's reader sits; elsewhere a browser comes up.
+# The environment of a page's reader; on the other pages a browser opens.
 OVER_SSH = {
     "docs/how-to/another-machine.md": {
         "SSH_CONNECTION": "192.0.2.1 50000 192.0.2.2 22",
@@ -94,7 +94,7 @@ OVER_SSH = {
     }
 }
 
-PRACTICE_SITE = "http://localhost:7700"
+SANDBOX = "http://localhost:7700"
 
 SHELL = r"""while IFS= read -r line; do eval "$line"; printf '\036%s\n' "$?"; done"""
 
@@ -104,7 +104,7 @@ SHELL = r"""while IFS= read -r line; do eval "$line"; printf '\036%s\n' "$?"; do
 
 @dataclass(frozen=True)
 class Step:
-    """A command, what the terminal shows after it, and what the user pastes into it."""
+    """A command, its output, and whether the user pastes an address."""
 
     command: str
     shown: list[str]
@@ -112,12 +112,12 @@ class Step:
 
     @property
     def fails(self) -> bool:
-        """Whether what is shown ends in an error."""
+        """Whether the output has an error."""
         return any(line.startswith("soe-auth: ") for line in self.shown)
 
     @property
     def waits(self) -> bool:
-        """Whether nothing goes on until the user does something."""
+        """Whether the command waits for the user."""
         return self.pastes or "--no-browser" in self.command
 
 
@@ -133,18 +133,18 @@ def steps_of(block: Block) -> Iterator[Step]:
         yield Step(command, shown, pastes=shown != lines)
 
 
-# --- the terminal, and the user before it ------------------------------------------------------
+# --- the terminal and its user -----------------------------------------------------------------
 
 
 @dataclass
 class Terminal:
-    """A terminal with a shell in it, in which the stand-ins of a page have a meaning."""
+    """A terminal with a shell, which replaces the placeholders of a page."""
 
     environ: dict[str, str]
     site: str
     home: str
     port: str
-    called: str = REAL_SITE
+    shown_site: str = REAL_SITE
     children: list["pexpect.spawn[str]"] = field(default_factory=list)
     exit_code: int = 0
     _last_address: str = ""
@@ -153,8 +153,8 @@ class Terminal:
         self.shell = self._start("bash", "-c", SHELL)
 
     def run(self, step: Step) -> list[str]:
-        """Run a command, and return what the terminal shows, in the words of the page."""
-        command = self._meant(step.command)
+        """Run a command, and return its output with the placeholders of the page."""
+        command = self._as_typed(step.command)
         if command.startswith("soe-auth sandbox"):
             return self._serve(command)
         self.shell.sendline(command)
@@ -173,15 +173,15 @@ class Terminal:
         self.exit_code = int(self.shell.match[1])
         text += self.shell.before
         self._last_address = text.strip()
-        return self._told(text)
+        return self._as_on_page(text)
 
     def _serve(self, command: str) -> list[str]:
-        """Run the practice site in a terminal of its own, on any free port."""
-        self.practice = self._start(*shlex.split(command.replace("--port 7700", "--port 0")))
-        self.practice.expect("Ctrl-C.*\r\n")
-        text = self.practice.before + self.practice.match[0]
-        self.site, self.called = re.findall(r"http://localhost:\d+", text)[0], PRACTICE_SITE
-        return self._told(text)
+        """Run the sandbox in a second terminal, on any free port."""
+        self.sandbox = self._start(*shlex.split(command.replace("--port 7700", "--port 0")))
+        self.sandbox.expect("Ctrl-C.*\r\n")
+        text = self.sandbox.before + self.sandbox.match[0]
+        self.site, self.shown_site = re.findall(r"http://localhost:\d+", text)[0], SANDBOX
+        return self._as_on_page(text)
 
     def _start(self, *argv: str) -> "pexpect.spawn[str]":
         child = pexpect.spawn(
@@ -198,23 +198,23 @@ class Terminal:
         return child
 
     def _names(self) -> list[tuple[str, str]]:
-        """What the page calls the site, and what it is: URL, authority, profile."""
-        called, site = self.called.partition("://")[2], self.site.partition("://")[2]
+        """Return the page's name of the site and its real name: URL, authority, profile."""
+        shown, site = self.shown_site.partition("://")[2], self.site.partition("://")[2]
         return [
-            (self.called, self.site),
-            (called, site),
-            (called.removesuffix(".stackenterprise.co").replace(":", "-"), site.replace(":", "-")),
+            (self.shown_site, self.site),
+            (shown, site),
+            (shown.removesuffix(".stackenterprise.co").replace(":", "-"), site.replace(":", "-")),
         ]
 
-    def _meant(self, command: str) -> str:
+    def _as_typed(self, command: str) -> str:
         (url, real_url), (authority, _), (profile, real_profile) = self._names()
         command = command.replace(f"--site {authority}", f"--site {real_url}")
         command = command.replace(url, real_url).replace(f"-p {profile}", f"-p {real_profile}")
         return command.replace("8765", self.port)
 
-    def _told(self, text: str) -> list[str]:
-        for told, true in self._names():
-            text = text.replace(true, told)
+    def _as_on_page(self, text: str) -> list[str]:
+        for shown, real in self._names():
+            text = text.replace(real, shown)
         text = text.replace(self.home, "/home/you")
         text = re.sub(
             r"http://localhost:(\d+)/[\w-]{8}(?=\s)",
@@ -231,7 +231,7 @@ class Terminal:
             text,
         )
         text = re.sub(r"\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun) \d\d:\d\d\b", "Tue 09:12", text)
-        # A container says what it is; the reader of the page sits at a desktop.
+        # In a container a login adds this hint; the reader of the page is at a desktop.
         text = re.sub(r"This is a(?: development)? container: .*\r\n.*\r\n  http\S+\r\n", "", text)
         return text.rstrip().splitlines()
 
@@ -248,7 +248,7 @@ def open_terminal(soe_auth: Command, site: Sandbox) -> Iterator[Callable[[Path],
             **soe_auth.on_path().environ,
             **OVER_SSH.get(name(page), {"BROWSER": BROWSER}),
         }
-        del environ["SOE_AUTH_CONFIG_DIR"]  # the pages show where things lie without it
+        del environ["SOE_AUTH_CONFIG_DIR"]  # the pages show the default paths
         trustme.CA().cert_pem.write_to_path(soe_auth.home / "acme-ca.pem")
         terminals.append(Terminal(environ, site.url, str(soe_auth.home), port))
         return terminals[-1]
@@ -258,10 +258,10 @@ def open_terminal(soe_auth: Command, site: Sandbox) -> Iterator[Callable[[Path],
         child.close(force=True)
 
 
-def fits(shown: list[str], told: list[str]) -> bool:
+def fits(shown: list[str], output: list[str]) -> bool:
     form = "\n".join(map(re.escape, shown))
     form = re.sub(r"^…$", r"(?:.*\n)*.*", form, flags=re.MULTILINE).replace("…", ".*")
-    return re.fullmatch(form, "\n".join(told)) is not None
+    return re.fullmatch(form, "\n".join(output)) is not None
 
 
 def asks_curl(page: Path) -> bool:
@@ -278,21 +278,21 @@ def asks_curl(page: Path) -> bool:
     ],
     ids=name,
 )
-def test_what_a_page_shows_is_what_a_terminal_shows(
+def test_a_terminal_shows_the_output_on_the_page(
     page: Path, open_terminal: Callable[[Path], Terminal]
 ) -> None:
     terminal = open_terminal(page)
     for step in steps(page):
         if step.command in NOT_RUN.get(name(page), {}):
             continue
-        told = terminal.run(step)
-        assert fits(step.shown, told), "\n".join([f"$ {step.command}", *told])
+        output = terminal.run(step)
+        assert fits(step.shown, output), "\n".join([f"$ {step.command}", *output])
         assert (terminal.exit_code != 0) == step.fails, step.command
     for line in [line for block in blocks(page, "text") for line in block.text.splitlines()]:
-        terminal.practice.expect_exact(line)  # what the practice site has told meanwhile
+        terminal.sandbox.expect_exact(line)  # the output of the sandbox meanwhile
 
 
-def test_every_command_that_is_not_run_stands_on_its_page() -> None:
+def test_every_command_in_not_run_is_on_its_page() -> None:
     for page, commands in NOT_RUN.items():
         assert set(commands) <= {step.command for step in steps(ROOT / page)}
 
@@ -300,7 +300,7 @@ def test_every_command_that_is_not_run_stands_on_its_page() -> None:
 @pytest.mark.parametrize(
     "command", [c for page in NOT_RUN.values() for c in page if c.startswith("soe-auth ")]
 )
-def test_a_command_for_a_real_site_is_at_least_understood(
+def test_a_command_for_a_real_site_has_valid_options(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     argv = shlex.split(command)[1:]
@@ -311,33 +311,33 @@ def test_a_command_for_a_real_site_is_at_least_understood(
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if p not in RUN], ids=name)
-def test_commands_with_output_stand_where_they_are_run(page: Path) -> None:
+def test_console_blocks_are_only_on_pages_that_are_run(page: Path) -> None:
     assert not blocks(page, "console")
 
 
-def test_what_make_is_asked_for_it_can_do() -> None:
+def test_every_make_target_on_the_readme_exists() -> None:
     targets = re.findall(
         r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE
     )
-    asked = re.findall(r"`make ([a-z-]+)`", (ROOT / "README.md").read_text(encoding="utf-8"))
-    assert asked
-    assert set(asked) <= set(targets)
+    used = re.findall(r"`make ([a-z-]+)`", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert used
+    assert set(used) <= set(targets)
 
 
 # --- the reference -------------------------------------------------------------------------------
 
 
-def test_the_fields_to_register_are_those_that_the_command_tells(
+def test_the_fields_to_register_are_those_of_the_command(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main(["login", "--site", "acme"], environ={"SOE_AUTH_CONFIG_DIR": str(tmp_path)})
-    told = capsys.readouterr().err
+    message = capsys.readouterr().err
     (head, *fields_to_fill) = rows(section(ROOT / "README.md", "Your first login"))
     assert head == ["field", "what to write"]
     for key, value in fields_to_fill:
-        assert re.search(rf"^ +{key} ", told, re.MULTILINE)
+        assert re.search(rf"^ +{key} ", message, re.MULTILINE)
         for words in coded(value) or [value]:
-            assert re.search(rf"^ *(?:{key} +)?{re.escape(words)}$", told, re.MULTILINE)
+            assert re.search(rf"^ *(?:{key} +)?{re.escape(words)}$", message, re.MULTILINE)
 
 
 def options_in(text: str) -> list[str]:
@@ -353,14 +353,16 @@ def options_of_help(command: str, capsys: pytest.CaptureFixture[str]) -> set[str
     return set(options_in(" ".join(heads)))
 
 
-def test_every_action_of_config_stands_in_its_section() -> None:
+def test_every_action_of_config_is_in_its_section() -> None:
     text = section(DOCS / "reference" / "cli.md", "soe-auth config")
-    told = [coded(row[0])[0].split()[0] for row in rows(text) if row[0].startswith("`")]
-    assert list(dict.fromkeys(told[: told.index("--show-origin")])) == list(config.ACTIONS)
+    documented = [coded(row[0])[0].split()[0] for row in rows(text) if row[0].startswith("`")]
+    assert list(dict.fromkeys(documented[: documented.index("--show-origin")])) == list(
+        config.ACTIONS
+    )
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_option_of_a_command_stands_in_its_section_and_no_other(
+def test_the_section_of_a_command_lists_exactly_its_options(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cli = DOCS / "reference" / "cli.md"
@@ -376,22 +378,22 @@ def test_every_option_of_a_command_stands_in_its_section_and_no_other(
     assert not own & common
 
 
-def test_the_page_of_commands_has_all_of_them_in_their_order() -> None:
+def test_the_page_of_commands_lists_them_in_order() -> None:
     text = (DOCS / "reference" / "cli.md").read_text(encoding="utf-8")
     assert re.findall(r"^## soe-auth (\w+)$", text, re.MULTILINE) == list(COMMANDS)
 
 
-def test_the_practice_applications_are_those_of_the_practice_site() -> None:
+def test_the_sandbox_applications_are_those_of_the_table() -> None:
     sandbox = section(DOCS / "reference" / "cli.md", "soe-auth sandbox")
-    told = {coded(row[0])[0]: row[1] for row in rows(sandbox) if row[0].startswith("`1")}
-    assert list(told) == [application.client_id for application in DEFAULT_APPLICATIONS]
+    documented = {coded(row[0])[0]: row[1] for row in rows(sandbox) if row[0].startswith("`1")}
+    assert list(documented) == [application.client_id for application in DEFAULT_APPLICATIONS]
     for application in DEFAULT_APPLICATIONS:
         if application.domain not in ("", OWN_DOMAIN):
-            assert told[application.client_id] == f"`{application.domain}`"
+            assert documented[application.client_id] == f"`{application.domain}`"
 
 
 @pytest.mark.rfc("8252-8.4")
-def test_every_setting_stands_in_the_table_as_it_is() -> None:
+def test_the_table_of_settings_matches_the_code() -> None:
     table = rows(section(DOCS / "reference" / "settings.md", "All settings"))[1:]
     assert [row[0] for row in table] == [f"`{setting.key}`" for setting in TABLE]
     settings: tuple[Setting[Any], ...] = TABLE
@@ -405,7 +407,7 @@ def test_every_setting_stands_in_the_table_as_it_is() -> None:
             assert setting.read(default.strip("`")) == setting.default
 
 
-def test_every_variable_that_is_read_is_told_and_no_other() -> None:
+def test_the_page_lists_exactly_the_variables_that_are_read() -> None:
     sources = [path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py")]
     spelt = r'"(?:SOE_AUTH_|{VARIABLE_PREFIX})([A-Z_]+[A-Z])"'
     read = {f"SOE_AUTH_{word}" for text in sources for word in re.findall(spelt, text)}
@@ -414,7 +416,7 @@ def test_every_variable_that_is_read_is_told_and_no_other() -> None:
     assert set(re.findall(r"SOE_AUTH_[A-Z_]+", text)) == read
 
 
-def test_the_example_of_settings_is_one(tmp_path: Path) -> None:
+def test_the_example_of_settings_is_valid(tmp_path: Path) -> None:
     example, *_ = blocks(DOCS / "reference" / "settings.md", "toml")
     (tmp_path / "config.toml").write_text(example.text)
     environ = {"SOE_AUTH_CONFIG_DIR": str(tmp_path)}
@@ -425,7 +427,7 @@ def test_the_example_of_settings_is_one(tmp_path: Path) -> None:
         assert settings.timeout == 600
 
 
-def test_the_keys_of_a_project_file_are_told_and_their_example_is_one(tmp_path: Path) -> None:
+def test_the_keys_and_the_example_of_a_project_file_match_the_code(tmp_path: Path) -> None:
     text = section(DOCS / "reference" / "settings.md", "Project file")
     assert [coded(row[0])[0] for row in rows(text)[1:]] == list(PROJECT_KEYS)
     _, project, trusted = blocks(DOCS / "reference" / "settings.md", "toml")
@@ -439,31 +441,31 @@ def test_the_keys_of_a_project_file_are_told_and_their_example_is_one(tmp_path: 
     assert resolve({}, environ=environ, cwd=lambda: tmp_path).doubt
 
 
-def test_every_exit_code_is_told_and_no_other() -> None:
+def test_the_page_lists_exactly_the_exit_codes() -> None:
     table = rows((DOCS / "reference" / "exit-codes.md").read_text(encoding="utf-8"))[1:]
-    told = {int(row[0]): coded(row[-1]) for row in table}
+    documented = {int(row[0]): coded(row[-1]) for row in table}
     kinds = {code: [kind.__name__] for kind, code in exit_codes.EXIT_CODES.items()}
     ends = 0, 1, NOT_WRITTEN, SIGNALLED + 2, READER_GONE
     others: dict[int, list[str]] = {code: [] for code in ends}
     others |= {exit_codes.CANNOT_RUN: [], exit_codes.NOT_FOUND: []}
-    assert told == kinds | others
-    assert exit_codes.USAGE in told
+    assert documented == kinds | others
+    assert exit_codes.USAGE in documented
 
 
 @pytest.mark.posix("file modes, which Windows does not have")
 @pytest.mark.process
-def test_the_files_lie_where_it_is_said_with_the_modes_that_are_said(signed_in: Command) -> None:
+def test_files_have_the_locations_and_modes_of_the_page(signed_in: Command) -> None:
     table = rows(section(DOCS / "reference" / "files.md", "Locations"))
-    said = {coded(row[0])[0]: row[1] for row in table if re.fullmatch(r"0\d00", row[1])}
+    documented = {coded(row[0])[0]: row[1] for row in table if re.fullmatch(r"0\d00", row[1])}
     directory = signed_in.home / "config"
     found = {
         re.sub(r"localhost-\d+", "PROFILE", str(path.relative_to(directory)))
         + ("/" if path.is_dir() else ""): f"{path.stat().st_mode & 0o777:04o}"
         for path in directory.rglob("*")
     }
-    # What is there for a while, or never:
-    passing = re.compile("corrupt|recall|waiting|unanswered|keyring")
-    assert found == {path: mode for path, mode in said.items() if not passing.search(path)}
+    # Files that exist only for a while:
+    temporary = re.compile("corrupt|recall|waiting|unanswered|keyring")
+    assert found == {path: mode for path, mode in documented.items() if not temporary.search(path)}
 
 
 # --- Python --------------------------------------------------------------------------------------
@@ -472,19 +474,19 @@ API = DOCS / "reference" / "api.md"
 PYTHON = DOCS / "how-to" / "python.md"
 
 
-def test_every_public_name_is_told() -> None:
+def test_every_public_name_is_documented() -> None:
     assert set(package.__all__) <= set(re.findall(r"\w+", API.read_text(encoding="utf-8")))
 
 
-def test_every_attribute_of_a_token_is_told() -> None:
-    told = [coded(row[0])[0] for row in rows(section(API, "Values"))[1:]]
-    assert told == [attribute.name for attribute in fields(Token)]
+def test_every_attribute_of_a_token_is_documented() -> None:
+    documented = [coded(row[0])[0] for row in rows(section(API, "Values"))[1:]]
+    assert documented == [attribute.name for attribute in fields(Token)]
 
 
-def test_the_tree_of_errors_is_the_one_of_their_room() -> None:
-    (told,) = blocks(API, "text")
-    true = (inspect.getdoc(errors) or "").split("\n\n")[1]
-    assert told.text.split("\n")[:-1] == inspect.cleandoc(true).split("\n")
+def test_the_tree_of_errors_is_that_of_the_module() -> None:
+    (documented,) = blocks(API, "text")
+    actual = (inspect.getdoc(errors) or "").split("\n\n")[1]
+    assert documented.text.split("\n")[:-1] == inspect.cleandoc(actual).split("\n")
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", API], ids=name)
@@ -494,33 +496,33 @@ def test_every_python_block_compiles(page: Path) -> None:
         compile(block.text, name(page), "exec")
 
 
-def test_the_signatures_are_those_of_the_functions() -> None:
+def test_the_signatures_match_the_functions() -> None:
     trees = [ast.parse(block.text) for block in blocks(API, "python")]
-    told = [
+    documented = [
         node
         for tree in trees
         for node in tree.body
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     ]
     functions = {name for name in package.__all__ if inspect.isfunction(getattr(package, name))}
-    assert {node.name for node in told} == functions
-    for node in told:
-        (true,) = ast.parse(inspect.getsource(getattr(package, node.name))).body
-        assert isinstance(true, type(node))
-        assert ast.unparse(node.args) == ast.unparse(true.args)
+    assert {node.name for node in documented} == functions
+    for node in documented:
+        (actual,) = ast.parse(inspect.getsource(getattr(package, node.name))).body
+        assert isinstance(actual, type(node))
+        assert ast.unparse(node.args) == ast.unparse(actual.args)
         assert node.returns is not None
-        assert true.returns is not None
-        assert ast.unparse(node.returns) == ast.unparse(true.returns)
+        assert actual.returns is not None
+        assert ast.unparse(node.returns) == ast.unparse(actual.returns)
 
 
-def test_the_arguments_of_the_clients_classes_are_those_that_they_take() -> None:
-    (told,) = [
+def test_the_arguments_of_the_auth_classes_match_the_code() -> None:
+    (documented,) = [
         node
         for block in blocks(API, "python")
         for node in ast.parse(block.text).body
         if isinstance(node, ast.ClassDef)
     ]
-    (init,) = told.body
+    (init,) = documented.body
     assert isinstance(init, ast.FunctionDef)
     options = {
         argument.arg: (ast.unparse(argument.annotation), ast.literal_eval(default))
@@ -544,7 +546,7 @@ if inspect.iscoroutine(result):
 
 @pytest.mark.process
 @pytest.mark.parametrize("block", blocks(PYTHON, "python"), ids=lambda block: f"line {block.line}")
-def test_the_programs_of_the_page_for_python_run(
+def test_the_programs_on_the_python_page_run(
     block: Block, soe_auth: Command, site: Sandbox
 ) -> None:
     user = soe_auth.with_variables(BROWSER=BROWSER)
@@ -565,7 +567,7 @@ def test_the_programs_of_the_page_for_python_run(
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
-def test_the_five_lines_of_the_readme_run(signed_in: Command, site: Sandbox) -> None:
+def test_the_program_on_the_readme_runs(signed_in: Command, site: Sandbox) -> None:
     (block,) = blocks(ROOT / "README.md", "python")
     assert len([line for line in block.text.splitlines() if line]) <= 5
     program = block.text.replace(REAL_SITE, site.url)
@@ -583,16 +585,19 @@ def test_the_five_lines_of_the_readme_run(signed_in: Command, site: Sandbox) -> 
 # --- the code, the links ------------------------------------------------------------------------
 
 
-def test_the_floors_are_those_that_are_held() -> None:
+def test_the_layers_are_those_of_the_import_contract() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     contracts = settings["tool"]["importlinter"]["contracts"]
     (layers,) = (contract["layers"] for contract in contracts if contract["type"] == "layers")
-    told = [coded(row[1]) for row in rows(section(DESIGN, "Layers"))[1:]]
-    assert told == [layer.split(" | ") for layer in layers]
+    documented = [coded(row[1]) for row in rows(section(DESIGN, "Layers"))[1:]]
+    assert documented == [layer.split(" | ") for layer in layers]
+    (picture,) = blocks(DESIGN, "text")
+    drawn = [line[4:].split("  ")[0].split(" | ") for line in picture.text.splitlines()]
+    assert drawn == documented
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_every_link_leads_somewhere(page: Path) -> None:
+def test_every_link_has_a_target(page: Path) -> None:
     for link in re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
         if "://" in link:
             continue
@@ -602,7 +607,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(target), link
 
 
-def test_every_page_can_be_reached_from_the_index() -> None:
+def test_every_page_is_linked_from_the_index() -> None:
     index = (DOCS / "index.md").read_text(encoding="utf-8")
     linked = {
         (DOCS / link.partition("#")[0]).resolve() for link in re.findall(r"\]\(([^)]+)\)", index)

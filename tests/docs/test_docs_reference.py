@@ -1,7 +1,4 @@
-"""What the pages say of programs' work: the forms of JSON, and more.
-
-What a page shows on a terminal is run by test_docs.py; here is what that cannot run.
-"""
+"""The JSON schemas, and other parts of the pages that test_docs.py cannot run."""
 
 import ast
 import json
@@ -29,7 +26,7 @@ from soe_auth.settings.resolve import read_config_files, resolve
 from soe_auth.settings.spec import BY_KEY
 from soe_auth.storage.token_format import FILE_VERSION, token_to_json
 
-# --- the forms of JSON ---------------------------------------------------------------------------
+# --- JSON schemas --------------------------------------------------------------------------------
 
 JSON = DOCS / "reference" / "json.md"
 SHOWN = [json.loads(block.text) for block in blocks(JSON, "json")]
@@ -40,7 +37,7 @@ REGISTRY: Registry[Any] = Registry().with_resources(
 
 
 def strict(form: Any) -> Any:
-    """Return a form that has no room for what it does not name, as a reader's own has to have."""
+    """Return a schema that refuses unknown fields, which the published one must allow."""
 
     def inner(value: Any, key: str = "") -> Any:
         if isinstance(value, list):
@@ -67,7 +64,7 @@ def printed(form: str, command: Command, *argv: str, code: int = 0, stdin: str =
     return value
 
 
-def test_each_form_is_a_schema_of_the_version_that_we_write() -> None:
+def test_each_schema_is_valid_and_of_the_current_version() -> None:
     for name, form in FORMS.items():
         Draft202012Validator.check_schema(form)
         version = FILE_VERSION if name == "file" else FORMAT_VERSION
@@ -76,22 +73,22 @@ def test_each_form_is_a_schema_of_the_version_that_we_write() -> None:
         )
 
 
-def test_each_example_is_of_the_form_below_it() -> None:
+def test_each_example_matches_the_schema_below_it() -> None:
     examples = [pair for pair in pairwise(SHOWN) if "$id" not in pair[0]]
     assert len(examples) == len(SHOWN) - len(FORMS)
     for example, form in examples:
         assert faults(form["$id"].removeprefix("urn:soe-auth:"), example) == []
 
 
-def test_every_command_that_prints_json_is_told() -> None:
+def test_every_command_with_json_output_is_listed() -> None:
     table, *_ = JSON.read_text(encoding="utf-8").partition("\n## ")
-    told = {command.split()[1] for row in rows(table)[1:] for command in coded(row[0])}
+    documented = {command.split()[1] for row in rows(table)[1:] for command in coded(row[0])}
     commands = (PACKAGE / "cli" / "commands").glob("*.py")
-    assert told == {
+    assert documented == {
         path.stem
         for path in commands
         if "json.dumps(" in path.read_text(encoding="utf-8")
-        and path.stem not in {"api", "completion"}  # the site's; what a shell looks up
+        and path.stem not in {"api", "completion"}  # the site's JSON; values for a shell
     }
 
 
@@ -102,20 +99,20 @@ def user(soe_auth: Command) -> Command:
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
-def test_what_tells_of_tokens_is_of_its_form_in_every_state(
+def test_the_json_of_tokens_matches_its_schema_in_every_state(
     user: Command, site: Sandbox, tmp_path: Path
 ) -> None:
     at = ("--site", site.url, "--client-id", "110")
-    given = user.with_variables(SOE_AUTH_TOKEN="given")
+    from_variable = user.with_variables(SOE_AUTH_TOKEN="given")
 
-    def kept(profile: str) -> Path:
+    def token_file(profile: str) -> Path:
         return tmp_path / "config" / "tokens" / f"{profile}.json"
 
-    assert printed("login", given, "login", "--if-needed", "--json")["site"] is None
-    assert printed("token", given, "token", "--format", "json")["access_token"] == "given"
+    assert printed("login", from_variable, "login", "--if-needed", "--json")["site"] is None
+    assert printed("token", from_variable, "token", "--format", "json")["access_token"] == "given"
     assert printed("login", user, "login", "-p", "acme", *at, "--json")["account"] == "Jane Doe"
     found = printed("token", user, "token", "--format", "json")
-    assert f'"{found["access_token"]}"' in kept("acme").read_text(encoding="utf-8")
+    assert f'"{found["access_token"]}"' in token_file("acme").read_text(encoding="utf-8")
     endless = printed("login", user, "login", "-p", "ever", *at, "--scope", "no_expiry", "--json")
     assert (endless["expires_at"], endless["seconds_left"]) == ("never", None)
     site.quirks = Quirks(token="expires-unreadable", account="server-error")
@@ -126,12 +123,12 @@ def test_what_tells_of_tokens_is_of_its_form_in_every_state(
     other = printed("login", user, "login", "-p", "other", *at, "--json")
     assert other["scope"] != other["granted_scope"]
 
-    kept("old").write_bytes(token_to_json(TOKEN))
+    token_file("old").write_bytes(token_to_json(TOKEN))
     with (tmp_path / "config" / "config.toml").open("a") as config:
         config.write("[profile.bare]\n")
-    kept("link").symlink_to(kept("old"))
-    told = printed("status", user, "status", "--json", code=7)
-    profiles = {each["profile"]: each for each in told["profiles"]}
+    token_file("link").symlink_to(token_file("old"))
+    output = printed("status", user, "status", "--json", code=7)
+    profiles = {each["profile"]: each for each in output["profiles"]}
     assert set(profiles) == {"acme", "ever", "odd", "other", "old", "bare", "link"}
     assert profiles["acme"]["problem"] is None
     assert "expired" in profiles["old"]["problem"]
@@ -140,8 +137,8 @@ def test_what_tells_of_tokens_is_of_its_form_in_every_state(
     assert "link" in profiles["link"]["problem"]
 
     def verified(code: int) -> Any:
-        told = printed("status", user, "status", "-p", "acme", "--verify", "--json", code=code)
-        return told["profiles"][0]["verified"]
+        output = printed("status", user, "status", "-p", "acme", "--verify", "--json", code=code)
+        return output["profiles"][0]["verified"]
 
     assert verified(0) is True
     site.quirks = Quirks(account="not-json")
@@ -150,7 +147,7 @@ def test_what_tells_of_tokens_is_of_its_form_in_every_state(
     site.end_tokens()
     assert verified(3) is False
 
-    assert faults("file", json.loads(kept("acme").read_bytes())) == []
+    assert faults("file", json.loads(token_file("acme").read_bytes())) == []
     for expires_at in ("never", "unknown", 87400.0):
         token = replace(TOKEN, expires_at=expires_at, account=None)
         for mark in (None, "stub", "copy"):
@@ -159,18 +156,18 @@ def test_what_tells_of_tokens_is_of_its_form_in_every_state(
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
-def test_what_the_steps_by_hand_print_is_of_its_form(user: Command, site: Sandbox) -> None:
+def test_the_json_of_the_steps_by_hand_matches_its_schema(user: Command, site: Sandbox) -> None:
     pair = printed("pkce", user, "pkce", "--json")
     at = ("--site", site.url, "--client-id", "112")
     url = user("url", *at, "--code-challenge", pair["code_challenge"]).stdout.strip()
-    answer = f"{approve(url)}\n{pair['code_verifier']}\n"
-    found = printed("token", user, "exchange", *at, "--json", stdin=answer)
+    codes = f"{approve(url)}\n{pair['code_verifier']}\n"
+    found = printed("token", user, "exchange", *at, "--json", stdin=codes)
     assert found["expires_at"].endswith("Z")
 
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
-def test_what_tells_of_this_machine_is_of_its_form(
+def test_the_json_of_config_and_doctor_matches_its_schema(
     user: Command, site: Sandbox, tmp_path: Path
 ) -> None:
     bare = printed("config", user, "config", "list", "--json")
@@ -192,8 +189,8 @@ def test_what_tells_of_this_machine_is_of_its_form(
     names = [finding["name"] for finding in unwell["findings"]]
     assert {finding["verdict"] for finding in unwell["findings"]} >= {"ok", "error"}
     properties = FORMS["doctor"]["properties"]["findings"]["items"]["properties"]
-    told = properties["name"]["examples"]
-    assert [name for name in told if name != "keyring"] == list(dict.fromkeys(names))
+    documented = properties["name"]["examples"]
+    assert [name for name in documented if name != "keyring"] == list(dict.fromkeys(names))
 
 
 # --- for administrators, and for CI jobs ---------------------------------------------------------
@@ -202,7 +199,7 @@ ADMINISTRATORS = DOCS / "how-to" / "administrators.md"
 
 
 @pytest.mark.posix("the page's example has a path of POSIX")
-def test_the_file_for_all_machines_says_what_it_is_to_say_and_people_may_say_otherwise(
+def test_the_system_file_sets_its_values_and_users_can_override_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (example,) = blocks(ADMINISTRATORS, "toml")
@@ -232,7 +229,7 @@ def test_the_file_for_all_machines_says_what_it_is_to_say_and_people_may_say_oth
 @pytest.mark.process
 @pytest.mark.parametrize("site", [{}, {"SOE_AUTH_SITE": "acme"}], ids=["bare", "with its site"])
 @pytest.mark.parametrize("command", ["token", "run -- true", "status --check", "login --if-needed"])
-def test_a_job_without_its_secret_ends_at_once_and_is_told_as_the_page_says(
+def test_a_job_without_its_secret_ends_at_once_with_the_documented_code(
     soe_auth: Command, command: str, site: Mapping[str, str]
 ) -> None:
     job = soe_auth.with_variables(CI="true", **site)
@@ -242,7 +239,7 @@ def test_a_job_without_its_secret_ends_at_once_and_is_told_as_the_page_says(
 # --- the libraries -------------------------------------------------------------------------------
 
 
-def test_oauthlib_stops_where_the_page_says_with_the_answers_of_a_site() -> None:
+def test_oauthlib_has_the_documented_limits() -> None:
     client = WebApplicationClient("110")
     url = client.prepare_request_uri("https://acme.example/oauth", scope=["a", "b"])
     assert parse_qs(urlsplit(url).query)["scope"] == ["a b"]
@@ -253,24 +250,26 @@ def test_oauthlib_stops_where_the_page_says_with_the_answers_of_a_site() -> None
     assert "the code was used" not in str(refused.value)
 
 
-def test_the_libraries_that_are_used_are_all_of_those_that_are_needed() -> None:
+def test_the_table_of_libraries_matches_the_dependencies() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     needed = [*project["dependencies"], *project["optional-dependencies"]["keyring"]]
     table = rows(
         section(DOCS / "explanation" / "why-not-a-library.md", "What libraries are used for")
     )
-    told = [library for _, library in table[1:]]
-    assert sorted(told) == sorted(name for each in needed for name in re.findall(r"^[\w-]+", each))
+    documented = [library for _, library in table[1:]]
+    assert sorted(documented) == sorted(
+        name for each in needed for name in re.findall(r"^[\w-]+", each)
+    )
 
 
-# --- for those who work on it --------------------------------------------------------------------
+# --- for contributors ---------------------------------------------------------------------------
 
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 SECURITY = ROOT / "SECURITY.md"
 
 
 def names_in(path: Path) -> set[str]:
-    """Return what a module has at its top: functions, classes, and what is assigned there."""
+    """Return the functions, classes and variables of a module."""
     names = set()
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         match node:
@@ -286,7 +285,7 @@ def names_in(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("page", [CONTRIBUTING, SECURITY], ids=lambda page: page.stem)
-def test_what_a_page_at_the_top_leads_to_is_there(page: Path) -> None:
+def test_every_path_on_a_page_at_the_top_exists(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     places = re.findall(r"`([\w./-]+(?:\.py|\.md|\.toml|/))(?:: (\w+))?`", text)
     assert places
@@ -298,13 +297,13 @@ def test_what_a_page_at_the_top_leads_to_is_there(page: Path) -> None:
         assert not name or name in names_in(path), f"{place}: {name}"
 
 
-def test_what_is_to_be_typed_can_be_typed() -> None:
+def test_every_command_for_contributors_exists() -> None:
     text = CONTRIBUTING.read_text(encoding="utf-8") + SECURITY.read_text(encoding="utf-8")
     targets = re.findall(
         r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE
     )
-    asked = set(re.findall(r"\bmake ([a-z-]+)[`\n]", text))
-    assert asked
-    assert asked <= set(targets)
+    used = set(re.findall(r"\bmake ([a-z-]+)[`\n]", text))
+    assert used
+    assert used <= set(targets)
     for paths in re.findall(r"-m pytest (tests/.+)", text):
         assert all((ROOT / path).is_file() for path in paths.split()), paths

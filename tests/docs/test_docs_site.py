@@ -1,4 +1,4 @@
-"""The pages as a site: whole, searchable, and with nothing in it from elsewhere."""
+"""The built site: complete, searchable, and without content from other hosts."""
 
 import re
 import subprocess
@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site, built as `make docs` builds it."""
-    pytest.importorskip("sphinx")  # which not all systems install
+    pytest.importorskip("sphinx")  # not installed everywhere
     recipe = re.search(r"-m sphinx (.*) build/docs\n", (ROOT / "Makefile").read_text())
     assert recipe
     site = tmp_path_factory.mktemp("docs") / "site"
@@ -45,7 +45,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @dataclass
 class Found(HTMLParser):
-    """What is in a page: its anchors, its links, and what a browser loads with it."""
+    """The anchors and links of a page, and the files that a browser loads with it."""
 
     anchors: set[str] = field(default_factory=set)
     links: list[str] = field(default_factory=list)
@@ -57,11 +57,11 @@ class Found(HTMLParser):
         super().__init__()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        said = dict(attrs)
-        if "icon" in (said.get("rel") or ""):
-            self.icons.append(said["href"] or "")
-        if said.get("name") == "description":
-            self.descriptions.append(said["content"] or "")
+        values = dict(attrs)
+        if "icon" in (values.get("rel") or ""):
+            self.icons.append(values["href"] or "")
+        if values.get("name") == "description":
+            self.descriptions.append(values["content"] or "")
         for name, value in attrs:
             if name == "id":
                 self.anchors.add(value or "")
@@ -78,7 +78,7 @@ def read(page: Path) -> Found:
     return found
 
 
-def test_every_page_is_there_and_every_link_leads_somewhere(built: Path) -> None:
+def test_every_page_is_built_and_every_link_has_a_target(built: Path) -> None:
     pages = set(built.rglob("*.html"))
     assert {built / page.relative_to(ROOT).with_suffix(".html") for page in PAGES} < pages
     for page in pages:
@@ -90,7 +90,7 @@ def test_every_page_is_there_and_every_link_leads_somewhere(built: Path) -> None
                 assert not url.fragment or url.fragment in read(target).anchors, (page, link)
 
 
-def test_nothing_is_loaded_from_elsewhere(built: Path) -> None:
+def test_no_page_loads_anything_from_another_host(built: Path) -> None:
     loaded = {(page.name, url) for page in built.rglob("*.html") for url in read(page).loaded}
     assert loaded
     assert [one for one in loaded if "//" in one[1]] == []
@@ -101,7 +101,7 @@ def test_nothing_is_loaded_from_elsewhere(built: Path) -> None:
         assert [url for url in fetched if not url.startswith("data:")] == [], sheet
 
 
-def test_every_page_has_an_icon_and_a_description_of_its_own(built: Path) -> None:
+def test_every_page_has_an_icon_and_its_own_description(built: Path) -> None:
     pages = [read(built / page.relative_to(ROOT).with_suffix(".html")) for page in PAGES]
     assert {len(page.icons) for page in pages} == {1}
     described = [text for page in pages for text in page.descriptions]
@@ -109,7 +109,7 @@ def test_every_page_has_an_icon_and_a_description_of_its_own(built: Path) -> Non
     assert all(10 <= len(text) <= 200 for text in described)
 
 
-def test_llms_txt_leads_to_every_page_as_it_is_written(built: Path) -> None:
+def test_llms_txt_links_to_the_source_of_every_page(built: Path) -> None:
     head, *lines = (built / "llms.txt").read_text(encoding="utf-8").splitlines()
     assert head == "# soe-auth"
     listed = dict(re.findall(r"^- \[.+\]\((.+)\): (.+)$", "\n".join(lines), re.MULTILINE))
@@ -120,9 +120,7 @@ def test_llms_txt_leads_to_every_page_as_it_is_written(built: Path) -> None:
     assert all(listed.values())
 
 
-def test_the_docs_of_another_project_can_refer_to_what_is_public(
-    built: Path, tmp_path: Path
-) -> None:
+def test_another_project_can_link_to_every_public_name(built: Path, tmp_path: Path) -> None:
     kinds = {"soe_auth.get_token": "py:func", "soe_auth.LoginRequired": "py:exc"}
     kinds["soe_auth.sandbox.Sandbox"] = "py:class"
     names = {f"soe_auth.{name}": "py:obj" for name in soe_auth.__all__}
@@ -144,7 +142,7 @@ def test_the_docs_of_another_project_can_refer_to_what_is_public(
         assert anchor in read(built / page).anchors, link
 
 
-def test_what_is_drawn_is_told_by_structure_and_has_a_name(built: Path) -> None:
+def test_a_drawing_becomes_a_table_or_list_with_a_caption(built: Path) -> None:
     pages = {page: page.read_text(encoding="utf-8") for page in built.rglob("*.html")}
     assert not [page for page, text in pages.items() if re.search("[│├└]|sequenceDiagram", text)]
     drawn = re.findall(
@@ -159,7 +157,7 @@ def test_what_is_drawn_is_told_by_structure_and_has_a_name(built: Path) -> None:
 def served(built: Path) -> Iterator[str]:
     class Quiet(SimpleHTTPRequestHandler):
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base names it so
-            """Say nothing."""
+            """Write no log."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=built)) as server:
         Thread(target=server.serve_forever).start()
@@ -179,17 +177,19 @@ def browser() -> Iterator["Browser"]:
 
 
 @pytest.mark.browser
-def test_the_search_finds_a_page_and_asks_nobody_else(served: str, browser: "Browser") -> None:
+def test_the_search_finds_a_page_and_contacts_no_other_host(
+    served: str, browser: "Browser"
+) -> None:
     page = browser.new_page(viewport={"width": 360, "height": 640})
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
+    requested: list[str] = []
+    page.on("request", lambda request: requested.append(request.url))
     page.goto(served)
     page.wait_for_url("**/docs/index.html")
     page.goto(f"{served}/search.html?q=keyring")
     page.get_by_role("link", name="Keep tokens in the system's keyring").last.click()
     page.get_by_role("heading", level=1).wait_for()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    assert [url for url in asked if not url.startswith(f"{served}/")] == []
+    assert [url for url in requested if not url.startswith(f"{served}/")] == []
 
 
 @pytest.mark.browser
@@ -201,7 +201,7 @@ def test_the_search_finds_a_page_and_asks_nobody_else(served: str, browser: "Bro
         ("get_token", "docs/reference/api.html"),
     ],
 )
-def test_the_search_for_a_name_finds_first_where_it_is_told(
+def test_the_search_for_a_name_finds_its_reference_first(
     query: str, found: str, served: str, browser: "Browser"
 ) -> None:
     page = browser.new_page()
@@ -211,7 +211,7 @@ def test_the_search_for_a_name_finds_first_where_it_is_told(
 
 
 @pytest.mark.browser
-def test_a_copy_button_copies_what_is_typed_and_not_what_is_shown(
+def test_a_copy_button_copies_commands_without_their_output(
     served: str, browser: "Browser"
 ) -> None:
     context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])

@@ -1,4 +1,4 @@
-"""The pictures of the README: there, small, sufficient in themselves, and true."""
+"""The pictures of the README exist, are small and self-contained, and show the product."""
 
 import re
 import subprocess
@@ -19,8 +19,8 @@ FILES = sorted(
 DRAWN = [path for path in FILES if path.suffix == ".svg"]
 
 
-def as_each_time(text: str) -> list[str]:
-    """Return the words of a text, without what differs each time."""
+def with_placeholders(text: str) -> list[str]:
+    """Return the words of a text, with placeholders for those that differ each time."""
     text = re.sub(r"http://localhost:\d+/\S{8}(?=\s)", "ADDRESS", text)
     text = re.sub(r"(?<=localhost[:-])\d+", "PORT", text)
     text = re.sub(r"\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun) \d\d:\d\d\b", "TIME", text)
@@ -28,14 +28,14 @@ def as_each_time(text: str) -> list[str]:
 
 
 def words_of(drawing: Path) -> str:
-    """Return what is written in a picture of a terminal, row by row."""
+    """Return the text of a picture of a terminal, row by row."""
     rows: dict[str, str] = {}
     for text in ET.parse(drawing).iter("{http://www.w3.org/2000/svg}text"):  # noqa: S314 - our own
         rows[text.attrib["y"]] = rows.get(text.attrib["y"], "") + (text.text or "")
     return "\n".join(rows.values()).replace("\N{NO-BREAK SPACE}", " ")
 
 
-def test_each_picture_is_there_in_light_and_dark_in_words_and_small() -> None:
+def test_each_picture_has_two_schemes_a_description_and_a_small_size() -> None:
     assert len(SHOWN) == 2
     for picture in SHOWN:
         assert re.search(r'<source media="\(prefers-color-scheme: dark\)" srcset="\S+dark', picture)
@@ -46,7 +46,7 @@ def test_each_picture_is_there_in_light_and_dark_in_words_and_small() -> None:
 
 
 @pytest.mark.parametrize("drawing", DRAWN, ids=lambda path: path.name)
-def test_a_drawing_loads_nothing_and_runs_nothing(drawing: Path) -> None:
+def test_a_drawing_loads_and_runs_nothing(drawing: Path) -> None:
     text = drawing.read_text(encoding="utf-8")
     tags = {element.tag.partition("}")[2] for element in ET.fromstring(text).iter()}  # noqa: S314 - our own
     assert tags == {"svg", "style", "defs", "clipPath", "rect", "g", "text"}
@@ -56,25 +56,25 @@ def test_a_drawing_loads_nothing_and_runs_nothing(drawing: Path) -> None:
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
-def test_the_terminal_shows_what_a_terminal_shows_now() -> None:
+def test_the_picture_of_the_terminal_is_current() -> None:
     ran = subprocess.run(
         [sys.executable, ROOT / "tools" / "pictures.py", "--words"],
         capture_output=True,
         text=True,
         check=True,
     )
-    now = as_each_time(ran.stdout)
+    now = with_placeholders(ran.stdout)
     assert DRAWN
     for drawing in DRAWN:
-        assert as_each_time(words_of(drawing)) == now, "it is old: type `make pictures`"
+        assert with_placeholders(words_of(drawing)) == now, "outdated: type `make pictures`"
 
 
-def test_the_words_beside_the_browser_are_those_of_its_page() -> None:
+def test_the_description_of_the_browser_has_the_words_of_the_page() -> None:
     page = signed_in("localhost:7700", "Jane Doe", "until Tue 09:12 (24 h)").html
-    said = re.findall(r"<(?:h1|p|p class=\"todo\")>(.*?)</", page)
-    assert len(said) == 3
+    sentences = re.findall(r"<(?:h1|p|p class=\"todo\")>(.*?)</", page)
+    assert len(sentences) == 3
     [beside] = [picture for picture in SHOWN if "/browser-" in picture]
-    for sentence in said:
-        assert " ".join(as_each_time(sentence)).replace("TIME", "…") in " ".join(
-            as_each_time(beside)
+    for sentence in sentences:
+        assert " ".join(with_placeholders(sentence)).replace("TIME", "…") in " ".join(
+            with_placeholders(beside)
         )

@@ -1,4 +1,4 @@
-"""The page of standards is what `make standards` writes; the tests that it names are there."""
+"""The page of standards is the output of `make standards`; the tests that it names exist."""
 
 import re
 import runpy
@@ -8,7 +8,7 @@ from docs_parser import DOCS, ROOT
 PAGE = DOCS / "reference" / "standards.md"
 
 
-def test_the_page_names_the_tests_that_are_marked() -> None:
+def test_the_page_lists_the_marked_tests() -> None:
     written = runpy.run_path(str(ROOT / "tools" / "standards.py"))["page"]()
     assert PAGE.read_text(encoding="utf-8") == written, "type `make standards`"
 

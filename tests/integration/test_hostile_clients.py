@@ -108,7 +108,7 @@ async def test_a_request_that_is_not_the_redirect_ends_nothing(name: str) -> Non
         assert await ends_well(login)
 
 
-@pytest.mark.rfc("a request made to burst")
+@pytest.mark.rfc("an oversized request")
 @pytest.mark.parametrize("name", HELD)
 async def test_connections_that_stay_hold_neither_the_login_nor_its_end(name: str) -> None:
     async with AsyncExitStack() as stack, asyncio.timeout(5), waiting() as login:
@@ -180,7 +180,7 @@ async def said_by(login: Process) -> str:
     return (await login.stderr.read()).decode()
 
 
-@pytest.mark.rfc("a request made to burst")
+@pytest.mark.rfc("an oversized request")
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 @pytest.mark.timeout(120)
@@ -210,7 +210,7 @@ async def test_the_finished_command_stands_all_of_it_at_once(soe_auth: Command) 
         assert len(site.exchanges) == 1
 
 
-@pytest.mark.rfc("a request made to burst")
+@pytest.mark.rfc("an oversized request")
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 async def test_more_connections_than_a_process_may_have_open_shut_no_browser_out(

@@ -232,7 +232,7 @@ def test_every_way_to_answer_is_tried_here() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.rfc("9700-4.12", "an answer made to burst")
+@pytest.mark.rfc("9700-4.12", "an oversized response")
 @pytest.mark.parametrize("quirk", BAD_ANSWERS)
 async def test_a_bad_answer_is_one_clear_error_and_nothing_is_sent_twice(
     either: Practice, quirk: str

@@ -160,7 +160,7 @@ def test_the_genuine_redirect_is_granted_with_its_code_decoded_once() -> None:
     assert check_callback(arrive(host=f"127.0.0.1:{PORT}"), REQUEST) == Granted(Secret("c(o)d*e"))
 
 
-@pytest.mark.rfc("a page that knocks")
+@pytest.mark.rfc("a web page that sends requests")
 def test_what_a_browser_says_of_a_redirect_is_accepted() -> None:
     navigation = arrive(
         sec_fetch_mode="navigate", sec_fetch_dest="document", sec_fetch_site="cross-site"
@@ -239,7 +239,7 @@ STRAYS = {
     "9700-4.1.3",
     "9700-4.4.2.2",
     "DNS rebinding",
-    "a page that knocks",
+    "a web page that sends requests",
 )
 @pytest.mark.parametrize("name", STRAYS)
 def test_a_stray_is(name: str) -> None:
