@@ -1,4 +1,4 @@
-"""A listener that waits for the redirect of one login, and ports for it."""
+"""A callback server that waits for the callback of one login, and ports for it."""
 
 import asyncio
 import os
@@ -11,8 +11,8 @@ import aiohttp
 
 from soe_auth import LoopbackUnavailable, Scope, Site
 from soe_auth.loopback.pages import signed_in
-from soe_auth.loopback.peer_user import other_user
 from soe_auth.loopback.server import CallbackServer, LocalPaths, serve
+from soe_auth.loopback.socket_owner import other_user
 from soe_auth.loopback.sockets import Address, LoopbackSockets, bind
 from soe_auth.model.network import Ports
 from soe_auth.oauth.authorization_request import (
@@ -31,7 +31,7 @@ PAGE = signed_in("acme.stackenterprise.co", "Jane Doe", "until it is revoked")
 
 @dataclass
 class Login:
-    """A listener that waits, what it was asked for, and what strays it met."""
+    """A callback server, its authorization request, and the strays that it reported."""
 
     listener: CallbackServer
     sockets: LoopbackSockets
@@ -48,24 +48,24 @@ class Login:
 
 
 async def ends_well(login: Login) -> bool:
-    """Say whether the genuine redirect is taken, and its tab shown the end."""
+    """Whether the genuine callback is accepted, and its tab shows the result."""
     async with asyncio.timeout(5), aiohttp.ClientSession() as browser:
         tab = asyncio.create_task(browser.get(login.good))
-        verdict = await login.listener.redirect()
+        callback = await login.listener.wait_for_callback()
         await login.listener.show_result(PAGE)
-        return isinstance(verdict, Granted) and (await tab).status == 200
+        return isinstance(callback, Granted) and (await tab).status == 200
 
 
 @asynccontextmanager
 async def waiting(
-    whose: Callable[[Address, Address], int | None] = other_user,
+    find_other_user: Callable[[Address, Address], int | None] = other_user,
 ) -> AsyncIterator[Login]:
     site = Site.parse("acme")
     sockets = bind(0, "localhost")
     uri = redirect_uri_for(site, "localhost", sockets.port)
     request = new_authorization_request(site, "110", Scope(), uri, lambda size: b"\xa5" * size)
     strays: list[Stray] = []
-    serving = serve(sockets, request, PATHS, strays.append, whose)
+    serving = serve(sockets, request, PATHS, strays.append, other_user=find_other_user)
     async with serving as listener:
         yield Login(listener, sockets, request, strays)
 
@@ -79,7 +79,7 @@ async def raw(port: int, data: bytes, address: str = "127.0.0.1") -> bytes:
 
 
 def three_free_ports() -> Ports:
-    """Three ports in a row that nobody has, below those that the system gives out by itself."""
+    """Return three free ports in a row, below those that the system assigns by itself."""
     for first in range(20_000, 30_000, 3):
         try:
             for port in range(first, first + 3):
@@ -92,7 +92,7 @@ def three_free_ports() -> Ports:
 
 @contextmanager
 def no_more_files() -> Iterator[None]:
-    """Let this process open nothing more within."""
+    """Let this process open no more file descriptors inside the block."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     os.close(next_one := os.dup(0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (next_one, hard))

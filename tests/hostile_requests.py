@@ -1,4 +1,4 @@
-"""What can knock at the port of a login, beside the redirect that it waits for."""
+"""Requests that may arrive at the port of a login, besides the callback."""
 
 import asyncio
 import re
@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from callback_server import Login
 
-# The answer to all of it: a short page with a status 4xx, or, to what is not finished, none at all.
-QUIETLY = re.compile(rb"HTTP/(0.9|1.[01]) 4\d\d |$")
+# The answer to all of them: a short page with a status 4xx, or none to an incomplete request.
+REFUSED = re.compile(rb"HTTP/(0.9|1.[01]) 4\d\d |$")
 
 TLS_HELLO = bytes.fromhex("1603010200010001fc0303") + bytes(500)
 HTTP_2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(40)
@@ -19,7 +19,7 @@ MEGABYTE = 2**20
 
 @dataclass(frozen=True)
 class Target:
-    """A listener as the one who knocks sees it, who even knows the state."""
+    """A callback server as an attacker sees it who knows even the state."""
 
     port: int
     path: str
@@ -36,12 +36,12 @@ class Target:
         lines = [f"{method} {target} HTTP/1.1", *filter(None, (own, *headers)), "", ""]
         return "\r\n".join(lines).encode("latin-1")
 
-    async def send(self, data: bytes, *, within: float = 0.5) -> bytes:
-        """Send bytes on a connection of their own, and return what comes back in these seconds."""
+    async def send(self, data: bytes, *, wait: float = 0.5) -> bytes:
+        """Send bytes on a new connection, and return what is received in `wait` seconds."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         answer = b""
         with suppress(ConnectionError, TimeoutError):
-            async with asyncio.timeout(within):
+            async with asyncio.timeout(wait):
                 writer.write(data)
                 await writer.drain()
                 answer = await reader.read(MEGABYTE)
@@ -49,11 +49,11 @@ class Target:
         return answer
 
 
-def fetched(t: Target, *headers: str) -> bytes:
+def good_request(t: Target, *headers: str) -> bytes:
     return t.request(t.good, *headers)
 
 
-# What is sent, all at once, and answered with a 4xx or not at all.
+# Each is sent at once, and answered with a 4xx or not at all.
 REQUESTS: dict[str, Callable[[Target], bytes]] = {
     "HEAD": lambda t: t.request(t.good, method="HEAD"),
     "OPTIONS": lambda t: t.request(t.good, "Origin: https://evil.example", method="OPTIONS"),
@@ -86,11 +86,11 @@ REQUESTS: dict[str, Callable[[Target], bytes]] = {
     "an encoded slash": lambda t: t.request(t.good.replace("/callback/", "/callback%2F")),
     "a favicon": lambda t: t.request("/favicon.ico"),
     "a guess at the launch address": lambda t: t.request("/AAAAAAAA"),
-    "a pre-fetch": lambda t: fetched(t, "Sec-Purpose: prefetch;prerender"),
-    "an image": lambda t: fetched(t, "Sec-Fetch-Mode: no-cors", "Sec-Fetch-Dest: image"),
-    "a script's fetch": lambda t: fetched(t, "Sec-Fetch-Mode: cors", "Sec-Fetch-Dest: empty"),
-    "a frame": lambda t: fetched(t, "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: iframe"),
-    "a WebSocket": lambda t: fetched(t, "Upgrade: websocket", "Sec-Fetch-Mode: websocket"),
+    "a pre-fetch": lambda t: good_request(t, "Sec-Purpose: prefetch;prerender"),
+    "an image": lambda t: good_request(t, "Sec-Fetch-Mode: no-cors", "Sec-Fetch-Dest: image"),
+    "a script's fetch": lambda t: good_request(t, "Sec-Fetch-Mode: cors", "Sec-Fetch-Dest: empty"),
+    "a frame": lambda t: good_request(t, "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: iframe"),
+    "a WebSocket": lambda t: good_request(t, "Upgrade: websocket", "Sec-Fetch-Mode: websocket"),
     "a TLS hello": lambda _: TLS_HELLO,
     "HTTP/2": lambda _: HTTP_2,
     "HTTP/0.9": lambda t: f"GET {t.good}\r\n\r\n".encode(),

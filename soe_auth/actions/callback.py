@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from soe_auth.actions.login_messages import instruct, timed_out_hint
 from soe_auth.errors import LoginDenied, LoginError, LoginTimedOut
-from soe_auth.loopback.peer_user import ORPHAN, user_name
+from soe_auth.loopback.socket_owner import ORPHAN, user_name
 from soe_auth.model.duration import in_words
 from soe_auth.oauth.authorization_request import login_success_uri, new_authorization_request
 from soe_auth.oauth.authorization_response import (
@@ -157,7 +157,7 @@ class CallbackSources:
         """
         waiting: list[Coroutine[None, None, Granted | Denied]] = []
         if self._listener:
-            waiting.append(self._listener.redirect())
+            waiting.append(self._listener.wait_for_callback())
         if self._lines or self.can_ask_again:
             waiting.append(self._answer_at_terminal())
         if self._io.read_clipboard:

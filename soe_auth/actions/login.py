@@ -14,7 +14,7 @@ from soe_auth.actions import login_messages as messages
 from soe_auth.actions.consent import tell_of_project
 from soe_auth.actions.login_io import PendingAuthorization
 from soe_auth.errors import LoopbackUnavailable, SettingsError, SoeAuthError, StoreError
-from soe_auth.loopback.port_owner import why_busy
+from soe_auth.loopback.socket_owner import why_busy
 from soe_auth.loopback.sockets import bind, local_path
 from soe_auth.oauth.authorization_request import (
     login_success_uri,

@@ -66,12 +66,11 @@ def open_callback_server(
     pending: PendingAuthorization, on_stray: Callable[[Stray], None]
 ) -> AbstractAsyncContextManager[CallbackServer]:
     """Serve the callback at the sockets of `pending`, which it must have, until the block ends."""
-    from soe_auth.loopback.peer_user import other_user
     from soe_auth.loopback.server import LocalPaths, serve
 
     assert pending.sockets  # noqa: S101  # a login without them opens no listener
     paths = LocalPaths(pending.launch_path, pending.result_path)
-    return serve(pending.sockets, pending.request, paths, on_stray, other_user)
+    return serve(pending.sockets, pending.request, paths, on_stray)
 
 
 def connect_to_site(site: Site, network: Network) -> AbstractAsyncContextManager[SiteConnection]:

@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING
 
 from soe_auth.doctor.finding import Finding, error, from_error, ok, warning
 from soe_auth.errors import LoginError, LoopbackUnavailable
-from soe_auth.loopback.host_name import addresses_of
-from soe_auth.loopback.peer_user import other_user
-from soe_auth.loopback.port_owner import why_busy
 from soe_auth.loopback.server import LocalPaths, serve
-from soe_auth.loopback.sockets import LoopbackSockets, bind
+from soe_auth.loopback.socket_owner import why_busy
+from soe_auth.loopback.sockets import LoopbackSockets, bind, lookup_addresses
 from soe_auth.model.site import Site
 from soe_auth.model.text import printable
 from soe_auth.model.token import Scope
@@ -50,7 +48,7 @@ def look_at_loopback(
     entropy: Entropy,
     *,
     needed: bool = True,
-    known: Callable[[str, int], tuple[str, ...]] = addresses_of,
+    known: Callable[[str, int], tuple[str, ...]] = lookup_addresses,
 ) -> list[Finding]:
     """Bind the port, ask it on both families and by name, and give it back.
 
@@ -129,7 +127,7 @@ async def _probe_all(
     redirect_uri = redirect_uri_for(site, bound.host, bound.port)
     request = new_authorization_request(site, "0", Scope(), redirect_uri, entropy)
     paths = LocalPaths(_LAUNCH, _DONE)
-    async with serve(bound, request, paths, lambda _: None, other_user):
+    async with serve(bound, request, paths, lambda _: None):
         return [
             LoopbackProbe(name, addresses, await probe_port(addresses, bound.port))
             for name, addresses in names.items()

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from soe_auth.doctor.finding import Finding, error, from_error, ok, warning
 from soe_auth.errors import LoginError, NetworkError, ServerError, SettingsError, SoeAuthError
-from soe_auth.loopback.host_name import addresses_of
+from soe_auth.loopback.sockets import lookup_addresses
 from soe_auth.model.duration import in_words
 from soe_auth.model.network import Network
 from soe_auth.model.site import Site
@@ -142,7 +142,7 @@ def check_proxy(settings: Settings, proxy: Proxy | None, environ: Mapping[str, s
 def look_at_name(site: Site, *, behind_proxy: bool) -> Finding:
     """Look up the site's host name."""
     try:
-        addresses = addresses_of(site.host, site.connect_port)
+        addresses = lookup_addresses(site.host, site.connect_port)
     except OSError as problem:
         said = f"{site.host} is not known: {printable(problem.strerror or str(problem))}"
         if behind_proxy:

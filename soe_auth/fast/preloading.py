@@ -33,7 +33,7 @@ async def open_listener(
 ) -> AsyncIterator[CallbackServer]:
     """Serve the callback; the browser is redirected early, while aiohttp is loaded."""
     from soe_auth.fast.early_redirect import redirect_early
-    from soe_auth.loopback.peer_user import other_user
+    from soe_auth.loopback.socket_owner import other_user
     from soe_auth.site_client.event_loop import in_thread
 
     sockets, request, launch_path = pending.sockets, pending.request, pending.launch_path
@@ -42,7 +42,7 @@ async def open_listener(
         server = await in_thread(_load_server)
         connections = early.leave()
     paths = server.LocalPaths(launch_path, pending.result_path)
-    serving = server.serve(sockets, request, paths, on_stray, other_user, connections)
+    serving = server.serve(sockets, request, paths, on_stray, accepted=connections)
     async with serving as listener:
         listener.browser_redirected = early.browser_redirected
         yield listener

@@ -1,4 +1,4 @@
-"""Accept connections at the loopback sockets, and close each of them."""
+"""Accept connections on the loopback sockets, and close each of them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,8 @@ if TYPE_CHECKING:
 
     from soe_auth.loopback.sockets import LoopbackSockets
 
-# Seconds to rest after the system would open no more connections for us.
-_REST = 0.2
-
-# Seconds between two looks for a connection, where there is no better way.
-_LOOK = 0.01
+_RETRY_DELAY = 0.2  # seconds, after the system refused to open a connection
+_POLL_INTERVAL = 0.01  # seconds, on Windows
 
 
 @asynccontextmanager
@@ -27,58 +24,56 @@ async def accepting(
     protocol: Callable[[], asyncio.Protocol],
     on_exhausted: Callable[[], object],
 ) -> AsyncIterator[None]:
-    """Let connections in until the block ends, and have each that was taken by then closed.
+    """Accept connections until the block ends, then close the sockets.
 
-    `protocol` makes what answers one; `on_exhausted` is called where the system opens no more.
-
-    Not as asyncio's own servers do: one that the system refuses has them log a traceback, then and
-    a second later, in whatever goes on in this process by that time.
+    `protocol` makes the handler of a connection. `on_exhausted` is called if the system opens no
+    more; asyncio's own servers would log a traceback then, and another one a second later.
     """
     loop = asyncio.get_running_loop()
-    ending = asyncio.Event()  # none is taken from then on, as it would not be closed
+    closing = asyncio.Event()  # a connection accepted after that would not be closed
 
     async def accept(listening: socket.socket) -> None:
-        while not ending.is_set():
+        while not closing.is_set():
             try:
-                client = await _next_client(listening)
-            except ConnectionError:  # pragma: no cover - Linux hands on what has gone again
+                client = await _accept(listening)
+            except ConnectionError:  # pragma: no cover - Linux returns a connection that has ended
                 continue
             except OSError:
                 on_exhausted()
-                await asyncio.sleep(_REST)
+                await asyncio.sleep(_RETRY_DELAY)
             else:
-                with suppress(OSError):  # it has gone again
+                with suppress(OSError):  # the connection has ended
                     await loop.connect_accepted_socket(protocol, client)
 
     tasks = [loop.create_task(accept(listening)) for listening in sockets.sockets]
     try:
         yield
     finally:
-        ending.set()
-        # A loop that watches no sockets, as on Windows, closes what a cancelled task has taken.
+        closing.set()
+        # A loop without readers, as on Windows, itself closes what a cancelled task has accepted.
         with suppress(NotImplementedError):
             for listening in sockets.sockets:
                 loop.remove_reader(listening)
-            await asyncio.sleep(0)  # in which a task gets what was taken for it
+            await asyncio.sleep(0)  # the tasks get what was accepted for them
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         sockets.close()
 
 
-async def _next_client(listening: socket.socket) -> socket.socket:
+async def _accept(listening: socket.socket) -> socket.socket:
     """Accept one connection. Raises OSError.
 
-    Not by Windows' own loop, which logs a traceback for each that was broken off before.
+    Windows' own loop logs a traceback for each connection that was reset before.
     """
     if sys.platform == "win32":
         while True:
             try:
                 client, _ = listening.accept()
             except BlockingIOError:
-                await asyncio.sleep(_LOOK)
+                await asyncio.sleep(_POLL_INTERVAL)
             except OSError as problem:
-                if problem.errno != ENOTCONN:  # which one has that has gone again
+                if problem.errno != ENOTCONN:  # that connection has ended
                     raise
                 await asyncio.sleep(0)
             else:
@@ -90,9 +85,9 @@ async def _next_client(listening: socket.socket) -> socket.socket:
 
 
 class _ClientSocket(socket.socket):
-    """A connection whose end is no error where the other side has broken it off.
+    """A connection that can be shut down after the other side has reset it.
 
-    Windows' own loop shuts each down as it closes it, and logs a traceback where that fails.
+    Windows' own loop shuts each one down when it closes it, and logs a traceback if that fails.
     """
 
     def shutdown(self, how: int) -> None:

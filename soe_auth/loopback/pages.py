@@ -1,4 +1,4 @@
-"""What the person sees in the browser: one template, every value escaped, nothing from outside."""
+"""Make the pages of the browser: one template, every value escaped, nothing from outside."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ from typing import Literal
 
 from soe_auth.model.text import printable
 
-_HERE = files(__name__.rpartition(".")[0])  # which may be in a zip
+_HERE = files(__name__.rpartition(".")[0])  # may be in a zip
 _STYLE = (_HERE / "page.css").read_text(encoding="utf-8")
 _TEMPLATE = Template((_HERE / "page.html").read_text(encoding="utf-8"))
 _STYLE_HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()
 
-# The same sentences are told in the terminal, where backticks mark what to type.
+# The terminal shows the same sentences, in which backticks mark what to type.
 _IN_BACKTICKS = re.compile("`([^`]*)`")
-
-Tone = Literal["good", "bad", "odd"]
+_SIGNS = {"good": "✓", "bad": "!", "odd": "?"}
 
 # RFC 9700 section 4.2.4 (nothing from outside, no referrer) and 4.16 (no framing).
 HEADERS = {
@@ -47,63 +46,48 @@ class Page:
     html: str
 
 
-def signed_in(site: str, account: str | None, lasts: str, project: str = "") -> Page:
-    """Say who signed in, where, and for how long; `lasts` is a phrase such as "until Tue 09:12".
+def signed_in(site: str, account: str | None, expiry: str, project: str = "") -> Page:
+    """Make the page of a login that succeeded; `expiry` is a phrase such as "until Tue 09:12".
 
-    `project` is a sentence about what a project file asked for: a hook's stderr is often hidden.
+    `project` is a sentence on what a project file requested: a hook's stderr is often hidden.
     """
-    who = f"Signed in as {account}" if account else "Signed in"
-    return _page(
-        "good",
-        title=who,
-        text=f"{site} gave this computer a token that lasts {lasts}. {project}",
-        todo="You may close this window and go back to the terminal.",
-    )
+    title = f"Signed in as {account}" if account else "Signed in"
+    text = f"soe-auth has a token for {site} on this computer, valid {expiry}. {project}"
+    return _page("good", title, text, "You can close this window and return to the terminal.")
 
 
-def not_signed_in(what: str, todo: str) -> Page:
-    """Say that the login ended without a token, why, and what to do."""
-    return _page("bad", title="Not signed in", text=what, todo=todo)
+def not_signed_in(reason: str, hint: str) -> Page:
+    """Make the page of a login that ended without a token."""
+    return _page("bad", "Not signed in", reason, hint)
 
 
 def stray(status: int) -> Page:
-    """Answer a request that is not the redirect, telling it nothing about the login."""
-    return _page(
-        "odd",
-        title="Nothing to see here",
-        text="This address waits for one answer from one site, and this request was not it.",
-        todo="If you were signing in, go on in the tab that soe-auth opened.",
-        status=status,
-    )
+    """Make the answer to any other request; it says nothing about the login."""
+    text = "soe-auth uses this address for one login, and this request does not belong to it."
+    todo = "If you are signing in, use the newest tab that soe-auth opened."
+    return _page("odd", "This page has expired", text, todo, status)
 
 
 def too_large() -> Page:
-    """Answer a request whose header is too large to be read."""
-    return _page(
-        "odd",
-        title="Too many cookies",
-        text="Your browser sent more cookies to this address than soe-auth can take.",
-        todo="Delete the browser's cookies for this address, then load this page again.",
-        status=431,
-    )
+    """Make the answer to a request with too large a header."""
+    text = "Your browser sent more cookies to this address than soe-auth accepts."
+    todo = "Delete the browser's cookies for this address, then reload this page."
+    return _page("odd", "Too many cookies", text, todo, 431)
 
 
 def for_another_user() -> Page:
-    """Answer a browser that another user of the machine runs, and that may be no stranger's."""
-    return _page(
-        "odd",
-        title="Open the other address",
-        text="This browser is run by another user of this computer than soe-auth.",
-        todo="If you were signing in, open the address that the terminal shows now.",
-        status=403,
-    )
+    """Make the answer to a browser of another user, who may be the same person."""
+    text = "This browser belongs to another user of this computer."
+    todo = "If you are signing in, open the address that the terminal shows now."
+    return _page("odd", "Open the other address", text, todo, 403)
 
 
-def _page(tone: Tone, *, title: str, text: str, todo: str, status: int = 200) -> Page:
-    sentences = {"title": title, "text": text, "todo": todo}
+def _page(
+    tone: Literal["good", "bad", "odd"], title: str, text: str, todo: str, status: int = 200
+) -> Page:
     shown = {
         name: _IN_BACKTICKS.sub(r"<code>\1</code>", escape(printable(value, 400)))
-        for name, value in sentences.items()
+        for name, value in {"title": title, "text": text, "todo": todo}.items()
     }
-    sign = {"good": "✓", "bad": "!", "odd": "?"}[tone]
-    return Page(status, _TEMPLATE.substitute(shown, tone=tone, sign=sign, style=_STYLE))
+    html = _TEMPLATE.substitute(shown, tone=tone, sign=_SIGNS[tone], style=_STYLE)
+    return Page(status, html)

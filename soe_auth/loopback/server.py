@@ -1,8 +1,8 @@
-"""The callback server of one login, on aiohttp.
+"""Serve the callback of one login, on aiohttp.
 
-It decides nothing: oauth/authorization_response.py checks the callback, and actions/login.py
-exchanges the code. Only then is the browser redirected to a clean address, whose page says how the
-login ended.
+The server decides nothing: `oauth/authorization_response.py` checks the callback, and
+`actions/login.py` exchanges its code. Only then is the browser redirected to a clean address, whose
+page shows how the login ended.
 """
 
 from __future__ import annotations
@@ -13,15 +13,14 @@ import os
 import re
 from collections import Counter
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from soe_auth.loopback.accept import accepting
 from soe_auth.loopback.pages import HEADERS, Page, for_another_user, stray, too_large
-from soe_auth.loopback.peer_user import ORPHAN
+from soe_auth.loopback.socket_owner import ORPHAN, other_user
 from soe_auth.model.secret import Secret
 from soe_auth.oauth.authorization_response import (
     LAUNCH_REFUSED,
@@ -41,7 +40,7 @@ if TYPE_CHECKING:
     from soe_auth.loopback.sockets import Address, LoopbackSockets
     from soe_auth.oauth.authorization_request import AuthorizationRequest
 
-# aiohttp makes a TLS context as it is imported, which fails where this names no file to write to.
+# aiohttp makes a TLS context when it is imported, which fails if this names an unwritable file.
 _key_log = os.environ.pop("SSLKEYLOGFILE", None)
 try:
     from aiohttp import web
@@ -49,41 +48,38 @@ finally:
     if _key_log is not None:
         os.environ["SSLKEYLOGFILE"] = _key_log
 
-# The address of a connection that has ended before it was looked at.
-_GONE = ("", 0)
+_CLOSED = ("", 0)  # the address of a connection that ended before it was read
 
-# How long a browser has to come for the page once its redirect is answered. It takes milliseconds,
-# unless the tab was closed; the login is complete and told to the person either way.
-_GRACE = 2.0
+# Seconds that a browser has to fetch the page after its redirect. It takes milliseconds, unless the
+# tab was closed; the user sees the result in the terminal in any case.
+_RESULT_TIMEOUT = 2.0
 
-# Far more than a user's tabs have, and far fewer than a process may have open: the user who has the
-# most connections loses the oldest of them, and the browser comes in all the same.
-_MOST_CONNECTIONS = 64
+# Far more than a user's tabs need, and far fewer than a process may open. The user with the most
+# connections loses the oldest of them, so the browser always gets one.
+_MAX_CONNECTIONS = 64
 
-# Browsers send the cookies of every port of `localhost` to each. In bytes: what a request may have
-# until its head ends, and how much more is read and dropped of a larger one.
-_LARGEST_HEAD = 256 * 1024
-_MOST_DROPPED = 4 * 1024 * 1024
+# Browsers send the cookies of every port of `localhost` to each. In bytes: the largest request
+# head, and how much more of a larger one is read and dropped.
+_MAX_HEAD = 256 * 1024
+_MAX_DROPPED = 4 * 1024 * 1024
 _END_OF_HEAD = b"\r\n\r\n"
-_NO_MORE = Stray("this process may open no more connections")
+_NON_ASCII = re.compile(b"[\x80-\xff]")
+_TOO_MANY = Stray("this process cannot open more connections")
 
-_RAW = re.compile(b"[\x80-\xff]")
-
-# aiohttp would log a request line with its errors, and the line may hold a code. A logger outside
-# the tree of loggers, so that no configuration can switch it on.
-_NOWHERE = logging.Logger("nowhere", level=logging.CRITICAL + 1)  # noqa: LOG001  # on purpose
+# aiohttp would log a request line with its errors, and the line may hold a code. This logger is
+# outside the tree of loggers, so that no configuration can switch it on.
+_NO_LOG = logging.Logger("nowhere", level=logging.CRITICAL + 1)  # noqa: LOG001  # on purpose
 
 
-@dataclass(frozen=True, slots=True)
-class LocalPaths:
-    """Two unguessable paths: `launch` leads to the site, `done` shows how the login ended."""
+class LocalPaths(NamedTuple):
+    """Two unguessable paths: `launch` redirects to the site, `done` shows how the login ended."""
 
     launch: str
     done: str
 
 
 class CallbackServer:
-    """The listener of one login: await `redirect`, then tell the browser with `show_result`."""
+    """The callback server of one login: `wait_for_callback`, then `show_result`."""
 
     def __init__(
         self,
@@ -93,88 +89,90 @@ class CallbackServer:
         on_stray: Callable[[Stray], None],
         other_user: Callable[[Address, Address], int | None],
     ) -> None:
-        self.request = request  # a later one takes its place where the user asks again
+        self.request = request  # replaced if the user starts again
         self._sockets = sockets
         self._paths = paths
         self._on_stray = on_stray
         self._other_user = other_user
         loop = asyncio.get_running_loop()
-        self._verdict: asyncio.Future[Granted | Denied] = loop.create_future()
+        self._callback: asyncio.Future[Granted | Denied] = loop.create_future()
         self._page: asyncio.Future[Page] = loop.create_future()
         self._shown = asyncio.Event()
-        self._evictable: dict[web.RequestHandler, int | None] = {}  # oldest first; whose each is
+        self._evictable: dict[web.RequestHandler, int | None] = {}  # oldest first, with their users
         self.strays: Counter[str] = Counter()
-        self.browser_redirected: bool = False  # whether a browser was sent to the site
+        self.browser_redirected: bool = False  # to the site, by the launch path
 
-    async def redirect(self) -> Granted | Denied:
+    async def wait_for_callback(self) -> Granted | Denied:
         """Wait for the site's genuine answer."""
-        return await asyncio.shield(self._verdict)
+        return await asyncio.shield(self._callback)
 
     async def show_result(self, page: Page) -> None:
-        """Show how the login ended to the browser that brought the answer, if one did."""
+        """Show how the login ended to the browser that brought the callback, if one did."""
         self._page.set_result(page)
-        if self._verdict.done():
+        if self._callback.done():
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._shown.wait(), _GRACE)
+                await asyncio.wait_for(self._shown.wait(), _RESULT_TIMEOUT)
 
-    def enter(self, connection: web.RequestHandler, other_user: int | None) -> None:
-        """Let a new connection in, and where there are too many, the oldest of who has the most."""
-        self._evictable[connection] = other_user
-        if len(self._evictable) > _MOST_CONNECTIONS:
-            [(most, _)] = Counter(self._evictable.values()).most_common(1)
-            oldest = next(each for each, user in self._evictable.items() if user == most)
-            self.leave(oldest)
+    def add_connection(self, connection: web.RequestHandler, user: int | None) -> None:
+        """Count a new connection; if there are too many, close the oldest of the busiest user."""
+        self._evictable[connection] = user
+        if len(self._evictable) > _MAX_CONNECTIONS:
+            [(busiest, _)] = Counter(self._evictable.values()).most_common(1)
+            oldest = next(each for each, owner in self._evictable.items() if owner == busiest)
+            self.release_connection(oldest)
             oldest.force_close()
 
-    def leave(self, connection: web.RequestHandler) -> None:
-        """Count a connection no more, as it has ended or may stay for good."""
+    def release_connection(self, connection: web.RequestHandler) -> None:
+        """Stop counting a connection that has ended, or that has to stay open."""
         self._evictable.pop(connection, None)
 
     def user_at(self, transport: asyncio.BaseTransport) -> int | None:
         """Return which other user is at the far end of a connection, if one is."""
-        ends = ((transport.get_extra_info(end) or _GONE)[:2] for end in ("peername", "sockname"))
+        ends = ((transport.get_extra_info(end) or _CLOSED)[:2] for end in ("peername", "sockname"))
         return self._other_user(*ends)
 
-    async def handle(self, request: web.BaseRequest, other_user: int | None) -> web.StreamResponse:
+    async def handle(self, request: web.BaseRequest, user: int | None) -> web.StreamResponse:
         """Answer one HTTP request."""
-        arrival = CallbackRequest(
+        received = CallbackRequest(
             request.method,
             Secret(request.raw_path),
             {name.lower(): ", ".join(request.headers.getall(name)) for name in request.headers},
-            other_user,
+            user,
         )
-        if check_request(arrival, self._sockets.host, self._sockets.port) is None:
-            if arrival.target.matches(self._paths.launch):
-                # Its address stands in the browser's command line, which others may have read.
-                if other_user is not None:
+        if check_request(received, self._sockets.host, self._sockets.port) is None:
+            if received.target.matches(self._paths.launch):
+                # Other users may have read the address in the browser's command line.
+                if user is not None:
                     return self.refuse(LAUNCH_REFUSED, for_another_user())
                 self.browser_redirected = True
                 return _see_other(self.request.url)
-            if arrival.target.matches(self._paths.done) and self._page.done():
-                return await self._show(request, self._page.result())
-        match check_callback(arrival, self.request):
+            if received.target.matches(self._paths.done) and self._page.done():
+                return await self._send_result(request, self._page.result())
+        match check_callback(received, self.request):
             case Stray() as reason:
                 return self.refuse(reason)
-            case answer:
-                return await self._hold(request, answer)
+            case callback:
+                return await self._accept_callback(request, callback)
 
     def refuse(self, reason: Stray, page: Page | None = None) -> web.Response:
-        """Answer a stray: counted, told to whom it concerns, and nothing of it repeated."""
+        """Count and report a stray, and return its answer, which repeats nothing of it."""
         self.strays[reason.reason] += 1
         self._on_stray(reason)
         return _respond(page or stray(reason.status))
 
-    async def _hold(self, request: web.BaseRequest, answer: Granted | Denied) -> web.Response:
-        """Keep the browser waiting until the login has ended; a second tab waits for the same."""
-        self.leave(request.protocol)
-        if not self._verdict.done():
-            self._verdict.set_result(answer)
+    async def _accept_callback(
+        self, request: web.BaseRequest, callback: Granted | Denied
+    ) -> web.StreamResponse:
+        """Take the first callback; keep every tab that brings one waiting until the login ends."""
+        self.release_connection(request.protocol)
+        if not self._callback.done():
+            self._callback.set_result(callback)
         await asyncio.shield(self._page)
         if request.transport is None:
-            self._shown.set()  # the tab is gone: no request will come for the page
+            self._shown.set()  # the tab is closed and will not fetch the page
         return _see_other(self._paths.done)
 
-    async def _show(self, request: web.BaseRequest, page: Page) -> web.StreamResponse:
+    async def _send_result(self, request: web.BaseRequest, page: Page) -> web.StreamResponse:
         response = _respond(page)
         await response.prepare(request)
         await response.write_eof()
@@ -188,34 +186,35 @@ async def serve(
     request: AuthorizationRequest,
     paths: LocalPaths,
     on_stray: Callable[[Stray], None],
-    other_user: Callable[[Address, Address], int | None],
+    *,
+    other_user: Callable[[Address, Address], int | None] = other_user,
     accepted: Mapping[socket.socket, bytes] = MappingProxyType({}),
 ) -> AsyncIterator[CallbackServer]:
-    """Listen on the sockets until the block ends; then all is closed.
+    """Serve the callback until the block ends, then close sockets and connections.
 
-    `other_user` tells from the two ends of a connection which other user is at the far one, if any.
-    `accepted` are connections that came before, with what each has brought.
+    `other_user` is `socket_owner.other_user`. `accepted` holds the connections that were accepted
+    before, each with the bytes that it sent.
     """
     listener = CallbackServer(request, sockets, paths, on_stray, other_user)
     server = _Server(listener)
     runner = web.ServerRunner(server, shutdown_timeout=0.1)
     await runner.setup()
-    not_taken = dict(accepted)
+    unconnected = dict(accepted)
     try:
-        for client, brought in accepted.items():
-            connection = partial(_Connection, server, listener, brought)
+        for client, sent in accepted.items():
+            connection = partial(_Connection, server, listener, sent)
             await asyncio.get_running_loop().connect_accepted_socket(connection, client)
-            del not_taken[client]
-        async with accepting(sockets, server, lambda: listener.refuse(_NO_MORE)):
+            del unconnected[client]
+        async with accepting(sockets, server, lambda: listener.refuse(_TOO_MANY)):
             yield listener
     finally:
-        for client in not_taken:
+        for client in unconnected:
             client.close()
         await runner.cleanup()
 
 
 class _Server(web.Server):
-    """Makes the connections of one listener."""
+    """Makes the connections of one CallbackServer."""
 
     def __init__(self, listener: CallbackServer) -> None:
         super().__init__(self._answer)
@@ -228,57 +227,57 @@ class _Server(web.Server):
         connection = request.protocol
         assert isinstance(connection, _Connection)  # noqa: S101  # it makes no others
         connection.unread, connection.line_read = 0, False
-        return await self._listener.handle(request, connection.other_user)
+        return await self._listener.handle(request, connection.user)
 
 
 class _Connection(web.RequestHandler):
-    """Answers what aiohttp cannot read as any other stray; aiohttp's own answer would repeat it."""
+    """Treats invalid HTTP as a stray; aiohttp's own answer would repeat it."""
 
-    __slots__ = ("_brought", "_last_bytes", "_listener", "line_read", "other_user", "unread")
+    __slots__ = ("_last_bytes", "_listener", "_sent", "line_read", "unread", "user")
 
-    def __init__(self, server: _Server, listener: CallbackServer, brought: bytes = b"") -> None:
+    def __init__(self, server: _Server, listener: CallbackServer, sent: bytes = b"") -> None:
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
-            access_log=_NOWHERE,
-            logger=_NOWHERE,
+            access_log=_NO_LOG,
+            logger=_NO_LOG,
             lingering_time=0,
             keepalive_timeout=5,
-            max_line_size=_LARGEST_HEAD,
-            max_field_size=_LARGEST_HEAD,
+            max_line_size=_MAX_HEAD,
+            max_field_size=_MAX_HEAD,
         )
         self._listener = listener
-        self._brought = brought
-        self.other_user: int | None = ORPHAN  # until it is known
-        self._last_bytes = b""  # fewer than end a head
-        self.unread = 0  # bytes that came since a request was read
-        self.line_read = False  # whether its first line was among them
+        self._sent = sent
+        self.user: int | None = ORPHAN  # until it is known
+        self._last_bytes = b""  # too few to end a head
+        self.unread = 0  # bytes since the last request
+        self.line_read = False  # whether the request line is among them
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self.other_user = self._listener.user_at(transport)
-        self._listener.enter(self, self.other_user)
-        if self._brought:
-            self.data_received(self._brought)
+        self.user = self._listener.user_at(transport)
+        self._listener.add_connection(self, self.user)
+        if self._sent:
+            self.data_received(self._sent)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self._listener.leave(self)
+        self._listener.release_connection(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if not self.line_read:
-            # A site may have put bytes into the address that have no place in one.
+            # A site may have put bytes into the address that must not be in one.
             line, end, rest = data.partition(b"\n")
-            data = _RAW.sub(lambda raw: b"%%%02X" % ord(raw[0]), line) + end + rest
+            data = _NON_ASCII.sub(lambda byte: b"%%%02X" % ord(byte[0]), line) + end + rest
             self.line_read = end != b""
         self.unread += len(data)
         latest = self._last_bytes + data
         self._last_bytes = latest[1 - len(_END_OF_HEAD) :]
-        if self.unread > _LARGEST_HEAD:
-            # To close with bytes unread resets the connection, and the browser may lose the page.
-            if _END_OF_HEAD not in latest and self.unread < _MOST_DROPPED:
+        if self.unread > _MAX_HEAD:
+            # Closing with bytes unread resets the connection, and the browser may lose the page.
+            if _END_OF_HEAD not in latest and self.unread < _MAX_DROPPED:
                 return
-            data = b"\0"  # which no request begins with or goes on with
+            data = b"\0"  # invalid at any point of a request
         super().data_received(data)
 
     def handle_error(
@@ -290,10 +289,10 @@ class _Connection(web.RequestHandler):
     ) -> web.StreamResponse:
         del request, exc, message
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return self._listener.refuse(Stray("it could not be handled", status, notable=True))
-        if self.unread > _LARGEST_HEAD:
+            return self._listener.refuse(Stray("soe-auth failed on it", status, notable=True))
+        if self.unread > _MAX_HEAD:
             return self._listener.refuse(TOO_LARGE, too_large())
-        return self._listener.refuse(Stray("it was no HTTP that can be read", status))
+        return self._listener.refuse(Stray("it was not valid HTTP", status))
 
 
 def _respond(page: Page) -> web.Response:
@@ -303,5 +302,5 @@ def _respond(page: Page) -> web.Response:
 
 
 def _see_other(location: str) -> web.Response:
-    """Send the browser on with a GET, never with what it sent here (RFC 9700 section 4.12)."""
+    """Redirect the browser with a GET, without what it sent here (RFC 9700 section 4.12)."""
     return web.Response(status=303, headers={**HEADERS, "Location": location})

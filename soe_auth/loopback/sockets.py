@@ -1,7 +1,7 @@
-"""The redirect's address on this machine: loopback sockets, bound before anyone hears of the port.
+"""Bind the loopback sockets of a redirect URI, and check that its host is the loopback.
 
-It stands apart from the server so that the port is ours, and the browser on its way, before
-anything heavy is loaded: the kernel's backlog holds the browser meanwhile.
+Apart from the server, so that the browser starts before aiohttp is loaded: the kernel's backlog
+holds its connection meanwhile.
 """
 
 from __future__ import annotations
@@ -14,17 +14,20 @@ from binascii import b2a_base64
 TYPE_CHECKING = False  # typing itself is not light
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any
 
 Address = tuple[str, int]
 
-BACKLOG = 128
+_LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
+_BACKLOG = 128
 _TRIES = 20
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
-_PATH_BYTES = 6  # 48 bits: not to be guessed through a loopback within a login's time
+_PATH_BYTES = 6  # 48 bits: cannot be guessed through a loopback within a login's time
+_LOOKUP_TIMEOUT = 5.0  # seconds; resolvers themselves try for half a minute
 
 
 class LoopbackSockets:
-    """Listening sockets on 127.0.0.1 and ::1, where the machine has them, on one port.
+    """Listening sockets on 127.0.0.1 and ::1, if the machine has both, on one port.
 
     `host` is the name that a browser reaches them by.
     """
@@ -41,9 +44,9 @@ class LoopbackSockets:
         return f"http://{self.host}:{self.port}{path}"
 
     def close(self) -> None:
-        """Give the port back."""
-        for bound in self.sockets:
-            bound.close()
+        """Free the port."""
+        for listening in self.sockets:
+            listening.close()
 
 
 def bind(
@@ -51,105 +54,155 @@ def bind(
     host: str,
     why_busy: Callable[[int], str | None] = lambda _port: None,
 ) -> LoopbackSockets:
-    """Bind the loopback, by literal address, at the first port that is free on both families.
+    """Bind the first of `ports` that is free on 127.0.0.1 and ::1; port 0 takes any.
 
-    Port 0 takes any. IPv4 or IPv6 may be absent (RFC 8252 section 7.3), but not IPv4 where the
-    redirect's host is 127.0.0.1. A host that browsers look up has to mean the loopback, now.
-    `why_busy` is asked about a port that is taken, for the message. Raises LoopbackUnavailable.
+    One family may be absent (RFC 8252 section 7.3), but not IPv4 if `host` is 127.0.0.1.
+    `why_busy` explains why a port is busy. Raises LoopbackUnavailable, also if `host` does not
+    resolve to the loopback only.
     """
     if host not in {"localhost", "127.0.0.1"} and not host.endswith(".localhost"):
-        from soe_auth.loopback.host_name import require_loopback
-
         require_loopback(host)
     if isinstance(ports, int):
         ports = range(ports, ports + 1)
     problems: dict[int, str] = {}
     for port in ports if ports.start else [0] * _TRIES:
         try:
-            bound = _listen_on_both(port, host)
-        except OSError as caught:
-            problems[port] = describe_bind_error(caught)
+            sockets = _listen_on_both(port, host)
+        except OSError as problem:
+            problems[port] = describe_bind_error(problem)
             continue
-        if bound:
-            return LoopbackSockets(bound, host, bound[0].getsockname()[1])
+        if sockets:
+            return LoopbackSockets(sockets, host, sockets[0].getsockname()[1])
+    first, *others = ports
+    if first not in problems:
+        reason = "this machine has no such loopback address"
+    elif not first:
+        reason = problems[first]
+    else:
+        busy = f"port {first} {why_busy(first) or f'cannot be bound: {problems[first]}'}"
+        reason = f"none of {first}-{others[-1]} is free; {busy}" if others else busy
     from soe_auth.errors import LoopbackUnavailable
 
     raise LoopbackUnavailable(
-        f"No loopback port could be had for the redirect: {_explain(ports, problems, why_busy)}.",
-        hint="Choose another with --port, end what holds it, or use --redirect login_success.",
+        f"Cannot bind a loopback port for the redirect: {reason}.",
+        hint="Choose another port with --port, stop the program that has it, or use"
+        " --redirect login_success.",
     )
 
 
-def local_path(entropy: Callable[[int], bytes]) -> str:
-    """Draw a path on the loopback that no other program can guess (RFC 4648 section 5)."""
-    return "/" + b2a_base64(entropy(_PATH_BYTES), newline=False).translate(_URL_SAFE).decode()
-
-
 def describe_bind_error(problem: OSError) -> str:
-    """Say in words why a port was refused; those of Windows are in the language of the machine."""
+    """Return why a port was refused; Windows' own messages are in the machine's language."""
     if sys.platform == "win32":
         if problem.errno == errno.EADDRINUSE:
-            return "another program holds it"
+            return "another program has it"
         if problem.errno == errno.EACCES:
-            return "Windows keeps it for itself, or another program holds it for itself alone"
+            return "Windows reserves it, or another program has exclusive use of it"
     return problem.strerror or str(problem)
 
 
-def _explain(ports: range, problems: dict[int, str], why_busy: Callable[[int], str | None]) -> str:
-    first, *others = ports
-    if first not in problems:
-        return "this machine has no such loopback address"
-    if not first:
-        return problems[first]
-    why = why_busy(first) or f"cannot be used: {problems[first]}"
-    if others:
-        return f"none of {first}-{others[-1]} is free; port {first} {why}"
-    return f"port {first} {why}"
+def local_path(entropy: Callable[[int], bytes]) -> str:
+    """Make a path that no other program can guess, in URL-safe Base64 (RFC 4648 section 5)."""
+    return "/" + b2a_base64(entropy(_PATH_BYTES), newline=False).translate(_URL_SAFE).decode()
+
+
+def lookup_addresses(
+    host: str,
+    port: int,
+    *,
+    timeout: float = _LOOKUP_TIMEOUT,
+    getaddrinfo: Callable[..., list[Any]] = socket.getaddrinfo,
+) -> tuple[str, ...]:
+    """Return the addresses of a host. Raises OSError, as TimeoutError after `timeout` seconds.
+
+    A look-up cannot be interrupted, so it runs in a daemon thread.
+    """
+    from concurrent.futures import Future
+    from threading import Thread
+
+    result: Future[list[Any]] = Future()
+
+    def lookup() -> None:
+        try:
+            result.set_result(getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except OSError as problem:
+            result.set_exception(problem)
+
+    try:
+        Thread(target=lookup, daemon=True).start()
+    except RuntimeError:  # the system starts no more threads
+        lookup()
+    try:
+        found = result.result(timeout)
+    except TimeoutError:
+        raise TimeoutError("no name server answered in time") from None
+    return tuple(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+def require_loopback(
+    host: str, lookup: Callable[[str, int], tuple[str, ...]] = lookup_addresses
+) -> None:
+    """Raise LoopbackUnavailable unless a host resolves to 127.0.0.1 and ::1 only.
+
+    Otherwise the browser would send the code to another machine.
+    """
+    try:
+        others = [address for address in lookup(host, 80) if address not in _LOOPBACK.values()]
+        reason = f"it resolves to {others[0]}, not only to 127.0.0.1 or ::1" if others else ""
+    except OSError as problem:
+        reason = f"it does not resolve: {problem.strerror or problem}"
+    if reason:
+        from soe_auth.errors import LoopbackUnavailable
+
+        raise LoopbackUnavailable(
+            f"Cannot use {host} for the redirect: {reason}.",
+            hint=f"Add `127.0.0.1 {host}` to the hosts file or your DNS, choose another host with"
+            " --redirect-host, or use --redirect login_success.",
+        )
 
 
 def _listen_on_both(port: int, host: str) -> list[socket.socket]:
-    """Listen on one port of each family that is there; on none where the host's own is not.
+    """Listen on one port of each family; return nothing if the host's own family is absent.
 
     Raises OSError.
     """
-    bound: list[socket.socket] = []
+    sockets: list[socket.socket] = []
     try:
-        for family in (socket.AF_INET, socket.AF_INET6):
-            chosen = bound[0].getsockname()[1] if bound else port
+        for family, address in _LOOPBACK.items():
+            chosen = sockets[0].getsockname()[1] if sockets else port
             if listening := _listen(family, chosen):
-                bound.append(listening)
-            elif host == "127.0.0.1" and family == socket.AF_INET:
+                sockets.append(listening)
+            elif host == address:
                 break
     except OSError:
-        for useless in bound:
-            useless.close()
+        for unused in sockets:
+            unused.close()
         raise
-    return bound
+    return sockets
 
 
 def _listen(family: socket.AddressFamily, port: int) -> socket.socket | None:
-    """Listen on a family's loopback address, or return None where the machine lacks the family.
+    """Listen on a family's loopback address; return None if the machine lacks the family.
 
-    The port cannot be shared (RFC 8252 B.3-B.5). On Windows that takes an option. Elsewhere
-    SO_REUSEADDR lets us have a port that was used a moment ago, and lets no process in beside a
-    socket that listens: see docs/decisions/0007-a-port-again-at-once.md.
+    No other socket can share the port (RFC 8252 B.3-B.5). Windows needs an option for that. On
+    other systems SO_REUSEADDR allows a port that was used a moment ago, but not a second listener:
+    docs/decisions/0007-a-port-again-at-once.md.
     """
-    bound = None
+    listening = None
     try:
-        bound = socket.socket(family, socket.SOCK_STREAM)
+        listening = socket.socket(family, socket.SOCK_STREAM)
         if family == socket.AF_INET6:
-            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if sys.platform == "win32":
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
         else:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(("127.0.0.1" if family == socket.AF_INET else "::1", port))
-        bound.listen(BACKLOG)
-        bound.setblocking(False)  # noqa: FBT003  # the socket module's own signature
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((_LOOPBACK[family], port))
+        listening.listen(_BACKLOG)
+        listening.setblocking(False)  # noqa: FBT003  # the socket module's own signature
     except OSError as problem:
-        if bound:
-            bound.close()
+        if listening:
+            listening.close()
         if problem.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
             return None
         raise
-    return bound
+    return listening

@@ -257,7 +257,7 @@ def test_other_pages_that_knock_do_not_end_a_login(
         f'</iframe><script>fetch("{callback}?code=x", {{mode: "no-cors"}})</script>'
     )
     foreign.goto(f"{callback}?error=access_denied&state=guess")
-    assert "Nothing to see here" in foreign.inner_text("main")
+    assert "This page has expired" in foreign.inner_text("main")
     picture(foreign, "stray")
     sign_in(page)
     approve(page)

@@ -91,7 +91,7 @@ def started(place: Place) -> Iterator[StartedLogin]:
         ahead.cancel()
 
 
-def test_the_browser_is_sent_to_a_port_that_is_ours(place: Place, started: StartedLogin) -> None:
+def test_the_browser_is_started_early_at_a_bound_port(place: Place, started: StartedLogin) -> None:
     assert place.tab == started.sockets.url(started.launch_path)
     assert not place.is_free
     started.cancel()
@@ -102,7 +102,7 @@ def test_the_browser_is_sent_to_a_port_that_is_ours(place: Place, started: Start
 # --- what is odd ---------------------------------------------------------------------------------
 
 
-def test_another_command_line_is_another_login(place: Place) -> None:
+def test_another_command_line_starts_no_early_browser(place: Place) -> None:
     place.know()
     client_id = ["login", "--client-id", "110"]
     for argv in (
@@ -148,7 +148,9 @@ def a_changed_file(place: Place) -> None:
         a_changed_file,
     ],
 )
-def test_what_is_odd_is_left_to_the_login(place: Place, spoil: Callable[[Place], None]) -> None:
+def test_an_unusual_state_starts_no_early_browser(
+    place: Place, spoil: Callable[[Place], None]
+) -> None:
     place.know()
     spoil(place)
     assert place.start() is None
@@ -157,14 +159,14 @@ def test_what_is_odd_is_left_to_the_login(place: Place, spoil: Callable[[Place],
 
 
 @pytest.mark.usefixtures("started")
-def test_while_another_logs_in_no_browser_is_opened(place: Place) -> None:
+def test_no_early_browser_starts_while_the_lock_is_held(place: Place) -> None:
     assert place.tab
     place.opened.unlink()
     assert place.start() is None
     assert not place.opened.exists()
 
 
-def test_a_port_that_is_taken_is_left_to_the_login(place: Place) -> None:
+def test_no_early_browser_starts_if_the_port_is_taken(place: Place) -> None:
     taken = bind(0, "localhost")
     place.write('client_id = "110"', f"port = {taken.port}")
     place.know()
@@ -185,14 +187,14 @@ def test_a_port_that_is_taken_is_left_to_the_login(place: Place) -> None:
         'browser = "firefox \\u0001"',
     ],
 )
-def test_what_more_than_a_browser_hangs_on_has_no_head_start(place: Place, line: str) -> None:
+def test_a_login_with_more_conditions_is_not_recorded(place: Place, line: str) -> None:
     place.write('client_id = "110"', line)
     place.know()
     assert place.start() is None
     assert not place.opened.exists()
 
 
-def test_what_a_project_file_asks_for_is_told_first(place: Place, tmp_path: Path) -> None:
+def test_no_early_browser_starts_for_a_project_file(place: Place, tmp_path: Path) -> None:
     (tmp_path / ".soe-auth.toml").write_text('site = "acme"\n')
     place.know()
     assert place.start() is None
@@ -213,9 +215,7 @@ def test_an_early_login_for_other_settings_is_cancelled(
     bind(port, "localhost").close()
 
 
-def test_an_early_login_goes_on_with_its_port_and_its_lock(
-    place: Place, started: StartedLogin
-) -> None:
+def test_an_early_login_keeps_its_port_and_its_lock(place: Place, started: StartedLogin) -> None:
     settings = resolve({}, environ=place.environ)
     io = login_io(settings, Console(place.environ), accelerate=lambda io: io)
     with (
@@ -227,7 +227,7 @@ def test_an_early_login_goes_on_with_its_port_and_its_lock(
     assert place.is_free
 
 
-def test_a_lock_is_free_once_released_though_a_child_still_has_its_descriptor(
+def test_a_released_lock_is_free_although_a_child_has_its_descriptor(
     tmp_path: Path,
 ) -> None:
     release = try_lock(tmp_path / "lock")
@@ -247,7 +247,7 @@ def test_a_lock_is_free_once_released_though_a_child_still_has_its_descriptor(
     again()
 
 
-def test_a_lock_is_held_by_one_and_free_again(tmp_path: Path) -> None:
+def test_a_lock_is_exclusive_until_its_release(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     release = try_lock(path)
     assert release
@@ -258,7 +258,7 @@ def test_a_lock_is_held_by_one_and_free_again(tmp_path: Path) -> None:
     again()
 
 
-def test_a_lock_is_waited_for_and_not_for_ever(tmp_path: Path) -> None:
+def test_waiting_for_a_lock_has_a_limit(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     waits: list[float] = []
     release = wait_for_lock(path, wait=waits.append)
@@ -283,7 +283,7 @@ def known(tmp_path: Path, site: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Com
 
 @pytest.mark.needs("strace")
 @pytest.mark.process
-def test_the_browser_is_off_before_the_command_line_is_parsed(
+def test_the_browser_starts_before_the_command_line_is_parsed(
     known: Command, tmp_path: Path
 ) -> None:
     environ = unmeasured(known.environ)
@@ -310,7 +310,7 @@ def test_the_browser_is_off_before_the_command_line_is_parsed(
 
 
 @pytest.mark.process
-def test_of_two_known_logins_one_opens_a_browser(known: Command, site: Sandbox) -> None:
+def test_two_recorded_logins_at_once_open_one_browser(known: Command, site: Sandbox) -> None:
     slow = known.with_variables(BROWSER=f"sh -c 'sleep 1; exec {BROWSER} \"$0\"'")
     with ThreadPoolExecutor() as pool:
         codes = sorted(done.returncode for done in pool.map(lambda _: slow("login"), range(4)))

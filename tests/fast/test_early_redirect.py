@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from soe_auth import Scope, Site
 from soe_auth.fast.early_redirect import EarlyRedirect, read_plain, redirect_early
-from soe_auth.loopback.peer_user import other_user
 from soe_auth.loopback.server import LocalPaths, serve
+from soe_auth.loopback.socket_owner import other_user
 from soe_auth.loopback.sockets import LoopbackSockets, bind
 from soe_auth.oauth.authorization_request import (
     AuthorizationRequest,
@@ -53,7 +53,7 @@ class Bound:
     @asynccontextmanager
     async def listener(self, responder: EarlyRedirect | None = None) -> AsyncIterator[None]:
         accepted = responder.leave() if responder else {}
-        async with serve(self.sockets, self.request, PATHS, lambda _: None, other_user, accepted):
+        async with serve(self.sockets, self.request, PATHS, lambda _: None, accepted=accepted):
             yield
 
     def plain(self, *lines: str) -> bytes:
@@ -109,7 +109,7 @@ def said(head: str) -> dict[str, str]:
 
 
 @pytest.mark.posix("the event loop of Windows watches no sockets for the early redirect")
-async def test_it_answers_as_the_listener_does_and_as_often_as_asked() -> None:
+async def test_the_early_redirect_answers_as_the_server_does() -> None:
     async with responding() as (there, responder):
         first = [await (await there.visit(there.plain())).answer() for _ in range(20)]
         async with there.listener(responder):
@@ -120,7 +120,7 @@ async def test_it_answers_as_the_listener_does_and_as_often_as_asked() -> None:
 
 
 @pytest.mark.posix("the event loop of Windows watches no sockets for the early redirect")
-async def test_what_is_not_plain_or_not_all_there_is_left_for_the_listener_to_read() -> None:
+async def test_an_unusual_or_incomplete_request_is_left_to_the_server() -> None:
     async with responding() as (there, responder):
         silent, odd = await there.visit(), await there.visit(there.plain("GET / HTTP/1.0"))
         begun = await there.visit(there.plain(*PLAIN[:3])[:-2])
@@ -134,7 +134,7 @@ async def test_what_is_not_plain_or_not_all_there_is_left_for_the_listener_to_re
 
 
 @pytest.mark.posix("the event loop of Windows watches no sockets for the early redirect")
-async def test_another_user_is_left_for_the_listener_to_turn_away() -> None:
+async def test_a_request_of_another_user_is_left_to_the_server() -> None:
     there = listening()
     with redirect_early(there.sockets, PATHS.launch, there.request, lambda *_: 1234) as responder:
         visit = await there.visit(there.plain())
@@ -156,7 +156,7 @@ class NoReaders(asyncio.SelectorEventLoop):
         raise NotImplementedError
 
 
-def test_where_the_event_loop_watches_no_sockets_the_browser_waits_for_the_listener() -> None:
+def test_without_socket_readers_the_browser_waits_for_the_server() -> None:
     async def visit_and_leave() -> int:
         async with responding() as (there, responder):
             visit = await there.visit(there.plain())
@@ -169,7 +169,7 @@ def test_where_the_event_loop_watches_no_sockets_the_browser_waits_for_the_liste
 
 
 @pytest.mark.posix("limits how many files a process may open")
-async def test_where_nothing_more_can_be_opened_the_listener_lets_them_in() -> None:
+async def test_without_file_descriptors_connections_are_left_to_the_server() -> None:
     async with responding() as (there, responder):
         with socket.socket() as early:
             with no_more_files():
@@ -182,7 +182,7 @@ async def test_where_nothing_more_can_be_opened_the_listener_lets_them_in() -> N
 
 
 @pytest.mark.posix("the event loop of Windows watches no sockets for the early redirect")
-async def test_guests_are_closed_where_the_listener_does_not_come_to_be() -> None:
+async def test_accepted_connections_are_closed_if_the_server_does_not_start() -> None:
     async with responding() as (there, responder):
         visits = [await there.visit() for _ in range(4)]
         await asyncio.sleep(0.01)  # in which the loop looks at its sockets
@@ -190,9 +190,8 @@ async def test_guests_are_closed_where_the_listener_does_not_come_to_be() -> Non
         assert len(accepted) == 4
 
         async def listen() -> None:
-            async with serve(
-                there.sockets, there.request, PATHS, lambda _: None, other_user, accepted
-            ):
+            serving = serve(there.sockets, there.request, PATHS, lambda _: None, accepted=accepted)
+            async with serving:
                 await asyncio.Event().wait()
 
         task = asyncio.create_task(listen())
@@ -206,7 +205,7 @@ async def test_guests_are_closed_where_the_listener_does_not_come_to_be() -> Non
     assert all(client.fileno() == -1 for client in accepted)
 
 
-async def test_however_many_come_it_lets_few_in_and_closes_whom_nobody_takes_over() -> None:
+async def test_few_connections_are_accepted_early_and_unused_ones_are_closed() -> None:
     async with responding() as (there, _):
         crowd = [await there.visit(b"x") for _ in range(60)]
     for visit in crowd:
@@ -251,7 +250,7 @@ def heads(draw: st.DrawFn) -> list[str]:
     return lines
 
 
-def test_over_many_requests_it_leads_on_only_whom_the_listener_leads_on() -> None:
+def test_the_early_redirect_answers_only_what_the_server_would_redirect() -> None:
     seen = Counter[bool]()
     there = listening()
 
@@ -311,9 +310,7 @@ asyncio.run(main())
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 @pytest.mark.parametrize("known", [True, False])
-def test_only_in_a_process_of_our_own_is_the_listener_loaded_without_any_ca(
-    tmp_path: Path, *, known: bool
-) -> None:
+def test_only_the_command_line_loads_aiohttp_without_cas(tmp_path: Path, *, known: bool) -> None:
     bundle = tmp_path / "cas.pem"
     trustme.CA().cert_pem.write_to_path(bundle)
     environ = {k: v for k, v in os.environ.items() if not k.startswith(("COVERAGE_", "SSL_"))}

@@ -154,7 +154,7 @@ def test_replay_opens_the_cache_and_the_token(place: CachedPlace, argv: list[str
     assert within(asked, calls=330, read=62), asked
 
 
-def test_the_names_of_profiles_take_one_file(place: CachedPlace) -> None:
+def test_replay_of_profile_names_opens_the_cache_only(place: CachedPlace) -> None:
     remember(place, "completion", "--profiles")
     asked = beyond_bare(place, "completion", "--profiles")
     assert asked.rooms == SHORT
@@ -163,7 +163,7 @@ def test_the_names_of_profiles_take_one_file(place: CachedPlace) -> None:
     assert within(asked, calls=320, read=60), asked
 
 
-def test_a_command_is_become_with_nothing_more(place: CachedPlace) -> None:
+def test_replay_of_run_loads_little_before_exec(place: CachedPlace) -> None:
     remember(place, "run", "--", "true")
     asked = beyond_bare(place, "run", "--", "/bin/true", until='execve("/bin/true"')
     of_process = {"desktop.__init__", "desktop.process", "model.__init__", "model.secret"}
@@ -173,7 +173,7 @@ def test_a_command_is_become_with_nothing_more(place: CachedPlace) -> None:
     assert within(asked, calls=505, read=380), asked
 
 
-def test_help_knows_of_no_command_and_a_token_of_no_way_to_the_site(
+def test_help_loads_no_command_and_token_loads_no_http_client(
     place: CachedPlace,
 ) -> None:
     asked = beyond_bare(place, "--help")
@@ -193,7 +193,7 @@ def test_help_knows_of_no_command_and_a_token_of_no_way_to_the_site(
 
 
 @pytest.mark.parametrize(("known", "calls", "read"), [(False, 2500, 2700), (True, 800, 540)])
-def test_a_browser_is_launched_before_what_is_heavy(
+def test_a_browser_is_launched_before_heavy_imports(
     place: CachedPlace, *, known: bool, calls: int, read: int
 ) -> None:
     browser = program(place.root, "browser")

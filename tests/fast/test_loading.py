@@ -15,7 +15,7 @@ entry_point()
 
 
 @pytest.mark.process
-def test_a_folder_that_misses_a_part_is_a_bug_and_not_a_folder_that_was_deleted() -> None:
+def test_a_missing_module_of_fast_is_an_error() -> None:
     command = [sys.executable, "-c", BROKEN]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1

@@ -68,7 +68,7 @@ def both(there: CachedPlace, *argv: str) -> tuple[Told, bool]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_over_many_settings_replay_answers_as_the_command_or_not_at_all(
+def test_replay_answers_as_the_command_does_or_not_at_all(
     tmp_path: Path,
 ) -> None:
     seen = Counter[str]()
@@ -147,7 +147,7 @@ def test_the_usual_forms_are_answered(place: CachedPlace, argv: list[str]) -> No
         ["--help"],
     ],
 )
-def test_what_fails_or_differs_each_time_is_not_replayed(
+def test_failures_and_changing_outcomes_are_not_replayed(
     place: CachedPlace, argv: list[str]
 ) -> None:
     remember(place, "run", "true")
@@ -156,7 +156,7 @@ def test_what_fails_or_differs_each_time_is_not_replayed(
     assert place.short(*argv) is None
 
 
-def test_what_is_told_on_stderr_is_told_each_time(place: CachedPlace) -> None:
+def test_outcomes_with_messages_on_stderr_are_not_replayed(place: CachedPlace) -> None:
     (place.config / "config.toml").write_text(CONFIG.replace('"acme"', '"acme/x"'))
     for argv in (["token"], ["status", "--check"], ["run", *SHOW]):
         told = place.long(*argv)
@@ -165,7 +165,7 @@ def test_what_is_told_on_stderr_is_told_each_time(place: CachedPlace) -> None:
 
 
 @pytest.mark.parametrize("name", ["SOE_AUTH_TOKEN", "SOE_AUTH_PROXY"])
-def test_while_a_variable_may_hold_a_secret_nothing_is_replayed_or_recorded(
+def test_nothing_is_replayed_or_recorded_while_a_variable_may_hold_a_secret(
     place: CachedPlace, name: str
 ) -> None:
     before = place.recall.read_bytes()
@@ -176,7 +176,7 @@ def test_while_a_variable_may_hold_a_secret_nothing_is_replayed_or_recorded(
     assert place.recall.read_bytes() == before
 
 
-def test_what_an_option_asks_for_is_no_answer_to_another(place: CachedPlace) -> None:
+def test_an_outcome_is_replayed_for_its_own_options_only(place: CachedPlace) -> None:
     wrong = replace(place, variables={"SOE_AUTH_MIN_TTL": "x"})
     remembered(wrong, "token", "--min-ttl", "1h")
     assert both(wrong, "status", "--check", "1h")[0].code == 2
@@ -301,7 +301,7 @@ def test_a_repository_that_begins_or_ends_is_noticed(place: CachedPlace) -> None
     assert both(place, "token") == (Told(0, "token-of-work\n"), True)
 
 
-def test_where_one_stands_is_noticed(place: CachedPlace) -> None:
+def test_a_change_of_directory_is_noticed(place: CachedPlace) -> None:
     (place.root / PROJECTS).write_text(OTHER_TEXT[PROJECTS])
     remembered(place)
     elsewhere = place.root / "elsewhere"
@@ -311,7 +311,7 @@ def test_where_one_stands_is_noticed(place: CachedPlace) -> None:
     assert remembered(outside).text == "token-of-work"
 
 
-def test_where_one_stands_may_be_gone(place: CachedPlace) -> None:
+def test_a_deleted_current_directory_does_no_harm(place: CachedPlace) -> None:
     with standing_in(place):
         gone = place.root / "gone"
         gone.mkdir()
@@ -343,7 +343,7 @@ def test_a_variable_is_noticed(place: CachedPlace, name: str, value: str) -> Non
     both(changed, "token")
 
 
-def test_every_variable_that_settings_have_is_looked_at(place: CachedPlace) -> None:
+def test_every_variable_of_a_setting_is_part_of_the_key(place: CachedPlace) -> None:
     for setting in TABLE:
         for value in ("", "x"):
             assert replace(place, variables={setting.variable: value}).short("token") is None
@@ -365,9 +365,7 @@ def test_the_usual_directories_are_found_as_well(place: CachedPlace) -> None:
 
 
 @pytest.mark.parametrize("name", [USERS, SYSTEMS])
-def test_a_config_that_others_can_change_is_refused_though_it_was_recorded(
-    place: CachedPlace, name: str
-) -> None:
+def test_a_config_that_others_can_change_is_not_replayed(place: CachedPlace, name: str) -> None:
     assert both(place, "token")[1]
     let_others_change(place.root / name)
     told, was_replayed = both(place, "token")
@@ -377,7 +375,7 @@ def test_a_config_that_others_can_change_is_refused_though_it_was_recorded(
 
 
 @pytest.mark.parametrize("name", [USERS, SYSTEMS, PROJECTS, "config/tokens/work.json"])
-def test_what_changed_just_now_is_not_vouched_for(place: CachedPlace, name: str) -> None:
+def test_a_file_that_changed_just_now_is_not_recorded(place: CachedPlace, name: str) -> None:
     place.recall.unlink()
     (place.root / name).touch()
     now = time.time_ns()
@@ -388,7 +386,7 @@ def test_what_changed_just_now_is_not_vouched_for(place: CachedPlace, name: str)
 
 
 @pytest.mark.parametrize("name", [USERS, SYSTEMS, PROJECTS])
-def test_what_changes_while_a_command_runs_is_not_recorded(place: CachedPlace, name: str) -> None:
+def test_a_change_while_a_command_runs_prevents_recording(place: CachedPlace, name: str) -> None:
     place.recall.unlink()
     with standing_in(place):
         recorder = Recorder(NAMES, place.environ, settled)
@@ -403,13 +401,13 @@ def test_what_changes_while_a_command_runs_is_not_recorded(place: CachedPlace, n
 NAMES = "completion", "--profiles"
 
 
-def test_the_names_are_told_by_both_ways_each_on_a_line(place: CachedPlace) -> None:
+def test_profile_names_are_replayed_as_the_command_prints_them(place: CachedPlace) -> None:
     assert place.short(*NAMES) is None
     assert both(place, *NAMES) == (Told(0, "home\nwork\n"), False)
     assert both(place, *NAMES) == (Told(0, "home\nwork\n"), True)
 
 
-def test_what_the_names_come_to_is_no_answer_to_another_question(place: CachedPlace) -> None:
+def test_profile_names_are_replayed_for_their_own_words_only(place: CachedPlace) -> None:
     place.recall.unlink()
     remembered(place, *NAMES)
     assert place.short("token") is None
@@ -419,7 +417,7 @@ def test_what_the_names_come_to_is_no_answer_to_another_question(place: CachedPl
 
 
 @pytest.mark.parametrize("name", [USERS, SYSTEMS])
-def test_a_profile_that_comes_or_goes_is_noticed(name: str, place: CachedPlace) -> None:
+def test_an_added_or_removed_profile_is_noticed(name: str, place: CachedPlace) -> None:
     remembered(place, *NAMES)
     path = place.root / name
     before = path.read_text()
@@ -433,7 +431,9 @@ def test_a_profile_that_comes_or_goes_is_noticed(name: str, place: CachedPlace) 
 @pytest.mark.parametrize(
     "text", ["", "[profile", "profile = 1", '[profile."a b"]', "[profile.work]\ncolour = 1\n"]
 )
-def test_where_no_name_can_be_told_nothing_is_said_or_kept(text: str, place: CachedPlace) -> None:
+def test_without_profile_names_nothing_is_printed_or_recorded(
+    text: str, place: CachedPlace
+) -> None:
     place.recall.unlink()
     (place.root / SYSTEMS).unlink()
     (place.root / USERS).write_text(text)
@@ -445,7 +445,7 @@ def test_where_no_name_can_be_told_nothing_is_said_or_kept(text: str, place: Cac
 # --- the cache -----------------------------------------------------------------------------------
 
 
-def test_it_holds_no_secret_and_is_for_its_owner_alone(place: CachedPlace) -> None:
+def test_the_cache_holds_no_secret_and_is_private(place: CachedPlace) -> None:
     for name in ("SOE_AUTH_TOKEN", "SOE_AUTH_PROXY", "SOE_AUTH_API_TOKEN", "API_TOKEN"):
         place.recall.unlink(missing_ok=True)
         secret = replace(place, variables={name: "http://joe:canary@proxy.example"})
@@ -462,7 +462,7 @@ def test_it_holds_no_secret_and_is_for_its_owner_alone(place: CachedPlace) -> No
     assert stat.S_IMODE(place.recall.stat().st_mode) == 0o600
 
 
-def test_a_looser_one_is_ignored_and_replaced_with_nothing_of_it(place: CachedPlace) -> None:
+def test_a_cache_that_others_can_read_is_ignored_and_replaced(place: CachedPlace) -> None:
     place.recall.write_bytes(place.recall.read_bytes().replace(b"work.json", b"home.json"))
     place.recall.chmod(0o660)
     assert place.short("token") is None
@@ -474,7 +474,7 @@ def test_a_looser_one_is_ignored_and_replaced_with_nothing_of_it(place: CachedPl
 
 @pytest.mark.as_root
 @pytest.mark.parametrize("what", ["link", "hard link", "foreign", "directory", "pipe", "socket"])
-def test_what_is_no_file_of_ours_alone_is_left_alone(place: CachedPlace, what: str) -> None:
+def test_a_cache_that_is_not_a_private_file_is_left_alone(place: CachedPlace, what: str) -> None:
     path, beside = place.recall, place.root / "beside"
     match what:
         case "link":
@@ -503,9 +503,7 @@ def test_what_is_no_file_of_ours_alone_is_left_alone(place: CachedPlace, what: s
 @pytest.mark.slow
 @given(data=st.data())
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
-def test_one_that_was_cut_short_or_is_garbage_is_ignored(
-    place: CachedPlace, data: st.DataObject
-) -> None:
+def test_a_truncated_or_invalid_cache_is_ignored(place: CachedPlace, data: st.DataObject) -> None:
     place.recall.unlink(missing_ok=True)
     place.long("token", "--min-ttl", "2m")
     place.long("token")
@@ -519,7 +517,7 @@ def test_one_that_was_cut_short_or_is_garbage_is_ignored(
     assert both(place, "token")[1]
 
 
-def test_an_outcome_is_read_whole_or_not_at_all(place: CachedPlace) -> None:
+def test_an_entry_is_read_completely_or_not_at_all(place: CachedPlace) -> None:
     with standing_in(place):
         cache = Cache(place.environ)
         place.recall.unlink()
@@ -564,7 +562,7 @@ def test_a_forged_entry_shows_no_other_file(place: CachedPlace, forgery: str) ->
     assert place.short("token") is None
 
 
-def test_one_of_another_version_or_user_is_ignored(place: CachedPlace) -> None:
+def test_a_cache_of_another_version_or_user_is_ignored(place: CachedPlace) -> None:
     whole = place.recall.read_bytes()
     own, other = f"\0{os.geteuid()}\0".encode(), f"\0{os.geteuid() + 1}\0".encode()
     for changed in (whole.replace(__version__.encode(), b"9.9.9"), whole.replace(own, other)):
@@ -573,7 +571,7 @@ def test_one_of_another_version_or_user_is_ignored(place: CachedPlace) -> None:
         assert place.short("token") is None
 
 
-def test_it_stays_small_however_much_is_asked(place: CachedPlace) -> None:
+def test_the_cache_stays_small(place: CachedPlace) -> None:
     sizes = set()
     for number in range(100):
         place.long("token", "--min-ttl", f"{number}s")
@@ -592,14 +590,14 @@ def test_it_stays_small_however_much_is_asked(place: CachedPlace) -> None:
     assert place.short("token")
 
 
-def test_one_that_knows_it_already_is_not_written_again(place: CachedPlace) -> None:
+def test_a_known_entry_is_not_written_again(place: CachedPlace) -> None:
     before = place.recall.stat()
     for _ in range(3):
         place.long("token")
     assert place.recall.stat().st_mtime_ns == before.st_mtime_ns
 
 
-def test_nothing_is_recorded_where_it_cannot_be(place: CachedPlace) -> None:
+def test_without_a_usable_directory_nothing_is_recorded(place: CachedPlace) -> None:
     place.recall.unlink()
     with standing_in(place):
         for mark in "\0\1\2":
@@ -709,7 +707,7 @@ def test_a_token_file_that_is_not_what_it_was_is_noticed(place: CachedPlace, by:
     both(place, "token")
 
 
-def test_an_account_is_written_as_it_is_whatever_it_holds(place: CachedPlace) -> None:
+def test_any_account_name_is_replayed_as_the_command_prints_it(place: CachedPlace) -> None:
     for account in ("Zoë", "\ud83d\ude00", "\ud800", "\u2028\x85\x7f", '"\\'):
         token = living(Secret("canary(1)*"), account=account)
         assert token_from_json(token_to_json(token)) == token
@@ -721,9 +719,7 @@ def test_an_account_is_written_as_it_is_whatever_it_holds(place: CachedPlace) ->
 @pytest.mark.parametrize(
     "what", ["loose", "link", "hard link", "foreign", "directory", "loose directory", "stub"]
 )
-def test_what_is_odd_about_a_token_is_left_to_the_command_which_mends_or_tells(
-    place: CachedPlace, what: str
-) -> None:
+def test_an_unusual_token_file_is_left_to_the_command(place: CachedPlace, what: str) -> None:
     path = place.config / "tokens" / "work.json"
     match what:
         case "loose":
@@ -812,7 +808,7 @@ def ways(place: CachedPlace) -> Ways:
         (["run", "--", "printenv", "SOE_AUTH_TOKEN", "SOE_AUTH_SITE"], "token-of-work\nhttps://"),
     ],
 )
-def test_a_process_answers_the_same_by_both_ways(
+def test_a_process_answers_the_same_with_and_without_replay(
     ways: Ways, *, argv: list[str], out: str, module: bool
 ) -> None:
     done = ways.both(*argv, module=module)
@@ -821,13 +817,13 @@ def test_a_process_answers_the_same_by_both_ways(
 
 
 @pytest.mark.process
-def test_a_command_that_is_run_has_the_same_environment_by_both_ways(ways: Ways) -> None:
+def test_run_sets_the_same_environment_with_and_without_replay(ways: Ways) -> None:
     assert b"SOE_AUTH_TOKEN=token-of-work\0" in ways.both("run", "--", "env", "-0").stdout
 
 
 @pytest.mark.process
 @pytest.mark.parametrize(("command", "code"), [("/none", 127), ("/etc/passwd", 126)])
-def test_a_command_that_cannot_be_run_is_told_of_by_the_long_way(
+def test_a_command_that_cannot_be_run_is_reported_by_the_command_itself(
     ways: Ways, command: str, code: int
 ) -> None:
     done = ways.run("run", "--", command)
@@ -838,7 +834,7 @@ def test_a_command_that_cannot_be_run_is_told_of_by_the_long_way(
 @pytest.mark.process
 @pytest.mark.parametrize("variables", [{}, {"PYTHONUNBUFFERED": "1"}], ids=["", "unbuffered"])
 @pytest.mark.parametrize("argv", [["token"], ["token", "--format", "json"], ["status"]])
-def test_a_full_disk_is_told_in_a_line(
+def test_a_full_disk_is_reported_in_one_line(
     ways: Ways, argv: list[str], variables: dict[str, str]
 ) -> None:
     with Path("/dev/full").open("wb") as full:
@@ -848,14 +844,14 @@ def test_a_full_disk_is_told_in_a_line(
 
 
 @pytest.mark.process
-def test_help_for_a_full_disk_is_told_of_as_well(ways: Ways) -> None:
+def test_a_full_disk_is_reported_for_help_as_well(ways: Ways) -> None:
     with Path("/dev/full").open("wb") as full:
         assert ways.run("--help", stdout=full).returncode == NOT_WRITTEN
 
 
 @pytest.mark.process
 @pytest.mark.parametrize("argv", [["token"], ["token", "--format", "json"], ["--help"]])
-def test_a_reader_that_has_gone_is_an_exit_code_and_no_words(ways: Ways, argv: list[str]) -> None:
+def test_a_closed_pipe_is_an_exit_code_without_a_message(ways: Ways, argv: list[str]) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     done = ways.run(*argv, stdout=writer)
@@ -866,9 +862,7 @@ def test_a_reader_that_has_gone_is_an_exit_code_and_no_words(ways: Ways, argv: l
 @pytest.mark.process
 @pytest.mark.parametrize("closed", ["1", "2", "12", "012"])
 @pytest.mark.parametrize("argv", [["token"], ["status", "--check"], ["token", "-v"], ["nothing"]])
-def test_streams_that_are_closed_are_written_to_in_vain(
-    ways: Ways, argv: list[str], closed: str
-) -> None:
+def test_closed_streams_do_no_harm(ways: Ways, argv: list[str], closed: str) -> None:
     script = 'exec "$@" ' + " ".join(f"{number}>&-" for number in closed)
     done = subprocess.run(
         ["sh", "-c", script, "sh", *ways.command(*argv)],
@@ -902,7 +896,7 @@ entry_point()
 @pytest.mark.alone
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("argv", [["token"], ["status", "--check"], ["run", "true"]])
-def test_ctrl_c_at_any_moment_is_one_line_or_comes_too_late(ways: Ways, argv: list[str]) -> None:
+def test_ctrl_c_at_any_moment_is_one_line_or_too_late(ways: Ways, argv: list[str]) -> None:
     ends = Counter[int]()
     environ = unmeasured(ways.environ())
     for moment in range(40):
@@ -930,7 +924,7 @@ def test_ctrl_c_at_any_moment_is_one_line_or_comes_too_late(ways: Ways, argv: li
 
 
 @pytest.mark.process
-def test_fifty_processes_that_remember_at_once_leave_it_whole(ways: Ways) -> None:
+def test_fifty_processes_that_record_at_once_leave_a_valid_cache(ways: Ways) -> None:
     ways.place.recall.unlink()
     script = """
 import os, sys, time

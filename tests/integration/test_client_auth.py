@@ -118,7 +118,7 @@ def test_the_token_goes_to_its_own_site(ask: Ask, stage: Stage) -> None:
 
 
 @each_client
-def test_no_other_host_port_or_scheme_gets_it(ask: Ask, stage: Stage) -> None:
+def test_no_other_host_port_or_scheme_gets_the_token(ask: Ask, stage: Stage) -> None:
     for url in stage.others:
         assert ask(stage.ca, url).status == 200
     heard = [*stage.site.heard, *stage.tls.heard, *stage.plain.heard]
@@ -132,7 +132,7 @@ def test_no_other_host_port_or_scheme_gets_it(ask: Ask, stage: Stage) -> None:
 @pytest.mark.slow
 @each_client
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_no_redirect_carries_it_elsewhere(ask: Ask, status: int, stage: Stage) -> None:
+def test_no_redirect_sends_the_token_to_another_site(ask: Ask, status: int, stage: Stage) -> None:
     for url in stage.others:
         stage.site.answer = lambda heard, url=url: (  # type: ignore[misc]  # mypy sees no default
             Said(status, url) if heard.path == "/" else Said()
@@ -146,14 +146,14 @@ def test_no_redirect_carries_it_elsewhere(ask: Ask, status: int, stage: Stage) -
 
 
 @each_client
-def test_a_redirect_within_the_site_carries_it(ask: Ask, stage: Stage) -> None:
+def test_a_redirect_within_the_site_keeps_the_token(ask: Ask, stage: Stage) -> None:
     stage.site.answer = lambda heard: Said(307, "/there") if heard.path == "/" else Said()
     assert ask(stage.ca, stage.site.url()) == Answer(200, [307])
     assert stage.site.tokens == [OLD, OLD]
 
 
 @each_client
-def test_a_redirect_out_and_back_by_another_is_no_way_to_get_it_elsewhere(
+def test_a_redirect_chain_through_the_site_sends_the_token_nowhere_else(
     ask: Ask, stage: Stage
 ) -> None:
     stage.site.answer = lambda heard: (
@@ -191,13 +191,13 @@ def test_a_site_is_its_scheme_host_and_port(
 
 
 @each_client
-def test_the_name_of_the_site_before_an_at_sign_gets_nothing(ask: Ask, stage: Stage) -> None:
+def test_the_site_as_a_user_name_in_a_url_gets_nothing(ask: Ask, stage: Stage) -> None:
     ask(stage.ca, stage.tls.url(host=f"localhost:{stage.site.port}@localhost"))
     ((_, authorization, _),) = stage.tls.heard
     assert "canary" not in (authorization or "")
 
 
-def test_base_url_streams_and_hooks_of_httpx_are_the_users_as_before(stage: Stage) -> None:
+def test_base_url_streams_and_hooks_of_httpx_still_work(stage: Stage) -> None:
     seen: list[str] = []
     client = httpx.Client(
         base_url=stage.site.url("/api"),
@@ -220,7 +220,7 @@ def test_base_url_streams_and_hooks_of_httpx_are_the_users_as_before(stage: Stag
 
 
 @each_client
-def test_a_login_elsewhere_is_seen_by_the_next_request(ask: Ask, stage: Stage) -> None:
+def test_a_login_by_another_process_is_used_by_the_next_request(ask: Ask, stage: Stage) -> None:
     ask(stage.ca, stage.site.url())
     stage.keep(NEW)
     ask(stage.ca, stage.site.url())
@@ -228,7 +228,7 @@ def test_a_login_elsewhere_is_seen_by_the_next_request(ask: Ask, stage: Stage) -
 
 
 @each_client
-def test_nothing_is_sent_where_a_person_is_needed(ask: Ask, stage: Stage) -> None:
+def test_nothing_is_sent_if_a_login_is_needed(ask: Ask, stage: Stage) -> None:
     with pytest.raises(soe_auth.LoginRequired, match="soe-auth login -p acme"):
         ask(stage.ca, stage.site.url(), min_ttl=7200)
     stage.store.remove("acme", stage.store.load("acme"))
@@ -239,7 +239,7 @@ def test_nothing_is_sent_where_a_person_is_needed(ask: Ask, stage: Stage) -> Non
 
 @each_client
 @pytest.mark.parametrize("port", ["", ":80"])
-def test_a_site_from_which_a_client_carries_the_token_on_gets_none(
+def test_a_site_from_which_a_client_would_forward_the_token_gets_none(
     ask: Ask, stage: Stage, monkeypatch: pytest.MonkeyPatch, port: str
 ) -> None:
     monkeypatch.setenv("SOE_AUTH_SITE", f"http://localhost{port}")
@@ -248,7 +248,7 @@ def test_a_site_from_which_a_client_carries_the_token_on_gets_none(
 
 
 @each_client
-def test_the_variable_goes_to_the_site_of_the_settings(
+def test_the_token_variable_is_sent_to_the_site_of_the_settings(
     ask: Ask, stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SOE_AUTH_TOKEN", "from-ci")
@@ -259,7 +259,7 @@ def test_the_variable_goes_to_the_site_of_the_settings(
     assert stage.tls.tokens == [None]
 
 
-def test_the_variable_alone_goes_nowhere(
+def test_the_token_variable_without_a_site_is_not_sent(
     stage: Stage, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SOE_AUTH_TOKEN", "from-ci")
@@ -288,7 +288,7 @@ def test_a_site_that_only_a_project_file_names_gets_nothing(
 
 
 @each_client
-def test_no_project_file_says_where_the_variable_goes(
+def test_no_project_file_decides_where_the_token_variable_is_sent(
     ask: Ask, stage: Stage, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (home / "config.toml").unlink()
@@ -303,7 +303,7 @@ def test_no_project_file_says_where_the_variable_goes(
 
 
 @each_client
-def test_a_store_of_the_users_own_is_asked(ask: Ask, stage: Stage) -> None:
+def test_a_custom_store_is_used(ask: Ask, stage: Stage) -> None:
     store = InMemory()
     token = stage.store.load("acme")
     assert token
@@ -315,7 +315,7 @@ def test_a_store_of_the_users_own_is_asked(ask: Ask, stage: Stage) -> None:
         ask(stage.ca, stage.site.url(), store=store)
 
 
-async def test_a_slow_store_holds_no_loop_up(stage: Stage) -> None:
+async def test_a_slow_store_does_not_block_the_event_loop(stage: Stage) -> None:
     store = InMemory()
     token = stage.store.load("acme")
     assert token
@@ -381,7 +381,7 @@ def test_without_a_newer_token_the_401_is_the_answer(
 
 
 @each_client
-def test_a_401_from_elsewhere_says_nothing_of_the_token(ask: Ask, stage: Stage) -> None:
+def test_a_401_of_another_host_does_not_refuse_the_token(ask: Ask, stage: Stage) -> None:
     stage.site.answer = lambda _: Said(307, stage.tls.url())
 
     def answer(_: Heard) -> Said:
@@ -393,7 +393,7 @@ def test_a_401_from_elsewhere_says_nothing_of_the_token(ask: Ask, stage: Stage) 
     assert [stage.site.tokens, stage.tls.tokens] == [[OLD], [None]]
 
 
-def test_a_body_that_is_used_up_is_not_sent_again(stage: Stage) -> None:
+def test_a_consumed_body_is_not_sent_again(stage: Stage) -> None:
     while_another_process_logs_in(stage)
     by_piece = iter([b"one", b"two"])
     with httpx.Client(auth=soe_auth.SoeAuth("acme"), verify=stage.ca.context) as client:
@@ -408,7 +408,7 @@ def test_a_body_that_is_used_up_is_not_sent_again(stage: Stage) -> None:
     assert stage.site.tokens == [OLD, OLD]
 
 
-async def test_an_async_body_that_is_used_up_is_not_sent_again(stage: Stage) -> None:
+async def test_a_consumed_async_body_is_not_sent_again(stage: Stage) -> None:
     while_another_process_logs_in(stage)
     auth = soe_auth.SoeAuth("acme")
     async with httpx.AsyncClient(auth=auth, verify=stage.ca.context) as client:
@@ -458,7 +458,7 @@ def desk(home: Path, site: Sandbox) -> Iterator[Desk]:
 
 
 @each_client
-def test_with_login_a_person_is_asked_once_and_again_when_the_site_ends_the_token(
+def test_with_login_there_is_one_login_and_another_after_a_revocation(
     ask: Ask, desk: Desk, tmp_path: Path
 ) -> None:
     told: list[str] = []
@@ -478,7 +478,7 @@ def test_with_login_a_person_is_asked_once_and_again_when_the_site_ends_the_toke
 
 
 @each_client
-def test_a_401_outside_its_team_opens_no_tab_for_a_teams_token(
+def test_a_401_outside_the_team_of_a_token_opens_no_browser(
     ask: Ask, stage: Stage, home: Path
 ) -> None:
     config = home / "config.toml"
@@ -492,7 +492,7 @@ def test_a_401_outside_its_team_opens_no_tab_for_a_teams_token(
 
 
 @each_client
-def test_a_new_token_that_the_site_refuses_opens_no_tab(
+def test_a_fresh_token_that_is_refused_opens_no_browser(
     ask: Ask, desk: Desk, tmp_path: Path
 ) -> None:
     def ask_me() -> int:
@@ -505,7 +505,7 @@ def test_a_new_token_that_the_site_refuses_opens_no_tab(
 
 
 @pytest.mark.parametrize("ended", [False, True])
-def test_of_many_threads_with_one_client_one_logs_in(desk: Desk, *, ended: bool) -> None:
+def test_many_threads_with_one_client_share_one_login(desk: Desk, *, ended: bool) -> None:
     with (
         httpx.Client(
             auth=soe_auth.SoeAuth("acme", login=True, browser=desk.browser), timeout=30
@@ -521,7 +521,7 @@ def test_of_many_threads_with_one_client_one_logs_in(desk: Desk, *, ended: bool)
     assert len(desk.tabs) == (2 if ended else 1)
 
 
-async def test_of_many_tasks_with_one_client_one_logs_in(desk: Desk) -> None:
+async def test_many_tasks_with_one_client_share_one_login(desk: Desk) -> None:
     auth = soe_auth.SoeAuth("acme", login=True, browser=desk.browser)
     async with httpx.AsyncClient(auth=auth, timeout=30) as client:
         answers = await asyncio.gather(*(client.get(desk.me) for _ in range(MANY)))
@@ -541,7 +541,7 @@ async def test_a_sync_client_inside_a_loop_can_log_in(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("library", "auth"), [(httpx, soe_auth.SoeAuth), (httpx2, soe_auth.Httpx2Auth)]
 )
-def test_on_trio_a_client_says_what_works_and_sends_nothing(
+def test_on_trio_an_async_client_raises_and_sends_nothing(
     library: Any, auth: type[Any], stage: Stage
 ) -> None:
     async def ask() -> None:
@@ -553,12 +553,12 @@ def test_on_trio_a_client_says_what_works_and_sends_nothing(
     assert stage.site.heard == []
 
 
-def test_without_httpx2_its_class_is_there_and_the_others_work() -> None:
+def test_without_httpx2_every_auth_class_can_be_imported() -> None:
     script = "import sys; sys.modules['httpx2'] = None; from soe_auth import *; Httpx2Auth('acme')"
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
 
 
-def test_only_a_401_to_a_request_that_carried_the_token_refuses_it() -> None:
+def test_only_a_401_to_a_request_with_the_token_refuses_it() -> None:
     token = Secret("canary(old)*")
     assert was_refused(token, 401, OLD)
     assert not was_refused(token, 403, OLD)
@@ -566,7 +566,7 @@ def test_only_a_401_to_a_request_that_carried_the_token_refuses_it() -> None:
     assert not was_refused(token, 401, None)
 
 
-def test_a_token_is_new_for_some_minutes() -> None:
+def test_a_token_is_fresh_for_ten_minutes() -> None:
     assert is_fresh(1000.0, now=1000.0)
     assert is_fresh(1000.0, now=1599.0)
     assert not is_fresh(1000.0, now=1600.0)
@@ -577,7 +577,7 @@ def test_a_token_is_new_for_some_minutes() -> None:
 
 
 @each_client
-def test_no_room_of_ours_shows_a_token_in_a_traceback(ask: Ask, stage: Stage) -> None:
+def test_no_traceback_of_an_auth_class_shows_a_token(ask: Ask, stage: Stage) -> None:
     def hang_up(_: Heard) -> Said:
         raise ConnectionError
 
@@ -589,7 +589,9 @@ def test_no_room_of_ours_shows_a_token_in_a_traceback(ask: Ask, stage: Stage) ->
 
 
 @each_client
-def test_nor_does_the_second_look_where_the_store_fails(ask: Ask, stage: Stage, home: Path) -> None:
+def test_no_traceback_shows_a_token_if_the_store_fails_after_a_401(
+    ask: Ask, stage: Stage, home: Path
+) -> None:
     def answer(_: Heard) -> Said:
         (home / "tokens").rename(home / "elsewhere")
         (home / "tokens").touch()
@@ -603,7 +605,7 @@ def test_nor_does_the_second_look_where_the_store_fails(ask: Ask, stage: Stage, 
     assert "canary" not in shown
 
 
-def test_what_gives_the_token_does_not_show_it(stage: Stage) -> None:
+def test_the_repr_of_an_auth_class_has_no_token(stage: Stage) -> None:
     for kind in (
         soe_auth.SoeAuth,
         soe_auth.Httpx2Auth,

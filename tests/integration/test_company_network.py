@@ -122,7 +122,7 @@ def settings_of(home: Path, text: str = "", **variables: str) -> Settings:
     return resolve({}, profile="acme", environ=environ, cwd=lambda: home)
 
 
-def test_without_settings_the_way_to_a_site_is_the_systems_own(tmp_path: Path) -> None:
+def test_without_settings_the_system_decides_proxy_and_cas(tmp_path: Path) -> None:
     assert settings_of(tmp_path).network == Network()
 
 
@@ -146,7 +146,7 @@ if sys.platform != "win32":  # where ~NAME is beside one's own home, whoever has
 
 
 @pytest.mark.parametrize("written", NOT_WHOLE)
-def test_a_bundles_path_is_whole(written: str, tmp_path: Path) -> None:
+def test_a_bundle_path_must_be_absolute(written: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"^ca_bundle \(from .*write the whole path"):
         settings_of(tmp_path, f'ca_bundle = "{written}"\n')
 
@@ -172,7 +172,7 @@ def test_a_project_file_sets_neither(tmp_path: Path) -> None:
         ("http://jane:%C3%A4%20@proxy", "http://proxy:80", "Basic amFuZTrDpCA="),
     ],
 )
-def test_what_is_a_proxy(written: str, address: str, login: str | None) -> None:
+def test_proxy_addresses_that_are_accepted(written: str, address: str, login: str | None) -> None:
     proxy = Proxy.parse(written)
     assert str(proxy) == address
     assert (proxy.authorization.reveal() if proxy.authorization else None) == login
@@ -200,7 +200,7 @@ def test_what_is_a_proxy(written: str, address: str, login: str | None) -> None:
         f"http://jane:canary@{'x' * 254}",
     ],
 )
-def test_what_is_no_proxy_is_refused_and_not_quoted(written: str, tmp_path: Path) -> None:
+def test_an_invalid_proxy_is_refused_and_not_quoted(written: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"^proxy \(from ") as caught:
         settings_of(tmp_path, f"proxy = {ast.literal_eval(repr(written))!r}\n".replace("'", '"'))
     assert "canary" not in shown_by_a_tool_that_prints_locals(caught.value)
@@ -217,7 +217,7 @@ def test_a_proxys_password_is_in_no_text_of_the_settings(tmp_path: Path) -> None
 # --- the CAs -------------------------------------------------------------------------------------
 
 
-async def test_a_bundle_makes_a_private_ca_known(sites_ca: trustme.CA, bundles: Bundles) -> None:
+async def test_a_bundle_makes_a_private_ca_trusted(sites_ca: trustme.CA, bundles: Bundles) -> None:
     async with Sandbox(strict=True, ssl_context=tls(sites_ca.issue_cert("localhost"))) as site:
         assert await answer_of(site, Network(bundles.of(trustme.CA(), sites_ca))) == 400
         with network_error("it was issued by “trustme.*”, which is not in ca_bundle", "ca_bundle"):
@@ -225,7 +225,7 @@ async def test_a_bundle_makes_a_private_ca_known(sites_ca: trustme.CA, bundles: 
         assert len(site.exchanges) == 1
 
 
-async def test_a_bundle_stands_in_place_of_the_systems_store(
+async def test_a_bundle_replaces_the_system_store(
     sites_ca: trustme.CA, bundles: Bundles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(bundles.of(sites_ca)))
@@ -235,14 +235,16 @@ async def test_a_bundle_stands_in_place_of_the_systems_store(
             await answer_of(site, Network(bundles.of(trustme.CA())))
 
 
-async def test_a_bundle_needs_no_root(sites_ca: trustme.CA, bundles: Bundles) -> None:
+async def test_a_bundle_may_hold_an_intermediate_ca_only(
+    sites_ca: trustme.CA, bundles: Bundles
+) -> None:
     between = sites_ca.create_child_ca()
     async with Sandbox(strict=True, ssl_context=tls(between.issue_cert("localhost"))) as site:
         assert await answer_of(site, Network(bundles.of(between))) == 400
 
 
 @pytest.mark.slow
-async def test_a_bundle_changes_nothing_else_that_is_checked(
+async def test_a_bundle_does_not_change_other_checks(
     sites_ca: trustme.CA, bundles: Bundles
 ) -> None:
     network = Network(bundles.of(sites_ca))
@@ -277,7 +279,7 @@ def revocations_only() -> bytes:
     ],
     ids=["missing", "empty", "no-pem", "cut", "revocations"],
 )
-def test_a_bundle_that_is_none_is_told_of_before_a_browser_opens(
+def test_an_invalid_bundle_is_reported_before_the_browser_opens(
     data: bytes | None,
     words: str,
     bundles: Bundles,
@@ -301,13 +303,13 @@ def test_a_bundle_that_is_none_is_told_of_before_a_browser_opens(
 
 
 @pytest.mark.parametrize(("path", "words"), [("/", "cannot be read: "), ("/a\0b", "it is no path")])
-def test_a_bundle_that_is_no_file_is_told_of(path: str, words: str) -> None:
+def test_a_bundle_that_is_not_a_file_is_reported(path: str, words: str) -> None:
     with pytest.raises(SettingsError, match=words) as caught:
         ssl_context(Network(Path(path)))
     assert str(caught.value).isprintable()
 
 
-async def test_a_log_out_with_a_bundle_that_is_none_removes_the_token_here(tmp_path: Path) -> None:
+async def test_a_logout_with_an_invalid_bundle_removes_the_local_token(tmp_path: Path) -> None:
     store = FileStore(tmp_path, report=print)
     store.save("acme", TOKEN)
     result = await logout("acme", store, network=Network(tmp_path / "none.pem"))
@@ -325,7 +327,7 @@ def at(port: int, login: str = "") -> Proxy:
 
 @pytest.mark.parametrize("by", ["setting", "environment"])
 @pytest.mark.parametrize("scheme", ["http", "https"])
-async def test_a_proxy_is_given_user_and_password_and_the_site_is_not(
+async def test_only_the_proxy_gets_user_and_password(
     acme: Sandbox,
     sites_ca: trustme.CA,
     bundles: Bundles,
@@ -359,7 +361,7 @@ async def test_a_proxy_is_given_user_and_password_and_the_site_is_not(
         ("jane:canary-of-old", "It did not take"),
     ],
 )
-async def test_a_proxy_that_wants_another_login_is_told_of_with_what_to_do(
+async def test_a_proxy_that_refuses_its_password_is_reported_with_a_hint(
     acme: Sandbox, bundles: Bundles, sites_ca: trustme.CA, login: str, todo: str
 ) -> None:
     async with forwarding(login=f"jane:{PASSWORD}") as proxy:
@@ -374,7 +376,7 @@ async def test_a_proxy_that_wants_another_login_is_told_of_with_what_to_do(
 
 
 @pytest.mark.slow
-async def test_a_proxy_that_is_not_there_is_told_of(acme: Sandbox) -> None:
+async def test_an_unreachable_proxy_is_reported(acme: Sandbox) -> None:
     async with served(lambda *_: asyncio.sleep(0)) as port:
         pass
     with network_error(
@@ -383,7 +385,7 @@ async def test_a_proxy_that_is_not_there_is_told_of(acme: Sandbox) -> None:
         await answer_of(acme, Network(proxy=at(port, "jane:canary")))
 
 
-async def test_the_setting_is_stronger_than_the_environment(
+async def test_the_setting_takes_precedence_over_the_environment(
     acme: Sandbox, sites_ca: trustme.CA, bundles: Bundles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with forwarding() as chosen, forwarding() as other:
@@ -394,7 +396,7 @@ async def test_the_setting_is_stronger_than_the_environment(
     assert other.asked == []
 
 
-def test_none_is_no_proxy_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_none_ignores_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://proxy")
     site = Site.parse("acme")
@@ -426,14 +428,14 @@ def test_no_proxy_is_read_as_curl_reads_it(
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
-def test_a_loopback_site_is_not_asked_through_the_settings_proxy_either(host: str) -> None:
+def test_a_loopback_site_ignores_the_proxy_setting(host: str) -> None:
     assert proxy_for(Site.parse(f"https://{host}"), Network(proxy=at(9))) is None
 
 
 # --- who looks into TLS --------------------------------------------------------------------------
 
 
-async def test_a_proxy_that_opens_tls_is_seen_by_its_issuer_and_reads_nothing(
+async def test_a_proxy_that_intercepts_tls_is_named_by_its_issuer_and_reads_nothing(
     acme: Sandbox, sites_ca: trustme.CA, companys_ca: trustme.CA, bundles: Bundles
 ) -> None:
     async with forwarding(login=f"jane:{PASSWORD}", inspecting=companys_ca) as proxy:
@@ -449,7 +451,7 @@ async def test_a_proxy_that_opens_tls_is_seen_by_its_issuer_and_reads_nothing(
     assert len(acme.exchanges) == 1
 
 
-async def test_an_issuer_is_named_behind_a_proxy_that_speaks_tls_itself(
+async def test_an_issuer_is_named_behind_an_https_proxy(
     acme: Sandbox, companys_ca: trustme.CA, bundles: Bundles
 ) -> None:
     context = tls(companys_ca.issue_cert("localhost"))
@@ -462,7 +464,7 @@ async def test_an_issuer_is_named_behind_a_proxy_that_speaks_tls_itself(
 
 
 @needs_roots
-async def test_without_a_bundle_it_is_this_machine_that_does_not_know_the_issuer(
+async def test_without_a_bundle_the_machine_does_not_trust_the_issuer(
     companys_ca: trustme.CA,
 ) -> None:
     async with Sandbox(strict=True, ssl_context=tls(companys_ca.issue_cert("localhost"))) as site:
@@ -490,7 +492,7 @@ class Once:
 
 
 @needs_roots
-async def test_an_issuer_that_cannot_be_learned_leaves_the_error_as_it_is(
+async def test_the_error_is_complete_without_an_issuer(
     companys_ca: trustme.CA,
 ) -> None:
     once = Once(tls(companys_ca.issue_cert("localhost")))
@@ -511,7 +513,7 @@ async def named(context: ssl.SSLContext) -> str | None:
         return await issuer_of("127.0.0.1", port, proxy=None, tls=ssl_context(Network()))
 
 
-async def test_an_issuers_name_is_made_fit_to_show() -> None:
+async def test_the_name_of_an_issuer_is_made_printable() -> None:
     ca = trustme.CA(organization_name="Acme\x1b[2J\N{RIGHT-TO-LEFT OVERRIDE}" + "x" * 40)
     name = await named(tls(ca.issue_cert("x.test")))
     assert name
@@ -546,7 +548,7 @@ def signed_by_itself(folder: Path, *names: x509.NameAttribute[str]) -> ssl.SSLCo
         ("", "", None),
     ],
 )
-async def test_an_issuers_own_name_comes_first(
+async def test_the_common_name_of_an_issuer_comes_first(
     common: str, organization: str, name: str | None, tmp_path: Path
 ) -> None:
     names = [
@@ -560,13 +562,13 @@ async def test_an_issuers_own_name_comes_first(
     assert await named(signed_by_itself(tmp_path, *names)) == name
 
 
-async def test_a_certificate_of_no_authority_is_its_own_issuer(tmp_path: Path) -> None:
+async def test_a_self_signed_certificate_is_its_own_issuer(tmp_path: Path) -> None:
     name = await named(tls_signed_by_itself(tmp_path))
     assert name
     assert name.startswith("trustme")
 
 
-async def test_two_certificates_in_turn_name_nobody(companys_ca: trustme.CA) -> None:
+async def test_two_alternating_certificates_have_no_issuer(companys_ca: trustme.CA) -> None:
     async def another(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await writer.start_tls(tls(companys_ca.issue_cert("localhost")))
 
@@ -575,7 +577,7 @@ async def test_two_certificates_in_turn_name_nobody(companys_ca: trustme.CA) -> 
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "x" * 64 + ".test"])
-async def test_where_nobody_listens_there_is_no_issuer(host: str) -> None:
+async def test_a_closed_port_has_no_issuer(host: str) -> None:
     async with served(lambda *_: asyncio.sleep(0)) as port:
         pass
     assert await issuer_of(host, port, proxy=None, tls=ssl_context(Network())) is None
@@ -591,7 +593,7 @@ async def test_a_proxy_that_does_not_connect_shows_no_issuer(answer: bytes) -> N
         assert await issuer_of("::2", 443, proxy=at(port), tls=ssl_context(Network())) is None
 
 
-async def test_a_look_at_the_issuer_ends_in_time() -> None:
+async def test_the_look_up_of_the_issuer_times_out() -> None:
     async def wait(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
         await reader.read()
 
@@ -607,7 +609,7 @@ async def test_a_look_at_the_issuer_ends_in_time() -> None:
 
 @pytest.mark.posix("sends a POSIX signal")
 @pytest.mark.process
-async def test_ctrl_c_ends_a_look_at_the_issuer_at_once(
+async def test_ctrl_c_ends_the_look_up_of_the_issuer_at_once(
     soe_auth: Command, companys_ca: trustme.CA
 ) -> None:
     once = Once(tls(companys_ca.issue_cert("localhost")), hangs=True)
@@ -633,7 +635,7 @@ async def test_ctrl_c_ends_a_look_at_the_issuer_at_once(
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
-async def test_a_whole_login_behind_a_proxy_that_wants_a_password_and_opens_tls(
+async def test_a_whole_login_behind_an_intercepting_proxy_with_a_password(
     soe_auth: Command, sites_ca: trustme.CA, companys_ca: trustme.CA, bundles: Bundles
 ) -> None:
     bundle = bundles.of(companys_ca)
@@ -666,7 +668,7 @@ async def test_a_whole_login_behind_a_proxy_that_wants_a_password_and_opens_tls(
         assert [path.name for path in kept if b"canary" in path.read_bytes()] == ["config.toml"]
 
 
-def test_every_call_to_a_site_goes_the_way_that_the_settings_say() -> None:
+def test_every_call_to_a_site_uses_proxy_and_bundle() -> None:
     calls = [
         (path.name, node)
         for path in ROOMS.rglob("*.py")

@@ -30,7 +30,7 @@ from soe_auth.doctor.local import look_at_place, look_at_versions
 from soe_auth.doctor.loopback import LoopbackProbe, check_probe, look_at_loopback, probe_port
 from soe_auth.doctor.remote import check_proxy
 from soe_auth.doctor.stored import look_at_store
-from soe_auth.loopback.host_name import addresses_of
+from soe_auth.loopback.sockets import lookup_addresses
 from soe_auth.model.network import ANY_PORT, Proxy
 from soe_auth.sandbox import Sandbox, running
 from soe_auth.settings.resolve import resolve
@@ -608,7 +608,9 @@ def test_a_name_below_localhost_is_known_to_some_browsers_only() -> None:
 
 def test_a_name_of_a_company_is_looked_at_and_what_browsers_need_is_told(ground: Ground) -> None:
     elsewhere = wrong(look_at_loopback(ANY_PORT, "192.0.2.7", os.urandom))
-    assert elsewhere.says.startswith("Cannot use 192.0.2.7 for the redirect: it is 192.0.2.7 here")
+    assert elsewhere.says.startswith(
+        "Cannot use 192.0.2.7 for the redirect: it resolves to 192.0.2.7"
+    )
     company = check_probe(LoopbackProbe("login.corp.example", ("127.0.0.1",)), 51423)
     assert company.verdict == "warning"
     assert "a proxy, DNS over HTTPS or HTTPS only" in company.todo
@@ -686,7 +688,7 @@ def test_a_look_up_that_hangs_is_waited_for_no_longer_than_is_said() -> None:
         return []
 
     with pytest.raises(TimeoutError, match="no name server"):
-        addresses_of("soe.example", 443, within=0.05, look_up=hang)
+        lookup_addresses("soe.example", 443, timeout=0.05, getaddrinfo=hang)
     never.set()
 
 

@@ -32,7 +32,7 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
     ended.set()
 
 
-def test_a_name_server_that_is_silent_holds_up_no_end(silent: list[object]) -> None:
+def test_a_silent_name_server_does_not_delay_the_end(silent: list[object]) -> None:
     async def look_up() -> str:
         with suppress(TimeoutError):
             loop = asyncio.get_running_loop()
@@ -45,7 +45,7 @@ def test_a_name_server_that_is_silent_holds_up_no_end(silent: list[object]) -> N
     assert silent == ["deaf.test"]
 
 
-def test_a_name_is_looked_up_and_what_is_wrong_with_it_told() -> None:
+def test_a_name_is_looked_up_and_its_error_raised() -> None:
     async def look_up(host: str) -> object:
         loop = asyncio.get_running_loop()
         return (await loop.getaddrinfo(host, 80, family=socket.AF_INET))[0][4]
@@ -56,7 +56,7 @@ def test_a_name_is_looked_up_and_what_is_wrong_with_it_told() -> None:
             run_async(look_up(bad))
 
 
-def test_what_is_loaded_beforehand_asks_no_name_server(silent: list[object]) -> None:
+def test_warm_up_asks_no_name_server(silent: list[object]) -> None:
     async def warm_up() -> None:
         async with connect(Site.parse("acme")) as connection:
             await connection.warm_up()
@@ -65,7 +65,7 @@ def test_what_is_loaded_beforehand_asks_no_name_server(silent: list[object]) -> 
     assert silent == []
 
 
-def test_inside_a_loop_work_runs_in_a_thread_and_gives_its_result_or_error() -> None:
+def test_inside_a_loop_a_coroutine_runs_in_a_thread_and_returns_or_raises() -> None:
     async def work(error: Exception | None = None) -> int:
         if error:
             raise error
@@ -79,7 +79,7 @@ def test_inside_a_loop_work_runs_in_a_thread_and_gives_its_result_or_error() -> 
     asyncio.run(outer())
 
 
-def test_what_interrupts_work_inside_a_loop_cancels_it_and_waits_for_its_end() -> None:
+def test_an_interrupt_inside_a_loop_cancels_the_coroutine_and_waits_for_it() -> None:
     ended: list[str] = []
 
     async def work() -> None:

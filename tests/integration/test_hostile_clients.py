@@ -1,7 +1,7 @@
-"""Everything that can knock at a loopback port, thrown at a login that ends well all the same.
+"""Hostile requests to the loopback port: a login succeeds in spite of them.
 
-Each case meets a listener in process, and is followed by the genuine redirect; all together meet
-the finished command, which then signs its user in.
+Each case is sent to a callback server in process, and followed by the genuine callback. All of them
+together are sent to the installed command, which then signs its user in.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ import pytest
 from approve_in_browser import approve
 from callback_server import PAGE, PATHS, ends_well, waiting
 from conftest import Command
-from hostile_requests import MEGABYTE, QUIETLY, REQUESTS, Target, fetched, target_of
+from hostile_requests import MEGABYTE, REFUSED, REQUESTS, Target, good_request, target_of
 from yarl import URL
 
 from soe_auth import Secret
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.alone
 
 @contextmanager
 def reset_at_once(port: int) -> Iterator[socket.socket]:
-    """A connection that is not closed but reset."""
+    """A connection that is reset in place of closed."""
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         yield connection
@@ -45,7 +45,7 @@ def reset_at_once(port: int) -> Iterator[socket.socket]:
 
 @asynccontextmanager
 async def held_open(t: Target, count: int, *parts: bytes) -> AsyncIterator[None]:
-    """Connections that send parts of a request, a little apart, and then stay."""
+    """Connections that send parts of a request with pauses, and then stay open."""
     connections = [await asyncio.open_connection("127.0.0.1", t.port) for _ in range(count)]
     for part in parts:
         for _, writer in connections:
@@ -81,7 +81,7 @@ async def resets(t: Target, _: AsyncExitStack) -> None:
     await reset_in_mid_answer(t)
 
 
-# What is left open while the login goes on.
+# Connections that stay open while the login continues.
 HELD: dict[str, Callable[[Target, AsyncExitStack], Awaitable[None]]] = {
     "hundreds of idle connections": idle,
     "a byte at a time": slow,
@@ -92,68 +92,68 @@ HELD: dict[str, Callable[[Target, AsyncExitStack], Awaitable[None]]] = {
 
 @pytest.mark.rfc("9700-2.1", "9700-4.16", "DNS rebinding")
 @pytest.mark.parametrize("name", REQUESTS)
-async def test_a_request_that_is_not_the_redirect_ends_nothing(name: str) -> None:
+async def test_a_hostile_request_does_not_end_the_login(name: str) -> None:
     async with waiting() as login:
         target = target_of(login)
         answer = await target.send(REQUESTS[name](target))
-        assert QUIETLY.match(answer), answer[:100]
+        assert REFUSED.match(answer), answer[:100]
         assert len(answer) < 8192
         assert b"owned" not in answer
         assert b"aiohttp" not in answer
         assert login.request.url.encode() not in answer
-        redirect = asyncio.create_task(login.listener.redirect())
+        waiting_task = asyncio.create_task(login.listener.wait_for_callback())
         await asyncio.sleep(0)
-        assert not redirect.done()
-        redirect.cancel()
+        assert not waiting_task.done()
+        waiting_task.cancel()
         assert await ends_well(login)
 
 
 @pytest.mark.rfc("an oversized request")
 @pytest.mark.parametrize("name", HELD)
-async def test_connections_that_stay_hold_neither_the_login_nor_its_end(name: str) -> None:
+async def test_open_connections_delay_neither_the_login_nor_its_end(name: str) -> None:
     async with AsyncExitStack() as stack, asyncio.timeout(5), waiting() as login:
         await HELD[name](target_of(login), stack)
         assert await ends_well(login)
 
 
-async def test_the_same_redirect_again_sees_the_same_end_and_redeems_nothing() -> None:
+async def test_a_repeated_callback_sees_the_same_result_and_its_code_is_not_exchanged() -> None:
     async with waiting() as login:
         target = target_of(login)
-        first = asyncio.create_task(target.send(fetched(target)))
-        granted = await login.listener.redirect()
+        first = asyncio.create_task(target.send(good_request(target)))
+        granted = await login.listener.wait_for_callback()
         other_code = target.good.replace("code=x", "code=y")
         second = asyncio.create_task(target.send(target.request(other_code)))
-        third = asyncio.create_task(target.send(fetched(target)))
+        third = asyncio.create_task(target.send(good_request(target)))
         await asyncio.sleep(0)
         await login.listener.show_result(PAGE)
-        assert await login.listener.redirect() == granted == Granted(Secret("x"))
+        assert await login.listener.wait_for_callback() == granted == Granted(Secret("x"))
         assert b" 303 " in (await second)[:20]
         assert b" 303 " in (await first)[:20]
         assert b" 303 " in (await third)[:20]
 
 
-async def test_a_reload_of_the_finished_page_shows_it_again_and_redeems_nothing() -> None:
+async def test_a_reload_of_the_result_page_shows_it_again() -> None:
     async with waiting() as login:
         target = target_of(login)
-        tab = asyncio.create_task(target.send(fetched(target)))
-        granted = await login.listener.redirect()
-        concluding = asyncio.create_task(login.listener.show_result(PAGE))
+        tab = asyncio.create_task(target.send(good_request(target)))
+        granted = await login.listener.wait_for_callback()
+        showing = asyncio.create_task(login.listener.show_result(PAGE))
         await tab
         for _ in range(3):
             assert b"Signed in as Jane Doe" in await target.send(target.request(PATHS.done))
-            assert b" 303 " in (await target.send(fetched(target)))[:20]
-        await concluding
-        assert await login.listener.redirect() == granted
+            assert b" 303 " in (await target.send(good_request(target)))[:20]
+        await showing
+        assert await login.listener.wait_for_callback() == granted
 
 
-# --- against the finished command ---
+# --- the installed command ---
 
 
 @asynccontextmanager
 async def waiting_command(
     command: Command, site: Sandbox, *options: str
 ) -> AsyncIterator[tuple[Process, str, Target]]:
-    """The finished command, waiting; its authorize URL, and it as the one who knocks sees it."""
+    """A login of the installed command, its authorize URL, and its target."""
     login = await asyncio.create_subprocess_exec(
         command.path,
         *("login", "--site", site.url, "--client-id", "110", "--no-browser", *options),
@@ -175,7 +175,7 @@ async def waiting_command(
         await login.wait()
 
 
-async def said_by(login: Process) -> str:
+async def messages_of(login: Process) -> str:
     assert login.stderr
     return (await login.stderr.read()).decode()
 
@@ -184,7 +184,7 @@ async def said_by(login: Process) -> str:
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 @pytest.mark.timeout(120)
-async def test_the_finished_command_stands_all_of_it_at_once(soe_auth: Command) -> None:
+async def test_the_command_survives_all_hostile_requests_at_once(soe_auth: Command) -> None:
     async with (
         Sandbox(strict=True) as site,
         AsyncExitStack() as stack,
@@ -197,23 +197,25 @@ async def test_the_finished_command_stands_all_of_it_at_once(soe_auth: Command) 
         for _ in range(3):
             for request in REQUESTS.values():
                 answer = await target.send(request(target))
-                assert QUIETLY.match(answer), answer[:100]
+                assert REFUSED.match(answer), answer[:100]
         assert memory_of(login.pid) - before < 16 * MEGABYTE
         page = await visit(address)
         assert "Signed in as Jane Doe" in page.text
         async with asyncio.timeout(2):  # with hundreds of connections still open
             assert await login.wait() == 0
-        said = await said_by(login)
-        assert "Traceback" not in said
-        assert "owned" not in said
-        assert len(said.splitlines()) == len(set(said.splitlines())) < 20  # each kind once
+        messages = await messages_of(login)
+        assert "Traceback" not in messages
+        assert "owned" not in messages
+        assert (
+            len(messages.splitlines()) == len(set(messages.splitlines())) < 20
+        )  # each reason once
         assert len(site.exchanges) == 1
 
 
 @pytest.mark.rfc("an oversized request")
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
-async def test_more_connections_than_a_process_may_have_open_shut_no_browser_out(
+async def test_more_connections_than_file_descriptors_do_not_block_the_browser(
     soe_auth: Command,
 ) -> None:
     if sys.platform != "linux":
@@ -228,7 +230,7 @@ async def test_more_connections_than_a_process_may_have_open_shut_no_browser_out
             page = await visit(address)
             assert await login.wait() == 0
         assert "Signed in as Jane Doe" in page.text
-        signed_in, remembered = (await said_by(login)).splitlines()
+        signed_in, remembered = (await messages_of(login)).splitlines()
         assert signed_in.startswith("Signed in")
         assert remembered.startswith("Remembered")
         for _, writer in held:
@@ -237,7 +239,7 @@ async def test_more_connections_than_a_process_may_have_open_shut_no_browser_out
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
-async def test_the_curious_are_told_the_kind_of_a_stray_and_never_what_it_held(
+async def test_verbose_reports_the_kind_of_a_stray_and_not_its_content(
     soe_auth: Command,
 ) -> None:
     async with (
@@ -245,25 +247,25 @@ async def test_the_curious_are_told_the_kind_of_a_stray_and_never_what_it_held(
         waiting_command(soe_auth, site, "-v", "--timeout", "6s") as (login, _, target),
     ):
         for request in ("/canary?canary=1", f"{target.path}?code=canary&state=canary"):
-            await target.send(target.request(request, "X-Canary: canary"), within=5)
-        await target.send(target.request("/", host="Host: canary"), within=5)
-        await target.send(b"canary canary canary\r\n\r\n", within=5)
+            await target.send(target.request(request, "X-Canary: canary"), wait=5)
+        await target.send(target.request("/", host="Host: canary"), wait=5)
+        await target.send(b"canary canary canary\r\n\r\n", wait=5)
         assert await login.wait() == 4
-        said = await said_by(login)
+        messages = await messages_of(login)
         for kind in (
             "the path was not the redirect's",
             "the state was not this login's",
             "the Host was not this listener's",
-            "it was no HTTP that can be read",
+            "it was not valid HTTP",
         ):
-            assert f"Something else came to the listener: {kind}. Still waiting." in said
-            assert f"{kind} (1)" in said  # and again at the end
-        assert "canary" not in said.lower()
+            assert f"Something else came to the listener: {kind}. Still waiting." in messages
+            assert f"{kind} (1)" in messages  # and again at the end
+        assert "canary" not in messages.lower()
 
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
-async def test_a_browser_that_vanishes_leaves_a_finished_login(soe_auth: Command) -> None:
+async def test_a_login_finishes_after_the_browser_has_disconnected(soe_auth: Command) -> None:
     async with (
         Sandbox(strict=True) as site,
         waiting_command(soe_auth, site) as (login, address, target),
@@ -273,13 +275,13 @@ async def test_a_browser_that_vanishes_leaves_a_finished_login(soe_auth: Command
             connection.sendall(target.request(f"{redirect.path}?{redirect.query}"))
         async with asyncio.timeout(5):
             assert await login.wait() == 0
-        assert "Signed in to localhost" in await said_by(login)
+        assert "Signed in to localhost" in await messages_of(login)
     assert soe_auth("token").returncode == 0
 
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
-async def test_a_refusal_is_shown_without_what_a_terminal_or_a_page_would_obey(
+async def test_a_refusal_is_shown_without_control_sequences_and_markup(
     soe_auth: Command,
 ) -> None:
     async with (
@@ -292,17 +294,17 @@ async def test_a_refusal_is_shown_without_what_a_terminal_or_a_page_would_obey(
             url = URL(f"http://localhost:{target.port}{target.path}?{query}", encoded=True)
             page = await (await browser.get(url)).text()
         assert await login.wait() == 4
-        said = await said_by(login)
-        assert "access_denied" in said
-        assert all(line.isprintable() for line in said.splitlines())
-        assert not any(line.startswith("soe-auth: fine") for line in said.splitlines())
+        messages = await messages_of(login)
+        assert "access_denied" in messages
+        assert all(line.isprintable() for line in messages.splitlines())
+        assert not any(line.startswith("soe-auth: fine") for line in messages.splitlines())
         assert "<script" not in page
         assert "&lt;script&gt;" in page
         assert "\u202e" not in page
 
 
 async def settled_memory_of(pid: int) -> int:
-    """Return the resident bytes of a process that has loaded all that it will need."""
+    """Return the resident bytes of a process once they no longer grow."""
     before, now = 0, memory_of(pid)
     while now != before:
         await asyncio.sleep(0.5)

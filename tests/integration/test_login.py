@@ -265,7 +265,7 @@ def test_a_store_that_cannot_keep_the_token_makes_the_page_say_so(
     assert "could not be written" in user.last_page
 
 
-def test_an_account_that_is_not_told_is_no_failure(user: FakeUser, site: Sandbox) -> None:
+def test_an_unknown_account_is_not_an_error(user: FakeUser, site: Sandbox) -> None:
     site.quirks = Quirks(account="server-error")
     token = login(user.settings(site=site.url), user.effects())
     assert token.account is None
@@ -620,7 +620,9 @@ def test_a_browser_of_another_user_signs_in_by_the_address_of_the_site(
     ) -> AbstractAsyncContextManager[CallbackServer]:
         assert pending.sockets
         paths = LocalPaths(pending.launch_path, pending.result_path)
-        return serve(pending.sockets, pending.request, paths, on_stray, lambda *_: 123_456_789)
+        return serve(
+            pending.sockets, pending.request, paths, on_stray, other_user=lambda *_: 123_456_789
+        )
 
     def tell(text: str) -> None:
         user.told.append(text)

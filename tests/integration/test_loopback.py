@@ -1,4 +1,4 @@
-"""The listener on real sockets, spoken to byte by byte."""
+"""The callback server on real sockets."""
 
 import asyncio
 import http.client
@@ -28,7 +28,7 @@ async def browser() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest.mark.rfc("9700-4.12")
-async def test_the_launch_address_sends_the_browser_to_the_site_as_often_as_asked(
+async def test_the_launch_path_redirects_to_the_site_each_time(
     browser: aiohttp.ClientSession,
 ) -> None:
     async with waiting() as login:
@@ -41,12 +41,12 @@ async def test_the_launch_address_sends_the_browser_to_the_site_as_often_as_aske
 
 
 @pytest.mark.rfc("6749-3.1.2.5")
-async def test_the_browser_waits_for_the_end_and_sees_it_at_a_clean_address(
+async def test_the_browser_waits_for_the_result_and_sees_it_at_a_clean_address(
     browser: aiohttp.ClientSession,
 ) -> None:
     async with waiting() as login:
         tab = asyncio.create_task(browser.get(login.good))
-        assert await login.listener.redirect() == Granted(Secret("c(o)de"))
+        assert await login.listener.wait_for_callback() == Granted(Secret("c(o)de"))
         assert not tab.done()
         await login.listener.show_result(PAGE)
         answer = await tab
@@ -56,63 +56,63 @@ async def test_the_browser_waits_for_the_end_and_sees_it_at_a_clean_address(
         assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
 
 
-async def test_a_denial_reaches_the_story_and_its_page_the_browser(
+async def test_a_denial_is_returned_and_shown_in_the_browser(
     browser: aiohttp.ClientSession,
 ) -> None:
     async with waiting() as login:
         url = login.good.replace("code=", "error=access_denied&error_description=")
         tab = asyncio.create_task(browser.get(url))
-        assert await login.listener.redirect() == Denied("access_denied", "c(o)de")
+        assert await login.listener.wait_for_callback() == Denied("access_denied", "c(o)de")
         await login.listener.show_result(not_signed_in("It was refused.", "Try again."))
         assert "It was refused." in await (await tab).text()
 
 
-async def test_strays_are_answered_counted_and_harmless(browser: aiohttp.ClientSession) -> None:
+async def test_strays_are_answered_and_counted_and_do_not_end_the_login(
+    browser: aiohttp.ClientSession,
+) -> None:
     async with waiting() as login:
         for path, status in (("/favicon.ico", 404), (PATHS.done, 404), ("/", 404)):
             answer = await browser.get(login.origin + path)
             assert answer.status == status
-            assert "Nothing to see here" in await answer.text()
+            assert "This page has expired" in await answer.text()
         wrong = await browser.get(login.good.replace("state=", "state=x"))
         assert wrong.status == 400
         post = await browser.post(login.good, data=b"x" * 100)
         assert post.status == 405
         assert login.listener.strays.total() == len(login.strays) == 5
         tab = asyncio.create_task(browser.get(login.good))
-        assert isinstance(await login.listener.redirect(), Granted)
+        assert isinstance(await login.listener.wait_for_callback(), Granted)
         await login.listener.show_result(PAGE)
         assert (await tab).status == 200
 
 
-async def test_a_browser_that_vanishes_after_its_redirect_does_not_hold_the_login() -> None:
+async def test_a_browser_that_disconnects_after_its_redirect_does_not_delay_the_login() -> None:
     async with waiting() as login:
         _, writer = await asyncio.open_connection("127.0.0.1", login.sockets.port)
         target = login.good.removeprefix(login.origin)
         host = f"localhost:{login.sockets.port}"
         writer.write(f"GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
-        await login.listener.redirect()
+        await login.listener.wait_for_callback()
         writer.transport.abort()
         async with asyncio.timeout(1):
-            await asyncio.sleep(
-                0.05
-            )  # the reset has to arrive, as it would while a code is redeemed
+            await asyncio.sleep(0.05)  # the reset has to arrive, as it does during an exchange
             await login.listener.show_result(PAGE)
 
 
 @pytest.mark.slow
 @pytest.mark.rfc("8252-8.3")
-async def test_a_browser_that_never_comes_for_the_page_is_not_waited_for_long(
+async def test_a_browser_that_does_not_fetch_the_page_is_waited_for_briefly(
     browser: aiohttp.ClientSession,
 ) -> None:
     async with waiting() as login:
         tab = asyncio.create_task(browser.get(login.good, allow_redirects=False))
-        await login.listener.redirect()
+        await login.listener.wait_for_callback()
         async with asyncio.timeout(3):
             await login.listener.show_result(PAGE)
         assert (await tab).status == 303
 
 
-async def test_without_a_browser_at_the_door_nobody_is_waited_for() -> None:
+async def test_without_a_callback_show_result_does_not_wait() -> None:
     async with waiting() as login, asyncio.timeout(0.2):
         await login.listener.show_result(PAGE)
 
@@ -130,7 +130,7 @@ async def test_both_loopback_addresses_answer(address: str) -> None:
 
 
 @pytest.mark.rfc("another user of the machine")
-async def test_another_users_browser_is_not_sent_to_the_site_and_told_what_to_do(
+async def test_another_users_browser_is_not_redirected_and_gets_instructions(
     browser: aiohttp.ClientSession,
 ) -> None:
     async with waiting(lambda _peer, _own: 1234) as login:
@@ -144,7 +144,7 @@ async def test_another_users_browser_is_not_sent_to_the_site_and_told_what_to_do
         assert login.strays == [LAUNCH_REFUSED]
 
 
-async def test_another_user_brings_no_answer_without_the_state(
+async def test_another_users_callback_without_the_state_is_refused(
     browser: aiohttp.ClientSession,
 ) -> None:
     async with waiting(lambda _peer, _own: 1234) as login:
@@ -153,18 +153,20 @@ async def test_another_user_brings_no_answer_without_the_state(
         assert login.strays == [FROM_OTHER_USER]
 
 
-async def test_another_users_browser_that_has_the_state_is_let_in_and_named(
+async def test_another_users_callback_with_the_state_is_accepted_and_reported(
     browser: aiohttp.ClientSession,
 ) -> None:
     async with waiting(lambda _peer, _own: 1234) as login:
         tab = asyncio.create_task(browser.get(login.good))
-        assert await login.listener.redirect() == Granted(Secret("c(o)de"), other_user=1234)
+        assert await login.listener.wait_for_callback() == Granted(
+            Secret("c(o)de"), other_user=1234
+        )
         await login.listener.show_result(PAGE)
         assert "Signed in as Jane Doe" in await (await tab).text()
         assert login.strays == []
 
 
-async def test_another_users_connections_shut_out_none_of_ours() -> None:
+async def test_another_users_connections_do_not_evict_ours() -> None:
     others: list[bool] = [False]
     async with waiting(lambda _peer, _own: 1234 if others[0] else None) as login:
         ours = await asyncio.open_connection("127.0.0.1", login.sockets.port)
@@ -180,12 +182,12 @@ async def test_another_users_connections_shut_out_none_of_ours() -> None:
             writer.transport.abort()
 
 
-async def test_a_fault_of_our_own_ends_no_login(browser: aiohttp.ClientSession) -> None:
+async def test_an_internal_error_does_not_end_the_login(browser: aiohttp.ClientSession) -> None:
     async with waiting() as login:
-        await login.listener.show_result(None)  # type: ignore[arg-type]  # the fault
+        await login.listener.show_result(None)  # type: ignore[arg-type]  # the error
         answer = await browser.get(login.origin + PATHS.done)
         assert answer.status == 500
-        assert [stray.reason for stray in login.strays] == ["it could not be handled"]
+        assert [stray.reason for stray in login.strays] == ["soe-auth failed on it"]
 
 
 def headed(login: Login, target: str, *fields: str) -> bytes:
@@ -194,7 +196,7 @@ def headed(login: Login, target: str, *fields: str) -> bytes:
     return "\r\n".join(lines).encode()
 
 
-async def test_cookies_of_every_port_of_localhost_shut_out_no_browser() -> None:
+async def test_many_cookies_of_localhost_are_accepted() -> None:
     cookies = "Cookie: " + "; ".join(f"name{n}={'x' * 3000}" for n in range(40))
     assert 2**16 < len(cookies) < 2**17
     async with waiting() as login:
@@ -203,7 +205,7 @@ async def test_cookies_of_every_port_of_localhost_shut_out_no_browser() -> None:
         )
         target = login.good.removeprefix(login.origin)
         tab = asyncio.create_task(raw(login.sockets.port, headed(login, target, cookies)))
-        assert await login.listener.redirect() == Granted(Secret("c(o)de"))
+        assert await login.listener.wait_for_callback() == Granted(Secret("c(o)de"))
         await login.listener.show_result(PAGE)
         assert b" 303 " in (await tab)[:20]
         assert login.strays == []
@@ -218,7 +220,7 @@ async def test_cookies_of_every_port_of_localhost_shut_out_no_browser() -> None:
     ],
     ids=["one field", "a few", "many"],
 )
-async def test_a_tab_that_is_refused_for_its_size_is_told_once(fields: list[str]) -> None:
+async def test_a_request_that_is_too_large_gets_one_431_page(fields: list[str]) -> None:
     async with waiting() as login:
         answer = await raw(login.sockets.port, headed(login, PATHS.launch, *fields))
         assert answer.startswith(b"HTTP/1.0 431 ")
@@ -231,42 +233,44 @@ async def test_a_tab_that_is_refused_for_its_size_is_told_once(fields: list[str]
     [b"&x=" + b"y" * 9000, "&user=Jürgen".encode(), b"&user=J%FCrgen", b"&x=1&x=2", b"&a" * 50],
     ids=["long", "raw UTF-8", "Latin-1", "twice", "many"],
 )
-async def test_parameters_that_are_not_ours_hinder_no_answer(more: bytes) -> None:
+async def test_unknown_parameters_of_a_callback_are_ignored(more: bytes) -> None:
     async with waiting() as login:
         target = login.good.removeprefix(login.origin).encode() + more
         request = headed(login, "TARGET").replace(b"TARGET", target)
         tab = asyncio.create_task(raw(login.sockets.port, request))
-        assert await asyncio.wait_for(login.listener.redirect(), 2) == Granted(Secret("c(o)de"))
+        assert await asyncio.wait_for(login.listener.wait_for_callback(), 2) == Granted(
+            Secret("c(o)de")
+        )
         await login.listener.show_result(PAGE)
         await tab
 
 
 @pytest.mark.slow
 @pytest.mark.posix("limits how many files a process may open")
-async def test_a_process_that_may_open_no_more_says_so_and_goes_on(
+async def test_without_file_descriptors_the_server_reports_it_and_continues(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with waiting() as login:
-        waiting_to_come_in = [socket.socket() for _ in range(4)]
+        clients = [socket.socket() for _ in range(4)]
         with no_more_files():
-            for connection in waiting_to_come_in:
+            for connection in clients:
                 connection.connect(("127.0.0.1", login.sockets.port))
-            await asyncio.sleep(0.01)  # in which the loop looks at its sockets
-        for connection in waiting_to_come_in:
+            await asyncio.sleep(0.01)  # lets the loop accept them
+        for connection in clients:
             connection.close()
-        assert set(login.listener.strays) == {"this process may open no more connections"}
+        assert set(login.listener.strays) == {"this process cannot open more connections"}
         answer = await raw(login.sockets.port, b"GET /favicon.ico HTTP/1.1\r\nHost: a\r\n\r\n")
         assert b" 421 " in answer
-    await asyncio.sleep(1.2)  # an asyncio server would try again by now, and find itself closed
+    await asyncio.sleep(1.2)  # an asyncio server would try again by now, and log a traceback
     assert caplog.records == []
 
 
 @pytest.mark.parametrize("steps", range(6))
-async def test_a_connection_that_comes_just_before_the_end_is_not_left_open(steps: int) -> None:
+async def test_a_connection_accepted_just_before_the_end_is_closed(steps: int) -> None:
     with socket.socket() as late:
         async with waiting() as login:
             late.connect(("127.0.0.1", login.sockets.port))
-            for _ in range(steps):  # of the loop, each of which takes it one further
+            for _ in range(steps):  # of the event loop; each takes the connection one step further
                 await asyncio.sleep(0)
         late.settimeout(2)
         with suppress(ConnectionResetError):
@@ -283,7 +287,7 @@ async def test_the_port_is_closed_once_the_login_has_ended() -> None:
 
 
 @pytest.mark.rfc("a log")
-async def test_nothing_that_came_is_logged(
+async def test_nothing_of_a_request_is_logged(
     browser: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(0)

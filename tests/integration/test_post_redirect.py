@@ -59,7 +59,7 @@ def practice(scheme: str, ca: trustme.CA) -> Iterator[Sandbox]:
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_after_a_rehearsal_the_first_call_loads_nothing(scheme: str, ca: trustme.CA) -> None:
+def test_after_warm_up_the_first_call_imports_nothing(scheme: str, ca: trustme.CA) -> None:
     with practice(scheme, ca) as sandbox:
         done = subprocess.run(
             [sys.executable, "-c", LOADED_BY_A_CALL, sandbox.url],
@@ -74,9 +74,7 @@ def test_after_a_rehearsal_the_first_call_loads_nothing(scheme: str, ca: trustme
 
 
 @pytest.mark.posix("Windows itself checks certificates, so that no file of CAs is read")
-def test_the_systems_cas_are_read_once_and_before_any_connection(
-    ca: trustme.CA, tmp_path: Path
-) -> None:
+def test_the_system_cas_are_read_once_before_any_connection(ca: trustme.CA, tmp_path: Path) -> None:
     context = ssl_context(Network())
     assert type(context) is ssl.SSLContext
     assert context.verify_mode is ssl.CERT_REQUIRED
@@ -96,7 +94,7 @@ def test_the_systems_cas_are_read_once_and_before_any_connection(
     assert ours.getpeercert()
 
 
-def test_where_openssl_finds_no_file_of_cas_the_system_is_asked_in_another_way(
+def test_truststore_is_used_where_openssl_finds_no_ca_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none"))
@@ -109,9 +107,7 @@ def test_where_openssl_finds_no_file_of_cas_the_system_is_asked_in_another_way(
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
-def test_the_token_is_on_stdout_before_the_site_has_said_whose_it_is(
-    soe_auth: Command, site: Sandbox
-) -> None:
+def test_the_token_is_printed_before_the_account_is_known(soe_auth: Command, site: Sandbox) -> None:
     site.quirks = Quirks(account="hang")
     command = soe_auth.with_variables(
         SOE_AUTH_SITE=site.url, SOE_AUTH_CLIENT_ID="110", BROWSER=BROWSER
@@ -135,7 +131,7 @@ def test_the_token_is_on_stdout_before_the_site_has_said_whose_it_is(
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
-def test_what_is_in_the_way_of_handing_a_token_over_is_told_once_at_the_end(
+def test_an_error_in_printing_the_token_is_reported_once_at_the_end(
     soe_auth: Command, site: Sandbox, tmp_path: Path
 ) -> None:
     command = soe_auth.with_variables(
@@ -152,7 +148,7 @@ def test_what_is_in_the_way_of_handing_a_token_over_is_told_once_at_the_end(
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
-def test_what_tells_the_account_waits_for_it(soe_auth: Command, site: Sandbox) -> None:
+def test_a_format_with_the_account_waits_for_it(soe_auth: Command, site: Sandbox) -> None:
     command = soe_auth.with_variables(
         SOE_AUTH_SITE=site.url, SOE_AUTH_CLIENT_ID="110", BROWSER=BROWSER
     )

@@ -58,17 +58,17 @@ def test_a_program_gets_the_stored_token_as_a_secret(stored: soe_auth.Token) -> 
 
 
 @pytest.mark.usefixtures("stored")
-def test_a_program_learns_that_a_person_is_needed() -> None:
+def test_get_token_raises_login_required() -> None:
     with pytest.raises(soe_auth.LoginRequired, match="soe-auth login -p acme"):
         soe_auth.get_token("acme", min_ttl=7200)
 
 
-def test_without_a_profile_a_person_is_needed() -> None:
+def test_get_token_without_a_profile_raises_login_required() -> None:
     with pytest.raises(soe_auth.LoginRequired):
         soe_auth.get_token()
 
 
-def test_the_variable_answers_for_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_get_token_returns_the_token_variable_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOE_AUTH_TOKEN", "from-ci")
     assert soe_auth.get_token("acme").reveal() == "from-ci"
     monkeypatch.setenv("SOE_AUTH_TOKEN", "canary canary")
@@ -77,7 +77,7 @@ def test_the_variable_answers_for_the_store(monkeypatch: pytest.MonkeyPatch) -> 
     assert "canary" not in str(error.value)
 
 
-def test_a_program_logs_a_person_in(site: Sandbox) -> None:
+def test_login_stores_a_token(site: Sandbox) -> None:
     told: list[str] = []
     threads: list[threading.Thread] = []
 
@@ -93,7 +93,7 @@ def test_a_program_logs_a_person_in(site: Sandbox) -> None:
     assert soe_auth.get_token() == token.access_token
 
 
-async def test_a_program_logs_in_inside_a_loop() -> None:
+async def test_alogin_stores_a_token() -> None:
     tasks: list[asyncio.Task[object]] = []
 
     def browser(url: str) -> bool:
@@ -108,11 +108,11 @@ async def test_a_program_logs_in_inside_a_loop() -> None:
 
 @pytest.mark.posix("Windows always has a browser to open")
 @pytest.mark.usefixtures("soe_sandbox")
-def test_the_desktops_browser_is_the_default() -> None:
+def test_the_desktop_browser_is_the_default() -> None:
     assert soe_auth.login().account == "Jane Doe"
 
 
-async def test_a_sync_login_inside_a_loop_as_in_a_notebook_runs_in_a_thread(site: Sandbox) -> None:
+async def test_login_works_inside_an_event_loop(site: Sandbox) -> None:
     token = soe_auth.login(site=site.url, client_id="110", browser=approving())
     assert soe_auth.get_token() == token.access_token
     with pytest.raises(soe_auth.SettingsError):
@@ -120,7 +120,7 @@ async def test_a_sync_login_inside_a_loop_as_in_a_notebook_runs_in_a_thread(site
 
 
 @pytest.mark.skipif(UNDER_WINE, reason="Wine lacks a call of trio's loop")
-def test_on_trio_a_login_says_what_works_and_that_works(site: Sandbox) -> None:
+def test_on_trio_alogin_names_what_works_and_that_works(site: Sandbox) -> None:
     async def login() -> soe_auth.Token:
         with pytest.raises(RuntimeError, match=r"needs asyncio; .* trio\.to_thread\.run_sync"):
             await soe_auth.alogin(site=site.url, client_id="110", browser=pytest.fail)
@@ -132,7 +132,7 @@ def test_on_trio_a_login_says_what_works_and_that_works(site: Sandbox) -> None:
 
 
 @pytest.mark.posix("Windows always has a browser to open")
-def test_a_login_that_nobody_could_see_is_refused() -> None:
+def test_a_login_without_browser_and_announce_is_refused() -> None:
     with pytest.raises(soe_auth.LoginError, match="no user to tell"):
         soe_auth.login(site="acme", client_id="110")
 
@@ -145,7 +145,7 @@ def test_the_settings_of_a_login_are_checked() -> None:
 # --- log out, status, a store of one's own ---
 
 
-def test_a_program_logs_out_and_learns_what_the_site_said(site: Sandbox, home: Path) -> None:
+def test_logout_returns_the_revocation_result(site: Sandbox, home: Path) -> None:
     token = soe_auth.login("mine", site=site.url, client_id="110", browser=approving())
     assert soe_auth.logout("mine") == soe_auth.LogoutResult(token, soe_auth.RevocationResult.ENDED)
     assert soe_auth.logout("mine") is None
@@ -157,11 +157,11 @@ def test_a_program_logs_out_and_learns_what_the_site_said(site: Sandbox, home: P
     )
 
 
-def test_a_local_log_out_asks_nobody(stored: soe_auth.Token) -> None:
+def test_a_local_logout_does_not_contact_the_site(stored: soe_auth.Token) -> None:
     assert soe_auth.logout("acme", local=True) == soe_auth.LogoutResult(stored, None)
 
 
-def test_a_program_sees_the_status_of_every_profile(home: Path, stored: soe_auth.Token) -> None:
+def test_status_lists_every_profile(home: Path, stored: soe_auth.Token) -> None:
     with (home / "config.toml").open("a") as config:
         config.write('[profile.zulu]\nsite = "zulu"\nclient_id = "1"\n')
         config.write('[profile.old]\nsite = "acme"\nclient_id = "110"\nscope = "write_access"\n')
@@ -175,7 +175,7 @@ def test_a_program_sees_the_status_of_every_profile(home: Path, stored: soe_auth
     assert "canary" not in repr([acme, old, zulu])
 
 
-def test_the_status_of_a_profile_that_is_not_there_is_an_error(stored: soe_auth.Token) -> None:
+def test_the_status_of_an_unknown_profile_is_an_error(stored: soe_auth.Token) -> None:
     with pytest.raises(soe_auth.SettingsError, match="no profile nobody"):
         soe_auth.status("nobody")
     store = InMemory()
@@ -184,14 +184,14 @@ def test_the_status_of_a_profile_that_is_not_there_is_an_error(stored: soe_auth.
     assert (found.site, found.problem) == (stored.site, None)
 
 
-def test_without_a_profile_there_is_no_status_and_nothing_to_log_out_of() -> None:
+def test_without_a_profile_status_is_empty_and_logout_raises() -> None:
     for call in (soe_auth.status, soe_auth.logout):
         with pytest.raises(soe_auth.LoginRequired, match="soe-auth init"):
             call()
 
 
 @pytest.mark.usefixtures("stored")
-async def test_what_needs_no_person_works_where_a_loop_is_running(site: Sandbox) -> None:
+async def test_functions_without_login_work_inside_an_event_loop(site: Sandbox) -> None:
     assert soe_auth.get_token("acme") == TOKEN.access_token
     assert [one.profile for one in soe_auth.status()] == ["acme"]
     await asyncio.to_thread(
@@ -202,9 +202,7 @@ async def test_what_needs_no_person_works_where_a_loop_is_running(site: Sandbox)
     assert result.on_site is soe_auth.RevocationResult.ENDED
 
 
-def test_an_empty_store_of_ones_own_is_not_mixed_up_with_none(
-    home: Path, stored: soe_auth.Token
-) -> None:
+def test_an_empty_custom_store_is_used(home: Path, stored: soe_auth.Token) -> None:
     store = InMemory()
     FileStore(home, report=print).save("another", stored)
     with pytest.raises(soe_auth.LoginRequired, match="has no token"):
@@ -215,7 +213,7 @@ def test_an_empty_store_of_ones_own_is_not_mixed_up_with_none(
     assert soe_auth.get_token("acme") == TOKEN.access_token
 
 
-async def test_every_call_takes_a_store_of_ones_own(home: Path) -> None:
+async def test_every_function_takes_a_custom_store(home: Path) -> None:
     store = InMemory()
     async with Sandbox(strict=True) as site:
         token = await soe_auth.alogin(

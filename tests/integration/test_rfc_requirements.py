@@ -141,7 +141,7 @@ async def test_a_code_may_be_as_short_or_long_as_the_site_likes(length: int) -> 
     async with waiting() as login:
         code = "c" * length
         tab = asyncio.create_task(ask(login, f"{good(login)}&code={code}"))
-        assert await login.listener.redirect() == Granted(Secret(code))
+        assert await login.listener.wait_for_callback() == Granted(Secret(code))
         end = asyncio.create_task(login.listener.show_result(PAGE))
         assert location(await tab) == PATHS.done
         end.cancel()
@@ -205,13 +205,13 @@ def test_an_issuer_that_is_not_the_very_same_string_is_refused(issuer: str) -> N
 async def test_a_state_is_dead_after_its_first_use() -> None:
     async with waiting() as login:
         first = asyncio.create_task(ask(login, f"{good(login)}&code=first"))
-        granted = await login.listener.redirect()
+        granted = await login.listener.wait_for_callback()
         late = [
             asyncio.create_task(ask(login, f"{good(login)}&{answer}"))
             for answer in ("code=second", "error=access_denied")
         ]
         await asyncio.wait(late, timeout=0.1)
-        assert await login.listener.redirect() == granted == Granted(Secret("first"))
+        assert await login.listener.wait_for_callback() == granted == Granted(Secret("first"))
         end = asyncio.create_task(login.listener.show_result(PAGE))
         for answer in await asyncio.gather(first, *late):
             assert location(answer) == PATHS.done
@@ -257,7 +257,7 @@ async def test_every_answer_keeps_its_address_to_itself_and_out_of_frames() -> N
             (await raw(login.sockets.port, b"no HTTP\r\n\r\n")).decode(),
         ]
         tab = asyncio.create_task(ask(login, f"{good(login)}&code=x"))
-        await login.listener.redirect()
+        await login.listener.wait_for_callback()
         end = asyncio.create_task(login.listener.show_result(PAGE))
         answers += [await tab, await ask(login, PATHS.done)]
         await end

@@ -143,7 +143,7 @@ def network_error(words: str) -> Iterator[None]:
 
 
 @pytest.mark.rfc("9700-4.3.2")
-async def test_a_code_is_exchanged_for_a_token_that_tells_whose_it_is(either: Practice) -> None:
+async def test_a_code_is_exchanged_for_a_token_with_an_account(either: Practice) -> None:
     token = await either.token("write_access")
     assert token.expires_at == 87400.0
     async with connect(token.site) as connection:
@@ -227,7 +227,7 @@ ODD_LIVES: dict[str, object] = {
 }
 
 
-def test_every_way_to_answer_is_tried_here() -> None:
+def test_every_token_answer_is_tested_here() -> None:
     assert {*BAD_ANSWERS, *ODD_LIVES, "nested-json"} == {*TOKEN_ANSWERS}
 
 
@@ -252,7 +252,7 @@ async def test_a_bad_answer_is_one_clear_error_and_nothing_is_sent_twice(
 
 
 @pytest.mark.parametrize("quirk", ODD_LIVES)
-async def test_an_odd_answer_is_understood(either: Practice, quirk: str) -> None:
+async def test_an_unusual_answer_is_understood(either: Practice, quirk: str) -> None:
     either.sandbox.quirks = Quirks(token=quirk, delay=0.01)
     assert (await either.token()).expires_at == ODD_LIVES[quirk]
     assert len(either.sandbox.exchanges) == 1
@@ -288,7 +288,7 @@ async def test_an_answer_may_be_compressed(
         assert await connection.exchange(CANARY) == TokenResponse(400, body)
 
 
-async def test_an_empty_answer_may_be_said_to_be_compressed() -> None:
+async def test_an_empty_answer_may_be_labelled_as_compressed() -> None:
     answer = http(400, b"", b"Content-Encoding: gzip")
     async with always_answering(answer) as site, connect(site) as connection:
         assert await connection.exchange(CANARY) == TokenResponse(400, b"")
@@ -305,7 +305,7 @@ async def test_an_empty_answer_may_be_said_to_be_compressed() -> None:
         (gzipped(gzipped(b"{}")), b"gzip, gzip", "is compressed in a way"),
     ],
 )
-async def test_what_cannot_be_decompressed_is_said_to_be_so(
+async def test_an_answer_that_cannot_be_decompressed_is_reported(
     body: bytes, encoding: bytes, why: str
 ) -> None:
     answer = http(200, body, b"Content-Encoding: " + encoding)
@@ -330,7 +330,7 @@ if sys.version_info < (3, 14):  # as above
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 @pytest.mark.parametrize("quirk", COMMAND_ANSWERS)
-def test_the_command_tells_a_bad_answer_in_a_sentence_and_what_to_do(
+def test_the_command_reports_a_bad_answer_in_one_sentence_with_a_hint(
     soe_auth: Command, quirk: str
 ) -> None:
     code, words = COMMAND_ANSWERS[quirk]
@@ -352,7 +352,7 @@ def test_the_command_tells_a_bad_answer_in_a_sentence_and_what_to_do(
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 @pytest.mark.parametrize("quirk", ["token-status-500", "refusal-echo", "oversized", "drop"])
-def test_an_error_out_of_a_whole_login_shows_no_secret_to_a_tool_that_prints_locals(
+def test_the_traceback_of_a_failed_login_shows_no_secret_in_its_locals(
     quirk: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SOE_AUTH_CONFIG_DIR", str(tmp_path))
@@ -381,7 +381,7 @@ def test_an_error_out_of_a_whole_login_shows_no_secret_to_a_tool_that_prints_loc
 
 
 @pytest.mark.parametrize("quirk", ["server-error", "html", "not-json", "empty-name", "hang"])
-async def test_an_account_that_is_not_told_is_no_failure(practice: Practice, quirk: str) -> None:
+async def test_an_unknown_account_is_not_an_error(practice: Practice, quirk: str) -> None:
     token = await practice.token()
     practice.sandbox.quirks = Quirks(account=quirk)
     async with connect(token.site, TimeLimits(look_up=0.5)) as connection:
@@ -418,7 +418,7 @@ async def test_only_a_clear_answer_means_that_a_token_is_good(
         assert await connection.verify(token.access_token) == replace(verdict, reason=reason)
 
 
-async def test_a_token_is_called_bad_by_its_site_alone(either: Practice) -> None:
+async def test_only_a_401_means_that_a_token_is_invalid(either: Practice) -> None:
     async with connect(either.site) as connection:
         verdict = await connection.verify(Secret("never-given"))
     assert verdict == Verification(TokenValidity.NO_LONGER_GOOD)
@@ -427,7 +427,7 @@ async def test_a_token_is_called_bad_by_its_site_alone(either: Practice) -> None
         assert (await connection.verify(Secret("x"))).validity is TokenValidity.UNCLEAR
 
 
-async def test_an_accounts_name_is_made_fit_to_show(practice: Practice) -> None:
+async def test_the_name_of_an_account_is_made_printable(practice: Practice) -> None:
     token = await practice.token()
     practice.sandbox.quirks = Quirks(account="control-name")
     async with connect(token.site) as connection:
@@ -436,7 +436,7 @@ async def test_an_accounts_name_is_made_fit_to_show(practice: Practice) -> None:
     assert name.isprintable()
 
 
-async def test_a_token_is_ended_once(practice: Practice) -> None:
+async def test_a_token_is_revoked_once(practice: Practice) -> None:
     token = await practice.token()
     async with connect(token.site) as connection:
         assert await connection.invalidate(token.access_token) is RevocationResult.ENDED
@@ -452,7 +452,7 @@ async def test_a_token_is_ended_once(practice: Practice) -> None:
         ("hang", RevocationResult.UNREACHABLE),
     ],
 )
-async def test_a_site_that_does_not_end_tokens_is_told_from_one_that_does(
+async def test_a_site_without_revocation_is_recognised(
     practice: Practice, quirk: str, ending: RevocationResult
 ) -> None:
     token = await practice.token()
@@ -473,7 +473,7 @@ async def test_a_site_that_does_not_end_tokens_is_told_from_one_that_does(
         (http(200, b'{"items": [1]}')[:-1], RevocationResult.UNREACHABLE),
     ],
 )
-async def test_only_a_clear_answer_means_that_a_token_was_ended(
+async def test_only_a_clear_answer_means_that_a_token_was_revoked(
     answer: bytes, ending: RevocationResult
 ) -> None:
     async with always_answering(answer) as site, connect(site) as connection:
@@ -505,7 +505,7 @@ async def test_only_a_clear_answer_means_that_a_token_was_ended(
         (http(503, b""), False, False),
     ],
 )
-async def test_after_an_unclear_answer_to_a_revocation_the_site_is_asked_about_the_token(
+async def test_after_an_unclear_revocation_the_token_is_verified(
     unclear: bytes, account: bytes, *, for_team: bool, is_dead: bool
 ) -> None:
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -520,26 +520,26 @@ async def test_after_an_unclear_answer_to_a_revocation_the_site_is_asked_about_t
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
-async def test_of_a_teams_token_the_main_site_says_nothing(status: int) -> None:
+async def test_the_main_site_does_not_decide_about_a_team_token(status: int) -> None:
     async with always_answering(http(status, b"{}")) as site, connect(site) as connection:
         seen = await connection.verify(Secret("x"), for_team=True)
     assert seen.validity is TokenValidity.UNCLEAR
     assert "access_team" in seen.reason
 
 
-async def test_a_token_that_no_address_can_hold_goes_in_no_address(practice: Practice) -> None:
+async def test_a_token_is_quoted_in_the_revocation_path(practice: Practice) -> None:
     async with connect(practice.site) as connection:
         assert await connection.invalidate(Secret("(" * 30000)) is RevocationResult.ENDED
 
 
-async def test_a_name_in_a_refusal_is_no_account() -> None:
+async def test_a_name_in_a_refusal_is_not_an_account() -> None:
     answer = http(403, b'{"name": "x"}')
     async with always_answering(answer) as site, connect(site) as connection:
         assert await connection.account_name(Secret("x")) is None
 
 
 @pytest.mark.rfc("6749-10.3", "a log")
-async def test_no_call_is_logged_however_much_is_logged(
+async def test_no_call_is_logged_at_any_level(
     practice: Practice, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(0)
@@ -579,7 +579,7 @@ def nobody_listens() -> Iterator[tuple[int, ExitStack]]:
 
 
 @pytest.mark.rfc("an exchange sent twice")
-async def test_a_connection_that_did_not_open_is_tried_again_and_one_post_leaves() -> None:
+async def test_a_failed_connection_is_retried_and_one_post_is_sent() -> None:
     pauses = CountedPauses((0.0, 0.3, 1.0))
     with nobody_listens() as (port, nobody):
         site = Site.parse(f"http://localhost:{port}")
@@ -602,7 +602,7 @@ class OnWindows(OSError):
 @pytest.mark.parametrize(
     ("number", "says"), [(1225, "Connection refused"), (10061, "Connection refused"), (5, "words")]
 )
-def test_an_error_of_windows_is_told_in_its_words(number: int, says: str) -> None:
+def test_a_windows_error_is_reported_in_its_own_words(number: int, says: str) -> None:
     problem = OnWindows(22, "words")
     problem.winerror = number
     failure = failure_of(problem, None, "acme", None)
@@ -610,7 +610,7 @@ def test_an_error_of_windows_is_told_in_its_words(number: int, says: str) -> Non
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])  # one address, and two
-async def test_a_site_where_nobody_listens_is_a_network_error_that_says_so(host: str) -> None:
+async def test_a_refused_connection_is_a_network_error(host: str) -> None:
     with nobody_listens() as (port, _):
         site = Site.parse(f"http://{host}:{port}")
         async with connect(site, TimeLimits(pauses=(0.0, 0.0))) as connection:
@@ -622,7 +622,7 @@ async def test_a_site_where_nobody_listens_is_a_network_error_that_says_so(host:
 
 @pytest.mark.rfc("an exchange sent twice")
 @pytest.mark.parametrize("waits", [0, 1])
-async def test_a_connection_that_opened_is_never_tried_again(waits: int) -> None:
+async def test_a_connection_that_opened_is_never_retried(waits: int) -> None:
     opened = 0
 
     async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -655,7 +655,7 @@ def full_queue() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-async def test_a_connection_that_never_opens_ends_in_time() -> None:
+async def test_a_connection_that_never_opens_times_out() -> None:
     with full_queue() as port:
         site = Site.parse(f"http://127.0.0.1:{port}")
         async with connect(site, TimeLimits(connect=0.1)) as connection:
@@ -678,7 +678,7 @@ async def wait_for_the_end(reader: asyncio.StreamReader, _writer: asyncio.Stream
         ("http", TimeLimits(exchange=0.1), "did not answer in time"),
     ],
 )
-async def test_a_site_that_takes_everything_and_says_nothing_ends_in_time(
+async def test_a_site_that_never_answers_times_out(
     scheme: str, limits: TimeLimits, words: str
 ) -> None:
     async with (
@@ -689,7 +689,7 @@ async def test_a_site_that_takes_everything_and_says_nothing_ends_in_time(
             await connection.exchange(CANARY)
 
 
-async def test_a_site_that_says_a_byte_at_a_time_for_ever_ends_in_time() -> None:
+async def test_a_site_that_answers_a_byte_at_a_time_times_out() -> None:
     async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 65536\r\n\r\n")
@@ -770,7 +770,7 @@ async def test_a_bad_certificate_is_refused_before_anything_is_sent(
     assert re.search(rf"certificate is not trusted: {words}\.$", await refusal_of(make(ca), host))
 
 
-async def test_a_certificate_that_is_signed_by_itself_is_refused(tmp_path: Path) -> None:
+async def test_a_self_signed_certificate_is_refused(tmp_path: Path) -> None:
     words = await refusal_of(tls_signed_by_itself(tmp_path))
     # Windows does not tell such a one from any that was issued by an unknown authority.
     why = "was issued by “" if sys.platform == "win32" else "is signed by itself."
@@ -789,7 +789,7 @@ async def test_a_tls_older_than_1_2_is_refused(ca: trustme.CA, trusted: ssl.SSLC
 
 @pytest.mark.slow
 @pytest.mark.rfc("6749-3.2")
-async def test_plain_http_in_the_place_of_tls_is_refused(practice: Practice) -> None:
+async def test_plain_http_in_place_of_tls_is_refused(practice: Practice) -> None:
     async with connect(Site.parse(f"https://localhost:{practice.sandbox.port}")) as connection:
         with network_error("no secure connection came about"):
             await connection.exchange(CANARY)
@@ -799,7 +799,7 @@ async def test_plain_http_in_the_place_of_tls_is_refused(practice: Practice) -> 
 @pytest.mark.rfc("6749-10.9")
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
-def test_no_variable_switches_the_certificate_checks_off_or_writes_keys(
+def test_no_variable_disables_certificate_checks_or_writes_keys(
     ca: trustme.CA, soe_auth: Command, tmp_path: Path
 ) -> None:
     right, other, keys = tmp_path / "right.pem", tmp_path / "other.pem", tmp_path / "keys"
@@ -842,7 +842,7 @@ async def acme(ca: trustme.CA, trusted: ssl.SSLContext) -> AsyncIterator[Sandbox
 
 @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
 @pytest.mark.parametrize("written", ["http://127.0.0.1:{}", "127.0.0.1:{}", "https://localhost:{}"])
-async def test_the_environments_proxy_is_used_and_learns_the_sites_name_alone(
+async def test_the_proxy_of_the_environment_is_used_and_gets_only_the_site_name(
     acme: Sandbox, ca: trustme.CA, variable: str, written: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context = tls(ca.issue_cert("localhost")) if written.startswith("https:") else None
@@ -878,7 +878,7 @@ async def test_a_certificate_is_checked_behind_a_proxy_too(
 
 
 @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "HTTP_PROXY"])
-async def test_no_proxy_excepts_a_site_and_another_schemes_proxy_is_none(
+async def test_no_proxy_excludes_a_site_and_http_proxy_is_ignored(
     acme: Sandbox, variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with forwarding() as proxy:
@@ -891,7 +891,7 @@ async def test_no_proxy_excepts_a_site_and_another_schemes_proxy_is_none(
 
 
 @pytest.mark.parametrize("reason", ["403 Forbidden", "407 Proxy Authentication Required"])
-async def test_a_proxy_that_refuses_is_told_of(
+async def test_a_proxy_that_refuses_is_reported(
     acme: Sandbox, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refusal = f"HTTP/1.1 {reason}\r\nContent-Length: 0\r\n\r\n".encode()
@@ -910,7 +910,7 @@ async def test_a_proxy_that_refuses_is_told_of(
     "written",
     ["socks5://127.0.0.1:9", "http://[", "http://x:99999", "http://x:0", "http://"],
 )
-async def test_a_proxy_that_cannot_be_used_is_said_to_be_so(
+async def test_an_invalid_proxy_of_the_environment_is_reported(
     written: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", written.replace("//", "//user:canary@"))
@@ -919,7 +919,7 @@ async def test_a_proxy_that_cannot_be_used_is_said_to_be_so(
             pass
 
 
-async def test_a_log_out_behind_a_proxy_that_cannot_be_used_removes_the_token_here(
+async def test_a_logout_with_an_invalid_proxy_removes_the_local_token(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:9")
@@ -931,7 +931,9 @@ async def test_a_log_out_behind_a_proxy_that_cannot_be_used_removes_the_token_he
     assert store.load("acme") is None
 
 
-async def test_a_proxy_with_odd_characters_is_not_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_proxy_with_control_characters_is_not_quoted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://user:canary@\x7f")
     with pytest.raises(NetworkError, match="is no http or https address") as caught:
         async with connect(Site.parse("acme")):
@@ -941,7 +943,7 @@ async def test_a_proxy_with_odd_characters_is_not_quoted(monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.1.2.3", "[::1]", "a.localhost"])
 @pytest.mark.parametrize("scheme", ["http", "https"])
-async def test_a_loopback_site_is_never_asked_through_a_proxy(
+async def test_a_loopback_site_ignores_the_proxies_of_the_environment(
     host: str, scheme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):

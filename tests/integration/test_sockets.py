@@ -1,3 +1,5 @@
+"""Loopback sockets: which ports and hosts are bound, and that no other process shares them."""
+
 import os
 import re
 import socket
@@ -10,9 +12,8 @@ import pytest
 from callback_server import three_free_ports
 
 from soe_auth import LoopbackUnavailable
-from soe_auth.loopback.host_name import require_loopback
-from soe_auth.loopback.port_owner import why_busy
-from soe_auth.loopback.sockets import bind
+from soe_auth.loopback.socket_owner import why_busy
+from soe_auth.loopback.sockets import bind, require_loopback
 from soe_auth.sandbox.sockets import bind_loopback
 
 if sys.platform != "win32":
@@ -29,7 +30,7 @@ def test_one_port_is_bound_on_both_loopback_addresses_and_on_no_other() -> None:
         bound.close()
 
 
-def test_the_kernel_holds_who_comes_before_anybody_serves() -> None:
+def test_the_kernel_accepts_connections_before_the_server_runs() -> None:
     bound = bind(0, "localhost")
     try:
         for address in ("127.0.0.1", "::1"):
@@ -72,11 +73,11 @@ def test_a_chosen_port_is_the_one_that_is_bound() -> None:
     assert again.port == free.port
 
 
-def test_a_redirects_host_has_to_mean_the_loopback_and_nothing_else() -> None:
+def test_a_redirect_host_must_resolve_to_the_loopback_only() -> None:
     bind(0, "::1").close()  # an address that is looked up as a name is
-    with pytest.raises(LoopbackUnavailable, match=r"it is 127\.0\.0\.2 here") as refused:
+    with pytest.raises(LoopbackUnavailable, match=r"it resolves to 127\.0\.0\.2") as refused:
         bind(0, "127.0.0.2")
-    assert "the hosts file say `127.0.0.1 127.0.0.2`" in str(refused.value.hint)
+    assert "Add `127.0.0.1 127.0.0.2` to the hosts file" in str(refused.value.hint)
 
 
 @pytest.mark.parametrize(
@@ -84,54 +85,56 @@ def test_a_redirects_host_has_to_mean_the_loopback_and_nothing_else() -> None:
     [
         (["127.0.0.1"], None),
         (["127.0.0.1", "::1"], None),
-        (["127.0.0.1", "192.0.2.7"], "it is 192.0.2.7 here, and not 127.0.0.1 or ::1 alone"),
-        (["fe80::1"], "it is fe80::1 here"),
-        ([], "this machine cannot look it up: Name or service not known"),
+        (["127.0.0.1", "192.0.2.7"], "it resolves to 192.0.2.7, not only to 127.0.0.1 or ::1."),
+        (["fe80::1"], "it resolves to fe80::1"),
+        ([], "it does not resolve: Name or service not known"),
     ],
 )
-def test_a_name_that_also_leads_elsewhere_is_refused(addresses: list[str], why: str | None) -> None:
-    def known(name: str, _port: int) -> tuple[str, ...]:
+def test_a_host_that_also_resolves_elsewhere_is_refused(
+    addresses: list[str], why: str | None
+) -> None:
+    def lookup(name: str, _port: int) -> tuple[str, ...]:
         assert name == "login.corp.example"
         if not addresses:
             raise OSError(-2, "Name or service not known")
         return tuple(addresses)
 
     if why is None:
-        require_loopback("login.corp.example", known)
+        require_loopback("login.corp.example", lookup)
         return
     with pytest.raises(
         LoopbackUnavailable,
         match=re.escape(f"for the redirect: {why}"),
     ):
-        require_loopback("login.corp.example", known)
+        require_loopback("login.corp.example", lookup)
 
 
-def taken(port: int = 0) -> socket.socket:
+def listen_on(port: int = 0) -> socket.socket:
     other = socket.socket()
     other.bind(("127.0.0.1", port))
     other.listen()
     return other
 
 
-def test_of_a_range_the_first_port_that_is_free_on_both_families_is_taken() -> None:
+def test_the_first_port_of_a_range_that_is_free_on_both_families_is_bound() -> None:
     ports = three_free_ports()
-    with taken(ports.first), socket.socket(socket.AF_INET6) as other:
+    with listen_on(ports.first), socket.socket(socket.AF_INET6) as other:
         other.bind(("::1", ports.first + 1))
         bound = bind(ports.numbers, "localhost")
         assert bound.port == ports.last
-        message = rf"none of {ports} is free; port {ports.first} is held by somebody"
+        message = rf"none of {ports} is free; port {ports.first} is busy"
         with bound.sockets[0], bound.sockets[1], pytest.raises(LoopbackUnavailable, match=message):
-            bind(ports.numbers, "localhost", lambda _: "is held by somebody")
+            bind(ports.numbers, "localhost", lambda _: "is busy")
 
 
 @pytest.mark.posix("reads /proc")
-def test_a_busy_port_names_who_holds_it() -> None:
-    with taken() as other:
+def test_a_busy_port_is_reported_with_its_process() -> None:
+    with listen_on() as other:
         port = other.getsockname()[1]
         name = Path("/proc/self/comm").read_text().strip()
         with pytest.raises(LoopbackUnavailable) as error:
             bind(port, "localhost", why_busy)
-    assert f"port {port} is held by process {os.getpid()} ({name})." in str(error.value)
+    assert f"port {port} is in use by process {os.getpid()} ({name})." in str(error.value)
 
 
 @pytest.mark.parametrize("bind_at", [lambda port: bind(port, "localhost").sockets, bind_loopback])
@@ -145,28 +148,28 @@ def test_a_port_is_free_again_as_soon_as_its_last_connection_has_ended(
         listening.setblocking(True)  # noqa: FBT003  # the socket module's own signature
         client = socket.create_connection(listening.getsockname())
         connection, _ = listening.accept()
-        connection.close()  # who closes first keeps the address, as a server does that is done
+        connection.close()  # the side that closes first keeps the address, as a server does
         client.close()
         for each in (listening, *others):
             each.close()
 
 
-@pytest.mark.posix("a port that was used without the option rests for a minute")
-def test_where_a_port_rests_it_is_told_and_a_range_steps_over_it() -> None:
+@pytest.mark.posix("without the option, a used port stays in TIME-WAIT")
+def test_a_port_in_time_wait_is_reported_and_skipped_in_a_range() -> None:
     ports = three_free_ports()
-    with taken(ports.first) as server:
+    with listen_on(ports.first) as server:
         client = socket.create_connection(server.getsockname())
         connection, _ = server.accept()
         connection.close()
         client.close()
-    with pytest.raises(LoopbackUnavailable, match="used a moment ago, and will be free within a"):
+    with pytest.raises(LoopbackUnavailable, match="used a moment ago, and is free again within a"):
         bind(ports.first, "localhost", why_busy)
     bound = bind(ports.numbers, "localhost", why_busy)
     bound.close()
     assert bound.port == ports.first + 1
 
 
-# What another user may try with the port: as many ways to share it as sockets have.
+# Every way in which another process could share the port.
 SHARING = """
 import itertools, socket, sys
 port = int(sys.argv[1])
@@ -190,8 +193,8 @@ for host, some in itertools.product(
 
 @pytest.mark.process
 @pytest.mark.as_root
-def test_nobody_shares_a_port_that_we_listen_at_whatever_they_ask_for() -> None:
-    root = sys.platform != "win32" and os.geteuid() == 0  # who can be another user
+def test_no_socket_option_lets_another_process_share_the_port() -> None:
+    root = sys.platform != "win32" and os.geteuid() == 0  # can start a process of another user
     python = "/usr/bin/python3" if root else sys.executable
     bound = bind(0, "localhost")
     try:
@@ -208,9 +211,9 @@ def test_nobody_shares_a_port_that_we_listen_at_whatever_they_ask_for() -> None:
         bound.close()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there the option keeps all others off")
-@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])  # noqa: S104  # what is looked for
-def test_who_is_bound_there_before_us_and_does_not_listen_cannot_any_more(host: str) -> None:
+@pytest.mark.skipif(sys.platform == "win32", reason="SO_EXCLUSIVEADDRUSE excludes all others")
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])  # noqa: S104  # this is what the test needs
+def test_a_socket_that_was_bound_before_cannot_listen_afterwards(host: str) -> None:
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         other.bind((host, 0))
@@ -226,7 +229,7 @@ def test_who_is_bound_there_before_us_and_does_not_listen_cannot_any_more(host: 
 
 
 @pytest.mark.posix("limits how many files a process may open")
-def test_where_no_socket_can_be_had_at_all_it_says_why() -> None:
+def test_without_file_descriptors_the_bind_error_says_why() -> None:
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (1, limits[1]))
     try:
@@ -236,17 +239,17 @@ def test_where_no_socket_can_be_had_at_all_it_says_why() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
-def test_the_address_is_gone_once_closed() -> None:
+def test_a_closed_port_refuses_connections() -> None:
     bound = bind(0, "localhost")
     bound.close()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", bound.port), timeout=1)
 
 
-# A network of the test's own, whose loopback it may take apart: lo comes up, then loses a family.
-ALONE = """
+# A network namespace of its own: lo comes up, then loses a family.
+NETWORK_WITHOUT_A_FAMILY = """
 import fcntl, socket, struct
-from soe_auth.loopback.sockets import bind
+from soe_auth.loopback.sockets import bind, require_loopback
 from soe_auth.sandbox.sockets import bind_loopback
 with socket.socket() as s:
     fcntl.ioctl(s, 0x8914, struct.pack("16sH22x", b"lo", 0x49))  # SIOCSIFFLAGS: up, running
@@ -266,7 +269,7 @@ bound.close()
 @pytest.mark.as_root
 @pytest.mark.process
 @pytest.mark.parametrize(
-    ("absent", "host", "said"),
+    ("absent", "host", "output"),
     [
         ("IPv6", "localhost", "127.0.0.1"),
         ("IPv6", "127.0.0.1", "127.0.0.1"),
@@ -275,9 +278,9 @@ bound.close()
     ],
 )
 def test_a_family_may_be_absent_unless_the_redirect_names_it(
-    absent: str, host: str, said: str
+    absent: str, host: str, output: str
 ) -> None:
-    script = ALONE.format(absent=absent, host=host)
+    script = NETWORK_WITHOUT_A_FAMILY.format(absent=absent, host=host)
     as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
     done = subprocess.run(
         ["unshare", "--net", *as_root, sys.executable, "-c", script],
@@ -286,5 +289,5 @@ def test_a_family_may_be_absent_unless_the_redirect_names_it(
         check=False,
         timeout=30,
     )
-    assert said in done.stdout + done.stderr
-    assert ("LoopbackUnavailable" in done.stderr) is (said.startswith("this"))
+    assert output in done.stdout + done.stderr
+    assert ("LoopbackUnavailable" in done.stderr) is (output.startswith("this"))

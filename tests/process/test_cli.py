@@ -245,7 +245,7 @@ def test_token_with_login_signs_in_when_that_is_needed_and_prints_nothing_else(
     assert len(site.exchanges) == 2
 
 
-def test_the_variable_answers_for_the_store(soe_auth: Command) -> None:
+def test_get_token_returns_the_token_variable_first(soe_auth: Command) -> None:
     done = soe_auth.with_variables(SOE_AUTH_TOKEN="from(ci)*")("token", "--min-ttl", "10m")
     assert (done.returncode, done.stdout, done.stderr) == (0, "from(ci)*\n", "")
     bad = soe_auth.with_variables(SOE_AUTH_TOKEN="canary canary")("token")

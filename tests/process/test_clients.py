@@ -114,7 +114,7 @@ def test_the_tokens_of_these_tests_begin_with_a_dash(desk: Command) -> None:
 
 
 @pytest.mark.needs("curl")
-def test_curl_takes_the_header_from_an_argument_as_well(desk: Command, site: Sandbox) -> None:
+def test_curl_accepts_the_header_as_an_argument(desk: Command, site: Sandbox) -> None:
     shorter = 'curl -H "$(soe-auth token --format header)" …'
     assert f"`{shorter}`" in PAGE.read_text()
     command = shorter.replace("…", f"-fsS {site.url}/api/v3/users/me")
@@ -122,7 +122,7 @@ def test_curl_takes_the_header_from_an_argument_as_well(desk: Command, site: San
 
 
 @pytest.mark.needs("curl")
-def test_without_a_token_a_pipe_ends_as_curl_does_and_says_first_what_to_type(
+def test_without_a_token_a_pipe_fails_as_curl_does_after_a_hint(
     desk: Command,
 ) -> None:
     command = "soe-auth token --format curl --for users/me | curl -fsS -K -"
@@ -133,7 +133,7 @@ def test_without_a_token_a_pipe_ends_as_curl_does_and_says_first_what_to_type(
 
 
 @pytest.mark.parametrize("program", [HTTPX, REQUESTS], ids=["httpx", "requests"])
-def test_a_python_program_has_the_token_of_its_environment(
+def test_a_python_program_reads_the_token_from_its_environment(
     desk: Command, site: Sandbox, program: Block
 ) -> None:
     keep(desk, "report.py", program, site)
@@ -171,7 +171,7 @@ def reports(desk: Command, site: Sandbox) -> Command:
     [(PLAIN_REPORT, "seen by others"), (HIDDEN_REPORT, "not seen")],
     ids=["as an argument", "by the helper"],
 )
-def test_a_report_script_gets_the_token_and_the_page_tells_truly_who_sees_it(
+def test_a_report_script_gets_the_token_and_the_page_names_who_can_see_it(
     reports: Command, site: Sandbox, block: Block, seen: str
 ) -> None:
     command = block.text.replace(REAL_SITE, site.url)
@@ -179,9 +179,7 @@ def test_a_report_script_gets_the_token_and_the_page_tells_truly_who_sees_it(
     assert answer(reports, "sh", "-c", command) == f"Jane Doe\n{seen}\n"
 
 
-def test_the_helper_for_report_scripts_starts_none_without_a_token(
-    reports: Command, site: Sandbox
-) -> None:
+def test_the_helper_runs_no_report_script_without_a_token(reports: Command, site: Sandbox) -> None:
     argv = ["python3", "with_token.py", "scripts/so4t_tag_report.py", "--url", site.url]
     ran = run(signed_out(reports), *argv)
     assert (ran.returncode, ran.stdout) == (3, "")
@@ -189,13 +187,13 @@ def test_the_helper_for_report_scripts_starts_none_without_a_token(
 
 
 @pytest.mark.needs("node")
-def test_node_has_the_token_of_its_environment(desk: Command, site: Sandbox) -> None:
+def test_node_reads_the_token_from_its_environment(desk: Command, site: Sandbox) -> None:
     keep(desk, "me.mjs", FROM_VARIABLES, site)
     assert answer(desk, "soe-auth", "run", "--", "node", "me.mjs") == "Jane Doe\n"
 
 
 @pytest.mark.needs("node")
-def test_node_asks_for_each_request(desk: Command, site: Sandbox) -> None:
+def test_node_gets_a_token_for_each_request(desk: Command, site: Sandbox) -> None:
     keep(desk, "me.mjs", FOR_EACH_REQUEST, site)
     assert answer(desk, "node", "me.mjs") == "Jane Doe\n"
     ran = run(signed_out(desk), "node", "me.mjs")
@@ -210,7 +208,9 @@ def test_the_block_for_the_sdk_is_javascript(desk: Command, site: Sandbox) -> No
 
 
 @pytest.mark.needs("curl")
-def test_make_asks_when_a_recipe_runs_and_shows_no_token(desk: Command, site: Sandbox) -> None:
+def test_make_gets_the_token_when_a_recipe_runs_and_shows_none(
+    desk: Command, site: Sandbox
+) -> None:
     keep(desk, "report.py", HTTPX, site)
     (makefile,) = blocks(PAGE, "make")
     keep(desk, "Makefile", makefile, site)
@@ -220,9 +220,7 @@ def test_make_asks_when_a_recipe_runs_and_shows_no_token(desk: Command, site: Sa
     assert run(signed_out(desk), "make", "report").returncode != 0
 
 
-def test_the_tasks_of_vs_code_run_in_the_order_in_which_it_would(
-    desk: Command, site: Sandbox
-) -> None:
+def test_the_tasks_of_vs_code_run_in_its_order(desk: Command, site: Sandbox) -> None:
     keep(desk, "report.py", REQUESTS, site)
     (block,) = blocks(PAGE, "json")
     tasks = {task["label"]: task for task in json.loads(block.text)["tasks"]}
@@ -233,7 +231,7 @@ def test_the_tasks_of_vs_code_run_in_the_order_in_which_it_would(
 
 @pytest.mark.needs("curl")
 @pytest.mark.parametrize("job", blocks(CI, "yaml"), ids=["GitHub", "GitLab"])
-def test_a_ci_job_is_fed_by_its_variables_alone(
+def test_a_ci_job_needs_only_its_variables(
     desk: Command, site: Sandbox, job: Block, tmp_path: Path
 ) -> None:
     (command,) = re.findall(r"- (?:run: )?(soe-auth .+)$", job.text, re.MULTILINE)

@@ -327,7 +327,7 @@ def test_a_script_is_the_same_wherever_it_is_made(shell: str, place: Place) -> N
 
 @pytest.mark.posix("runs a POSIX shell")
 @pytest.mark.process
-def test_where_one_stands_may_be_gone(soe_auth: Command) -> None:
+def test_a_deleted_current_directory_does_no_harm(soe_auth: Command) -> None:
     gone = soe_auth.home / "gone"
     for directory in ("", "relative"):
         script = f"mkdir {gone}; cd {gone}; rmdir {gone}; {soe_auth.path} completion --profiles"

@@ -138,7 +138,7 @@ def test_a_busy_port_is_told_with_its_holder_and_a_range_steps_over_it(
 ) -> None:
     busy = signed_in("login", "--port", str(site.port))
     assert busy.returncode == 4
-    assert f"port {site.port} is held by process {os.getpid()} (" in " ".join(busy.stderr.split())
+    assert f"port {site.port} is in use by process {os.getpid()} (" in " ".join(busy.stderr.split())
     ports = f"{site.port}-{site.port + 20}"
     done = signed_in("login", "--port", ports, "--browser", BROWSER)
     assert done.returncode == 0, done.stderr

@@ -45,7 +45,7 @@ def run(*argv: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=30)
 
 
-def test_the_token_is_good_at_the_site_and_stored(
+def test_the_token_is_valid_at_the_site_and_stored(
     soe_sandbox: Sandbox, soe_token: soe_auth.Token
 ) -> None:
     assert whoami(soe_sandbox, soe_token).json()["name"] == "Jane Doe"
@@ -53,7 +53,7 @@ def test_the_token_is_good_at_the_site_and_stored(
     assert soe_token.account == "Jane Doe"
 
 
-async def test_there_is_a_token_inside_a_loop(
+async def test_soe_token_works_inside_an_event_loop(
     soe_sandbox: Sandbox, request: pytest.FixtureRequest
 ) -> None:
     assert asyncio.get_running_loop().is_running()
@@ -61,13 +61,13 @@ async def test_there_is_a_token_inside_a_loop(
     assert str(token.site) == soe_sandbox.url
 
 
-def test_a_token_that_was_ended_is_refused(soe_sandbox: Sandbox, soe_token: soe_auth.Token) -> None:
+def test_a_revoked_token_is_refused(soe_sandbox: Sandbox, soe_token: soe_auth.Token) -> None:
     soe_sandbox.end_tokens()
     assert whoami(soe_sandbox, soe_token).status_code == 401
 
 
 @pytest.mark.usefixtures("soe_sandbox")
-def test_nobody_has_signed_in_at_first() -> None:
+def test_at_first_no_user_is_signed_in() -> None:
     with pytest.raises(soe_auth.LoginRequired, match="Profile sandbox has no token"):
         soe_auth.get_token()
 
@@ -110,7 +110,7 @@ class TestSettings:
             soe_auth.get_token()
 
 
-def test_trouble_with_the_login_is_told_as_it_is(
+def test_an_error_of_the_login_is_raised_unchanged(
     soe_sandbox: Sandbox, request: pytest.FixtureRequest
 ) -> None:
     soe_sandbox.quirks = Quirks(token="unavailable")
@@ -121,7 +121,7 @@ def test_trouble_with_the_login_is_told_as_it_is(
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 @pytest.mark.parametrize("place", ["a desktop", "a CI job", "an SSH session"])
-def test_a_child_signs_in_without_a_person(
+def test_a_child_process_signs_in_without_a_user(
     soe_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
@@ -137,7 +137,7 @@ def test_a_child_signs_in_without_a_person(
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
-def test_a_run_without_them_loads_next_to_nothing(pytester: pytest.Pytester) -> None:
+def test_a_run_without_the_fixtures_loads_little(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_nothing():\n    pass\n")
     pytester.makeconftest(MODULES_AT_THE_END)
 
@@ -157,14 +157,14 @@ def test_a_run_without_them_loads_next_to_nothing(pytester: pytest.Pytester) -> 
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
-def test_pytest_and_the_reference_describe_them(pytester: pytest.Pytester) -> None:
+def test_pytest_and_the_reference_describe_the_fixtures(pytester: pytest.Pytester) -> None:
     told = pytester.runpytest_subprocess("--fixtures").stdout.str()
     described = dict(re.findall(r"^(soe_\w+) -- .*\n    (.*)$", told, re.MULTILINE))
     assert "no docstring available" not in described.values()
     assert set(described) == set(first_cells("The fixtures"))
 
 
-def test_the_reference_has_what_a_site_can_be_made_with() -> None:
+def test_the_reference_lists_the_settings_of_a_sandbox() -> None:
     told = first_cells("The practice site")
     arguments = set(SandboxSettings.__annotations__)
     assert arguments < set(told)
@@ -174,7 +174,7 @@ def test_the_reference_has_what_a_site_can_be_made_with() -> None:
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
-def test_several_runs_at_once_do_not_meet_and_leave_all_as_it_was(
+def test_several_runs_at_once_do_not_interfere(
     pytester: pytest.Pytester,
 ) -> None:
     pytester.makepyfile("""
@@ -195,7 +195,7 @@ def test_several_runs_at_once_do_not_meet_and_leave_all_as_it_was(
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
-def test_the_page_for_authors_is_true(pytester: pytest.Pytester) -> None:
+def test_the_example_of_the_page_passes(pytester: pytest.Pytester) -> None:
     blocks = re.findall(r"^```\w+\n# (\S+)\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     for name, text in blocks:
         (pytester.path / name).write_text(text)

@@ -17,7 +17,7 @@ PAGES = [
 ]
 
 
-def test_the_page_says_who_signed_in_where_and_for_how_long() -> None:
+def test_the_page_names_account_site_and_expiry() -> None:
     html = PAGES[0].html
     assert "Signed in as Jane Doe" in html
     assert "acme.stackenterprise.co" in html
@@ -25,7 +25,7 @@ def test_the_page_says_who_signed_in_where_and_for_how_long() -> None:
     assert "close this window" in html
 
 
-def test_the_page_says_what_a_project_file_asked_for() -> None:
+def test_the_page_shows_what_a_project_file_requested() -> None:
     page = signed_in("acme", None, "until it is revoked", "/x/.soe-auth.toml asks for the scope a.")
     assert "revoked. /x/.soe-auth.toml asks for the scope a.</p>" in page.html
 
@@ -50,13 +50,13 @@ def test_the_policy_allows_exactly_the_style_of_the_page(page: Page) -> None:
     assert "frame-ancestors 'none'" in policy
 
 
-def test_what_to_type_is_set_as_code() -> None:
+def test_text_in_backticks_is_set_as_code() -> None:
     page = not_signed_in("It was `refused`", "Type `soe-auth login`.")
     assert "<code>soe-auth login</code>." in page.html
 
 
 @pytest.mark.rfc("6749-10.14")
-def test_values_are_escaped_and_made_fit_to_show() -> None:
+def test_values_are_escaped_and_made_printable() -> None:
     page = signed_in("<b>", "<script>\"'&", "\u202e\x1b")
     assert "<b>" not in page.html
     assert "<script>" not in page.html
@@ -98,7 +98,7 @@ def luminance(colour: str) -> float:
 
 
 @pytest.mark.parametrize("whose", STYLES)
-def test_every_text_can_be_read_on_its_ground_in_both_schemes(whose: str) -> None:
+def test_every_text_has_enough_contrast_in_both_schemes(whose: str) -> None:
     both = schemes(STYLES[whose].read_text())
     assert len(both) == 2
     for colours in both:
@@ -107,7 +107,7 @@ def test_every_text_can_be_read_on_its_ground_in_both_schemes(whose: str) -> Non
             assert (light + 0.05) / (dark + 0.05) >= 4.5, (text, ground)  # WCAG 2.2, 1.4.3
 
 
-def test_ours_and_the_practice_sites_pages_speak_one_visual_language() -> None:
+def test_our_pages_and_the_sandbox_share_their_colours() -> None:
     ours, theirs = (schemes(style.read_text()) for style in STYLES.values())
     for own, other in zip(ours, theirs, strict=True):
         for name, same in (("ground",) * 2, ("card",) * 2, ("ink",) * 2, ("soft", "quiet")):
@@ -117,7 +117,7 @@ def test_ours_and_the_practice_sites_pages_speak_one_visual_language() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_can_be_heard_as_well_as_seen(page: Page) -> None:
+def test_a_page_works_with_a_screen_reader(page: Page) -> None:
     assert '<html lang="en">' in page.html
     assert re.search("<title>[^<]+ \N{EN DASH} soe-auth</title>", page.html)
     assert page.html.count("<h1>") == 1

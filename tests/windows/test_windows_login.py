@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 from conftest import Command
-from hostile_requests import QUIETLY, REQUESTS, Target
+from hostile_requests import REFUSED, REQUESTS, Target
 from windows_console import Terminal
 from windows_login import (
     BROWSER,
@@ -154,7 +154,7 @@ def test_no_request_of_others_ends_a_login_or_gets_more_than_a_short_page(
         wrong = _send(told.port, target.request(f"{path}?code=x&state=wrong"))
         assert wrong.startswith(b"HTTP/1.1 400 ")
         answers = asyncio.run(_all_at_once(target))
-        assert {name for name, answer in answers.items() if not QUIETLY.match(answer)} == set()
+        assert {name for name, answer in answers.items() if not REFUSED.match(answer)} == set()
         assert sum(answer != b"" for answer in answers.values()) > len(answers) / 2
         for data in (b"", b"GET / HT", target.request("/"), target.request(target.good)[:-2]):
             for _ in range(5):
@@ -200,9 +200,9 @@ def test_a_port_that_is_taken_is_told_in_our_words(soe_auth: Command, site: Sand
         login = soe_auth("login", "--site", site.url, *CLIENT, "--port", port)
         sandbox = soe_auth("sandbox", "--port", port)
     assert login.returncode == 4
-    assert f"port {port} cannot be used: another program holds it." in login.stderr
+    assert f"port {port} cannot be bound: another program has it." in login.stderr
     assert sandbox.returncode == 2
-    assert f"{port} cannot be had: another program holds it." in sandbox.stderr
+    assert f"{port} cannot be had: another program has it." in sandbox.stderr
 
 
 # --- the site's own page, whose address is pasted ---
