@@ -96,7 +96,7 @@ def test_a_host_that_leads_elsewhere_is_told_before_a_browser_opens(
 ) -> None:
     # Of an address that is no loopback address, as a name that means it.
     settings = replace(user.settings(site=site.url), redirect_host="192.0.2.7")
-    with pytest.raises(LoopbackUnavailable, match=r"it is 192\.0\.2\.7 here"):
+    with pytest.raises(LoopbackUnavailable, match=r"it resolves to 192\.0\.2\.7"):
         login(settings, user.effects())
     assert user.opened == []
 
