@@ -1,8 +1,8 @@
-"""What a package index shows: the README, and links to where the repository is.
+"""Make the text of a package index: the README, and links to the repository.
 
-hatchling asks for it when it builds. The paths in the README would lead nowhere there: pictures are
-left out, and of a link into the repository there are its words and, in their place, the path. Which
-repository it is, SOE_AUTH_REPOSITORY says, as in the release workflow; else there are no links.
+hatchling calls this when it builds. Relative links do not work on an index: pictures are removed,
+and a link into the repository becomes its text and the path. SOE_AUTH_REPOSITORY names the
+repository, as in the release workflow; without it there are no links.
 """
 
 import os
@@ -14,12 +14,15 @@ from hatchling.metadata.plugin.interface import MetadataHookInterface
 
 
 class IndexPage(MetadataHookInterface):
-    """What hatchling looks for in this file."""
+    """The hook that hatchling finds in this file."""
 
     def update(self, metadata: dict[str, Any]) -> None:
         """Add the text and the links to the metadata."""
         readme = Path(self.root, "README.md").read_text(encoding="utf-8")
-        metadata["readme"] = {"content-type": "text/markdown", "text": by_itself(readme)}
+        metadata["readme"] = {
+            "content-type": "text/markdown",
+            "text": without_relative_links(readme),
+        }
         if repository := os.environ.get("SOE_AUTH_REPOSITORY"):
             at_the_tag = f"{repository}/blob/v{metadata['version']}"
             metadata["urls"] = {
@@ -30,9 +33,9 @@ class IndexPage(MetadataHookInterface):
             }
 
 
-def by_itself(markdown: str) -> str:
-    """Return a page without what leads away from it by a relative path."""
-    # Every second part is a block of code, which stays as it is.
+def without_relative_links(markdown: str) -> str:
+    """Return a page without pictures and relative links."""
+    # Every second part is a code block, which is not changed.
     parts = re.split(r"(^```.*?^```$)", markdown, flags=re.MULTILINE | re.DOTALL)
     parts[::2] = [_without_paths(part) for part in parts[::2]]
     return "".join(parts)

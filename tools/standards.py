@@ -1,8 +1,8 @@
-"""Writes the last column of docs/reference/standards.md: `make standards`.
+"""Write the last column of docs/reference/standards.md: `make standards`.
 
-The column names the tests that show what is in the row. They have the mark `rfc`, with the row's
-clause: `@pytest.mark.rfc("8252-7.3")` for section 7.3 of RFC 8252, and the first cell of a row in
-a table of another heading.
+The column names the tests that show the row's clause. They have the mark `rfc` with that clause:
+`@pytest.mark.rfc("8252-7.3")` for section 7.3 of RFC 8252. In a table under another heading, the
+clause is the first cell of the row.
 """
 
 import ast
@@ -30,7 +30,7 @@ def marked() -> dict[str, list[str]]:
 
 
 def page() -> str:
-    """Return the page with the tests in its rows; each clause has one row, each row a test."""
+    """Return the page with the tests of each row; every row must have one, and every test a row."""
     tests = marked()
     prefix, in_table, lines = "", False, []
     for line in PAGE.read_text(encoding="utf-8").splitlines():

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = ["*.md", "docs/**/*.md"]
 CODE = ["soe_auth/**/*.py"]
 
-MOST_WORDS = 75
+MOST_WORDS = 40
 
 PHRASES = re.compile(
     r"\b(nobody|somebody|whoever|can be had|in vain|anew|comes to no token|of ours|has a say)\b"
@@ -37,7 +37,7 @@ def prose(page: str) -> str:
 def sentences(page: str) -> Iterator[str]:
     """Yield the sentences of a page; a heading, an item and a cell of a table end one."""
     for line in prose(page).splitlines():
-        cells = re.split(r"(?<!\\)\|", line) if line.startswith("|") else [line]
+        cells = re.split(r"(?<!\\)\|| · ", line) if line.startswith("|") else [line]
         for cell in cells:
             yield from re.split(r"(?<=[.?!:])\s+(?=[A-Z“*_(\[])", cell)
 
