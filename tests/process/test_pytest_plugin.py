@@ -165,7 +165,7 @@ def test_pytest_and_the_reference_describe_the_fixtures(pytester: pytest.Pyteste
 
 
 def test_the_reference_lists_the_settings_of_a_sandbox() -> None:
-    told = first_cells("The practice site")
+    told = first_cells("The sandbox")
     arguments = set(SandboxSettings.__annotations__)
     assert arguments < set(told)
     for name in set(told) - arguments:
