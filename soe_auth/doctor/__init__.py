@@ -1,7 +1,7 @@
-"""The story of a look around: why a login would fail here, found out before anybody tries one.
+"""Diagnosis: find out why a login would fail on this machine.
 
-It changes nothing: no file is left, repaired or set aside, no lock is taken. It asks only
-the site that the settings name, and says no secret.
+No check changes anything: no file is written, repaired or moved, and no lock is taken. Only the
+site that the settings name is contacted. No finding contains a secret.
 """
 
 from __future__ import annotations
@@ -10,19 +10,11 @@ import os
 import time
 from pathlib import Path
 from traceback import extract_tb
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from soe_auth.doctor.finding import Finding, from_error, warning
-from soe_auth.doctor.local import (
-    look_at_browser,
-    look_at_place,
-    look_at_profile,
-    look_at_values,
-    look_at_versions,
-)
-from soe_auth.doctor.loopback import look_at_loopback
-from soe_auth.doctor.remote import look_at_http_client, look_at_site
-from soe_auth.doctor.stored import look_at_keyring, look_at_store, look_at_tokens
+from soe_auth.doctor import local, remote, stored
+from soe_auth.doctor.finding import Finding, from_error
+from soe_auth.doctor.loopback import check_loopback
 from soe_auth.errors import LoginRequired, SettingsError, SoeAuthError
 from soe_auth.settings.config_files import find_paths
 from soe_auth.settings.resolve import resolve
@@ -31,15 +23,11 @@ from soe_auth.settings.spec import BROWSER, PORT, REDIRECT, REDIRECT_HOST
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from soe_auth.oauth.pkce import Entropy
     from soe_auth.settings.settings import Settings
-    from soe_auth.settings.spec import Setting
 
 __all__ = ["Finding", "examine"]
 
-T = TypeVar("T")
-
-_NO_PROFILE = "none"  # the name of a profile, where there is none
+_NO_PROFILE = "none"  # the name to resolve where there is no profile
 
 
 def examine(
@@ -49,43 +37,45 @@ def examine(
     environ: Mapping[str, str] = os.environ,
     cwd: Callable[[], Path] = Path.cwd,
     now: Callable[[], float] = time.time,
-    entropy: Entropy = os.urandom,
 ) -> Iterator[Finding]:
-    """Look at one thing after another, nearest first; each look is bounded in time.
+    """Run each check, the nearest to this machine first; each has a time limit.
 
-    The arguments are those of `settings.resolve`, `now` is in seconds since the epoch. It raises
-    nothing: a look that fails is a finding, and the next one goes on.
+    The arguments are those of `settings.resolve`; `now` returns seconds since the epoch. Raises
+    nothing: a check that fails becomes a finding, and the next one runs.
     """
-    yield from _looked("versions", look_at_versions)
-    yield from _looked("versions", look_at_http_client)
-    settings, trouble = _resolve(flags, profile, environ, cwd)
-    yield from _looked("settings", lambda: trouble)
+    yield from _run("versions", local.check_versions)
+    yield from _run("versions", remote.check_http_client)
+    settings, problems = _resolve(flags, profile, environ, cwd)
+    yield from _run("settings", lambda: problems)
     if settings:
-        if not trouble:
-            yield from _looked("settings", lambda: look_at_profile(settings))
-        yield from _looked("settings", lambda: look_at_values(settings))
+        if not problems:
+            yield from _run("settings", lambda: local.check_profile(settings))
+        yield from _run("settings", lambda: local.list_values(settings))
     try:
         directory = find_paths(environ).directory
     except SettingsError as problem:
-        if str(problem) not in {finding.says for finding in trouble}:
+        if str(problem) not in {finding.says for finding in problems}:
             yield from_error("store", problem)
     else:
-        yield from _looked("store", lambda: look_at_store(directory))
+        yield from _run("store", lambda: stored.check_store(directory))
         if settings and settings.store == "keyring":
-            yield from _looked("keyring", look_at_keyring)
-        yield from _looked("token", lambda: look_at_tokens(profile, directory, environ, now(), cwd))
+            yield from _run("keyring", stored.check_keyring)
+        yield from _run(
+            "token", lambda: stored.check_tokens(profile, directory, environ, now(), cwd)
+        )
 
-    def held(setting: Setting[T]) -> T:
-        value: T = getattr(settings, setting.key) if settings else setting.default
-        return value
-
-    ports, host, needed = held(PORT), held(REDIRECT_HOST), held(REDIRECT) == "loopback"
+    # Without settings, the defaults are checked.
+    ports = settings.port if settings else PORT.default
+    host = settings.redirect_host if settings else REDIRECT_HOST.default
+    redirect = settings.redirect if settings else REDIRECT.default
+    browser = settings.browser if settings else BROWSER.default
     origin = settings.origins[BROWSER.key] if settings else "default"
-    yield from _looked("place", lambda: look_at_place(environ, ports.first or None))
-    yield from _looked("browser", lambda: look_at_browser(held(BROWSER), origin, environ))
-    yield from _looked("loopback", lambda: look_at_loopback(ports, host, entropy, needed=needed))
+    yield from _run("place", lambda: local.check_environment(environ, ports.first or None))
+    yield from _run("browser", lambda: local.check_browser(browser, origin, environ))
+    needed = redirect == "loopback"
+    yield from _run("loopback", lambda: check_loopback(ports, host, needed=needed))
     if settings:
-        yield from _looked("site", lambda: look_at_site(settings, environ, now))
+        yield from _run("site", lambda: remote.check_site(settings, environ, now))
 
 
 def _resolve(
@@ -94,36 +84,27 @@ def _resolve(
     environ: Mapping[str, str],
     cwd: Callable[[], Path],
 ) -> tuple[Settings | None, list[Finding]]:
-    """Resolve the settings, and say what is in the way of that.
-
-    Where there is no profile yet, they are the defaults with the flags.
-    """
+    """Resolve the settings, and return the problems met; without a profile, use the defaults."""
     try:
         return resolve(flags, profile=profile, environ=environ, cwd=cwd), []
     except LoginRequired:
-        no_profile = warning(
-            "settings",
-            "there is no profile yet, and no site is known",
-            "Type `soe-auth init`, or look at a site with --site.",
-        )
-        settings, trouble = _resolve(flags, _NO_PROFILE, environ, cwd)
-        return settings, [no_profile, *trouble]
+        todo = "Type `soe-auth init`, or name a site with --site."
+        no_profile = Finding("settings", "warning", "no profile and no site are set", todo)
+        settings, problems = _resolve(flags, _NO_PROFILE, environ, cwd)
+        return settings, [no_profile, *problems]
     except SettingsError as problem:
         return None, [from_error("settings", problem)]
 
 
-def _looked(name: str, look: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
-    """Pass on what a look finds; one that breaks off has found a bug, and is not the last."""
+def _run(name: str, check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
+    """Yield what a check finds, redacted; an unexpected exception is a finding as well."""
     try:
-        for finding in look():
-            yield finding.without_passwords
-    except Exception as problem:  # noqa: BLE001  # the other looks are worth having all the same
-        at = extract_tb(problem.__traceback__)[-1]
+        for finding in check():
+            yield finding.redacted()
+    except Exception as problem:  # noqa: BLE001  # a bug in one check must not stop the others
+        frame = extract_tb(problem.__traceback__)[-1]
+        place = f"{Path(frame.filename).name}, line {frame.lineno}"
+        says = f"this check failed: {type(problem).__name__} in {place}"
         yield Finding(
-            name,
-            "error",
-            f"this look broke off: {type(problem).__name__} in {Path(at.filename).name}, line"
-            f" {at.lineno}",
-            "That is a bug in soe-auth: please report it.",
-            SoeAuthError,
+            name, "error", says, "This is a bug in soe-auth: please report it.", SoeAuthError
         )

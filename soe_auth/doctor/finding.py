@@ -1,4 +1,4 @@
-"""What a check says: one thing, whether it is as it should be, and what to do if not."""
+"""The result of one check."""
 
 from __future__ import annotations
 
@@ -6,23 +6,25 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from soe_auth.model.text import printable
+
 if TYPE_CHECKING:
     from soe_auth.errors import SoeAuthError
 
-# What stands before the last @ of an address, and of `user:password@host` without a scheme. A
-# password may hold anything but blanks, so that rather too much is left out than too little.
-_USER_INFO = re.compile(r"(?<=://)\S*@|(?<!\S)[^\s:@/]+:(?!//)\S*@")
+# The user and password of a URL, or of `user:password@host` without a scheme. A password may hold
+# anything but blanks, so this rather removes too much than too little.
+_CREDENTIALS = re.compile(r"(?<=://)\S*@|(?<!\S)[^\s:@/]+:(?!//)\S*@")
+_LONGEST = 1000  # characters of a line; one path alone may be long
 
 Severity = Literal["ok", "warning", "error"]
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was looked at, what was seen, and in `todo` what helps.
+    """What a check found, and in `todo` what to do about it.
 
-    "warning" is worth knowing and hinders nothing; "error" ends a login or gives a secret away, and
-    `kind` is then the error that it comes to, SoeAuthError itself for a bug. Nothing here
-    holds a secret.
+    A login works in spite of a "warning". An "error" stops a login or exposes a secret; `kind` is
+    the error that a login would raise, or SoeAuthError itself for a bug.
     """
 
     name: str
@@ -31,31 +33,14 @@ class Finding:
     todo: str = ""
     kind: type[SoeAuthError] | None = None
 
-    @property
-    def without_passwords(self) -> Finding:
-        """The same with an … for each user and password in an address, as in a browser's command.
-
-        All is shown like that; what knows of a secret leaves it out by itself.
-        """
-        says, todo = (_USER_INFO.sub("…@", text) for text in (self.says, self.todo))
+    def redacted(self) -> Finding:
+        """Return the finding as it may be shown: printable, without the credentials of a URL."""
+        says, todo = (
+            printable(_CREDENTIALS.sub("…@", text), _LONGEST) for text in (self.says, self.todo)
+        )
         return replace(self, says=says, todo=todo)
 
 
-def ok(name: str, says: str) -> Finding:
-    """Say that something is as it should be."""
-    return Finding(name, "ok", says)
-
-
-def warning(name: str, says: str, todo: str = "") -> Finding:
-    """Say that something is worth knowing."""
-    return Finding(name, "warning", says, todo)
-
-
-def error(name: str, kind: type[SoeAuthError], says: str, todo: str) -> Finding:
-    """Say that something has to be put right."""
-    return Finding(name, "error", says, todo, kind)
-
-
 def from_error(name: str, error: SoeAuthError) -> Finding:
-    """Say what a login would say in ending with this error."""
+    """Return the finding for an error that would end a login."""
     return Finding(name, "error", str(error), error.hint, type(error))

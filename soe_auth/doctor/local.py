@@ -1,4 +1,4 @@
-"""What can be said of this machine without asking anything else: versions, settings, browser."""
+"""Checks that need nothing but this process: versions, settings, environment, browser."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from soe_auth.desktop.browser import find_browser, opens_by_itself
 from soe_auth.desktop.detect import ROOT
 from soe_auth.desktop.environment import detect
-from soe_auth.doctor.finding import Finding, error, from_error, ok, warning
+from soe_auth.doctor.finding import Finding, from_error
 from soe_auth.errors import SettingsError
 from soe_auth.settings.settings import EXAMPLE_PORT
 from soe_auth.settings.spec import TABLE
@@ -25,94 +25,87 @@ if TYPE_CHECKING:
 _LIBRARIES = ("aiohttp", "httpx", "truststore", "platformdirs", "tomlkit")
 
 
-def look_at_versions(libraries: Sequence[str] = _LIBRARIES) -> Iterator[Finding]:
-    """Say what runs here, as anybody who is to help asks first."""
-    yield ok(
+def check_versions(libraries: Sequence[str] = _LIBRARIES) -> Iterator[Finding]:
+    """Name the versions of soe-auth, Python, the system and the libraries."""
+    yield Finding(
         "versions",
+        "ok",
         f"soe-auth {__version__}, Python {platform.python_version()},"
         f" {platform.system()} {platform.release()} {platform.machine()}",
     )
-    missing, found = [], []
+    missing: list[str] = []
+    found: list[str] = []
     for library in libraries:
         try:
             found.append(f"{library} {version(library)}")
         except PackageNotFoundError:
-            if find_spec(library):  # in a zip or a frozen program, which say no version
-                found.append(library)
-            else:
-                missing.append(library)
+            # In a zip or a frozen program, a library is there without its metadata.
+            (found if find_spec(library) else missing).append(library)
     if found:
-        yield ok("versions", ", ".join(found))
+        yield Finding("versions", "ok", ", ".join(found))
     if missing:
-        yield warning("versions", f"not installed: {', '.join(missing)}", "Install soe-auth again.")
+        says = f"not installed: {', '.join(missing)}"
+        yield Finding("versions", "warning", says, "Install soe-auth again.")
 
 
-def look_at_profile(settings: Settings) -> Iterator[Finding]:
-    """Say which profile is used, and whether it has all that a login needs."""
-    kept = "as remembered" if settings.known else "not remembered yet"
-    yield ok("settings", f"profile {settings.profile}, {kept}")
+def check_profile(settings: Settings) -> Iterator[Finding]:
+    """Name the profile, and what a login still needs."""
+    stored = "in config.toml" if settings.known else "not in config.toml"
+    yield Finding("settings", "ok", f"profile {settings.profile}, {stored}")
     try:
         _ = settings.require_site_and_client
     except SettingsError as problem:
-        # Without a client ID, the rest can be looked at all the same.
+        # Without a client ID, the other checks still work.
         yield (
-            warning("settings", str(problem), problem.hint)
+            Finding("settings", "warning", str(problem), problem.hint)
             if settings.site
             else from_error("settings", problem)
         )
 
 
-def look_at_values(settings: Settings) -> Iterator[Finding]:
-    """Say every value that is not the default, and where it comes from."""
+def list_values(settings: Settings) -> Iterator[Finding]:
+    """Name each value that is not the default, and its origin."""
     for setting in TABLE:
         if settings.origins[setting.key] != "default":
-            said = setting.text(getattr(settings, setting.key))
-            yield ok("settings", f"{setting.key} is {said} (from {settings.place(setting.key)})")
+            value = setting.text(getattr(settings, setting.key))
+            says = f"{setting.key} = {value} (from {settings.place(setting.key)})"
+            yield Finding("settings", "ok", says)
 
 
-def look_at_place(
+def check_environment(
     environ: Mapping[str, str], port: int | None, root: Path | str = ROOT
 ) -> Iterator[Finding]:
-    """Say what kind of place this is, as a login sees it; `port` is the fixed one, if there is."""
+    """Say whether this is an SSH session, a container and the like; `port` is the fixed port."""
     place = detect(environ, root)
     if place.remote_reason is None:
-        yield ok("place", "this machine itself, as far as can be seen")
+        yield Finding("place", "ok", "local: no SSH session, container or CI job")
     elif place.forwards:
-        yield ok("place", f"{place.remote_reason}: {place.advice}")
+        yield Finding("place", "ok", f"{place.remote_reason}: {place.advice}")
     else:
-        todo = "A login shows the addresses, and takes the one that you paste."
+        todo = "A login prints its URL. Open it on your own machine, and paste where it ends."
         if place.ssh and not place.unattended:
             number = port or EXAMPLE_PORT
             todo += (
                 f" Or type `ssh -L {number}:localhost:{number} {place.ssh}` on your own machine,"
                 f" and log in with --port {number}."
             )
-        yield warning("place", f"{place.remote_reason}: {place.advice}", todo)
+        yield Finding("place", "warning", f"{place.remote_reason}: {place.advice}", todo)
 
 
-def look_at_browser(
-    chosen: str | None, origin: str, environ: Mapping[str, str]
-) -> Iterator[Finding]:
-    """Say which command would open the browser, and who chose it."""
-    command = find_browser(chosen, environ)
-    if command is None and opens_by_itself(chosen, environ):
-        yield ok("browser", "the one that Windows has for web addresses")
-    elif command is None and chosen:
-        yield error(
-            "browser",
-            SettingsError,
-            f"{chosen} (from {origin}) is not there, or is a browser for the terminal",
-            "Name a command that is there, or take the setting away for the desktop's own.",
-        )
-    elif command is None:
-        yield warning(
-            "browser",
-            "there is none that could be started here",
-            "A login shows the addresses; open one yourself, or name a command with --browser.",
-        )
+def check_browser(chosen: str | None, origin: str, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Name the command that opens the browser, and what chose it."""
+    if command := find_browser(chosen, environ):
+        without = {name: value for name, value in environ.items() if name != "BROWSER"}
+        if not chosen:
+            is_default = find_browser(None, without) == command
+            origin = "desktop default" if is_default else "BROWSER"
+        yield Finding("browser", "ok", f"{' '.join(command)} ({origin})")
+    elif opens_by_itself(chosen, environ):
+        yield Finding("browser", "ok", "default browser of Windows")
+    elif chosen:
+        says = f"cannot use {chosen} (from {origin}): not found, or a text browser"
+        todo = "Name another command, or remove the setting to use the desktop's default."
+        yield Finding("browser", "error", says, todo, SettingsError)
     else:
-        others = {name: value for name, value in environ.items() if name != "BROWSER"}
-        who = origin if chosen else "BROWSER"
-        if not chosen and find_browser(None, others) == command:
-            who = "the desktop's own"
-        yield ok("browser", f"{' '.join(command)} ({who})")
+        todo = "A login prints its URL. Open it yourself, or name a command with --browser."
+        yield Finding("browser", "warning", "none found", todo)

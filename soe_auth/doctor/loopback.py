@@ -1,14 +1,14 @@
-"""Whether the redirect would arrive: our own listener, bound as a login binds it, really asked."""
+"""Check that the redirect arrives: bind the listener as a login does, and send it requests."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from soe_auth.doctor.finding import Finding, error, from_error, ok, warning
+from soe_auth.doctor.finding import Finding, from_error
 from soe_auth.errors import LoginError, LoopbackUnavailable
 from soe_auth.loopback.server import LocalPaths, serve
 from soe_auth.loopback.socket_owner import why_busy
@@ -23,160 +23,133 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from soe_auth.model.network import Ports
-    from soe_auth.oauth.pkce import Entropy
 
-_WITHIN = 3.0  # seconds, for what takes a millisecond
-_LAUNCH, _DONE = "/look", "/done"
+_TIMEOUT = 3.0  # seconds; an answer takes a millisecond
+_LAUNCH, _RESULT = "/check", "/result"
 _FAMILIES = {"127.0.0.1": "IPv4", "::1": "IPv6"}
 
 
-@dataclass(frozen=True, slots=True)
-class LoopbackProbe:
-    """A request to our own listener: by which name, at which addresses, and why it came to nothing.
-
-    Without addresses the name does not resolve here.
-    """
-
-    name: str
-    addresses: tuple[str, ...]
-    problem: str | None = None
-
-
-def look_at_loopback(
+def check_loopback(
     ports: Ports,
     host: str,
-    entropy: Entropy,
     *,
     needed: bool = True,
-    known: Callable[[str, int], tuple[str, ...]] = lookup_addresses,
+    resolve_name: Callable[[str, int], tuple[str, ...]] = lookup_addresses,
 ) -> list[Finding]:
-    """Bind the port, ask it on both families and by name, and give it back.
+    """Bind the port, send a request to each address and to the host name, release the port.
 
-    `known` returns the addresses of a name here, or raises OSError. Where the redirect is the
-    site's own page, the loopback is not `needed`, and nothing about it is wrong.
+    `resolve_name` returns the addresses of a name, or raises OSError. Where the redirect is the
+    site's own page, the loopback is not `needed`, and a problem is a warning.
     """
-    found = _look(ports, host, entropy, known)
+    try:
+        with closing(bind(ports.numbers, host, why_busy)) as bound:
+            own = [listening.getsockname()[0] for listening in bound.sockets]
+            names: dict[str, tuple[str, ...]] = {address: (address,) for address in own}
+            if host not in names:
+                try:
+                    names[host] = resolve_name(host, bound.port)
+                except OSError:
+                    names[host] = ()
+            found = asyncio.run(_probe_all(bound, names))
+    except LoopbackUnavailable as problem:
+        found = [from_error("loopback", problem)]
+    else:
+        for family in (_FAMILIES[address] for address in _FAMILIES if address not in names):
+            says = f"no {family} on this machine; a login works without it"
+            found.append(Finding("loopback", "warning", says))
     if needed:
         return found
-    todo = "The redirect login_success does without it."
-    return [f if f.verdict == "ok" else warning(f.name, f.says, todo) for f in found]
+    todo = "Not needed: the redirect login_success uses no loopback port."
+    return [f if f.verdict == "ok" else Finding(f.name, "warning", f.says, todo) for f in found]
 
 
-def _look(
-    ports: Ports, host: str, entropy: Entropy, known: Callable[[str, int], tuple[str, ...]]
-) -> list[Finding]:
-    try:
-        bound = bind(ports.numbers, host, why_busy)
-    except LoopbackUnavailable as problem:
-        return [from_error("loopback", problem)]
-    with closing(bound):
-        own = [listening.getsockname()[0] for listening in bound.sockets]
-        names: dict[str, tuple[str, ...]] = {name: (name,) for name in own}
-        if host not in names:
-            names[host] = _addresses(host, bound.port, known)
-        probes = asyncio.run(_probe_all(bound, names, entropy))
-    absent = [family for address, family in _FAMILIES.items() if address not in names]
-    return [
-        *(check_probe(probe, bound.port) for probe in probes),
-        *(
-            warning("loopback", f"this machine has no {family}; a login does without it")
-            for family in absent
-        ),
-    ]
-
-
-def check_probe(probe: LoopbackProbe, port: int) -> Finding:
-    """Say whether a request by that name arrived."""
-    name = f"[{probe.name}]" if ":" in probe.name else probe.name
-    if not probe.addresses:
-        return warning(
-            "loopback",
-            f"this machine does not know the name {name}",
-            "Chrome, Edge and Firefox know it by themselves; Safari and others may need"
-            f" `127.0.0.1 {name}` in the hosts file.",
-        )
-    if elsewhere := [a for a in probe.addresses if not _is_loopback(a)]:
-        return error(
-            "loopback",
-            LoginError,
-            f"{name} is {elsewhere[0]} here, which is not this machine's loopback",
-            "Put it right in the hosts file: the redirect, code and all, would go there.",
-        )
-    if probe.problem:
-        return error(
-            "loopback",
-            LoginError,
-            f"{name} was asked at port {port}, which is ours, and {probe.problem}",
-            "See what stands between: a firewall, or a program that watches connections.",
-        )
-    means = "" if probe.addresses == (probe.name,) else f" ({', '.join(probe.addresses)})"
-    answered = f"{name}{means} answered at port {port}"
-    if probe.name in {*_FAMILIES, "localhost"} or name.endswith(".localhost"):
-        return ok("loopback", answered)
-    return warning(
-        "loopback",
-        f"{answered}, and browsers look that name up themselves",
-        "One that uses a proxy, DNS over HTTPS or HTTPS only needs an exception for it.",
-    )
-
-
-async def _probe_all(
-    bound: LoopbackSockets, names: Mapping[str, tuple[str, ...]], entropy: Entropy
-) -> list[LoopbackProbe]:
-    site = Site.parse("localhost")  # not contacted: the answer is read here, and dropped
+async def _probe_all(bound: LoopbackSockets, names: Mapping[str, tuple[str, ...]]) -> list[Finding]:
+    site = Site.parse("localhost")  # is not contacted: the redirect to it is not followed
     redirect_uri = redirect_uri_for(site, bound.host, bound.port)
-    request = new_authorization_request(site, "0", Scope(), redirect_uri, entropy)
-    paths = LocalPaths(_LAUNCH, _DONE)
+    request = new_authorization_request(site, "0", Scope(), redirect_uri, os.urandom)
+    paths = LocalPaths(_LAUNCH, _RESULT)
     async with serve(bound, request, paths, lambda _: None):
         return [
-            LoopbackProbe(name, addresses, await probe_port(addresses, bound.port))
+            finding_for(name, addresses, bound.port, await probe_port(addresses, bound.port))
             for name, addresses in names.items()
         ]
 
 
-def _addresses(
-    name: str, port: int, known: Callable[[str, int], tuple[str, ...]]
-) -> tuple[str, ...]:
-    try:
-        return known(name, port)
-    except OSError:
-        return ()
+def finding_for(
+    name: str, addresses: tuple[str, ...], port: int, problem: str | None = None
+) -> Finding:
+    """Return the finding about a name with these addresses; `problem` is how a request failed."""
+    shown = f"[{name}]" if ":" in name else name
+    if not addresses:
+        return Finding(
+            "loopback",
+            "warning",
+            f"{shown} does not resolve on this machine",
+            "Chrome, Edge and Firefox resolve it themselves; Safari and others may need"
+            f" `127.0.0.1 {shown}` in the hosts file.",
+        )
+    if outside := [address for address in addresses if not ip_address(address).is_loopback]:
+        return Finding(
+            "loopback",
+            "error",
+            f"{shown} resolves to {outside[0]}, which is not this machine",
+            "Correct the hosts file: the browser would send the code to that address.",
+            LoginError,
+        )
+    if problem:
+        return Finding(
+            "loopback",
+            "error",
+            f"{shown} does not reach soe-auth's own port {port}: {problem}",
+            "Look for a firewall or a program that filters connections on this machine.",
+            LoginError,
+        )
+    resolved = "" if addresses == (name,) else f" ({', '.join(addresses)})"
+    says = f"{shown}{resolved} answered at port {port}"
+    if name in {*_FAMILIES, "localhost"} or name.endswith(".localhost"):
+        return Finding("loopback", "ok", says)
+    return Finding(
+        "loopback",
+        "warning",
+        f"{says}; a browser resolves this name itself",
+        "If it uses a proxy, DNS over HTTPS or HTTPS-only mode, it needs an exception for it.",
+    )
 
 
 async def probe_port(addresses: tuple[str, ...], port: int) -> str | None:
-    """Ask at each address until one answers, as a browser does; return why none did, or None.
+    """Send a request to each loopback address until one answers, as a browser does.
 
-    Only this machine itself is asked.
+    Returns why none answered, or None.
     """
     problem = None
-    for address in filter(_is_loopback, addresses):
+    for address in addresses:
+        if not ip_address(address).is_loopback:
+            continue
         try:
-            async with asyncio.timeout(_WITHIN):
-                problem = await _ask(address, port)
+            async with asyncio.timeout(_TIMEOUT):
+                problem = await _request(address, port)
         except OSError as caught:
-            said = describe_os_error(caught) if caught.errno else "nothing came in time"
-            problem = f"did not answer: {said}"
+            problem = (
+                describe_os_error(caught) if caught.errno else f"no answer in {_TIMEOUT:.0f} s"
+            )
         if problem is None:
             break
     return problem
 
 
-def _is_loopback(address: str) -> bool:
-    return ip_address(address).is_loopback
-
-
-async def _ask(address: str, port: int) -> str | None:
+async def _request(address: str, port: int) -> str | None:
     reader, writer = await asyncio.open_connection(address, port)
     try:
         writer.write(f"GET {_LAUNCH} HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n".encode("ascii"))
         head = await reader.readline()
     finally:
-        # We hang up first: who does so has to wait (TIME-WAIT, RFC 9293 section 3.6.1), and the
-        # port of the listener must be free for the login that comes next.
+        # The side that closes first keeps the port in TIME-WAIT (RFC 9293 section 3.6.1): that must
+        # not be the listener's, as the next login needs it.
         writer.close()
         with suppress(OSError):
             await writer.wait_closed()
-    status = head.split()[1:2]
-    if status == [b"303"]:  # the listener's own way to the site
+    if head.split()[1:2] == [b"303"]:  # the listener's redirect to the site
         return None
-    return f"answered {printable(head.decode('latin-1')) or 'nothing'}"
+    if not head:
+        return "connection closed without an answer"
+    return f"another program answered {printable(head.decode('latin-1'))}"

@@ -1,15 +1,14 @@
-"""What stands between here and the site, and whether the site is what it should be."""
+"""Checks of the way to the site, and of the site itself."""
 
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from soe_auth.doctor.finding import Finding, error, from_error, ok, warning
+from soe_auth.doctor.finding import Finding, from_error
 from soe_auth.errors import LoginError, NetworkError, ServerError, SettingsError, SoeAuthError
 from soe_auth.loopback.sockets import lookup_addresses
 from soe_auth.model.duration import in_words
@@ -28,191 +27,172 @@ if TYPE_CHECKING:
     from soe_auth.site_client.transport import ResponseHead
 
 _AUTHORIZE = "/oauth"
-_NOT_THERE = {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.GONE}
-_REDIRECTIONS, _TROUBLE = range(300, 400), frozenset(range(500, 600))
+_ABSENT = {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.GONE}
 
-# Seconds between the two clocks: the site's word has whole seconds, and takes some to arrive.
-_ODD, _WRONG = 60.0, 300.0
-
-
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """What the site answered to who has no token, at its API and where a login begins.
-
-    `ahead` is how many seconds our clock is ahead of its own; None where it told no time.
-    """
-
-    api: ResponseHead
-    authorize: ResponseHead
-    ahead: float | None
+# Seconds between the two clocks. The site's Date header has whole seconds, and travels for a while.
+_CLOCK_WARNING, _CLOCK_ERROR = 60.0, 300.0
 
 
-def look_at_http_client() -> Iterator[Finding]:
-    """Make a request to a port of this machine that answers none; say what httpx lacks for it."""
+def check_http_client() -> Iterator[Finding]:
+    """Send a request to a closed port of this machine, to see that httpx has what is called."""
 
-    async def ask() -> None:
-        nowhere = Site.parse("http://127.0.0.1:1")
-        async with connect(nowhere, FIRST_LOOK, network=Network()) as connection:
+    async def send() -> None:
+        closed = Site.parse("http://127.0.0.1:1")
+        async with connect(closed, FIRST_LOOK, network=Network()) as connection:
             await connection.fetch_head(WHO_AM_I)
 
     try:
         with suppress(NetworkError):
-            run_async(ask())
+            run_async(send())
     except (ImportError, AttributeError, TypeError) as problem:
-        yield error(
-            "versions",
-            SoeAuthError,
-            f"httpx is not one that soe-auth can use: {printable(str(problem))}",
-            "Install soe-auth again, with the versions that it asks for.",
-        )
+        says = f"cannot use this version of httpx: {printable(str(problem))}"
+        todo = "Install soe-auth again, with the versions that it requires."
+        yield Finding("versions", "error", says, todo, SoeAuthError)
 
 
-def look_at_site(
+def check_site(
     settings: Settings, environ: Mapping[str, str], now: Callable[[], float]
 ) -> Iterator[Finding]:
-    """Ask the site, if there is one that may be asked: proxy, name, connection, clock, answers."""
+    """Check proxy, DNS, connection, clock, responses and registration, unless there is no site."""
     site = settings.site
     if site is None:
         return
     if settings.doubt:
-        yield warning(
-            "site",
-            f"{site} was not asked anything: {settings.doubt}, and you have not agreed to it",
-            f"If you trust it, name it yourself: `soe-auth doctor --site {site}`."
-            if settings.only_project
-            else "See that its name is right. If you trust it, add it to trusted_sites:"
-            " `soe-auth config edit`.",
-        )
+        untrusted = settings.untrusted_site("soe-auth doctor")
+        yield Finding("site", "warning", f"not contacted: {untrusted}", untrusted.hint)
         return
     try:
         proxy = proxy_for(site, settings.network)
     except NetworkError as problem:
         yield from_error("proxy", problem)
         return
-    yield check_proxy(settings, proxy, environ)
-    name = look_at_name(site, behind_proxy=proxy is not None)
-    yield name
-    if name.verdict == "error":
+    yield proxy_finding(settings, proxy, environ)
+    dns = _dns_finding(site, behind_proxy=proxy is not None)
+    yield dns
+    if dns.verdict == "error":
         return
     try:
-        sight = run_async(_look(site, settings.network, now))
+        api, authorize, ahead = run_async(_fetch(site, settings.network, now))
     except SoeAuthError as problem:
         yield from_error("connection", problem)
         return
-    yield check_connection(site, sight.api)
-    yield check_clock(sight.ahead)
-    yield check_answers(site, sight)
-    if settings.client_id:
-        with suppress(SoeAuthError):  # it has just answered, or that was told
-            yield check_registration(settings, is_refused=run_async(is_refused(settings)))
-
-
-def check_registration(settings: Settings, *, is_refused: bool) -> Finding:
-    """Say whether the site refuses the client ID with this redirect URI before a sign-in."""
-    site, client_id = settings.require_site_and_client
-    asked = f"client ID {client_id} with {settings.redirect_uri}"
-    if not is_refused:
-        said = f"{site.authority} does not refuse {asked}; more is known after a sign-in only"
-        return ok("registration", said)
-    host = urlsplit(settings.redirect_uri).netloc
-    needed = settings.redirect_host if settings.redirect == "loopback" else host
-    return error(
-        "registration",
-        LoginError,
-        f"{site.authority} refuses {asked}",
-        f"See that the application's Client ID is {client_id} and its Domain {needed}, on the"
-        " site's page; with the site's own Domain, add --redirect login_success.",
+    issued = f", issued by {api.issuer}" if api.issuer else ""
+    tls = (
+        "without TLS, on loopback"
+        if site.scheme == "http"
+        else f"with a trusted certificate{issued}"
     )
+    yield Finding("connection", "ok", f"{site.authority} answers {tls}")
+    yield _clock_finding(ahead)
+    yield _site_finding(site, api, authorize)
+    if settings.client_id:
+        with suppress(SoeAuthError):  # the connection's problems have been reported
+            yield _registration_finding(settings, is_refused=run_async(is_refused(settings)))
 
 
-def check_proxy(settings: Settings, proxy: Proxy | None, environ: Mapping[str, str]) -> Finding:
-    """Say which proxy the site is reached by, without its password, and who chose it."""
+def proxy_finding(settings: Settings, proxy: Proxy | None, environ: Mapping[str, str]) -> Finding:
+    """Name the proxy for the site, without its password, and what chose it."""
     if proxy is None:
-        return ok("proxy", "none for this site")
+        return Finding("proxy", "ok", "none for this site")
     if settings.proxy is None:
-        variables = [f"{kind}_proxy" for kind in ("https", "all")]
-        named = (name for v in variables for name in (v, v.upper()) if environ.get(name))
-        origin = next(named, "the system's settings")
+        names = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
+        origin = next(filter(environ.get, names), "the system's settings")
     else:
         origin = settings.place("proxy")
     login = ", with a login" if proxy.authorization else ""
-    return ok("proxy", f"{proxy}{login} (from {origin}); none for the loopback")
+    return Finding("proxy", "ok", f"{proxy}{login} (from {origin}); not used for loopback")
 
 
-def look_at_name(site: Site, *, behind_proxy: bool) -> Finding:
-    """Look up the site's host name."""
+def _dns_finding(site: Site, *, behind_proxy: bool) -> Finding:
     try:
         addresses = lookup_addresses(site.host, site.connect_port)
     except OSError as problem:
-        said = f"{site.host} is not known: {printable(problem.strerror or str(problem))}"
+        says = f"cannot resolve {site.host}: {printable(problem.strerror or str(problem))}"
         if behind_proxy:
-            return ok("DNS", f"{said}; the proxy has to know it")
-        todo = "See that there is a network, and the name is right; some are known in a VPN only."
-        return error("DNS", NetworkError, said, todo)
-    return ok("DNS", f"{site.host} is {', '.join(addresses[:4])}")
+            return Finding("DNS", "ok", f"{says}; the proxy resolves it")
+        todo = "Check the network and the site's name. Some names resolve in a VPN only."
+        return Finding("DNS", "error", says, todo, NetworkError)
+    return Finding("DNS", "ok", f"{site.host} resolves to {', '.join(addresses[:4])}")
 
 
-def check_connection(site: Site, answer: ResponseHead) -> Finding:
-    """Say how an answer came here."""
-    if site.scheme == "http":
-        return ok("connection", f"{site.authority} answers, without TLS, on the loopback")
-    issued = f", issued by {answer.issuer}" if answer.issuer else ""
-    return ok("connection", f"{site.authority} answers; its certificate is trusted{issued}")
+async def _fetch(
+    site: Site, network: Network, now: Callable[[], float]
+) -> tuple[ResponseHead, ResponseHead, float | None]:
+    """Send two requests without a token, to the API and to the start of a login.
 
-
-def check_clock(ahead: float | None) -> Finding:
-    """Say whether our clock agrees with the site's, as a token's life is reckoned by ours."""
-    if ahead is None:
-        return warning(
-            "clock", "the site did not tell the time, so there is nothing to compare with"
-        )
-    if abs(ahead) <= _ODD:
-        return ok("clock", "agrees with the site's to within a minute")
-    said = f"{in_words(abs(ahead))} {'ahead of' if ahead > 0 else 'behind'} the site's"
-    todo = "Set this machine's clock: the life of a token is reckoned by it."
-    if abs(ahead) <= _WRONG:
-        return warning("clock", said, todo)
-    return error("clock", SettingsError, said, todo)
-
-
-def check_answers(site: Site, sight: Sight) -> Finding:
-    """Say whether these are the answers of an SOE, as far as anybody knows them.
-
-    Its API turns away who has no token, and a login begins at /oauth.
+    Also returns how many seconds this machine's clock is ahead; None if the site sent no date.
     """
-    api, authorize = sight.api, sight.authorize
-    came = f"HTTP {api.status} from its API, {authorize.status} from {_AUTHORIZE}"
-    if {api.status, authorize.status} & _TROUBLE:
-        return warning("site", f"{site} is in trouble: {came}", "Try again later.")
-    if api.status in _REDIRECTIONS:
-        return warning(
-            "site",
-            f"{site} sends who asks its API to {_host_in(api.location) or 'a page of its own'}",
-            "If a sign-in of your company stands before the site, programs do not pass it: ask for"
-            " /api and /oauth/access_token to be let through.",
-        )
-    if api.status == HTTPStatus.FORBIDDEN and not api.is_json:
-        return warning(
-            "site",
-            f"{site} refuses to be asked from here: {came}",
-            "Something before the site may know machines by their address: ask who runs it.",
-        )
-    if api.requires_token and authorize.status not in _NOT_THERE:
-        return ok("site", f"{site} answers as an SOE does: {came}")
-    return error(
-        "site",
-        ServerError,
-        f"{site} does not answer as an SOE does: {came}",
-        "See that the site's name is right: open it in a browser.",
-    )
-
-
-async def _look(site: Site, network: Network, now: Callable[[], float]) -> Sight:
     async with connect(site, FIRST_LOOK, network=network) as connection:
         before = now()
         api = await connection.fetch_head(WHO_AM_I)
-        ahead = _ahead(api.date, (before + now()) / 2)
-        return Sight(api, await connection.fetch_head(_AUTHORIZE), ahead)
+        middle = (before + now()) / 2
+        try:
+            ahead = middle - parsedate_to_datetime(api.date or "").timestamp()
+        except (ValueError, OverflowError):
+            ahead = None
+        return api, await connection.fetch_head(_AUTHORIZE), ahead
+
+
+def _clock_finding(ahead: float | None) -> Finding:
+    if ahead is None:
+        return Finding("clock", "warning", "not compared: the site sent no date")
+    if abs(ahead) <= _CLOCK_WARNING:
+        return Finding("clock", "ok", "within a minute of the site's")
+    says = f"{in_words(abs(ahead))} {'ahead of' if ahead > 0 else 'behind'} the site's"
+    todo = "Set this machine's clock: the expiry of tokens is computed from it."
+    if abs(ahead) <= _CLOCK_ERROR:
+        return Finding("clock", "warning", says, todo)
+    return Finding("clock", "error", says, todo, SettingsError)
+
+
+def _site_finding(site: Site, api: ResponseHead, authorize: ResponseHead) -> Finding:
+    """Say whether both responses are those of an SOE site: its API requires a token."""
+    statuses = f"HTTP {api.status} from its API, {authorize.status} from {_AUTHORIZE}"
+    if max(api.status, authorize.status) >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Finding("site", "warning", f"{site} fails: {statuses}", "Try again later.")
+    if api.status in range(300, 400):
+        return Finding(
+            "site",
+            "warning",
+            f"{site} redirects API requests to {_host_in(api.location) or 'its own page'}",
+            "If a company sign-in protects the site, ask its administrators to let /api and"
+            " /oauth/access_token through.",
+        )
+    if api.status == HTTPStatus.FORBIDDEN and not api.is_json:
+        return Finding(
+            "site",
+            "warning",
+            f"{site} refuses requests from this machine: {statuses}",
+            "A firewall may filter by IP address: ask the site's administrators.",
+        )
+    if api.requires_token and authorize.status not in _ABSENT:
+        return Finding("site", "ok", f"{site} answers like an SOE site: {statuses}")
+    return Finding(
+        "site",
+        "error",
+        f"{site} does not answer like an SOE site: {statuses}",
+        "Check the site's name: open it in a browser.",
+        ServerError,
+    )
+
+
+def _registration_finding(settings: Settings, *, is_refused: bool) -> Finding:
+    """Say whether the site refuses the client ID with this redirect URI before a sign-in."""
+    site, client_id = settings.require_site_and_client
+    pair = f"client ID {client_id} with {settings.redirect_uri}"
+    if not is_refused:
+        says = f"{site.authority} does not refuse {pair}; a login tells for certain"
+        return Finding("registration", "ok", says)
+    host = urlsplit(settings.redirect_uri).netloc
+    domain = settings.redirect_host if settings.redirect == "loopback" else host
+    return Finding(
+        "registration",
+        "error",
+        f"{site.authority} refuses {pair}",
+        f"On the site's page, check the application: Client ID {client_id}, Domain {domain}. If"
+        " its Domain is the site's own, add `--redirect login_success`.",
+        LoginError,
+    )
 
 
 def _host_in(location: str) -> str:
@@ -220,10 +200,3 @@ def _host_in(location: str) -> str:
         return printable(urlsplit(location).hostname or "", 80)
     except ValueError:
         return ""
-
-
-def _ahead(date: str | None, here: float) -> float | None:
-    try:
-        return here - parsedate_to_datetime(date or "").timestamp()
-    except (ValueError, OverflowError):
-        return None

@@ -1,4 +1,4 @@
-"""What is kept on this machine: the store with its modes, and the tokens in it."""
+"""Checks of the token store, and of each profile's token."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from shlex import quote
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
-from soe_auth.doctor.finding import Finding, error, from_error, ok, warning
+from soe_auth.doctor.finding import Finding, from_error
 from soe_auth.errors import SettingsError, StoreError
 from soe_auth.files.atomic_write import exposed_parents
 from soe_auth.model.token import visible_ascii
@@ -29,114 +29,104 @@ if TYPE_CHECKING:
     from soe_auth.model.token import Token
     from soe_auth.settings.settings import Settings
 
+_OTHER_DIRECTORY = "Check its owner and mode, or set SOE_AUTH_CONFIG_DIR to another directory."
 
-_OTHER_PLACE = "See that the directory is yours; SOE_AUTH_CONFIG_DIR names another."
 
-
-def look_at_store(directory: Path) -> Iterator[Finding]:
-    """Say whether tokens can be kept below a config directory, unseen by others."""
+def check_store(directory: Path) -> Iterator[Finding]:
+    """Say whether tokens can be stored in a config directory, unreadable by others."""
     seen = inspect(directory)
-    faults = [finding for thing in seen if (finding := check_seen(thing))]
+    problems = [finding for thing in seen if (finding := _store_finding(thing))]
     try:
-        faults += _who_could_write(directory)
+        problems += _check_directory(directory)
     except OSError as problem:
-        said = f"{directory} cannot be looked at: {problem.strerror}."
-        faults.append(error("store", StoreError, said, _OTHER_PLACE))
-    yield from faults
-    if not faults:
+        says = f"Cannot read {directory}: {problem.strerror}."
+        problems.append(Finding("store", "error", says, _OTHER_DIRECTORY, StoreError))
+    yield from problems
+    if not problems:
         count = sum(thing.kind == "token" for thing in seen)
-        kept = f"{count} token{'' if count == 1 else 's'}" if seen else "nothing yet"
-        yield ok("store", f"{kept} in {directory}, yours alone")
+        tokens = f"{count or 'no'} token{'' if count == 1 else 's'}"
+        yield Finding("store", "ok", f"{tokens} in {directory}, private")
 
 
-def _who_could_write(directory: Path) -> Iterator[Finding]:
-    there = next(path for path in (directory, *directory.parents) if path.exists())
-    if not os.access(there, os.W_OK | os.X_OK):
-        yield error("store", StoreError, f"You cannot write to {there}.", _OTHER_PLACE)
+def _check_directory(directory: Path) -> Iterator[Finding]:
+    existing = next(path for path in (directory, *directory.parents) if path.exists())
+    if not os.access(existing, os.W_OK | os.X_OK):
+        yield Finding(
+            "store", "error", f"Cannot write to {existing}.", _OTHER_DIRECTORY, StoreError
+        )
     else:
-        yield from _look_for_room(there)
-    for parent, remedy in exposed_parents(there / TOKENS):
-        said = f"Other users can put files of theirs in place of yours in {parent}."
-        yield error("store", StoreError, said, f"{remedy[0].upper()}{remedy[1:]}.")
+        try:  # a file without a name, where the system has such
+            with TemporaryFile(dir=existing) as file:
+                file.write(bytes(LARGEST_FILE))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as problem:
+            says = f"Cannot write a token to {existing}: {problem.strerror or problem}."
+            todo = "Free some space there, or set SOE_AUTH_CONFIG_DIR to another directory."
+            yield Finding("store", "error", says, todo, StoreError)
+    for parent, remedy in exposed_parents(existing / TOKENS):
+        says = f"Other users can replace your files in {parent}."
+        todo = f"{remedy[0].upper()}{remedy[1:]}."
+        yield Finding("store", "error", says, todo, StoreError)
 
 
-def _look_for_room(directory: Path) -> Iterator[Finding]:
-    """Write as much as a token may take, to a file that has no name where the system has such."""
-    try:
-        with TemporaryFile(dir=directory) as file:
-            file.write(bytes(LARGEST_FILE))
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as problem:
-        said = f"A token cannot be written to {directory}: {problem.strerror or problem}."
-        todo = "Make room there; SOE_AUTH_CONFIG_DIR names another directory."
-        yield error("store", StoreError, said, todo)
-
-
-def check_seen(seen: Seen) -> Finding | None:
-    """Say what is wrong with one thing in the store, or None."""
-    path = f'"{seen.path}"' if sys.platform == "win32" else quote(str(seen.path))
-    look = f"icacls {path}" if sys.platform == "win32" else f"ls -ld {path}"
-    remove = f"del {path}" if sys.platform == "win32" else f"rm {path}"
+def _store_finding(seen: Seen) -> Finding | None:
+    """Say what is wrong with one file or directory of the store, or return None."""
+    is_windows = sys.platform == "win32"
+    path = f'"{seen.path}"' if is_windows else quote(str(seen.path))
+    show = f"icacls {path}" if is_windows else f"ls -ld {path}"
+    remove = f"del {path}" if is_windows else f"rm {path}"
     match seen:
         case Seen(kind="half written"):
-            return warning(
-                "store",
-                f"{seen.path} is half written, and may hold a token.",
-                f"The next login to its profile removes it; so does `{remove}`.",
-            )
+            says = f"{seen.path} is incomplete, and may hold a token."
+            todo = f"The next login to its profile removes it, or type `{remove}`."
+            return Finding("store", "warning", says, todo)
         case Seen(kind="set aside"):
-            return warning(
-                "store",
-                f"{seen.path} was set aside as no token file, and may hold a token.",
-                f"Remove it once you need it no more: `{remove}`.",
-            )
-        case Seen(kind="token", problem=str(problem), token=None):
-            return error(
-                "store",
-                StoreError,
-                f"{seen.path} cannot be used: {problem}.",
-                f"See what it is, move it away, and log in again: `{look}`.",
-            )
+            says = f"{seen.path} was moved aside as no token file, and may hold a token."
+            todo = f"Remove it when you no longer need it: `{remove}`."
+            return Finding("store", "warning", says, todo)
         case Seen(problem=str(problem)):
-            return error(
-                "store",
-                StoreError,
-                f"{seen.path} cannot be used: {problem}.",
-                f"See what it is, and move it away: `{look}`.",
-            )
+            again = ", and log in again" if seen.kind == "token" else ""
+            says = f"Cannot use {seen.path}: {problem}."
+            todo = f"Look at it with `{show}`, move it away{again}."
+            return Finding("store", "error", says, todo, StoreError)
         case Seen(kind="token", others=others) if others:
-            return error(
-                "store",
-                StoreError,
-                f"{others} can read {seen.path}, and so may have the token.",
-                "Type `soe-auth logout` and log in again, which makes the file private where the"
-                " disk has ACLs."
-                if sys.platform == "win32"
-                else f"Type `chmod 600 {path}`; if others were here, log out and in again.",
+            says = f"{others} can read {seen.path}, and so its token."
+            todo = (
+                "Type `soe-auth logout`, then log in: that makes the file private where the disk"
+                " has ACLs."
+                if is_windows
+                else f"Type `chmod 600 {path}`. If others use this machine, log out and in again."
             )
+            return Finding("store", "error", says, todo, StoreError)
         case Seen(kind=kind, others=others) if others:
+            says = f"{others} can read {seen.path}; the next login repairs that."
             mode = "700" if kind == "directory" else "600"
-            return warning(
-                "store",
-                f"{others} can look into {seen.path}; the next login puts that right.",
-                f"To see who can, type `{look}`."
-                if sys.platform == "win32"
-                else f"To do it now, type `chmod {mode} {path}`.",
-            )
+            repair = f"To repair it now, type `chmod {mode} {path}`."
+            todo = f"To see who can, type `{show}`." if is_windows else repair
+            return Finding("store", "warning", says, todo)
         case _:
             return None
 
 
-def look_at_tokens(
+def check_keyring() -> Iterator[Finding]:
+    """Say whether the system's keyring answers, and which it is."""
+    try:
+        name = KeyringBackend(limit=QUICK, report=lambda _: None).ask()
+        yield Finding("keyring", "ok", f"{name} answers")
+    except StoreError as problem:
+        yield from_error("keyring", problem)
+
+
+def check_tokens(
     profile: str | None,
     directory: Path,
     environ: Mapping[str, str],
     now: float,
     cwd: Callable[[], Path],
 ) -> Iterator[Finding]:
-    """Say how long the token of each profile lasts, or of the one that is named."""
-    yield from _given(environ)
+    """Say when the token of each profile expires, or of the one that is named."""
+    yield from _check_variable(environ)
     files = {
         seen.path.stem: seen
         for seen in inspect(directory)
@@ -144,21 +134,20 @@ def look_at_tokens(
     }
     try:
         configs = read_config_files(environ)
-        names = {profile} if profile else {*configs.profiles, *files}
-    except SettingsError:  # which has been said of the settings
+    except SettingsError:  # which the settings' check reports
         if files:
-            yield warning("token", f"{len(files)} kept here; whose, the settings have to say first")
+            says = f"{len(files)} stored; correct the settings to see whose"
+            yield Finding("token", "warning", says)
         return
-    # What a variable overrides for this call is not what the profiles are, but where tokens are.
-    kept = {CONFIG_DIR_VARIABLE, STORE.variable}
-    plain = {name: value for name, value in environ.items() if name in kept}
+    # Other variables override a profile for one call; these two say where the tokens are.
+    own = {name: environ[name] for name in (CONFIG_DIR_VARIABLE, STORE.variable) if name in environ}
     find = cache(find_project)
     keyring = KeyringBackend(limit=QUICK, report=lambda _: None)
-    for name in sorted(names):
+    for name in [profile] if profile else sorted({*configs.profiles, *files}):
         seen = files.get(name)
         try:
-            settings = resolve({}, profile=name, environ=plain, cwd=cwd, configs=configs, find=find)
-            if seen and (misplaced := check_place(settings, seen)):
+            settings = resolve({}, profile=name, environ=own, cwd=cwd, configs=configs, find=find)
+            if seen and (misplaced := _store_kind_finding(settings, seen)):
                 yield misplaced
             if settings.store == "keyring":
                 token = keyring.get(item_name(directory, name))
@@ -167,59 +156,45 @@ def look_at_tokens(
         except SettingsError as problem:
             yield from_error("token", problem)
         except StoreError as problem:
-            yield warning("token", f"profile {name}'s cannot be looked at: {problem}", problem.hint)
+            says = f"profile {name}: cannot read its token: {problem}"
+            yield Finding("token", "warning", says, problem.hint)
         else:
-            yield check_token(settings, token, now)
+            yield _token_finding(settings, token, now)
 
 
-def look_at_keyring() -> Iterator[Finding]:
-    """Say whether the system's keyring answers, and which it is."""
-    try:
-        yield ok("keyring", f"{KeyringBackend(limit=QUICK, report=lambda _: None).ask()} answers")
-    except StoreError as problem:
-        yield from_error("keyring", problem)
-
-
-def check_place(settings: Settings, seen: Seen) -> Finding | None:
-    """Say that a profile's token is not where the settings want it, or not there alone."""
-    name, place = settings.profile, settings.store
-    if (place == "keyring" and seen.token is None) or (place == "file" and seen.mark is None):
-        return None
-    where = {
-        None: "in a file",
-        "stub": "in the keyring",
-        "copy": "in a file, and maybe the keyring",
-    }
-    return warning(
-        "store",
-        f"the token of profile {name} is {where[seen.mark]}, and the settings say store = {place}",
-        f"Type `soe-auth logout -p {name}`, then `{settings.login_command}`.",
-    )
-
-
-def check_token(settings: Settings, token: Token | None, now: float) -> Finding:
-    """Say how long a profile's token lasts, or why it does not serve."""
-    name = settings.profile
-    log_in = f"Type `{settings.login_command}`."
-    if token is None:
-        return warning("token", f"profile {name} has none", log_in)
-    own = settings if settings.in_a_file else token
-    if problem := token.why_unusable(own.site, own.client_id, own.scope, min_ttl=0, now=now):
-        return warning("token", f"profile {name}'s {problem}", log_in)
-    return ok("token", f"profile {name}'s lasts {token.describe_expiry(now)}")
-
-
-def _given(environ: Mapping[str, str]) -> Iterator[Finding]:
-    if not (given := environ.get(TOKEN_VARIABLE)):
+def _check_variable(environ: Mapping[str, str]) -> Iterator[Finding]:
+    if not (value := environ.get(TOKEN_VARIABLE)):
         return
     try:
-        visible_ascii(given)
+        visible_ascii(value)
     except ValueError as problem:
-        todo = "Set SOE_AUTH_TOKEN to the token and nothing else, or unset it."
-        yield error("token", SettingsError, f"What SOE_AUTH_TOKEN holds is none: {problem}.", todo)
+        says = f"SOE_AUTH_TOKEN holds no token: {problem}."
+        yield Finding("token", "error", says, "Set it to a token, or unset it.", SettingsError)
     else:
-        yield warning(
-            "token",
-            "SOE_AUTH_TOKEN is set: `soe-auth token` answers with that one",
-            "Unset it for the token of the profile.",
-        )
+        says = "SOE_AUTH_TOKEN is set: `soe-auth token` prints it"
+        yield Finding("token", "warning", says, "Unset it to use the profile's token.")
+
+
+def _store_kind_finding(settings: Settings, seen: Seen) -> Finding | None:
+    """Say that a token is not in the store that the settings name, or not only there."""
+    name, store = settings.profile, settings.store
+    if (store == "keyring" and seen.token is None) or (store == "file" and seen.mark is None):
+        return None
+    place = {
+        None: "in a file",
+        "stub": "in the keyring",
+        "copy": "in a file, and maybe in the keyring",
+    }[seen.mark]
+    says = f"profile {name}: its token is {place}, but the setting is store = {store}"
+    todo = f"Type `soe-auth logout -p {name}`, then `{settings.login_command}`."
+    return Finding("store", "warning", says, todo)
+
+
+def _token_finding(settings: Settings, token: Token | None, now: float) -> Finding:
+    name, todo = settings.profile, f"Type `{settings.login_command}`."
+    if token is None:
+        return Finding("token", "warning", f"profile {name}: no token", todo)
+    own = settings if settings.in_a_file else token
+    if problem := token.why_unusable(own.site, own.client_id, own.scope, min_ttl=0, now=now):
+        return Finding("token", "warning", f"profile {name}: token {problem}", todo)
+    return Finding("token", "ok", f"profile {name}: token valid {token.describe_expiry(now)}")

@@ -101,6 +101,15 @@ class Settings:
             return f"{self.site} is not a site of {VENDOR_DOMAIN}, though it looks like one"
         return ""
 
+    def untrusted_site(self, command: str) -> SettingsError:
+        """Return the error for a site in `doubt`; `command` is what may name the site instead."""
+        return SettingsError(
+            f"{self.doubt}, and you have not agreed to it.",
+            hint=f"If you trust it, name it yourself: `{command} --site {self.site}`."
+            if self.only_project
+            else "If you trust it, add it to trusted_sites: `soe-auth config edit`.",
+        )
+
     @property
     def of_browser(self) -> list[str]:
         """What a browser can be sent off by, before anything else is known; empty if it cannot.

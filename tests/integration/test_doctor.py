@@ -1,4 +1,4 @@
-"""Each thing that a login needs, in order and out of it, is seen; and nothing is touched."""
+"""`soe-auth doctor`: each check, with and without a problem, and that it changes nothing."""
 
 import asyncio
 import json
@@ -26,10 +26,10 @@ from wine import UNDER_WINE
 from soe_auth import LoginError, NetworkError, ServerError, SettingsError, StoreError
 from soe_auth.cli.commands.doctor import exit_code_of
 from soe_auth.doctor import Finding, examine
-from soe_auth.doctor.local import look_at_place, look_at_versions
-from soe_auth.doctor.loopback import LoopbackProbe, check_probe, look_at_loopback, probe_port
-from soe_auth.doctor.remote import check_proxy
-from soe_auth.doctor.stored import look_at_store
+from soe_auth.doctor.local import check_environment, check_versions
+from soe_auth.doctor.loopback import check_loopback, finding_for, probe_port
+from soe_auth.doctor.remote import proxy_finding
+from soe_auth.doctor.stored import check_store
 from soe_auth.loopback.sockets import lookup_addresses
 from soe_auth.model.network import ANY_PORT, Proxy
 from soe_auth.sandbox import Sandbox, running
@@ -42,8 +42,8 @@ IS_ROOT = sys.platform != "win32" and os.geteuid() == 0
 CONFIG = 'default_profile = "acme"\n[profile.acme]\nsite = "{}"\nclient_id = "110"\n'
 
 
-class Ground:
-    """A home with a config directory, and what is found on it."""
+class Machine:
+    """A home with a config directory, and the findings there."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -56,12 +56,12 @@ class Ground:
     def write(self, text: str) -> None:
         (self.config / "config.toml").write_text(text, encoding="utf-8")
 
-    def keep(self, profile: str = "acme") -> Path:
+    def save_token(self, profile: str = "acme") -> Path:
         self.store.save(profile, replace(TOKEN, expires_at=time.time() + 3600))
         return self.config / "tokens" / f"{profile}.json"
 
-    def look(self, name: str = "", **given: str) -> list[Finding]:
-        """Examine; upper-case names are variables, the others flags. Only findings of that name."""
+    def examine(self, name: str = "", **given: str) -> list[Finding]:
+        """Return the findings of that name; upper-case names are variables, the others flags."""
         profile = given.pop("profile", None)
         flags = {key: value for key, value in given.items() if key.islower()}
         variables = {key: value for key, value in given.items() if key.isupper()}
@@ -76,9 +76,9 @@ class Ground:
 
 
 @pytest.fixture
-def ground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ground:
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     live_in(tmp_path, monkeypatch)
-    return Ground(tmp_path)
+    return Machine(tmp_path)
 
 
 def one(found: list[Finding]) -> Finding:
@@ -86,12 +86,12 @@ def one(found: list[Finding]) -> Finding:
     return finding
 
 
-def wrong(found: list[Finding]) -> Finding:
+def the_error(found: list[Finding]) -> Finding:
     return one([finding for finding in found if finding.verdict == "error"])
 
 
 def snapshot(directory: Path) -> dict[str, object]:
-    """All that a directory's entries are: kind, mode, owner, times of change, contents."""
+    """Return kind, mode, owner, times and contents of a directory's entries."""
     seen: dict[str, object] = {}
     for path in [directory, *directory.rglob("*")]:
         status = path.lstat()
@@ -106,11 +106,11 @@ def snapshot(directory: Path) -> dict[str, object]:
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
-def test_after_a_login_nothing_is_wrong(signed_in: Command, site: Sandbox) -> None:
+def test_after_a_login_there_is_no_error(signed_in: Command, site: Sandbox) -> None:
     done = signed_in.with_variables(BROWSER=BROWSER)("doctor")
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
-    assert lines[-2:] == ["", "Nothing is wrong."]
+    assert lines[-2:] == ["", "No errors."]
     kinds = [line.split()[:2] for line in lines if re.match(r"\w", line)][:-1]
     assert dict.fromkeys(name for _, name in kinds) == dict.fromkeys(
         [
@@ -129,29 +129,29 @@ def test_after_a_login_nothing_is_wrong(signed_in: Command, site: Sandbox) -> No
             "registration:",
         ]
     )
-    # A container says what it is.
+    # In a container, `place` is a warning.
     assert {verdict for verdict, name in kinds if name != "place:"} == {"ok"}
     for words in (
-        f"site is {site.url} (from ",
-        f"1 token in {signed_in.home}/config, yours alone",
-        f"profile localhost-{site.port}'s lasts until ",
+        f"site = {site.url} (from ",
+        f"1 token in {signed_in.home}/config, private",
+        f"profile localhost-{site.port}: token valid until ",
         "127.0.0.1 answered at port ",
         "[::1] answered at port ",
         "localhost (127.0.0.1",
-        f"{site.url} answers as an SOE does",
+        f"{site.url} answers like an SOE site",
     ):
         assert words in done.stdout
 
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
-def test_what_is_wrong_stands_at_the_end_with_what_to_do(soe_auth: Command) -> None:
+def test_errors_are_summed_up_at_the_end_with_what_to_do(soe_auth: Command) -> None:
     done = soe_auth("doctor", "--site", "https://nowhere.invalid")
     assert (done.returncode, done.stderr) == (6, "")
-    _, end = done.stdout.split("\nWhat is wrong, and what to do:\n")
-    told, todo = end.splitlines()
-    assert told.startswith("  DNS: nowhere.invalid is not known: ")
-    assert todo.startswith("    See that there is a network, and the name is right; some are known")
+    _, end = done.stdout.split("\nErrors, and what to do:\n")
+    output, todo = end.splitlines()
+    assert output.startswith("  DNS: cannot resolve nowhere.invalid: ")
+    assert todo.startswith("    Check the network and the site's name.")
     assert "connection:" not in done.stdout
 
 
@@ -164,12 +164,12 @@ def test_in_a_narrow_window_lines_are_broken_between_words(soe_auth: Command, co
     verdicts = re.compile(r"(ok|warning|error) +[a-zA-Z]+: ")
     *found, _, end, _ = lines
     assert all(verdicts.match(line) or line.startswith(" " * 9) for line in found)
-    assert end == "Nothing is wrong."
+    assert end == "No errors."
 
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
-def test_programs_read_the_same_as_json(signed_in: Command) -> None:
+def test_json_has_the_same_findings(signed_in: Command) -> None:
     done = signed_in("doctor", "--json", "--browser", "/does/not/exist")
     assert (done.returncode, done.stderr) == (2, "")
     report = json.loads(done.stdout)
@@ -178,27 +178,25 @@ def test_programs_read_the_same_as_json(signed_in: Command) -> None:
     assert browser == {
         "name": "browser",
         "verdict": "error",
-        "says": "/does/not/exist (from --browser) is not there, or is a browser for the terminal",
-        "todo": "Name a command that is there, or take the setting away for the desktop's own.",
+        "says": "cannot use /does/not/exist (from --browser): not found, or a text browser",
+        "todo": "Name another command, or remove the setting to use the desktop's default.",
     }
     assert report["findings"][0]["todo"] is None
 
 
 @pytest.mark.skipif(UNDER_WINE, reason="the Python there reads no PYTHONPATH")
 @pytest.mark.process
-def test_a_client_library_that_lacks_what_is_called_is_wrong(soe_auth: Command) -> None:
+def test_a_useless_httpx_is_an_error(soe_auth: Command) -> None:
     (soe_auth.home / "httpx.py").touch()
     done = soe_auth.with_variables(PYTHONPATH=str(soe_auth.home))("doctor")
     assert done.returncode == 1
-    assert "versions: httpx is not one that soe-auth can use: module 'httpx'" in done.stdout
+    assert "versions: cannot use this version of httpx: module 'httpx'" in done.stdout
 
 
 @pytest.mark.process
-def test_a_key_log_that_cannot_be_written_holds_nothing_up(
-    soe_auth: Command, site: Sandbox
-) -> None:
+def test_an_unwritable_sslkeylogfile_stops_nothing(soe_auth: Command, site: Sandbox) -> None:
     unusable = soe_auth.with_variables(SSLKEYLOGFILE=str(soe_auth.home / "none" / "keys"))
-    assert unusable("doctor").stdout.endswith("Nothing is wrong.\n")
+    assert unusable("doctor").stdout.endswith("No errors.\n")
     flags = ("--site", site.url, "--client-id", "110", "--browser", BROWSER)
     done = unusable("login", *flags)
     assert done.returncode == 0, done.stderr
@@ -206,7 +204,7 @@ def test_a_key_log_that_cannot_be_written_holds_nothing_up(
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
-def test_nothing_is_changed_whatever_is_found(signed_in: Command, site: Sandbox) -> None:
+def test_no_file_is_changed_whatever_is_found(signed_in: Command, site: Sandbox) -> None:
     config = signed_in.home / "config"
     tokens = config / "tokens"
     (tokens / "loose.json").write_bytes(token_to_json(TOKEN))
@@ -243,27 +241,27 @@ def test_no_secret_is_shown(signed_in: Command, form: list[str]) -> None:
     )("doctor", *form)
     assert done.returncode == 7
     assert "@localhost/ %s" in done.stdout
-    told = done.stdout + done.stderr
-    assert token not in told
-    assert "canary" not in told
+    output = done.stdout + done.stderr
+    assert token not in output
+    assert "canary" not in output
 
 
-def test_the_first_thing_wrong_gives_the_exit_code() -> None:
+def test_the_first_error_gives_the_exit_code() -> None:
     kinds = (SettingsError, LoginError, ServerError, NetworkError, StoreError)
     codes = [exit_code_of(Finding("x", "error", "", "", kind)) for kind in kinds]
     assert codes == [2, 4, 5, 6, 7]
 
 
-def test_a_look_that_breaks_off_is_told_and_the_next_goes_on(ground: Ground) -> None:
+def test_a_check_with_a_bug_is_reported_and_the_next_one_runs(machine: Machine) -> None:
     def broken() -> float:
         raise ZeroDivisionError
 
-    ground.keep()
-    ground.now = broken
-    found = ground.look()
-    bug = wrong(found)
+    machine.save_token()
+    machine.now = broken
+    found = machine.examine()
+    bug = the_error(found)
     assert bug.name == "token"
-    assert re.fullmatch(r"this look broke off: ZeroDivisionError in \w+\.py, line \d+", bug.says)
+    assert re.fullmatch(r"this check failed: ZeroDivisionError in \w+\.py, line \d+", bug.says)
     assert exit_code_of(bug) == 1
     assert [finding.name for finding in found].index("loopback") > found.index(bug)
 
@@ -271,65 +269,65 @@ def test_a_look_that_breaks_off_is_told_and_the_next_goes_on(ground: Ground) -> 
 # --- versions, settings, place, browser ----------------------------------------------------------
 
 
-def test_a_library_that_is_missing_is_named() -> None:
-    *_, found, missing = look_at_versions(["aiohttp", "no-such-library"])
+def test_a_missing_library_is_named() -> None:
+    *_, found, missing = check_versions(["aiohttp", "no-such-library"])
     assert found.says.startswith("aiohttp 3.")
     assert (missing.verdict, missing.says) == ("warning", "not installed: no-such-library")
-    *_, without_metadata = look_at_versions(["json"])  # as all are in a zip
+    *_, without_metadata = check_versions(["json"])  # as all are in a zip
     assert (without_metadata.verdict, without_metadata.says) == ("ok", "json")
-    assert [finding.verdict for finding in look_at_versions(["no-such-library"])] == [
+    assert [finding.verdict for finding in check_versions(["no-such-library"])] == [
         "ok",
         "warning",
     ]
 
 
-def test_without_a_profile_all_that_is_of_this_machine_is_looked_at(ground: Ground) -> None:
-    found = ground.look()
+def test_without_a_profile_the_local_checks_run(machine: Machine) -> None:
+    found = machine.examine()
     settings = one([finding for finding in found if finding.name == "settings"])
     assert settings.verdict == "warning"
-    assert "no site is known" in settings.says
+    assert "no site are set" in settings.says
     assert "loopback" in {finding.name for finding in found}
     assert not {finding.name for finding in found} & {"DNS", "connection", "clock", "site"}
 
 
-def test_settings_that_are_not_the_default_are_told_with_their_place(ground: Ground) -> None:
-    ground.write(CONFIG.format("http://localhost:1") + 'min_ttl = "10m"\n')
-    told = [finding.says for finding in ground.look("settings", SOE_AUTH_TIMEOUT="90s")]
-    assert told[0] == "profile acme, as remembered"
-    assert any(re.fullmatch(r"min_ttl is 10m \(from .*config\.toml.*\)", says) for says in told)
-    assert "timeout is 1m30s (from SOE_AUTH_TIMEOUT)" in told
-    assert not any(says.startswith("scope") for says in told)
+def test_settings_that_are_not_default_are_listed_with_their_origin(machine: Machine) -> None:
+    machine.write(CONFIG.format("http://localhost:1") + 'min_ttl = "10m"\n')
+    output = [finding.says for finding in machine.examine("settings", SOE_AUTH_TIMEOUT="90s")]
+    assert output[0] == "profile acme, in config.toml"
+    assert any(re.fullmatch(r"min_ttl = 10m \(from .*config\.toml.*\)", says) for says in output)
+    assert "timeout = 1m30s (from SOE_AUTH_TIMEOUT)" in output
+    assert not any(says.startswith("scope") for says in output)
 
 
-def test_a_broken_config_is_told_and_the_rest_goes_on(ground: Ground) -> None:
-    ground.write("[broken\n")
-    assert not ground.look("token")
-    ground.keep()
-    found = ground.look()
-    assert one([f for f in found if f.name == "token"]).says.startswith("1 kept here")
-    broken = wrong(found)
+def test_a_broken_config_is_an_error_and_other_checks_run(machine: Machine) -> None:
+    machine.write("[broken\n")
+    assert not machine.examine("token")
+    machine.save_token()
+    found = machine.examine()
+    assert one([f for f in found if f.name == "token"]).says.startswith("1 stored")
+    broken = the_error(found)
     assert "config.toml is not valid TOML" in broken.says
     assert exit_code_of(broken) == 2
     assert [finding.name for finding in found][-1] == "loopback"
 
 
-def test_a_value_that_is_wrong_in_another_profile_is_told_with_its_token(ground: Ground) -> None:
-    ground.write(CONFIG.format("http://localhost:1") + '[profile.beta]\nport = "x"\n')
-    found = [finding for finding in ground.look("token") if finding.verdict == "error"]
+def test_a_wrong_value_in_another_profile_is_reported_with_its_token(machine: Machine) -> None:
+    machine.write(CONFIG.format("http://localhost:1") + '[profile.beta]\nport = "x"\n')
+    found = [finding for finding in machine.examine("token") if finding.verdict == "error"]
     assert one(found).says.startswith("port (from ")
 
 
-def test_what_a_login_would_miss_is_told(ground: Ground) -> None:
-    no_client_id = ground.look("settings", site="http://localhost:1")[1]
+def test_a_missing_client_id_or_profile_is_reported(machine: Machine) -> None:
+    no_client_id = machine.examine("settings", site="http://localhost:1")[1]
     assert (no_client_id.verdict, exit_code_of(no_client_id)) == ("warning", 1)
     assert no_client_id.says == "No client ID is set for localhost:1."
-    assert wrong(ground.look(profile="nobody")).says == "There is no profile nobody."
+    assert the_error(machine.examine(profile="nobody")).says == "There is no profile nobody."
 
 
-def test_a_config_that_others_can_change_is_wrong(ground: Ground) -> None:
-    ground.write(CONFIG.format("http://localhost:1"))
-    let_others_change(ground.config / "config.toml")
-    assert "chooses your site" in wrong(ground.look("settings")).says
+def test_a_config_that_other_users_can_change_is_an_error(machine: Machine) -> None:
+    machine.write(CONFIG.format("http://localhost:1"))
+    let_others_change(machine.config / "config.toml")
+    assert "chooses your site" in the_error(machine.examine("settings")).says
 
 
 @pytest.mark.parametrize(
@@ -344,29 +342,29 @@ def test_a_config_that_others_can_change_is_wrong(ground: Ground) -> None:
         ("/home/you@work/browser %s", "/home/you@work/browser %s"),
     ],
 )
-def test_a_user_and_a_password_are_left_out_of_an_address(text: str, shown: str) -> None:
-    told = Finding("x", "warning", f"it is {text}", text).without_passwords
-    assert (told.says, told.todo) == (f"it is {shown}", shown)
+def test_user_and_password_are_removed_from_urls(text: str, shown: str) -> None:
+    output = Finding("x", "warning", f"it is {text}", text).redacted()
+    assert (output.says, output.todo) == (f"it is {shown}", shown)
 
 
-def test_the_place_is_told_with_what_helps_there(ground: Ground) -> None:
+def test_the_environment_is_named_with_advice(machine: Machine) -> None:
     def look(**environ: str) -> Finding:
-        return one(list(look_at_place(environ, None, root=ground.home)))
+        return one(list(check_environment(environ, None, root=machine.home)))
 
-    assert (look().verdict, look().says[:19]) == ("ok", "this machine itself")
+    assert (look().verdict, look().says[:6]) == ("ok", "local:")
     vs_code = look(REMOTE_CONTAINERS="true")
     assert (vs_code.verdict, vs_code.says[:23]) == ("ok", "a development container")
     job = look(GITHUB_ACTIONS="true", SSH_CONNECTION="192.0.2.1 50000 192.0.2.2 22")
     assert (job.verdict, "ssh" in job.todo) == ("warning", False)
     over_ssh = {"SSH_CONNECTION": "192.0.2.1 50000 192.0.2.2 22", "USER": "jane"}
     assert "`ssh -L 8765:localhost:8765 jane@192.0.2.2`" in look(**over_ssh).todo
-    [fixed] = look_at_place(over_ssh, 7654, root=ground.home)
+    [fixed] = check_environment(over_ssh, 7654, root=machine.home)
     assert fixed.todo.endswith("and log in with --port 7654.")
 
 
 @pytest.mark.posix("the commands that open a browser on a Linux desktop")
-def test_the_browser_is_told_with_who_chose_it(ground: Ground) -> None:
-    programs = ground.home / "bin"
+def test_the_browser_is_named_with_what_chose_it(machine: Machine) -> None:
+    programs = machine.home / "bin"
     programs.mkdir()
     for name in ("xdg-open", "firefox"):
         program(programs, name)
@@ -374,54 +372,54 @@ def test_the_browser_is_told_with_who_chose_it(ground: Ground) -> None:
 
     def look(display: str = ":0", **given: str) -> Finding:
         [finding] = [
-            f for f in ground.look(PATH=path, DISPLAY=display, **given) if f.name == "browser"
+            f for f in machine.examine(PATH=path, DISPLAY=display, **given) if f.name == "browser"
         ]
         return finding
 
     assert look(display="").verdict == "warning"
-    assert look().says == f"{path}/xdg-open (the desktop's own)"
+    assert look().says == f"{path}/xdg-open (desktop default)"
     assert look(BROWSER="firefox").says == f"{path}/firefox (BROWSER)"
     chosen = look(browser="firefox --new-window")
     assert chosen.says == f"{path}/firefox --new-window (--browser)"
     missing = look(SOE_AUTH_BROWSER="netscape")
     assert missing.verdict == "error"
-    assert missing.says.startswith("netscape (from SOE_AUTH_BROWSER) is not there, ")
+    assert missing.says.startswith("cannot use netscape (from SOE_AUTH_BROWSER): ")
 
 
-# --- what is kept --------------------------------------------------------------------------------
+# --- the store --------------------------------------------------------------------------------
 
 
-def test_a_store_that_is_as_it_should_be_is_told_in_a_line(ground: Ground) -> None:
-    assert one(ground.look("store")).says == f"nothing yet in {ground.config}, yours alone"
-    ground.keep()
-    with ground.login_lock.acquire("acme"):
-        assert one(ground.look("store")).says == f"1 token in {ground.config}, yours alone"
-    ground.keep("beta")
-    assert one(ground.look("store")).says == f"2 tokens in {ground.config}, yours alone"
+def test_a_good_store_is_one_line(machine: Machine) -> None:
+    assert one(machine.examine("store")).says == f"no tokens in {machine.config}, private"
+    machine.save_token()
+    with machine.login_lock.acquire("acme"):
+        assert one(machine.examine("store")).says == f"1 token in {machine.config}, private"
+    machine.save_token("beta")
+    assert one(machine.examine("store")).says == f"2 tokens in {machine.config}, private"
 
 
 @pytest.mark.posix("file modes, which Windows does not have")
-def test_a_token_that_others_can_read_is_wrong(ground: Ground) -> None:
-    path = ground.keep()
+def test_a_token_that_others_can_read_is_an_error(machine: Machine) -> None:
+    path = machine.save_token()
     path.chmod(0o640)
-    found = one(ground.look("store"))
+    found = one(machine.examine("store"))
     assert (found.verdict, exit_code_of(found)) == ("error", 7)
-    assert found.says == f"Others can read {path}, and so may have the token."
+    assert found.says == f"Others can read {path}, and so its token."
     assert f"`chmod 600 {path}`" in found.todo
 
 
 @pytest.mark.posix("file modes, which Windows does not have")
-def test_directories_and_locks_that_others_can_look_into_are_odd(ground: Ground) -> None:
-    ground.keep()
-    with ground.login_lock.acquire("acme"):
+def test_directories_and_locks_that_others_can_read_are_warnings(machine: Machine) -> None:
+    machine.save_token()
+    with machine.login_lock.acquire("acme"):
         pass
-    loose = [ground.config / name for name in ("tokens", "locks", "locks/acme.lock")]
+    loose = [machine.config / name for name in ("tokens", "locks", "locks/acme.lock")]
     for path in loose:
         path.chmod(0o755)
-    found = ground.look("store")
+    found = machine.examine("store")
     assert [finding.verdict for finding in found] == ["warning"] * 3
     assert [finding.todo for finding in found] == [
-        f"To do it now, type `chmod {mode} {path}`."
+        f"To repair it now, type `chmod {mode} {path}`."
         for mode, path in zip(("700", "700", "600"), loose, strict=True)
     ]
 
@@ -434,7 +432,7 @@ def pipe(path: Path) -> None:
     os.mkfifo(path, 0o600)
 
 
-# Windows has no pipes in directories, and links of this kind need a privilege.
+# Windows has no named pipes in directories, and symbolic links need a privilege there.
 OF_POSIX = [] if sys.platform == "win32" else [(link, "is a link"), (pipe, "is not a regular file")]
 
 
@@ -450,7 +448,7 @@ def nonsense(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "words"),
     [
         (second_name, r"it has a second name \(a hard link\), by which it can be changed"),
         (lambda path: path.mkdir(), "Is a directory|it is not a regular file"),
@@ -458,62 +456,62 @@ def nonsense(path: Path) -> None:
         *OF_POSIX,
     ],
 )
-def test_what_stands_in_place_of_a_token_is_wrong(
-    ground: Ground, make: Callable[[Path], None], said: str
+def test_an_unusable_token_file_is_an_error(
+    machine: Machine, make: Callable[[Path], None], words: str
 ) -> None:
-    path = ground.keep()
+    path = machine.save_token()
     path.unlink()
     make(path)
-    found = one(ground.look("store"))
+    found = one(machine.examine("store"))
     assert (found.verdict, found.kind) == ("error", StoreError)
-    assert found.says.startswith(f"{path} cannot be used: ")
-    assert re.search(said, found.says)
-    assert one(ground.look("store", profile="acme")) == found
+    assert found.says.startswith(f"Cannot use {path}: ")
+    assert re.search(words, found.says)
+    assert one(machine.examine("store", profile="acme")) == found
 
 
 @pytest.mark.posix("symbolic links, which need a privilege on Windows")
-def test_what_stands_in_place_of_a_lock_or_a_directory_is_wrong(ground: Ground) -> None:
-    locks = ground.config / "locks"
+def test_an_unusable_lock_or_directory_is_an_error(machine: Machine) -> None:
+    locks = machine.config / "locks"
     locks.mkdir(mode=0o700)
     link(locks / "acme.lock")
-    assert one(ground.look("store")).says == f"{locks / 'acme.lock'} cannot be used: it is a link."
-    (ground.config / "tokens").symlink_to(ground.home)
-    assert "is a link or a file, not a directory" in ground.look("store")[0].says
+    assert one(machine.examine("store")).says == f"Cannot use {locks / 'acme.lock'}: it is a link."
+    (machine.config / "tokens").symlink_to(machine.home)
+    assert "is a link or a file, not a directory" in machine.examine("store")[0].says
 
 
 @pytest.mark.posix("gives a file to another user, as root")
 @pytest.mark.skipif(not IS_ROOT, reason="only root can give files away")
 @pytest.mark.as_root
-def test_a_token_file_of_somebody_else_is_wrong(ground: Ground) -> None:
-    os.chown(ground.keep(), NOBODY, NOBODY)
-    assert "it belongs to another user" in wrong(ground.look("store")).says
+def test_a_token_file_of_another_user_is_an_error(machine: Machine) -> None:
+    os.chown(machine.save_token(), NOBODY, NOBODY)
+    assert "it belongs to another user" in the_error(machine.examine("store")).says
 
 
-def test_what_was_left_behind_is_odd_and_what_is_not_ours_is_left_out(ground: Ground) -> None:
-    tokens = ground.keep().parent
+def test_leftover_files_are_warnings_and_foreign_files_are_ignored(machine: Machine) -> None:
+    tokens = machine.save_token().parent
     for name in (".acme.json.0011.new", "acme.json.corrupt-20260101T000000Z", "notes.txt"):
         (tokens / name).write_text("x")
-    found = ground.look("store")
+    found = machine.examine("store")
     assert [finding.verdict for finding in found] == ["warning", "warning"]
-    assert "half written" in found[0].says
-    assert "was set aside" in found[1].says
+    assert "is incomplete" in found[0].says
+    assert "was moved aside" in found[1].says
 
 
 @pytest.mark.posix("file modes, which Windows does not have")
 @pytest.mark.as_root
 @pytest.mark.parametrize("owner", [None, NOBODY] if IS_ROOT else [None])
-def test_a_store_below_a_directory_that_others_can_change_is_wrong(
-    ground: Ground, owner: int | None
+def test_a_parent_directory_that_others_can_change_is_an_error(
+    machine: Machine, owner: int | None
 ) -> None:
-    ground.keep()
+    machine.save_token()
     if owner is None:
-        ground.home.chmod(0o777)
+        machine.home.chmod(0o777)
     else:
-        os.chown(ground.home, owner, -1)
-    found = wrong(ground.look("store"))
-    assert found.says.endswith(f" in {ground.home}.")
+        os.chown(machine.home, owner, -1)
+    found = the_error(machine.examine("store"))
+    assert found.says.endswith(f" in {machine.home}.")
     assert found.todo == (
-        f"Type `chmod o-w {ground.home}`."
+        f"Type `chmod o-w {machine.home}`."
         if owner is None
         else "Name another directory in SOE_AUTH_CONFIG_DIR."
     )
@@ -521,41 +519,41 @@ def test_a_store_below_a_directory_that_others_can_change_is_wrong(
 
 @pytest.mark.posix("file modes, which Windows does not have")
 @pytest.mark.as_root
-def test_a_place_where_nothing_can_be_kept_is_wrong() -> None:
+def test_an_unwritable_directory_is_an_error() -> None:
     def look() -> None:
-        [finding] = look_at_store(Path("/no-such-directory"))
-        assert (finding.says, finding.kind) == ("You cannot write to /.", StoreError)
+        [finding] = check_store(Path("/no-such-directory"))
+        assert (finding.says, finding.kind) == ("Cannot write to /.", StoreError)
 
     as_nobody(look)
 
 
 @pytest.mark.posix("names that are too long for POSIX")
-def test_a_place_that_there_cannot_be_is_wrong(ground: Ground) -> None:
-    ground.config = ground.home / ("x" * 300)
-    tokens, locks, directory = ground.look("store")
-    assert tokens.says.endswith("tokens cannot be used: File name too long.")
-    assert locks.says.endswith("locks cannot be used: File name too long.")
-    assert directory.says.endswith("cannot be looked at: File name too long.")
+def test_an_impossible_directory_is_an_error(machine: Machine) -> None:
+    machine.config = machine.home / ("x" * 300)
+    tokens, locks, directory = machine.examine("store")
+    assert tokens.says.endswith("tokens: File name too long.")
+    assert locks.says.endswith("locks: File name too long.")
+    assert directory.says == f"Cannot read {machine.config}: File name too long."
 
 
-def test_the_token_of_each_profile_is_told_and_none_is_no_fault(ground: Ground) -> None:
-    ground.write(CONFIG.format("acme") + 'scope = "write_access"\n[profile.beta]\nsite = "beta"\n')
-    ground.keep()
-    ground.keep("odd-one")
-    acme, beta, odd_one = ground.look("token", site="http://localhost:1")
-    assert acme.says.startswith("profile acme's lasts until ")
-    assert (beta.verdict, beta.says) == ("warning", "profile beta has none")
+def test_the_token_of_each_profile_is_listed_and_no_token_is_a_warning(machine: Machine) -> None:
+    machine.write(CONFIG.format("acme") + 'scope = "write_access"\n[profile.beta]\nsite = "beta"\n')
+    machine.save_token()
+    machine.save_token("odd-one")
+    acme, beta, odd_one = machine.examine("token", site="http://localhost:1")
+    assert acme.says.startswith("profile acme: token valid until ")
+    assert (beta.verdict, beta.says) == ("warning", "profile beta: no token")
     assert beta.todo == "Type `soe-auth login -p beta`."
     assert odd_one.verdict == "ok"
-    ground.now = lambda: time.time() + 7200
-    late = one(ground.look("token", profile="acme"))
-    assert (late.verdict, late.says) == ("warning", "profile acme's expired 1 h ago")
+    machine.now = lambda: time.time() + 7200
+    late = one(machine.examine("token", profile="acme"))
+    assert (late.verdict, late.says) == ("warning", "profile acme: token expired 1 h ago")
 
 
-def test_a_token_of_the_environment_is_told_and_held_to_its_form(ground: Ground) -> None:
-    given, _ = ground.look("token", site="http://localhost:1", SOE_AUTH_TOKEN="canary"), None
+def test_a_token_in_the_environment_is_reported_and_checked(machine: Machine) -> None:
+    given, _ = machine.examine("token", site="http://localhost:1", SOE_AUTH_TOKEN="canary"), None
     assert one(given).verdict == "warning"
-    bad = one(ground.look("token", SOE_AUTH_TOKEN="can ary"))
+    bad = one(machine.examine("token", SOE_AUTH_TOKEN="can ary"))
     assert (bad.verdict, bad.kind) == ("error", SettingsError)
     assert "can ary" not in bad.says
 
@@ -571,65 +569,63 @@ def taken() -> Iterator[int]:
         yield other.getsockname()[1]
 
 
-def test_a_fixed_port_that_is_taken_is_wrong(ground: Ground, taken: int) -> None:
-    found = one(ground.look("loopback", port=str(taken)))
+def test_a_busy_fixed_port_is_an_error(machine: Machine, taken: int) -> None:
+    found = one(machine.examine("loopback", port=str(taken)))
     assert (found.verdict, exit_code_of(found)) == ("error", 4)
     assert f"port {taken}" in found.says
-    needless = ground.look("loopback", port=str(taken), redirect="login_success")
+    needless = machine.examine("loopback", port=str(taken), redirect="login_success")
     assert one(needless).verdict == "warning"
 
 
-def test_the_port_is_given_back(ground: Ground) -> None:
+def test_the_port_is_released(machine: Machine) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     for _ in range(2):
-        assert {f.verdict for f in ground.look("loopback", port=str(port))} == {"ok"}
+        assert {f.verdict for f in machine.examine("loopback", port=str(port))} == {"ok"}
 
 
-def test_a_machine_that_does_not_know_its_own_name_is_odd() -> None:
+def test_localhost_that_does_not_resolve_is_a_warning() -> None:
     def unknown(name: str, _port: int) -> tuple[str, ...]:
         raise OSError(name)
 
-    *both, name = look_at_loopback(ANY_PORT, "localhost", os.urandom, known=unknown)
+    *both, name = check_loopback(ANY_PORT, "localhost", resolve_name=unknown)
     assert {finding.verdict for finding in both} == {"ok"}
-    assert name.says == "this machine does not know the name localhost"
+    assert name.says == "localhost does not resolve on this machine"
 
 
-def test_a_name_below_localhost_is_known_to_some_browsers_only() -> None:
+def test_a_name_below_localhost_needs_a_browser_that_resolves_it() -> None:
     def unknown(name: str, _port: int) -> tuple[str, ...]:
         raise OSError(name)
 
-    *both, name = look_at_loopback(ANY_PORT, "soe-auth.localhost", os.urandom, known=unknown)
+    *both, name = check_loopback(ANY_PORT, "soe-auth.localhost", resolve_name=unknown)
     assert {finding.verdict for finding in both} == {"ok"}
     assert name.verdict == "warning"
-    assert name.todo.startswith("Chrome, Edge and Firefox know it by themselves; Safari")
+    assert name.todo.startswith("Chrome, Edge and Firefox resolve it themselves; Safari")
 
 
-def test_a_name_of_a_company_is_looked_at_and_what_browsers_need_is_told(ground: Ground) -> None:
-    elsewhere = wrong(look_at_loopback(ANY_PORT, "192.0.2.7", os.urandom))
-    assert elsewhere.says.startswith(
-        "Cannot use 192.0.2.7 for the redirect: it resolves to 192.0.2.7"
-    )
-    company = check_probe(LoopbackProbe("login.corp.example", ("127.0.0.1",)), 51423)
+def test_a_company_host_name_is_checked_with_what_browsers_need(machine: Machine) -> None:
+    elsewhere = the_error(check_loopback(ANY_PORT, "192.0.2.7"))
+    assert elsewhere.says.startswith("Cannot use 192.0.2.7 for the redirect: it resolves to 192.0.2.7")
+    company = finding_for("login.corp.example", ("127.0.0.1",), 51423)
     assert company.verdict == "warning"
-    assert "a proxy, DNS over HTTPS or HTTPS only" in company.todo
-    assert ground.look("loopback", redirect_host="localhost")[-1].verdict == "ok"
+    assert "a proxy, DNS over HTTPS or HTTPS-only mode" in company.todo
+    assert machine.examine("loopback", redirect_host="localhost")[-1].verdict == "ok"
 
 
-def test_a_redirect_to_the_address_needs_no_name(ground: Ground) -> None:
-    found = ground.look("loopback", redirect_host="127.0.0.1")
+def test_a_redirect_to_an_address_needs_no_name(machine: Machine) -> None:
+    found = machine.examine("loopback", redirect_host="127.0.0.1")
     assert [finding.says.split()[0] for finding in found] == ["127.0.0.1", "[::1]"]
 
 
 ALONE = """
 import fcntl, os, socket, struct
-from soe_auth.doctor.loopback import look_at_loopback
+from soe_auth.doctor.loopback import check_loopback
 from soe_auth.model.network import ANY_PORT
 with socket.socket() as s:
     fcntl.ioctl(s, 0x8914, struct.pack("16sH22x", b"lo", 0x49))  # SIOCSIFFLAGS: up, running
 open("/proc/sys/net/ipv6/conf/lo/disable_ipv6", "w").write("1")
-for finding in look_at_loopback(ANY_PORT, "localhost", os.urandom):
+for finding in check_loopback(ANY_PORT, "localhost"):
     print(finding.verdict, finding.says)
 """
 
@@ -637,7 +633,7 @@ for finding in look_at_loopback(ANY_PORT, "localhost", os.urandom):
 @pytest.mark.posix("makes a network of its own by unshare")
 @pytest.mark.as_root
 @pytest.mark.process
-def test_a_machine_without_ipv6_is_told_and_does_without() -> None:
+def test_a_machine_without_ipv6_is_a_warning() -> None:
     as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
     done = subprocess.run(
         ["unshare", "--net", *as_root, sys.executable, "-c", ALONE],
@@ -649,38 +645,39 @@ def test_a_machine_without_ipv6_is_told_and_does_without() -> None:
     v4, name, v6 = done.stdout.splitlines()
     assert v4.startswith("ok 127.0.0.1 answered")
     assert name.startswith("ok localhost")
-    assert v6 == "warning this machine has no IPv6; a login does without it"
+    assert v6 == "warning no IPv6 on this machine; a login works without it"
 
 
-def test_a_name_that_leads_elsewhere_is_wrong_and_one_that_is_unknown_odd() -> None:
-    elsewhere = check_probe(LoopbackProbe("localhost", ("127.0.0.1", "192.0.2.7")), 51423)
+def test_a_name_that_resolves_to_another_machine_is_an_error() -> None:
+    elsewhere = finding_for("localhost", ("127.0.0.1", "192.0.2.7"), 51423)
     assert (elsewhere.verdict, elsewhere.kind) == ("error", LoginError)
-    assert elsewhere.says.startswith("localhost is 192.0.2.7 here")
-    assert check_probe(LoopbackProbe("localhost", ()), 51423).verdict == "warning"
-    silent = check_probe(LoopbackProbe("::1", ("::1",), "did not answer in time"), 51423)
-    assert silent.says == "[::1] was asked at port 51423, which is ours, and did not answer in time"
+    assert elsewhere.says.startswith("localhost resolves to 192.0.2.7")
+    assert finding_for("localhost", (), 51423).verdict == "warning"
+    silent = finding_for("::1", ("::1",), 51423, "no answer in 3 s")
+    assert silent.says == "[::1] does not reach soe-auth's own port 51423: no answer in 3 s"
 
 
-async def test_whoever_answers_in_our_place_is_told() -> None:
+async def test_another_program_on_the_port_is_reported() -> None:
     async with always_answering(http(200, b"\x1b[31m")) as other:
         assert other.port
-        assert await probe_port(("192.0.2.7", "127.0.0.1"), other.port) == "answered HTTP/1.1 200 X"
+        problem = await probe_port(("192.0.2.7", "127.0.0.1"), other.port)
+    assert problem == "another program answered HTTP/1.1 200 X"
     refused = await probe_port(("127.0.0.1",), other.port)
-    assert refused == "did not answer: Connection refused"
+    assert refused == "Connection refused"
 
 
 @pytest.mark.slow
-async def test_whoever_hangs_up_or_never_answers_is_told(taken: int) -> None:
+async def test_no_answer_on_the_port_is_reported(taken: int) -> None:
     async with always_answering(b"") as other:
         assert other.port
-        assert await probe_port(("127.0.0.1",), other.port) == "answered nothing"
-    assert await probe_port(("127.0.0.1",), taken) == "did not answer: nothing came in time"
+        assert await probe_port(("127.0.0.1",), other.port) == "connection closed without an answer"
+    assert await probe_port(("127.0.0.1",), taken) == "no answer in 3 s"
 
 
 # --- the site ------------------------------------------------------------------------------------
 
 
-def test_a_look_up_that_hangs_is_waited_for_no_longer_than_is_said() -> None:
+def test_a_hanging_name_lookup_times_out() -> None:
     never = Event()
 
     def hang(*_: object, **__: object) -> list[object]:
@@ -696,15 +693,15 @@ def test_a_look_up_that_hangs_is_waited_for_no_longer_than_is_said() -> None:
     ("client_id", "host", "verdict"),
     [("110", "localhost", "ok"), ("110", "127.0.0.1", "error"), ("999", "localhost", "error")],
 )
-def test_what_the_site_refuses_before_a_sign_in_is_told(
-    ground: Ground, site: Sandbox, client_id: str, host: str, verdict: str
+def test_a_refused_client_id_or_domain_is_an_error(
+    machine: Machine, site: Sandbox, client_id: str, host: str, verdict: str
 ) -> None:
-    ground.write(f'[profile.acme]\nsite = "{site.url}"\nclient_id = "{client_id}"\n')
-    found = one(ground.look("registration", redirect_host=host))
+    machine.write(f'[profile.acme]\nsite = "{site.url}"\nclient_id = "{client_id}"\n')
+    found = one(machine.examine("registration", redirect_host=host))
     assert found.verdict == verdict
     assert f"client ID {client_id} with http://{host}:" in found.says
     if verdict == "ok":
-        assert found.says.endswith("more is known after a sign-in only")
+        assert found.says.endswith("a login tells for certain")
     assert site.exchanges == []
 
 
@@ -720,17 +717,17 @@ def test_what_the_site_refuses_before_a_sign_in_is_told(
         (http(503, b""), False),
     ],
 )
-async def test_only_the_vendors_refusal_counts_as_one(
-    ground: Ground, answer: bytes, *, is_refused: bool
+async def test_only_the_vendor_s_refusal_counts_as_a_refusal(
+    machine: Machine, answer: bytes, *, is_refused: bool
 ) -> None:
     async with always_answering(answer) as site:
-        ground.write(f'[profile.acme]\nsite = "{site}"\nclient_id = "110"\n')
-        found = await asyncio.to_thread(ground.look, "registration")
+        machine.write(f'[profile.acme]\nsite = "{site}"\nclient_id = "110"\n')
+        found = await asyncio.to_thread(machine.examine, "registration")
     assert one(found).verdict == ("error" if is_refused else "ok")
 
 
 @pytest.mark.process
-def test_a_probe_reports_what_a_site_answers_and_names_neither_it_nor_a_secret(
+def test_a_probe_reports_responses_without_site_name_or_secret(
     soe_auth: Command, site: Sandbox
 ) -> None:
     done = soe_auth("doctor", "--probe", "--site", site.url, "--client-id", "110")
@@ -752,7 +749,7 @@ def test_a_probe_reports_what_a_site_answers_and_names_neither_it_nor_a_secret(
 
 
 @pytest.mark.process
-async def test_what_a_site_answers_a_probe_moves_no_cursor(soe_auth: Command) -> None:
+async def test_a_probe_prints_no_control_characters(soe_auth: Command) -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         body = b'{"\\u001b[2Jcleared": 1}'
@@ -771,7 +768,7 @@ async def test_what_a_site_answers_a_probe_moves_no_cursor(soe_auth: Command) ->
 
 
 @pytest.mark.process
-def test_a_probe_asks_no_site_that_only_a_repository_names(
+def test_a_probe_contacts_no_site_that_only_a_project_file_names(
     soe_auth: Command, site: Sandbox, tmp_path: Path
 ) -> None:
     (tmp_path / ".soe-auth.toml").write_text(f'site = "{site.url}"\nclient_id = 110\n')
@@ -781,80 +778,86 @@ def test_a_probe_asks_no_site_that_only_a_repository_names(
     assert site.exchanges == []
 
 
-async def at(site: object, ground: Ground, name: str = "") -> list[Finding]:
-    """Look at a site that runs in this test's own loop."""
-    return await asyncio.to_thread(ground.look, name, site=str(site))
+async def at(site: object, machine: Machine, name: str = "") -> list[Finding]:
+    """Check a site that runs in this test's own loop."""
+    return await asyncio.to_thread(machine.examine, name, site=str(site))
 
 
 @pytest.mark.parametrize(
-    ("ahead", "verdict", "said"),
+    ("ahead", "verdict", "words"),
     [
-        (0, "ok", r"agrees with the site's to within a minute"),
+        (0, "ok", r"within a minute of the site's"),
         (90, "warning", r"9\d s ahead of the site's"),
         (-3630, "error", r"1 h behind the site's"),
     ],
 )
-async def test_a_clock_that_is_off_is_told(
-    ground: Ground, ahead: float, verdict: str, said: str
+async def test_a_wrong_clock_is_reported(
+    machine: Machine, ahead: float, verdict: str, words: str
 ) -> None:
     date = formatdate(time.time() - ahead, usegmt=True).encode()
     async with always_answering(http(401, b"", b"Date: " + date)) as site:
-        found = one(await at(site, ground, "clock"))
+        found = one(await at(site, machine, "clock"))
     assert found.verdict == verdict
-    assert re.fullmatch(said, found.says)
+    assert re.fullmatch(words, found.says)
     assert found.kind == (SettingsError if verdict == "error" else None)
 
 
 @pytest.mark.parametrize("header", [(), (b"Date: soon",)])
-async def test_a_site_that_tells_no_time_is_odd(ground: Ground, header: tuple[bytes]) -> None:
+async def test_a_site_without_a_date_header_is_a_warning(
+    machine: Machine, header: tuple[bytes]
+) -> None:
     async with always_answering(http(401, b"", *header)) as site:
-        assert one(await at(site, ground, "clock")).verdict == "warning"
+        assert one(await at(site, machine, "clock")).verdict == "warning"
 
 
 @pytest.mark.parametrize(
-    ("answer", "verdict", "said"),
+    ("answer", "verdict", "words"),
     [
-        (http(200, b"<html>Welcome"), "error", "does not answer as an SOE does: HTTP 200"),
+        (http(200, b"<html>Welcome"), "error", "does not answer like an SOE site: HTTP 200"),
         (http(404, b"<html>Nothing"), "error", "HTTP 404 from its API, 404 from /oauth"),
-        (http(503, b"later"), "warning", "is in trouble: HTTP 503"),
-        (http(403, b"<html>No", b"Content-Type: text/html"), "warning", "refuses to be asked"),
-        (http(403, b"{}", b"Content-Type: application/json"), "ok", "answers as an SOE does"),
+        (http(503, b"later"), "warning", "fails: HTTP 503"),
+        (
+            http(403, b"<html>No", b"Content-Type: text/html"),
+            "warning",
+            "refuses requests from",
+        ),
+        (http(403, b"{}", b"Content-Type: application/json"), "ok", "answers like an SOE site"),
         (
             http(302, b"", b"Location: https://idp.example/login?secret"),
             "warning",
-            "sends who asks its API to idp.example",
+            "redirects API requests to idp.example",
         ),
-        (http(302, b"", b"Location: /login"), "warning", "to a page of its own"),
-        (http(302, b"", b"Location: https://[/"), "warning", "to a page of its own"),
+        (http(302, b"", b"Location: /login"), "warning", "to its own page"),
+        (http(302, b"", b"Location: https://[/"), "warning", "to its own page"),
     ],
 )
-async def test_a_web_site_of_another_kind_is_told_from_an_soe(
-    ground: Ground, answer: bytes, verdict: str, said: str
+async def test_a_site_that_is_not_soe_is_recognised(
+    machine: Machine, answer: bytes, verdict: str, words: str
 ) -> None:
     async with always_answering(answer) as site:
-        found = one(await at(site, ground, "site"))
+        found = one(await at(site, machine, "site"))
     assert found.verdict == verdict
-    assert said in found.says
+    assert words in found.says
     assert found.kind == (ServerError if verdict == "error" else None)
 
 
-async def test_a_site_that_is_not_there_is_a_matter_of_the_network(ground: Ground) -> None:
+async def test_an_unreachable_site_is_a_network_error(machine: Machine) -> None:
     async with always_answering(b"") as site:
-        hung_up = wrong(await at(site, ground))
+        hung_up = the_error(await at(site, machine))
     assert (hung_up.name, hung_up.kind) == ("connection", NetworkError)
-    refused = wrong(await at(site, ground))
+    refused = the_error(await at(site, machine))
     assert "refused" in refused.says
 
 
-def test_a_site_that_nobody_agreed_to_is_not_asked(ground: Ground, taken: int) -> None:
-    (ground.home / ".soe-auth.toml").write_text(f'site = "https://127.0.0.1:{taken}"\n')
-    found = one(ground.look("site"))
+def test_a_site_without_consent_is_not_contacted(machine: Machine, taken: int) -> None:
+    (machine.home / ".soe-auth.toml").write_text(f'site = "https://127.0.0.1:{taken}"\n')
+    found = one(machine.examine("site"))
     assert found.verdict == "warning"
     assert "you have not agreed to it" in found.says
-    assert not {f.name for f in ground.look()} & {"DNS", "proxy", "connection", "clock"}
+    assert not {f.name for f in machine.examine()} & {"DNS", "proxy", "connection", "clock"}
 
 
-# --- the way to it -------------------------------------------------------------------------------
+# --- proxy and TLS -------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -864,14 +867,14 @@ def ca() -> trustme.CA:
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
-def test_a_certificate_is_told_with_who_issued_it(soe_auth: Command, ca: trustme.CA) -> None:
+def test_a_certificate_is_reported_with_its_issuer(soe_auth: Command, ca: trustme.CA) -> None:
     ca.cert_pem.write_to_path(str(soe_auth.home / "ca.pem"))
     with running(strict=True, ssl_context=tls(ca.issue_cert("localhost"))) as site:
-        believing = soe_auth.with_variables(SSL_CERT_FILE=str(soe_auth.home / "ca.pem"))
-        trusted = believing("doctor", "--site", site.url)
+        trusting = soe_auth.with_variables(SSL_CERT_FILE=str(soe_auth.home / "ca.pem"))
+        trusted = trusting("doctor", "--site", site.url)
         unknown = soe_auth("doctor", "--site", site.url)
     assert trusted.returncode == 0
-    assert "its certificate is trusted, issued by " in trusted.stdout
+    assert "with a trusted certificate, issued by " in trusted.stdout
     assert "Private Authority of a Test" in trusted.stdout
     assert unknown.returncode == 6
     assert "its certificate is not trusted" in unknown.stdout
@@ -880,7 +883,7 @@ def test_a_certificate_is_told_with_who_issued_it(soe_auth: Command, ca: trustme
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
-async def test_a_proxy_of_the_environment_is_told_without_its_password(
+async def test_a_proxy_of_the_environment_is_shown_without_its_password(
     soe_auth: Command, ca: trustme.CA
 ) -> None:
     ca.cert_pem.write_to_path(str(soe_auth.home / "ca.pem"))
@@ -894,16 +897,16 @@ async def test_a_proxy_of_the_environment_is_told_without_its_password(
     assert done.returncode == 0, done.stdout
     assert (
         f"proxy: http://127.0.0.1:{proxy.port}, with a login (from HTTPS_PROXY);"
-        " none for the loopback\n"
+        " not used for loopback\n"
     ) in done.stdout
-    assert "ok       DNS: soe.test is not known: " in done.stdout
+    assert "ok       DNS: cannot resolve soe.test: " in done.stdout
     assert "canary" not in done.stdout
     assert "jane" not in done.stdout
 
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
-def test_a_proxy_that_cannot_be_used_is_wrong_and_the_site_not_asked(soe_auth: Command) -> None:
+def test_an_unusable_proxy_is_an_error_and_the_site_is_not_contacted(soe_auth: Command) -> None:
     broken = soe_auth.with_variables(ALL_PROXY="socks5://jane:canary@127.0.0.1:9")
     done = broken("doctor", "--site", "https://soe.test")
     assert done.returncode == 6
@@ -912,21 +915,21 @@ def test_a_proxy_that_cannot_be_used_is_wrong_and_the_site_not_asked(soe_auth: C
     assert "canary" not in done.stdout
 
 
-def test_a_proxy_of_the_settings_is_told_with_its_place(ground: Ground) -> None:
+def test_a_proxy_of_the_settings_is_shown_with_its_origin(machine: Machine) -> None:
     given = {"site": "https://soe.test", "SOE_AUTH_PROXY": "http://jane:canary@127.0.0.1:9"}
-    found = ground.look(**given)
-    told = one([finding for finding in found if finding.name == "proxy"]).says
-    assert told == "http://127.0.0.1:9, with a login (from SOE_AUTH_PROXY); none for the loopback"
-    assert wrong(found).name == "connection"
+    found = machine.examine(**given)
+    output = one([finding for finding in found if finding.name == "proxy"]).says
+    assert output == "http://127.0.0.1:9, with a login (from SOE_AUTH_PROXY); not used for loopback"
+    assert the_error(found).name == "connection"
     assert "canary" not in str(found)
-    environ = {"SOE_AUTH_CONFIG_DIR": str(ground.config)}
+    environ = {"SOE_AUTH_CONFIG_DIR": str(machine.config)}
     settings = resolve({"site": "https://soe.test"}, environ=environ)
-    of_the_desktop = check_proxy(settings, Proxy.parse("proxy.test:3128"), {})
+    of_the_desktop = proxy_finding(settings, Proxy.parse("proxy.test:3128"), {})
     assert of_the_desktop.says.startswith("http://proxy.test:3128 (from the system's settings)")
 
 
-def test_a_file_of_cas_that_cannot_be_read_is_wrong(ground: Ground) -> None:
-    bundle = str(ground.home / "none.pem")
-    found = wrong(ground.look(site="https://localhost:1", SOE_AUTH_CA_BUNDLE=bundle))
+def test_an_unreadable_ca_bundle_is_an_error(machine: Machine) -> None:
+    bundle = str(machine.home / "none.pem")
+    found = the_error(machine.examine(site="https://localhost:1", SOE_AUTH_CA_BUNDLE=bundle))
     assert (found.name, found.kind) == ("connection", SettingsError)
     assert bundle in found.says

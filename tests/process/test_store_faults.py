@@ -321,7 +321,7 @@ def test_a_full_disk_is_exit_7_and_keeps_the_old_token(signed_in: Command) -> No
     assert done.returncode == 7, done.stderr
     login, _, doctor = done.stderr.partition("versions:")
     assert "No space left on device" in login
-    assert f"A token cannot be written to {config}: No space left on device" in doctor
+    assert f"Cannot write a token to {config}: No space left on device" in doctor
     assert "found it" in doctor
     assert "Traceback" not in done.stderr
     assert done.stdout == before

@@ -62,7 +62,7 @@ if sys.platform == "win32":
         def names(self) -> list[str]:
             return sorted(path.name for path in self.tokens.iterdir())
 
-        def told_by_doctor(self) -> list[str]:
+        def doctor_findings(self) -> list[str]:
             environ = {"SOE_AUTH_CONFIG_DIR": str(self.directory)}
             return [f.says for f in examine({}, environ=environ) if f.name == "store"]
 
@@ -107,14 +107,14 @@ if sys.platform == "win32":
                 assert other_users(path) == ""
         assert {"acme.json", "acme.lock"} <= {path.name for path in place.directory.rglob("*")}
         assert place.reports == []
-        assert place.told_by_doctor() == [f"1 token in {place.directory}, yours alone"]
+        assert place.doctor_findings() == [f"1 token in {place.directory}, private"]
 
     @pytest.mark.parametrize("name", ["tokens", "tokens/acme.json"])
     def test_an_acl_that_admits_others_is_told_and_repaired(place: Place, name: str) -> None:
         path = place.directory / name
         write_dacl(path, "D:(A;;FA;;;WD)(A;;FR;;;BU)")
         assert "Everyone" in other_users(path)
-        [told] = place.told_by_doctor()
+        [told] = place.doctor_findings()
         assert told.startswith("Other users (Everyone")
         assert str(path) in told
         assert place.store.load("acme") == token()
@@ -134,7 +134,7 @@ if sys.platform == "win32":
         assert str(shared) in report
         assert report.endswith("; name another directory in SOE_AUTH_CONFIG_DIR.")
         assert other_users(place.path) == ""
-        assert any(str(shared) in told for told in place.told_by_doctor())
+        assert any(str(shared) in told for told in place.doctor_findings())
 
     def test_an_acl_that_cannot_be_read_is_not_private(tmp_path: Path) -> None:
         assert other_users(tmp_path / "none").startswith("Other users, perhaps (its ACL cannot")
