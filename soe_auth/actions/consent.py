@@ -1,7 +1,7 @@
-"""What a project file asks for is told, and a site that only it names is agreed to first.
+"""Consent: report what a project file requests, and ask before its site is used.
 
-A repository comes from anybody. Who has approved the application before is not asked by the site
-again, whatever the scope: so this is where a user can see what another person has put into one.
+Project files are untrusted. A site does not ask again once a user has approved the application,
+even for a wider scope, so here the user sees what the file requests.
 """
 
 from __future__ import annotations
@@ -17,52 +17,42 @@ if TYPE_CHECKING:
     from soe_auth.settings.settings import Settings
 
 Ask = Callable[[str], bool]
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
 
-def tell_of_project(
-    settings: Settings, stored: Token | None, ask: Ask | None, announce: Tell
+def review_project_request(
+    settings: Settings, stored: Token | None, ask: Ask | None, report: Report
 ) -> None:
-    """Say what a project file asks a login for, and return only if that may go on.
+    """Report what the project file requests of a login, and return if the login may go on.
 
-    `stored` is the token that the login would replace. Raises SettingsError where it is another
-    site's, and as `settle`.
+    `stored` is the token that the login would replace. Raises SettingsError if that is another
+    site's, and as `require_consent`.
     """
-    if asked := settings.project_request:
-        announce(asked)
-    settle(settings, ask, announce)
+    if request := settings.project_request:
+        report(request)
+    require_consent(settings, ask, report)
     if "site" in settings.from_project and stored and stored.site != settings.site:
         raise SettingsError(
-            f"{settings.project} would put a token of {settings.site} in the place of profile"
-            f" {settings.profile}'s, which is of {stored.site}.",
-            hint="Have it name another profile, or log out of this one first:"
+            f"{settings.project} would replace the token of profile {settings.profile} for"
+            f" {stored.site} by one for {settings.site}.",
+            hint="Name another profile in that file, or log out of this one first:"
             f" `soe-auth logout -p {settings.profile}`.",
         )
 
 
-def settle(settings: Settings, ask: Ask | None, announce: Tell) -> None:
-    """Return only if there is no doubt about the site, or the user agrees to it.
+def require_consent(settings: Settings, ask: Ask | None, report: Report) -> None:
+    """Return if the site is trusted or the user agrees to it, and store the user's consent.
 
-    `ask` puts a question to the person, whose yes is kept in config.toml; None where there is
-    no user to ask. Raises SettingsError for a no.
+    `ask` is None where there is no user. Raises SettingsError without consent.
     """
-    doubt = settings.doubt
-    if settings.site is None or not doubt:
+    if settings.site is None or not settings.doubt:
         return
     outside = f", outside https://*.{VENDOR_DOMAIN}" if settings.only_project else ""
-    if ask is None or not ask(f"{doubt}{outside}.\nSign in there? [y/N] "):
-        client_id = f" --client-id {settings.client_id}" if settings.client_id else ""
-        raise SettingsError(
-            f"{doubt}, and you have not agreed to it.",
-            hint="If you trust it, name it yourself:"
-            f" `soe-auth login --site {settings.site}{client_id}`."
-            if settings.only_project
-            else "See that its name is right. If you trust it, add it to trusted_sites:"
-            " `soe-auth config edit`.",
-        )
+    if ask is None or not ask(f"{settings.doubt}{outside}.\nSign in there? [y/N] "):
+        raise settings.untrusted_site("soe-auth login")
     from soe_auth.settings.config_writer import add_trusted_site
 
     try:
         add_trusted_site(settings.paths.config, settings.site)
     except SettingsError as problem:
-        announce(f"Your answer was not kept. {problem}")
+        report(f"Cannot store your consent: {problem}")

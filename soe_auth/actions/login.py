@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from soe_auth.actions import login_messages as messages
-from soe_auth.actions.consent import tell_of_project
+from soe_auth.actions.consent import review_project_request
 from soe_auth.actions.login_io import PendingAuthorization
 from soe_auth.errors import LoopbackUnavailable, SettingsError, SoeAuthError, StoreError
 from soe_auth.loopback.socket_owner import why_busy
@@ -81,7 +81,7 @@ def start_login(
     io.store.prepare(settings.profile)
     if settings.from_project or settings.doubt:
         stored = io.store.load(settings.profile)
-        tell_of_project(settings, stored, io.ask_consent, io.announce)
+        review_project_request(settings, stored, io.ask_consent, io.announce)
     pending = request_authorization(settings, io, started)
     with closing(pending), io.login_lock.shown_as_waiting(settings.profile, pending.address):
         opened = started is not None or pending.open_in(io.open_browser)

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from soe_auth.actions import login_messages as messages
-from soe_auth.actions.consent import settle
+from soe_auth.actions.consent import require_consent
 from soe_auth.actions.revoke_replaced import is_to_be_revoked, load_replaced, revoke
 from soe_auth.errors import NetworkError, ServerError, SettingsError, StoreError
 from soe_auth.model.token import Token
@@ -39,7 +39,7 @@ def store_given_token(
             f"Only {settings.project} says that the token is for {site}.",
             hint=f"Say so yourself: `soe-auth login --with-token --site {site.as_typed}`.",
         )
-    settle(settings, io.ask_consent, io.announce)
+    require_consent(settings, io.ask_consent, io.announce)
     with io.login_lock.acquire(settings.profile):
         io.store.prepare(settings.profile)
         io.disable_core_dumps()

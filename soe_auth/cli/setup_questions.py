@@ -1,17 +1,18 @@
-"""The questions of `soe-auth init`: they end in the settings of one profile, and write nothing."""
+"""The questions of `soe-auth init`: they return the settings of one profile, and write nothing."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from soe_auth.actions.consent import settle
+from soe_auth.actions.consent import require_consent
 from soe_auth.actions.login_messages import why_no_browser
-from soe_auth.actions.registration import administrator_text, domain, domains, steps
+from soe_auth.actions.registration import administrator_text, domain, steps
 from soe_auth.cli.options import read_option, tell_ignored_suffix
-from soe_auth.desktop.browser import launch
+from soe_auth.desktop.browser import find_browser, launch, opens_by_itself
 from soe_auth.desktop.clipboard import clipboard_reader
 from soe_auth.desktop.environment import detect
 from soe_auth.errors import NetworkError, SettingsError, SoeAuthError
@@ -27,22 +28,33 @@ if TYPE_CHECKING:
 
     from soe_auth.cli.console import Console
     from soe_auth.cli.prompts import Prompter
-    from soe_auth.model.network import Network
     from soe_auth.settings.config_files import Configs
     from soe_auth.settings.settings import Settings
-    from soe_auth.settings.spec import Paste
     from soe_auth.site_client.transport import ResponseHead
 
 _NONE_YET = "none yet"
-_WITHOUT_END = "A token without end is good for anyone who finds it, until you end it."
+# Of each, the second choice is the one with the scope.
+_SCOPE_QUESTIONS = (
+    ("What may the token do?", ("read", "read only"), ("write_access", "read and write")),
+    (
+        "When does the token expire?",
+        ("day", "after a day"),
+        ("no_expiry", "never (risky: it ends only when you log out)"),
+    ),
+    (
+        "What is the token for?",
+        ("site", "the main site"),
+        ("access_team", "one private team, which you choose at the login"),
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetupWizard:
-    """Asks for whatever was not given; what the environment and the files say is the default.
+    """Asks for each setting that is not given; environment and files supply the defaults.
 
-    `given` are settings as text, by their keys, and `profile` is the name that was given, if any.
-    `check` says whether the site is contacted, `browser` whether a page may be opened.
+    `given` holds the given settings as text by key, and `profile` is the given name, if any.
+    `check` allows requests to the site, `browser` allows opening its page.
     """
 
     prompter: Prompter
@@ -54,38 +66,46 @@ class SetupWizard:
     browser: bool
 
     def run(self) -> Settings:
-        """Ask the questions in their order. Raises SettingsError and NetworkError."""
-        settings = self._site()
-        if "client_id" not in self.given and not settings.client_id and self.prompter.can_ask:
-            self._show_steps(settings)
-        if not self.given.keys() & {"redirect", "redirect_host", "port"}:
-            settings = self._domain(settings)
+        """Ask the questions in order. Raises SettingsError and NetworkError."""
+        site, settings = self._ask_site()
+        can_ask = self.prompter.can_ask
+        ask_redirect = can_ask and not self.given.keys() & {"redirect", "redirect_host", "port"}
+        pastes = ask_redirect and self._is_browser_elsewhere(settings)
+        if pastes:
+            settings = replace(settings, redirect="login_success")
+        if can_ask and not settings.client_id:
+            self._show_steps(site, settings)
+        if ask_redirect and not pastes:
+            settings = self._ask_domain(site, settings)
         if "client_id" not in self.given:
-            settings = self._client_id(settings)
+            settings = self._ask_client_id(site, settings)
         if self.check:
-            self._ask_authorize(settings)
-        settings = self._scope(settings)
-        if settings.scope.no_expiry:
-            self.console.say(_WITHOUT_END)
-        return settings if self.profile else self._name(settings)
+            self._check_registration(site, settings)
+        if can_ask and "scope" not in self.given:
+            settings = self._ask_scope(settings, len(_SCOPE_QUESTIONS))
+        elif settings.scope.no_expiry:
+            self.console.say("Anyone who finds such a token can use it until you log out.")
+        return settings if self.profile else self._ask_name(site, settings)
 
-    def _site(self) -> Settings:
+    def _ask_site(self) -> tuple[Site, Settings]:
         if "site" in self.given:
-            return self._meet(read_option("site", Site.parse, self.given["site"]), again=False)
-        return self.prompter.ask(
-            "Which site? (acme or its URL)",
-            lambda text: self._meet(Site.parse(text), again=True),
-            default=self._likely_site(),
-            flag=SITE.flag,
-        )
+            site = read_option("site", Site.parse, self.given["site"])
+            return site, self._resolve(site, may_retry=False)
 
-    def _likely_site(self) -> str:
-        """Return what the environment, the profile or the project says; what is trusted only."""
-        if stated := self.console.environ.get(SITE.variable):
-            return stated
-        if self.profile and (kept := self.configs.site_of(self.profile)) is not None:
-            return kept
-        project = find_project(self._here)
+        def read(text: str) -> tuple[Site, Settings]:
+            site = Site.parse(text)
+            return site, self._resolve(site, may_retry=True)
+
+        question = "Which site? (acme or its URL)"
+        return self.prompter.ask(question, read, default=self._default_site(), flag=SITE.flag)
+
+    def _default_site(self) -> str:
+        """Return the site of the environment, the profile or the project, if it is trusted."""
+        if site := self.console.environ.get(SITE.variable):
+            return site
+        if self.profile and (stored := self.configs.site_of(self.profile)) is not None:
+            return stored
+        project = find_project(self._directory)
         if project is None or project.site is None:
             return ""
         if project.site.in_cloud or self.configs.name_site(project.site):
@@ -96,118 +116,119 @@ class SetupWizard:
         )
         return ""
 
-    def _here(self) -> Path:
-        """Return the directory whose project file makes defaults: none where no user sees them."""
+    def _directory(self) -> Path:
+        """Return where to look for a project file: nowhere unless a user sees what it sets."""
         if not self.prompter.can_ask:
             raise FileNotFoundError
         return Path.cwd()
 
-    def _meet(self, site: Site, *, again: bool) -> Settings:
-        """Resolve what is known of a site, and look at it.
+    def _resolve(self, site: Site, *, may_retry: bool) -> Settings:
+        """Resolve the settings for a site, and check that it answers.
 
-        Raises ValueError where the person wants to name it `again`.
+        Raises ValueError if it does not and the user wants to name another one.
         """
         tell_ignored_suffix(site, self.console)
         if self.profile and self.configs.is_taken(self.profile, site):
             raise SettingsError(
                 f"Profile {self.profile} belongs to another site.",
-                hint="Give this one another name with -p NAME.",
+                hint="Choose another name with -p NAME.",
             )
+        can_ask = self.prompter.can_ask
         settings = resolve(
             {**self.given, SITE.key: str(site)},
-            profile=self.profile or (self._free_name(site) if self.prompter.can_ask else None),
+            profile=self.profile or (self._free_name(site) if can_ask else None),
             environ=self.console.environ,
-            cwd=self._here,
+            cwd=self._directory,
         )
-        if asked := settings.project_request:
-            self.console.error(f"{asked} That is the default here, and is kept in your profile.")
-        settle(settings, self.console.confirm if self.prompter.can_ask else None, self.console.say)
+        if request := settings.project_request:
+            self.console.error(f"{request} That is the default here, and goes into your profile.")
+        require_consent(settings, self.console.confirm if can_ask else None, self.console.say)
         if self.check:
-            self._look_at(site, settings, again=again)
+            self._check_site(site, settings, may_retry=may_retry)
         return settings
 
     def _free_name(self, site: Site) -> str:
-        first = name = self.configs.profiles_of(site)[0]
-        count = 1
-        while self.configs.is_taken(name, site):
-            count += 1
-            name = f"{first}-{count}"
-        return name
+        first = self.configs.profiles_of(site)[0]
+        names = chain([first], (f"{first}-{number}" for number in count(2)))
+        return next(name for name in names if not self.configs.is_taken(name, site))
 
-    def _look_at(self, site: Site, settings: Settings, *, again: bool) -> None:
-        self.console.say(f"Asking {site.authority} …")
+    def _check_site(self, site: Site, settings: Settings, *, may_retry: bool) -> None:
+        from soe_auth.site_client.client import FIRST_LOOK, WHO_AM_I, connect
+        from soe_auth.site_client.event_loop import run_async
+
+        async def fetch() -> ResponseHead:
+            async with connect(site, FIRST_LOOK, network=settings.network) as connection:
+                return await connection.fetch_head(WHO_AM_I)
+
+        self.console.say(f"Contacting {site.authority} …")
         try:
-            from soe_auth.site_client.event_loop import run_async
-
-            answer = run_async(_fetch_head(site, settings.network))
+            head = run_async(fetch())
         except NetworkError as problem:
-            self._go_on_after(problem, again=again)
-            return
-        if answer.requires_token:
-            self.console.say("It is there, and answers as an SOE site does.")
+            if not self.prompter.can_ask:
+                hint = f"{problem.hint} Or add --no-check to skip this."
+                raise NetworkError(str(problem), hint=hint) from None
+            self.console.error(f"{problem}\n  {problem.hint}")
+            if self.prompter.confirm("Use it anyway?", default=False, flag="--no-check"):
+                return
+            if may_retry:
+                raise ValueError("name another site, or the same one to try again") from None
+            raise
+        if head.requires_token:
+            self.console.say("It answers like an SOE site.")
         else:
             self.console.say(
-                f"It answers (HTTP {answer.status}), but whether it is an SOE site cannot be"
-                " told from that: a login page may stand before it."
+                f"It answers (HTTP {head.status}), but not like an SOE site."
+                " A login page in front of the site does that."
             )
 
-    def _go_on_after(self, problem: NetworkError, *, again: bool) -> None:
-        """Return only if a person takes the site as it was typed, though nothing answers there."""
-        if not self.prompter.can_ask:
-            hint = f"{problem.hint} Or add --no-check, and it is not asked."
-            raise NetworkError(str(problem), hint=hint) from None
-        self.console.error(f"{problem}\n  {problem.hint}")
-        if self.prompter.confirm("Go on all the same?", default=False, flag="--no-check"):
-            return
-        if again:
-            raise ValueError("name another site, or the same one to try again") from None
-        raise problem
+    def _is_browser_elsewhere(self, settings: Settings) -> bool:
+        """Ask where the browser is, unless it is here or the settings choose the redirect."""
+        place = detect(self.console.environ)
+        chosen = settings.origins[REDIRECT.key] != "default"
+        if chosen or place.remote_reason is None or place.forwards:
+            return False
+        self.console.error(f"\nThis is {place.remote_reason}.")
+        choices = [("yes", "yes"), ("no", "no, I will paste")]
+        question = "Is your browser on this computer?"
+        return self.prompter.choose(question, choices, default="no", flag=REDIRECT.flag) == "no"
 
-    def _show_steps(self, settings: Settings) -> None:
-        site = self._registered(settings)
+    def _show_steps(self, site: Site, settings: Settings) -> None:
         self.console.error(f"\nOn {site.authority}:\n\n{steps(site, settings)}.\n")
-        if self.browser:
-            self._offer_page(site, settings)
+        chosen, environ = settings.browser, self.console.environ
+        can_open = find_browser(chosen, environ) or opens_by_itself(chosen, environ)
+        question = "Open that page in your browser?"
+        if not (self.browser and can_open) or not self.prompter.confirm(
+            question, default=True, flag="--no-browser"
+        ):
+            return
+        opened = launch(str(site), chosen, environ)
+        failed = f"{why_no_browser(settings)} Open it yourself."
+        self.console.say(f"Opening {site} in your browser …" if opened else failed)
 
-    def _domain(self, settings: Settings) -> Settings:
-        if not self.prompter.can_ask:
-            return settings
-        ways, host = domains(self._registered(settings)), settings.redirect_host
-        place, default = detect(self.console.environ), host if host in ways else "another"
-        is_default = settings.origins[REDIRECT.key] == "default"
-        if settings.redirect == "login_success":
-            default = "own"
-        elif place.remote_reason and not place.forwards and is_default:
-            default = "own"
-            self.console.error(f"\nThis is {place.remote_reason}: {place.advice}. Then take 5.")
-        chosen = self.prompter.choose(
-            "Which Domain did the form take?",
-            list(ways.items()),
-            default=default,
+    def _ask_domain(self, site: Site, settings: Settings) -> Settings:
+        def read(text: str) -> str:
+            return site.authority if text == site.authority else REDIRECT_HOST.read(text)
+
+        chosen = self.prompter.ask(
+            "Domain of the application",
+            read,
+            default=domain(site, settings.redirect, settings.redirect_host),
             flag=f"{REDIRECT.flag} or {REDIRECT_HOST.flag}",
         )
-        if chosen == "own":
-            return replace(settings, redirect="login_success", paste=self._paste(settings))
-        if chosen == "another":
-            known, flag = "" if host in ways else host, REDIRECT_HOST.flag
-            chosen = self.prompter.ask("That name", REDIRECT_HOST.read, default=known, flag=flag)
-        return replace(settings, redirect="loopback", redirect_host=chosen)
-
-    def _paste(self, settings: Settings) -> Paste:
-        """Ask where the address of the site's own page is taken from, where that can be chosen."""
-        environ = self.console.environ
+        if chosen != site.authority:
+            return replace(settings, redirect="loopback", redirect_host=chosen)
+        settings, environ = replace(settings, redirect="login_success"), self.console.environ
         if "paste" in self.given or detect(environ).remote_reason or not clipboard_reader(environ):
-            return settings.paste
+            return settings
         chosen = self.prompter.choose(
-            "How does that address come here?",
-            [("terminal", "you paste it"), ("clipboard", "you copy it, and it is seen")],
+            "At a login, how do you hand over the address?",
+            [("terminal", "I paste it"), ("clipboard", "I copy it; soe-auth reads the clipboard")],
             default=settings.paste,
             flag=PASTE.flag,
         )
-        return PASTE.read(chosen)
+        return replace(settings, paste=PASTE.read(chosen))
 
-    def _client_id(self, settings: Settings) -> Settings:
-        site = self._registered(settings)
+    def _ask_client_id(self, site: Site, settings: Settings) -> Settings:
         default = settings.client_id or (_NONE_YET if self.prompter.can_ask else "")
 
         def read(text: str) -> str:
@@ -216,75 +237,42 @@ class SetupWizard:
         client_id = self.prompter.ask("Client ID", read, default=default, flag=CLIENT_ID.flag)
         if client_id:
             return replace(settings, client_id=client_id)
-        self.console.result(administrator_text(self._scope(settings), site))
+        if "scope" not in self.given:
+            settings = self._ask_scope(settings, 1)  # the application's Status depends on it
+        self.console.result(administrator_text(settings, site))
         raise SettingsError(
             "There is no client ID yet, so nothing was written.",
-            hint="Send the text above to an administrator of the site; with the number they give"
-            f" you, go on: `soe-auth init --site {site.as_typed} --client-id NUMBER`.",
+            hint="Send the text above to an administrator of the site. With their number, type"
+            f" `soe-auth init --site {site.as_typed} --client-id NUMBER`.",
         )
 
-    def _ask_authorize(self, settings: Settings) -> None:
-        """Tell where the site refuses the client ID and the Domain before anyone signs in."""
+    def _check_registration(self, site: Site, settings: Settings) -> None:
+        """Warn if the site refuses the client ID and the Domain, before anyone signs in."""
         from soe_auth.site_client.client import is_refused
         from soe_auth.site_client.event_loop import run_async
 
-        site, client_id = settings.require_site_and_client
-        with suppress(SoeAuthError):  # of the way to the site, which has been told
+        with suppress(SoeAuthError):  # a problem of the connection has been reported
             if run_async(is_refused(settings)):
                 needed = domain(site, settings.redirect, settings.redirect_host)
                 self.console.error(
-                    f"{site.authority} refuses client ID {client_id} with the Domain {needed}:"
-                    " see that both are as the site's page shows them."
+                    f"{site.authority} refuses client ID {settings.client_id} with the Domain"
+                    f" {needed}. Compare both with the site's page."
                 )
 
-    def _offer_page(self, site: Site, settings: Settings) -> None:
-        place = detect(self.console.environ)
-        here = place.remote_reason is None or place.forwards
-        question = "Open that page in your browser?"
-        if self.prompter.confirm(question, default=here, flag="--no-browser"):
-            opened = launch(str(site), settings.browser, self.console.environ)
-            self.console.say(
-                f"Opening {site} in your browser …"
-                if opened
-                else f"{why_no_browser(settings)} Open it yourself."
-            )
-
-    def _scope(self, settings: Settings) -> Settings:
-        if "scope" in self.given or not self.prompter.can_ask:
-            return settings
+    def _ask_scope(self, settings: Settings, questions: int) -> Settings:
+        """Ask the first so many questions about the scope."""
         names = set(settings.scope.names)
-        may = self.prompter.choose(
-            "What may the token do?",
-            [("read", "read only"), ("write", "read and write")],
-            default="write" if "write_access" in names else "read",
-            flag="--scope",
-        )
-        lasts = self.prompter.choose(
-            "How long is a token good for?",
-            [("day", "a day"), ("forever", "without end")],
-            default="forever" if "no_expiry" in names else "day",
-            flag="--scope",
-        )
-        where = self.prompter.choose(
-            "What is the token for?",
-            [("site", "the site itself"), ("team", "one private team, which you pick there")],
-            default="team" if "access_team" in names else "site",
-            flag="--scope",
-        )
-        asked = names - {"write_access", "no_expiry", "access_team"}
-        if asked:
-            self.console.error(f"It asks for {', '.join(sorted(asked))} as before.")
-        if may == "write":
-            asked.add("write_access")
-        if lasts == "forever":
-            asked.add("no_expiry")
-        if where == "team":
-            asked.add("access_team")
-        return replace(settings, scope=Scope(tuple(sorted(asked))))
+        for question, without, with_scope in _SCOPE_QUESTIONS[:questions]:
+            scope = with_scope[0]
+            default = scope if scope in names else without[0]
+            choices = [without, with_scope]
+            answer = self.prompter.choose(question, choices, default=default, flag="--scope")
+            names = names | {scope} if answer == scope else names - {scope}
+        if others := names - {scope for _, _, (scope, _) in _SCOPE_QUESTIONS}:
+            self.console.error(f"Other scopes stay: {', '.join(sorted(others))}.")
+        return replace(settings, scope=Scope(tuple(sorted(names))))
 
-    def _name(self, settings: Settings) -> Settings:
-        site = self._registered(settings)
-
+    def _ask_name(self, site: Site, settings: Settings) -> Settings:
         def read(text: str) -> str:
             name = read_profile_name(text)
             if self.configs.is_taken(name, site):
@@ -293,20 +281,6 @@ class SetupWizard:
 
         if self.prompter.can_ask:
             self.console.error("")
-        name = self.prompter.ask(
-            "A name for this profile", read, default=settings.profile, flag="-p"
-        )
+        question = "Name of this profile"
+        name = self.prompter.ask(question, read, default=settings.profile, flag="-p")
         return replace(settings, profile=name)
-
-    def _registered(self, settings: Settings) -> Site:
-        """Return the site, which is known by now."""
-        assert settings.site  # noqa: S101  # `_meet` has resolved it
-        return settings.site
-
-
-async def _fetch_head(site: Site, network: Network) -> ResponseHead:
-    """See what the site's API answers to who has no token. Raises NetworkError."""
-    from soe_auth.site_client.client import FIRST_LOOK, WHO_AM_I, connect
-
-    async with connect(site, FIRST_LOOK, network=network) as connection:
-        return await connection.fetch_head(WHO_AM_I)

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
 
-from soe_auth.actions.consent import settle
+from soe_auth.actions.consent import require_consent
 from soe_auth.actions.get_token import (
     from_environment,
     from_store,
@@ -101,7 +101,7 @@ class TokenProvider:
                 f"{site} may lead a client to https://{site.host} with the token.",
                 hint="Have it listen at another port than 80.",
             )
-        settle(settings, None, ignore)
+        require_consent(settings, None, ignore)
         if given:
             return None if given == refused else given
         now = time.time()

@@ -103,11 +103,13 @@ class Settings:
 
     def untrusted_site(self, command: str) -> SettingsError:
         """Return the error for a site in `doubt`; `command` is what may name the site instead."""
+        client_id = f" --client-id {self.client_id}" if self.client_id else ""
         return SettingsError(
             f"{self.doubt}, and you have not agreed to it.",
-            hint=f"If you trust it, name it yourself: `{command} --site {self.site}`."
+            hint=f"If you trust it, name it yourself: `{command} --site {self.site}{client_id}`."
             if self.only_project
-            else "If you trust it, add it to trusted_sites: `soe-auth config edit`.",
+            else "Check its name. If you trust it, add it to trusted_sites:"
+            " `soe-auth config edit`.",
         )
 
     @property

@@ -222,5 +222,5 @@ def test_a_copy_button_copies_commands_without_their_output(
     page.keyboard.press("Enter")
     page.locator("button.success").wait_for()
     assert page.evaluate("navigator.clipboard.readText()") == (
-        "soe-auth init --site acme.stackenterprise.co --client-id 110 --yes"
+        "soe-auth init --site acme.stackenterprise.co --client-id 110 --yes --share"
     )

@@ -454,14 +454,14 @@ def test_consent_is_asked_for_once_and_kept_with_all_that_stands_there(
         asked.append(text)
         return True
 
-    consent.settle(repository.resolve(), agree, print)
+    consent.require_consent(repository.resolve(), agree, print)
     [question] = asked
     assert question.splitlines() == [
         f"{path} names the site {ODD}, outside https://*.stackenterprise.co.",
         "Sign in there? [y/N] ",
     ]
     assert not repository.resolve().doubt
-    consent.settle(repository.resolve(), None, print)
+    consent.require_consent(repository.resolve(), None, print)
     after = (repository.home / "config" / "config.toml").read_text()
     assert all(line in after for line in before.splitlines())
     assert repository.resolve("acme").client_id == ("1" if ACME in before else None)
@@ -481,13 +481,13 @@ def test_a_site_that_looks_like_the_vendor_s_is_asked_about_once_wherever_it_is_
         asked.append(text)
         return True
 
-    consent.settle(repository.resolve(), agree, print)
+    consent.require_consent(repository.resolve(), agree, print)
     [question] = asked
     assert question.splitlines() == [
         f"{near} is not a site of stackenterprise.co, though it looks like one.",
         "Sign in there? [y/N] ",
     ]
-    consent.settle(repository.resolve(), None, print)
+    consent.require_consent(repository.resolve(), None, print)
 
 
 def test_an_error_that_a_project_file_causes_names_it(repository: Repository) -> None:
@@ -515,12 +515,12 @@ def test_a_no_and_nobody_there_are_refusals_that_show_the_way(repository: Reposi
     path = repository.write(f'site = "{ODD}"\n')
     for ask in (None, lambda _: False):
         with pytest.raises(SettingsError) as error:
-            consent.settle(repository.resolve(), ask, print)
+            consent.require_consent(repository.resolve(), ask, print)
         assert str(error.value) == f"{path} names the site {ODD}, and you have not agreed to it."
         assert error.value.hint.endswith(f"name it yourself: `soe-auth login --site {ODD}`.")
     repository.write(f'site = "{ODD}"\nclient_id = "110"\n')
     with pytest.raises(SettingsError) as error:
-        consent.settle(repository.resolve(), None, print)
+        consent.require_consent(repository.resolve(), None, print)
     assert error.value.hint.endswith(f"`soe-auth login --site {ODD} --client-id 110`.")
 
 
@@ -530,9 +530,9 @@ def test_an_answer_that_cannot_be_kept_is_told_and_no_failure(repository: Reposi
     (repository.home / "config").rmdir()
     (repository.home / "config").touch()
     told: list[str] = []
-    consent.settle(settings, lambda _: True, told.append)
+    consent.require_consent(settings, lambda _: True, told.append)
     [line] = told
-    assert line.startswith("Your answer was not kept. ")
+    assert line.startswith("Cannot store your consent: ")
 
 
 # --- the login -----------------------------------------------------------------------------------
@@ -593,7 +593,7 @@ def test_a_token_of_another_site_is_not_replaced(
     repository.write(f'site = "{site.url}"\nclient_id = 110\nprofile = "acme"\n')
     effects = user.effects(ask_consent=lambda _: True)
     effects.store.save("acme", TOKEN)
-    with pytest.raises(SettingsError, match=r"which is of https://acme\.stackenterprise") as error:
+    with pytest.raises(SettingsError, match=r"for https://acme\.stackenterprise\.co by") as error:
         login(repository.resolve(), effects)
     assert "`soe-auth logout -p acme`" in error.value.hint
     assert user.opened == []

@@ -1,4 +1,4 @@
-"""What is registered, kept and handed on, as values."""
+"""The texts for registration, config.toml and sharing."""
 
 import re
 import tomllib
@@ -14,7 +14,6 @@ from soe_auth.actions.registration import (
     administrator_text,
     changes,
     domain,
-    domains,
     preface,
     steps,
     texts_to_share,
@@ -44,36 +43,34 @@ def settings_of(environ: dict[str, str], **flags: str) -> Settings:
     )
 
 
-def test_the_domain_is_where_the_browser_comes_back_to() -> None:
+def test_the_domain_is_where_the_browser_returns() -> None:
     assert domain(ACME, "loopback", "localhost") == "localhost"
     assert domain(ACME, "loopback", "127.0.0.1") == "127.0.0.1"
     assert domain(ACME, "login_success", "127.0.0.1") == "acme.stackenterprise.co"
 
 
 def test_the_steps_name_the_page_and_each_field(environ: dict[str, str]) -> None:
-    told = steps(ACME, settings_of(environ))
-    assert "Open https://acme.stackenterprise.co\n" in told
-    assert "  Name     soe-auth\n" in told
-    assert "  Status   Read-only; Read-write if tokens are to write\n" in told
-    assert "Leave the secret and the key" in told
-    ways = list(domains(ACME).values())
-    assert re.findall(r"^ {18}(\S.*)$", told, re.MULTILINE) == ways
-    assert [words.split(",")[0] for words in ways] == [
+    text = steps(ACME, settings_of(environ))
+    assert "Open https://acme.stackenterprise.co\n" in text
+    assert "  Name     soe-auth\n" in text
+    assert "  Status   Read-only, or Read-write for tokens that write\n" in text
+    assert "Ignore the secret and the key" in text
+    assert re.findall(r"^ {18}(\S.*)$", text, re.MULTILINE) == [
         *("localhost", "127.0.0.1", "soe-auth.localhost"),
-        "a name of your company's that means 127.0.0.1",
-        "acme.stackenterprise.co",
+        "a name of your company that resolves to 127.0.0.1",
+        "acme.stackenterprise.co (you then paste an address at each login)",
     ]
     chosen = settings_of(environ, redirect_host="login.corp.example")
     assert "  Domain   login.corp.example\n" in steps(ACME, chosen)
 
 
-def test_the_preface_is_toml_that_says_nothing_and_tells_every_key() -> None:
+def test_the_preface_is_a_comment_that_names_every_key() -> None:
     assert tomllib.loads(preface()) == {}
     for setting in TABLE:
         assert f"#   {setting.key} " in preface()
 
 
-def test_a_handout_is_a_project_file_as_a_whole(environ: dict[str, str]) -> None:
+def test_the_shared_text_is_a_project_file(environ: dict[str, str]) -> None:
     assert tomllib.loads(texts_to_share(settings_of(environ))) == {
         "site": "https://acme.stackenterprise.co",
         "client_id": "110",
@@ -83,7 +80,7 @@ def test_a_handout_is_a_project_file_as_a_whole(environ: dict[str, str]) -> None
     )
 
 
-def test_a_handout_says_what_is_no_default(environ: dict[str, str]) -> None:
+def test_the_shared_text_has_every_value_that_is_not_default(environ: dict[str, str]) -> None:
     text = texts_to_share(
         settings_of(
             environ,
@@ -98,30 +95,30 @@ def test_a_handout_says_what_is_no_default(environ: dict[str, str]) -> None:
         "--scope write_access --redirect login_success --redirect-host 127.0.0.1 --port 8765"
         in text
     )
-    assert "cannot say how the browser comes back" in text
+    assert "cannot set the redirect" in text
     assert "  Domain   acme.stackenterprise.co" in text
-    assert "the scopes write_access; good for a day" in text
+    assert "Scope of the tokens: write_access. They expire after a day." in text
 
 
-def test_the_administrator_is_told_what_it_is_and_to_leave_the_secret(
+def test_the_administrator_reads_each_field_and_that_the_secret_is_not_needed(
     environ: dict[str, str],
 ) -> None:
-    told = administrator_text(settings_of(environ, scope="no_expiry"), ACME)
+    text = administrator_text(settings_of(environ, scope="no_expiry"), ACME)
     for words in (
-        *("Name     soe-auth", "Domain   localhost", "Status   Read-only", "PKCE", "without end"),
+        *("Name     soe-auth", "Domain   localhost", "Status   Read-only", "PKCE", "never expire"),
         *("https://acme.stackenterprise.co/enterprise/api", "secret and the key", "servers"),
         "127.0.0.1, soe-auth.localhost,",
     ):
-        assert words in told
+        assert words in text
     writes = settings_of(environ, scope="write_access", redirect="login_success")
-    told = administrator_text(writes, ACME)
-    assert "Status   Read-write" in told
-    assert "soe-auth.localhost" not in told
+    text = administrator_text(writes, ACME)
+    assert "Status   Read-write" in text
+    assert "soe-auth.localhost" not in text
     assert "read only" in administrator_text(settings_of(environ), ACME)
 
 
 @given(st.lists(st.text("".join(map(chr, range(0x20, 0x7F))), max_size=12), max_size=4))
-def test_whatever_is_a_scope_comes_through_a_handout_unchanged(names: list[str]) -> None:
+def test_every_scope_survives_sharing(names: list[str]) -> None:
     try:
         scope = Scope.parse(",".join(names))
     except ValueError:
@@ -132,14 +129,14 @@ def test_whatever_is_a_scope_comes_through_a_handout_unchanged(names: list[str])
 
 
 @pytest.mark.parametrize("width", [20, 40, 72])
-def test_a_handout_keeps_to_its_width_but_for_what_is_copied(
+def test_the_shared_text_fits_its_width_except_for_lines_to_copy(
     environ: dict[str, str], width: int
 ) -> None:
     for line in texts_to_share(settings_of(environ), width=width).splitlines():
         assert len(line) <= width or line.startswith(("#   ", "site", "client_id"))
 
 
-def test_a_new_profile_is_written_with_all_that_is_no_default(environ: dict[str, str]) -> None:
+def test_a_new_profile_gets_every_value_that_is_not_default(environ: dict[str, str]) -> None:
     settings = settings_of(environ, port="8765")
     found = {change.key: change.value for change in changes(settings, read_config_files(environ))}
     assert found == {
@@ -149,7 +146,7 @@ def test_a_new_profile_is_written_with_all_that_is_no_default(environ: dict[str,
     }
 
 
-def test_only_what_the_files_do_not_say_is_written(environ: dict[str, str], tmp_path: Path) -> None:
+def test_only_values_that_differ_are_written(environ: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text(
         'redirect = "login_success"\nport = "no port"\n'
         '[profile.acme]\nsite = "acme"\nclient_id = 110\nscope = ["write_access"]\n'
@@ -166,6 +163,6 @@ def test_only_what_the_files_do_not_say_is_written(environ: dict[str, str], tmp_
     ]
 
 
-def test_without_a_client_id_there_is_nothing_to_hand_on(environ: dict[str, str]) -> None:
+def test_without_a_client_id_there_is_nothing_to_share(environ: dict[str, str]) -> None:
     with pytest.raises(SettingsError):
         texts_to_share(resolve({"site": "acme"}, environ=environ, cwd=nowhere))

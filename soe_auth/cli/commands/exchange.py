@@ -54,7 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     """Print the token."""
     settings = resolve_given(args, console)
-    consent.settle(settings, console.confirm, console.say)
+    consent.require_consent(settings, console.confirm, console.say)
     site, client_id = settings.require_site_and_client
     redirect_uri = given_redirect_uri(site, args)
     no_core_dumps()

@@ -42,7 +42,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     """Print the URL."""
     settings = resolve_given(args, console)
     site, client_id = settings.require_site_and_client
-    consent.settle(settings, console.confirm, console.say)
+    consent.require_consent(settings, console.confirm, console.say)
     if not _CHALLENGE.fullmatch(args.code_challenge):
         raise SettingsError(
             "code_challenge (from --code-challenge): it is 43 characters, from A-Z a-z 0-9 - _.",
