@@ -128,7 +128,7 @@ def test_without_a_client_id_login_says_what_to_click_and_what_to_write(soe_auth
     for words in (
         "https://acme.stackenterprise.co",
         "Settings, API applications",
-        "Domain   the first of these that the form takes:\n                  localhost\n",
+        "Domain   the first of these that the form accepts:\n                  localhost\n",
         "soe-auth login --site acme.stackenterprise.co --client-id 110",
         "No client ID is set",
     ):
