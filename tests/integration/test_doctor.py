@@ -606,7 +606,9 @@ def test_a_name_below_localhost_needs_a_browser_that_resolves_it() -> None:
 
 def test_a_company_host_name_is_checked_with_what_browsers_need(machine: Machine) -> None:
     elsewhere = the_error(check_loopback(ANY_PORT, "192.0.2.7"))
-    assert elsewhere.says.startswith("Cannot use 192.0.2.7 for the redirect: it resolves to 192.0.2.7")
+    assert elsewhere.says.startswith(
+        "Cannot use 192.0.2.7 for the redirect: it resolves to 192.0.2.7"
+    )
     company = finding_for("login.corp.example", ("127.0.0.1",), 51423)
     assert company.verdict == "warning"
     assert "a proxy, DNS over HTTPS or HTTPS-only mode" in company.todo
