@@ -8,7 +8,7 @@ import sys
 from hashlib import sha256
 
 from soe_auth.actions.started_login import StartedLogin
-from soe_auth.desktop.browser import start
+from soe_auth.desktop.browser import start_browser
 from soe_auth.fast.cache import Cache
 from soe_auth.files.lock import try_lock
 from soe_auth.loopback.sockets import bind
@@ -25,7 +25,7 @@ url = (
     f"&redirect_uri=http%3A%2F%2F{host}%3A{sockets.port}%2Fcallback%2Facme"
     f"&code_challenge={sha256(verifier.encode()).hexdigest()}"
 )
-pid = start(url, browser or None, os.environ)
+pid = start_browser(url, browser or None, os.environ)
 if release is None or pid is None:
     sys.exit("the lock is taken, or there is no browser")
 

@@ -83,7 +83,7 @@ def start_login(
         stored = io.store.load(settings.profile)
         review_project_request(settings, stored, io.ask_consent, io.announce)
     pending = request_authorization(settings, io, started)
-    with closing(pending), io.login_lock.shown_as_waiting(settings.profile, pending.address):
+    with closing(pending), io.login_lock.publish_address(settings.profile, pending.address):
         opened = started is not None or pending.open_in(io.open_browser)
         pending = replace(pending, reads_paste=messages.reads_paste(settings, io, opened=opened))
         if automatic:

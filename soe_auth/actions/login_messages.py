@@ -40,7 +40,7 @@ def instruct(
     elif io.open_browser:
         io.announce(why_no_browser(settings))
     port = pending.sockets.port if pending.sockets and not paste_only else None
-    if sentence := io.environment.sentence(port):
+    if sentence := io.environment.describe(port):
         io.announce(sentence)
     tell = io.announce if opened else io.instruct
     to_offer = here if not opened and not paste_only else None

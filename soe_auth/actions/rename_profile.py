@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from soe_auth.errors import SettingsError, StoreError
 from soe_auth.settings.config_files import check_profile_name, read_configs
 from soe_auth.settings.config_writer import rename_profile
-from soe_auth.storage import open_store, place_of
+from soe_auth.storage import find_store_kind, open_store
 from soe_auth.storage.file_store import FileStore
 from soe_auth.storage.login_lock import LoginLock
 
@@ -31,7 +31,7 @@ def rename(old: str, new: str, paths: Paths, *, report: Callable[[str], None]) -
     with lock.acquire(old), lock.acquire(new):
         check = partial(_check, old, new, paths, stored())
         check()
-        place = place_of(paths.directory, old, report=report)
+        place = find_store_kind(paths.directory, old, report=report)
         store = open_store(paths.directory, place, report=report, user_present=True)
         token = store.load(old)
         if token:

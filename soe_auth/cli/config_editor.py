@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from soe_auth.actions.registration import preface
-from soe_auth.desktop.process import call, split_command
+from soe_auth.desktop.process import run_child, split_command
 from soe_auth.errors import SettingsError
 from soe_auth.model.text import printable
 from soe_auth.settings.config_files import find_paths
@@ -26,7 +26,7 @@ def edit_config(console: Console) -> None:
     if not config.exists():
         begin(config, preface())
     try:
-        code = call([*command, str(config)], console.environ)
+        code = run_child([*command, str(config)], console.environ)
     except OSError as problem:
         raise SettingsError(
             f"{printable(command[0])} could not be started: {problem.strerror}.",

@@ -12,7 +12,7 @@ from soe_auth.actions.consent import require_consent
 from soe_auth.actions.login_messages import why_no_browser
 from soe_auth.actions.registration import administrator_text, domain, steps
 from soe_auth.cli.options import read_option, tell_ignored_suffix
-from soe_auth.desktop.browser import find_browser, launch, opens_by_itself
+from soe_auth.desktop.browser import find_browser, launch, has_default_browser
 from soe_auth.desktop.clipboard import clipboard_reader
 from soe_auth.desktop.environment import detect
 from soe_auth.errors import NetworkError, SettingsError, SoeAuthError
@@ -195,7 +195,7 @@ class SetupWizard:
     def _show_steps(self, site: Site, settings: Settings) -> None:
         self.console.error(f"\nOn {site.authority}:\n\n{steps(site, settings)}.\n")
         chosen, environ = settings.browser, self.console.environ
-        can_open = find_browser(chosen, environ) or opens_by_itself(chosen, environ)
+        can_open = find_browser(chosen, environ) or has_default_browser(chosen, environ)
         question = "Open that page in your browser?"
         if not (self.browser and can_open) or not self.prompter.confirm(
             question, default=True, flag="--no-browser"

@@ -1,17 +1,16 @@
-"""What can be seen of where this process runs: a CI job, WSL, a container."""
+"""Detect a CI job, WSL or a container."""
 
 from __future__ import annotations
 
 import os
 import sys
 
-TYPE_CHECKING = False  # typing itself is not light
+TYPE_CHECKING = False  # importing typing takes time
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-# The directory that the system's files are in. Windows has none of those that are looked for here,
-# and any user could make a C:\proc to have it taken for WSL, so there no path leads to a file.
+# The root of the system's files. Windows has none of them, and any user could create C:\proc there.
 ROOT = "<none>" if sys.platform == "win32" else ""
 
 _CI_SERVICES = {
@@ -24,14 +23,14 @@ _CI_SERVICES = {
     "BITBUCKET_BUILD_NUMBER": "Bitbucket",
     "TEAMCITY_VERSION": "TeamCity",
 }
-# Containers that share the desktop's network and display: nothing is remote about them.
-_AT_THE_DESKTOP = frozenset({"flatpak", "snap"})
+# Containers that share the desktop's network and display.
+_LOCAL_CONTAINERS = frozenset({"flatpak", "snap"})
 _CONTAINER_FILES = (".dockerenv", "run/.containerenv")
 _CONTAINER_GROUPS = ("docker", "kubepods", "containerd", "libpod", "lxc")
 
 
 def ci_job(environ: Mapping[str, str]) -> str | None:
-    """Return what CI job this is, in words, or None."""
+    """Return a description of the CI job, or None outside of one."""
     for variable, service in _CI_SERVICES.items():
         if environ.get(variable):
             return f"a CI job ({service})"
@@ -39,28 +38,29 @@ def ci_job(environ: Mapping[str, str]) -> str | None:
 
 
 def is_wsl(environ: Mapping[str, str], root: Path | str) -> bool:
-    """Whether this is Linux on Windows; `root` is the directory that the system's files are in."""
+    """Return whether this is Linux on Windows; `root` is the root of the system's files."""
     if environ.get("WSL_DISTRO_NAME"):
         return True
-    # A container on Docker Desktop runs on the same kernel, and is no part of Windows.
-    kernel = read(f"{root}/proc/version").lower()
+    # A container of Docker Desktop has the same kernel.
+    kernel = read_text(f"{root}/proc/version").lower()
     return "microsoft" in kernel and not is_container(environ, root)
 
 
 def is_container(environ: Mapping[str, str], root: Path | str) -> bool:
-    """Whether this is a container apart from the desktop."""
-    if os.path.exists(f"{root}/run/.toolboxenv") or environ.get("container") in _AT_THE_DESKTOP:
+    """Return whether this is a container apart from the desktop."""
+    kind = environ.get("container")
+    if kind in _LOCAL_CONTAINERS or os.path.exists(f"{root}/run/.toolboxenv"):
         return False
-    if any(os.path.exists(f"{root}/{mark}") for mark in _CONTAINER_FILES):
+    if kind or environ.get("KUBERNETES_SERVICE_HOST"):
         return True
-    if environ.get("container") or environ.get("KUBERNETES_SERVICE_HOST"):
+    if any(os.path.exists(f"{root}/{name}") for name in _CONTAINER_FILES):
         return True
-    groups = read(f"{root}/proc/1/cgroup")
+    groups = read_text(f"{root}/proc/1/cgroup")
     return any(name in groups for name in _CONTAINER_GROUPS)
 
 
-def read(path: str) -> str:
-    """Return the text of a file, which is nothing where it cannot be read."""
+def read_text(path: str) -> str:
+    """Return the text of a file, empty if it cannot be read."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()

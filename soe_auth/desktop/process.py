@@ -1,4 +1,4 @@
-"""Other programs: how a command is split and found, and how one takes the place of this process."""
+"""Split, find and run other programs."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import os
 import sys
 from errno import ENOENT
 
-from soe_auth.settings import SITE_VARIABLE, TOKEN_VARIABLE
+from soe_auth.settings import SITE_VARIABLE, TOKEN_VARIABLE, VARIABLE_PREFIX
 
-TYPE_CHECKING = False  # typing itself is not light
+TYPE_CHECKING = False  # importing typing takes time
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import NoReturn
 
     from soe_auth.model.secret import Secret
 
-_WINDOWS_EXTENSIONS = ".COM;.EXE;.BAT;.CMD"  # what PATHEXT says where it is not set
+_WINDOWS_EXTENSIONS = ".COM;.EXE;.BAT;.CMD"  # the default of PATHEXT
 
 
 def split_command(command: str, *, platform: str = sys.platform) -> list[str]:
     """Split a command into words as a shell does; on Windows a backslash is no escape.
 
-    Raises ValueError where a quote is not closed.
+    Raises ValueError if a quote is not closed.
     """
     if command.isprintable() and command.isascii() and not {*"'\"\\"} & {*command}:
-        return command.split()
+        return command.split()  # without an import of shlex
     import shlex
 
     if platform != "win32":
@@ -35,16 +35,18 @@ def split_command(command: str, *, platform: str = sys.platform) -> list[str]:
 
 
 def find_program(program: str, path: str, extensions: Sequence[str] = ("",)) -> str | None:
-    """Find a program as a shell does, but never in the directory that we happen to be in.
+    """Find a program as a shell does, but not in the current directory.
 
-    `path` is the variable PATH; `extensions` are tried in turn.
+    `path` is the variable PATH; each of the extensions is tried.
     """
-    if os.path.dirname(program):
-        places = [program]
-    else:
-        places = [os.path.join(each, program) for each in path.split(os.pathsep) if each]
-    candidates = (place + extension for place in places for extension in extensions)
+    directories = [""] if os.path.dirname(program) else filter(None, path.split(os.pathsep))
+    candidates = (os.path.join(each, program) + end for each in directories for end in extensions)
     return next((p for p in candidates if os.path.isfile(p) and os.access(p, os.X_OK)), None)
+
+
+def without_own_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment without the variables of soe-auth, one of which may hold a token."""
+    return {name: text for name, text in environ.items() if not name.startswith(VARIABLE_PREFIX)}
 
 
 def child_environment(
@@ -59,47 +61,47 @@ def child_environment(
 
 
 def exec_command(command: list[str], environ: Mapping[str, str]) -> NoReturn:
-    """Have the command take the place of this process, as if it had been called itself.
+    """Replace this process by the command.
 
-    On Windows, where a process cannot become another, it runs as a child, and SystemExit is raised
-    with its exit code. Raises OSError where it cannot be started.
+    Windows cannot: there it runs as a child, and SystemExit is raised with its exit code. Raises
+    OSError if it cannot be started.
     """
     if sys.platform == "win32":
-        raise SystemExit(call(command, environ))
+        raise SystemExit(run_child(command, environ))
     import signal
 
     for number in signal.valid_signals():
-        # The system gives a caught signal its default in what we become, but one that came while we
-        # do would be lost.
-        if callable(signal.getsignal(number)):
+        # exec resets a handled signal to its default, but would lose one that arrives meanwhile.
+        # Python ignores SIGPIPE and SIGXFSZ, which a child would inherit.
+        if callable(signal.getsignal(number)) or number in {signal.SIGPIPE, signal.SIGXFSZ}:
             signal.signal(number, signal.SIG_DFL)
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # which Python alone ignores
-        signal.signal(number, signal.SIG_DFL)
-    os.execvpe(command[0], command, environ)  # noqa: S606  # what the person asked for; no shell
+    os.execvpe(command[0], command, environ)  # noqa: S606  # the user's own command; no shell
 
 
-def call(command: list[str], environ: Mapping[str, str], *, platform: str = sys.platform) -> int:
-    """Run the command as a child and return its exit code. Raises OSError where that cannot be.
+def run_child(
+    command: list[str], environ: Mapping[str, str], *, platform: str = sys.platform
+) -> int:
+    """Run the command as a child, which alone gets Ctrl-C and Ctrl-Break; return its exit code.
 
-    Ctrl-C and Ctrl-Break are meanwhile for the child alone.
+    Raises OSError if it cannot be started.
     """
     import signal
     import subprocess
 
     if platform == "win32":
-        # Windows itself would look in the current directory first, and for .exe files only.
+        # Windows itself would look in the current directory first, and only for .exe files.
         extensions = environ.get("PATHEXT", _WINDOWS_EXTENSIONS).split(";")
         found = find_program(command[0], environ.get("PATH", ""), (*extensions, ""))
         if found is None:
             raise FileNotFoundError(ENOENT, os.strerror(ENOENT))
         command = [found, *command[1:]]
-    # It does not inherit a handler, as it would that the signal is ignored.
+    # A child inherits SIG_IGN, but no handler.
     numbers = [getattr(signal, name) for name in ("SIGINT", "SIGBREAK") if hasattr(signal, name)]
     before = [signal.signal(number, lambda *_: None) for number in numbers]
     try:
-        code = subprocess.run(command, env=environ, check=False).returncode  # noqa: S603  # what the user asked for; no shell
+        code = subprocess.run(command, env=environ, check=False).returncode  # noqa: S603  # the user's own command; no shell
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
-    # Windows has exit codes of 32 bits without a sign, and os._exit takes them with one.
+    # Exit codes of Windows have 32 bits without a sign; os._exit takes them with a sign.
     return code - 2**32 if code >= 2**31 else code

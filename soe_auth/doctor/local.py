@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from soe_auth.desktop.browser import find_browser, opens_by_itself
+from soe_auth.desktop.browser import find_browser, has_default_browser
 from soe_auth.desktop.detect import ROOT
 from soe_auth.desktop.environment import detect
 from soe_auth.doctor.finding import Finding, from_error
@@ -100,7 +100,7 @@ def check_browser(chosen: str | None, origin: str, environ: Mapping[str, str]) -
             is_default = find_browser(None, without) == command
             origin = "desktop default" if is_default else "BROWSER"
         yield Finding("browser", "ok", f"{' '.join(command)} ({origin})")
-    elif opens_by_itself(chosen, environ):
+    elif has_default_browser(chosen, environ):
         yield Finding("browser", "ok", "default browser of Windows")
     elif chosen:
         says = f"cannot use {chosen} (from {origin}): not found, or a text browser"

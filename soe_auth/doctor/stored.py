@@ -18,8 +18,8 @@ from soe_auth.settings.project_file import find_project
 from soe_auth.settings.resolve import read_config_files, resolve
 from soe_auth.settings.spec import STORE
 from soe_auth.storage.file_store import LARGEST_FILE
-from soe_auth.storage.inspection import Seen, inspect
-from soe_auth.storage.keyring_backend import QUICK, KeyringBackend
+from soe_auth.storage.inspection import StoreEntry, inspect_store
+from soe_auth.storage.keyring_backend import KeyringBackend
 from soe_auth.storage.keyring_store import item_name
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _OTHER_DIRECTORY = "Check its owner and mode, or set SOE_AUTH_CONFIG_DIR to anot
 
 def check_store(directory: Path) -> Iterator[Finding]:
     """Say whether tokens can be stored in a config directory, unreadable by others."""
-    seen = inspect(directory)
+    seen = inspect_store(directory)
     problems = [finding for thing in seen if (finding := _store_finding(thing))]
     try:
         problems += _check_directory(directory)
@@ -70,27 +70,27 @@ def _check_directory(directory: Path) -> Iterator[Finding]:
         yield Finding("store", "error", says, todo, StoreError)
 
 
-def _store_finding(seen: Seen) -> Finding | None:
+def _store_finding(seen: StoreEntry) -> Finding | None:
     """Say what is wrong with one file or directory of the store, or return None."""
     is_windows = sys.platform == "win32"
     path = f'"{seen.path}"' if is_windows else quote(str(seen.path))
     show = f"icacls {path}" if is_windows else f"ls -ld {path}"
     remove = f"del {path}" if is_windows else f"rm {path}"
     match seen:
-        case Seen(kind="half written"):
+        case StoreEntry(kind="half written"):
             says = f"{seen.path} is incomplete, and may hold a token."
             todo = f"The next login to its profile removes it, or type `{remove}`."
             return Finding("store", "warning", says, todo)
-        case Seen(kind="set aside"):
+        case StoreEntry(kind="set aside"):
             says = f"{seen.path} was moved aside as no token file, and may hold a token."
             todo = f"Remove it when you no longer need it: `{remove}`."
             return Finding("store", "warning", says, todo)
-        case Seen(problem=str(problem)):
+        case StoreEntry(problem=str(problem)):
             again = ", and log in again" if seen.kind == "token" else ""
             says = f"Cannot use {seen.path}: {problem}."
             todo = f"Look at it with `{show}`, move it away{again}."
             return Finding("store", "error", says, todo, StoreError)
-        case Seen(kind="token", others=others) if others:
+        case StoreEntry(kind="token", others=others) if others:
             says = f"{others} can read {seen.path}, and so its token."
             todo = (
                 "Type `soe-auth logout`, then log in: that makes the file private where the disk"
@@ -99,7 +99,7 @@ def _store_finding(seen: Seen) -> Finding | None:
                 else f"Type `chmod 600 {path}`. If others use this machine, log out and in again."
             )
             return Finding("store", "error", says, todo, StoreError)
-        case Seen(kind=kind, others=others) if others:
+        case StoreEntry(kind=kind, others=others) if others:
             says = f"{others} can read {seen.path}; the next login repairs that."
             mode = "700" if kind == "directory" else "600"
             repair = f"To repair it now, type `chmod {mode} {path}`."
@@ -112,7 +112,7 @@ def _store_finding(seen: Seen) -> Finding | None:
 def check_keyring() -> Iterator[Finding]:
     """Say whether the system's keyring answers, and which it is."""
     try:
-        name = KeyringBackend(limit=QUICK, report=lambda _: None).ask()
+        name = KeyringBackend(lambda _: None).check()
         yield Finding("keyring", "ok", f"{name} answers")
     except StoreError as problem:
         yield from_error("keyring", problem)
@@ -129,7 +129,7 @@ def check_tokens(
     yield from _check_variable(environ)
     files = {
         seen.path.stem: seen
-        for seen in inspect(directory)
+        for seen in inspect_store(directory)
         if seen.kind == "token" and not seen.problem
     }
     try:
@@ -142,7 +142,7 @@ def check_tokens(
     # Other variables override a profile for one call; these two say where the tokens are.
     own = {name: environ[name] for name in (CONFIG_DIR_VARIABLE, STORE.variable) if name in environ}
     find = cache(find_project)
-    keyring = KeyringBackend(limit=QUICK, report=lambda _: None)
+    keyring = KeyringBackend(lambda _: None)
     for name in [profile] if profile else sorted({*configs.profiles, *files}):
         seen = files.get(name)
         try:
@@ -175,15 +175,15 @@ def _check_variable(environ: Mapping[str, str]) -> Iterator[Finding]:
         yield Finding("token", "warning", says, "Unset it to use the profile's token.")
 
 
-def _store_kind_finding(settings: Settings, seen: Seen) -> Finding | None:
+def _store_kind_finding(settings: Settings, seen: StoreEntry) -> Finding | None:
     """Say that a token is not in the store that the settings name, or not only there."""
     name, store = settings.profile, settings.store
     if (store == "keyring" and seen.token is None) or (store == "file" and seen.mark is None):
         return None
     place = {
         None: "in a file",
-        "stub": "in the keyring",
-        "copy": "in a file, and maybe in the keyring",
+        "in_keyring": "in the keyring",
+        "in_both": "in a file, and maybe in the keyring",
     }[seen.mark]
     says = f"profile {name}: its token is {place}, but the setting is store = {store}"
     todo = f"Type `soe-auth logout -p {name}`, then `{settings.login_command}`."

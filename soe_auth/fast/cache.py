@@ -54,7 +54,7 @@ class Cache:
 
     def load(self) -> bytes:
         """Return all entries. Raises OSError."""
-        data, others = read_private(f"{self.directory}/{NAME}", _MAX_FILE, repair=False)
+        data, others, _ = read_private(f"{self.directory}/{NAME}", _MAX_FILE, repair=False)
         return b"" if others else data  # what others could write is neither used nor kept
 
     def lookup(self, data: bytes, words: Sequence[str]) -> list[str]:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 
 from soe_auth.actions.started_login import StartedLogin
-from soe_auth.desktop.browser import start, watch
+from soe_auth.desktop.browser import start_browser, watch_process
 from soe_auth.errors import LoopbackUnavailable
 from soe_auth.fast.cache import Cache
 from soe_auth.files.lock import try_lock
-from soe_auth.files.private_read import check_replaceable, own_directory
+from soe_auth.files.private_read import check_replaceable, secure_directory
 from soe_auth.loopback.sockets import bind, local_path
 
 TYPE_CHECKING = False  # typing itself is not light
@@ -31,7 +31,9 @@ def start_early(argv: Sequence[str], environ: Mapping[str, str]) -> StartedLogin
         kind, token, lock, *assumed = cache.lookup(cache.load(), argv)
         _, host, first, last, browser = assumed
         ports = range(int(first), int(last) + 1)
-        is_open = any(own_directory(os.path.dirname(each), repair=False) for each in (token, lock))
+        is_open = any(
+            secure_directory(os.path.dirname(each), repair=False) for each in (token, lock)
+        )
         if kind != "login" or is_open:
             return None
         check_replaceable(token)
@@ -46,11 +48,11 @@ def start_early(argv: Sequence[str], environ: Mapping[str, str]) -> StartedLogin
         release()
         return None
     path = local_path(os.urandom)
-    pid = start(sockets.url(path), browser or None, environ)
+    pid = start_browser(sockets.url(path), browser or None, environ)
     if pid is None:
         sockets.close()
         release()
         return None
     codes: list[int] = []
-    watch(pid, codes.append)
+    watch_process(pid, codes.append)
     return StartedLogin(assumed, release, sockets, path, browser_failed=lambda: any(codes))

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from soe_auth.fast.cache import Cache, file_state, identity, mark_state
-from soe_auth.files.private_read import read_with_status
+from soe_auth.files.private_read import read_private
 from soe_auth.settings import (
     CONFIG_DIR_VARIABLE,
     PROFILE_VARIABLE,
@@ -124,11 +124,10 @@ class Recorder:
 
     def _source(self, settings: Settings, token: Token) -> list[str]:
         """Return where the token is, and until when. Raises ValueError, OSError."""
-        from soe_auth.storage.file_store import LARGEST_FILE, FileStore
-        from soe_auth.storage.token_format import token_from_json
+        from soe_auth.storage.file_store import LARGEST_FILE, FileStore, token_from_json
 
         path = FileStore(settings.paths.directory, report=_ignore).path(settings.profile)
-        data, others, status = read_with_status(path, LARGEST_FILE, repair=False)
+        data, others, status = read_private(path, LARGEST_FILE, repair=False)
         secret, state = token.access_token.reveal().encode(), identity(status)
         is_odd = others or self._has_told or settings.store != "file" or secret not in data
         if is_odd or not self._is_settled(state) or token_from_json(data) != token:

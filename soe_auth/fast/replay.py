@@ -10,7 +10,7 @@ import os
 import time
 
 from soe_auth.fast.cache import Cache, identity
-from soe_auth.files.private_read import own_directory, read_with_status
+from soe_auth.files.private_read import read_private, secure_directory
 
 TYPE_CHECKING = False  # typing itself is not light
 if TYPE_CHECKING:
@@ -71,10 +71,10 @@ def replay(
 def _token(source: Sequence[str], now: Callable[[], float]) -> str:
     """Read a token. Raises ValueError where it may be another, or no longer valid, OSError."""
     valid_until, path, known, start, length = source
-    if not now() < float(valid_until) or own_directory(os.path.dirname(path), repair=False):
+    if not now() < float(valid_until) or secure_directory(os.path.dirname(path), repair=False):
         raise ValueError
     end = int(start) + int(length)
-    data, others, status = read_with_status(path, end, repair=False)
+    data, others, status = read_private(path, end, repair=False)
     if others or identity(status) != known:
         raise ValueError
     return data[int(start) :].decode("ascii")

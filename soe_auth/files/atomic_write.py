@@ -1,8 +1,12 @@
-"""Private files on disk: never seen by others, never half-written. Callers translate OSError."""
+"""Write private files: no other user can read them, and a crash leaves none half written.
+
+Callers translate OSError.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import stat
 import sys
 from contextlib import contextmanager, suppress
@@ -10,13 +14,13 @@ from errno import EINVAL, ENOSYS, ENOTSUP
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from soe_auth.files.lock import lock_directory, make_mode_private, wait_for_lock
+from soe_auth.files.lock import flock, lock_directory, make_mode_private, wait_for_lock
 from soe_auth.files.private_read import (
     NO_FOLLOW,
     check_replaceable,
-    own_directory,
-    patiently,
     read_private,
+    retry_while_open,
+    secure_directory,
 )
 
 if sys.platform == "win32":
@@ -30,23 +34,20 @@ if TYPE_CHECKING:
 
 _PRIVATE_DIRECTORY = 0o700
 _PRIVATE_FILE = 0o600
-_CANNOT_FLUSH = {EINVAL, ENOSYS, ENOTSUP}  # of a directory, on SMB and in FUSE
-_RANDOM = 8  # bytes, in the name of a file that is being written
+_CANNOT_FLUSH = {EINVAL, ENOSYS, ENOTSUP}  # a directory, on SMB and FUSE
+_RANDOM = 8  # bytes in the name of a temporary file
 
 
 def make_private_directory(path: Path) -> str:
-    """Make path a private directory of this user; return who else had access, empty if none.
-
-    Raises OSError as `own_directory` does.
-    """
+    """Make path a private directory of this user; return and raise as `secure_directory`."""
     make_directory(path)
-    return own_directory(path)
+    return secure_directory(path)
 
 
 def make_directory(path: Path) -> None:
-    """Make a directory, and those missing above it: with mode 0700, on Windows a private ACL.
+    """Create a directory and its missing parents with mode 0700, on Windows with a private ACL.
 
-    One that is there stays as it is. Raises OSError.
+    An existing directory is not changed. Raises OSError.
     """
     missing = [path, *path.parents]
     while missing and missing[-1].exists():
@@ -57,15 +58,15 @@ def make_directory(path: Path) -> None:
             if sys.platform == "win32":
                 make_private(directory)
             elif directory.stat().st_mode & 0o777 != _PRIVATE_DIRECTORY:
-                directory.chmod(_PRIVATE_DIRECTORY)  # an odd umask may have left us less
+                directory.chmod(_PRIVATE_DIRECTORY)  # an unusual umask reduced it
 
 
 def exposed_parents(path: Path) -> list[tuple[Path, str]]:
-    """Return the directories above path in which others could replace it, and how to end that.
+    """Return the parents of path in which other users could replace it, each with a remedy.
 
-    Not those with the sticky bit, as /tmp has it, in which each user can rename only their own.
+    A directory with the sticky bit, such as /tmp, is safe: users can rename only their own files.
     """
-    elsewhere = "name another directory in SOE_AUTH_CONFIG_DIR"
+    elsewhere = "set SOE_AUTH_CONFIG_DIR to another directory"
     if sys.platform == "win32":
         return [(each, elsewhere) for each in path.resolve().parents if replaceable_by_all(each)]
     found = []
@@ -81,34 +82,33 @@ def exposed_parents(path: Path) -> list[tuple[Path, str]]:
 def write_private(
     path: Path, data: bytes, *, durable: bool = True, only_if: Callable[[], bool] | None = None
 ) -> bool:
-    """Put data at path with mode 0600; a crash at any moment leaves the old file or the new one.
+    """Write data to path with mode 0600; a crash at any moment leaves the old file or the new one.
 
-    What is not `durable` need not outlive a loss of power, and is written at once. `only_if` is
-    asked while no other process changes the file; nothing is written, and False returned, where it
-    returns False or finds no file. Raises OSError; PermissionError where what is there is not a
-    private file of this user. The old file is then untouched, unless only the last flush of its
-    directory failed.
+    Without `durable`, a loss of power may lose the change. `only_if` is called while no other
+    process changes the file; if it returns False or finds no file, nothing is written and False is
+    returned. Raises OSError: PermissionError if path is not a private file of this user. The old
+    file is then unchanged, unless only the last flush of its directory failed.
     """
     check_replaceable(path)
-    with _changing(path, durable=durable, only_if=only_if) as allowed:
-        if not allowed:
+    with _change(path, durable=durable, only_if=only_if) as is_allowed:
+        if not is_allowed:
             return False
-        beside, file = _create_beside(path)
+        temporary, file = _create_temporary(path)
         try:
             with os.fdopen(file, "wb") as stream:
                 if sys.platform == "win32":
-                    make_private(beside)
+                    make_private(temporary)
                 make_mode_private(file)
                 stream.write(data)
                 stream.flush()
                 if durable:
                     os.fsync(file)
-                if sys.platform != "win32":  # it is locked until it is there
-                    beside.replace(path)
-            if sys.platform == "win32":  # it replaces no file by one that is open
-                patiently(lambda: beside.replace(path))
+                if sys.platform != "win32":  # while it is locked, so that no process removes it
+                    temporary.replace(path)
+            if sys.platform == "win32":  # which renames no open file
+                retry_while_open(lambda: temporary.replace(path))
         except BaseException:
-            beside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise
     return True
 
@@ -116,38 +116,39 @@ def write_private(
 def remove_private(
     path: Path, *, durable: bool = True, only_if: Callable[[], bool] | None = None
 ) -> bool:
-    """Remove a file, `only_if` as in `write_private`; return whether it did. Raises OSError."""
+    """Remove a file, `only_if` as in `write_private`; return whether it was removed.
+
+    Raises OSError.
+    """
     try:
-        with _changing(path, durable=durable, only_if=only_if) as allowed:
-            if allowed:
-                patiently(path.unlink)
-            return allowed
+        with _change(path, durable=durable, only_if=only_if) as is_allowed:
+            if is_allowed:
+                retry_while_open(path.unlink)
+            return is_allowed
     except FileNotFoundError:
         return False
 
 
-def quarantine(path: Path, data: bytes, limit: int, aside: Path) -> Path | None:
-    """Rename path to a free name like aside, if `read_private` of it still gives that data.
+def quarantine(path: Path, data: bytes, limit: int, target: Path) -> Path | None:
+    """Rename path to target, or a free name like it, if `read_private` still returns that data.
 
-    Returns the name, or None where another process has put something else there, or taken it away.
-    Raises OSError.
+    Return the new name; None if another process has replaced or removed the file. Raises OSError.
     """
-    with _changing(path, only_if=lambda: read_private(path, limit)[0] == data) as allowed:
-        if not allowed:
+    with _change(path, only_if=lambda: read_private(path, limit)[0] == data) as is_allowed:
+        if not is_allowed:
             return None
-        taken = 0
-        free = aside
+        number, free = 0, target
         while free.exists():
-            taken += 1
-            free = aside.with_name(f"{aside.name}-{taken}")
-        return patiently(lambda: path.rename(free))
+            number += 1
+            free = target.with_name(f"{target.name}-{number}")
+        return retry_while_open(lambda: path.rename(free))
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold a lock file, in a private directory, which is made if needed.
+    """Hold a lock file, which is created in a private directory.
 
-    Raises OSError; TimeoutError after ten seconds.
+    Raises OSError: TimeoutError after ten seconds.
     """
     make_private_directory(path.parent)
     release = wait_for_lock(path)
@@ -158,123 +159,103 @@ def locked(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _changing(
+def _change(
     path: Path, *, durable: bool = True, only_if: Callable[[], bool] | None = None
 ) -> Iterator[bool]:
-    """Hold path's directory while an entry of it is changed, and make a durable change last.
+    """Remove stale temporary files of path and lock it; yield whether `only_if` allows a change.
 
-    Yields whether it may be changed: what `only_if` says while no other process changes it.
-
-    First, what writers of path that were killed have left there is removed, as it holds a secret.
-    Changes share a lock on the directory, but for one with a condition, which is alone: so in a
-    directory that is ours alone, as others could else hold the lock for ever. Windows locks no
-    directory and flushes none: there, a lock file beside path has each one alone. Raises OSError;
-    TimeoutError there, where another does not come to an end.
+    A change with a condition is exclusive; others share the lock. Raises OSError.
     """
     if sys.platform == "win32":
-        with _alone(path):
-            yield _holds(only_if)
-        return
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        with suppress(OSError):  # the change itself matters more
-            _remove_stale(path)
-        lock_directory(directory, shared=only_if is None)
-        yield _holds(only_if)
-        if durable:
-            try:
-                os.fsync(directory)
-            except OSError as problem:
-                if problem.errno not in _CANNOT_FLUSH:
-                    raise
-    finally:
-        os.close(directory)
-
-
-def _holds(condition: Callable[[], bool] | None) -> bool:
-    try:
-        return condition is None or condition()
-    except FileNotFoundError:
-        return False
+        lock = _locked_beside(path)
+    else:
+        lock = _locked_directory(path, durable=durable, shared=only_if is None)
+    with lock:
+        try:
+            is_allowed = only_if is None or only_if()
+        except FileNotFoundError:
+            is_allowed = False
+        yield is_allowed
 
 
 if sys.platform == "win32":
 
     @contextmanager
-    def _alone(path: Path) -> Iterator[None]:
-        """Hold a lock file beside path, and sweep."""
+    def _locked_beside(path: Path) -> Iterator[None]:
+        """Hold a lock file beside path, as Windows locks no directory. Raises TimeoutError."""
         lock = path.with_name(f".{path.name}.lock")
         release: Release | None = None
         try:
-            release = patiently(lambda: wait_for_lock(lock))
+            release = retry_while_open(lambda: wait_for_lock(lock))
             _remove_stale(path)
         except TimeoutError:
             raise
-        except OSError:  # the file system has no locks, or what is to come fails for the same cause
+        except OSError:  # no locks on this file system, or the change itself will fail as well
             pass
         try:
             yield
         finally:
             if release:
                 release()
-                with suppress(OSError):  # the next one has it open
+                with suppress(OSError):  # the next process has it open
                     lock.unlink()
 
+else:
 
-def _create_beside(path: Path) -> tuple[Path, int]:
-    """Create a file beside path to write to, and lock it for as long as it is open."""
-    while True:
-        beside = path.with_name(f".{path.name}.{os.urandom(_RANDOM).hex()}.new")
-        file = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_FOLLOW, _PRIVATE_FILE)
+    @contextmanager
+    def _locked_directory(path: Path, *, durable: bool, shared: bool) -> Iterator[None]:
+        """Lock path's directory, and flush it after a durable change. Raises OSError."""
+        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            is_kept = _try_flock(file) and os.fstat(file).st_nlink > 0
-        except OSError:  # the file system has no locks, and so nothing is removed as stale
-            is_kept = True
-        if is_kept:
-            return beside, file
-        os.close(file)  # another process took it for stale before it was locked
+            with suppress(OSError):  # the change itself matters more
+                _remove_stale(path)
+            lock_directory(directory, shared=shared)
+            yield
+            if durable:
+                try:
+                    os.fsync(directory)
+                except OSError as problem:
+                    if problem.errno not in _CANNOT_FLUSH:
+                        raise
+        finally:
+            os.close(directory)
+
+
+def _create_temporary(path: Path) -> tuple[Path, int]:
+    """Create a file beside path, locked while it is open."""
+    while True:
+        temporary = path.with_name(f".{path.name}.{os.urandom(_RANDOM).hex()}.new")
+        file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_FOLLOW, _PRIVATE_FILE)
+        try:
+            is_ours = flock(file) and os.fstat(file).st_nlink > 0
+        except OSError:  # no locks on this file system, so no process removes it as stale
+            is_ours = True
+        if is_ours:
+            return temporary, file
+        os.close(file)  # another process removed it as stale before it was locked
 
 
 def _remove_stale(path: Path) -> None:
-    """Remove what writers of path that were killed have left: our files that are not locked.
+    """Remove what killed writers of path have left, as it may hold a secret.
 
-    Other programs have names like these, such as `.env.local.new`.
+    Other programs use similar names, such as `.env.local.new`: only our pattern is removed.
     """
+    stale = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{{2 * _RANDOM}}}\.new")
     for entry in list(path.parent.iterdir()):
-        middle = entry.name.removeprefix(f".{path.name}.").removesuffix(".new")
-        if entry.name == f".{path.name}.{middle}.new" and _is_random(middle):
+        if stale.fullmatch(entry.name):
             with suppress(OSError):
                 _remove_unlocked(entry)
 
 
-def _is_random(text: str) -> bool:
-    return len(text) == 2 * _RANDOM and set(text) <= set("0123456789abcdef")
-
-
 def _remove_unlocked(path: Path) -> None:
-    if sys.platform == "win32":  # who sweeps is alone, and no open file is removed there
+    """Remove a file of this user that no writer has locked. Raises OSError."""
+    if sys.platform == "win32":  # the caller holds the lock, and an open file cannot be removed
         path.unlink()
         return
     file = os.open(path, os.O_RDONLY | NO_FOLLOW | os.O_NONBLOCK)
     try:
         status = os.fstat(file)
-        if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and _try_flock(file):
+        if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and flock(file):
             path.unlink()
     finally:
         os.close(file)
-
-
-def _try_flock(file: int) -> bool:
-    """Lock an open file, and return whether it is not locked by another process.
-
-    Raises OSError where the file system has no locks.
-    """
-    if sys.platform == "win32":  # where open files can be neither replaced nor removed
-        return True
-    import fcntl
-
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

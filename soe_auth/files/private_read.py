@@ -1,4 +1,4 @@
-"""Reads files that are ours alone, and refuses what others could have put there."""
+"""Read files that only this user can change, and refuse those that others could have put there."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import sys
 import time
 from errno import ELOOP
 
-TYPE_CHECKING = False  # typing itself is not light
+if sys.platform == "win32":
+    from soe_auth.files.windows_acl import make_private, other_users
+
+TYPE_CHECKING = False  # importing typing takes time
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -16,80 +19,73 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-# Windows has none of these flags: its links need a privilege, and it has no such special files.
+# Windows has neither flag: a link needs a privilege there, and a directory holds no pipe.
 NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
-_NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # to open a pipe would else wait for who writes to it
+_READ = os.O_RDONLY | NO_FOLLOW | getattr(os, "O_NONBLOCK", 0)  # do not wait for a pipe's writer
 OTHERS = 0o077
-_MAX_LINKS = 40  # as Linux follows
-_PAUSES = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.5)  # in seconds, 1.13 in all
+_MAX_LINKS = 40  # as in Linux
+_PAUSES = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.5)  # in seconds, 1.13 in total
 
 
 class OtherUsersError(PermissionError):
-    """Other users can change a file, or decide which one is read; the text says in what way."""
+    """Another user can change a file or its links; the text says how."""
 
 
-def own_directory(path: Path | str, *, repair: bool = True) -> str:
-    """Take away what others may do with this user's directory; return who they were, empty if none.
+def secure_directory(path: Path | str, *, repair: bool = True) -> str:
+    """Remove other users' access to a directory; return which users had it, empty if none.
 
-    Without `repair` it is left as it is. On Windows that may fail, which `acl.other_users` tells.
-    Raises OSError: FileNotFoundError, and PermissionError where it is a link, a file or, but on
-    Windows, belongs to another user.
+    Without `repair`, only report it. On Windows the repair may fail: check `other_users`. Raises
+    OSError: FileNotFoundError, or PermissionError for a link, a file or another user's directory.
     """
     status = os.lstat(path)
     if not stat.S_ISDIR(status.st_mode):
         raise PermissionError(f"{path} is a link or a file, not a directory")
-    return _claim(path, status, repair=repair)
+    return _remove_access(path, status, repair=repair)
 
 
-def read_private(path: Path | str, limit: int, *, repair: bool = True) -> tuple[bytes, str]:
-    """Return at most limit bytes of this user's file, and who else had access, as `own_directory`.
-
-    Without `repair` the file is left as it is. Raises OSError: FileNotFoundError, and
-    PermissionError where it is not a private file of this user.
-    """
-    data, others, _ = read_with_status(path, limit, repair=repair)
-    return data, others
-
-
-def read_with_status(
+def read_private(
     path: Path | str, limit: int, *, repair: bool = True
 ) -> tuple[bytes, str, os.stat_result]:
-    """Do as `read_private`, and return the status that the very file had which was read."""
-    if sys.platform == "win32":  # it can open no directory, and has no flag to follow no link
-        _refuse_odd(os.lstat(path))
+    """Read at most `limit` bytes of this user's file, and remove other users' access to it.
+
+    Return the data, which users had access as in `secure_directory`, and the status of the open
+    file. Raises OSError: FileNotFoundError, or PermissionError for a file that is not private.
+    """
+    if sys.platform == "win32":  # it cannot open a directory, and follows links
+        _refuse_unusual(os.lstat(path))
     try:
-        file = patiently(lambda: os.open(path, os.O_RDONLY | NO_FOLLOW | _NO_WAIT))
+        file = retry_while_open(lambda: os.open(path, _READ))
     except OSError as problem:
         if problem.errno == ELOOP:
             raise PermissionError("it is a link") from None
         raise
     with os.fdopen(file, "rb") as stream:
         status = os.fstat(file)
-        _refuse_odd(status)
-        # On Windows, an ACL is read and set by the name.
-        place = path if sys.platform == "win32" else file
-        return stream.read(limit), _claim(place, status, repair=repair), status
+        _refuse_unusual(status)
+        # Windows reads and sets an ACL by the file's name.
+        target = path if sys.platform == "win32" else file
+        return stream.read(limit), _remove_access(target, status, repair=repair), status
 
 
 def read_trusted(path: Path | str, limit: int = -1, *, is_shared: bool = False) -> bytes:
-    """Return at most limit bytes of a file that only we and the administrator can change.
+    """Read at most `limit` bytes of a file that only this user and the administrator can change.
 
-    Links to it are followed where they are ours or the administrator's as well. With `is_shared`
-    others may write to it. Raises OSError: FileNotFoundError, and OtherUsersError.
+    Links are followed if this user or the administrator owns them. With `is_shared`, others may
+    write to the file. Raises OSError: FileNotFoundError or OtherUsersError.
     """
-    name, flags = os.fspath(path), os.O_RDONLY | NO_FOLLOW | _NO_WAIT
+    name = os.fspath(path)
+
+    def open_file() -> int:
+        return os.open(name, _READ)
+
     for _ in range(_MAX_LINKS):
-
-        def attempt(name: str = name) -> int:
-            return os.open(name, flags)
-
         try:
-            file = patiently(attempt)
+            file = retry_while_open(open_file)
             break
         except OSError as problem:
             if problem.errno != ELOOP:
                 raise
-        _refuse_untrusted(os.lstat(name), "a link to it")
+        _refuse_other_owner(os.lstat(name), "a link to it")
         name = os.path.join(os.path.dirname(name), os.readlink(name))
     else:
         raise OSError(ELOOP, os.strerror(ELOOP))
@@ -97,8 +93,8 @@ def read_trusted(path: Path | str, limit: int = -1, *, is_shared: bool = False) 
         status = os.fstat(file)
         if not stat.S_ISREG(status.st_mode):
             raise PermissionError("it is not a regular file")
-        _refuse_untrusted(status, "it")
-        if not is_shared and (others := _who_can_change(path, status)):
+        _refuse_other_owner(status, "it")
+        if not is_shared and (others := _users_who_can_change(path, status)):
             raise OtherUsersError(f"{others} can change it")
         return stream.read(limit)
 
@@ -109,24 +105,23 @@ def check_replaceable(path: Path | str) -> None:
         status = os.lstat(path)
     except FileNotFoundError:
         return
-    _refuse_odd(status)
+    _refuse_unusual(status)
     _refuse_foreign(status)
-    # On POSIX the mode of a file says nothing of its name, which is all that changes.
+    # On POSIX, replacing a file needs no permission for the file itself.
     if sys.platform == "win32" and not status.st_mode & stat.S_IWRITE:
-        raise PermissionError(f'it is read-only; `attrib -r "{path}"` changes that')
+        raise PermissionError(f'it is read-only; type `attrib -r "{path}"`')
 
 
-def patiently(
+def retry_while_open(
     act: Callable[[], T],
     *,
     wait: Callable[[float], None] = time.sleep,
     platform: str = sys.platform,
 ) -> T:
-    """Do it again, for about a second, where Windows refuses as a program has the file open.
+    """Call `act`; on Windows, repeat it for about a second while another program has the file open.
 
-    One that does, such as a reader or a virus scanner, keeps a file there from being replaced,
-    renamed and removed. `wait` sleeps for seconds. Raises OSError, which is a PermissionError in
-    words of our own where that second was not enough.
+    There, a reader or a virus scanner blocks replacing, renaming and removing. `wait` sleeps for
+    seconds. Raises OSError: PermissionError with an explanation if a second was not enough.
     """
     if platform != "win32":
         return act()
@@ -143,8 +138,8 @@ def patiently(
         ) from None
 
 
-def _refuse_odd(status: os.stat_result) -> None:
-    """Refuse what could lead elsewhere, or be read and written under another name."""
+def _refuse_unusual(status: os.stat_result) -> None:
+    """Refuse a file that leads elsewhere or has another name."""
     if stat.S_ISLNK(status.st_mode):
         raise PermissionError("it is a link")
     if not stat.S_ISREG(status.st_mode):
@@ -158,29 +153,27 @@ def _refuse_foreign(status: os.stat_result) -> None:
         raise PermissionError("it belongs to another user")
 
 
-def _refuse_untrusted(status: os.stat_result, what: str) -> None:
+def _refuse_other_owner(status: os.stat_result, subject: str) -> None:
     if sys.platform != "win32" and status.st_uid not in {0, os.geteuid()}:
-        raise OtherUsersError(f"{what} belongs to another user")
+        raise OtherUsersError(f"{subject} belongs to another user")
 
 
-def _who_can_change(path: Path | str, status: os.stat_result) -> str:
-    """Return which other users can change a file that is ours or the administrator's."""
+def _users_who_can_change(path: Path | str, status: os.stat_result) -> str:
+    """Return which other users can change a file of this user or the administrator."""
     if sys.platform == "win32":
-        from soe_auth.files.windows_acl import other_users
-
         others = other_users(path, who_change=True)
         return others[:1].lower() + others[1:]
     if status.st_mode & stat.S_IWOTH:
         return "every user of this machine"
-    if status.st_mode & stat.S_IWGRP and not _is_of_one_user(status.st_gid):
+    if status.st_mode & stat.S_IWGRP and not _is_private_group(status.st_gid):
         return "its group"
     return ""
 
 
-def _is_of_one_user(gid: int) -> bool:
-    """Whether only this user is in a group, as where each has one and a umask of 002.
+def _is_private_group(gid: int) -> bool:
+    """Whether only this user is in the group: the scheme that goes with a umask of 002.
 
-    Not group 0, which containers run other users in.
+    Never group 0, in which containers run other users.
     """
     if sys.platform == "win32":
         return False
@@ -195,11 +188,9 @@ def _is_of_one_user(gid: int) -> bool:
     return gid != 0 and is_own and {*group.gr_mem} <= {user.pw_name}
 
 
-def _claim(path: Path | str | int, status: os.stat_result, *, repair: bool) -> str:
-    """Refuse a foreign owner, take away what others may do; return who they were, empty if none."""
+def _remove_access(path: Path | str | int, status: os.stat_result, *, repair: bool) -> str:
+    """Refuse another user's file, remove other users' access; return which users had it."""
     if sys.platform == "win32":
-        from soe_auth.files.windows_acl import make_private, other_users
-
         others = other_users(str(path))
         if others and repair:
             make_private(str(path))
@@ -207,16 +198,15 @@ def _claim(path: Path | str | int, status: os.stat_result, *, repair: bool) -> s
     _refuse_foreign(status)
     if not status.st_mode & OTHERS:
         return ""
-    if not repair:
-        return "Others"
-    try:
-        os.chmod(path, stat.S_IMODE(status.st_mode) & ~OTHERS)
-        why = "its file system keeps it" if os.stat(path).st_mode & OTHERS else ""
-    except OSError as problem:
-        why = problem.strerror or str(problem)
-    if why:
-        raise PermissionError(
-            f"others may read it, and its mode cannot be changed ({why});"
-            " SOE_AUTH_CONFIG_DIR names another directory"
-        )
-    return "Others"
+    if repair:
+        try:
+            os.chmod(path, stat.S_IMODE(status.st_mode) & ~OTHERS)
+            reason = "its file system keeps it" if os.stat(path).st_mode & OTHERS else ""
+        except OSError as problem:
+            reason = problem.strerror or str(problem)
+        if reason:
+            raise PermissionError(
+                f"others may read it, and its mode cannot be changed ({reason});"
+                " set SOE_AUTH_CONFIG_DIR to another directory"
+            )
+    return "Other users"

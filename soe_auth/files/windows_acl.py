@@ -1,6 +1,6 @@
-"""Which other users have access to a file on Windows, and how it becomes private.
+"""Find out which users have access to a file on Windows, and make a file private.
 
-Windows describes that in SDDL, a text of owner and access control list (DACL):
+Windows writes owner and access control list (DACL) as SDDL text:
 https://learn.microsoft.com/windows/win32/secauthz/security-descriptor-definition-language
 """
 
@@ -10,19 +10,18 @@ import os
 import re
 import sys
 
-TYPE_CHECKING = False  # typing itself is not light
+TYPE_CHECKING = False  # importing typing takes time
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 _OWNER = re.compile(r"O:(S-[\d-]+|[A-Z]{2})")
-# type, flags, rights, two object types, SID; a condition may follow, and is not evaluated
+# type; flags; rights; two object types; SID. A condition may follow, and is ignored.
 _ACE = re.compile(r"\((\w+);(\w*);(\w*);[^;()]*;[^;()]*;([\w-]+)")
 _GRANTS = {"A", "XA", "OA", "ZA"}
 
-# The administrators and the system itself, who can take any access: SYSTEM, Administrators, domain
-# and enterprise administrators, TrustedInstaller. A package's SID (S-1-15) admits no one whom the
-# rest of the list does not. "OW" is the owner, who is checked by itself.
+# SYSTEM and administrators can take any access: SYSTEM, Administrators, domain and enterprise
+# administrators, TrustedInstaller. "OW" is the owner, who is checked apart. A package's SID
+# (S-1-15) grants nothing that the rest of the list does not.
 _ADMINISTRATORS = re.compile(
     r"SY|BA|LA|DA|EA|OW|AC|S-1-5-18|S-1-5-32-544|S-1-5-21-[\d-]+-(?:500|512|519)|S-1-3-4"
     r"|S-1-15-[\d-]+|S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464"
@@ -39,65 +38,65 @@ _GROUPS = {
 }
 _EVERY_USER = {"Everyone", "Authenticated Users", "Users", "Interactive"}
 
-# Rights, as bits and by the names that SDDL has for them. Harmless is to go through a directory, to
-# see the attributes or the list itself, and to wait for the file.
+# The bits of each right that SDDL names, by the first bit of a row of single bits.
+_NAMED_BITS = {0: "CC DC LC SW RP WP DT LO CR", 16: "SD RC WD WO", 28: "GA GX GW GR"}
+_RIGHTS = {"FA": 0x1F01FF, "FR": 0x120089, "FW": 0x120116, "FX": 0x1200A0} | {
+    name: 1 << first + index
+    for first, names in _NAMED_BITS.items()
+    for index, name in enumerate(names.split())
+}
+_ALL = 0xFFFFFFFF
+# To traverse a directory, see attributes or the list itself, and wait for the file.
 _HARMLESS = 0x201200A8
-_HARMLESS_NAMES = {"FX", "GX", "LO", "RC", "SW", "WP"}
-_READ = 0x80000001
-_READ_NAMES = {"CC", "FR", "GR", "KR", "KX"}
+_READ_OR_CHANGE = _ALL & ~_HARMLESS
+_CHANGE = _READ_OR_CHANGE & ~0x80000001
 # To rename, to delete what is in it, or to take these rights.
 _REPLACE = 0x100D0040
-_REPLACE_NAMES = {"DT", "FA", "GA", "KA", "SD", "WD", "WO"}
 
 
 def others_in(sddl: str, user: str, *, who_change: bool = False) -> list[str]:
-    """Return who but the user (a SID) and the administrators may read or change it, by name.
+    """Return the names of those who can read or change the file, but for user and administrators.
 
-    With `who_change`, only those who may change it. An entry that denies is not weighed, so that
-    rather too many are named than too few.
+    `user` is a SID. With `who_change`, return only those who can change it. Entries that deny
+    access are ignored, so the list may be too long, but never too short.
     """
-    is_meant = _changes if who_change else _reads_or_changes
     owner = _OWNER.match(sddl)
     sid = owner[1] if owner else "unknown"
-    is_own = sid == user or _ADMINISTRATORS.fullmatch(sid)
-    return [*([] if is_own else [f"the owner {sid}"]), *_granted(sddl, user, is_meant)]
+    others = _grantees(sddl, user, _CHANGE if who_change else _READ_OR_CHANGE)
+    return others if _has_full_access(sid, user) else [f"the owner {sid}", *others]
 
 
 def all_can_replace(sddl: str, user: str) -> bool:
-    """Whether every user may rename or delete a directory, or what is in it."""
-    return not _EVERY_USER.isdisjoint(_granted(sddl, user, _replaces))
+    """Return whether every user can rename or delete a directory, or its entries."""
+    return not _EVERY_USER.isdisjoint(_grantees(sddl, user, _REPLACE))
 
 
-def _granted(sddl: str, user: str, is_meant: Callable[[str], bool]) -> list[str]:
-    """Return who but the user and the administrators has rights that are meant."""
+def _grantees(sddl: str, user: str, rights: int) -> list[str]:
+    """Return who has one of the rights, but for the user and the administrators."""
     _, found, dacl = sddl.partition("D:")
-    if not found or "NO_ACCESS_CONTROL" in dacl:  # without a list there is no protection
+    if not found or "NO_ACCESS_CONTROL" in dacl:  # no list protects nothing
         return [_GROUPS["WD"]]
-    names: dict[str, None] = {}
-    for kind, flags, rights, sid in _ACE.findall(dacl):
-        is_own = sid == user or _ADMINISTRATORS.fullmatch(sid)
-        is_inherit_only = "IO" in _pairs(flags)
-        if kind in _GRANTS and not is_inherit_only and not is_own and is_meant(rights):
-            names[_GROUPS.get(sid, sid)] = None
+    names = {
+        _GROUPS.get(sid, sid): None
+        for kind, flags, granted, sid in _ACE.findall(dacl)
+        if kind in _GRANTS and "IO" not in _pairs(flags)  # inherit only
+        if not _has_full_access(sid, user) and _bits(granted) & rights
+    }
     return list(names)
 
 
-def _reads_or_changes(rights: str) -> bool:
+def _has_full_access(sid: str, user: str) -> bool:
+    return sid == user or bool(_ADMINISTRATORS.fullmatch(sid))
+
+
+def _bits(rights: str) -> int:
+    """Return the bits of the rights of an entry: all bits if a name is unknown."""
     if rights.startswith("0x"):
-        return bool(int(rights, 16) & ~_HARMLESS)
-    return not _HARMLESS_NAMES.issuperset(_pairs(rights))
-
-
-def _changes(rights: str) -> bool:
-    if rights.startswith("0x"):
-        return bool(int(rights, 16) & ~(_HARMLESS | _READ))
-    return not (_HARMLESS_NAMES | _READ_NAMES).issuperset(_pairs(rights))
-
-
-def _replaces(rights: str) -> bool:
-    if rights.startswith("0x"):
-        return bool(int(rights, 16) & _REPLACE)
-    return not _REPLACE_NAMES.isdisjoint(_pairs(rights))
+        return int(rights, 16)
+    bits = 0
+    for name in _pairs(rights):
+        bits |= _RIGHTS.get(name, _ALL)
+    return bits
 
 
 def _pairs(text: str) -> list[str]:
@@ -107,127 +106,108 @@ def _pairs(text: str) -> list[str]:
 if sys.platform == "win32":
     import ctypes
     from contextlib import suppress
-    from ctypes import wintypes
+    from ctypes import byref, c_void_p, wintypes
     from functools import cache
 
+    # Every argument is a ctypes object, a text, None or a small number: no prototypes are needed.
     _advapi32 = ctypes.WinDLL("advapi32", use_last_error=True)
     _kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
-    _kernel32.GetCurrentProcess.restype = wintypes.HANDLE
-    _kernel32.CloseHandle.argtypes = [wintypes.HANDLE]
-    _kernel32.LocalFree.argtypes = [ctypes.c_void_p]
-    _advapi32.OpenProcessToken.argtypes = [wintypes.HANDLE, wintypes.DWORD, ctypes.c_void_p]
-    _advapi32.GetTokenInformation.argtypes = [
-        *(wintypes.HANDLE, ctypes.c_int, ctypes.c_void_p, wintypes.DWORD, ctypes.c_void_p)
-    ]
-    _advapi32.ConvertSidToStringSidW.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
-    _advapi32.GetNamedSecurityInfoW.argtypes = [
-        *(wintypes.LPCWSTR, ctypes.c_int, wintypes.DWORD, ctypes.c_void_p, ctypes.c_void_p),
-        *(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p),
-    ]
-    _advapi32.ConvertSecurityDescriptorToStringSecurityDescriptorW.argtypes = [
-        *(ctypes.c_void_p, wintypes.DWORD, wintypes.DWORD, ctypes.c_void_p, ctypes.c_void_p)
-    ]
-    _advapi32.ConvertStringSecurityDescriptorToSecurityDescriptorW.argtypes = [
-        *(wintypes.LPCWSTR, wintypes.DWORD, ctypes.c_void_p, ctypes.c_void_p)
-    ]
-    _advapi32.SetFileSecurityW.argtypes = [wintypes.LPCWSTR, wintypes.DWORD, ctypes.c_void_p]
 
     _FILE_OBJECT = 1
     _OWNER_AND_DACL = 1 | 4
     _PROTECTED_DACL = 4 | 0x80000000
+    _THIS_PROCESS = -1
     _TOKEN_QUERY = 8
     _TOKEN_USER = 1
     _REVISION = 1
     _LARGEST_TOKEN_USER = 128  # two pointers and a SID of 68 bytes at most
 
     def other_users(path: Path | str, *, who_change: bool = False) -> str:
-        """Say who but us and the administrators may read or change path; empty if no one may.
+        """Return who can read or change path, but for this user and the administrators.
 
-        With `who_change`, only those who may change it. It is "Other users" with their names, or
-        with the reason why that cannot be known.
+        With `who_change`, return only those who can change it. The text is "Other users" with
+        their names or with the reason why they are unknown; empty if there are none.
         """
         try:
-            others = others_in(read_sddl(path), _user(), who_change=who_change)
+            others = others_in(read_sddl(path), _current_user(), who_change=who_change)
         except OSError as problem:
             return f"Other users, perhaps (its ACL cannot be read: {problem.strerror or problem}),"
         return f"Other users ({', '.join(others)})" if others else ""
 
     def replaceable_by_all(path: Path | str) -> bool:
-        """Whether every user may rename or delete a directory, or what is in it.
+        """Return whether every user can rename or delete a directory or its entries.
 
-        Of one whose list is kept from us, as a part of a network share may be, that is not known.
+        False if its list cannot be read, as for a part of a network share.
         """
         try:
-            return all_can_replace(read_sddl(path), _user())
+            return all_can_replace(read_sddl(path), _current_user())
         except OSError:
             return False
 
     def make_private(path: Path | str) -> None:
-        """Admit only this user, SYSTEM and Administrators to a file or directory, where it can be.
+        """Grant access to this user, SYSTEM and Administrators alone, if the disk has ACLs.
 
-        What is made in the directory from now on inherits that; nothing from above it is inherited.
-        What has come of it, `other_users` tells: a disk may have no ACLs.
+        New entries of a directory inherit this. Nothing is inherited from above. To see whether
+        that succeeded, call `other_users`.
         """
         with suppress(OSError):
             inherited = "OICI" if os.path.isdir(path) else ""
-            sids = (_user(), "SY", "BA")
+            sids = (_current_user(), "SY", "BA")
             write_dacl(path, "D:P" + "".join(f"(A;{inherited};FA;;;{sid})" for sid in sids))
 
     def write_dacl(path: Path | str, sddl: str) -> None:
         """Replace the DACL of a file or directory. Raises OSError."""
-        descriptor = ctypes.c_void_p()
+        descriptor = c_void_p()
         _check(
             _advapi32.ConvertStringSecurityDescriptorToSecurityDescriptorW(
-                sddl, _REVISION, ctypes.byref(descriptor), None
+                sddl, _REVISION, byref(descriptor), None
             )
         )
         try:
-            _check(_advapi32.SetFileSecurityW(str(path), _PROTECTED_DACL, descriptor))
+            _check(
+                _advapi32.SetFileSecurityW(str(path), wintypes.DWORD(_PROTECTED_DACL), descriptor)
+            )
         finally:
             _kernel32.LocalFree(descriptor)
 
     def read_sddl(path: Path | str) -> str:
-        """Return owner and DACL of a file or directory in SDDL. Raises OSError."""
-        descriptor, text = ctypes.c_void_p(), wintypes.LPWSTR()
-        failed: int = _advapi32.GetNamedSecurityInfoW(
-            *(str(path), _FILE_OBJECT, _OWNER_AND_DACL, None, None, None, None),
-            ctypes.byref(descriptor),
+        """Return owner and DACL of a file or directory as SDDL. Raises OSError."""
+        descriptor, text = c_void_p(), wintypes.LPWSTR()
+        code: int = _advapi32.GetNamedSecurityInfoW(
+            str(path), _FILE_OBJECT, _OWNER_AND_DACL, None, None, None, None, byref(descriptor)
         )
-        if failed:
-            raise ctypes.WinError(failed)
+        if code:
+            raise ctypes.WinError(code)
         try:
             _check(
                 _advapi32.ConvertSecurityDescriptorToStringSecurityDescriptorW(
-                    descriptor, _REVISION, _OWNER_AND_DACL, ctypes.byref(text), None
+                    descriptor, _REVISION, _OWNER_AND_DACL, byref(text), None
                 )
             )
-            return _taken(text)
+            return _take(text)
         finally:
             _kernel32.LocalFree(descriptor)
 
     @cache
-    def _user() -> str:
+    def _current_user() -> str:
         """Return the SID of the user that this process runs as."""
         token, size, text = wintypes.HANDLE(), wintypes.DWORD(), wintypes.LPWSTR()
-        _check(
-            _advapi32.OpenProcessToken(
-                _kernel32.GetCurrentProcess(), _TOKEN_QUERY, ctypes.byref(token)
-            )
-        )
+        process = wintypes.HANDLE(_THIS_PROCESS)
+        _check(_advapi32.OpenProcessToken(process, _TOKEN_QUERY, byref(token)))
         try:
-            answer = (ctypes.c_void_p * (_LARGEST_TOKEN_USER // ctypes.sizeof(ctypes.c_void_p)))()
+            user = (c_void_p * (_LARGEST_TOKEN_USER // ctypes.sizeof(c_void_p)))()
             _check(
                 _advapi32.GetTokenInformation(
-                    *(token, _TOKEN_USER, answer, _LARGEST_TOKEN_USER), ctypes.byref(size)
+                    token, _TOKEN_USER, user, _LARGEST_TOKEN_USER, byref(size)
                 )
             )
-            _check(_advapi32.ConvertSidToStringSidW(answer[0], ctypes.byref(text)))
-            return _taken(text)
+            _check(_advapi32.ConvertSidToStringSidW(c_void_p(user[0]), byref(text)))
+            return _take(text)
         finally:
             _kernel32.CloseHandle(token)
 
-    def _taken(text: wintypes.LPWSTR) -> str:
-        """Return a text that the system has allocated for us, and free it."""
+    def _take(text: wintypes.LPWSTR) -> str:
+        """Return a text that Windows has allocated, and free it."""
         try:
             return text.value or ""
         finally:

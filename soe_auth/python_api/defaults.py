@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from soe_auth.actions.login_io import system_login_io
 from soe_auth.errors import LoginError
 from soe_auth.settings.resolve import resolve
-from soe_auth.storage import open_store, place_of
+from soe_auth.storage import find_store_kind, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +45,7 @@ def open_place(settings: Settings, given: Store | None) -> Store:
     if given is not None:
         return given
     directory = settings.paths.directory
-    place = place_of(directory, settings.profile, report=ignore)
+    place = find_store_kind(directory, settings.profile, report=ignore)
     return open_store(directory, place, report=ignore, user_present=True)
 
 

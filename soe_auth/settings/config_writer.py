@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from soe_auth.errors import SettingsError
 from soe_auth.files.atomic_write import locked, make_directory, write_private
-from soe_auth.files.private_read import patiently
+from soe_auth.files.private_read import retry_while_open
 from soe_auth.settings import LOCKS
 from soe_auth.settings.toml_position import with_table_renamed, without_table
 
@@ -136,7 +136,9 @@ def _rewrite(
     file = config.resolve()
 
     def texts() -> tuple[str, str]:
-        before = patiently(lambda: file.read_text(encoding="utf-8-sig")) if file.exists() else ""
+        before = (
+            retry_while_open(lambda: file.read_text(encoding="utf-8-sig")) if file.exists() else ""
+        )
         after = _changed(before or preface, change, cut)
         if after is None:
             raise SettingsError(

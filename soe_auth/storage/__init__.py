@@ -1,4 +1,4 @@
-"""Where tokens are kept, and whose turn it is to get a new one."""
+"""Store tokens in files or in the system's keyring, and allow one login at a time."""
 
 from __future__ import annotations
 
@@ -15,54 +15,49 @@ if TYPE_CHECKING:
 
 
 class Store(Protocol):
-    """A place for tokens, one per profile. Each method raises StoreError where it cannot do so."""
+    """A store with one token per profile. Each method raises StoreError if it fails."""
 
     def load(self, profile: str) -> Token | None:
-        """Return the profile's token, or None where there is none."""
+        """Return the profile's token, or None."""
 
     def save(self, profile: str, token: Token) -> None:
-        """Keep the token in place of the profile's last one; return once it is safe."""
+        """Store the token durably in place of the profile's last one."""
 
     def update(self, profile: str, token: Token) -> bool:
-        """Store again a token that is stored, as its account is known now; return whether it was.
-
-        Where another one or none is stored, nothing changes.
-        """
+        """Store a stored token again, with its account; return False if it is no longer stored."""
 
     def remove(self, profile: str, token: Token | None) -> bool:
-        """Remove the token that `load` returned; return whether it was there still.
-
-        Where another one is stored by now, it stays.
-        """
+        """Remove the token that `load` returned; return False if it is no longer stored."""
 
     def profiles(self) -> list[str]:
         """Return the names of all profiles that have a token here, sorted."""
 
     def prepare(self, profile: str) -> None:
-        """See that a token could be kept, before a person signs in for it."""
+        """Check, before the user signs in, that a token can be stored."""
 
 
 def open_store(
     directory: Path,
-    place: StoreKind,
+    kind: StoreKind,
     *,
     report: Callable[[str], None],
     user_present: bool = False,
 ) -> Store:
-    """Return the store below a config directory that keeps tokens in that place.
+    """Return the store of that kind below a config directory.
 
-    `report` gets a sentence for each thing found wrong or put right. A keyring is asked for ten
-    seconds at most; for a minute where a person is there who can unlock it.
+    `report` is called with a sentence for each problem found or repaired. A call to the keyring
+    takes 10 seconds at most; 60 with `user_present`, as the user may have to unlock it.
     """
-    if place == "file":
+    if kind == "file":
         return FileStore(directory, report=report)
-    from soe_auth.storage.keyring_backend import QUICK, USER_PRESENT, KeyringBackend
+    from soe_auth.storage.keyring_backend import UNATTENDED_TIMEOUT, USER_TIMEOUT, KeyringBackend
     from soe_auth.storage.keyring_store import KeyringStore
 
-    keyring = KeyringBackend(limit=USER_PRESENT if user_present else QUICK, report=report)
-    return KeyringStore(directory, keyring, report=report)
+    timeout = USER_TIMEOUT if user_present else UNATTENDED_TIMEOUT
+    return KeyringStore(directory, KeyringBackend(report, timeout), report=report)
 
 
-def place_of(directory: Path, profile: str, *, report: Callable[[str], None]) -> StoreKind:
+def find_store_kind(directory: Path, profile: str, *, report: Callable[[str], None]) -> StoreKind:
     """Return where the profile's token is, whatever the settings say. Raises StoreError."""
-    return "keyring" if FileStore(directory, report=report).look(profile)[1] else "file"
+    _, mark = FileStore(directory, report=report).load_with_mark(profile)
+    return "keyring" if mark else "file"

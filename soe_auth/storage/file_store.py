@@ -1,11 +1,13 @@
-"""Store tokens as files, in a directory of this user alone, and say what went wrong there."""
+"""Store tokens as JSON files in a private directory."""
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Literal
 
 from soe_auth.errors import StoreError
 from soe_auth.files.atomic_write import (
@@ -15,10 +17,12 @@ from soe_auth.files.atomic_write import (
     remove_private,
     write_private,
 )
-from soe_auth.files.private_read import check_replaceable, own_directory, read_private
+from soe_auth.files.private_read import check_replaceable, read_private, secure_directory
+from soe_auth.model.secret import Secret
+from soe_auth.model.site import Site
 from soe_auth.model.text import is_profile_name, printable
+from soe_auth.model.token import Expiry, Scope, Token, visible_ascii
 from soe_auth.settings import TOKENS
-from soe_auth.storage.token_format import mark_of, token_from_json, token_to_json
 
 if sys.platform == "win32":
     from soe_auth.files.windows_acl import other_users
@@ -27,65 +31,113 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from soe_auth.model.token import Token
-    from soe_auth.storage.token_format import Mark
-
 LARGEST_FILE = 64 * 1024
+FILE_VERSION = 1
+_LATEST = 253402300799  # the end of the year 9999, the last that a calendar has
+
+# Where a token is, by its file: in the keyring alone, or here and perhaps in the keyring as well.
+Mark = Literal["in_keyring", "in_both"]
 
 
-def report_once(tell: Callable[[str], None]) -> Callable[[str], None]:
-    """Return what tells a sentence the first time only."""
-    told: set[str] = set()
+def token_to_json(token: Token, mark: Mark | None = None) -> bytes:
+    """Return the file form of a token, without its secret if that is in the keyring alone."""
+    fields = {
+        "version": FILE_VERSION,
+        "site": str(token.site),
+        "client_id": token.client_id,
+        "scope": str(token.scope),
+        "granted_scope": str(token.granted_scope),
+        "obtained_at": token.obtained_at,
+        "expires_at": token.expires_at,
+        "account": token.account,
+    }
+    if mark:
+        fields["kept_in"] = "keyring"
+    if mark != "in_keyring":
+        fields["access_token"] = token.access_token.reveal()
+    # Not escaped: the command cache reads the token in place. A name may hold lone surrogates.
+    text = json.dumps(fields, indent=1, ensure_ascii=False)
+    return text.encode("utf-8", "surrogatepass") + b"\n"
 
-    def tell_once(sentence: str) -> None:
-        if sentence not in told:
-            told.add(sentence)
-            tell(sentence)
 
-    return tell_once
+def token_from_json(data: bytes) -> Token:
+    """Read the file form. Raises ValueError for anything that `token_to_json` would not write."""
+    try:
+        fields = json.loads(data)
+        if fields["version"] != FILE_VERSION:
+            raise ValueError(f"its format version is not {FILE_VERSION}")
+        return Token(
+            access_token=Secret(visible_ascii(fields["access_token"])),
+            site=Site.parse(_text(fields["site"])),
+            client_id=_text(fields["client_id"]),
+            scope=Scope.parse(_text(fields["scope"])),
+            granted_scope=Scope.parse(_text(fields["granted_scope"])),
+            obtained_at=_time(fields["obtained_at"]),
+            expires_at=_expiry(fields["expires_at"]),
+            account=None if fields["account"] is None else _text(fields["account"]),
+        )
+    except (KeyError, TypeError, RecursionError):
+        # Not chained: the cause may quote the file, and so the token.
+        raise ValueError("it is not a token file") from None
 
 
-def ensure_private(
-    directory: Path, by: Callable[[Path], str], report: Callable[[str], None]
-) -> None:
-    """Make a directory ours alone, by a function that says who else had access."""
-    others = by(directory)
-    if sys.platform == "win32":
-        report_access(directory, others, report)
+def mark_of(data: bytes) -> Mark | None:
+    """Return the mark of a token file; None if it has none or cannot be parsed."""
+    try:
+        fields = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(fields, dict) or fields.get("kept_in") != "keyring":
+        return None
+    return "in_both" if "access_token" in fields else "in_keyring"
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    raise TypeError
+
+
+def _time(value: object) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LATEST:
+        return float(value)
+    raise TypeError
+
+
+def _expiry(value: object) -> Expiry:
+    if value == "never":
+        return "never"
+    return "unknown" if value == "unknown" else _time(value)
+
+
+def report_access(path: Path, others: str, report: Callable[[str], None]) -> None:
+    """Report which other users had access to path, and on Windows whether they still have it."""
+    if sys.platform == "win32" and others and other_users(path):
+        report(
+            f"{others} have access to {path}, and its ACL cannot be changed; set"
+            " SOE_AUTH_CONFIG_DIR to another directory."
+        )
     elif others:
-        report(f"Others could look into {directory}; its mode is 0700 again.")
-
-
-if sys.platform == "win32":
-
-    def report_access(path: Path, others: str, report: Callable[[str], None]) -> None:
-        """Tell who had access to path, and whether its ACL keeps them out now."""
-        if others and other_users(path):
-            report(
-                f"{others} have access to {path}, and its ACL cannot be changed; name another"
-                " directory in SOE_AUTH_CONFIG_DIR."
-            )
-        elif others:
-            report(f"{others} had access to {path}; its ACL is private now.")
+        report(f"{others} had access to {path}; it is private now.")
 
 
 @contextmanager
-def as_store_error(path: Path, what: str) -> Iterator[None]:
-    """Raise StoreError for OSError: what could not be done to path, such as “read”."""
+def as_store_error(verb: str, path: Path) -> Iterator[None]:
+    """Raise StoreError in place of OSError: "Cannot VERB PATH: reason."."""
     try:
         yield
     except OSError as problem:
         raise StoreError(
-            f"{printable(str(path))} could not be {what}: {problem.strerror or problem}.",
-            hint="See that the directory is yours, writable, and has room.",
+            f"Cannot {verb} {printable(str(path))}: {problem.strerror or problem}.",
+            hint="Check that the directory is yours, is writable and has free space.",
         ) from None
 
 
 class FileStore:
-    """Tokens as files, one per profile, `tokens/PROFILE.json` below the config directory.
+    """Tokens as files, one per profile: `tokens/PROFILE.json` below the config directory.
 
-    `report` gets a sentence, once, for each thing found wrong or put right; `now` gives seconds
-    since the epoch. Every method raises StoreError when the disk does not do as asked.
+    `report` is called once with each sentence about a problem found or repaired; `now` returns
+    seconds since the epoch. Every method raises StoreError if the disk fails.
     """
 
     def __init__(
@@ -96,140 +148,125 @@ class FileStore:
         now: Callable[[], float] = time.time,
     ) -> None:
         self._tokens = directory / TOKENS
-        self._report = report_once(report)
+        self._report = cache(report)
         self._now = now
 
     def load(self, profile: str) -> Token | None:
-        """Return the profile's token, or None where there is none.
-
-        A file that does not parse is set aside, never erased, and counts as none.
-        """
-        token, mark = self.look(profile)
-        if mark == "stub":
+        """Return the profile's token, or None. A file that cannot be parsed is set aside."""
+        token, mark = self.load_with_mark(profile)
+        if mark == "in_keyring":
             self._report(
                 f"The token of profile {profile} is in the keyring, and is not used, as the"
-                f" settings say store = file; `soe-auth logout -p {profile}` ends it."
+                f" settings say store = file. To revoke it, type `soe-auth logout -p {profile}`."
             )
         return token
 
-    def look(self, profile: str) -> tuple[Token | None, Mark | None]:
-        """Return what `load` returns, and what the file says of the keyring."""
+    def load_with_mark(self, profile: str) -> tuple[Token | None, Mark | None]:
+        """Return what `load` returns, and the file's mark."""
         path = self.path(profile)
-        with as_store_error(path, "read"):
+        with as_store_error("read", path):
             try:
-                ensure_private(self._tokens, own_directory, self._report)
-                data, others = read_private(path, LARGEST_FILE)
+                report_access(self._tokens, secure_directory(self._tokens), self._report)
+                data, others, _ = read_private(path, LARGEST_FILE)
             except FileNotFoundError:
                 return None, None
-            if sys.platform == "win32":
-                report_access(path, others, self._report)
-            elif others:
-                self._report(f"Others could read {path}; its mode is 0600 again.")
+            report_access(path, others, self._report)
             mark = mark_of(data)
-            if mark == "stub":
-                return None, mark
             try:
-                return token_from_json(data), mark
+                return None if mark == "in_keyring" else token_from_json(data), mark
             except ValueError as problem:
                 stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._now()))
                 name = path.with_name(f"{path.name}.corrupt-{stamp}")
-                aside = quarantine(path, data, LARGEST_FILE, name)
-                if aside is None:  # another process has put a new one there
-                    return self.look(profile)
-                self._report(f"{path} was set aside as {aside.name}: {problem}.")
+                renamed = quarantine(path, data, LARGEST_FILE, name)
+                if renamed is None:  # another process has replaced it
+                    return self.load_with_mark(profile)
+                self._report(f"{path} was set aside as {renamed.name}: {problem}.")
                 return None, None
 
     def save(self, profile: str, token: Token) -> None:
-        """Keep the token durably: after a crash there is the old one or this one, whole.
+        """Store the token durably: a crash leaves the old one or this one, whole.
 
-        A link, a foreign file or one with a second name in its place is refused, not replaced; so
-        is a file that is marked, as the keyring's token would be forgotten.
+        A link, another user's file, one with a second name or with a mark is refused.
         """
-        path = self.path(profile)
-        with as_store_error(path, "written"):
-            check_replaceable(path)
         self._check_unmarked(profile)
         self.write(profile, token, None)
 
     def update(self, profile: str, token: Token) -> bool:
-        """Store the token again, with its account; not where another one or none is stored now."""
+        """Store a stored token again, with its account; return False if it is no longer stored."""
         self._check_unmarked(profile)
         return self.write(profile, token, None, over=token)
 
     def write(
         self, profile: str, token: Token, mark: Mark | None, *, over: Token | None = None
     ) -> bool:
-        """Do as `save`, with that mark in the file; only `over` that token, if one is given."""
+        """Store the token with that mark; with `over`, only if that token is stored now."""
         path = self.path(profile)
-        with as_store_error(path, "written"):
-            ensure_private(self._tokens, make_private_directory, self._report)
+        with as_store_error("write", path):
+            self._make_directory()
             for parent, remedy in exposed_parents(self._tokens):
-                self._report(
-                    f"Other users can put files of theirs in place of yours in {parent}; {remedy}."
-                )
+                self._report(f"Other users can replace your files in {parent}; {remedy}.")
             only_if = None if over is None else lambda: self._has(profile, over)
             return write_private(path, token_to_json(token, mark), only_if=only_if)
 
     def remove(self, profile: str, token: Token | None) -> bool:
-        """Remove that token of the profile, not a later one; return whether it was there.
+        """Remove that token of the profile; return False if it is no longer stored.
 
-        Raises StoreError for a file that is marked, as the keyring may hold the token.
+        Raises StoreError for a file with a mark, as the keyring may hold the token.
         """
         path = self.path(profile)
 
-        def is_there() -> bool:
+        def is_stored() -> bool:
             self._check_unmarked(profile)
             return self._has(profile, token)
 
-        with as_store_error(path, "removed"):
-            return remove_private(path, only_if=is_there)
-
-    def _has(self, profile: str, token: Token | None) -> bool:
-        """Whether that token is in the profile's file, whatever its mark. Raises OSError."""
-        data, _ = read_private(self.path(profile), LARGEST_FILE)
-        try:
-            return token_from_json(data).is_same_as(token)
-        except ValueError:
-            return False
+        with as_store_error("remove", path):
+            return remove_private(path, only_if=is_stored)
 
     def discard(self, profile: str) -> bool:
-        """Remove the profile's file, whatever it says; return whether there was one."""
+        """Remove the profile's file, whatever is in it; return whether there was one."""
         path = self.path(profile)
-        with as_store_error(path, "removed"):
+        with as_store_error("remove", path):
             return remove_private(path)
 
     def profiles(self) -> list[str]:
-        """Return the names of all profiles that have a token file, sorted.
-
-        A file whose name cannot be a profile's is left alone.
-        """
-        with as_store_error(self._tokens, "listed"):
+        """Return the names of all profiles that have a token file, sorted."""
+        with as_store_error("list", self._tokens):
             stems = [p.stem for p in self._tokens.glob("*.json") if not p.is_dir()]
         return sorted(stem for stem in stems if is_profile_name(stem))
 
     def prepare(self, profile: str) -> None:
-        """See that a token could be kept, before a user signs in for it."""
+        """Check, before the user signs in, that a token can be stored."""
         self.check_writable(profile)
         self._check_unmarked(profile)
 
     def check_writable(self, profile: str) -> None:
-        """Do as `prepare`, whatever the file says of the keyring."""
+        """Check as `prepare` does, whatever the file's mark."""
         path = self.path(profile)
-        with as_store_error(path, "written"):
-            ensure_private(self._tokens, make_private_directory, self._report)
+        with as_store_error("write", path):
+            self._make_directory()
             check_replaceable(path)
+
+    def path(self, profile: str) -> Path:
+        """Return the path of the profile's token file."""
+        return self._tokens / f"{profile}.json"
+
+    def _make_directory(self) -> None:
+        report_access(self._tokens, make_private_directory(self._tokens), self._report)
+
+    def _has(self, profile: str, token: Token | None) -> bool:
+        """Return whether the profile's file holds that token, whatever its mark. Raises OSError."""
+        try:
+            stored = token_from_json(read_private(self.path(profile), LARGEST_FILE)[0])
+        except ValueError:
+            return False
+        return stored.is_same_as(token)
 
     def _check_unmarked(self, profile: str) -> None:
         path = self.path(profile)
-        with suppress(OSError):  # what cannot be read has no mark
+        with suppress(OSError):  # a file that cannot be read has no mark
             if mark_of(read_private(path, LARGEST_FILE)[0]):
                 raise StoreError(
-                    f"The keyring may hold a token of profile {profile}, and the settings say"
-                    " store = file.",
+                    f"Cannot use a file for profile {profile}: the keyring may hold its token.",
                     hint=f"Type `soe-auth logout -p {profile}` first; if that keyring no longer"
                     f" exists, remove {path}.",
                 )
-
-    def path(self, profile: str) -> Path:
-        """Return where the profile's token is, or would be."""
-        return self._tokens / f"{profile}.json"

@@ -1,91 +1,89 @@
-"""A look at the store for `soe-auth doctor`, which changes nothing there."""
+"""Inspect the store for `soe-auth doctor`, without a change to it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from soe_auth.files.private_read import own_directory, read_private
+from soe_auth.files.private_read import read_private, secure_directory
 from soe_auth.model.text import is_profile_name
 from soe_auth.settings import LOCKS, TOKENS
-from soe_auth.storage.file_store import LARGEST_FILE
-from soe_auth.storage.token_format import mark_of, token_from_json
+from soe_auth.storage.file_store import LARGEST_FILE, mark_of, token_from_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
     from pathlib import Path
 
     from soe_auth.model.token import Token
-    from soe_auth.storage.token_format import Mark
+    from soe_auth.storage.file_store import Mark
+
+Kind = Literal["directory", "token", "half written", "set aside", "lock"]
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """One thing in the store as it was found.
+class StoreEntry:
+    """A directory or file of the store, as found.
 
-    `others` are those whom its mode or ACL lets in, empty if none; `problem` says why it cannot be
-    used. A `token` is there where the kind is "token" and there is no problem, unless `mark` says
-    that the keyring has it.
+    `others` are the users whom its mode or ACL admits, empty if none; `problem` is the reason why
+    it cannot be used. A "token" has a `token`, unless there is a problem or `mark` says that the
+    keyring has it.
     """
 
     path: Path
-    kind: Literal["directory", "token", "half written", "set aside", "lock"]
+    kind: Kind
     others: str = ""
     problem: str | None = None
     token: Token | None = None
     mark: Mark | None = None
 
 
-def inspect(directory: Path) -> list[Seen]:
-    """Look at the store below a config directory, and change nothing there.
+def inspect_store(directory: Path) -> list[StoreEntry]:
+    """Inspect the store below a config directory: no repair, no rename, no lock.
 
-    No mode is repaired, no file set aside, no lock taken. What is not ours is left out.
+    Files of other programs are left out.
     """
-    return [
-        seen
-        for name, look in ((TOKENS, _look_at_token), (LOCKS, _look_at_lock))
-        for seen in _look_into(directory / name, look)
-    ]
+    return [entry for name in (TOKENS, LOCKS) for entry in _inspect_directory(directory / name)]
 
 
-def _look_into(directory: Path, look: Callable[[Path], Seen | None]) -> list[Seen]:
+def _inspect_directory(directory: Path) -> Iterator[StoreEntry]:
     try:
-        others = own_directory(directory, repair=False)
-        entries = sorted(directory.iterdir())
+        others = secure_directory(directory, repair=False)
+        paths = sorted(directory.iterdir())
     except FileNotFoundError:
-        return []
+        return
     except OSError as problem:
-        return [Seen(directory, "directory", problem=problem.strerror or str(problem))]
-    return [Seen(directory, "directory", others), *filter(None, map(look, entries))]
+        yield StoreEntry(directory, "directory", problem=problem.strerror or str(problem))
+        return
+    yield StoreEntry(directory, "directory", others)
+    for path in paths:
+        if (kind := _kind_of(path)) and (entry := _inspect_file(path, kind)):
+            yield entry
 
 
-def _look_at_token(path: Path) -> Seen | None:
+def _kind_of(path: Path) -> Kind | None:
+    if path.parent.name == LOCKS:
+        return "lock"
     if path.name.startswith(".") and path.name.endswith(".new"):
-        return Seen(path, "half written")
+        return "half written"
     if ".json.corrupt-" in path.name:
-        return Seen(path, "set aside")
-    if path.suffix != ".json" or not is_profile_name(path.stem):
-        return None
+        return "set aside"
+    return "token" if path.suffix == ".json" and is_profile_name(path.stem) else None
+
+
+def _inspect_file(path: Path, kind: Kind) -> StoreEntry | None:
+    if kind in {"half written", "set aside"}:
+        return StoreEntry(path, kind)
     try:
-        data, others = read_private(path, LARGEST_FILE, repair=False)
-    except FileNotFoundError:  # pragma: no cover - it was removed between two looks
+        data, others, _ = read_private(path, LARGEST_FILE, repair=False)
+    except FileNotFoundError:  # pragma: no cover - removed since it was listed
         return None
     except OSError as problem:
-        return Seen(path, "token", problem=problem.strerror or str(problem))
+        return StoreEntry(path, kind, problem=problem.strerror or str(problem))
+    if kind == "lock":
+        return StoreEntry(path, kind, others)
     mark = mark_of(data)
-    if mark == "stub":
-        return Seen(path, "token", others, mark=mark)
     try:
-        return Seen(path, "token", others, token=token_from_json(data), mark=mark)
+        token = None if mark == "in_keyring" else token_from_json(data)
     except ValueError as problem:
-        return Seen(path, "token", others, problem=str(problem))
-
-
-def _look_at_lock(path: Path) -> Seen | None:
-    try:
-        _, others = read_private(path, LARGEST_FILE, repair=False)
-    except FileNotFoundError:  # pragma: no cover - as above
-        return None
-    except OSError as problem:
-        return Seen(path, "lock", problem=problem.strerror or str(problem))
-    return Seen(path, "lock", others)
+        return StoreEntry(path, kind, others, str(problem))
+    return StoreEntry(path, kind, others, token=token, mark=mark)

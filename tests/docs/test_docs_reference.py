@@ -24,7 +24,7 @@ from soe_auth.cli.json_output import FORMAT_VERSION
 from soe_auth.sandbox import Quirks, Sandbox
 from soe_auth.settings.resolve import read_config_files, resolve
 from soe_auth.settings.spec import BY_KEY
-from soe_auth.storage.token_format import FILE_VERSION, token_to_json
+from soe_auth.storage.file_store import FILE_VERSION, token_to_json
 
 # --- JSON schemas --------------------------------------------------------------------------------
 
@@ -150,7 +150,7 @@ def test_the_json_of_tokens_matches_its_schema_in_every_state(
     assert faults("file", json.loads(token_file("acme").read_bytes())) == []
     for expires_at in ("never", "unknown", 87400.0):
         token = replace(TOKEN, expires_at=expires_at, account=None)
-        for mark in (None, "stub", "copy"):
+        for mark in (None, "in_keyring", "in_both"):
             assert faults("file", json.loads(token_to_json(token, mark))) == []
 
 

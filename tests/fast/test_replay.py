@@ -30,7 +30,7 @@ from soe_auth.fast.recorder import Recorder
 from soe_auth.fast.replay import Answer
 from soe_auth.settings.resolve import resolve
 from soe_auth.settings.spec import TABLE
-from soe_auth.storage.token_format import token_from_json, token_to_json
+from soe_auth.storage.file_store import token_from_json, token_to_json
 from soe_auth.version import __version__
 
 pytestmark = pytest.mark.posix("only Linux has the cache")
@@ -717,7 +717,7 @@ def test_any_account_name_is_replayed_as_the_command_prints_it(place: CachedPlac
 
 @pytest.mark.as_root
 @pytest.mark.parametrize(
-    "what", ["loose", "link", "hard link", "foreign", "directory", "loose directory", "stub"]
+    "what", ["loose", "link", "hard link", "foreign", "directory", "loose directory", "in_keyring"]
 )
 def test_an_unusual_token_file_is_left_to_the_command(place: CachedPlace, what: str) -> None:
     path = place.config / "tokens" / "work.json"
@@ -732,8 +732,8 @@ def test_an_unusual_token_file_is_left_to_the_command(place: CachedPlace, what: 
             os.chown(path, NOBODY, NOBODY)
         case "loose directory":
             path.parent.chmod(0o755)
-        case "stub":
-            path.write_bytes(token_to_json(living(Secret("token-of-work")), "stub"))
+        case "in_keyring":
+            path.write_bytes(token_to_json(living(Secret("token-of-work")), "in_keyring"))
         case _:
             path.unlink()
             path.mkdir()
@@ -741,7 +741,7 @@ def test_an_unusual_token_file_is_left_to_the_command(place: CachedPlace, what: 
     told = place.long("token")
     assert told.err
     mended = what.startswith("loose")
-    assert told.code == (0 if mended else 3 if what == "stub" else 7)
+    assert told.code == (0 if mended else 3 if what == "in_keyring" else 7)
     place.long("token")
     assert (place.short("token") is not None) == mended
 

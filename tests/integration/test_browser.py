@@ -10,7 +10,7 @@ from queue import Queue
 import pytest
 from fake_programs import program
 
-from soe_auth.desktop.browser import find_browser, launch, opens_by_itself
+from soe_auth.desktop.browser import find_browser, has_default_browser, launch
 from soe_auth.desktop.clipboard import clipboard_reader
 from soe_auth.desktop.environment import detect
 
@@ -79,11 +79,11 @@ def files(root: Path, **contents: str) -> Path:
         ({}, {"proc__1__cgroup": "1:name=x:/docker/4f5e"}, "This is a container: "),
     ],
 )
-def test_a_place_is_recognised_by_what_it_has_and_the_most_useful_is_said(
+def test_the_environment_is_detected_and_described(
     tmp_path: Path, environ: dict[str, str], there: dict[str, str], sentence: str | None
 ) -> None:
     place = detect(environ, root=files(tmp_path, **there))
-    said = place.sentence(8765)
+    said = place.describe(8765)
     assert (said or "").startswith(sentence or "")
     assert (said is None) == (sentence is None) == (place.remote_reason is None)
     assert place.unattended == ("CI job" in (said or ""))
@@ -113,17 +113,17 @@ def test_a_place_is_recognised_by_what_it_has_and_the_most_useful_is_said(
         ({**SSH, "USER": "you\x1b[2J"}, "ssh -L 8765:localhost:8765 USER@192.0.2.2"),
     ],
 )
-def test_the_line_for_ssh_names_the_bound_port_and_is_safe_to_copy(
+def test_the_ssh_command_names_the_bound_port_and_is_safe_to_copy(
     tmp_path: Path, environ: dict[str, str], line: str
 ) -> None:
     place = detect(environ, root=files(tmp_path, proc__sys__kernel__hostname="devbox\n"))
-    assert re.findall("`(.*)`", place.sentence(8765) or "") == [line]
-    assert place.sentence(None) == (
+    assert re.findall("`(.*)`", place.describe(8765) or "") == [line]
+    assert place.describe(None) == (
         "This is an SSH session: your browser may be on another machine."
     )
 
 
-def test_a_machine_without_a_plain_name_leaves_the_host_to_the_person(tmp_path: Path) -> None:
+def test_an_unsafe_host_name_becomes_a_placeholder(tmp_path: Path) -> None:
     root = files(tmp_path, proc__sys__kernel__hostname="$(reboot)\n")
     for nameless in (root, tmp_path / "nothing"):
         place = detect({"SSH_TTY": "/dev/pts/1", "USER": "you"}, root=nameless)
@@ -131,7 +131,7 @@ def test_a_machine_without_a_plain_name_leaves_the_host_to_the_person(tmp_path: 
 
 
 @pytest.mark.parametrize("environ", [{}, {"CI": "true"}], ids=["anywhere", "CI"])
-def test_somebody_may_answer_where_a_browser_or_a_terminal_is(
+def test_a_login_is_unattended_without_browser_and_terminal(
     tmp_path: Path, environ: dict[str, str]
 ) -> None:
     place = detect(environ, root=tmp_path)
@@ -142,7 +142,7 @@ def test_somebody_may_answer_where_a_browser_or_a_terminal_is(
 
 
 @pytest.mark.rfc("8252-B.5")
-def test_the_setting_comes_before_the_variable_and_that_before_the_desktop(tmp_path: Path) -> None:
+def test_the_browser_setting_precedes_the_variable_and_the_desktop(tmp_path: Path) -> None:
     for name in ("mine", "theirs", "xdg-open"):
         program(tmp_path, name)
     environ = {"PATH": str(tmp_path), "BROWSER": "theirs --new-tab", "DISPLAY": ":0"}
@@ -152,13 +152,13 @@ def test_the_setting_comes_before_the_variable_and_that_before_the_desktop(tmp_p
     assert find_on_linux("absent", environ) is None
 
 
-def test_browser_may_name_several_and_the_first_that_is_there_is_taken(tmp_path: Path) -> None:
+def test_the_first_browser_found_in_the_variable_is_used(tmp_path: Path) -> None:
     program(tmp_path, "second")
     environ = {"PATH": str(tmp_path), "BROWSER": os.pathsep.join(("first", "second"))}
     assert find_on_linux(None, environ) == [str(tmp_path / "second")]
 
 
-def test_without_a_display_no_desktop_opener_is_tried(tmp_path: Path) -> None:
+def test_without_a_display_no_desktop_opener_is_used(tmp_path: Path) -> None:
     program(tmp_path, "xdg-open")
     assert find_browser(None, {"PATH": str(tmp_path)}) is None
 
@@ -167,7 +167,7 @@ def test_without_a_display_no_desktop_opener_is_tried(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "command", ["lynx", "{0}/lynx %s", "env TERM=dumb lynx", "/usr/bin/env lynx %s", "web"]
 )
-def test_a_text_browser_is_never_started_however_it_is_called(tmp_path: Path, command: str) -> None:
+def test_a_text_mode_browser_is_never_started(tmp_path: Path, command: str) -> None:
     (tmp_path / "web").symlink_to(program(tmp_path, "lynx"))  # as /etc/alternatives do
     (tmp_path / "env").symlink_to("/usr/bin/env")
     environ = {"PATH": str(tmp_path), "DISPLAY": ":0"}
@@ -179,13 +179,13 @@ def test_a_text_browser_is_never_started_however_it_is_called(tmp_path: Path, co
 
 
 @pytest.mark.posix("env is a program of POSIX")
-def test_env_may_start_a_browser_that_has_a_window(tmp_path: Path) -> None:
+def test_env_may_start_a_graphical_browser(tmp_path: Path) -> None:
     command = "/usr/bin/env LANG=C firefox -P work %s"
     assert find_browser(command, {"PATH": str(tmp_path)}) == command.split()
 
 
 @pytest.mark.parametrize("opener", ["xdg-open", "sensible-browser", "gio open"])
-def test_without_a_display_what_would_choose_a_text_browser_is_not_started(
+def test_without_a_display_an_opener_that_would_choose_a_text_browser_is_not_started(
     tmp_path: Path, opener: str
 ) -> None:
     program(tmp_path, opener.split(maxsplit=1)[0])
@@ -195,13 +195,13 @@ def test_without_a_display_what_would_choose_a_text_browser_is_not_started(
     assert find_on_linux(None, {**environ, "WAYLAND_DISPLAY": "wayland-0"})
 
 
-def test_a_command_with_an_open_quote_is_none(tmp_path: Path) -> None:
+def test_a_command_with_an_open_quote_is_skipped(tmp_path: Path) -> None:
     program(tmp_path, "second")
     environ = {"PATH": str(tmp_path), "BROWSER": os.pathsep.join(("it's", "second"))}
     assert find_on_linux(None, environ) == [str(tmp_path / "second")]
 
 
-def test_in_a_ci_job_nobody_looks_at_the_display(tmp_path: Path) -> None:
+def test_a_ci_job_uses_no_desktop_opener(tmp_path: Path) -> None:
     program(tmp_path, "xdg-open")
     environ = {"PATH": str(tmp_path), "DISPLAY": ":99", "CI": "true"}
     assert find_on_linux(None, environ) is None
@@ -209,7 +209,7 @@ def test_in_a_ci_job_nobody_looks_at_the_display(tmp_path: Path) -> None:
 
 
 @pytest.mark.posix("VS Code's helper and WSL are of Linux")
-def test_wsl_asks_windows_and_no_shell_sees_the_url(tmp_path: Path) -> None:
+def test_wsl_opens_the_url_on_windows_without_a_shell(tmp_path: Path) -> None:
     bin_, root = tmp_path / "bin", tmp_path / "root"
     windows = root / "mnt/c/Windows/System32"
     for directory in (bin_, windows):
@@ -230,20 +230,20 @@ def test_wsl_asks_windows_and_no_shell_sees_the_url(tmp_path: Path) -> None:
 
 
 @pytest.mark.posix("VS Code's helper and WSL are of Linux")
-def test_the_helper_of_vs_code_is_asked_like_any_browser(tmp_path: Path) -> None:
+def test_the_helper_of_vs_code_is_used_like_any_browser(tmp_path: Path) -> None:
     helper = program(tmp_path, "browser.sh")
     environ = {**CODE, **SSH, "PATH": str(tmp_path), "BROWSER": str(helper)}
     assert find_browser(None, environ) == [str(helper)]
 
 
 @pytest.mark.rfc("8252-B.4")
-def test_macos_asks_its_own_opener(tmp_path: Path) -> None:
+def test_macos_uses_its_own_opener(tmp_path: Path) -> None:
     program(tmp_path, "open")
     found = find_browser(None, {"PATH": str(tmp_path)}, platform="darwin")
     assert found == [str(tmp_path / "open")]
 
 
-def test_windows_runs_the_users_command_if_it_is_a_program_and_no_script(tmp_path: Path) -> None:
+def test_windows_runs_a_program_and_no_script(tmp_path: Path) -> None:
     for name in ("firefox.exe", "script.cmd"):
         program(tmp_path, name)
     environ = {"PATH": str(tmp_path)}
@@ -252,16 +252,18 @@ def test_windows_runs_the_users_command_if_it_is_a_program_and_no_script(tmp_pat
     assert find(f'"{tmp_path / "firefox.exe"}" --new') == [str(tmp_path / "firefox.exe"), "--new"]
     assert find("script.cmd") is None  # cmd.exe would obey what a URL holds
     assert find(None) is None
-    assert opens_by_itself(None, environ, platform="win32")
-    assert not opens_by_itself("firefox", environ, platform="win32")
-    assert not opens_by_itself(None, {"CI": "true"}, platform="win32")
-    assert not opens_by_itself(None, environ, platform="darwin")
+    assert has_default_browser(None, environ, platform="win32")
+    assert not has_default_browser("firefox", environ, platform="win32")
+    assert not has_default_browser(None, {"CI": "true"}, platform="win32")
+    assert not has_default_browser(None, environ, platform="darwin")
 
 
 @pytest.mark.rfc("8252-6")
 @pytest.mark.posix("runs a POSIX shell")
 @pytest.mark.parametrize("template", ["{0}", "{0} %s"])
-def test_the_browser_gets_the_url_and_nothing_of_ours(tmp_path: Path, template: str) -> None:
+def test_the_browser_gets_the_url_but_no_terminal_and_no_variable_of_soe_auth(
+    tmp_path: Path, template: str
+) -> None:
     out = tmp_path / "out"
     script = f'{{ echo "$@"; env; readlink /proc/self/fd/[012]; }} > {out}.new; mv {out}.new {out}'
     browser = program(tmp_path, "browser", script)
@@ -274,7 +276,7 @@ def test_the_browser_gets_the_url_and_nothing_of_ours(tmp_path: Path, template: 
     assert said.count(os.devnull) >= 2
 
 
-def test_a_browser_that_is_not_there_or_does_not_start_is_no_error(tmp_path: Path) -> None:
+def test_a_browser_that_does_not_start_is_reported_as_false(tmp_path: Path) -> None:
     assert not launch("http://localhost:1/x", "absent-browser", {"PATH": str(tmp_path)})
     broken = tmp_path / "broken"
     broken.write_text("#!/nowhere/interpreter\n")
@@ -284,7 +286,7 @@ def test_a_browser_that_is_not_there_or_does_not_start_is_no_error(tmp_path: Pat
 
 @pytest.mark.posix("runs a POSIX shell")
 @pytest.mark.parametrize("code", [0, 3])
-def test_the_browsers_end_is_told_and_nothing_is_left_of_it(tmp_path: Path, code: int) -> None:
+def test_the_exit_code_is_reported_and_no_zombie_is_left(tmp_path: Path, code: int) -> None:
     told: Queue[int] = Queue()
     browser = program(tmp_path, "browser", f"exit {code}")
     assert launch("http://localhost:1/x", str(browser), {}, told.put)
@@ -294,7 +296,7 @@ def test_the_browsers_end_is_told_and_nothing_is_left_of_it(tmp_path: Path, code
 
 
 @pytest.mark.posix("sends a POSIX signal")
-def test_a_program_may_look_after_all_its_children_itself(tmp_path: Path) -> None:
+def test_a_program_may_reap_its_children_itself(tmp_path: Path) -> None:
     told: Queue[int] = Queue()
     before = threading.enumerate()
     fifo = tmp_path / "fifo"
@@ -342,7 +344,7 @@ def test_the_clipboard_is_read_by_the_desktops_own_tool(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="it runs no such script")
 @pytest.mark.parametrize("ends", ["cat /dev/zero", "sleep 600"])
-def test_of_a_clipboard_no_more_is_read_than_an_address_can_have(tmp_path: Path, ends: str) -> None:
+def test_a_clipboard_tool_is_stopped_at_a_size_and_a_time(tmp_path: Path, ends: str) -> None:
     program(tmp_path, "xclip", f"printf address; exec {ends}")
     environ = {"DISPLAY": ":0", "PATH": f"{tmp_path}{os.pathsep}{os.defpath}"}
     read = clipboard_reader(environ, platform="linux")
@@ -350,7 +352,7 @@ def test_of_a_clipboard_no_more_is_read_than_an_address_can_have(tmp_path: Path,
     assert read().rstrip("\0") == "address"
 
 
-def test_without_a_display_or_a_tool_no_clipboard_is_read(tmp_path: Path) -> None:
+def test_without_a_display_or_a_tool_there_is_no_clipboard(tmp_path: Path) -> None:
     program(tmp_path, "xclip", "echo copied")
     assert clipboard_reader({"PATH": str(tmp_path)}, platform="linux") is None
     assert clipboard_reader({"DISPLAY": ":0", "PATH": "/none"}, platform="linux") is None

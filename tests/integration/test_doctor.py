@@ -36,7 +36,7 @@ from soe_auth.sandbox import Sandbox, running
 from soe_auth.settings.resolve import resolve
 from soe_auth.storage.file_store import FileStore
 from soe_auth.storage.login_lock import LoginLock
-from soe_auth.storage.token_format import token_to_json
+from soe_auth.storage.file_store import token_to_json
 
 IS_ROOT = sys.platform != "win32" and os.geteuid() == 0
 CONFIG = 'default_profile = "acme"\n[profile.acme]\nsite = "{}"\nclient_id = "110"\n'
@@ -404,7 +404,7 @@ def test_a_token_that_others_can_read_is_an_error(machine: Machine) -> None:
     path.chmod(0o640)
     found = one(machine.examine("store"))
     assert (found.verdict, exit_code_of(found)) == ("error", 7)
-    assert found.says == f"Others can read {path}, and so its token."
+    assert found.says == f"Other users can read {path}, and so its token."
     assert f"`chmod 600 {path}`" in found.todo
 
 
@@ -513,7 +513,7 @@ def test_a_parent_directory_that_others_can_change_is_an_error(
     assert found.todo == (
         f"Type `chmod o-w {machine.home}`."
         if owner is None
-        else "Name another directory in SOE_AUTH_CONFIG_DIR."
+        else "Set SOE_AUTH_CONFIG_DIR to another directory."
     )
 
 

@@ -33,7 +33,7 @@ from soe_auth.oauth.authorization_response import (
 from soe_auth.oauth.token_endpoint import TokenResponse, parse_token_response
 from soe_auth.settings.project_file import PROJECT_KEYS
 from soe_auth.settings.resolve import resolve
-from soe_auth.storage.token_format import token_from_json, token_to_json
+from soe_auth.storage.file_store import token_from_json, token_to_json
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "2"))
 

@@ -262,7 +262,7 @@ def test_a_store_that_cannot_keep_the_token_makes_the_page_say_so(
 
     with pytest.raises(StoreError):
         login(user.settings(site=site.url), user.effects(open_browser=browse))
-    assert "could not be written" in user.last_page
+    assert "Cannot write" in user.last_page
 
 
 def test_an_unknown_account_is_not_an_error(user: FakeUser, site: Sandbox) -> None:

@@ -13,7 +13,7 @@ def login_lock(tmp_path: Path) -> LoginLock:
     return LoginLock(tmp_path / "config", report=print)
 
 
-def test_one_login_at_a_time_holds_a_profile(login_lock: LoginLock) -> None:
+def test_one_login_at_a_time_holds_the_lock_of_a_profile(login_lock: LoginLock) -> None:
     with login_lock.acquire("acme"):
         with pytest.raises(LoginBusy), login_lock.acquire("acme"):
             raise AssertionError("two hold the lock")
@@ -23,7 +23,7 @@ def test_one_login_at_a_time_holds_a_profile(login_lock: LoginLock) -> None:
         pass
 
 
-def test_each_unanswered_login_doubles_the_pause_until_somebody_answers(tmp_path: Path) -> None:
+def test_each_failed_login_doubles_the_delay_up_to_an_hour(tmp_path: Path) -> None:
     clock = [1000.0]
     login_lock = LoginLock(tmp_path, report=print, now=lambda: clock[0])
     assert login_lock.retry_delay("acme") <= 0
@@ -42,7 +42,7 @@ def test_each_unanswered_login_doubles_the_pause_until_somebody_answers(tmp_path
 
 
 @pytest.mark.parametrize("moment", [1e9, 1e9 + 0.7])
-def test_after_a_clock_was_set_back_nothing_is_held_back(tmp_path: Path, moment: float) -> None:
+def test_there_is_no_delay_after_the_clock_was_set_back(tmp_path: Path, moment: float) -> None:
     clock = [moment]
     login_lock = LoginLock(tmp_path, report=print, now=lambda: clock[0])
     with login_lock.acquire("acme"):
@@ -55,7 +55,7 @@ def test_after_a_clock_was_set_back_nothing_is_held_back(tmp_path: Path, moment:
     assert login_lock.retry_delay("acme") == pytest.approx(120, abs=1)
 
 
-def test_a_count_that_does_not_parse_holds_nothing_back(tmp_path: Path) -> None:
+def test_a_corrupt_failure_count_causes_no_delay(tmp_path: Path) -> None:
     login_lock = LoginLock(tmp_path, report=print, now=lambda: 1000.0)
     with login_lock.acquire("acme"):
         (tmp_path / "locks" / "acme.unanswered").write_bytes(b"x")

@@ -19,17 +19,16 @@ from soe_auth.files.atomic_write import locked, quarantine, write_private
 from soe_auth.files.lock import lock_directory
 from soe_auth.files.private_read import (
     OtherUsersError,
-    own_directory,
-    patiently,
     read_private,
     read_trusted,
+    retry_while_open,
+    secure_directory,
 )
 from soe_auth.settings.config_writer import remember
-from soe_auth.storage.file_store import FileStore
+from soe_auth.storage.file_store import FileStore, token_to_json
 from soe_auth.storage.keyring_backend import KeyringBackend
 from soe_auth.storage.keyring_store import KeyringStore
 from soe_auth.storage.login_lock import LoginLock
-from soe_auth.storage.token_format import token_to_json
 
 if sys.platform != "win32":
     import fcntl
@@ -61,7 +60,7 @@ def test_a_saved_token_loads_again(store: FileStore, reports: list[str]) -> None
     assert reports == []
 
 
-def test_there_is_no_token_before_the_first_one(store: FileStore) -> None:
+def test_an_empty_store_has_no_token(store: FileStore) -> None:
     assert store.load("acme") is None
     assert store.profiles() == []
     assert not store.remove("acme", None)
@@ -91,7 +90,7 @@ def test_files_and_directories_are_private_under_any_umask(tmp_path: Path, umask
         login_lock = LoginLock(directory / "a" / "config", report=print)
         with (
             login_lock.acquire("acme"),
-            login_lock.shown_as_waiting("acme", "http://localhost:1/x"),
+            login_lock.publish_address("acme", "http://localhost:1/x"),
         ):
             store.save("acme", TOKEN)
             login_lock.record_failure("acme")
@@ -127,7 +126,7 @@ OTHER_USER = "it belongs to another user"
         (USER, USER, 0o644, NOBODY, f"a link to {OTHER_USER}"),
     ],
 )
-def test_what_other_users_can_change_is_not_read(
+def test_a_file_that_another_user_can_change_is_not_read(
     owner: int, group: int, mode: int, linked_by: int | None, said: str
 ) -> None:
     def read() -> None:
@@ -185,7 +184,7 @@ def test_a_mode_that_cannot_be_repaired_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.posix("file modes, which Windows does not have")
-def test_loose_modes_are_repaired_and_reported(
+def test_too_permissive_modes_are_repaired_and_reported(
     store: FileStore, tmp_path: Path, reports: list[str]
 ) -> None:
     store.save("acme", TOKEN)
@@ -207,7 +206,7 @@ def test_loose_modes_are_repaired_and_reported(
 
 @pytest.mark.posix("file modes, which Windows does not have")
 @pytest.mark.parametrize(("mode", "warned"), [(0o777, True), (0o1777, False), (0o775, False)])
-def test_a_parent_that_all_can_write_to_is_named(
+def test_a_world_writable_parent_is_reported(
     tmp_path: Path, reports: list[str], mode: int, *, warned: bool
 ) -> None:
     shared = tmp_path / "shared"
@@ -250,17 +249,17 @@ if sys.platform != "win32":
 
 
 @pytest.mark.parametrize("swap", SWAPS)
-def test_what_is_no_file_of_ours_alone_is_neither_read_nor_replaced(
+def test_a_link_pipe_or_directory_in_place_of_the_file_is_refused(
     store: FileStore, tmp_path: Path, swap: Callable[[Path, Path], None]
 ) -> None:
     store.save("acme", TOKEN)
     path = tmp_path / "config" / "tokens" / "acme.json"
     swap(path, tmp_path / "elsewhere")
-    with pytest.raises(StoreError, match="could not be read: "):
+    with pytest.raises(StoreError, match=r"Cannot read .*: "):
         store.load("acme")
-    with pytest.raises(StoreError, match="could not be written: it "):
+    with pytest.raises(StoreError, match=r"Cannot write .*: it "):
         store.save("acme", TOKEN)
-    with pytest.raises(StoreError, match="could not be written: it "):
+    with pytest.raises(StoreError, match=r"Cannot write .*: it "):
         store.prepare("acme")
     assert (tmp_path / "elsewhere").read_bytes() == token_to_json(TOKEN)
 
@@ -276,7 +275,7 @@ def test_a_link_in_place_of_the_directory_is_refused(store: FileStore, tmp_path:
         store.load("acme")
 
 
-def test_a_directory_is_no_profile(store: FileStore, tmp_path: Path) -> None:
+def test_a_directory_is_not_listed_as_a_profile(store: FileStore, tmp_path: Path) -> None:
     (tmp_path / "config" / "tokens" / "acme.json").mkdir(parents=True)
     assert store.profiles() == []
 
@@ -288,7 +287,7 @@ def test_a_device_in_place_of_a_file_is_refused() -> None:
 
 @pytest.mark.posix("file owners, which are not asked on Windows")
 @pytest.mark.as_root
-def test_what_belongs_to_somebody_else_is_refused(tmp_path: Path) -> None:
+def test_a_file_or_directory_of_another_user_is_refused(tmp_path: Path) -> None:
     file, directory = Path("/etc/passwd"), Path("/etc")
     if os.geteuid() == 0:  # root owns those, and can give its own away instead
         file, directory = tmp_path / "file", tmp_path / "directory"
@@ -299,7 +298,7 @@ def test_what_belongs_to_somebody_else_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PermissionError, match="another user"):
         read_private(file, 10)
     with pytest.raises(PermissionError, match="another user"):
-        own_directory(directory)
+        secure_directory(directory)
     with pytest.raises(PermissionError, match="another user"):
         write_private(file, b"x")
 
@@ -316,7 +315,7 @@ def test_what_belongs_to_somebody_else_is_refused(tmp_path: Path) -> None:
         b"x" * 70000,
     ],
 )
-def test_a_file_that_does_not_parse_is_set_aside_and_reported(
+def test_a_corrupt_file_is_set_aside_and_reported(
     store: FileStore, tmp_path: Path, reports: list[str], data: bytes
 ) -> None:
     store.save("acme", TOKEN)
@@ -339,7 +338,7 @@ class Shelf(KeyringBackend):
     """A keyring that is no more than a dictionary."""
 
     def __init__(self) -> None:
-        super().__init__(limit=1, report=print)
+        super().__init__(print)
         self.items: dict[str, Token] = {}
 
     def get(self, name: str) -> Token | None:
@@ -363,7 +362,7 @@ def each_store(request: pytest.FixtureRequest) -> Store:
     return store
 
 
-def test_only_the_token_that_was_seen_is_removed_or_stored_again(each_store: Store) -> None:
+def test_remove_and_update_leave_a_later_token_alone(each_store: Store) -> None:
     store = each_store
     assert not store.update("acme", TOKEN)
     later = replace(TOKEN, access_token=Secret("later"))
@@ -381,18 +380,18 @@ def test_only_the_token_that_was_seen_is_removed_or_stored_again(each_store: Sto
     assert store.load("acme") is None
 
 
-def test_the_keyring_s_token_goes_without_another_one_that_lies_in_a_file(
+def test_removing_from_the_keyring_leaves_another_token_in_the_file(
     store: FileStore, in_keyring: KeyringStore, reports: list[str]
 ) -> None:
     in_keyring.save("acme", OLD)
-    store.write("acme", TOKEN, "copy")  # as one who was killed may have left it
+    store.write("acme", TOKEN, "in_both")  # as one who was killed may have left it
     assert in_keyring.remove("acme", OLD)
-    assert reports == ["Another token of profile acme lies in a file, and stays there."]
+    assert reports == ["Another token of profile acme is in a file, and stays there."]
     assert in_keyring.load("acme") is None
     assert store.remove("acme", TOKEN)
 
 
-def test_a_token_in_the_keyring_is_not_changed_while_another_process_changes_it(
+def test_a_change_in_the_keyring_waits_for_another_process(
     in_keyring: KeyringStore, tmp_path: Path
 ) -> None:
     done = threading.Event()
@@ -426,7 +425,7 @@ def update(store: FileStore) -> None:
     ("act", "before"),
     [(load, b"{"), (remove, token_to_json(OLD)), (update, token_to_json(OLD))],
 )
-def test_a_token_that_comes_while_a_file_is_set_aside_removed_or_updated_stays(
+def test_a_token_saved_during_a_quarantine_removal_or_update_stays(
     store: FileStore,
     tmp_path: Path,
     reports: list[str],
@@ -462,14 +461,16 @@ def times_open(path: Path) -> int:
     return sum(os.path.realpath(file) == str(path) for file in Path("/proc/self/fd").iterdir())
 
 
-def test_of_two_who_find_a_corrupt_file_one_sets_it_aside(tmp_path: Path) -> None:
+def test_only_one_of_two_processes_sets_a_corrupt_file_aside(tmp_path: Path) -> None:
     path = tmp_path / "acme.json"
     write_private(path, b"{")
     assert quarantine(path, b"{", 9, tmp_path / "aside") == tmp_path / "aside"
     assert quarantine(path, b"{", 9, tmp_path / "aside") is None
 
 
-def test_a_failed_save_leaves_the_old_token_and_no_litter(store: FileStore, tmp_path: Path) -> None:
+def test_a_failed_save_leaves_the_old_token_and_no_temporary_file(
+    store: FileStore, tmp_path: Path
+) -> None:
     store.save("acme", TOKEN)
     tokens = tmp_path / "config" / "tokens"
     with pytest.raises(TypeError):
@@ -478,7 +479,7 @@ def test_a_failed_save_leaves_the_old_token_and_no_litter(store: FileStore, tmp_
     assert store.load("acme") == TOKEN
 
 
-def test_what_a_killed_writer_left_is_swept_away_and_what_a_living_one_writes_is_not(
+def test_a_stale_temporary_file_is_removed_and_a_locked_one_is_not(
     store: FileStore, tmp_path: Path
 ) -> None:
     store.save("acme", TOKEN)
@@ -503,7 +504,7 @@ def test_what_a_killed_writer_left_is_swept_away_and_what_a_living_one_writes_is
         assert other.exists()
 
 
-def test_files_that_are_named_like_a_half_written_one_are_not_removed(tmp_path: Path) -> None:
+def test_files_with_similar_names_are_not_removed(tmp_path: Path) -> None:
     others = [tmp_path / name for name in (".env.local.new", ".env.new", ".env.0123.new")]
     for other in others:
         other.write_text("mine")
@@ -514,7 +515,7 @@ def test_files_that_are_named_like_a_half_written_one_are_not_removed(tmp_path: 
 
 
 @pytest.mark.posix("a directory that is locked by flock")
-def test_a_lock_that_others_can_hold_is_not_waited_for_and_one_that_they_held_before_ten_seconds(
+def test_a_directory_lock_is_awaited_ten_seconds_and_not_at_all_if_others_can_hold_it(
     tmp_path: Path,
 ) -> None:
     tmp_path.chmod(0o755)
@@ -534,7 +535,7 @@ def test_a_lock_that_others_can_hold_is_not_waited_for_and_one_that_they_held_be
     os.close(waiting)
 
 
-def test_a_store_that_cannot_be_made_is_a_store_error(tmp_path: Path) -> None:
+def test_a_store_that_cannot_be_created_is_a_store_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     store = FileStore(tmp_path / "file", report=print)
     with pytest.raises(StoreError) as error:
@@ -542,7 +543,7 @@ def test_a_store_that_cannot_be_made_is_a_store_error(tmp_path: Path) -> None:
     assert error.value.hint
 
 
-def test_reading_and_saving_take_no_lock(store: FileStore, tmp_path: Path) -> None:
+def test_load_and_save_do_not_wait_for_the_login_lock(store: FileStore, tmp_path: Path) -> None:
     with LoginLock(tmp_path / "config", report=print).acquire("acme"):
         store.save("acme", TOKEN)
         assert store.load("acme") == TOKEN
@@ -562,28 +563,28 @@ class Busy:
 
 
 @pytest.mark.parametrize("tries", [0, 1, 7])
-def test_on_windows_a_file_that_is_open_elsewhere_is_tried_again(tries: int) -> None:
+def test_on_windows_an_open_file_is_tried_again(tries: int) -> None:
     act = Busy(tries)
-    assert patiently(act, wait=act.waits.append, platform="win32") == "done"
+    assert retry_while_open(act, wait=act.waits.append, platform="win32") == "done"
     assert len(act.waits) == tries
     assert act.waits == sorted(act.waits)
 
 
-def test_on_windows_a_file_that_stays_open_elsewhere_is_an_error_after_a_second() -> None:
+def test_on_windows_a_file_that_stays_open_is_an_error_after_a_second() -> None:
     act = Busy(99)
     with pytest.raises(PermissionError, match=r"another program .* \(Access is denied\)"):
-        patiently(act, wait=act.waits.append, platform="win32")
+        retry_while_open(act, wait=act.waits.append, platform="win32")
     assert 1 <= sum(act.waits) < 2
 
 
-def test_on_posix_or_for_another_reason_nothing_is_tried_again() -> None:
+def test_posix_and_other_errors_are_not_tried_again() -> None:
     act = Busy(1)
     with pytest.raises(PermissionError):
-        patiently(act, wait=act.waits.append, platform="linux")
+        retry_while_open(act, wait=act.waits.append, platform="linux")
 
     def full() -> None:
         raise OSError(28, "No space left on device")
 
     with pytest.raises(OSError, match="No space"):
-        patiently(full, wait=act.waits.append, platform="win32")
+        retry_while_open(full, wait=act.waits.append, platform="win32")
     assert act.waits == []

@@ -34,7 +34,7 @@ OPEN = {
 
 
 @pytest.mark.parametrize("dacl", PRIVATE.values(), ids=PRIVATE.keys())
-def test_what_is_private(dacl: str) -> None:
+def test_private_lists_name_no_others(dacl: str) -> None:
     assert others_in(MINE + dacl, ME) == []
     assert not all_can_replace(MINE + dacl, ME)
 
@@ -45,16 +45,16 @@ def test_others_who_have_access_are_named(dacl: str, others: list[str]) -> None:
 
 
 @pytest.mark.parametrize("owner", ["BA", "SY", "LA", ME])
-def test_an_administrator_may_own_what_is_ours(owner: str) -> None:
+def test_an_administrator_may_be_the_owner(owner: str) -> None:
     assert others_in(f"O:{owner}G:DUD:(A;;FA;;;{ME})", ME) == []
 
 
-def test_an_owner_who_is_another_user_has_access() -> None:
+def test_another_user_as_owner_has_access() -> None:
     assert others_in(f"O:{BOB}G:DUD:(A;;FA;;;{ME})", ME) == [f"the owner {BOB}"]
     assert others_in(f"G:DUD:(A;;FA;;;{ME})", ME) == ["the owner unknown"]
 
 
-def test_no_list_is_no_protection() -> None:
+def test_a_file_without_a_list_is_open_to_everyone() -> None:
     assert others_in(f"O:{ME}", ME) == ["Everyone"]
     assert all_can_replace(f"O:{ME}", ME)
 
@@ -83,7 +83,5 @@ def test_a_directory_that_every_user_can_replace(sddl: str, *, can: bool) -> Non
         (f"(A;;WD;;;{BOB})", [BOB]),
     ],
 )
-def test_others_who_may_only_read_are_left_out_where_that_is_meant(
-    dacl: str, others: list[str]
-) -> None:
+def test_who_change_leaves_out_those_who_can_only_read(dacl: str, others: list[str]) -> None:
     assert others_in(MINE + dacl, ME, who_change=True) == others

@@ -192,7 +192,7 @@ def test_a_store_that_cannot_be_read_is_exit_7(signed_in: Command, site: Sandbox
     stored.mkdir()
     done = signed_in("token")
     assert done.returncode == 7
-    assert "could not be read" in said(done)
+    assert "Cannot read" in said(done)
 
 
 def test_a_failed_login_leaves_the_old_token_in_place(signed_in: Command, site: Sandbox) -> None:

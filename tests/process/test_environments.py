@@ -45,7 +45,7 @@ def login_on_a_terminal(command: Command, *argv: str) -> Iterator[Terminal]:
 
 @pytest.mark.posix("types at a pseudo-terminal")
 @pytest.mark.parametrize("way", LAUNCHERS)
-def test_a_launcher_that_misbehaves_does_no_harm(
+def test_a_misbehaving_browser_command_does_no_harm(
     soe_auth: Command, site: Sandbox, tmp_path: Path, later: Path, way: str
 ) -> None:
     browser = str(program(tmp_path, "launcher", LAUNCHERS[way].format(later=later)))
@@ -65,7 +65,7 @@ def test_a_launcher_that_misbehaves_does_no_harm(
 
 @pytest.mark.posix("types at a pseudo-terminal")
 @pytest.mark.parametrize("mode", [0o644, 0o755], ids=["not executable", "no program"])
-def test_a_launcher_that_cannot_be_started_leaves_the_addresses(
+def test_without_a_working_browser_command_the_addresses_are_printed(
     soe_auth: Command, site: Sandbox, tmp_path: Path, mode: int
 ) -> None:
     path = tmp_path / "launcher"
@@ -92,7 +92,7 @@ def test_a_launcher_that_cannot_be_started_leaves_the_addresses(
     ],
     ids=["bare", "CI"],
 )
-def test_a_login_that_nobody_typed_ends_at_once_where_nobody_is(
+def test_an_automatic_login_ends_at_once_if_no_user_can_answer(
     signed_in: Command, site: Sandbox, argv: tuple[str, ...], variables: dict[str, str], why: str
 ) -> None:
     signed_in("logout")
@@ -106,7 +106,7 @@ def test_a_login_that_nobody_typed_ends_at_once_where_nobody_is(
 
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
-def test_a_login_that_was_typed_in_a_ci_job_shows_the_way_and_waits(signed_in: Command) -> None:
+def test_a_login_command_in_a_ci_job_prints_advice_and_waits(signed_in: Command) -> None:
     ci = signed_in.with_variables(CI="true")
     done = ci("login", "--timeout", "1s")
     assert done.returncode == 4
@@ -117,7 +117,7 @@ def test_a_login_that_was_typed_in_a_ci_job_shows_the_way_and_waits(signed_in: C
 
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
-def test_each_profile_opens_the_browser_of_its_own_table(
+def test_each_profile_opens_its_own_browser(
     signed_in: Command, site: Sandbox, tmp_path: Path
 ) -> None:
     noted = tmp_path / "noted"
@@ -133,7 +133,7 @@ def test_each_profile_opens_the_browser_of_its_own_table(
 
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
-def test_a_busy_port_is_told_with_its_holder_and_a_range_steps_over_it(
+def test_a_busy_port_is_reported_with_its_holder_and_a_range_skips_it(
     signed_in: Command, site: Sandbox
 ) -> None:
     busy = signed_in("login", "--port", str(site.port))

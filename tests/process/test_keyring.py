@@ -25,9 +25,8 @@ from conftest import BROWSER, TOKEN, Command
 from soe_auth import Secret, StoreError, Token
 from soe_auth.sandbox import Sandbox
 from soe_auth.storage import open_store
-from soe_auth.storage.file_store import FileStore
+from soe_auth.storage.file_store import FileStore, token_to_json
 from soe_auth.storage.keyring_store import item_name
-from soe_auth.storage.token_format import token_to_json
 
 pytestmark = [
     pytest.mark.posix("is about the keyring of a Linux desktop; its stand-ins are not ported yet"),
@@ -178,7 +177,7 @@ class Desk:
         FileStore(self.config, report=print).write("acme", token, None)
 
     def put_in_keyring(self) -> None:
-        FileStore(self.config, report=print).write("acme", IN_KEYRING, "stub")
+        FileStore(self.config, report=print).write("acme", IN_KEYRING, "in_keyring")
         self.box.write_text(json.dumps({self.item: token_to_json(IN_KEYRING).decode()}))
 
 
@@ -247,7 +246,7 @@ def locked(command: Command) -> None:
 
 
 @pytest.mark.needs("dbus-run-session", "gnome-keyring-daemon", "gdbus")
-def test_a_token_lives_in_a_secret_service_and_in_no_file(at_home: Command, site: Sandbox) -> None:
+def test_a_token_is_in_the_secret_service_and_in_no_file(at_home: Command, site: Sandbox) -> None:
     def does(*argv: str) -> str:
         done = at_home(*argv)
         assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
@@ -281,7 +280,7 @@ def test_a_token_lives_in_a_secret_service_and_in_no_file(at_home: Command, site
     does(*login)
     assert [path.suffix for path in seen(does("token"))] == [".json"]
     does("config", "set", "store", "keyring")
-    assert "replaces it" in at_home("token").stderr
+    assert "To replace it, type" in at_home("token").stderr
     does(*login)
     assert seen(does("token")) == []
 
@@ -313,23 +312,23 @@ def test_a_locked_keyring_is_exit_7_before_a_browser_is_opened(
     for command in (["token"], ["status"], ["status", "--check"], ["login", *flags], ["logout"]):
         done = at_home(*command)
         assert done.returncode == 7, (command, done.stderr)
-        assert "soe-auth: The keyring is locked, and was not unlocked." in done.stderr
+        assert "soe-auth: Cannot use the keyring: it is locked." in done.stderr
         assert "Opening" not in done.stderr
-    assert "The keyring is locked" in at_home("doctor").stdout
+    assert "the keyring: it is locked" in at_home("doctor").stdout
 
 
-def test_without_a_keyring_nothing_is_kept_and_the_sentence_says_what_to_do(
+def test_without_a_keyring_nothing_is_stored_and_the_error_has_a_hint(
     soe_auth: Command, site: Sandbox
 ) -> None:
     soe_auth = soe_auth.with_variables(SOE_AUTH_STORE="keyring")
     done = soe_auth("login", "--site", site.url, "--client-id", "110", "--browser", BROWSER)
     assert done.returncode == 7
-    assert "There is no keyring here." in done.stderr
+    assert "Cannot use the keyring: there is none here." in done.stderr
     assert "soe-auth config set store file" in done.stderr
     assert not list((soe_auth.home / "config" / "tokens").iterdir())
 
 
-def test_without_the_library_the_sentence_says_how_to_install_it(desk: Desk) -> None:
+def test_without_the_library_the_error_says_how_to_install_it(desk: Desk) -> None:
     library = desk.command.home / "keyring"
     library.mkdir()
     (library / "__init__.py").write_text("raise ModuleNotFoundError")
@@ -356,24 +355,22 @@ def with_backends_that_nobody_named(desk: Desk, more: str) -> Desk:
 @pytest.mark.parametrize(
     ("backend", "sentence"),
     [
-        ("keyring.backends.null.Keyring", "keeps nothing (null)"),
-        ("keyring.backends.fail.Keyring", "There is no keyring here"),
-        ("keyring.backends.chainer.ChainerBackend", "There is no keyring here"),
-        ("no.such.Backend", "The keyring cannot be used: No module named 'no'."),
-        ("backends.Odd", "The keyring cannot be used: no \N{REPLACEMENT CHARACTER}[31mway."),
-        ("backends.Bytes", "The keyring refused (AttributeError)."),
+        ("keyring.backends.null.Keyring", "the chosen backend (null) stores nothing"),
+        ("keyring.backends.fail.Keyring", "there is none here"),
+        ("keyring.backends.chainer.ChainerBackend", "there is none here"),
+        ("no.such.Backend", "Cannot use the keyring: No module named 'no'."),
+        ("backends.Odd", "Cannot use the keyring: no \N{REPLACEMENT CHARACTER}[31mway."),
+        ("backends.Bytes", "Cannot use the keyring: it failed with AttributeError."),
     ],
 )
-def test_a_backend_that_can_keep_nothing_is_refused(
-    desk: Desk, backend: str, sentence: str
-) -> None:
+def test_an_unusable_backend_is_refused(desk: Desk, backend: str, sentence: str) -> None:
     done = desk("token", PYTHON_KEYRING_BACKEND=backend)
     assert done.returncode == 7
     assert sentence in done.stderr
     assert len(done.stderr.splitlines()) == 2
 
 
-def test_a_weak_backend_is_used_only_where_it_was_named(desk: Desk) -> None:
+def test_a_weak_backend_is_used_only_if_it_is_configured(desk: Desk) -> None:
     desk.put_in_keyring()
     named = desk("token", PYTHON_KEYRING_BACKEND="backends.Weak")
     assert named.stdout == "canary(2)*\n"
@@ -381,16 +378,16 @@ def test_a_weak_backend_is_used_only_where_it_was_named(desk: Desk) -> None:
         "token"
     )
     assert (found.returncode, found.stdout) == (7, "")
-    assert "(backends.Weak) is one that its makers do not recommend" in found.stderr
+    assert "its developers do not recommend the only backend here (backends.Weak)" in found.stderr
 
 
-def test_of_a_chain_only_the_strongest_is_used(desk: Desk) -> None:
+def test_only_the_first_backend_of_a_chain_is_used(desk: Desk) -> None:
     desk.put_in_file()
     chain = with_backends_that_nobody_named(desk, "")
     for variables in ({}, {"PYTHON_KEYRING_BACKEND": "keyring.backends.chainer.ChainerBackend"}):
         done = chain("login", BOX="decline", **variables)
         assert done.returncode == 7
-        assert "The keyring refused (NotImplementedError)." in done.stderr
+        assert "it failed with NotImplementedError." in done.stderr
         assert desk.in_keyring is None
     assert chain("login", "--no-browser", "--timeout", "1s").returncode == 4
     assert desk.in_keyring == "canary(1)*"
@@ -399,54 +396,52 @@ def test_of_a_chain_only_the_strongest_is_used(desk: Desk) -> None:
 # --- what goes wrong in it ---
 
 
-def test_what_a_backend_says_in_failing_is_not_repeated(desk: Desk) -> None:
+def test_the_message_of_a_failing_backend_is_not_shown(desk: Desk) -> None:
     desk.put_in_keyring()
     done = desk("token", "-v", BOX="leak")
     assert done.returncode == 7
-    assert "The keyring refused (ValueError)." in done.stderr
+    assert "it failed with ValueError." in done.stderr
     assert "canary" not in done.stderr + done.stdout
     desk.put_in_file()
     desk.box.unlink()
     done = desk("login", BOX="leak")
-    assert (done.returncode, "refused (SystemExit)" in done.stderr) == (7, True)
+    assert (done.returncode, "it failed with SystemExit" in done.stderr) == (7, True)
     assert "canary" not in done.stderr + done.stdout
 
 
 @pytest.mark.parametrize("what", ["cut", "forget"])
-def test_a_backend_that_does_not_keep_what_it_is_given_loses_nothing(desk: Desk, what: str) -> None:
+def test_a_backend_that_stores_another_text_loses_no_token(desk: Desk, what: str) -> None:
     desk.put_in_file()
     done = desk("login", BOX=what)
     assert done.returncode == 7
-    assert "(backends.Box) did not give back what it was to keep." in done.stderr
+    assert "(backends.Box) did not return the token that was stored." in done.stderr
     assert desk.file["access_token"] == "canary(1)*"
     desk.settle("file")
     assert desk("token").stdout == "canary(1)*\n"
 
 
-def test_a_login_that_a_keyring_does_not_keep_ends_as_not_signed_in(
-    desk: Desk, site: Sandbox
-) -> None:
+def test_a_login_whose_token_is_not_stored_fails(desk: Desk, site: Sandbox) -> None:
     flags = ("--site", site.url, "--client-id", "110", "--browser", BROWSER, "-p", "new")
     done = desk("login", *flags, BOX="forget")
     assert done.returncode == 7
-    assert "did not give back" in done.stderr
+    assert "did not return the token" in done.stderr
     stub = json.loads((desk.config / "tokens" / "new.json").read_text())
     assert stub["kept_in"] == "keyring"
     assert "access_token" not in stub
     assert desk("login", *flags).returncode == 0
 
 
-def test_an_item_that_cannot_be_removed_is_told(desk: Desk) -> None:
+def test_an_item_that_cannot_be_removed_is_an_error(desk: Desk) -> None:
     desk.put_in_keyring()
     done = desk("logout", "--local", BOX="cling")
     assert done.returncode == 7
-    assert "still holds what it was to remove" in done.stderr
+    assert "did not remove the token" in done.stderr
     assert desk.places == {"keyring", "marked"}
     assert desk("logout", "--local").returncode == 0
     assert desk.places == set()
 
 
-def test_an_item_that_is_no_token_is_told_and_counts_as_none(desk: Desk) -> None:
+def test_an_item_that_is_no_token_is_reported_and_counts_as_none(desk: Desk) -> None:
     desk.put_in_keyring()
     desk.box.write_text(json.dumps({desk.item: "{"}))
     done = desk("token")
@@ -454,7 +449,7 @@ def test_an_item_that_is_no_token_is_told_and_counts_as_none(desk: Desk) -> None
     assert "is no token; the next login replaces it." in done.stderr
 
 
-def test_a_keyring_that_hangs_is_given_up_and_the_process_ends(desk: Desk) -> None:
+def test_a_call_to_a_hanging_keyring_times_out_and_the_process_ends(desk: Desk) -> None:
     begun = time.monotonic()
     done = desk("token", BOX="hang")
     assert 9 < time.monotonic() - begun < 25
@@ -462,7 +457,7 @@ def test_a_keyring_that_hangs_is_given_up_and_the_process_ends(desk: Desk) -> No
     assert done.stdout == ""
     told = [line for line in done.stderr.splitlines() if "eyring" in line]
     assert told[0] == "Waiting for the keyring, which may ask you to unlock it …"
-    assert told[1] == "soe-auth: The keyring did not answer within 10 s."
+    assert told[1] == "soe-auth: Cannot use the keyring: it did not answer within 10 s."
 
 
 @pytest.mark.parametrize("argv", [["token"], ["login", "--no-browser"]])
@@ -478,17 +473,17 @@ def test_ctrl_c_ends_the_wait_for_a_keyring(desk: Desk, argv: list[str]) -> None
     assert "interrupted" in told
 
 
-def test_a_program_that_asks_a_hanging_keyring_can_end(desk: Desk) -> None:
+def test_a_second_call_to_a_hanging_keyring_fails_at_once(desk: Desk) -> None:
     script = """
 import time
 from soe_auth import StoreError
 from soe_auth.storage.keyring_backend import KeyringBackend
 told = []
-vault = KeyringBackend(limit=0.3, report=told.append)
+keyring = KeyringBackend(told.append, timeout=0.3)
 for _ in range(2):
     begun = time.monotonic()
     try:
-        vault.get("x")
+        keyring.get("x")
     except StoreError as problem:
         print(problem, problem.hint, time.monotonic() - begun < 0.2, told)
 """
@@ -509,7 +504,7 @@ for _ in range(2):
 # --- two places ---
 
 
-def test_a_token_in_a_file_is_not_taken_where_the_settings_say_keyring(desk: Desk) -> None:
+def test_a_token_in_a_file_is_not_used_with_store_keyring(desk: Desk) -> None:
     desk.put_in_file()
     done = desk("token")
     assert (done.returncode, done.stdout) == (3, "")
@@ -520,7 +515,7 @@ def test_a_token_in_a_file_is_not_taken_where_the_settings_say_keyring(desk: Des
     assert desk.places == {"file"}
 
 
-def test_a_token_in_the_keyring_is_not_taken_where_the_settings_say_file(desk: Desk) -> None:
+def test_a_token_in_the_keyring_is_not_used_with_store_file(desk: Desk) -> None:
     desk.put_in_keyring()
     desk.settle("file")
     done = desk("token", BOX="hang")  # which is not asked
@@ -537,9 +532,7 @@ def first_login(desk: Desk, site: Sandbox, **variables: str) -> "subprocess.Comp
     return desk("login", *flags, **variables)
 
 
-def test_a_login_moves_what_lies_in_a_file_and_ends_it_on_the_site(
-    desk: Desk, site: Sandbox
-) -> None:
+def test_a_login_moves_a_token_from_the_file_and_revokes_it(desk: Desk, site: Sandbox) -> None:
     assert first_login(desk, site).returncode == 0
     assert desk.places == {"file"}
     old = desk.file["access_token"]
@@ -552,7 +545,7 @@ def test_a_login_moves_what_lies_in_a_file_and_ends_it_on_the_site(
 
 @pytest.mark.parametrize("settled", ["file", "keyring"])
 @pytest.mark.parametrize("put", [Desk.put_in_file, Desk.put_in_keyring])
-def test_a_logout_ends_a_token_where_it_is(
+def test_a_logout_removes_a_token_from_either_store(
     desk: Desk, put: Callable[[Desk], None], settled: str
 ) -> None:
     desk.settle(settled)
@@ -563,19 +556,19 @@ def test_a_logout_ends_a_token_where_it_is(
     assert desk.places == set()
 
 
-def test_a_file_that_tells_of_the_keyring_is_not_removed_without_it(desk: Desk) -> None:
+def test_a_marked_file_is_not_removed_without_its_item(desk: Desk) -> None:
     desk.put_in_keyring()
-    with pytest.raises(StoreError, match="The keyring may hold a token of profile acme"):
+    with pytest.raises(StoreError, match="the keyring may hold its token"):
         FileStore(desk.config, report=print).remove("acme", IN_KEYRING)
     assert desk.places == {"keyring", "marked"}
 
 
-def test_who_has_a_token_can_be_listed_without_asking_the_keyring(desk: Desk) -> None:
+def test_profiles_are_listed_without_a_call_to_the_keyring(desk: Desk) -> None:
     desk.put_in_keyring()
     assert open_store(desk.config, "keyring", report=print).profiles() == ["acme"]
 
 
-def test_from_python_the_setting_holds_as_well(desk: Desk) -> None:
+def test_the_python_api_uses_the_keyring(desk: Desk) -> None:
     desk.put_in_keyring()
     script = """
 import soe_auth
@@ -599,7 +592,7 @@ print(soe_auth.logout("acme", local=True).on_site)
 # --- another place ---
 
 
-def test_where_tokens_are_kept_is_changed_and_each_that_stays_behind_is_named(desk: Desk) -> None:
+def test_changing_the_store_names_each_token_that_stays_behind(desk: Desk) -> None:
     own = '[profile.acme]\nstore = "file"\n'
     (desk.config / "config.toml").write_text(
         PROFILE.replace("[profile.acme]\n", own) + PROFILE.replace("acme]", "other]")
@@ -616,13 +609,13 @@ def test_where_tokens_are_kept_is_changed_and_each_that_stays_behind_is_named(de
     assert "stays in" not in desk("config", "set", "store", "file").stderr
 
 
-def test_a_token_in_the_keyring_is_ended_before_one_is_kept_in_a_file(
+def test_a_login_with_store_file_wants_a_logout_from_the_keyring_first(
     desk: Desk, site: Sandbox
 ) -> None:
     desk.put_in_keyring()
     refused = first_login(desk, site)
     assert refused.returncode == 7
-    assert "The keyring may hold a token of profile acme" in refused.stderr
+    assert "the keyring may hold its token" in refused.stderr
     assert "Type `soe-auth logout -p acme` first" in refused.stderr
     assert "Opening" not in refused.stderr
     assert desk.places == {"keyring", "marked"}
@@ -631,12 +624,13 @@ def test_a_token_in_the_keyring_is_ended_before_one_is_kept_in_a_file(
     assert desk.places == {"file"}
 
 
-def test_a_keyring_that_is_gone_for_good_is_left_by_removing_the_file(
-    desk: Desk, site: Sandbox
-) -> None:
+def test_removing_the_file_gives_up_a_lost_keyring(desk: Desk, site: Sandbox) -> None:
     desk.put_in_keyring()
     nowhere = {"PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"}
-    assert "There is no keyring here." in desk("logout", "-p", "acme", "--local", **nowhere).stderr
+    assert (
+        "Cannot use the keyring: there is none here."
+        in desk("logout", "-p", "acme", "--local", **nowhere).stderr
+    )
     path = desk.config / "tokens" / "acme.json"
     assert f"if that keyring no longer exists, remove {path}" in first_login(desk, site).stderr
     path.unlink()
@@ -653,7 +647,7 @@ def test_a_process_killed_at_any_call_to_the_keyring_leaves_the_old_token_or_the
 import sys
 from pathlib import Path
 from soe_auth.storage import open_store
-from soe_auth.storage.token_format import token_from_json
+from soe_auth.storage.file_store import token_from_json
 store = open_store(Path(sys.argv[1]), "keyring", report=print)
 if sys.argv[2] == "save":
     store.save("acme", token_from_json(sys.stdin.buffer.read()))

@@ -13,7 +13,7 @@ import pytest
 from conftest import BROWSER, TOKEN, Command, unmeasured
 
 from soe_auth.cli.main import main
-from soe_auth.desktop.process import call, split_command
+from soe_auth.desktop.process import run_child, split_command
 from soe_auth.sandbox import Sandbox
 from soe_auth.storage.file_store import FileStore
 
@@ -371,10 +371,10 @@ def test_elsewhere_a_child_has_the_environment_and_its_exit_code_is_passed_on(
     tmp_path: Path,
 ) -> None:
     script = f"import os; print(os.environ, file=open({str(tmp_path / 'told')!r}, 'w')); exit(42)"
-    assert call([sys.executable, "-c", script], {"SOE_AUTH_TOKEN": "canary(1)*"}) == 42
+    assert run_child([sys.executable, "-c", script], {"SOE_AUTH_TOKEN": "canary(1)*"}) == 42
     assert "canary(1)*" in (tmp_path / "told").read_text()
     with pytest.raises(FileNotFoundError):
-        call([str(tmp_path / "none")], dict(os.environ))
+        run_child([str(tmp_path / "none")], dict(os.environ))
 
 
 @pytest.mark.posix("runs a POSIX shell")
@@ -391,9 +391,9 @@ def test_windows_finds_a_command_by_path_and_pathext_and_never_where_we_are(
     (bin_ / "tool").chmod(0o755)
     monkeypatch.chdir(here)
     environ = {"PATH": str(bin_), "PATHEXT": ".exe;.cmd"}
-    assert call(["tool"], environ, platform="win32") == 5
+    assert run_child(["tool"], environ, platform="win32") == 5
     with pytest.raises(FileNotFoundError):
-        call(["tool"], {**environ, "PATH": ""}, platform="win32")
+        run_child(["tool"], {**environ, "PATH": ""}, platform="win32")
 
 
 def test_a_quoted_command_of_windows_keeps_its_backslashes() -> None:
@@ -408,4 +408,4 @@ def test_a_quoted_command_of_windows_keeps_its_backslashes() -> None:
 @pytest.mark.process
 def test_elsewhere_ctrl_c_is_the_childs_alone() -> None:
     script = "trap 'exit 5' INT; kill -INT $PPID; kill -INT $$"
-    assert call(["sh", "-c", script], dict(os.environ)) == 5
+    assert run_child(["sh", "-c", script], dict(os.environ)) == 5

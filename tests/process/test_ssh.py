@@ -124,7 +124,7 @@ def login_there(soe_auth: Command, *options: str) -> str:
     return shlex.join(["env", *variables, soe_auth.path, "login", *options])
 
 
-def test_the_line_that_is_shown_brings_the_browser_back_from_home(
+def test_the_printed_ssh_command_brings_the_callback_back(
     machine: Machine, soe_auth: Command, site: Sandbox
 ) -> None:
     login = login_there(soe_auth, "--site", site.url, "--client-id", "110")
@@ -149,7 +149,7 @@ def test_the_line_that_is_shown_brings_the_browser_back_from_home(
     assert soe_auth("token").returncode == 0
 
 
-def test_a_port_that_was_forwarded_before_brings_it_back_as_well(
+def test_a_port_forwarded_earlier_brings_the_callback_back(
     machine: Machine, soe_auth: Command, site: Sandbox
 ) -> None:
     port = three_free_ports().first

@@ -158,7 +158,7 @@ def test_secrets_are_revealed_only_where_they_leave() -> None:
         "oauth/token_endpoint.py",
         "model/secret.py",
         "desktop/process.py",
-        "storage/token_format.py",
+        "storage/file_store.py",
         "site_client/transport.py",
     }
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from soe_auth import Scope, Site
 from soe_auth.cli.json_output import token_report
 from soe_auth.model.token import Expiry, visible_ascii
-from soe_auth.storage.token_format import token_from_json, token_to_json
+from soe_auth.storage.file_store import token_from_json, token_to_json
 
 
 @pytest.mark.parametrize("expires_at", [87400.0, "never", "unknown"])

@@ -72,14 +72,14 @@ def write_lines(directory: Path, tokens: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("token", NASTY)
-def test_the_line_of_the_page_sets_the_very_token_at_the_prompt(
+def test_the_documented_line_sets_the_token_at_the_prompt(
     token: str, documented: str, cmd: Cmd, tmp_path: Path
 ) -> None:
     write_lines(tmp_path, [token])
     assert cmd(f"{documented}& {SHOW}") == [token]
 
 
-def test_the_line_of_the_page_sets_the_very_token_in_a_batch_file(
+def test_the_documented_line_sets_the_token_in_a_batch_file(
     documented: str, cmd: Cmd, tmp_path: Path
 ) -> None:
     write_lines(tmp_path, TOKENS)
@@ -88,7 +88,7 @@ def test_the_line_of_the_page_sets_the_very_token_in_a_batch_file(
     assert cmd("batch.bat") == TOKENS
 
 
-def test_the_line_itself_sets_the_very_token_in_a_batch_file(cmd: Cmd, tmp_path: Path) -> None:
+def test_the_printed_line_sets_the_token_in_a_batch_file(cmd: Cmd, tmp_path: Path) -> None:
     lines = write_lines(tmp_path, TOKENS)
     batch = "".join(f"{line}\n{SHOW}\n" for line in lines)
     (tmp_path / "batch.bat").write_text(f"@echo off\n{batch}")

@@ -13,7 +13,7 @@ from conftest import Command
 from windows_console import press_ctrl_c
 from windows_login import BROWSER, CLIENT, browse, end_of, run_alone, waiting_login
 
-from soe_auth.desktop.detect import ROOT, read
+from soe_auth.desktop.detect import ROOT, read_text
 from soe_auth.desktop.environment import detect
 from soe_auth.sandbox import Sandbox, running
 
@@ -79,7 +79,7 @@ def test_a_line_ends_with_a_line_feed_alone(signed_in: Command) -> None:
     assert b"\r" not in said
 
 
-def test_what_is_sent_to_nul_is_written_to_no_terminal(signed_in: Command, tmp_path: Path) -> None:
+def test_nul_is_not_taken_for_a_terminal(signed_in: Command, tmp_path: Path) -> None:
     nul = subprocess.DEVNULL
     assert output_of(signed_in, "status", stdout=nul) == (0, None, b"")
     assert output_of(signed_in, "status", "-p", "absent", stderr=nul)[0] == 2
@@ -92,7 +92,7 @@ def test_what_is_sent_to_nul_is_written_to_no_terminal(signed_in: Command, tmp_p
     assert b"This is a CI job, and no user is here to sign in" in said
 
 
-def test_a_reader_that_has_gone_is_no_error(signed_in: Command) -> None:
+def test_a_closed_pipe_is_not_an_error(signed_in: Command) -> None:
     read, write = os.pipe()
     os.close(read)
     for argv in (["token"], ["status"]):
@@ -100,7 +100,7 @@ def test_a_reader_that_has_gone_is_no_error(signed_in: Command) -> None:
     os.close(write)
 
 
-def test_run_gives_the_token_and_takes_arguments_and_exit_codes_over(
+def test_run_passes_token_arguments_and_exit_code(
     signed_in: Command, site: Sandbox, tmp_path: Path
 ) -> None:
     variables = "os.environ['SOE_AUTH_TOKEN'], os.environ['SOE_AUTH_SITE']"
@@ -120,7 +120,7 @@ def test_run_gives_the_token_and_takes_arguments_and_exit_codes_over(
     assert "no-such-program could not be run" in absent.stderr
 
 
-def test_twenty_processes_that_ask_at_once_open_one_tab(tmp_path: Path) -> None:
+def test_twenty_processes_at_once_open_one_tab(tmp_path: Path) -> None:
     with running(strict=True) as site:
         tabs = tmp_path / "tabs"
         browser = tmp_path / "browser.py"
@@ -158,7 +158,7 @@ def test_init_takes_every_answer_from_options(soe_auth: Command, site: Sandbox) 
     assert "--site is missing." in missing.stderr
 
 
-def test_settings_that_are_set_at_once_are_all_kept(soe_auth: Command) -> None:
+def test_settings_that_are_set_at_once_are_all_stored(soe_auth: Command) -> None:
     values = {
         "timeout": "1m30s",
         "min_ttl": "1h",
@@ -178,9 +178,9 @@ def test_settings_that_are_set_at_once_are_all_kept(soe_auth: Command) -> None:
         assert shown["settings"][key]["value"] == value
 
 
-def test_no_file_that_any_user_could_make_says_what_machine_this_is() -> None:
+def test_no_file_that_another_user_could_create_is_used_for_detection() -> None:
     # Wine shows the files of its Linux here; C:\proc would be made for the purpose.
-    assert read(f"{ROOT}/proc/version") == ""
+    assert read_text(f"{ROOT}/proc/version") == ""
     assert detect({}).remote_reason is None
 
 
@@ -195,7 +195,7 @@ def test_doctor_finds_nothing_wrong_here(signed_in: Command) -> None:
     assert {"loopback", "connection", "store"} <= says.keys()
 
 
-def test_the_practice_site_is_signed_in_to_and_ends_with_ctrl_c(soe_auth: Command) -> None:
+def test_the_sandbox_accepts_a_login_and_ends_with_ctrl_c(soe_auth: Command) -> None:
     with run_alone(soe_auth, "sandbox") as sandbox:
         try:
             assert sandbox.stdout

@@ -60,7 +60,7 @@ def until_it_says(process: "Popen[str]", words: str) -> None:
         told += line
 
 
-def test_while_the_browser_is_waited_for_and_while_anothers_login_is(
+def test_ctrl_c_while_waiting_for_the_browser_or_another_login(
     soe_auth: Command, site: Sandbox
 ) -> None:
     named = ("--site", site.url, *CLIENT)
@@ -82,7 +82,7 @@ def test_while_the_browser_is_waited_for_and_while_anothers_login_is(
         taken.bind(("127.0.0.1", told.port))
 
 
-def test_in_the_exchange_with_a_site_that_does_not_answer(soe_auth: Command) -> None:
+def test_ctrl_c_during_an_exchange_that_hangs(soe_auth: Command) -> None:
     with running(strict=True, quirks=Quirks(token="hang")) as site:
         argv = ("login", "--site", site.url, *CLIENT, "--browser", BROWSER)
         with run_alone(soe_auth, *argv) as login:
@@ -98,7 +98,7 @@ def test_in_the_exchange_with_a_site_that_does_not_answer(soe_auth: Command) -> 
 
 
 @pytest.mark.parametrize("redirect", ["loopback", "login_success"])
-def test_on_a_console_where_an_address_may_be_pasted(
+def test_ctrl_c_on_a_console_that_accepts_a_pasted_address(
     soe_auth: Command, site: Sandbox, redirect: str
 ) -> None:
     argv = ["login", "--site", site.url, *CLIENT, "--no-browser", "--redirect", redirect]
@@ -113,7 +113,7 @@ def test_on_a_console_where_an_address_may_be_pasted(
         assert "The input ended" not in shown
 
 
-def test_a_console_that_is_closed_ends_a_login_and_the_lock_is_free(
+def test_closing_the_console_ends_a_login_and_frees_the_lock(
     soe_auth: Command, site: Sandbox
 ) -> None:
     argv = ["login", "--site", site.url, *CLIENT, "--no-browser"]

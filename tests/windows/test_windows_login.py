@@ -48,7 +48,7 @@ def tokens_of(command: Command) -> list[str]:
     ]
 
 
-def test_a_first_login_then_the_known_profile_then_none(soe_auth: Command, site: Sandbox) -> None:
+def test_first_login_second_login_and_logout(soe_auth: Command, site: Sandbox) -> None:
     first = soe_auth("login", "--site", site.url, *CLIENT, "--browser", BROWSER)
     assert first.returncode == 0, first.stderr
     assert "in your browser" in first.stderr
@@ -74,7 +74,7 @@ def test_a_first_login_then_the_known_profile_then_none(soe_auth: Command, site:
     assert soe_auth("token").returncode == 3
 
 
-def test_a_refusal_is_told_on_the_page_and_by_the_exit_code(soe_auth: Command) -> None:
+def test_a_denied_login_is_reported_on_the_page_and_by_the_exit_code(soe_auth: Command) -> None:
     # On a site of its own: where the application was approved once, nobody is asked again.
     with (
         running(strict=True) as site,
@@ -87,7 +87,7 @@ def test_a_refusal_is_told_on_the_page_and_by_the_exit_code(soe_auth: Command) -
     assert "refused" in page.text
 
 
-def test_a_login_that_nobody_finishes_times_out(soe_auth: Command, site: Sandbox) -> None:
+def test_an_unfinished_login_times_out(soe_auth: Command, site: Sandbox) -> None:
     with waiting_login(soe_auth, site.url, "--timeout", "2s") as (login, told):
         code, _, said = end_of(login)
     assert code == 4
@@ -106,7 +106,7 @@ def test_the_redirect_may_be_to_127_0_0_1(soe_auth: Command, site: Sandbox) -> N
     assert code == 0, said
 
 
-def test_a_name_that_the_pipe_has_no_letters_for_is_no_error(soe_auth: Command) -> None:
+def test_a_name_that_the_pipe_cannot_encode_is_not_an_error(soe_auth: Command) -> None:
     command = soe_auth.with_variables(PYTHONIOENCODING="cp437")
     with (
         running(strict=True, accounts=[ELSEWHERE]) as site,
@@ -145,7 +145,7 @@ def _break_off(port: int, data: bytes) -> None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("hh", 1, 0))
 
 
-def test_no_request_of_others_ends_a_login_or_gets_more_than_a_short_page(
+def test_no_stray_request_ends_a_login_or_gets_more_than_a_short_page(
     soe_auth: Command, site: Sandbox
 ) -> None:
     with waiting_login(soe_auth, site.url) as (login, told):
@@ -171,7 +171,7 @@ def test_no_request_of_others_ends_a_login_or_gets_more_than_a_short_page(
     assert told.state not in said
 
 
-def test_connections_without_end_keep_no_browser_out(soe_auth: Command, site: Sandbox) -> None:
+def test_idle_connections_do_not_block_the_browser(soe_auth: Command, site: Sandbox) -> None:
     with waiting_login(soe_auth, site.url) as (login, told):
         idle = [socket.create_connection(("127.0.0.1", told.port)) for _ in range(200)]
         assert "Jane Doe" in browse(told.launch).text
@@ -192,7 +192,7 @@ def test_no_other_program_gets_the_port_of_a_login(
             other.bind((address, told.port))
 
 
-def test_a_port_that_is_taken_is_told_in_our_words(soe_auth: Command, site: Sandbox) -> None:
+def test_a_busy_port_is_reported(soe_auth: Command, site: Sandbox) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -212,9 +212,7 @@ def _address_after(told: Addresses) -> str:
     return browse(told.authorize).url
 
 
-def test_the_address_of_the_sites_own_page_comes_through_a_pipe(
-    soe_auth: Command, site: Sandbox
-) -> None:
+def test_the_redirected_address_is_read_from_a_pipe(soe_auth: Command, site: Sandbox) -> None:
     own_page = ("--client-id", "112", "--redirect", "login_success")
     with waiting_login(soe_auth, site.url, *own_page, stdin=subprocess.PIPE) as (login, told):
         assert login.stdin
@@ -235,7 +233,7 @@ def test_the_address_of_the_sites_own_page_comes_through_a_pipe(
     assert "needs a terminal or a pipe" in said
 
 
-def test_an_address_is_pasted_on_a_console_and_the_next_line_is_for_the_command(
+def test_an_address_is_pasted_on_a_console_and_the_command_gets_the_next_line(
     soe_auth: Command, site: Sandbox
 ) -> None:
     own_page = ["--client-id", "112", "--redirect", "login_success"]

@@ -100,7 +100,7 @@ if sys.platform == "win32":
 
     # --- who has access ---
 
-    def test_what_is_written_is_private(place: Place) -> None:
+    def test_written_files_are_private(place: Place) -> None:
         with LoginLock(place.directory, report=print).acquire("acme"):
             place.store.save("acme", token())
             for path in (place.directory, *place.directory.rglob("*")):
@@ -110,7 +110,7 @@ if sys.platform == "win32":
         assert place.doctor_findings() == [f"1 token in {place.directory}, private"]
 
     @pytest.mark.parametrize("name", ["tokens", "tokens/acme.json"])
-    def test_an_acl_that_admits_others_is_told_and_repaired(place: Place, name: str) -> None:
+    def test_an_acl_that_admits_others_is_reported_and_repaired(place: Place, name: str) -> None:
         path = place.directory / name
         write_dacl(path, "D:(A;;FA;;;WD)(A;;FR;;;BU)")
         assert "Everyone" in other_users(path)
@@ -121,18 +121,18 @@ if sys.platform == "win32":
         assert other_users(path) == ""
         [report] = place.reports
         assert report.startswith("Other users (Everyone")
-        assert report.endswith(f" had access to {path}; its ACL is private now.")
+        assert report.endswith(f" had access to {path}; it is private now.")
         assert place.new_store().load("acme") == token()
         assert len(place.reports) == 1
 
-    def test_a_directory_above_that_every_user_can_replace_is_told(tmp_path: Path) -> None:
+    def test_a_parent_that_every_user_can_replace_is_reported(tmp_path: Path) -> None:
         shared = tmp_path / "shared"
         shared.mkdir()
         write_dacl(shared, "D:(A;OICI;FA;;;WD)")
         place = Place(shared / "config")
         [report] = place.reports
         assert str(shared) in report
-        assert report.endswith("; name another directory in SOE_AUTH_CONFIG_DIR.")
+        assert report.endswith("; set SOE_AUTH_CONFIG_DIR to another directory.")
         assert other_users(place.path) == ""
         assert any(str(shared) in told for told in place.doctor_findings())
 
@@ -140,7 +140,7 @@ if sys.platform == "win32":
         assert other_users(tmp_path / "none").startswith("Other users, perhaps (its ACL cannot")
 
     @pytest.mark.skipif(UNDER_WINE, reason="Wine hands no ACL down to a new file")
-    def test_what_another_program_makes_in_the_directory_is_private(place: Place) -> None:
+    def test_a_file_that_another_program_creates_in_the_directory_is_private(place: Place) -> None:
         (place.tokens / "new").touch()
         assert other_users(place.tokens / "new") == ""
 
@@ -178,7 +178,7 @@ if sys.platform == "win32":
     @pytest.mark.parametrize(
         ("act", "left"), [(save, ["acme.json"]), (remove, []), (quarantine, [CORRUPT])]
     )
-    def test_a_file_that_is_open_for_a_moment_is_waited_for(
+    def test_a_change_waits_for_a_file_that_is_open_for_a_moment(
         place: Place, act: Callable[[Place], None], left: list[str]
     ) -> None:
         if act is quarantine:
@@ -190,7 +190,7 @@ if sys.platform == "win32":
         assert place.store.load("acme") == (token("new") if act is save else None)
 
     @pytest.mark.parametrize("act", [save, remove, quarantine])
-    def test_a_file_that_stays_open_is_an_error_and_is_left_as_it_is(
+    def test_a_file_that_stays_open_is_an_error_and_stays_unchanged(
         place: Place, act: Callable[[Place], None]
     ) -> None:
         if act is quarantine:
@@ -204,7 +204,7 @@ if sys.platform == "win32":
         assert place.path.read_bytes() == before
         assert place.names == ["acme.json"]
 
-    def test_a_reader_waits_for_a_file_that_another_has_for_itself(place: Place) -> None:
+    def test_a_read_waits_for_a_file_that_is_open_exclusively(place: Place) -> None:
         with open_for(place.path) as close:
             threading.Timer(0.3, close).start()
             assert place.store.load("acme") == token()
@@ -238,7 +238,7 @@ for number in range(30):
 """
     )
 
-    def test_what_a_killed_writer_left_is_swept_by_the_next_one(place: Place) -> None:
+    def test_the_next_writer_removes_stale_temporary_files(place: Place) -> None:
         with child(DIE, str(place.directory)) as writer:
             told = writer.communicate()[1]
         assert writer.returncode == 9, told
@@ -279,10 +279,10 @@ for number in range(30):
             release = wait_for_lock(path)
         release()
 
-    def test_a_read_only_file_is_refused_before_a_login_and_kept(place: Place) -> None:
+    def test_a_read_only_file_is_refused_before_a_login_and_stays(place: Place) -> None:
         place.path.chmod(stat.S_IREAD)
         for act in (place.store.prepare, lambda profile: place.store.save(profile, token())):
-            with pytest.raises(StoreError, match=r"it is read-only; `attrib -r .*` changes that"):
+            with pytest.raises(StoreError, match=r"it is read-only; type `attrib -r "):
                 act("acme")
         assert place.store.load("acme") == token()
         assert place.names == ["acme.json"]
@@ -297,7 +297,7 @@ for number in range(30):
     # --- directories ---
 
     @pytest.mark.skipif(not SHARE.exists(), reason=f"there is no share {SHARE} here")
-    def test_a_directory_on_a_share_is_as_good(tmp_path: Path) -> None:
+    def test_a_network_share_can_hold_the_directory(tmp_path: Path) -> None:
         place = Place(SHARE / tmp_path.relative_to(tmp_path.anchor) / "config")
         assert place.store.load("acme") == token()
         assert other_users(place.path) == ""
@@ -307,7 +307,7 @@ for number in range(30):
         assert place.names == ["acme.json"]
 
     @pytest.mark.parametrize("given", ["C:soe", "\\soe"])
-    def test_a_directory_of_the_current_drive_is_refused_and_doctor_tells(given: str) -> None:
+    def test_a_drive_relative_directory_is_refused_and_doctor_reports_it(given: str) -> None:
         environ = {"SOE_AUTH_CONFIG_DIR": given}
         with pytest.raises(SettingsError, match="depends on the current directory"):
             find_paths(environ)
@@ -315,7 +315,7 @@ for number in range(30):
         assert any("SOE_AUTH_CONFIG_DIR" in each for each in said)
         assert not any("broke off" in each for each in said)
 
-    def test_the_directory_of_a_user_is_the_one_that_windows_names() -> None:
+    def test_the_default_directory_is_in_the_users_profile() -> None:
         assert find_paths({}).directory.name == "soe-auth"
         assert find_paths({}).directory.is_absolute()
         assert os.environ["USERPROFILE"].lower() in str(find_paths({}).directory).lower()

@@ -31,7 +31,7 @@ from soe_auth.settings.spec import (
     STORE,
     TRUSTED_SITES,
 )
-from soe_auth.storage import place_of
+from soe_auth.storage import find_store_kind
 from soe_auth.storage.file_store import FileStore
 
 if TYPE_CHECKING:
@@ -265,7 +265,7 @@ def _tell_unused_tokens(console: Console) -> None:
     for profile in FileStore(directory, report=console.say).profiles():
         with suppress(SoeAuthError):  # `status` tells what is wrong with that profile
             settings = resolve({}, profile=profile, environ=console.environ)
-            if (place := place_of(directory, profile, report=console.say)) != settings.store:
+            if (place := find_store_kind(directory, profile, report=console.say)) != settings.store:
                 console.say(
                     f"The token of profile {profile} stays in the {place}, and is not used:"
                     f" `soe-auth logout -p {profile}` ends it, `{settings.login_command}` gets"

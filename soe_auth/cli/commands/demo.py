@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from soe_auth.actions.get_token import from_store
 from soe_auth.cli.options import open_profile_store
-from soe_auth.desktop.browser import find_browser, opens_by_itself
+from soe_auth.desktop.browser import find_browser, has_default_browser
 from soe_auth.model.site import VENDOR_DOMAIN
 from soe_auth.sandbox import running
 from soe_auth.settings import CONFIG_DIR_VARIABLE, PROFILE_VARIABLE, VARIABLE_PREFIX
@@ -83,7 +83,7 @@ def _environ_of_its_own(environ: Mapping[str, str], directory: Path) -> dict[str
 def _browser(chosen: str | None, console: Console) -> str | None:
     """Return the browser command to give to `login`; None for the desktop's own."""
     environ = console.environ
-    if chosen or find_browser(None, environ) or opens_by_itself(None, environ):
+    if chosen or find_browser(None, environ) or has_default_browser(None, environ):
         return chosen
     console.say("There is no browser to show here, so the demo walks through the pages itself.\n")
     scripted = [sys.executable, "-P", "-m", "soe_auth.sandbox.scripted_browser"]

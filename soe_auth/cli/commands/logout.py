@@ -24,7 +24,7 @@ from soe_auth.settings.resolve import read_config_files, resolve
 from soe_auth.settings.spec import StoreKind
 from soe_auth.site_client.client import RevocationResult
 from soe_auth.site_client.event_loop import run_async
-from soe_auth.storage import open_store, place_of
+from soe_auth.storage import find_store_kind, open_store
 from soe_auth.storage.file_store import FileStore
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
     async def log_out(profile: str, network: Network) -> LogoutResult | StoreError | None:
         try:
-            store = stores[place_of(directory, profile, report=console.say)]
+            store = stores[find_store_kind(directory, profile, report=console.say)]
             return await logout(profile, store, local=args.local, network=network)
         except StoreError as problem:
             return problem
