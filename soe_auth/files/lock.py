@@ -131,6 +131,6 @@ def flock(file: int, *, shared: bool = False) -> bool:
 
 
 def make_mode_private(file: int) -> None:
-    """Set mode 0600 on an open file of ours, which an unusual umask may have reduced."""
+    """Set mode 0600 on an open file that we created, as an unusual umask may have reduced it."""
     if sys.platform != "win32" and os.fstat(file).st_mode & 0o777 != _PRIVATE_FILE:
         os.fchmod(file, _PRIVATE_FILE)
