@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from soe_auth.desktop.browser import launch
 from soe_auth.desktop.environment import detect
-from soe_auth.model.secret import no_core_dumps
+from soe_auth.model.secret import disable_core_dumps
 from soe_auth.storage import open_store
 from soe_auth.storage.login_lock import LoginLock
 
@@ -111,7 +111,7 @@ class LoginIO:
     read_clipboard: Callable[[], str] | None = None
     browser_failed: Callable[[], bool] = lambda: False
     wake_on_signals: Callable[[], AbstractContextManager[None]] = nullcontext
-    disable_core_dumps: Callable[[], None] = no_core_dumps
+    disable_core_dumps: Callable[[], None] = disable_core_dumps
     on_stored: Callable[[], None] = lambda: None
     now: Callable[[], float] = time.time
     entropy: Entropy = os.urandom

@@ -185,7 +185,7 @@ def remember_profile(settings: Settings, io: LoginIO) -> None:
     """
     from soe_auth.actions.registration import changes
     from soe_auth.settings.config_files import read_configs
-    from soe_auth.settings.config_writer import remember
+    from soe_auth.settings.config_writer import save_profile
 
     values = settings.profile_values
     if settings.known:
@@ -194,7 +194,7 @@ def remember_profile(settings: Settings, io: LoginIO) -> None:
         return
     try:
         configs = read_configs(settings.paths.files)
-        changed = remember(settings.paths.config, settings.profile, values)
+        changed = save_profile(settings.paths.config, settings.profile, values)
     except SettingsError as problem:
         io.announce(f"The profile was not remembered. {problem}")
         return

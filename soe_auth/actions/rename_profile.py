@@ -16,7 +16,7 @@ from soe_auth.storage.login_lock import LoginLock
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from soe_auth.settings.config_files import Paths
+    from soe_auth.settings.settings import Paths
 
 
 def rename(old: str, new: str, paths: Paths, *, report: Callable[[str], None]) -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from soe_auth.errors import NetworkError, SettingsError
 from soe_auth.settings import CONFIG_DIR_VARIABLE
+from soe_auth.settings.config_files import read_config_files
 from soe_auth.settings.project_file import find_project
-from soe_auth.settings.resolve import no_profile_yet, read_config_files, resolve
+from soe_auth.settings.resolve import no_profile_yet, resolve
 from soe_auth.settings.spec import CA_BUNDLE, PROXY, STORE
 
 if TYPE_CHECKING:

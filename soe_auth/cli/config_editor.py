@@ -8,9 +8,9 @@ from soe_auth.actions.registration import preface
 from soe_auth.desktop.process import run_child, split_command
 from soe_auth.errors import SettingsError
 from soe_auth.model.text import printable
-from soe_auth.settings.config_files import find_paths
-from soe_auth.settings.config_writer import begin
-from soe_auth.settings.resolve import check_config_file, read_config_files
+from soe_auth.settings.config_files import read_config_files
+from soe_auth.settings.config_writer import create_config
+from soe_auth.settings.settings import find_paths
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +24,7 @@ def edit_config(console: Console) -> None:
     config = find_paths(console.environ).config
     command = _editor(console.environ, config)
     if not config.exists():
-        begin(config, preface())
+        create_config(config, preface())
     try:
         code = run_child([*command, str(config)], console.environ)
     except OSError as problem:
@@ -33,8 +33,7 @@ def edit_config(console: Console) -> None:
             hint="Set VISUAL or EDITOR to one that is there; the first that is set counts.",
         ) from None
     try:
-        configs = read_config_files(console.environ)
-        check_config_file(configs.own, configs.profiles)
+        read_config_files(console.environ).check_own()
     except SettingsError as problem:
         raise SettingsError(
             str(problem),

@@ -10,7 +10,8 @@ from soe_auth.model.secret import Secret
 from soe_auth.model.site import Site
 from soe_auth.model.text import nearest, printable
 from soe_auth.settings import PROFILE_VARIABLE
-from soe_auth.settings.resolve import read_config_files, resolve
+from soe_auth.settings.config_files import read_config_files
+from soe_auth.settings.resolve import resolve
 from soe_auth.storage import open_store
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def read_option(name: str, read: Callable[[str], T], text: str) -> T:
         return read(text)
     except ValueError as problem:
         flag = name.replace("_", "-")
-        raise SettingsError(f"{name} (from --{flag}): {problem}.") from None
+        raise SettingsError(f"Cannot read {name} from --{flag}: {problem}.") from None
 
 
 def resolve_settings(args: argparse.Namespace, console: Console) -> Settings:

@@ -12,7 +12,7 @@ from soe_auth.actions.consent import require_consent
 from soe_auth.actions.login_messages import why_no_browser
 from soe_auth.actions.registration import administrator_text, domain, steps
 from soe_auth.cli.options import read_option, tell_ignored_suffix
-from soe_auth.desktop.browser import find_browser, launch, has_default_browser
+from soe_auth.desktop.browser import find_browser, has_default_browser, launch
 from soe_auth.desktop.clipboard import clipboard_reader
 from soe_auth.desktop.environment import detect
 from soe_auth.errors import NetworkError, SettingsError, SoeAuthError

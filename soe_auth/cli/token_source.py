@@ -18,7 +18,7 @@ from soe_auth.cli.options import open_profile_store, resolve_settings
 from soe_auth.desktop.detect import ci_job
 from soe_auth.errors import LoginRequired, SettingsError, SoeAuthError
 from soe_auth.model.duration import in_words
-from soe_auth.model.secret import no_core_dumps
+from soe_auth.model.secret import disable_core_dumps
 from soe_auth.settings import TOKEN_VARIABLE
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def find_token(
     StoreError, and what a login raises.
     """
     if access_token := from_environment(console.environ):
-        no_core_dumps()
+        disable_core_dumps()
         return TokenSource(access_token)
     with _ci_hint(console):
         settings = resolve_settings(args, console)
@@ -148,7 +148,7 @@ def stored_token(settings: Settings, console: Console) -> TokenSource:
     """
     now = time.time()
     token = from_store(settings, open_profile_store(settings, console), now=now)
-    no_core_dumps()
+    disable_core_dumps()
     for warning in token.warnings(now):
         console.detail(warning)
     return TokenSource(token.access_token, settings, token)

@@ -16,8 +16,8 @@ from soe_auth.doctor import local, remote, stored
 from soe_auth.doctor.finding import Finding, from_error
 from soe_auth.doctor.loopback import check_loopback
 from soe_auth.errors import LoginRequired, SettingsError, SoeAuthError
-from soe_auth.settings.config_files import find_paths
 from soe_auth.settings.resolve import resolve
+from soe_auth.settings.settings import find_paths
 from soe_auth.settings.spec import BROWSER, PORT, REDIRECT, REDIRECT_HOST
 
 if TYPE_CHECKING:

@@ -14,8 +14,9 @@ from soe_auth.errors import SettingsError, StoreError
 from soe_auth.files.atomic_write import exposed_parents
 from soe_auth.model.token import visible_ascii
 from soe_auth.settings import CONFIG_DIR_VARIABLE, TOKEN_VARIABLE, TOKENS
+from soe_auth.settings.config_files import read_config_files
 from soe_auth.settings.project_file import find_project
-from soe_auth.settings.resolve import read_config_files, resolve
+from soe_auth.settings.resolve import resolve
 from soe_auth.settings.spec import STORE
 from soe_auth.storage.file_store import LARGEST_FILE
 from soe_auth.storage.inspection import StoreEntry, inspect_store

@@ -148,8 +148,8 @@ def _look(cache: Cache, environ: Mapping[str, str]) -> dict[str, str]:
     """
     from pathlib import Path
 
-    from soe_auth.settings.config_files import find_paths
     from soe_auth.settings.project_file import project_places, repository_marks
+    from soe_auth.settings.settings import find_paths
     from soe_auth.settings.spec import TABLE
 
     paths, here = find_paths(environ), os.getcwd()

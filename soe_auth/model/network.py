@@ -1,4 +1,4 @@
-"""Values about the network: the loopback ports of the redirect, the proxy, the trusted CAs."""
+"""Network values of the settings: loopback ports, proxy, and the CA certificates to trust."""
 
 from __future__ import annotations
 
@@ -15,14 +15,65 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _HOST = re.compile(r"[a-z0-9._-]{1,253}|[0-9a-f.:]*:[0-9a-f.:]*", re.ASCII)  # a name, or IPv6
-_USABLE = range(1024, 65536)  # below, a program needs the system's leave
+_USER_PORTS = range(1024, 65536)  # lower ones need a privilege
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """A loopback port, or a range of them to try in order; port 0 means any free one."""
+
+    first: int
+    last: int
+
+    @classmethod
+    def parse(cls, text: str) -> Ports:
+        """Parse `8765`, `8000-8010` or `0`. Raises ValueError."""
+        first, dash, last = text.partition("-")
+        if not dash:
+            port = read_port(text)
+            return cls(port, port)
+        ports = cls(_read_user_port(first), _read_user_port(last))
+        if ports.first > ports.last:
+            raise ValueError(f"the lower port comes first: {ports.last}-{ports.first}")
+        return ports
+
+    def __str__(self) -> str:
+        return str(self.first) if self.is_one else f"{self.first}-{self.last}"
+
+    @property
+    def numbers(self) -> range:
+        """The ports to try, in order."""
+        return range(self.first, self.last + 1)
+
+    @property
+    def is_one(self) -> bool:
+        """Whether it is a single port."""
+        return self.first == self.last
+
+
+ANY_PORT = Ports(0, 0)
+
+
+def read_port(text: str) -> int:
+    """Parse a single port, or 0 for any free one. Raises ValueError."""
+    return 0 if text == "0" else _read_user_port(text)
+
+
+def _read_user_port(text: str) -> int:
+    text = text.strip()
+    if re.fullmatch(r"[0-9]{1,5}", text) and int(text) in _USER_PORTS:
+        return int(text)
+    raise ValueError(
+        f"valid ports are {_USER_PORTS[0]} to {_USER_PORTS[-1]}, a range such as 8000-8010, and 0"
+        " for any free one"
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """An http or https proxy; as text it is its address, without user and password.
+    """An http or https proxy; its text is its URL without user and password.
 
-    `authorization` is what its Proxy-Authorization header has to say (RFC 7617 section 2).
+    `authorization` is the value of the Proxy-Authorization header (RFC 7617 section 2).
     """
 
     scheme: str
@@ -32,26 +83,26 @@ class Proxy:
 
     @classmethod
     def parse(cls, text: str) -> Proxy:
-        """Read an address, with or without `user:password@`; one without a scheme is http.
+        """Parse a URL, with or without `user:password@`; the default scheme is http.
 
-        Raises ValueError, whose text quotes nothing of what was typed.
+        Raises ValueError, which quotes nothing of the text.
         """
         wrong = ValueError(
-            "write an http or https address, as in http://proxy.example:8080; the signs / ? # @ in"
-            " a password are written %2F %3F %23 %40"
+            "write an http or https URL such as http://proxy.example:8080, with / ? # @ in a"
+            " password as %2F %3F %23 %40"
         )
-        # urlsplit drops some of these in silence.
+        # urlsplit silently drops some of these characters.
         if any(c in "\\ " or not c.isprintable() for c in text):
             raise wrong
         try:
             parts = urlsplit(text if "://" in text else f"http://{text}")
-            usual = DEFAULT_PORTS[parts.scheme]
-            port = usual if parts.port is None else parts.port
+            default = DEFAULT_PORTS[parts.scheme]
+            port = default if parts.port is None else parts.port
         except (ValueError, KeyError):
             raise wrong from None
         host = parts.hostname or ""
-        # A slash in a password ends the address early: its beginning then stands in the host's
-        # place, where everybody would see it, and its end behind it.
+        # A slash in a password ends the authority: the password's beginning is then parsed as the
+        # host, which is shown to everyone, and its end as the path.
         rest = parts.path.strip("/") + parts.query + parts.fragment
         if rest or not port or not _HOST.fullmatch(host):
             raise wrong
@@ -67,62 +118,11 @@ class Proxy:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """What the settings say of the way to a site; with neither, the system is asked.
+    """How to reach a site; a value that is None is taken from the system.
 
-    `ca_bundle` is a file of certificates in PEM: they alone are believed, in place of the system's.
-    `proxy` is the one to use, or `none` to use none; it is stronger than the environment's.
+    `ca_bundle` is a PEM file whose certificates alone are trusted. `proxy` overrides the
+    environment; `none` means no proxy.
     """
 
     ca_bundle: Path | None = None
     proxy: Proxy | Literal["none"] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """One port, or a range of them to try in order; port 0 stands for any free one."""
-
-    first: int
-    last: int
-
-    @classmethod
-    def parse(cls, text: str) -> Ports:
-        """Read `8765`, `8000-8010` or `0`. Raises ValueError."""
-        first, dash, last = text.partition("-")
-        if not dash:
-            port = read_port(text)
-            return cls(port, port)
-        ports = cls(_read_usable(first), _read_usable(last))
-        if ports.first > ports.last:
-            raise ValueError(f"a range begins with the lower port: {ports.last}-{ports.first}")
-        return ports
-
-    def __str__(self) -> str:
-        return str(self.first) if self.is_one else f"{self.first}-{self.last}"
-
-    @property
-    def numbers(self) -> range:
-        """The ports to try, in order."""
-        return range(self.first, self.last + 1)
-
-    @property
-    def is_one(self) -> bool:
-        """Whether there is nothing to choose from."""
-        return self.first == self.last
-
-
-ANY_PORT = Ports(0, 0)
-
-
-def read_port(text: str) -> int:
-    """Read a single port, or 0 for any free one. Raises ValueError."""
-    return 0 if text == "0" else _read_usable(text)
-
-
-def _read_usable(text: str) -> int:
-    text = text.strip()
-    if re.fullmatch(r"[0-9]{1,5}", text) and int(text) in _USABLE:
-        return int(text)
-    raise ValueError(
-        f"write a port from {_USABLE[0]} to {_USABLE[-1]}, a range such as 8000-8010,"
-        " or 0 for any free one"
-    )

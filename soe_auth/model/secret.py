@@ -1,22 +1,21 @@
-"""A string that does not print itself: states, codes, verifiers and tokens live in it."""
+"""Secret strings: states, codes, verifiers and tokens."""
 
 from __future__ import annotations
 
 import sys
 
-TYPE_CHECKING = False  # typing itself is not light
+TYPE_CHECKING = False  # importing typing takes time
 if TYPE_CHECKING:
     from typing import NoReturn
 
-
-_TOLD_BY = 100  # characters of a longer one, as a pattern of thousands takes seconds to make
+_MAX_PATTERN = 100  # characters: compiling a pattern of thousands takes seconds
 
 
 class Secret:
-    """A string that shows itself only where `reveal` is called, so that each showing can be found.
+    """A string that is shown by `reveal` only, so that each use can be found in the source.
 
-    `repr`, `str` and `format` give a placeholder, pickling raises `TypeError`, and comparing takes
-    the same time wherever the first difference lies.
+    `repr`, `str` and `format` return a placeholder, pickling raises TypeError, and a comparison
+    takes constant time.
     """
 
     __slots__ = ("_value",)
@@ -25,11 +24,11 @@ class Secret:
         self._value = value
 
     def reveal(self) -> str:
-        """Return the string itself."""
+        """Return the string."""
         return self._value
 
     def matches(self, candidate: str) -> bool:
-        """Compare in constant time with a string from outside."""
+        """Compare with a string in constant time."""
         from hmac import compare_digest
 
         return compare_digest(
@@ -38,11 +37,11 @@ class Secret:
         )
 
     def redact_in(self, text: str) -> str:
-        """Return text without this string, however its characters are escaped; "…" for it."""
+        """Return text with "…" in place of this string, in any escaped form."""
         import re
 
-        pattern = "".join(map(_any_form, self._value[:_TOLD_BY]))
-        if len(self._value) > _TOLD_BY:
+        pattern = "".join(map(_any_form, self._value[:_MAX_PATTERN]))
+        if len(self._value) > _MAX_PATTERN:
             pattern += r"\S*"
         return re.sub(pattern, "…", text, flags=re.IGNORECASE) if pattern else text
 
@@ -56,11 +55,11 @@ class Secret:
         return "Secret(…)"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a Secret is not pickled: it would lie in the file for all to read")
+        raise TypeError("cannot pickle a Secret: the file would hold it in plain text")
 
 
 def _any_form(character: str) -> str:
-    """Return a pattern of a character as it is, and as escaped in a form, a URL, JSON or HTML."""
+    """Return a pattern of a character, plain or escaped in a form, a URL, JSON or HTML."""
     import re
     from html import escape
 
@@ -77,11 +76,11 @@ def _any_form(character: str) -> str:
     return f"(?:{'|'.join(forms)})"
 
 
-def no_core_dumps() -> None:
-    """Have no crash of this process write its memory, secrets and all, anywhere.
+def disable_core_dumps() -> None:
+    """Prevent a crash of this process from writing its memory, with secrets, to a file.
 
-    A limit of one byte, as Linux takes none for a crash handler's pipe at its word (core(5)).
-    Windows has no such limit.
+    The limit is one byte: Linux ignores a limit of 0 for a crash handler's pipe (core(5)). Windows
+    has no such limit.
     """
     if sys.platform == "win32":
         return

@@ -1,26 +1,26 @@
-"""Text from outside: made fit to be shown, or checked as the name of a profile."""
+"""Text from outside: make it printable, check it as a profile name, find the nearest word."""
 
 from __future__ import annotations
 
 import re
 
-TYPE_CHECKING = False  # typing itself is not light
+TYPE_CHECKING = False  # importing typing takes time
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# Files are named after a profile.
+# Files are named after profiles.
 _PROFILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
-# Windows takes these for devices, whatever stands behind a first dot, in capitals or not:
+# Windows reserves these for devices, in any case and with any suffix after a dot:
 # https://learn.microsoft.com/windows/win32/fileio/naming-a-file
 _DEVICE = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.ASCII | re.IGNORECASE)
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
 def printable(text: str, limit: int = 200) -> str:
-    """Return text as one line without control characters, at most `limit` characters long.
+    """Return text as one line without control characters, of at most `limit` characters.
 
-    What could move a terminal's cursor, turn the direction of writing or hide (control, format,
-    surrogate, private-use characters) becomes U+FFFD, every kind of white space a single blank.
+    Control, format, surrogate and private-use characters, which could move a terminal's cursor or
+    change the direction of writing, become U+FFFD; any white space becomes one blank.
     """
     line = " ".join(text[: 4 * limit].split())
     shown = "".join(c if c.isprintable() else _REPLACEMENT for c in line)
@@ -28,25 +28,21 @@ def printable(text: str, limit: int = 200) -> str:
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """Return what was most likely meant by a word that is not among the known ones."""
+    """Return the known word that is most like an unknown one, if any is."""
     from difflib import get_close_matches
 
     return next(iter(get_close_matches(word[:80], known, n=1)), None)
 
 
 def read_profile_name(text: str) -> str:
-    """Return text if it can be a profile's name, on any system. Raises ValueError."""
+    """Return text if it is a valid profile name on every system. Raises ValueError."""
     if _DEVICE.fullmatch(text):
-        raise ValueError("Windows has a device of that name; choose another")
+        raise ValueError("Windows reserves it for a device")
     if not _PROFILE_NAME.fullmatch(text):
         raise ValueError("write letters, digits, dots, dashes and underscores, 64 at most")
     return text
 
 
 def is_profile_name(text: str) -> bool:
-    """Whether text can be a profile's name."""
-    try:
-        read_profile_name(text)
-    except ValueError:
-        return False
-    return True
+    """Whether text is a valid profile name."""
+    return bool(_PROFILE_NAME.fullmatch(text)) and not _DEVICE.fullmatch(text)

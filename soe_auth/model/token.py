@@ -1,4 +1,4 @@
-"""The thing we came for: an access token, what it is bound to, how long it lives."""
+"""An access token: its scope, what it belongs to, and how long it is valid."""
 
 from __future__ import annotations
 
@@ -13,38 +13,37 @@ if TYPE_CHECKING:
     from soe_auth.model.secret import Secret
     from soe_auth.model.site import Site
 
-# What SOE gives by its guide; the longest that a token of unknown life is trusted.
-_USUAL_LIFE = 24 * 3600.0
+_DEFAULT_LIFETIME = 24 * 3600.0  # seconds (SOE guide); assumed where the site gives no expiry
+_WEEK = 7 * 86400 - 3600  # seconds within which a weekday's name is unambiguous
 
-_WEEK = 7 * 86400 - 3600  # closer than that, a weekday's name says it
-
-# A token is near its end in its last hour, or in the last quarter of a shorter life than a day's.
+# A token is near its end in its last hour; if its lifetime is short, in its last quarter.
 _LAST_HOUR = 3600.0
 _LAST_PART = 1 / 4
 
-# It is to fit into its file, and into a header of a request.
-_LONGEST_TOKEN = 16 * 1024
-
-_LONGEST_SCOPE = 300
+_MAX_TOKEN = 16 * 1024  # characters; it must fit into its file and a request header
+_MAX_SCOPE = 300  # characters; it is shown to the user as a whole
 
 Expiry = float | Literal["never", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """A set of scope names, kept sorted so that equal sets are equal values."""
+    """A set of scope names, sorted; without names it means read only.
+
+    SOE joins the names by commas (SOE guide), not by blanks as RFC 6749 does.
+    """
 
     names: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, text: str) -> Scope:
-        """Read names joined by commas or blanks.
+        """Parse names joined by commas or blanks.
 
-        Raises ValueError for characters that RFC 6749 section 3.3 has in no scope name, and for
-        more than can be shown to the user as a whole.
+        Raises ValueError for characters that RFC 6749 section 3.3 does not allow, and for too long
+        a text.
         """
-        if len(text) > _LONGEST_SCOPE:
-            raise ValueError(f"a scope has {_LONGEST_SCOPE} characters at most")
+        if len(text) > _MAX_SCOPE:
+            raise ValueError(f"a scope has {_MAX_SCOPE} characters at most")
         names = sorted(set(text.replace(",", " ").split()))
         for name in names:
             if not all("!" <= c <= "~" and c not in '"\\' for c in name):
@@ -53,30 +52,29 @@ class Scope:
 
     @property
     def no_expiry(self) -> bool:
-        """Whether a token without end is asked for."""
+        """Whether it requests a token that never expires."""
         return "no_expiry" in self.names
 
     @property
     def is_for_team(self) -> bool:
-        """Whether the token is for a private team, and for nothing outside it."""
+        """Whether the token is valid for a private team only."""
         return any(name.partition("|")[0] == "access_team" for name in self.names)
 
     def __str__(self) -> str:
         return ",".join(self.names)
 
     def in_words(self) -> str:
-        """Name the scope for a person."""
+        """Name the scope for a user."""
         return ", ".join(self.names) or "read only"
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """An access token and what is known of it.
+    """An access token and what is known of it; times are in seconds since the epoch.
 
-    Times are seconds since the epoch. `expires_at` is "never" for a token asked for with
-    `no_expiry`, and "unknown" where the site's word could not be read. `scope` is what was asked,
-    `granted_scope` what the site said it gave (the same where it said nothing, RFC 6749 section
-    3.3), `account` the name of who signed in, where the site told it.
+    `expires_at` is "never" for a token requested with `no_expiry`, "unknown" if the site's answer
+    does not tell. `scope` was requested, `granted_scope` granted (the same if the site names none,
+    RFC 6749 section 3.3). `account` is the user's name, if the site told it.
     """
 
     access_token: Secret
@@ -89,107 +87,104 @@ class Token:
     account: str | None = None
 
     def ends_at(self, now: float) -> float:
-        """Return when its life ends, infinite for "never".
+        """Return when it expires, infinite for "never"; an unknown expiry counts as 24 hours.
 
-        An unknown life counts as SOE's usual 24 hours, so that it is never taken for endless. Where
-        the clock was ahead when it was obtained, it lasts as long as it was given, at most.
+        If the clock was ahead when it was obtained, it is valid for its lifetime from now at most.
         """
         match self.expires_at:
             case "never":
                 return math.inf
             case "unknown":
-                end = self.obtained_at + _USUAL_LIFE
+                end = self.obtained_at + _DEFAULT_LIFETIME
             case expires_at:
                 end = expires_at
         return end - max(0.0, self.obtained_at - now)
 
     def remaining(self, now: float) -> float:
-        """Seconds of life left, infinite for "never"."""
+        """Return the seconds until it expires, infinite for "never"."""
         return self.ends_at(now) - now
 
     def is_same_as(self, other: Token | None) -> bool:
-        """Whether the site knows both as one token, whatever is known of them here."""
+        """Whether both are one token for the site, apart from other fields."""
         return other is not None and (self.site, self.access_token) == (
             other.site,
             other.access_token,
         )
 
     def has_ended(self, now: float) -> bool:
-        """Whether it is past an end that is known."""
+        """Whether it has a known expiry that is past."""
         return isinstance(self.expires_at, float) and self.expires_at <= now
 
     @property
     def life(self) -> float:
-        """Seconds of life that it was given, in all; infinite for "never"."""
+        """Its lifetime from the start, in seconds; infinite for "never"."""
         return self.remaining(self.obtained_at)
 
     def effective_min_ttl(self, min_ttl: float) -> float:
-        """Return how much life must be left for a login to gain nothing, where min_ttl is wanted.
+        """Return the seconds that must remain for no new login to be needed, given min_ttl.
 
-        That is min_ttl; but where this token was given no more than that in all, the next one would
-        fall short as well, and each call would take a login: so then it is half of what was given.
+        Where the site's lifetime is not longer than min_ttl, a new token would fail as well and
+        each call would start a login; half of the lifetime is required then.
         """
         return min_ttl if min_ttl < self.life else self.life / 2
 
     def lifetime_warning(self, min_ttl: float) -> str | None:
-        """Say for a person that the site gives no more life, even to a new token, than min_ttl."""
+        """Return a sentence if even a new token of the site is not valid for min_ttl seconds."""
         if min_ttl < self.life:
             return None
         return (
-            f"The site gives {in_words(self.life)} in all,"
-            f" where {in_words(min_ttl)} more are asked for."
+            f"Tokens from this site expire after {in_words(self.life)};"
+            f" min_ttl is {in_words(min_ttl)}."
         )
 
     def why_unusable(
         self, site: Site | None, client_id: str | None, scope: Scope, *, min_ttl: float, now: float
     ) -> str | None:
-        """Say why this token does not serve those settings for min_ttl seconds more, or None."""
+        """Return why it cannot be used for these settings for min_ttl seconds; None if it can."""
         if (self.site, self.client_id, self.scope) != (site, client_id, scope):
-            return "was given for another site, client ID or scope"
+            return "is for another site, client ID or scope"
         left = self.remaining(now)
         if left <= 0:
             return f"expired {in_words(-left)} ago"
         if left < min_ttl:
-            return f"has {in_words(left)} left, less than the {in_words(min_ttl)} asked for"
+            return f"has {in_words(left)} left, less than min_ttl ({in_words(min_ttl)})"
         return None
 
     @property
     def scope_warning(self) -> str | None:
-        """Say for a person that another scope was granted than asked for (RFC 6749 section 3.3)."""
+        """A sentence if the granted scope is not the requested one (RFC 6749 section 3.3)."""
         if self.granted_scope == self.scope:
             return None
-        return (
-            f"The site granted {self.granted_scope.in_words()}"
-            f" where {self.scope.in_words()} was asked for."
-        )
+        granted, requested = self.granted_scope.in_words(), self.scope.in_words()
+        return f"The site granted the scope {granted}; {requested} was requested."
 
     def account_warning(self, old: Token, profile: str) -> str | None:
-        """Say for a person that the token which it replaced was another account's on that site."""
+        """Return a sentence if the token that it replaces belongs to another account."""
         known = old.account and self.account and old.site == self.site
         if not known or old.account == self.account:
             return None
         return (
-            f"Profile {profile} was {old.account}'s until now. To keep both, give each account a"
-            " profile of its own: `soe-auth login -p NAME`."
+            f"Profile {profile} belonged to {old.account} until now. To keep both accounts, give"
+            " each a profile: `soe-auth login -p NAME`."
         )
 
     def warnings(self, now: float) -> list[str]:
-        """Say for a person, in sentences, what deserves attention while it lives."""
+        """Return sentences about its expiry and scope that the user should know."""
         found = []
         left = self.remaining(now)
         if self.expires_at == "never":
             age = in_words(now - self.obtained_at)
-            found.append(f"It does not end by itself; it was given {age} ago.")
+            found.append(f"It never expires; it was issued {age} ago.")
         elif left > 0 and self.expires_at == "unknown":
-            found.append(f"It is taken to last {in_words(left)} more, as the site did not say.")
+            found.append(f"The site gave no expiry; {in_words(left)} are assumed.")
         elif 0 < left < min(_LAST_HOUR, self.life * _LAST_PART):
-            found.append(f"It ends in {in_words(left)}.")
+            found.append(f"It expires in {in_words(left)}.")
         if words := self.scope_warning:
             found.append(words)
         return found
 
     def describe_expiry(self, now: float) -> str:
-        """Say for a person how long it lasts: `until Tue 09:12 (24 h)`, in local time."""
+        """Return until when it is valid, in local time: `until Tue 09:12 (24 h)`."""
         match self.expires_at:
             case "never":
                 return "until it is revoked"
@@ -209,6 +204,6 @@ def visible_ascii(value: object) -> str:
     """
     if not (isinstance(value, str) and value and all("!" <= c <= "~" for c in value)):
         raise ValueError("a token is visible ASCII without blanks, and not empty")
-    if len(value) > _LONGEST_TOKEN:
-        raise ValueError(f"a token has {_LONGEST_TOKEN} characters at most")
+    if len(value) > _MAX_TOKEN:
+        raise ValueError(f"a token has {_MAX_TOKEN} characters at most")
     return value

@@ -20,7 +20,7 @@ from soe_auth.python_api.defaults import (
     require_asyncio,
     settings_for,
 )
-from soe_auth.settings.config_files import find_paths
+from soe_auth.settings.settings import find_paths
 from soe_auth.storage.file_store import FileStore
 
 if TYPE_CHECKING:

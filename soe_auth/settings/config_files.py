@@ -1,4 +1,4 @@
-"""The config.toml files that settings are written in: the user's, and the system's."""
+"""The config.toml files, the user's and the system's, and what they contain."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from functools import cached_property
 from shlex import quote
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,12 +15,12 @@ from soe_auth.errors import SettingsError
 from soe_auth.files.private_read import OtherUsersError, read_trusted
 from soe_auth.model.site import Site
 from soe_auth.model.text import nearest, printable, read_profile_name
-from soe_auth.settings import CONFIG_DIR_VARIABLE
+from soe_auth.settings.settings import find_paths
 from soe_auth.settings.spec import BY_KEY, DEFAULT_PROFILE, SCOPE, SITE, TRUSTED_SITES
-from soe_auth.settings.toml_position import line_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from soe_auth.settings.spec import Setting
 
@@ -28,77 +28,16 @@ T = TypeVar("T")
 
 CONFIG_KEYS = (DEFAULT_PROFILE.key, TRUSTED_SITES.key)
 
-_LIST_KEYS = (SCOPE.key,)  # what a person may write as a list as well
-_WRITE_LINES = 'Write lines such as site = "acme", each text in quotes.'
-_LONGEST_INTEGER = 64  # bits; the text of longer ones may be longer than Python will make
+_TOML_EXAMPLE = 'Write lines such as site = "acme", each text in quotes.'
+_MAX_INTEGER_BITS = 64  # str() refuses much longer integers
 _NO_SUCH_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG}
-
-
-_NO_FILE = Path(os.devnull, "config.toml")  # it cannot be there
-
-
-@dataclass(frozen=True, slots=True)
-class Paths:
-    """The user's config directory, None where there is no home, and the system's config.toml."""
-
-    user_directory: Path | None
-    system_config: Path
-
-    @property
-    def directory(self) -> Path:
-        """The user's config directory. Raises SettingsError where there is none."""
-        if self.user_directory is None:
-            raise SettingsError(
-                "Your home directory is not known, and so no place for settings and tokens.",
-                hint=f"Set HOME, or {CONFIG_DIR_VARIABLE} to a directory of your own.",
-            )
-        return self.user_directory
-
-    @property
-    def config(self) -> Path:
-        """The user's config.toml. Raises SettingsError as `directory`."""
-        return self.directory / "config.toml"
-
-    @property
-    def files(self) -> list[Path]:
-        """Both config.toml, the stronger one first."""
-        return [self.config if self.user_directory else _NO_FILE, self.system_config]
-
-
-def find_paths(environ: Mapping[str, str], *, platform: str = sys.platform) -> Paths:
-    """Find the config directories: SOE_AUTH_CONFIG_DIR, else what the platform says.
-
-    Raises SettingsError for one that is another with each current directory, or drive of Windows.
-    """
-    import platformdirs
-
-    system = platformdirs.site_config_path("soe-auth", appauthor=False) / "config.toml"
-    if not (directory := environ.get(CONFIG_DIR_VARIABLE)):
-        try:
-            user = platformdirs.user_config_path("soe-auth", appauthor=False)
-            if not user.is_absolute():  # of older versions, by an XDG_CONFIG_HOME that is ignored
-                user = Path.home() / ".config" / "soe-auth"
-        except RuntimeError:  # neither HOME nor the list of users says where home is
-            return Paths(None, system)
-        return Paths(user, system)
-    # What comes from a .env file, Docker or systemd has passed no shell.
-    path = os.path.expanduser(directory)  # noqa: PTH111  # pathlib raises where there is no home
-    pure = PureWindowsPath if platform == "win32" else PurePosixPath
-    if not pure(path).is_absolute():
-        example = r"C:\Users\you\soe-auth" if platform == "win32" else "~/soe-auth"
-        raise SettingsError(
-            f"{CONFIG_DIR_VARIABLE} is {printable(directory)}, which depends on the current"
-            " directory.",
-            hint=f"Set it to a whole path, such as {example}.",
-        )
-    return Paths(Path(path), system)
 
 
 @dataclass(frozen=True, slots=True)
 class TomlTable:
-    """A table of settings in a file; the values are text, as a person types them.
+    """A table of settings in a file; the values are text, as a user types them.
 
-    `file` is the path of its file as it is shown, `text` all that stands there, `path` the name of
+    `file` is the path of the file, fit to be shown, `text` its whole content, `path` the name of
     the table in it.
     """
 
@@ -109,7 +48,7 @@ class TomlTable:
 
     @property
     def origin(self) -> str:
-        """Where it is, for a person."""
+        """The file, and the profile if the table is a profile's."""
         match self.path:
             case ("profile", name):
                 return f"{self.file} [profile.{name}]"
@@ -117,36 +56,33 @@ class TomlTable:
                 return self.file
 
     def place(self, *key: str) -> str:
-        """Where a key of it is, with the line."""
+        """Return the origin of a key, with its line."""
+        from soe_auth.settings.toml_position import line_of
+
         line = line_of(self.text, *self.path, *key)
         return self.origin if line is None else f"{self.origin}, line {line}"
 
     def read(self, setting: Setting[T]) -> T:
-        """Read a setting that it has. Raises SettingsError, which names the place."""
+        """Parse a setting that the table has. Raises SettingsError with the place."""
         with error_context(setting, lambda: self.place(setting.key)):
             return setting.read(self.values[setting.key])
 
     def check(self) -> None:
-        """Read every setting that it has. Raises SettingsError, which names the place."""
+        """Parse every setting in the table. Raises SettingsError with the place."""
         for key in self.values:
             self.read(BY_KEY[key])
 
     def profile_name(self, value: object, *key: str) -> str:
-        """Return the profile's name that stands at a key. Raises SettingsError."""
+        """Return the profile name at a key. Raises SettingsError with the place."""
         if not isinstance(value, str):
-            raise SettingsError(
-                f"{self.place(*key)}: write {key[-1]} as the name of a profile, in quotes."
-            )
-        try:
-            check_profile_name(value)
-        except SettingsError as problem:
-            raise SettingsError(f"{self.place(*key)}: {problem}") from None
+            raise _wrong_type(key[-1], self.place(*key), "a profile name in quotes")
+        check_profile_name(value, lambda: self.place(*key))
         return value
 
     def with_values(self, values: Mapping[str, object], known: Collection[str]) -> TomlTable:
-        """Return it with these values, as text. Raises SettingsError, which names the place.
+        """Return this table with values of TOML types as text, for the keys in `known`.
 
-        `known` are the keys that it may have.
+        Raises SettingsError with the place.
         """
         for key in values:
             if key not in known:
@@ -154,21 +90,21 @@ class TomlTable:
         return replace(self, values={key: self._as_text(key, values[key]) for key in values})
 
     def _as_text(self, key: str, value: object) -> str:
-        """Return a value as a person would type it."""
+        is_list = key == SCOPE.key  # the only key whose value may also be a list
         match value:
             case str():
                 return value
-            case int() if not isinstance(value, bool) and value.bit_length() <= _LONGEST_INTEGER:
+            case int() if not isinstance(value, bool) and value.bit_length() <= _MAX_INTEGER_BITS:
                 return str(value)
-            case list() if key in _LIST_KEYS and all(isinstance(item, str) for item in value):
+            case list() if is_list and all(isinstance(item, str) for item in value):
                 return ",".join(value)
-        or_list = ", or as a list of such" if key in _LIST_KEYS else ""
-        raise SettingsError(f"{key} (from {self.place(key)}): write it as text in quotes{or_list}.")
+        expected = "text in quotes" + (", or a list of such" if is_list else "")
+        raise _wrong_type(key, self.place(key), expected)
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigFile:
-    """A config.toml, checked for shape."""
+    """The content of a config.toml; the values of its tables are not parsed yet."""
 
     path: Path
     top: TomlTable
@@ -182,65 +118,46 @@ class ConfigFile:
         return [self.top, *self.profiles.values()]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Configs:
-    """The config.toml files together, strongest first, and what they say of profiles and sites.
-
-    `profiles` are the names of all profiles, sorted.
-    """
+    """The config.toml files together, in order of precedence."""
 
     files: Sequence[ConfigFile]
-    profiles: list[str] = field(init=False)
 
-    def __post_init__(self) -> None:
-        names = sorted({name for file in self.files for name in file.profiles})
-        object.__setattr__(self, "profiles", names)  # once: it is asked for each of a thousand
+    @cached_property
+    def profiles(self) -> list[str]:
+        """The names of all profiles, sorted."""
+        return sorted({name for file in self.files for name in file.profiles})
 
     @property
     def own(self) -> ConfigFile:
-        """The user's own."""
+        """The user's config.toml."""
         return self.files[0]
 
     @property
     def default_profile(self) -> str | None:
-        """The profile that is used where none is named."""
+        """The profile to use where none is named."""
         return next((f.default_profile for f in self.files if f.default_profile), None)
 
     @property
     def trusted_sites(self) -> list[Site]:
-        """The sites outside the cloud that a project file may name without a question."""
+        """The sites outside the cloud that a project file may name without consent."""
         return [site for file in self.files for site in file.trusted_sites]
 
     def tables_of(self, profile: str) -> Iterator[TomlTable]:
-        """Yield each table that holds for a profile, strongest first."""
+        """Yield each table that applies to a profile, in order of precedence."""
         for file in self.files:
             if profile in file.profiles:
                 yield file.profiles[profile]
             yield file.top
 
-    def profiles_of(self, site: Site) -> list[str]:
-        """Return the profiles of a site: the one that has its name, or all there are.
-
-        A site without any gets one of its name.
-        """
-        names = [name for name in self.profiles if _means(self.site_of(name), site)]
-        return (
-            [site.default_profile_name]
-            if site.default_profile_name in names or not names
-            else names
-        )
-
-    def all_of(self, site: Site) -> list[str]:
-        """Return every profile of a site, and the one that has its name but names no site yet."""
-        return [
-            name
-            for name in self.profiles
-            if _means(self.site_of(name), site)
-            or (name == site.default_profile_name and self.site_of(name) is None)
-        ]
+    def site_of(self, profile: str) -> str | None:
+        """Return the site of a profile as text; None if the profile or its site is missing."""
+        tables = self.tables_of(profile) if profile in self.profiles else ()
+        return next((t.values[SITE.key] for t in tables if SITE.key in t.values), None)
 
     def value_of(self, profile: str, setting: Setting[T]) -> T | None:
-        """Return what the files say of a profile's setting, or the default; None if unreadable."""
+        """Return a profile's value in the files, or the default; None if it cannot be parsed."""
         for table in self.tables_of(profile):
             if setting.key in table.values:
                 try:
@@ -249,108 +166,136 @@ class Configs:
                     return None
         return setting.default
 
+    def profiles_of(self, site: Site) -> list[str]:
+        """Return the profile that is named after a site, else all profiles of that site.
+
+        A site without any gets the name of its first profile.
+        """
+        names = [name for name in self.profiles if _is_site(self.site_of(name), site)]
+        default = site.default_profile_name
+        return [default] if default in names or not names else names
+
+    def all_of(self, site: Site) -> list[str]:
+        """Return all profiles of a site, and the one that is named after it if it has no site."""
+        return [
+            name
+            for name in self.profiles
+            if _is_site(own := self.site_of(name), site)
+            or (own is None and name == site.default_profile_name)
+        ]
+
     def is_taken(self, profile: str, site: Site) -> bool:
-        """Whether there is a profile of that name for another site."""
+        """Whether a profile of that name belongs to another site."""
         own = self.site_of(profile)
-        return own is not None and not _means(own, site)
+        return own is not None and not _is_site(own, site)
 
     def name_site(self, site: Site) -> bool:
-        """Whether the files name a site, in a profile, at their top, or as a trusted one."""
+        """Whether any file names a site: in a profile, at the top or in trusted_sites."""
         tables = [table for file in self.files for table in file.tables]
-        named = any(_means(table.values.get("site"), site) for table in tables)
+        named = any(_is_site(table.values.get(SITE.key), site) for table in tables)
         return named or site in self.trusted_sites
 
     def require_profile(self, profile: str) -> None:
-        """Raise SettingsError, which says what there is, for a profile that is not there."""
+        """Raise SettingsError, with the names of all profiles, if this one does not exist."""
         if profile not in self.profiles:
             names = ", ".join(self.profiles) or "none yet"
             raise SettingsError(
                 f"There is no profile {printable(profile, 80)}.",
-                hint=f"There are: {names}. `soe-auth login -p NAME --site SITE` makes one.",
+                hint=f"There are: {names}. `soe-auth login -p NAME --site SITE` adds one.",
             )
 
     def require_own_profile(self, profile: str) -> None:
-        """Raise SettingsError for a profile that the user's config.toml cannot change."""
+        """Raise SettingsError for a profile that is not in the user's config.toml alone."""
         self.require_profile(profile)
         if any(profile in file.profiles for file in self.files[1:]):
             raise SettingsError(
-                f"Profile {profile} is in the system's config.toml.",
-                hint="Only an administrator can change it there; `soe-auth config path` says where"
-                " it is.",
+                f"Cannot change profile {profile}: it is in the system's config.toml.",
+                hint="Ask an administrator; `soe-auth config path` prints where that file is.",
             )
 
-    def site_of(self, profile: str) -> str | None:
-        """Return the site of a profile, as it is written; None for one that is not there."""
-        tables = self.tables_of(profile) if profile in self.profiles else ()
-        return next((t.values[SITE.key] for t in tables if SITE.key in t.values), None)
+    def check_own(self) -> None:
+        """Parse every value in the user's config.toml. Raises SettingsError."""
+        for table in self.own.tables:
+            table.check()
+        default = self.own.default_profile
+        if default not in (None, *self.profiles):
+            place = self.own.top.place(DEFAULT_PROFILE.key)
+            raise SettingsError(
+                f"Cannot read {DEFAULT_PROFILE.key} from {place}: there is no profile {default}.",
+                hint="Set it to a profile that exists: `soe-auth profile use NAME`.",
+            )
+
+
+def read_config_files(environ: Mapping[str, str] = os.environ) -> Configs:
+    """Read the user's and the system's config.toml. Raises SettingsError."""
+    return read_configs(find_paths(environ).files)
 
 
 def read_configs(paths: Sequence[Path]) -> Configs:
-    """Read the config.toml files, strongest first; the last is the system's.
+    """Read config.toml files in order of precedence; a missing file counts as empty.
 
-    One that is not there is empty. Raises SettingsError, which names the file and what is wrong.
+    Raises SettingsError with the file and the problem.
     """
-    return Configs([_config_file(path) for path in paths])
+    return Configs([_read_config(path) for path in paths])
 
 
 def parse_toml(data: bytes, origin: str) -> tuple[dict[str, Any], str]:
-    """Return what a TOML file says, and its text. Raises SettingsError."""
-    if not data:  # there is no file, as on most machines for one of the two
+    """Return the content of a TOML file, and its text. Raises SettingsError."""
+    if not data:  # no file, as on most machines for one of the two: tomllib is not needed
         return {}, ""
     import tomllib
 
     try:
-        text = data.decode("utf-8-sig")  # as editors of Windows write it
+        text = data.decode("utf-8-sig")  # editors on Windows write a byte order mark
         return tomllib.loads(text), text
     except RecursionError:
-        raise SettingsError(f"{origin} is nested too deep to be read.", hint=_WRITE_LINES) from None
-    except ValueError as problem:
-        raise SettingsError(
-            f"{origin} is not valid TOML: {printable(str(problem))}.", hint=_WRITE_LINES
-        ) from None
+        problem = "it is nested too deep"
+    except ValueError as error:
+        problem = f"it is not valid TOML: {printable(str(error))}"
+    raise SettingsError(f"Cannot read {origin}: {problem}.", hint=_TOML_EXAMPLE)
 
 
 @contextmanager
 def error_context(setting: Setting[Any], place: Callable[[], str]) -> Iterator[None]:
-    """Read a setting within. Raises SettingsError, which names the place that its text is from.
+    """Turn a ValueError within into a SettingsError with the place of the setting.
 
-    The text is not handed over: it may hold a password, and would stand in this frame.
+    The text of the setting is no argument: it may hold a password, and would be in this frame.
     """
     try:
         yield
     except ValueError as problem:
-        raise SettingsError(f"{setting.key} (from {place()}): {problem}.") from None
+        raise SettingsError(f"Cannot read {setting.key} from {place()}: {problem}.") from None
 
 
-def check_profile_name(name: str) -> None:
-    """Raise SettingsError if this cannot be a profile's name."""
+def check_profile_name(name: str, place: Callable[[], str] | None = None) -> None:
+    """Raise SettingsError, with the place if given, if this cannot be a profile's name."""
     try:
         read_profile_name(name)
     except ValueError as problem:
+        origin = f" from {place()}" if place else ""
         raise SettingsError(
-            f"{printable(name, 80)!r} cannot be the name of a profile: {problem}."
+            f"Cannot use profile name {printable(name, 80)!r}{origin}: {problem}."
         ) from None
 
 
 def no_such_key(key: str, known: Iterable[str], place: str | None = None) -> SettingsError:
-    """Return the error that says so, and names the nearest that there is."""
+    """Return an error for an unknown setting, with the nearest known one."""
     meant = nearest(key, known)
+    unknown = f"here is no setting {printable(key, 80)!r}."
     return SettingsError(
-        f"{f'{place}: t' if place else 'T'}here is no setting {printable(key, 80)!r}.",
+        f"Cannot read {place}: t{unknown}" if place else f"T{unknown}",
         hint=f"Did you mean {meant}?" if meant else f"There are {', '.join(known)}.",
     )
 
 
-def _config_file(path: Path) -> ConfigFile:
-    values, text = parse_toml(_bytes_of(path), str(path))
+def _read_config(path: Path) -> ConfigFile:
+    values, text = parse_toml(_read_bytes(path), str(path))
     top = TomlTable(str(path), text)
     profiles = values.pop("profile", {})
     default = values.pop(DEFAULT_PROFILE.key, None)
     trusted = values.pop(TRUSTED_SITES.key, [])
     if not isinstance(profiles, dict) or not all(isinstance(p, dict) for p in profiles.values()):
-        raise SettingsError(
-            f"{top.place('profile')}: write each profile as a table, [profile.NAME]."
-        )
+        raise _wrong_type("profile", top.place("profile"), "one table per profile, [profile.NAME]")
     for name in profiles:
         top.profile_name(name, "profile", name)
     return ConfigFile(
@@ -361,45 +306,46 @@ def _config_file(path: Path) -> ConfigFile:
             name: TomlTable(str(path), text, ("profile", name)).with_values(values, BY_KEY)
             for name, values in profiles.items()
         },
-        _sites(trusted, top),
+        _parse_trusted_sites(trusted, top),
     )
 
 
-def _bytes_of(path: Path) -> bytes:
-    """Return what is in a file; nothing where there is none.
+def _read_bytes(path: Path) -> bytes:
+    """Return the content of a file; nothing if it is missing.
 
-    Not where others can change it, as it names the site and the browser's command. On Windows, any
-    user can make the directory in ProgramData for the system's.
+    A file that others can change is refused: it names the site and the browser command. On Windows,
+    any user can create the system's directory in ProgramData.
     """
     try:
         return read_trusted(path)
     except OtherUsersError as problem:
         look = f'icacls "{path}"' if sys.platform == "win32" else f"chmod go-w {quote(str(path))}"
         raise SettingsError(
-            f"{path} chooses your site and browser, and is not used: {problem}.",
-            hint=f"Read it; then see that only you or an administrator can change it: `{look}`.",
+            f"Cannot use {path}, which sets your site and browser: {problem}.",
+            hint=f"Read it; then let only you or an administrator change it: `{look}`.",
         ) from None
     except OSError as problem:
         if problem.errno in _NO_SUCH_FILE:
             return b""
         raise SettingsError(
-            f"{path} cannot be read: {problem.strerror or problem}.",
-            hint="See that it is a file, and that you may read it.",
+            f"Cannot read {path}: {problem.strerror or problem}.",
+            hint="Check that it is a file and that you may read it.",
         ) from None
 
 
-def _sites(value: object, table: TomlTable) -> list[Site]:
-    key = TRUSTED_SITES.key
+def _parse_trusted_sites(value: object, table: TomlTable) -> list[Site]:
     if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
-        place = table.place(key)
-        raise SettingsError(f"trusted_sites (from {place}): write a list of sites, each in quotes.")
-    try:
+        place = table.place(TRUSTED_SITES.key)
+        raise _wrong_type(TRUSTED_SITES.key, place, "a list of sites, each in quotes")
+    with error_context(TRUSTED_SITES, lambda: table.place(TRUSTED_SITES.key)):
         return [Site.parse(text) for text in value]
-    except ValueError as problem:
-        raise SettingsError(f"{key} (from {table.place(key)}): {problem}.") from None
 
 
-def _means(text: str | None, site: Site) -> bool:
+def _wrong_type(key: str, place: str, expected: str) -> SettingsError:
+    return SettingsError(f"Cannot read {key} from {place}: write it as {expected}.")
+
+
+def _is_site(text: str | None, site: Site) -> bool:
     try:
         return text is not None and Site.parse(text) == site
     except ValueError:

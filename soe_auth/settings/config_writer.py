@@ -1,4 +1,4 @@
-"""The one place that writes config.toml: what a person has decided is kept, the rest stays."""
+"""Write config.toml: only the given values change; comments and everything else stay."""
 
 from __future__ import annotations
 
@@ -19,11 +19,10 @@ if TYPE_CHECKING:
     from soe_auth.model.site import Site
     from soe_auth.settings.spec import Stored
 
-# Tables, arrays and texts within each other: a TOML document, or what the parser makes of one.
-Document = MutableMapping[str, Any]
+Document = MutableMapping[str, Any]  # a TOML document of tomlkit, or a dict of tomllib
 
 
-def remember(
+def save_profile(
     config: Path,
     profile: str,
     values: Mapping[str, Stored],
@@ -31,12 +30,10 @@ def remember(
     preface: str = "",
     check: Callable[[], None] = lambda: None,
 ) -> bool:
-    """Set the given keys of a profile in config.toml; return whether that changed the file.
+    """Set keys of a profile in config.toml; return whether that changed the file.
 
-    Comments and all the rest stay; a link is followed, as people keep such files elsewhere. The
-    first profile becomes the default. A file that is new begins with the preface, which is TOML.
-    `check` is called under the lock, and raises what stands against the change. Raises
-    SettingsError.
+    The first profile becomes the default. A new file begins with `preface`, which is TOML. `check`
+    is called under the lock and may raise to prevent the change. Raises SettingsError.
     """
     import tomlkit
 
@@ -52,29 +49,26 @@ def remember(
 def write_setting(
     config: Path, key: str, value: Stored, *, check: Callable[[], None] = lambda: None
 ) -> None:
-    """Set a key at the top of config.toml, where it is for all profiles; `check` as above.
-
-    Raises SettingsError.
-    """
+    """Set a key at the top of config.toml; `check` as in `save_profile`. Raises SettingsError."""
     _rewrite(config, lambda document: document.update({key: value}), check=check)
 
 
 def remove_setting(config: Path, profile: str | None, key: str) -> bool:
-    """Remove a key from a profile, or from the top; return whether it was there.
+    """Remove a key from a profile, or from the top for None; return whether it existed.
 
     Raises SettingsError.
     """
 
     def change(document: Document) -> None:
         profiles = document.get("profile", {})
-        own = document if profile is None else profiles.get(profile, {})
-        own.pop(key, None)
+        table = document if profile is None else profiles.get(profile, {})
+        table.pop(key, None)
 
     return _rewrite(config, change)
 
 
-def forget(config: Path, profile: str) -> bool:
-    """Remove a profile, also as the default; return whether it was there. Raises SettingsError."""
+def remove_profile(config: Path, profile: str) -> bool:
+    """Remove a profile, also as the default; return whether it existed. Raises SettingsError."""
 
     def change(document: Document) -> None:
         if document.get("default_profile") == profile:
@@ -84,12 +78,12 @@ def forget(config: Path, profile: str) -> bool:
         if not profiles:
             document.pop("profile", None)
 
-    # The library counts the comments above the next table to this one, and they would go with it.
-    return _rewrite(config, change, cut=lambda text: without_table(text, "profile", profile))
+    # tomlkit counts the comments above the next table to this one, and would remove them.
+    return _rewrite(config, change, edit=lambda text: without_table(text, "profile", profile))
 
 
 def rename_profile(config: Path, old: str, new: str, *, check: Callable[[], None]) -> None:
-    """Rename a profile, also as the default; `check` as above. Raises SettingsError."""
+    """Rename a profile, also as the default; `check` as in `save_profile`. Raises SettingsError."""
 
     def change(document: Document) -> None:
         if document.get("default_profile") == old:
@@ -98,13 +92,13 @@ def rename_profile(config: Path, old: str, new: str, *, check: Callable[[], None
         if old in profiles:
             profiles[new] = profiles.pop(old)
 
-    # The library would put the table at the end, without the comments in it.
-    renamed = partial(with_table_renamed, path=("profile", old), to=new)
-    _rewrite(config, change, cut=renamed, check=check)
+    # tomlkit would move the table to the end, without its comments.
+    edit = partial(with_table_renamed, path=("profile", old), to=new)
+    _rewrite(config, change, edit=edit, check=check)
 
 
-def begin(config: Path, text: str) -> None:
-    """Make a config.toml of this text where there is none. Raises SettingsError."""
+def create_config(config: Path, text: str) -> None:
+    """Create config.toml with this text unless it exists. Raises SettingsError."""
     _rewrite(config, lambda _: None, text)
 
 
@@ -125,13 +119,13 @@ def _rewrite(
     config: Path,
     change: Callable[[Document], None],
     preface: str = "",
-    cut: Callable[[str], str] = str,
+    edit: Callable[[str], str] = str,
     check: Callable[[], None] = lambda: None,
 ) -> bool:
-    """Change config.toml in place, under a lock; return whether that changed it.
+    """Change config.toml under a lock; return whether that changed it.
 
-    `cut` does to the text what `change` would do to the document. `check` is called under the
-    lock, before the change.
+    `edit` makes on the text what tomlkit cannot make of `change`. A link is followed: users keep
+    such files elsewhere.
     """
     file = config.resolve()
 
@@ -139,10 +133,10 @@ def _rewrite(
         before = (
             retry_while_open(lambda: file.read_text(encoding="utf-8-sig")) if file.exists() else ""
         )
-        after = _changed(before or preface, change, cut)
+        after = _changed(before or preface, change, edit)
         if after is None:
             raise SettingsError(
-                f"{file} is written in a way that cannot be changed safely.",
+                f"Cannot change {file} safely: a profile has no table of its own.",
                 hint="Give each profile a table, [profile.NAME]: `soe-auth config edit`.",
             )
         return before, after
@@ -153,22 +147,22 @@ def _rewrite(
             make_directory(file.parent)
             with locked(config.parent / LOCKS / ".config.lock"):
                 check()
-                before, after = texts()  # another process may have been faster
+                before, after = texts()  # another process may have changed it meanwhile
                 write_private(file, after.encode())
     except OSError as problem:
         raise SettingsError(
-            f"{file} could not be written: {problem.strerror or problem}.",
-            hint="See that the file and its directory are yours, and that the disk has room.",
+            f"Cannot write {file}: {problem.strerror or problem}.",
+            hint="Check that the file and its directory are yours, and that the disk is not full.",
         ) from None
     return after != before
 
 
 def _changed(
-    text: str, change: Callable[[Document], None], cut: Callable[[str], str]
+    text: str, change: Callable[[Document], None], edit: Callable[[str], str]
 ) -> str | None:
-    """Change a TOML document, and return it only if it says what it should say then.
+    """Return a changed TOML document; None unless its content is the expected one.
 
-    The library puts a key into the wrong table where one is spread over dotted keys.
+    tomlkit puts a key into the wrong table where a table is spread over dotted keys.
     """
     import tomllib
 
@@ -176,10 +170,10 @@ def _changed(
     from tomlkit.exceptions import TOMLKitError
 
     try:
-        document, meant = tomlkit.parse(cut(text)), tomllib.loads(text)
+        document, expected = tomlkit.parse(edit(text)), tomllib.loads(text)
         change(document)
-        change(meant)
+        change(expected)
         after = tomlkit.dumps(document)
-        return after if tomllib.loads(after) == meant else None
+        return after if tomllib.loads(after) == expected else None
     except (ValueError, TOMLKitError):
         return None

@@ -1,6 +1,6 @@
-"""The file of a project, which comes with its repository, and so from anybody.
+"""Project files: settings in a repository, which is not trusted.
 
-It may say which site is asked for what, and nothing else.
+A project file may set a site, a client ID, a scope and a profile, and nothing else.
 """
 
 from __future__ import annotations
@@ -22,142 +22,78 @@ if TYPE_CHECKING:
     from soe_auth.model.site import Site
     from soe_auth.settings.config_files import Configs
 
-PYPROJECT = "pyproject.toml"
-_NAMES = (".soe-auth.toml", PYPROJECT)
+_PYPROJECT = "pyproject.toml"
+_NAMES = (".soe-auth.toml", _PYPROJECT)
 _MARK = ".git"  # a directory, or a file in work trees and submodules
 
 PROJECT_KEYS = (SITE.key, CLIENT_ID.key, SCOPE.key, "profile")
 
-_LONGEST_PATH = 400  # as it is shown
-_LARGEST_FILE = 256 * 1024
+_MAX_SHOWN_PATH = 400  # characters
+_MAX_FILE = 256 * 1024
 # tomllib takes a step for each dot of a header, at each key below it, and at each dot of that.
-_MOST_STEPS = 3_000_000
+_MAX_STEPS = 3_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectFile:
-    """What a project file says; `site` is the one among the settings of its table."""
+    """The content of a project file; `site` is the parsed one of its table."""
 
     table: TomlTable
     site: Site | None
     profile: str | None
 
     def profiles(self, configs: Configs) -> list[str]:
-        """Return the profile that it means, or several if that cannot be told; none if any."""
+        """Return the profiles that the file may be for: one, several, or none if for any."""
         if self.profile is not None:
             return [self.profile]
         return [] if self.site is None else configs.profiles_of(self.site)
 
-    def is_for(self, named: str | None, stated: Site | None, configs: Configs) -> bool:
-        """Whether it means the profile and the site that a person has named, if they have.
+    def is_for(self, named: str, stated: Site | None, configs: Configs) -> bool:
+        """Whether the file is for the profile and the site that the user has named, if any.
 
-        Its values stand or fall together, so that none of them meets a site or a profile that the
-        file was not written for.
+        All its values apply or none, so that none is used with a site or a profile that the file
+        was not written for.
         """
-        if named is None and stated is None:
-            return True
-        if self.site is not None and stated is not None and self.site != stated:
+        if self.site is not None and stated not in (None, self.site):
             return False
         own, site = self.profiles(configs), self.site or stated
-        if site is not None and any(configs.is_taken(name, site) for name in own):
+        if (named or stated) and site and any(configs.is_taken(name, site) for name in own):
             return False
-        return named is None or not own or own == [named]
+        return not named or not own or own == [named]
 
 
 def find_project(cwd: Callable[[], Path]) -> ProjectFile | None:
-    """Find the project file that holds in a directory, from there up to its repository's root.
+    """Find the project file of a directory, from there up to the root of its repository.
 
-    Outside a repository only the directory itself is looked at. A file that is neither ours nor
-    root's is left alone: any user who may write above, as in /tmp, could else set them.
-    Raises SettingsError.
+    Outside a repository, only the directory itself is searched. A file of another user, other than
+    root, is ignored: in /tmp, any user could place one. Raises SettingsError.
     """
     try:
-        start = cwd()
-    except OSError:  # it was removed, or we may not know it
+        directory = str(cwd())
+    except OSError:  # the directory was removed, or cannot be read
         return None
-    for place in project_places(str(start)):
-        origin = printable(place, _LONGEST_PATH)
-        if (found := _project_table(place, origin)) is not None:
-            return _project_file(*found)
+    for path in project_places(directory):
+        try:
+            # One byte more than the limit shows that the file is larger.
+            data = read_trusted(path, _MAX_FILE + 1, is_shared=True)
+        except OSError:
+            continue
+        if (project := _parse_project(data, path)) is not None:
+            return project
     return None
 
 
 def read_shared_config(stream: BinaryIO, origin: str) -> ProjectFile:
-    """Read a project file that a user has named, of any owner.
+    """Read a project file that the user has named, of any owner.
 
-    `origin` is where it is from, fit to be shown. Raises SettingsError and OSError.
+    `origin` is its path or URL, fit to be shown. Raises SettingsError and OSError.
     """
-    values, text = _parse(stream.read(_LARGEST_FILE + 1), origin)
+    values, text = _parse(stream.read(_MAX_FILE + 1), origin)
     return _project_file(TomlTable(origin, text), values)
 
 
-def _project_table(path: str, origin: str) -> tuple[TomlTable, dict[str, Any]] | None:
-    """Return the table that is about us, and what is in it; None where there is none."""
-    data, is_pyproject = _read_ours(path), path.endswith(PYPROJECT)
-    # The marker comes first: other tools' files are none of our business, broken or not.
-    if data is None or (is_pyproject and b"soe-auth" not in data):
-        return None
-    values, text = _parse(data, origin)
-    if not is_pyproject:
-        return TomlTable(origin, text), values
-    tool = values.get("tool")
-    own = tool.get("soe-auth") if isinstance(tool, dict) else None
-    if own is None:
-        return None
-    table = TomlTable(origin, text, ("tool", "soe-auth"))
-    if not isinstance(own, dict):
-        raise SettingsError(f"{table.place()}: write the settings as a table, [tool.soe-auth].")
-    return table, own
-
-
-def _parse(data: bytes, origin: str) -> tuple[dict[str, Any], str]:
-    """Parse what comes from anybody."""
-    dots = [line.count(b".") for line in data.splitlines()]
-    if len(data) > _LARGEST_FILE or max(dots, default=0) * (sum(dots) + len(dots)) > _MOST_STEPS:
-        raise SettingsError(
-            f"{origin} is too large, or has too long keys, to be read.",
-            hint="Put the settings into a file of their own, a .soe-auth.toml beside it.",
-        )
-    return parse_toml(data, origin)
-
-
-def _read_ours(path: str) -> bytes | None:
-    """Read a file that, like a link to it, is ours or root's; None for any other, and a pipe.
-
-    One byte more than the limit tells that there is more.
-    """
-    try:
-        return read_trusted(path, _LARGEST_FILE + 1, is_shared=True)
-    except OSError:
-        return None
-
-
-def _project_file(table: TomlTable, values: dict[str, Any]) -> ProjectFile:
-    for key in values:
-        if key not in PROJECT_KEYS and key in (*BY_KEY, *CONFIG_KEYS):
-            raise SettingsError(
-                f"{table.place(key)}: a project file may not set {key}.",
-                hint=f"It may set {', '.join(PROJECT_KEYS)}; your own config.toml, all settings.",
-            )
-    profile = values.pop("profile", None)
-    table = table.with_values(values, PROJECT_KEYS)
-    if CLIENT_ID.key in values and SITE.key not in values:
-        raise SettingsError(
-            f"{table.place('client_id')}: client_id needs the site beside it.",
-            hint="Write the site as well: a client ID means nothing to another one.",
-        )
-    return ProjectFile(
-        table,
-        table.read(SITE) if SITE.key in values else None,
-        None if profile is None else table.profile_name(profile, "profile"),
-    )
-
-
 def project_places(directory: str) -> list[str]:
-    """Return the paths at which its project file may be, the strongest first.
-
-    They go up to the root of its repository; outside of one, only the directory itself counts.
-    """
+    """Return the paths of possible project files of a directory, in order of precedence."""
     marks = repository_marks(directory)
     inside = os.path.lexists(marks[-1])
     directories = [os.path.dirname(mark) for mark in marks] if inside else [directory]
@@ -165,9 +101,9 @@ def project_places(directory: str) -> list[str]:
 
 
 def repository_marks(directory: str) -> list[str]:
-    """Return the paths at which a mark decides where its repository begins; the last has one.
+    """Return the paths of `.git` from a directory up to its repository's root, or to the top.
 
-    Outside of a repository none has, up to the root of the file system.
+    Inside a repository only the last one exists, outside none.
     """
     marks = []
     while True:
@@ -176,3 +112,55 @@ def repository_marks(directory: str) -> list[str]:
         if parent == directory or os.path.lexists(marks[-1]):
             return marks
         directory = parent
+
+
+def _parse_project(data: bytes, path: str) -> ProjectFile | None:
+    """Parse a file; None for a pyproject.toml without a table for soe-auth."""
+    origin = printable(path, _MAX_SHOWN_PATH)
+    is_pyproject = path.endswith(_PYPROJECT)
+    # A pyproject.toml of other tools may be invalid without an error from here.
+    if is_pyproject and b"soe-auth" not in data:
+        return None
+    values, text = _parse(data, origin)
+    if not is_pyproject:
+        return _project_file(TomlTable(origin, text), values)
+    tool = values.get("tool")
+    own = tool.get("soe-auth") if isinstance(tool, dict) else None
+    if own is None:
+        return None
+    table = TomlTable(origin, text, ("tool", "soe-auth"))
+    if not isinstance(own, dict):
+        raise SettingsError(f"Cannot read {table.place()}: write it as a table, [tool.soe-auth].")
+    return _project_file(table, own)
+
+
+def _parse(data: bytes, origin: str) -> tuple[dict[str, Any], str]:
+    """Parse untrusted TOML. Raises SettingsError, also if it would take too much time."""
+    dots = [line.count(b".") for line in data.splitlines()]
+    if len(data) > _MAX_FILE or max(dots, default=0) * (sum(dots) + len(dots)) > _MAX_STEPS:
+        raise SettingsError(
+            f"Cannot read {origin}: it is too large, or its keys are too long.",
+            hint="Move the settings to a file of their own, .soe-auth.toml beside it.",
+        )
+    return parse_toml(data, origin)
+
+
+def _project_file(table: TomlTable, values: dict[str, Any]) -> ProjectFile:
+    for key in values:
+        if key not in PROJECT_KEYS and key in (*BY_KEY, *CONFIG_KEYS):
+            raise SettingsError(
+                f"Cannot read {table.place(key)}: a project file may not set {key}.",
+                hint=f"It may set {', '.join(PROJECT_KEYS)}; your config.toml may set everything.",
+            )
+    profile = values.pop("profile", None)
+    table = table.with_values(values, PROJECT_KEYS)
+    if CLIENT_ID.key in values and SITE.key not in values:
+        raise SettingsError(
+            f"Cannot read {table.place(CLIENT_ID.key)}: client_id needs a site in the same file.",
+            hint="Add the site: a client ID belongs to one site.",
+        )
+    return ProjectFile(
+        table,
+        table.read(SITE) if SITE.key in values else None,
+        None if profile is None else table.profile_name(profile, "profile"),
+    )

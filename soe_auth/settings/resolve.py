@@ -1,8 +1,7 @@
 """Resolve the settings of a profile.
 
-Strongest first: flag, `SOE_AUTH_*` variable (an empty one counts as unset), the project file, the
-user's config.toml, the system's config.toml; in a config.toml, the profile's own table comes before
-the top of the file.
+Precedence: flag, `SOE_AUTH_*` variable (an empty one counts as unset), project file, user's
+config.toml, system's config.toml; in a config.toml, the table of the profile before the top.
 """
 
 from __future__ import annotations
@@ -10,44 +9,23 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from soe_auth.errors import LoginRequired, SettingsError
 from soe_auth.settings import PROFILE_VARIABLE
-from soe_auth.settings.config_files import (
-    check_profile_name,
-    error_context,
-    find_paths,
-    read_configs,
-)
+from soe_auth.settings.config_files import check_profile_name, error_context, read_configs
 from soe_auth.settings.project_file import find_project
-from soe_auth.settings.settings import Settings
-from soe_auth.settings.spec import (
-    BROWSER,
-    BY_KEY,
-    CA_BUNDLE,
-    CLIENT_ID,
-    MIN_TTL,
-    PASTE,
-    PORT,
-    PROXY,
-    REDIRECT,
-    REDIRECT_HOST,
-    SCOPE,
-    SITE,
-    STORE,
-    TABLE,
-    TIMEOUT,
-    Setting,
-)
+from soe_auth.settings.settings import Settings, find_paths
+from soe_auth.settings.spec import BY_KEY, CLIENT_ID, SCOPE, SITE, TABLE, Setting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from soe_auth.model.site import Site
     from soe_auth.model.token import Scope
-    from soe_auth.settings.config_files import ConfigFile, Configs, Paths, TomlTable
+    from soe_auth.settings.config_files import Configs, TomlTable
     from soe_auth.settings.project_file import ProjectFile
+    from soe_auth.settings.settings import Paths
 
     FindProject = Callable[[Callable[[], Path]], ProjectFile | None]
 
@@ -56,24 +34,29 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class _Layer:
-    """Values of one origin, as text.
+    """The values of one source, as text; `origin` and `place` tell where a setting is from."""
 
-    `origin` says where it has a setting's value from, and `place` the line as well.
-    """
-
-    values: Mapping[str, str] = field(repr=False)  # a proxy's password may be among them
+    values: Mapping[str, str] = field(repr=False)  # may hold a proxy's password
     origin: Callable[[Setting[Any]], str]
     place: Callable[[Setting[Any]], str]
 
     def read(self, setting: Setting[T]) -> T:
-        """Read a setting that it has. Raises SettingsError, which names the place."""
+        """Parse a setting that the source has. Raises SettingsError with the place."""
         with error_context(setting, lambda: self.place(setting)):
             return setting.read(self.values[setting.key])
 
 
+class _Stated(NamedTuple):
+    """The site, client ID and scope that flags and variables give, if they do."""
+
+    site: Site | None
+    client_id: str | None
+    scope: Scope | None
+
+
 @dataclass(frozen=True, slots=True)
 class _Sources:
-    """Where the values of a profile are to be had, strongest first; none of them is read yet."""
+    """The sources of a profile's settings, in order of precedence, not parsed yet."""
 
     profile: str
     paths: Paths
@@ -81,12 +64,6 @@ class _Sources:
     project: ProjectFile | None
     stated: Site | None
     layers: Sequence[_Layer]
-
-    @property
-    def only_project(self) -> bool:
-        """Whether only the project file names the site."""
-        site = self.project.site if self.project else None
-        return site is not None and self.stated is None and not self.configs.name_site(site)
 
 
 def resolve(
@@ -98,21 +75,24 @@ def resolve(
     configs: Configs | None = None,
     find: FindProject = find_project,
 ) -> Settings:
-    """Resolve the settings of one profile; `flags` has keys as in files and values as typed.
+    """Resolve the settings of one profile.
 
-    Without `profile`, it is the one that SOE_AUTH_PROFILE names, or that has the site, client ID
-    and scope of flags and variables, or that is the project's own, or the default, or the only one.
-    Where no profile has what is given, it is a new one: none is changed by what does not name it.
-    Flags that give site and client ID give all: without a scope they mean none. `cwd` returns
-    the directory whose project file counts. Where many profiles are resolved, `configs` is what
-    `read_config_files` returned and `find` a cached `find_project`: no file is read for each.
-    Raises SettingsError; LoginRequired where there is no profile at all and no site.
+    `flags` maps keys of settings to values as typed. `cwd` returns the directory that the project
+    file belongs to. To resolve many profiles without reading the files for each, pass `configs`
+    from `read_config_files` and a cached `find_project` as `find`.
+
+    The profile is `profile`, or the one in SOE_AUTH_PROFILE, or the one with the site, client ID
+    and scope of flags and variables, or the project file's, or the default, or the only one. If no
+    profile has the given values, it is a new one, so that no existing profile changes unasked.
+    Flags with both site and client ID but no scope ask for the default scope.
+
+    Raises SettingsError; LoginRequired if there is neither a profile nor a site.
     """
-    found = _find_sources(flags, profile, environ, cwd, configs, find)
+    sources = _find_sources(flags, profile, environ, cwd, configs, find)
     used: dict[str, _Layer] = {}
 
     def pick(setting: Setting[T]) -> T:
-        for layer in found.layers:
+        for layer in sources.layers:
             if setting.key in layer.values:
                 used[setting.key] = layer
                 return layer.read(setting)
@@ -121,30 +101,24 @@ def resolve(
     def place(key: str) -> str:
         return used[key].place(BY_KEY[key]) if key in used else "default"
 
-    site = pick(SITE)
+    values: dict[str, Any] = {setting.key: pick(setting) for setting in TABLE}
+    project, configs, site = sources.project, sources.configs, values[SITE.key]
     return Settings(
-        profile=found.profile,
-        paths=found.paths,
-        profiles=found.configs.profiles,
-        project=found.project.table.origin if found.project else None,
-        only_project=found.only_project,
-        project_names_profile=bool(found.project and found.project.profile == found.profile),
-        trusts_site=site in found.configs.trusted_sites,
-        site=site,
-        client_id=pick(CLIENT_ID),
-        scope=pick(SCOPE),
-        redirect=pick(REDIRECT),
-        redirect_host=pick(REDIRECT_HOST),
-        port=pick(PORT),
-        paste=pick(PASTE),
-        browser=pick(BROWSER),
-        timeout=pick(TIMEOUT),
-        min_ttl=pick(MIN_TTL),
-        ca_bundle=pick(CA_BUNDLE),
-        proxy=pick(PROXY),
-        store=pick(STORE),
+        profile=sources.profile,
+        paths=sources.paths,
+        profiles=configs.profiles,
+        project=project.table.origin if project else None,
+        only_project=bool(
+            project
+            and project.site
+            and sources.stated is None
+            and not configs.name_site(project.site)
+        ),
+        project_names_profile=bool(project and project.profile == sources.profile),
+        trusts_site=site in configs.trusted_sites,
         origins={s.key: used[s.key].origin(s) if s.key in used else "default" for s in TABLE},
         place=place,
+        **values,
     )
 
 
@@ -154,28 +128,16 @@ def choose_profile(
     environ: Mapping[str, str] = os.environ,
     cwd: Callable[[], Path] = Path.cwd,
 ) -> str:
-    """Return the name of the profile that `resolve` would choose, whose values may be wrong.
+    """Return the profile that `resolve` chooses, without parsing all its values.
 
-    Raises SettingsError and LoginRequired as it does.
+    Raises SettingsError and LoginRequired as `resolve`.
     """
     return _find_sources({}, profile, environ, cwd).profile
 
 
-def read_config_files(environ: Mapping[str, str] = os.environ) -> Configs:
-    """Read the user's and the system's config.toml, as they stand there. Raises SettingsError."""
-    return read_configs(find_paths(environ).files)
-
-
-def check_config_file(file: ConfigFile, profiles: Sequence[str]) -> None:
-    """Read every value of a config.toml; `profiles` are all there are. Raises SettingsError."""
-    for table in file.tables:
-        table.check()
-    if file.default_profile not in (None, *profiles):
-        raise SettingsError(
-            f"default_profile (from {file.top.place('default_profile')}): there is no profile"
-            f" {file.default_profile}.",
-            hint="Name one that is there: `soe-auth profile use NAME`.",
-        )
+def no_profile_yet() -> LoginRequired:
+    """Return the error for a user without any profile."""
+    return LoginRequired("No profile yet; type `soe-auth init`.")
 
 
 def _find_sources(
@@ -187,99 +149,76 @@ def _find_sources(
     find: FindProject = find_project,
 ) -> _Sources:
     paths = find_paths(environ)
-    if configs is None:
-        configs = read_configs(paths.files)
+    configs = configs or read_configs(paths.files)
     variables = {s.key: environ[s.variable] for s in TABLE if environ.get(s.variable)}
-    given = [
+    typed = [
         _Layer(flags, lambda setting: setting.flag, lambda setting: setting.flag),
         _Layer(variables, lambda setting: setting.variable, lambda setting: setting.variable),
     ]
-    named = profile or environ.get(PROFILE_VARIABLE)
-    stated = _stated(given, of_profile=not named)
-    project = find(cwd)
-    if project and not project.is_for(named, stated.site, configs):
-        project = None
-    if SITE.key in flags and CLIENT_ID.key in flags and stated.scope is None and not named:
-        stated = replace(stated, scope=_scope_of_none(project, configs))
-    name, own = choose(stated, project, configs) if not named else (named, None)
-    check_profile_name(name)
-    own = list(configs.tables_of(name)) if own is None else own
-    tables = [*([project.table] if project else []), *own]
-    layers = [*given, *map(_table_layer, tables)]
-    return _Sources(name, paths, configs, project, stated.site, layers)
-
-
-def _stated(given: Sequence[_Layer], *, of_profile: bool) -> Stated:
-    """Read what is given; where that does not choose `of_profile`, the rest is read later."""
 
     def read(setting: Setting[T]) -> T | None:
-        return next((layer.read(setting) for layer in given if setting.key in layer.values), None)
+        return next((layer.read(setting) for layer in typed if setting.key in layer.values), None)
 
-    return Stated(
-        read(SITE), read(CLIENT_ID) if of_profile else None, read(SCOPE) if of_profile else None
-    )
+    name, tables = profile or environ.get(PROFILE_VARIABLE) or "", None
+    # Only the site decides whether the project file applies to a profile that is named.
+    stated = _Stated(read(SITE), None, None)
+    if not name:
+        stated = _Stated(stated.site, read(CLIENT_ID), read(SCOPE))
+    project = find(cwd)
+    if project and not project.is_for(name, stated.site, configs):
+        project = None
+    own = [project.table] if project else []
+    if not name:
+        if {SITE.key, CLIENT_ID.key} <= flags.keys() and stated.scope is None:
+            tops = [*own, *(file.top for file in configs.files)]
+            scope = next((t.read(SCOPE) for t in tops if SCOPE.key in t.values), SCOPE.default)
+            stated = stated._replace(scope=scope)
+        name, tables = _choose(stated, project, configs)
+    check_profile_name(name)
+    stored = map(_layer_of, [*own, *(tables or configs.tables_of(name))])
+    return _Sources(name, paths, configs, project, stated.site, [*typed, *stored])
 
 
-def _scope_of_none(project: ProjectFile | None, configs: Configs) -> Scope:
-    """Return the scope that a profile has which says nothing of it."""
-    tables = [*([project.table] if project else []), *(file.top for file in configs.files)]
-    return next((table.read(SCOPE) for table in tables if SCOPE.key in table.values), SCOPE.default)
-
-
-def _table_layer(table: TomlTable) -> _Layer:
+def _layer_of(table: TomlTable) -> _Layer:
     return _Layer(table.values, lambda _: table.origin, lambda setting: table.place(setting.key))
 
 
-@dataclass(frozen=True, slots=True)
-class Stated:
-    """The site, client ID and scope that flags and variables give; None where they do not."""
-
-    site: Site | None
-    client_id: str | None
-    scope: Scope | None
-
-
-def choose(
-    stated: Stated, project: ProjectFile | None, configs: Configs
+def _choose(
+    stated: _Stated, project: ProjectFile | None, configs: Configs
 ) -> tuple[str, list[TomlTable] | None]:
-    """Return the profile that has what is stated, or the name of a new one.
+    """Return the profile that has the stated values, or the name of a new one.
 
-    A new one comes with its tables where it takes what is not stated from another profile.
-    Raises SettingsError where several fit; LoginRequired where there is no profile and no site.
+    A new profile comes with the tables that it takes other values from, if any. Raises
+    SettingsError if several match; LoginRequired if there is neither a profile nor a site.
     """
     if stated.client_id is None and stated.scope is None:
-        return _of_site(stated.site, project, configs), None
+        return _profile_of_site(stated.site, project, configs), None
     site = stated.site or (project.site if project else None)
     likely = project.profile if project else None
     if site is None:
-        likely = _of_site(None, project, configs)
+        likely = _profile_of_site(None, project, configs)
         site = configs.value_of(likely, SITE)
     of_site = configs.all_of(site) if site else []
     if site is None or (not of_site and likely):
-        return likely or _of_site(site, project, configs), None
-    fitting = [name for name in of_site if _fits(name, stated, configs)]
-    if not fitting:
+        return likely or _profile_of_site(site, project, configs), None
+    matching = [
+        name
+        for name in of_site
+        if stated.client_id in (None, configs.value_of(name, CLIENT_ID))
+        and stated.scope in (None, configs.value_of(name, SCOPE))
+    ]
+    if not matching:
         return _new_profile(site, stated, of_site, likely, configs)
-    first = (likely, site.default_profile_name, configs.default_profile)
-    chosen = next((name for name in first if name in fitting), None)
+    preferred = (likely, site.default_profile_name, configs.default_profile)
+    chosen = next((name for name in preferred if name in matching), None)
     origin = project.table.origin if project and project.site == site else ""
-    return chosen or _only_one(fitting, site, configs, "", origin), None
-
-
-def no_profile_yet() -> LoginRequired:
-    """Return the error that says so, and what to type."""
-    return LoginRequired("No profile yet; type `soe-auth init`.")
-
-
-def _fits(profile: str, stated: Stated, configs: Configs) -> bool:
-    client_id, scope = configs.value_of(profile, CLIENT_ID), configs.value_of(profile, SCOPE)
-    return stated.client_id in (None, client_id) and stated.scope in (None, scope)
+    return chosen or _only_one(matching, site, configs, "", origin), None
 
 
 def _new_profile(
-    site: Site, stated: Stated, of_site: Sequence[str], likely: str | None, configs: Configs
+    site: Site, stated: _Stated, of_site: Sequence[str], likely: str | None, configs: Configs
 ) -> tuple[str, list[TomlTable] | None]:
-    """Make up a profile: what is not stated is as in the likely one, or in all of the site."""
+    """Name a new profile; other values are those of the likely one, or of the site's only app."""
     first = site.default_profile_name
     names = [first, *([f"{first}-{stated.client_id}"] if stated.client_id else [])]
     names += (f"{first}-{number}" for number in range(2, len(configs.profiles) + 3))
@@ -289,17 +228,16 @@ def _new_profile(
     if base is None:
         return name, None
     tables = list(configs.tables_of(base))
-    if stated.client_id:  # another application's redirect need not be this one's
-        tables = [_site_alone(table) if table.path else table for table in tables]
+    if stated.client_id:  # another application may have another redirect, so keep the site only
+        tables = [
+            replace(t, values={k: v for k, v in t.values.items() if k == SITE.key}) if t.path else t
+            for t in tables
+        ]
     return name, tables
 
 
-def _site_alone(table: TomlTable) -> TomlTable:
-    return replace(table, values={k: v for k, v in table.values.items() if k == SITE.key})
-
-
-def _of_site(stated: Site | None, project: ProjectFile | None, configs: Configs) -> str:
-    """Choose the profile where none was named."""
+def _profile_of_site(stated: Site | None, project: ProjectFile | None, configs: Configs) -> str:
+    """Choose a profile by site alone, or the default one."""
     if project and (names := project.profiles(configs)):
         if project.site is None:
             return names[0]
@@ -318,24 +256,28 @@ def _of_site(stated: Site | None, project: ProjectFile | None, configs: Configs)
             return name
         case names:
             raise SettingsError(
-                f"Several profiles ({', '.join(names)}) and no default.",
-                hint="Name one with -p, or make one the default: `soe-auth profile use NAME`.",
+                f"Cannot choose a profile: there are several ({', '.join(names)}) and no default.",
+                hint="Name one with -p, or set the default: `soe-auth profile use NAME`.",
             )
 
 
 def _only_one(
     names: Sequence[str], site: Site, configs: Configs, if_taken: str, origin: str = ""
 ) -> str:
-    """Return the one profile of a site; `if_taken` is the hint where it is another site's.
+    """Return the only profile of a site.
 
-    `origin` is the project file that names the site, if one does.
+    `if_taken` is the hint if it belongs to another site, `origin` the project file that names the
+    site, if any.
     """
     if len(names) > 1:
         named = f", which {origin} names" if origin else ""
         raise SettingsError(
-            f"Several profiles belong to {site.authority}{named}: {', '.join(names)}.",
+            f"Cannot choose a profile of {site.authority}{named}: there are {', '.join(names)}.",
             hint="Name one with -p.",
         )
     if configs.is_taken(names[0], site):
-        raise SettingsError(f"Profile {names[0]} belongs to another site.", hint=if_taken)
+        raise SettingsError(
+            f"Cannot use profile {names[0]} for {site.authority}: it belongs to another site.",
+            hint=if_taken,
+        )
     return names[0]

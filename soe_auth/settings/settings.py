@@ -1,39 +1,96 @@
-"""The settings of one profile, resolved: their values, and where each came from."""
+"""The settings of one profile, with the origin of each, and the paths of the config files."""
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Literal
 
 from soe_auth.errors import SettingsError
 from soe_auth.model.network import Network
 from soe_auth.model.site import VENDOR_DOMAIN
-from soe_auth.model.text import nearest
+from soe_auth.model.text import nearest, printable
+from soe_auth.settings import CONFIG_DIR_VARIABLE
 from soe_auth.settings.spec import PROFILE, SITE, TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
     from soe_auth.model.network import Ports, Proxy
     from soe_auth.model.site import Site
     from soe_auth.model.token import Scope
-    from soe_auth.settings.config_files import Paths
     from soe_auth.settings.spec import Paste, Redirect, Stored, StoreKind
 
+EXAMPLE_PORT = 8765  # shown where any port will do
+_NO_FILE = Path(os.devnull, "config.toml")  # never exists
 
-EXAMPLE_PORT = 8765  # where none is fixed
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """The user's config directory, None without a home directory, and the system's config.toml."""
+
+    user_directory: Path | None
+    system_config: Path
+
+    @property
+    def directory(self) -> Path:
+        """The user's config directory. Raises SettingsError if there is none."""
+        if self.user_directory is None:
+            raise SettingsError(
+                "Cannot find the config directory: your home directory is unknown.",
+                hint=f"Set HOME, or set {CONFIG_DIR_VARIABLE} to a directory of your own.",
+            )
+        return self.user_directory
+
+    @property
+    def config(self) -> Path:
+        """The user's config.toml. Raises SettingsError as `directory`."""
+        return self.directory / "config.toml"
+
+    @property
+    def files(self) -> list[Path]:
+        """Both config.toml files, the user's first."""
+        return [self.config if self.user_directory else _NO_FILE, self.system_config]
+
+
+def find_paths(environ: Mapping[str, str], *, platform: str = sys.platform) -> Paths:
+    """Find the config directories: SOE_AUTH_CONFIG_DIR, else the platform's.
+
+    Raises SettingsError if that variable depends on the current directory or Windows drive.
+    """
+    import platformdirs
+
+    system = platformdirs.site_config_path("soe-auth", appauthor=False) / "config.toml"
+    if not (directory := environ.get(CONFIG_DIR_VARIABLE)):
+        try:
+            user = platformdirs.user_config_path("soe-auth", appauthor=False)
+            if not user.is_absolute():  # old platformdirs accept a relative XDG_CONFIG_HOME
+                user = Path.home() / ".config" / "soe-auth"
+        except RuntimeError:  # neither HOME nor the user database has a home directory
+            return Paths(None, system)
+        return Paths(user, system)
+    # A value from a .env file, Docker or systemd did not pass a shell, which expands "~".
+    path = os.path.expanduser(directory)  # noqa: PTH111  # pathlib raises where there is no home
+    pure = PureWindowsPath if platform == "win32" else PurePosixPath
+    if not pure(path).is_absolute():
+        example = r"C:\Users\you\soe-auth" if platform == "win32" else "~/soe-auth"
+        raise SettingsError(
+            f"Cannot use {CONFIG_DIR_VARIABLE}={printable(directory)}: it depends on the current"
+            " directory.",
+            hint=f"Set it to an absolute path, such as {example}.",
+        )
+    return Paths(Path(path), system)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings of one profile, and for each key the place that its value came from.
+    """All settings of one profile, and the origin of each value by its key.
 
-    `profiles` are the names of all that the config.toml have, `project` is the project file that
-    was heeded, as it is shown, `only_project` whether nothing else names the site, and
-    `trusts_site` whether it is one of the trusted sites. `project_names_profile` is whether that
-    file names the profile. `place(key)` is a value's origin with the line of the file, if it is
-    from one.
+    `profiles` are the names of all profiles in config files. `project` is the project file in use,
+    fit to be shown; `only_project` is whether no other source names the site, `trusts_site` whether
+    it is in trusted_sites. `place(key)` is a value's origin with its line, if it is from a file.
     """
 
     profile: str
@@ -68,12 +125,12 @@ class Settings:
             named = f", which {self.project} names" if SITE.key in self.from_project else ""
             raise SettingsError(
                 f"No client ID is set for {self.site.authority}{named}.",
-                hint=f"Say which: `soe-auth login --site {self.site.as_typed} --client-id ID`.",
+                hint=f"Set it: `soe-auth login --site {self.site.as_typed} --client-id ID`.",
             )
         return self.site, self.client_id
 
     def no_such_profile(self) -> SettingsError:
-        """Return the error that says that the profile is not there, or has no site."""
+        """Return the error for a profile that does not exist or has no site."""
         meant = None if self.known else nearest(self.profile, self.profiles)
         named = f", which {self.project} names" if self.project_names_profile else ""
         return SettingsError(
@@ -82,17 +139,17 @@ class Settings:
             else f"There is no profile {self.profile}{named}.",
             hint=f"{f'Did you mean {meant}? If not, make' if meant else 'Make'} it with"
             f" `soe-auth login -p {self.profile} --site NAME --client-id ID`;"
-            " `soe-auth status` shows what there is.",
+            " `soe-auth status` lists the profiles.",
         )
 
     @property
     def known(self) -> bool:
-        """Whether a config.toml has the profile."""
+        """Whether the profile is in a config.toml."""
         return self.profile in self.profiles
 
     @property
     def doubt(self) -> str:
-        """Why nothing may be sent to the site or opened there until the user agrees; or empty."""
+        """Why the site needs the user's consent before any request or browser; else empty."""
         if self.site is None or self.site.in_cloud:
             return ""
         if self.only_project:
@@ -114,19 +171,19 @@ class Settings:
 
     @property
     def of_browser(self) -> list[str]:
-        """What a browser can be sent off by, before anything else is known; empty if it cannot.
+        """Values needed to open the browser early: redirect host, first and last port, command.
 
-        The redirect's host, the first port and the last, and the browser's command.
+        Empty if early launch is not allowed.
         """
         browser = self.browser or ""
-        odd = self.from_project or self.doubt or self.ca_bundle or not browser.isprintable()
-        if odd or self.redirect != "loopback":
+        excluded = self.from_project or self.doubt or self.ca_bundle or not browser.isprintable()
+        if excluded or self.redirect != "loopback":
             return []
         return [self.redirect_host, str(self.port.first), str(self.port.last), browser]
 
     @property
     def redirect_uri(self) -> str:
-        """The redirect URI as a login has it, where its port, if any will do, is 8765."""
+        """The redirect URI of a login, with port 8765 if any port will do."""
         from soe_auth.oauth.authorization_request import login_success_uri, redirect_uri_for
 
         site, _ = self.require_site_and_client
@@ -136,12 +193,12 @@ class Settings:
 
     @property
     def network(self) -> Network:
-        """What the settings say of the way to the site."""
+        """The CA bundle and the proxy for requests to the site."""
         return Network(self.ca_bundle, self.proxy)
 
     @property
     def from_flags(self) -> list[str]:
-        """The keys of a profile's settings that were given as flags."""
+        """The keys of the profile's settings that were given as flags."""
         return [s.key for s in PROFILE if self.origins[s.key] == s.flag]
 
     @property
@@ -151,18 +208,18 @@ class Settings:
 
     @property
     def project_request(self) -> str:
-        """What the project file asks for, as a sentence; empty where it gave nothing."""
-        asked = {
+        """What the project file requests, as a sentence; empty if nothing."""
+        values = {
             "site": f"the site {self.site}",
             "client_id": f"the client ID {self.client_id}",
             "scope": f"the scope {self.scope.in_words()}",
         }
-        asks = ", ".join(asked[key] for key in self.from_project)
-        return f"{self.project} asks for {asks}." if asks else ""
+        requested = ", ".join(values[key] for key in self.from_project)
+        return f"{self.project} requests {requested}." if requested else ""
 
     @property
     def profile_values(self) -> dict[str, Stored]:
-        """The profile as it is written in config.toml: all but the defaults and the project's."""
+        """The profile as config.toml holds it: no defaults, and nothing from the project file."""
         others = ("default", self.project)
         return {
             s.key: s.to_toml(getattr(self, s.key))
@@ -172,13 +229,13 @@ class Settings:
 
     @property
     def in_a_file(self) -> bool:
-        """Whether a file has the profile, and not variables alone."""
-        return self.known or "site" in self.from_project
+        """Whether the profile is in a file, and not in variables alone."""
+        return self.known or SITE.key in self.from_project
 
     @property
     def login_command(self) -> str:
-        """What a person types to log in to this profile."""
-        if not self.in_a_file:
-            site = self.site.as_typed if self.site else "NAME"
-            return f"soe-auth login --site {site} --client-id {self.client_id or 'ID'}"
-        return f"soe-auth login -p {self.profile}"
+        """The command that logs in to this profile."""
+        if self.in_a_file:
+            return f"soe-auth login -p {self.profile}"
+        site = self.site.as_typed if self.site else "NAME"
+        return f"soe-auth login --site {site} --client-id {self.client_id or 'ID'}"

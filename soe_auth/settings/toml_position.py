@@ -1,4 +1,4 @@
-"""Where a key of a TOML file stands in its text, which the parser of Python does not tell."""
+"""Positions in the text of a TOML file, which tomllib does not report."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# What holds a bracket or a new line that means nothing: texts of all four kinds, and comments.
+# Strings of all four kinds and comments may hold brackets and line breaks without a meaning.
 # https://toml.io/en/v1.0.0#string
 _TOKEN = re.compile(
     r'"""(?:\\.|[^\\])*?"{3,5}'
@@ -24,31 +24,30 @@ _KEY = re.compile(r"""((?:"(?:\\.|[^"\\])*"|'[^']*'|[^"'#=])+)=""")
 
 
 def line_of(text: str, *path: str) -> int | None:
-    """Return the line, from 1, on which a key or table of a TOML document is first spoken of.
+    """Return the line, from 1, that first names a key or table of a valid TOML document.
 
-    `path` is its name within the tables that hold it. The document has to be valid; None where
-    it has no such key.
+    `path` is the key, after the tables that hold it. None if there is no such key.
     """
     table: tuple[str, ...] = ()
     for line, statement in _statements(text):
         if statement.startswith("["):
-            table = spoken_of = _names(statement)
+            table = named = _names(statement)
         elif key := _KEY.match(statement):
-            spoken_of = (*table, *_names(f"{key[1]}= 0"))
-            # Nothing can be added to a table within a line, so the rest of the path is in there.
-            if spoken_of == path[: len(spoken_of)]:
+            named = (*table, *_names(f"{key[1]}= 0"))
+            # An inline table cannot be extended, so the rest of the path is in this statement.
+            if named == path[: len(named)]:
                 return line
         else:
             continue
-        if path == spoken_of[: len(path)]:
+        if path == named[: len(path)]:
             return line
     return None
 
 
 def without_table(text: str, *path: str) -> str:
-    """Return a TOML document without the table of that name, if it has one under a header.
+    """Return a TOML document without the table under the header of that path, if any.
 
-    Comments behind its last key stay, as they may be about what comes next.
+    Comments after its last key stay: they may belong to what follows.
     """
     begin = end = 0
     for line, statement in _statements(text):
@@ -66,7 +65,7 @@ def without_table(text: str, *path: str) -> str:
 
 
 def with_table_renamed(text: str, path: tuple[str, ...], to: str) -> str:
-    """Return a TOML document with another last name for the table that has a header of this path.
+    """Return a TOML document with another last name in the header of that path.
 
     A comment behind the header stays.
     """
@@ -80,7 +79,7 @@ def with_table_renamed(text: str, path: tuple[str, ...], to: str) -> str:
 
 
 def _statements(text: str) -> Iterator[tuple[int, str]]:
-    """Yield each statement behind the line that it begins on; some take several lines."""
+    """Yield the first line and the text of each statement; some take several lines."""
     begin, depth, line = 0, 0, 1
     for token in _TOKEN.finditer(f"{text}\n"):
         depth += (token[0] == "[") - (token[0] == "]")
@@ -92,7 +91,7 @@ def _statements(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _names(statement: str) -> tuple[str, ...]:
-    """Return the one path that a statement speaks of, from the outermost table to the key."""
+    """Return the path of a statement, from the outermost table to the key."""
     import tomllib
 
     names: list[str] = []

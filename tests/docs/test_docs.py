@@ -57,7 +57,7 @@ from soe_auth.python_api.token_provider import Options, TokenProvider
 from soe_auth.sandbox import DEFAULT_APPLICATIONS, OWN_DOMAIN, Sandbox
 from soe_auth.settings.project_file import PROJECT_KEYS
 from soe_auth.settings.resolve import resolve
-from soe_auth.settings.spec import TABLE, Setting
+from soe_auth.settings.spec import PROFILE, TABLE, Setting
 
 if sys.platform != "win32":
     import pexpect
@@ -400,7 +400,7 @@ def test_the_table_of_settings_matches_the_code() -> None:
     for setting, (_, flag, variable, default, _, profile) in zip(settings, table, strict=True):
         assert flag == (f"`{setting.flag}`" if setting.option else "none")
         assert variable == f"`{setting.variable}`"
-        assert profile == ("yes" if setting.profile else "no")
+        assert profile == ("yes" if setting in PROFILE else "no")
         if default.startswith("none"):
             assert setting.default in (None, Scope())
         else:

@@ -22,7 +22,8 @@ from referencing import Registry, Resource
 
 from soe_auth.cli.json_output import FORMAT_VERSION
 from soe_auth.sandbox import Quirks, Sandbox
-from soe_auth.settings.resolve import read_config_files, resolve
+from soe_auth.settings.config_files import read_config_files
+from soe_auth.settings.resolve import resolve
 from soe_auth.settings.spec import BY_KEY
 from soe_auth.storage.file_store import FILE_VERSION, token_to_json
 

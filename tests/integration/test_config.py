@@ -20,14 +20,14 @@ from soe_auth import SettingsError, Site
 from soe_auth.cli.main import main
 from soe_auth.files.lock import try_lock
 from soe_auth.sandbox import Sandbox
-from soe_auth.settings.config_files import find_paths
 from soe_auth.settings.config_writer import (
     add_trusted_site,
-    forget,
-    remember,
+    remove_profile,
     remove_setting,
+    save_profile,
     write_setting,
 )
+from soe_auth.settings.settings import find_paths
 from soe_auth.settings.spec import BY_KEY
 
 ACME = '[profile.acme]\nsite = "https://acme.stackenterprise.co"\nclient_id = "110"\n'
@@ -90,7 +90,7 @@ def test_a_config_that_others_can_change_is_not_used(
     let_others_change(path)
     code, _, said = user.types(line)
     assert code == 2
-    assert f"{path} chooses your site and browser, and is not used: " in said
+    assert f"Cannot use {path}, which sets your site and browser: " in said
     assert " can change it." in said
     assert path.read_text() == 'browser = "false"\n'
 
@@ -257,7 +257,7 @@ def test_without_a_home_directory_variables_do_and_all_else_is_exit_2() -> None:
         del os.environ["HOME"]
         given = {"SOE_AUTH_TOKEN": "x", "SOE_AUTH_SITE": "acme"}
         assert main(["token"], given) == 0
-        with pytest.raises(SettingsError, match="Your home directory is not known"):
+        with pytest.raises(SettingsError, match="your home directory is unknown"):
             find_paths({}).config  # noqa: B018
         for line in ("status", "login", "config path", "config set timeout 1m", "doctor"):
             assert main(line.split(), given) == 2
@@ -306,7 +306,7 @@ def test_a_broken_file_is_not_changed(user: User) -> None:
     user.write("timeout = true\n")
     code, _, said = user.types("config set timeout 5m")
     assert code == 2
-    assert f"timeout (from {user.config}, line 1): write it as text" in said
+    assert f"Cannot read timeout from {user.config}, line 1: write it as text" in said
     assert user.config.read_text() == "timeout = true\n"
 
 
@@ -401,7 +401,7 @@ def test_a_file_is_never_changed_into_another_than_was_meant(user: User, text: s
     before = tomllib.loads(text)["profile"]
     after = tomllib.loads(user.config.read_text())["profile"]
     if code:
-        assert "cannot be changed safely" in said
+        assert "Cannot change " in said
         assert after == before
     else:
         assert after == {**before, "new": {"site": "https://new.stackenterprise.co"}}
@@ -415,7 +415,7 @@ def test_changes_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
     def change(name: str) -> None:
         for client_id in map(str, range(5)):
             together.wait(20)
-            remember(config, name, {"site": "acme", "client_id": client_id})
+            save_profile(config, name, {"site": "acme", "client_id": client_id})
 
     with ThreadPoolExecutor(len(names)) as pool:
         list(pool.map(change, names))
@@ -432,7 +432,7 @@ def test_what_stands_against_a_change_is_looked_at_under_the_lock(tmp_path: Path
 
     for change in (
         lambda: write_setting(config, "default_profile", "beta", check=check),
-        lambda: remember(config, "beta", {"port": "80"}, check=check),
+        lambda: save_profile(config, "beta", {"port": "80"}, check=check),
     ):
         with pytest.raises(SettingsError, match="no profile beta"):
             change()
@@ -491,9 +491,9 @@ def test_only_a_profiles_own_lines_go_with_it(tmp_path: Path) -> None:
     config.write_text(
         f"# top\n\n{ACME}# inside\nscope = [\n  'a', # one\n]\n# behind\n\n# about beta\n{BETA}"
     )
-    assert forget(config, "acme")
+    assert remove_profile(config, "acme")
     assert config.read_text() == f"# top\n\n# behind\n\n# about beta\n{BETA}"
-    assert forget(config, "beta")
+    assert remove_profile(config, "beta")
     assert config.read_text() == "# top\n\n# behind\n\n# about beta\n"
 
 
@@ -501,7 +501,7 @@ def test_only_a_profiles_own_lines_go_with_it(tmp_path: Path) -> None:
 def test_a_profile_without_a_header_can_be_forgotten(tmp_path: Path, text: str) -> None:
     config = tmp_path / "config.toml"
     config.write_text(f"timeout = '1m'\n{text}")
-    assert forget(config, "acme")
+    assert remove_profile(config, "acme")
     assert tomllib.loads(config.read_text()) == {"timeout": "1m"}
 
 
@@ -517,12 +517,12 @@ def test_comments_stay_whatever_is_changed(tmp_path: Path, text: str) -> None:
     config.write_text(text)
     write_setting(config, "min_ttl", "2m")
     write_setting(config, "trusted_sites", ["https://a.example"])
-    remember(config, "new", {"site": "new"})
+    save_profile(config, "new", {"site": "new"})
     assert remove_setting(config, "new", "site")
     assert not remove_setting(config, "new", "site")
     assert not remove_setting(config, "none", "site")
-    assert forget(config, "new")
-    assert not forget(config, "new")
+    assert remove_profile(config, "new")
+    assert not remove_profile(config, "new")
     after = config.read_text()
     for line in text.splitlines():
         assert line in after.splitlines()
@@ -555,7 +555,9 @@ def test_the_file_is_checked_after_it_was_edited(user: User) -> None:
     write = editor(user, "path.write_text(path.read_text() + 'port = 80\\n')")
     code, _, said = user.types("config edit", VISUAL=write, EDITOR="/not/this/one")
     assert code == 2
-    assert said.startswith(f"soe-auth: port (from {user.config} [profile.acme], line 4): write a")
+    assert said.startswith(
+        f"soe-auth: Cannot read port from {user.config} [profile.acme], line 4: valid"
+    )
     assert "What you wrote is kept" in said
     assert user.config.read_text() == f"{ACME}port = 80\n"
 
@@ -563,10 +565,10 @@ def test_the_file_is_checked_after_it_was_edited(user: User) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a = ", "is not valid TOML"),
+        ("a = ", "it is not valid TOML"),
         ("clientid = 1", "Did you mean client_id?"),
-        ("default_profile = 'gone'", "line 1): there is no profile gone."),
-        ("[profile.other]\nmin_ttl = 'x'", "line 2): write a duration"),
+        ("default_profile = 'gone'", "line 1: there is no profile gone."),
+        ("[profile.other]\nmin_ttl = 'x'", "line 2: write a duration"),
     ],
 )
 def test_everything_in_it_is_checked(user: User, text: str, message: str) -> None:
@@ -652,7 +654,7 @@ def test_two_accounts_on_one_site_live_side_by_side(soe_auth: Command, site: San
     assert "There is no profile jhon.\n  Did you mean john? If not, make it" in mistyped.stderr
     ambiguous = soe_auth.with_variables(SOE_AUTH_SITE=site.url)("token")
     assert ambiguous.returncode == 2
-    assert "Several profiles belong to" in ambiguous.stderr
+    assert "Cannot choose a profile of" in ambiguous.stderr
 
     assert soe_auth("profile", "remove", "jane").returncode == 0
     assert soe_auth("token", "-p", "john").stdout == tokens["john"]

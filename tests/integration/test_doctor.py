@@ -34,9 +34,8 @@ from soe_auth.loopback.sockets import lookup_addresses
 from soe_auth.model.network import ANY_PORT, Proxy
 from soe_auth.sandbox import Sandbox, running
 from soe_auth.settings.resolve import resolve
-from soe_auth.storage.file_store import FileStore
+from soe_auth.storage.file_store import FileStore, token_to_json
 from soe_auth.storage.login_lock import LoginLock
-from soe_auth.storage.file_store import token_to_json
 
 IS_ROOT = sys.platform != "win32" and os.geteuid() == 0
 CONFIG = 'default_profile = "acme"\n[profile.acme]\nsite = "{}"\nclient_id = "110"\n'
@@ -306,7 +305,7 @@ def test_a_broken_config_is_an_error_and_other_checks_run(machine: Machine) -> N
     found = machine.examine()
     assert one([f for f in found if f.name == "token"]).says.startswith("1 stored")
     broken = the_error(found)
-    assert "config.toml is not valid TOML" in broken.says
+    assert "config.toml: it is not valid TOML" in broken.says
     assert exit_code_of(broken) == 2
     assert [finding.name for finding in found][-1] == "loopback"
 
@@ -314,7 +313,7 @@ def test_a_broken_config_is_an_error_and_other_checks_run(machine: Machine) -> N
 def test_a_wrong_value_in_another_profile_is_reported_with_its_token(machine: Machine) -> None:
     machine.write(CONFIG.format("http://localhost:1") + '[profile.beta]\nport = "x"\n')
     found = [finding for finding in machine.examine("token") if finding.verdict == "error"]
-    assert one(found).says.startswith("port (from ")
+    assert one(found).says.startswith("Cannot read port from ")
 
 
 def test_a_missing_client_id_or_profile_is_reported(machine: Machine) -> None:
@@ -327,7 +326,7 @@ def test_a_missing_client_id_or_profile_is_reported(machine: Machine) -> None:
 def test_a_config_that_other_users_can_change_is_an_error(machine: Machine) -> None:
     machine.write(CONFIG.format("http://localhost:1"))
     let_others_change(machine.config / "config.toml")
-    assert "chooses your site" in the_error(machine.examine("settings")).says
+    assert "sets your site" in the_error(machine.examine("settings")).says
 
 
 @pytest.mark.parametrize(

@@ -840,4 +840,4 @@ def test_a_scope_other_than_the_one_asked_for_is_told(user: FakeUser, site: Sand
     site.quirks = Quirks(token="scope-other")
     token = login(user.settings(site=site.url, scope="write_access"), user.effects())
     assert str(token.granted_scope) == "read_inbox"
-    assert "The site granted read_inbox where write_access was asked for." in user.told
+    assert "The site granted the scope read_inbox; write_access was requested." in user.told

@@ -1,4 +1,4 @@
-"""A repository is not trusted: what its project file may say, for whom, and who is asked first."""
+"""Project files are untrusted: what they may set, for which profile, and when consent is needed."""
 
 import os
 import re
@@ -30,7 +30,7 @@ ODD = "https://soe.example"
 
 
 class Repository:
-    """A checkout with a `.git`, and a user beside it who has a config directory of their own."""
+    """A checkout with a `.git`, and a user's config directory beside it."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -67,10 +67,12 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
     return Repository(tmp_path)
 
 
-# --- where it is found ---------------------------------------------------------------------------
+# --- search ---------------------------------------------------------------------------------------
 
 
-def test_it_is_found_from_below_up_to_the_root_and_not_beyond(repository: Repository) -> None:
+def test_it_is_found_from_a_subdirectory_up_to_the_root_and_not_above(
+    repository: Repository,
+) -> None:
     below = repository.root / "a" / "b"
     below.mkdir(parents=True)
     (repository.home / ".soe-auth.toml").write_text('site = "beyond"\n')
@@ -108,7 +110,9 @@ def test_without_a_repository_only_the_directory_itself_counts(tmp_path: Path) -
         profile(below)
 
 
-def test_a_pyproject_counts_if_it_has_our_table_and_comes_second(repository: Repository) -> None:
+def test_a_pyproject_with_a_soe_auth_table_is_used_after_soe_auth_toml(
+    repository: Repository,
+) -> None:
     table = '[tool.soe-auth]\nsite = "acme"\n'
     path = repository.write(table, "pyproject.toml")
     assert repository.resolve().origins["site"] == str(path)
@@ -120,22 +124,22 @@ def test_a_pyproject_counts_if_it_has_our_table_and_comes_second(repository: Rep
     assert repository.resolve().origins["site"] == str(path)
 
 
-def test_an_empty_one_ends_the_search(repository: Repository) -> None:
+def test_an_empty_file_ends_the_search(repository: Repository) -> None:
     repository.write('site = "acme"\n')
     repository.write("", "a/.soe-auth.toml")
     with pytest.raises(LoginRequired):
         repository.resolve_in(repository.root / "a")
 
 
-def test_a_broken_pyproject_of_other_tools_is_none_of_our_business(repository: Repository) -> None:
+def test_a_broken_pyproject_without_soe_auth_is_ignored(repository: Repository) -> None:
     repository.write("[broken\n", "pyproject.toml")
     assert repository.resolve(site="acme").profile == "acme"
     repository.write("[broken\n# soe-auth\n", "pyproject.toml")
-    with pytest.raises(SettingsError, match=r"pyproject.toml is not valid TOML"):
+    with pytest.raises(SettingsError, match=r"pyproject.toml: it is not valid TOML"):
         repository.resolve(site="acme")
 
 
-def test_a_removed_directory_has_none(repository: Repository) -> None:
+def test_a_removed_directory_has_no_project_file(repository: Repository) -> None:
     def gone() -> Path:
         raise FileNotFoundError
 
@@ -161,7 +165,7 @@ def test_a_file_or_link_of_another_user_is_not_read(repository: Repository) -> N
 
 
 @pytest.mark.posix("a named pipe in the file system")
-def test_what_is_no_file_is_passed_over(repository: Repository) -> None:
+def test_a_pipe_or_directory_is_ignored(repository: Repository) -> None:
     os.mkfifo(repository.root / ".soe-auth.toml")  # to read it would never end
     (repository.root / "pyproject.toml").mkdir()
     with pytest.raises(LoginRequired):
@@ -177,18 +181,18 @@ def test_what_is_no_file_is_passed_over(repository: Repository) -> None:
         f"[{'a.' * 499}a]\n" + "".join(f"k{n} = 1\n" for n in range(10_000)),
     ],
 )
-def test_one_that_would_take_all_time_and_memory_is_refused(
+def test_a_file_that_would_take_too_much_time_or_memory_is_refused(
     repository: Repository, text: str
 ) -> None:
     repository.write(text)
-    with pytest.raises(SettingsError, match="too large, or has too long keys"):
+    with pytest.raises(SettingsError, match="it is too large, or its keys are too long"):
         repository.resolve()
 
 
-# --- what it may say -----------------------------------------------------------------------------
+# --- allowed keys and errors ----------------------------------------------------------------------
 
 
-def test_a_project_file_may_say_who_asks_which_site_for_what(repository: Repository) -> None:
+def test_a_project_file_may_set_site_client_id_scope_and_profile(repository: Repository) -> None:
     path = repository.write(
         'site = "acme"\nclient_id = 110\nscope = ["write_access"]\nprofile = "team"\n'
     )
@@ -211,11 +215,13 @@ OTHER_KEYS = sorted(
 
 @pytest.mark.parametrize("key", OTHER_KEYS)
 @pytest.mark.parametrize("profile", ["", "other"])
-def test_it_may_set_nothing_else(repository: Repository, key: str, profile: str) -> None:
+def test_a_project_file_may_set_nothing_else(
+    repository: Repository, key: str, profile: str
+) -> None:
     path = repository.write(f'site = "acme"\n{key} = "evil"\n')
     with pytest.raises(SettingsError) as error:
         repository.resolve(profile)
-    assert str(error.value) == f"{path}, line 2: a project file may not set {key}."
+    assert str(error.value) == f"Cannot read {path}, line 2: a project file may not set {key}."
     assert error.value.hint.startswith("It may set site, client_id, scope, profile;")
 
 
@@ -225,18 +231,18 @@ def test_it_may_set_nothing_else(repository: Repository, key: str, profile: str)
         ('keyring = "evil"', "there is no setting 'keyring'", "There are site,"),
         ('sites = "acme"', "there is no setting 'sites'", "Did you mean site?"),
         ('"\\u001b[2J" = 1', "there is no setting '\ufffd[2J'", "There are site,"),
-        ("[profile.acme]", "write profile as the name of a profile, in quotes", ""),
-        ('profile = "../../evil"', "'../../evil' cannot be the name of a profile", ""),
-        ('profile = "nul"', "'nul' cannot be the name of a profile", ""),
+        ("[profile.acme]", "Cannot read profile from", ""),
+        ('profile = "../../evil"', "Cannot use profile name '../../evil' from", ""),
+        ('profile = "nul"', "Cannot use profile name 'nul' from", ""),
         ('site = "https://a:b@soe.example"', "a site has no user name", ""),
         ('site = "https://soe.example\\u001b[2J"', "no blanks, backslashes or invisible", ""),
         ("site = true", "write it as text in quotes", ""),
-        ("client_id = 110", "client_id needs the site beside it", "Write the site as well"),
+        ("client_id = 110", "client_id needs a site in the same file", "Add the site"),
         ("x = [" + "[" * 5000, "nested too deep", ""),
         ("\udcff", "is not valid TOML", ""),
     ],
 )
-def test_what_is_wrong_is_named_with_the_file(
+def test_an_error_names_the_project_file(
     repository: Repository, text: str, message: str, hint: str
 ) -> None:
     path = repository.root / ".soe-auth.toml"
@@ -249,23 +255,27 @@ def test_what_is_wrong_is_named_with_the_file(
     assert error.value.hint.startswith(hint)
 
 
-def test_what_is_wrong_in_a_pyproject_is_named_with_the_line(repository: Repository) -> None:
+def test_an_error_in_a_pyproject_names_the_line(repository: Repository) -> None:
     path = repository.write(
         '[tool.other]\nscope = 1\n\n[tool.soe-auth]\nsite = "acme"\nscope = true\n',
         "pyproject.toml",
     )
     with pytest.raises(SettingsError) as error:
         repository.resolve()
-    assert str(error.value).startswith(f"scope (from {path}, line 6): write it as text in quotes")
+    assert str(error.value).startswith(
+        f"Cannot read scope from {path}, line 6: write it as text in quotes"
+    )
     repository.write('[tool]\nsoe-auth.site = "a b"\n', "pyproject.toml")
     with pytest.raises(SettingsError) as error:
         repository.resolve()
-    assert str(error.value).startswith(f"site (from {path}, line 2): a site has no blanks")
+    assert str(error.value).startswith(
+        f"Cannot read site from {path}, line 2: a site has no blanks"
+    )
 
 
-def test_a_table_that_is_none_is_named(repository: Repository) -> None:
+def test_a_soe_auth_value_that_is_not_a_table_is_an_error(repository: Repository) -> None:
     repository.write("[tool]\nsoe-auth = 1\n", "pyproject.toml")
-    with pytest.raises(SettingsError, match=r"write the settings as a table, \[tool.soe-auth\]"):
+    with pytest.raises(SettingsError, match=r"write it as a table, \[tool.soe-auth\]"):
         repository.resolve()
 
 
@@ -280,14 +290,14 @@ def test_a_directory_with_a_hostile_name_does_not_reach_the_terminal(
     assert str(error.value).isprintable()
 
 
-# --- for whom it speaks --------------------------------------------------------------------------
+# --- profiles that it applies to ------------------------------------------------------------------
 
 ACME = '[profile.acme]\nsite = "acme"\nclient_id = "1"\n'
 WRITE = '[profile.write]\nsite = "acme"\nclient_id = "2"\n'
 BETA = '[profile.beta]\nsite = "beta"\nclient_id = "3"\n'
 
 
-def test_it_is_stronger_than_config_files_and_weaker_than_variables(
+def test_precedence_is_between_variables_and_config_files(
     repository: Repository,
 ) -> None:
     repository.config(f'scope = "a"\n{ACME}scope = "b"\n')
@@ -298,7 +308,7 @@ def test_it_is_stronger_than_config_files_and_weaker_than_variables(
     assert repository.resolve().client_id == "1"
 
 
-def test_its_own_profile_is_the_one_of_its_site_before_the_default(repository: Repository) -> None:
+def test_the_profile_of_its_site_precedes_the_default(repository: Repository) -> None:
     repository.config(f'default_profile = "acme"\n{ACME}{BETA}')
     repository.write('site = "beta"\n')
     settings = repository.resolve()
@@ -316,7 +326,7 @@ def test_its_own_profile_is_the_one_of_its_site_before_the_default(repository: R
     ],
 )
 @pytest.mark.parametrize("text", ['profile = "beta"\n', ""])
-def test_whoever_names_another_profile_or_site_sets_all_of_it_aside(
+def test_naming_another_profile_or_site_ignores_the_whole_file(
     repository: Repository, text: str, given: dict[str, str]
 ) -> None:
     repository.config(ACME + BETA)
@@ -340,7 +350,7 @@ def test_whoever_names_another_profile_or_site_sets_all_of_it_aside(
         {"profile": "beta", "site": "beta"},
     ],
 )
-def test_whoever_names_its_own_profile_or_site_heeds_it(
+def test_naming_its_own_profile_or_site_uses_the_file(
     repository: Repository, given: dict[str, str]
 ) -> None:
     repository.config(ACME + BETA)
@@ -349,7 +359,7 @@ def test_whoever_names_its_own_profile_or_site_heeds_it(
     assert (settings.profile, settings.client_id) == ("beta", "666")
 
 
-def test_a_file_without_a_site_speaks_of_the_profile_it_names(repository: Repository) -> None:
+def test_a_file_without_a_site_applies_to_the_profile_it_names(repository: Repository) -> None:
     repository.config(f'default_profile = "beta"\n{ACME}{BETA}')
     repository.write('profile = "acme"\nscope = "write_access"\n')
     assert repository.resolve().profile == "acme"
@@ -359,7 +369,7 @@ def test_a_file_without_a_site_speaks_of_the_profile_it_names(repository: Reposi
     assert repository.resolve(site="beta").from_project == []
 
 
-def test_a_file_of_a_scope_alone_speaks_of_whatever_profile(repository: Repository) -> None:
+def test_a_file_with_a_scope_alone_applies_to_any_profile(repository: Repository) -> None:
     repository.config(f'default_profile = "beta"\n{ACME}{BETA}')
     repository.write('scope = "write_access"\n')
     for given in ({}, {"profile": "acme"}, {"site": "acme"}, {"site": "new"}):
@@ -367,32 +377,36 @@ def test_a_file_of_a_scope_alone_speaks_of_whatever_profile(repository: Reposito
     assert repository.resolve().profile == "beta"
 
 
-def test_of_several_profiles_of_its_site_one_must_be_named(repository: Repository) -> None:
+def test_if_its_site_has_several_profiles_one_must_be_named(repository: Repository) -> None:
     repository.config(WRITE + WRITE.replace("write", "more"))
     repository.write('site = "acme"\nclient_id = "666"\n')
-    with pytest.raises(SettingsError, match=r"belong to acme.*, which .* names: more, write"):
+    with pytest.raises(
+        SettingsError, match=r"profile of acme.*, which .* names: there are more, write"
+    ):
         repository.resolve()
     assert repository.resolve("write").client_id == "2"
 
 
 @pytest.mark.parametrize("text", [ACME, 'site = "acme"\n[profile.acme]\n', ACME.replace("me", "x")])
-def test_it_cannot_take_a_profile_of_another_site(repository: Repository, text: str) -> None:
+def test_it_cannot_use_a_profile_of_another_site(repository: Repository, text: str) -> None:
     repository.config(text.replace("acx", "acme", 1))
     path = repository.write(f'profile = "acme"\nsite = "{ODD}"\n')
-    with pytest.raises(SettingsError, match="Profile acme belongs to another site") as error:
+    with pytest.raises(
+        SettingsError, match=r"Cannot use profile acme for .*: it belongs to another site"
+    ) as error:
         repository.resolve()
     assert error.value.hint == f"{path} names it for {ODD}; -p acme sets that file aside."
     assert repository.resolve("acme").project is None
     assert str(repository.resolve(site=ODD).profile) == "soe.example"
 
 
-def test_a_profile_without_a_site_can_have_the_projects(repository: Repository) -> None:
+def test_a_profile_without_a_site_gets_the_projects_site(repository: Repository) -> None:
     repository.config("[profile.acme]\nport = 8311\n")
     repository.write('site = "acme"\n')
     assert str(repository.resolve().port) == "8311"
 
 
-# --- who is asked first --------------------------------------------------------------------------
+# --- consent --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -408,14 +422,14 @@ def test_a_profile_without_a_site_can_have_the_projects(repository: Repository) 
         (ODD, True),
     ],
 )
-def test_a_site_outside_that_only_it_names_needs_consent(
+def test_a_site_outside_the_cloud_that_only_a_project_names_needs_consent(
     repository: Repository, site: str, *, needed: bool
 ) -> None:
     repository.write(f'site = "{site}"\nclient_id = "110"\n')
     assert bool(repository.resolve().doubt) is needed
-    of_ours = Site.parse(site).imitates_vendor  # which is doubted wherever it is named
-    assert bool(repository.resolve(site=site).doubt) is of_ours
-    assert bool(repository.resolve(SOE_AUTH_SITE=site).doubt) is of_ours
+    imitates = Site.parse(site).imitates_vendor  # needs consent from any source
+    assert bool(repository.resolve(site=site).doubt) is imitates
+    assert bool(repository.resolve(SOE_AUTH_SITE=site).doubt) is imitates
     assert not repository.resolve(SOE_AUTH_SITE="acme").doubt
 
 
@@ -428,7 +442,7 @@ def test_a_site_outside_that_only_it_names_needs_consent(
     ],
 )
 @pytest.mark.parametrize("where", ["config", "system/soe-auth"])
-def test_a_site_that_the_user_or_the_administrator_names_needs_none(
+def test_a_site_that_the_user_or_administrator_names_needs_no_consent(
     repository: Repository, text: str, where: str
 ) -> None:
     repository.write(f'site = "{ODD}"\nclient_id = "110"\n')
@@ -443,19 +457,19 @@ def test_a_site_that_the_user_or_the_administrator_names_needs_none(
 @pytest.mark.parametrize(
     "before", ["", f"# mine\n{ACME}# end\n", f'trusted_sites = [\n  "a", # one\n]\n{ACME}']
 )
-def test_consent_is_asked_for_once_and_kept_with_all_that_stands_there(
+def test_consent_is_requested_once_and_stored_beside_existing_settings(
     repository: Repository, before: str
 ) -> None:
     path = repository.write(f'site = "{ODD}"\nclient_id = "110"\n')
     repository.config(before)
-    asked: list[str] = []
+    questions: list[str] = []
 
     def agree(text: str) -> bool:
-        asked.append(text)
+        questions.append(text)
         return True
 
     consent.require_consent(repository.resolve(), agree, print)
-    [question] = asked
+    [question] = questions
     assert question.splitlines() == [
         f"{path} names the site {ODD}, outside https://*.stackenterprise.co.",
         "Sign in there? [y/N] ",
@@ -467,7 +481,7 @@ def test_consent_is_asked_for_once_and_kept_with_all_that_stands_there(
     assert repository.resolve("acme").client_id == ("1" if ACME in before else None)
 
 
-def test_a_site_that_looks_like_the_vendor_s_is_asked_about_once_wherever_it_is_named(
+def test_a_site_that_looks_like_the_vendors_needs_consent_from_any_source(
     repository: Repository, user: FakeUser
 ) -> None:
     near = "https://acme.stackenterprise.com"
@@ -475,14 +489,14 @@ def test_a_site_that_looks_like_the_vendor_s_is_asked_about_once_wherever_it_is_
         login(user.settings(site=near), user.effects())
     assert user.opened == []
     repository.config(f'[profile.acme]\nsite = "{near}"\nclient_id = "110"\n')
-    asked: list[str] = []
+    questions: list[str] = []
 
     def agree(text: str) -> bool:
-        asked.append(text)
+        questions.append(text)
         return True
 
     consent.require_consent(repository.resolve(), agree, print)
-    [question] = asked
+    [question] = questions
     assert question.splitlines() == [
         f"{near} is not a site of stackenterprise.co, though it looks like one.",
         "Sign in there? [y/N] ",
@@ -490,7 +504,7 @@ def test_a_site_that_looks_like_the_vendor_s_is_asked_about_once_wherever_it_is_
     consent.require_consent(repository.resolve(), None, print)
 
 
-def test_an_error_that_a_project_file_causes_names_it(repository: Repository) -> None:
+def test_an_error_caused_by_a_project_file_names_it(repository: Repository) -> None:
     repository.config(f"{ACME}[profile.more]\nsite = 'acme.example'\n")
     path = repository.write('profile = "acne"\n')
     with pytest.raises(SettingsError) as error:
@@ -511,7 +525,7 @@ def test_an_error_that_a_project_file_causes_names_it(repository: Repository) ->
         from_store(settings, store, now=TOKEN.obtained_at)
 
 
-def test_a_no_and_nobody_there_are_refusals_that_show_the_way(repository: Repository) -> None:
+def test_refused_or_impossible_consent_is_an_error_with_the_command(repository: Repository) -> None:
     path = repository.write(f'site = "{ODD}"\n')
     for ask in (None, lambda _: False):
         with pytest.raises(SettingsError) as error:
@@ -524,14 +538,16 @@ def test_a_no_and_nobody_there_are_refusals_that_show_the_way(repository: Reposi
     assert error.value.hint.endswith(f"`soe-auth login --site {ODD} --client-id 110`.")
 
 
-def test_an_answer_that_cannot_be_kept_is_told_and_no_failure(repository: Repository) -> None:
+def test_consent_that_cannot_be_stored_is_reported_and_login_continues(
+    repository: Repository,
+) -> None:
     repository.write(f'site = "{ODD}"\n')
     settings = repository.resolve()
     (repository.home / "config").rmdir()
     (repository.home / "config").touch()
-    told: list[str] = []
-    consent.require_consent(settings, lambda _: True, told.append)
-    [line] = told
+    messages: list[str] = []
+    consent.require_consent(settings, lambda _: True, messages.append)
+    [line] = messages
     assert line.startswith("Cannot store your consent: ")
 
 
@@ -543,14 +559,14 @@ def user(repository: Repository) -> FakeUser:
     return FakeUser(repository.home / "config")
 
 
-def test_a_login_tells_what_a_project_file_asks_for_and_keeps_none_of_it(
+def test_a_login_shows_what_a_project_file_requests_and_stores_none_of_it(
     repository: Repository, user: FakeUser, site: Sandbox
 ) -> None:
     path = repository.write(f'site = "{site.url}"\nclient_id = 110\nscope = "write_access"\n')
     settings = repository.resolve()
     token = login(settings, user.effects(ask_consent=lambda _: True))
     assert user.told[0] == (
-        f"{path} asks for the site {site.url}, the client ID 110, the scope write_access."
+        f"{path} requests the site {site.url}, the client ID 110, the scope write_access."
     )
     assert f"{user.told[0]}</p>" in user.last_page  # a hook's stderr may be hidden
     assert str(token.scope) == "write_access"
@@ -560,7 +576,7 @@ def test_a_login_tells_what_a_project_file_asks_for_and_keeps_none_of_it(
     assert (user.home / "config.toml").read_text() == config
 
 
-def test_a_site_that_the_person_names_is_remembered_without_the_rest(
+def test_a_site_that_the_user_names_is_stored_without_the_projects_values(
     repository: Repository, user: FakeUser, site: Sandbox
 ) -> None:
     repository.write(f'site = "{site.url}"\nclient_id = 110\nscope = "write_access"\n')
@@ -573,7 +589,7 @@ def test_a_site_that_the_person_names_is_remembered_without_the_rest(
     assert repository.resolve().from_project == ["site", "client_id", "scope"]
 
 
-def test_without_consent_nothing_is_bound_or_opened(
+def test_without_consent_no_port_is_bound_and_no_browser_opened(
     repository: Repository, user: FakeUser, site: Sandbox
 ) -> None:
     repository.write(f'site = "{site.url}"\nclient_id = 110\n')
@@ -600,7 +616,7 @@ def test_a_token_of_another_site_is_not_replaced(
     assert effects.store.load("acme") == TOKEN
 
 
-def test_what_has_a_name_that_no_profile_can_have_is_not_listed(user: FakeUser) -> None:
+def test_token_files_with_invalid_profile_names_are_not_listed(user: FakeUser) -> None:
     store = user.effects().store
     store.save("acme", TOKEN)
     names = {"a b.json", "..json", "con.json", "\x1b[2J.json"}
@@ -616,7 +632,7 @@ def test_what_has_a_name_that_no_profile_can_have_is_not_listed(user: FakeUser) 
 
 @pytest.fixture
 def listening() -> Iterator[socket.socket]:
-    """Stand for a site that would learn of anybody who connects."""
+    """A socket in place of a site; it sees every connection."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.2)
         yield server
@@ -624,7 +640,7 @@ def listening() -> Iterator[socket.socket]:
 
 @pytest.fixture
 def inside(soe_auth: Command, repository: Repository) -> Command:
-    """The command in the repository, with a browser that leaves a trace."""
+    """The command in the repository, with a browser that notes its URLs."""
     browser = noting_browser(repository.home / "tabs")
     return soe_auth.within(repository.root).with_variables(BROWSER=browser)
 
@@ -662,7 +678,7 @@ def test_without_a_terminal_a_site_that_only_a_repository_names_is_refused(
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
-def test_what_the_refusal_says_to_type_works_and_is_consent_enough(
+def test_the_command_in_the_refusal_works_and_counts_as_consent(
     inside: Command, repository: Repository, site: Sandbox
 ) -> None:
     repository.write(f'[tool.soe-auth]\nsite = "{site.url}"\nclient_id = 110\n', "pyproject.toml")
@@ -680,7 +696,7 @@ def test_what_the_refusal_says_to_type_works_and_is_consent_enough(
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
-def test_the_option_p_sets_the_project_file_aside(signed_in: Command, site: Sandbox) -> None:
+def test_option_p_ignores_the_project_file(signed_in: Command, site: Sandbox) -> None:
     repository = Repository(signed_in.home / "elsewhere")
     repository.write(f'site = "{ODD}"\nclient_id = "666"\nscope = "no_expiry"\n')
     inside = signed_in.within(repository.root)
@@ -694,7 +710,7 @@ def test_the_option_p_sets_the_project_file_aside(signed_in: Command, site: Sand
 @pytest.mark.parametrize(
     "key", ["browser", "ca_bundle", "trusted_sites", "port", "timeout", "store"]
 )
-def test_a_project_file_that_wants_more_stops_the_command(
+def test_a_forbidden_key_in_a_project_file_stops_the_command(
     inside: Command, repository: Repository, key: str
 ) -> None:
     repository.write(f'[tool.soe-auth]\nsite = "acme"\n{key} = "evil"\n', "pyproject.toml")
@@ -702,18 +718,20 @@ def test_a_project_file_that_wants_more_stops_the_command(
         done = inside(*argv)
         assert (done.returncode, done.stdout) == (2, "")
         [message, _] = done.stderr.splitlines()
-        assert message.startswith(f"soe-auth: {repository.root}/pyproject.toml, line 3: ")
+        assert message.startswith(
+            f"soe-auth: Cannot read {repository.root}/pyproject.toml, line 3: "
+        )
         assert key in message
     assert not (repository.home / "tabs").exists()
 
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
-def test_status_names_what_is_odd_and_passes_over_what_is_not_ours(signed_in: Command) -> None:
+def test_status_reports_invalid_profiles_and_ignores_other_files(signed_in: Command) -> None:
     (signed_in.home / "config" / "tokens" / "a b.json").touch()
     assert signed_in("status").returncode == 0
     config = signed_in.home / "config" / "config.toml"
     config.write_text(config.read_text() + '[profile."a b"]\nsite = "acme"\n')
     odd = signed_in("status")
     assert odd.returncode == 2
-    assert f"{config}, line 6: 'a b' cannot be the name of a profile" in odd.stderr
+    assert f"Cannot use profile name 'a b' from {config}, line 6: " in odd.stderr

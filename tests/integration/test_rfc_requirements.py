@@ -100,7 +100,7 @@ def test_a_wider_scope_that_a_project_file_asks_for_is_told(tmp_path: Path, site
         cwd=lambda: tmp_path,
     )
     login(settings, user.effects())
-    assert user.told[0].endswith(" asks for the scope no_expiry, write_access.")
+    assert user.told[0].endswith(" requests the scope no_expiry, write_access.")
 
 
 # --- the redirect --------------------------------------------------------------------------------

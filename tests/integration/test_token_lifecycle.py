@@ -102,7 +102,7 @@ def test_a_prompt_learns_by_the_exit_code_alone(signed_in: Command) -> None:
     )
     why = signed_in("status", "--check", "25h", "-v")
     assert (why.returncode, why.stdout) == (3, "")
-    assert "less than the 25 h asked for" in why.stderr
+    assert "less than min_ttl (25 h)" in why.stderr
 
 
 @process
@@ -129,7 +129,7 @@ def test_a_check_ends_as_token_would(soe_auth: Command, site: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        (("--check", "soon"), "check (from --check): write a duration"),
+        (("--check", "soon"), "Cannot read check from --check: write a duration"),
         (("--check", "1h", "--json"), "--check prints nothing"),
         (("--check", "--verify"), "--check prints nothing"),
     ],
@@ -194,14 +194,14 @@ def test_status_warns_and_token_does_not_unless_it_is_asked_to_tell_more(
     cards = soe_auth("status").stdout.split("\n\n")
     notes = [[line for line in card.splitlines() if "  note " in line] for card in cards]
     endless, near, other, unknown = [line for (line,) in notes]
-    assert near == "  note     It ends in 30 min."
-    assert endless.startswith("  note     It does not end by itself; it was given ")
-    assert other.endswith("granted read_inbox where write_access was asked for.")
-    assert unknown == "  note     It is taken to last 24 h more, as the site did not say."
+    assert near == "  note     It expires in 30 min."
+    assert endless.startswith("  note     It never expires; it was issued ")
+    assert other.endswith("granted the scope read_inbox; write_access was requested.")
+    assert unknown == "  note     The site gave no expiry; 24 h are assumed."
     report = json.loads(soe_auth("status", "-p", "near", "--json").stdout)
-    assert report["profiles"][0]["warnings"] == ["It ends in 30 min."]
+    assert report["profiles"][0]["warnings"] == ["It expires in 30 min."]
     assert soe_auth("token", "-p", "near").stderr == ""
-    assert soe_auth("token", "-p", "near", "-v").stderr == "It ends in 30 min.\n"
+    assert soe_auth("token", "-p", "near", "-v").stderr == "It expires in 30 min.\n"
     aged(soe_auth, "near", 3600)
     expired = soe_auth("status", "-p", "near").stdout
     assert "  token    expired 30 min ago; type `soe-auth login -p near`" in expired
@@ -336,8 +336,8 @@ def test_a_login_says_whose_the_profile_was_if_that_was_somebody_else(
     user.account = "John Doe"
     login(user.settings(site=site.url), user.effects())
     assert user.told[-1] == (
-        f"Profile localhost-{site.port} was Jane Doe's until now. To keep both, give each account a"
-        " profile of its own: `soe-auth login -p NAME`."
+        f"Profile localhost-{site.port} belonged to Jane Doe until now. To keep both accounts,"
+        " give each a profile: `soe-auth login -p NAME`."
     )
 
 
@@ -522,7 +522,7 @@ def test_where_the_site_gives_less_than_is_asked_for_no_login_is_repeated(
     with running(strict=True, lifetime=7200) as site:
         profile = f"localhost-{site.port}"
         morning = ("login", "--if-needed", "--min-ttl", "8h", "--browser", BROWSER)
-        words = "The site gives 2 h in all, where 8 h more are asked for."
+        words = "Tokens from this site expire after 2 h; min_ttl is 8 h."
         first = soe_auth(*morning, "--site", site.url, "--client-id", "110")
         assert first.returncode == 0
         assert first.stderr.count(words) == 1

@@ -228,7 +228,7 @@ def test_an_expired_token_is_exit_3(soe_auth: Command) -> None:
         soe_auth("login", "--site", site.url, "--client-id", "110", "--browser", BROWSER)
         done = soe_auth("token")
         assert done.returncode == 3
-        assert "less than the 60 s asked for" in said(done)
+        assert "less than min_ttl (60 s)" in said(done)
         assert soe_auth("token", "--min-ttl", "0").returncode == 0
 
 
@@ -341,7 +341,7 @@ def test_status_says_when_a_token_does_not_serve_its_profile(
     config = signed_in.home / "config" / "config.toml"
     config.write_text(config.read_text() + 'scope = "no_expiry"\n')
     done = signed_in("status", "-p", f"localhost-{site.port}")
-    assert "was given for another site, client ID or scope; type" in done.stdout
+    assert "is for another site, client ID or scope; type" in done.stdout
 
 
 def test_a_token_of_variables_only_has_a_status_too(soe_auth: Command, site: Sandbox) -> None:
@@ -551,7 +551,7 @@ def test_exchange_tells_programs_the_token_and_its_life(
     assert "a code alone cannot be held against SOE_AUTH_STATE" in said(alone)
     site.quirks = Quirks(token="scope-other")
     done = verifier("exchange", *own, "--json", stdin=address)
-    assert "The site granted read_inbox where read only was asked for." in said(done)
+    assert "The site granted the scope read_inbox; read only was requested." in said(done)
     report = json.loads(done.stdout)
     assert report["access_token"]
     assert report["seconds_left"] > 86000
@@ -573,7 +573,7 @@ def test_the_steps_refuse_what_cannot_be_right(soe_auth: Command) -> None:
     for uri in ("http://evil.example/x", "https://acme.stackenterprise.co/#x", "/x"):
         redirect = soe_auth("url", *own, *right, "--redirect-uri", uri)
         assert (redirect.returncode, redirect.stdout) == (2, "")
-        assert "redirect_uri (from --redirect-uri): " in said(redirect)
+        assert "Cannot read redirect_uri from --redirect-uri: " in said(redirect)
     empty = soe_auth("exchange", *own)
     assert empty.returncode == 2
     assert "Cannot read the code: there is none." in said(empty)
@@ -742,7 +742,9 @@ def test_common_options_may_stand_before_or_behind_the_command(
 def test_a_settings_error_names_the_setting_and_where_it_came_from(soe_auth: Command) -> None:
     done = soe_auth.with_variables(SOE_AUTH_TIMEOUT="soon")("login", "--site", "acme")
     assert done.returncode == 2
-    assert said(done).startswith("soe-auth: timeout (from SOE_AUTH_TIMEOUT): write a duration")
+    assert said(done).startswith(
+        "soe-auth: Cannot read timeout from SOE_AUTH_TIMEOUT: write a duration"
+    )
 
 
 def test_a_reader_that_has_gone_is_no_traceback(signed_in: Command) -> None:

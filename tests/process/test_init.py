@@ -156,13 +156,13 @@ def test_a_wrong_answer_is_explained_and_asked_again(
     assert end_of(child)[0] == 0
     for words in (
         "An answer is needed here.",
-        "plain http is for a loopback host only",
+        "http is for a loopback host only",
         "write a number from 1 to 2",
         "write y or n",
         "a client ID is the number",
         "write letters, digits",
         "that profile belongs to another site",
-        "write localhost, 127.0.0.1, or a name that means the loopback",
+        "valid values are localhost, 127.0.0.1 and a host name",
         "refuses client ID 110 with the Domain login.corp.example",
     ):
         assert words in shown
@@ -419,7 +419,7 @@ def test_a_project_file_in_the_cloud_supplies_the_defaults(start: Start, tmp_pat
     child = start("--no-check", cwd=checkout)
     child.expect(r"its URL\) \[acme.stackenterprise.co\]: ")
     child.sendline("")
-    child.expect("asks for the client ID 110, the scope write_access. That is the default here,")
+    child.expect("requests the client ID 110, the scope write_access. That is the default here,")
     answer(child, (DOMAIN, ""))
     child.expect(r"Client ID \[110\]: ")
 
@@ -490,9 +490,9 @@ def test_unattended_it_writes_the_profile_and_shares_on_request(
         ([], "--site is missing"),
         (["--yes"], "--site is missing"),
         (["--site", "acme"], "--client-id is missing"),
-        (["--site", "http://acme", "--client-id", "1"], "site (from --site)"),
-        (["--site", "acme", "--client-id", "a b"], "client_id (from --client-id)"),
-        (["--site", "acme", "--client-id", "1", "-p", "../up"], "cannot be the name of a profile"),
+        (["--site", "http://acme", "--client-id", "1"], "Cannot read site from --site"),
+        (["--site", "acme", "--client-id", "a b"], "Cannot read client_id from --client-id"),
+        (["--site", "acme", "--client-id", "1", "-p", "../up"], "Cannot use profile name"),
     ],
 )
 def test_a_missing_or_wrong_value_is_named_by_its_option(
@@ -640,12 +640,12 @@ def test_the_site_of_a_shared_file_needs_consent(
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('client_id = "1"', "client_id needs the site beside it"),
+        ('client_id = "1"', "client_id needs a site in the same file"),
         ('scope = "write_access"', "names no site"),
         ('site = "acme"\nproxy = "http://evil.example"', "a project file may not set proxy"),
         ('site = "acme"\nredirect = "loopback"', "a project file may not set redirect"),
-        ('site = "acme"\nclient_id = "a b"', "client_id (from "),
-        ('site = "acme"\nscope = "caf\u00e9"', "scope (from "),
+        ('site = "acme"\nclient_id = "a b"', "Cannot read client_id from "),
+        ('site = "acme"\nscope = "caf\u00e9"', "Cannot read scope from "),
         ("site = ", "not valid TOML"),
         ("#" * 300_000, "too large"),
     ],

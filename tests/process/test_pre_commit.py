@@ -310,7 +310,7 @@ def test_an_expired_token_is_refused_and_so_is_one_with_too_little_life(
     for configuration in (RUN, CHECK):
         repository.use(configuration)
         ended.append(repository.commit())
-    less, expired = "less than the 2 d asked for", "expired 1 h ago"
+    less, expired = "less than min_ttl (2 d)", "expired 1 h ago"
     told = zip((short, short_to_run, *ended), (less, less, expired, expired), strict=True)
     for refused, why in told:
         assert refused.returncode == 1

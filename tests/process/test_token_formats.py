@@ -331,7 +331,7 @@ def test_no_browser_is_opened_for_a_url_that_the_token_would_not_be_for(place: P
         (["--api", "v3", "--format", "json"], "use --format header or curl"),
         (["--shell", "sh"], "use --format env"),
         (["--shell", "fish", "--format", "curl"], "use --format env"),
-        (["--wait", "soon"], "wait (from --wait): write a duration"),
+        (["--wait", "soon"], "Cannot read wait from --wait: write a duration"),
     ],
 )
 def test_an_option_that_has_no_meaning_is_said_not_ignored(
@@ -464,7 +464,7 @@ def test_a_token_that_is_too_short_is_waited_out_and_that_is_said_even_in_quiet(
     done = signed_in("-q", "token", "--min-ttl", "25h", "--wait", "1s", "--format", "json")
     assert (done.returncode, done.stdout) == (3, "")
     first, last = done.stderr.splitlines()
-    assert "less than the 25 h asked for" in first
+    assert "less than min_ttl (25 h)" in first
     assert first.endswith(" Waiting up to 1 s for a login …")
     assert f"soe-auth: {first.partition(' Waiting')[0]}" == last
 

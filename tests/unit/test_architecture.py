@@ -14,10 +14,10 @@ from soe_auth import SoeAuthError, errors
 from soe_auth.cli.exit_codes import EXIT_CODES, exit_code
 from soe_auth.cli.main import COMMANDS
 
-ROOMS = Path(soe_auth.__file__).parent
-SOURCES = sorted(ROOMS.rglob("*.py"))
-# These are about what other programs do at a site.
-OF_OTHER_CLIENTS = {"test_foreign_clients.py", "test_pytest_plugin.py"}
+PACKAGE = Path(soe_auth.__file__).parent
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+# These test other programs with a sandbox.
+OTHER_CLIENTS = {"test_foreign_clients.py", "test_pytest_plugin.py"}
 TESTS = sorted(Path(__file__).parents[1].rglob("*.py"))
 HEAVY = {"aiohttp", "httpx", "asyncio", "ssl", "rich", "keyring", "shtab", "tomlkit"}
 
@@ -46,7 +46,7 @@ def test_import_soe_auth_is_light() -> None:
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
-def test_a_token_is_printed_without_loading_anything_heavy(tmp_path: Path) -> None:
+def test_a_token_is_printed_without_importing_heavy_modules(tmp_path: Path) -> None:
     statement = (
         "from soe_auth.cli.main import main\n"
         f"main(['token'], {{'SOE_AUTH_CONFIG_DIR': {str(tmp_path)!r}}})\n"
@@ -65,7 +65,7 @@ def test_a_token_is_printed_without_loading_anything_heavy(tmp_path: Path) -> No
 
 
 @pytest.mark.process
-def test_the_browser_is_launched_before_anything_heavy_is_loaded(tmp_path: Path) -> None:
+def test_the_browser_is_launched_before_heavy_modules_are_imported(tmp_path: Path) -> None:
     script = f"""
 import sys, soe_auth
 def browser(url):
@@ -83,27 +83,27 @@ soe_auth.login(site="acme", client_id="110", browser=browser)
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_what_is_public_is_exactly_the_list() -> None:
+def test_the_public_names_are_those_in_all() -> None:
     assert sorted(soe_auth.__all__) == soe_auth.__all__
     for name in soe_auth.__all__:
         assert getattr(soe_auth, name) is not None
     assert dir(soe_auth) == soe_auth.__all__
     with pytest.raises(AttributeError):
-        _ = soe_auth.nothing  # type: ignore[attr-defined]  # mypy asks for it, as it must
+        _ = soe_auth.nothing  # type: ignore[attr-defined]  # mypy reports it, as expected
 
 
-def test_no_room_has_the_name_of_a_public_function() -> None:
-    assert not {path.stem for path in ROOMS.iterdir()} & set(soe_auth.__all__)
+def test_no_module_has_the_name_of_a_public_function() -> None:
+    assert not {path.stem for path in PACKAGE.iterdir()} & set(soe_auth.__all__)
 
 
-def test_every_error_is_public_and_drawn_in_the_tree() -> None:
-    drawn = [
+def test_every_error_is_public_and_in_the_tree() -> None:
+    in_tree = [
         line.split("──")[-1].split()[0]
         for line in (errors.__doc__ or "").splitlines()
         if "──" in line
     ]
     kinds = [kind.__name__ for kind in error_tree(SoeAuthError)]
-    assert drawn == kinds[1:]
+    assert in_tree == kinds[1:]
     assert set(kinds) <= set(soe_auth.__all__)
 
 
@@ -115,34 +115,34 @@ def test_every_error_has_an_exit_code_and_the_base_is_never_raised() -> None:
 
 def test_only_the_command_line_prints() -> None:
     printing = {
-        path.relative_to(ROOMS).parts[0]
+        path.relative_to(PACKAGE).parts[0]
         for path in SOURCES
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call) and ast.unparse(node.func) in {"print", "sys.stdout.write"}
     }
-    # The scripted browser is a program of its own, and `__main__` prints what replay has found.
+    # The scripted browser is a program of its own, and `__main__` prints replayed output.
     assert printing <= {"cli", "sandbox", "__main__.py"}
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOMS)))
-def test_each_room_says_what_it_is_for(path: Path) -> None:
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_each_module_has_a_docstring(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
 
 
-def test_each_command_has_a_room_and_a_line() -> None:
-    rooms = {path.stem for path in (ROOMS / "cli" / "commands").glob("*.py")}
-    assert set(COMMANDS) <= rooms
+def test_each_command_has_a_module() -> None:
+    modules = {path.stem for path in (PACKAGE / "cli" / "commands").glob("*.py")}
+    assert set(COMMANDS) <= modules
 
 
 @pytest.mark.rfc("6749-10.3")
-def test_secrets_are_revealed_only_where_they_leave() -> None:
+def test_secrets_are_revealed_only_where_they_leave_the_program() -> None:
     revealing = {
-        path.relative_to(ROOMS).as_posix()
+        path.relative_to(PACKAGE).as_posix()
         for path in SOURCES
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Attribute) and node.attr == "reveal"
     }
-    # The recorder, which may be deleted, finds out where in its file the token is.
+    # The recorder, which may be deleted, finds the position of the token in its file.
     assert revealing | {"fast/recorder.py"} == {
         "fast/recorder.py",
         "oauth/bearer.py",
@@ -164,7 +164,7 @@ def test_secrets_are_revealed_only_where_they_leave() -> None:
 
 
 @pytest.mark.parametrize("path", TESTS, ids=lambda path: path.name)
-def test_no_module_of_the_tests_needs_another_test_to_be_understood(path: Path) -> None:
+def test_no_test_module_imports_another(path: Path) -> None:
     imported = [
         ast.unparse(node)
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
@@ -173,17 +173,17 @@ def test_no_module_of_the_tests_needs_another_test_to_be_understood(path: Path) 
     assert [each for each in imported if " test_" in each] == []
 
 
-def test_what_tests_share_stands_in_modules_that_say_what_they_are_for() -> None:
+def test_helper_modules_of_tests_have_docstrings() -> None:
     for path in TESTS:
         assert path.name.startswith("test_") or ast.get_docstring(
             ast.parse(path.read_text(encoding="utf-8"))
         ), path
 
 
-def test_our_own_client_is_tested_at_strict_sites() -> None:
+def test_soe_auth_is_tested_with_strict_sandboxes() -> None:
     lenient = []
     for path in TESTS:
-        if path.name.startswith("test_sandbox") or path.name in OF_OTHER_CLIENTS:
+        if path.name.startswith("test_sandbox") or path.name in OTHER_CLIENTS:
             continue
         for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(call, ast.Call) and ast.unparse(call.func) in {"Sandbox", "running"}:
@@ -193,19 +193,18 @@ def test_our_own_client_is_tested_at_strict_sites() -> None:
     assert lenient == []
 
 
-def test_no_two_modules_have_a_public_function_or_class_of_the_same_name() -> None:
-    homes: dict[str, list[str]] = {}
+def test_public_functions_and_classes_have_unique_names() -> None:
+    modules_of: dict[str, list[str]] = {}
     for path in SOURCES:
-        module = path.relative_to(ROOMS).as_posix()
-        # Each command is loaded by its name and has the same two; a use case and its public face
-        # are one thing.
+        module = path.relative_to(PACKAGE).as_posix()
+        # Each command has the same two functions; a use case and its public function share a name.
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
                 is_command = module.startswith("cli/commands/") and node.name in {
                     "configure",
                     "run",
                 }
-                is_face = module == "python_api/functions.py" and node.name in soe_auth.__all__
-                if not (node.name.startswith("_") or is_command or is_face):
-                    homes.setdefault(node.name, []).append(module)
-    assert {name: modules for name, modules in homes.items() if len(modules) > 1} == {}
+                is_public = module == "python_api/functions.py" and node.name in soe_auth.__all__
+                if not (node.name.startswith("_") or is_command or is_public):
+                    modules_of.setdefault(node.name, []).append(module)
+    assert {name: modules for name, modules in modules_of.items() if len(modules) > 1} == {}

@@ -16,14 +16,14 @@ from soe_auth.model.duration import in_words, parse_duration, write_duration
         (" 5m ", 300),
     ],
 )
-def test_durations_are_read_as_people_write_them(text: str, seconds: float) -> None:
+def test_durations_are_parsed(text: str, seconds: float) -> None:
     assert parse_duration(text) == seconds
 
 
 @pytest.mark.parametrize(
     "text", ["", " ", "1h30", "٣", "m", "10 m", "-5m", "5m10h", "1.5h", "٣m", "9999d"]
 )
-def test_anything_else_is_no_duration(text: str) -> None:
+def test_invalid_durations_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="duration"):
         parse_duration(text)
 
@@ -42,12 +42,12 @@ def test_anything_else_is_no_duration(text: str) -> None:
         (3 * 86400 + 7200, "3 d 2 h"),
     ],
 )
-def test_spans_are_written_as_people_say_them(seconds: float, words: str) -> None:
+def test_a_duration_in_words(seconds: float, words: str) -> None:
     assert in_words(seconds) == words
 
 
 @pytest.mark.parametrize("text", ["90s", "1m30s", "10m", "8h", "1d", "1d2h3m4s", "0", "366d"])
-def test_spans_are_written_as_they_are_read(text: str) -> None:
+def test_a_written_duration_parses_to_the_same_seconds(text: str) -> None:
     seconds = parse_duration(text)
     assert parse_duration(write_duration(seconds)) == seconds
     assert write_duration(seconds) == ("1m30s" if text == "90s" else text)

@@ -11,7 +11,7 @@ def test_the_number_of_posix_tests_only_falls() -> None:
     assert count == POSIX_TESTS, f"well done: set POSIX_TESTS in tests/posix_marks.py to {count}"
 
 
-def test_each_posix_mark_has_its_reason_and_stands_where_it_is_counted() -> None:
+def test_each_posix_mark_has_a_reason_and_is_counted() -> None:
     mark = r"pytest\.mark\.posix"
     counted = re.compile(rf'\s*(@|pytestmark = )?{mark}\("[^"]+"\),?')
     for path in TESTS.rglob("test_*.py"):

@@ -18,7 +18,8 @@ from soe_auth.actions.registration import (
     steps,
     texts_to_share,
 )
-from soe_auth.settings.resolve import read_config_files, resolve
+from soe_auth.settings.config_files import read_config_files
+from soe_auth.settings.resolve import resolve
 from soe_auth.settings.settings import Settings
 from soe_auth.settings.spec import TABLE
 

@@ -7,19 +7,19 @@ import traceback
 import pytest
 
 from soe_auth import Secret
-from soe_auth.model.secret import no_core_dumps
+from soe_auth.model.secret import disable_core_dumps
 
 if sys.platform != "win32":
     import resource
 
 
-def test_a_secret_prints_a_placeholder_however_it_is_printed() -> None:
+def test_every_way_to_print_a_secret_prints_a_placeholder() -> None:
     secret = Secret("canary")
     shown = f"{secret} {secret!r} {secret!s}" + str([secret])
     assert "canary" not in shown
 
 
-def test_a_secret_stays_hidden_in_a_traceback_and_in_a_log(
+def test_a_secret_is_hidden_in_a_traceback_and_in_a_log(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     secret = Secret("canary")
@@ -31,25 +31,25 @@ def test_a_secret_stays_hidden_in_a_traceback_and_in_a_log(
     assert "canary" not in shown + caplog.text
 
 
-def test_a_secret_is_not_pickled() -> None:
+def test_a_secret_cannot_be_pickled_or_copied() -> None:
     with pytest.raises(TypeError):
         pickle.dumps(Secret("canary"))
     with pytest.raises(TypeError):
         copy.deepcopy(Secret("canary"))
 
 
-def test_a_secret_reveals_itself_when_asked() -> None:
+def test_reveal_returns_the_string() -> None:
     assert Secret("canary").reveal() == "canary"
 
 
-def test_secrets_are_equal_when_their_strings_are() -> None:
+def test_secrets_are_equal_if_their_strings_are() -> None:
     assert Secret("a") == Secret("a")
     assert Secret("a") != Secret("b")
     assert Secret("a") != "a"
     assert len({Secret("a"), Secret("a")}) == 1
 
 
-def test_a_secret_matches_only_its_own_string_even_against_odd_text() -> None:
+def test_a_secret_matches_only_its_own_string() -> None:
     assert Secret("a").matches("a")
     assert not Secret("a").matches("")
     assert not Secret("a").matches("\udcff\u202e")
@@ -72,13 +72,13 @@ def test_a_secret_matches_only_its_own_string_even_against_odd_text() -> None:
         ("", "whole", "whole"),
     ],
 )
-def test_a_secret_is_taken_out_of_text_that_repeats_it(secret: str, text: str, left: str) -> None:
+def test_a_secret_is_redacted_in_any_escaped_form(secret: str, text: str, left: str) -> None:
     assert Secret(secret).redact_in(text) == left
 
 
 @pytest.mark.posix("core dumps")
-def test_no_core_dump_is_allowed_whatever_was_allowed_before() -> None:
+def test_core_dumps_are_disabled() -> None:
     before = resource.getrlimit(resource.RLIMIT_CORE)
-    no_core_dumps()
+    disable_core_dumps()
     assert resource.getrlimit(resource.RLIMIT_CORE)[0] <= 1
     resource.setrlimit(resource.RLIMIT_CORE, before)

@@ -8,10 +8,10 @@ from cli_oracle import directories_in, live_in
 
 from soe_auth import LoginRequired, Scope, SettingsError
 from soe_auth.model.text import is_profile_name
-from soe_auth.settings.config_files import find_paths
-from soe_auth.settings.config_writer import remember
-from soe_auth.settings.resolve import read_config_files, resolve
-from soe_auth.settings.settings import Settings
+from soe_auth.settings.config_files import read_config_files
+from soe_auth.settings.config_writer import save_profile
+from soe_auth.settings.resolve import resolve
+from soe_auth.settings.settings import Settings, find_paths
 from soe_auth.settings.spec import BY_KEY, TABLE
 
 ACME = '[profile.acme]\nsite = "acme"\nclient_id = 110\n'
@@ -36,7 +36,7 @@ def found(home: Path, profile: str | None = None, **given: str) -> Settings:
     return resolve(flags, profile=profile, environ=environ, cwd=lambda: home)
 
 
-def test_the_order_is_flag_variable_profile_file_system_default(home: Path) -> None:
+def test_precedence_is_flag_variable_profile_file_system_default(home: Path) -> None:
     (home / "system" / "soe-auth" / "config.toml").write_text('timeout = "1s"\nbrowser = "sys"\n')
     assert found(home, site="acme").timeout == 1
     write(home, f'timeout = "2s"\n{ACME}')
@@ -49,7 +49,7 @@ def test_the_order_is_flag_variable_profile_file_system_default(home: Path) -> N
     assert found(home).min_ttl == 60
 
 
-def test_every_value_says_where_it_came_from(home: Path) -> None:
+def test_every_value_has_its_origin(home: Path) -> None:
     write(home, f'timeout = "2s"\n{ACME}')
     origins = found(home, SOE_AUTH_SCOPE="no_expiry", port="8311").origins
     assert origins["site"] == f"{home / 'config.toml'} [profile.acme]"
@@ -69,7 +69,7 @@ def test_every_value_says_where_it_came_from(home: Path) -> None:
         ("0", [0], 0),
     ],
 )
-def test_a_port_may_be_a_range_and_is_kept_as_it_was(
+def test_a_port_may_be_a_range_and_is_stored_as_written(
     home: Path, written: str, ports: list[int], kept: int | str
 ) -> None:
     write(home, f"{ACME}port = {written}\n")
@@ -102,7 +102,7 @@ def test_lists_and_numbers_are_read_as_they_are_written(home: Path) -> None:
 @pytest.mark.parametrize(
     "host", ["localhost", "127.0.0.1", "soe-auth.localhost", "login.corp.example", "devbox1"]
 )
-def test_the_redirects_host_is_a_name_or_the_literal_address(home: Path, host: str) -> None:
+def test_the_redirect_host_is_a_name_or_127_0_0_1(home: Path, host: str) -> None:
     assert found(home, site="acme", redirect_host=host).redirect_host == host
     assert found(home, site="acme", redirect_host=host.upper()).redirect_host == host
 
@@ -111,29 +111,38 @@ def test_the_redirects_host_is_a_name_or_the_literal_address(home: Path, host: s
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"site": "http://acme.example"}, "site (from --site): plain http"),
-        ({"SOE_AUTH_SITE": "a b"}, "site (from SOE_AUTH_SITE): a site has no blanks"),
-        ({"client_id": "secret key"}, "client_id (from --client-id): "),
-        ({"redirect": "elsewhere"}, "redirect (from --redirect): write loopback"),
+        ({"site": "http://acme.example"}, "Cannot read site from --site: http is for a loopback"),
+        ({"SOE_AUTH_SITE": "a b"}, "Cannot read site from SOE_AUTH_SITE: a site has no blanks"),
+        ({"client_id": "secret key"}, "Cannot read client_id from --client-id: "),
+        (
+            {"redirect": "elsewhere"},
+            "Cannot read redirect from --redirect: valid values are loopback and",
+        ),
         *(
-            ({"redirect_host": host}, "redirect_host (from --redirect-host): write localhost")
+            (
+                {"redirect_host": host},
+                "Cannot read redirect_host from --redirect-host: valid values are",
+            )
             for host in ("0.0.0.0", "127.0.0.2", "[::1]", "localhost:80", "http://localhost")  # noqa: S104
         ),
-        ({"paste": "mouse"}, "paste (from --paste): write terminal or clipboard"),
-        ({"port": "80"}, "port (from --port): write a port"),
-        ({"port": "8000-"}, "port (from --port): write a port"),
-        ({"port": "80-8000"}, "port (from --port): write a port"),
-        ({"port": "0-8000"}, "port (from --port): write a port"),
-        ({"port": "8000-70000"}, "port (from --port): write a port"),
-        ({"port": "8010-8000"}, "port (from --port): a range begins with the lower port"),
-        ({"browser": "fire 'fox"}, "browser (from --browser): a quote in the command"),
-        ({"port": "x"}, "port (from --port): write a port"),
-        ({"timeout": "0"}, "timeout (from --timeout): a login needs some time"),
-        ({"min_ttl": "10x"}, "min_ttl (from --min-ttl): write a duration"),
-        ({"scope": 'a"b'}, "scope (from --scope): "),
+        (
+            {"paste": "mouse"},
+            "Cannot read paste from --paste: valid values are terminal and clipboard",
+        ),
+        ({"port": "80"}, "Cannot read port from --port: valid ports are"),
+        ({"port": "8000-"}, "Cannot read port from --port: valid ports are"),
+        ({"port": "80-8000"}, "Cannot read port from --port: valid ports are"),
+        ({"port": "0-8000"}, "Cannot read port from --port: valid ports are"),
+        ({"port": "8000-70000"}, "Cannot read port from --port: valid ports are"),
+        ({"port": "8010-8000"}, "Cannot read port from --port: the lower port comes first"),
+        ({"browser": "fire 'fox"}, "Cannot read browser from --browser: a quote in the command"),
+        ({"port": "x"}, "Cannot read port from --port: valid ports are"),
+        ({"timeout": "0"}, "Cannot read timeout from --timeout: a timeout is longer than 0"),
+        ({"min_ttl": "10x"}, "Cannot read min_ttl from --min-ttl: write a duration"),
+        ({"scope": 'a"b'}, "Cannot read scope from --scope: "),
     ],
 )
-def test_a_wrong_value_is_named_with_its_origin(
+def test_an_error_names_the_value_and_its_origin(
     home: Path, given: dict[str, str], message: str
 ) -> None:
     with pytest.raises(SettingsError) as error:
@@ -147,17 +156,17 @@ def test_a_wrong_value_is_named_with_its_origin(
         ("clientid = 1\n", "there is no setting 'clientid'"),
         ("[profile.acme]\nclientid = 1\n", "there is no setting 'clientid'"),
         ("zzz = 1\n", "there is no setting 'zzz'"),
-        ("timeout = true\n", "timeout (from"),
-        ("timeout = [1]\n", "timeout (from"),
-        ("profile = 1\n", "write each profile as a table"),
-        ("[profile]\nacme = 1\n", "write each profile as a table"),
-        ("default_profile = 1\n", "write default_profile as the name"),
-        ('default_profile = "../acme"\n', "'../acme' cannot be the name of a profile"),
-        ('[profile."a\\u001bb"]\n', "'a\ufffdb' cannot be the name of a profile"),
-        ("[profile.con]\n", "'con' cannot be the name of a profile: Windows has a device"),
-        ("trusted_sites = 1\n", "write a list of sites"),
-        ("trusted_sites = [1]\n", "write a list of sites"),
-        ('trusted_sites = ["http://soe.example"]\n', "plain http is for a loopback"),
+        ("timeout = true\n", "Cannot read timeout from"),
+        ("timeout = [1]\n", "Cannot read timeout from"),
+        ("profile = 1\n", "write it as one table per profile"),
+        ("[profile]\nacme = 1\n", "write it as one table per profile"),
+        ("default_profile = 1\n", "write it as a profile name"),
+        ('default_profile = "../acme"\n', "Cannot use profile name '../acme' from"),
+        ('[profile."a\\u001bb"]\n', "Cannot use profile name 'a\ufffdb' from"),
+        ("[profile.con]\n", "Windows reserves it for a device"),
+        ("trusted_sites = 1\n", "write it as a list of sites"),
+        ("trusted_sites = [1]\n", "write it as a list of sites"),
+        ('trusted_sites = ["http://soe.example"]\n', "http is for a loopback"),
         ("[profile.acme]\ntrusted_sites = []\n", "there is no setting 'trusted_sites'"),
         (f"port = 0x1{'0' * 5000}\n", "write it as text in quotes"),
         (f"x = {'[' * 5000}\n", "is nested too deep"),
@@ -165,7 +174,7 @@ def test_a_wrong_value_is_named_with_its_origin(
         ("a = \n", "is not valid TOML"),
     ],
 )
-def test_a_wrong_file_is_named_with_what_is_wrong(home: Path, text: str, message: str) -> None:
+def test_an_error_names_the_file_and_the_problem(home: Path, text: str, message: str) -> None:
     write(home, text)
     with pytest.raises(SettingsError) as error:
         found(home, site="acme")
@@ -173,7 +182,7 @@ def test_a_wrong_file_is_named_with_what_is_wrong(home: Path, text: str, message
     assert str(home / "config.toml") in str(error.value)
 
 
-def test_the_nearest_setting_is_named(home: Path) -> None:
+def test_an_unknown_key_gets_the_nearest_setting_as_hint(home: Path) -> None:
     write(home, "clientid = 1\n")
     with pytest.raises(SettingsError) as error:
         found(home, site="acme")
@@ -183,28 +192,42 @@ def test_the_nearest_setting_is_named(home: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
-        ('# a\ntimeout = "5x"\n', 2, "timeout (from {}): write a duration such as"),
-        ("[profile.acme]\n\nport = 80\n", 3, "port (from {}): write a port from 1024"),
-        ("[profile.acme]\nport = 8765.0\n", 2, "port (from {}): write it as text in quotes."),
-        ("[profile.acme]\nsite = true\n", 2, "site (from {}): write it as text in quotes."),
-        ('browser = ["a", "b"]\n', 1, "browser (from {}): write it as text in quotes."),
+        ('# a\ntimeout = "5x"\n', 2, "Cannot read timeout from {}: write a duration such as"),
+        ("[profile.acme]\n\nport = 80\n", 3, "Cannot read port from {}: valid ports are 1024 to"),
+        (
+            "[profile.acme]\nport = 8765.0\n",
+            2,
+            "Cannot read port from {}: write it as text in quotes.",
+        ),
+        (
+            "[profile.acme]\nsite = true\n",
+            2,
+            "Cannot read site from {}: write it as text in quotes.",
+        ),
+        ('browser = ["a", "b"]\n', 1, "Cannot read browser from {}: write it as text in quotes."),
         (
             "scope = [\n  1,\n]\n",
             1,
-            "scope (from {}): write it as text in quotes, or as a list of such.",
+            "Cannot read scope from {}: write it as text in quotes, or a list of such.",
         ),
-        ("[profile.acme]\nclientid = 1\n", 2, "{}: there is no setting 'clientid'."),
-        ("a = 1\n", 1, "{}: there is no setting 'a'."),
-        ("\n[profile.con]\n", 2, "{}: 'con' cannot be the name of a profile"),
-        ('x.y = 1\n[profile]\nacme = "x"\n', 2, "{}: write each profile as a table"),
-        ('default_profile = "a b"\n', 1, "{}: 'a b' cannot be the name of a profile"),
-        ('\ntrusted_sites = ["a b"]\n', 2, "trusted_sites (from {}): a site has no blanks"),
-        ("profile.acme = { port = 80 }\n", 1, "port (from {}): write a port"),
+        ("[profile.acme]\nclientid = 1\n", 2, "Cannot read {}: there is no setting 'clientid'."),
+        ("a = 1\n", 1, "Cannot read {}: there is no setting 'a'."),
+        ("\n[profile.con]\n", 2, "Cannot use profile name 'con' from {}: "),
+        (
+            'x.y = 1\n[profile]\nacme = "x"\n',
+            2,
+            "Cannot read profile from {}: write it as one table per profile",
+        ),
+        ('default_profile = "a b"\n', 1, "Cannot use profile name 'a b' from {}: "),
+        (
+            '\ntrusted_sites = ["a b"]\n',
+            2,
+            "Cannot read trusted_sites from {}: a site has no blanks",
+        ),
+        ("profile.acme = { port = 80 }\n", 1, "Cannot read port from {}: valid ports are"),
     ],
 )
-def test_what_is_wrong_in_a_file_is_named_with_its_line(
-    home: Path, text: str, line: int, message: str
-) -> None:
+def test_an_error_in_a_file_names_the_line(home: Path, text: str, line: int, message: str) -> None:
     write(home, text)
     with pytest.raises(SettingsError) as error:
         found(home, "acme")
@@ -213,23 +236,23 @@ def test_what_is_wrong_in_a_file_is_named_with_its_line(
     assert re.match(re.escape(message).replace(r"\{\}", place), str(error.value)), error.value
 
 
-def test_a_file_that_is_no_toml_is_named_with_the_place_in_it(home: Path) -> None:
+def test_invalid_toml_is_reported_with_line_and_column(home: Path) -> None:
     write(home, 'a = 1\nb = "\n')
-    with pytest.raises(SettingsError, match=r"config.toml is not valid TOML: .*\(at line 2, "):
+    with pytest.raises(SettingsError, match=r"config.toml: it is not valid TOML: .*\(at line 2, "):
         found(home, "acme")
     write(home, "timeout = 1\ntimeout = 2\n")
     with pytest.raises(SettingsError, match=r"Cannot overwrite a value \(at line 2, "):
         found(home, "acme")
 
 
-def test_a_key_of_the_top_is_named_as_the_nearest_as_well(home: Path) -> None:
+def test_the_nearest_setting_may_be_a_key_of_the_top(home: Path) -> None:
     write(home, 'default_profil = "acme"\n')
     with pytest.raises(SettingsError) as error:
         found(home, "acme")
     assert error.value.hint == "Did you mean default_profile?"
 
 
-def test_every_value_says_on_which_line_it_stands(home: Path) -> None:
+def test_every_value_has_the_line_in_its_file(home: Path) -> None:
     write(home, f'timeout = "2s"\n\n{ACME}')
     settings = found(home, SOE_AUTH_SCOPE="no_expiry", port="8311")
     assert settings.place("client_id") == f"{home / 'config.toml'} [profile.acme], line 5"
@@ -250,9 +273,9 @@ def test_each_default_can_be_typed(home: Path) -> None:
             assert setting.read(setting.text(value)) == value
 
 
-def test_a_file_that_cannot_be_read_is_a_settings_error(home: Path) -> None:
+def test_an_unreadable_file_is_a_settings_error(home: Path) -> None:
     (home / "config.toml").mkdir()
-    with pytest.raises(SettingsError, match="cannot be read"):
+    with pytest.raises(SettingsError, match="Cannot read"):
         found(home, site="acme")
 
 
@@ -261,7 +284,7 @@ def test_without_any_profile_a_login_is_required(home: Path) -> None:
         found(home)
 
 
-def test_the_only_profile_is_the_one(home: Path) -> None:
+def test_the_only_profile_is_chosen(home: Path) -> None:
     write(home, BETA)
     settings = found(home)
     assert (settings.profile, str(settings.site)) == ("beta", "https://beta.stackenterprise.co")
@@ -269,20 +292,20 @@ def test_the_only_profile_is_the_one(home: Path) -> None:
     assert settings.login_command == "soe-auth login -p beta"
 
 
-def test_the_default_profile_is_taken_among_several(home: Path) -> None:
+def test_of_several_profiles_the_default_is_chosen(home: Path) -> None:
     write(home, f'default_profile = "beta"\n{ACME}{BETA}')
     assert found(home).profile == "beta"
     assert found(home, "acme").profile == "acme"
     assert found(home, SOE_AUTH_PROFILE="acme").profile == "acme"
 
 
-def test_several_profiles_without_a_default_are_named(home: Path) -> None:
+def test_several_profiles_without_a_default_are_an_error_that_names_them(home: Path) -> None:
     write(home, ACME + BETA)
     with pytest.raises(SettingsError, match="acme, beta"):
         found(home)
 
 
-def test_a_site_finds_its_profile(home: Path) -> None:
+def test_a_site_chooses_its_profile(home: Path) -> None:
     write(home, f'default_profile = "acme"\n{ACME}[profile.mine]\nsite = "beta"\nclient_id = 9\n')
     assert found(home, site="beta").profile == "mine"
     assert found(home, SOE_AUTH_SITE="acme").client_id == "110"
@@ -290,13 +313,13 @@ def test_a_site_finds_its_profile(home: Path) -> None:
     assert not found(home, site="gamma").known
 
 
-def test_a_site_of_several_profiles_needs_a_name(home: Path) -> None:
+def test_a_site_with_several_profiles_needs_a_profile_name(home: Path) -> None:
     write(home, '[profile.a]\nsite = "beta"\n[profile.b]\nsite = "beta"\n[profile.c]\nsite = "!"\n')
-    with pytest.raises(SettingsError, match=r"Several profiles belong to beta.*: a, b"):
+    with pytest.raises(SettingsError, match=r"Cannot choose a profile of beta.*: there are a, b"):
         found(home, site="beta")
 
 
-def test_a_profile_without_a_site_of_its_own_has_the_one_at_the_top(home: Path) -> None:
+def test_a_profile_without_a_site_has_the_site_at_the_top(home: Path) -> None:
     write(home, 'site = "acme"\n[profile.mine]\nscope = "write_access"\n[profile.no]\nsite = "b"\n')
     assert found(home, site="acme").profile == "mine"
 
@@ -321,7 +344,7 @@ CI = f'{ACME.replace("acme]", "ci]")}scope = "no_expiry"\nredirect_host = "127.0
         ({"SOE_AUTH_SITE": "acme", "SOE_AUTH_CLIENT_ID": "111"}, "acme", "111", ""),
     ],
 )
-def test_a_profile_is_chosen_that_has_what_is_given_else_a_new_one_is_made(
+def test_given_values_choose_the_profile_that_has_them_else_a_new_one(
     home: Path, given: dict[str, str], profile: str, client_id: str, scope: str
 ) -> None:
     write(home, CI)
@@ -336,7 +359,7 @@ def test_a_profile_is_chosen_that_has_what_is_given_else_a_new_one_is_made(
         assert settings.redirect_host == "127.0.0.1"
 
 
-def test_a_new_profile_takes_no_name_that_is_there(home: Path) -> None:
+def test_a_new_profile_gets_an_unused_name(home: Path) -> None:
     write(home, ACME)
     assert found(home, site="acme", client_id="111").profile == "acme-111"
     assert found(home, scope="write_access").profile == "acme-2"
@@ -344,31 +367,31 @@ def test_a_new_profile_takes_no_name_that_is_there(home: Path) -> None:
     assert found(home, site="acme", client_id="111").profile == "acme-3"
 
 
-def test_a_scope_at_the_top_is_that_of_a_new_profile(home: Path) -> None:
+def test_a_new_profile_has_the_scope_at_the_top(home: Path) -> None:
     write(home, f'scope = "write_access"\n{ACME}')
     assert found(home, site="acme", client_id="110").profile == "acme"
     assert str(found(home, site="beta", client_id="110").scope) == "write_access"
 
 
-def test_a_profile_that_is_named_takes_what_is_given(home: Path) -> None:
+def test_given_values_override_those_of_a_named_profile(home: Path) -> None:
     write(home, CI)
     settings = found(home, "ci", site="acme", client_id="111", scope="write_access")
     assert (settings.profile, str(settings.scope)) == ("ci", "write_access")
 
 
-def test_of_several_that_have_what_is_given_the_one_with_the_sites_name_is_taken(
+def test_of_several_matching_profiles_the_one_named_after_the_site_is_chosen(
     home: Path,
 ) -> None:
     write(home, ACME + CI.replace("no_expiry", "") + CI.replace("profile.ci", "profile.other"))
     assert found(home, client_id="110", site="acme").profile == "acme"
     write(home, CI + CI.replace("profile.ci", "profile.other"))
-    with pytest.raises(SettingsError, match="Several profiles belong to acme"):
+    with pytest.raises(SettingsError, match="Cannot choose a profile of acme"):
         found(home, site="acme", client_id="110", scope="no_expiry")
     write(home, f'default_profile = "other"\n{CI}{CI.replace("profile.ci", "profile.other")}')
     assert found(home, site="acme", client_id="110", scope="no_expiry").profile == "other"
 
 
-def test_a_name_that_is_taken_by_another_site_is_not_reused(home: Path) -> None:
+def test_a_profile_of_another_site_is_not_reused(home: Path) -> None:
     write(home, '[profile.beta]\nsite = "acme"\n')
     with pytest.raises(SettingsError, match="belongs to another site"):
         found(home, site="beta")
@@ -403,13 +426,13 @@ def test_a_profile_name_cannot_leave_its_directory(home: Path, name: str) -> Non
 
 
 @pytest.mark.parametrize("name", ["acme", "a", "1", "acme.example", "A_b-c.d", "console", "com10"])
-def test_what_is_a_profile_name(home: Path, name: str) -> None:
+def test_valid_profile_names_are_accepted(home: Path, name: str) -> None:
     assert found(home, name).profile == name
     assert is_profile_name(name)
 
 
-def test_a_site_whose_name_is_a_device_needs_another_for_its_profile(home: Path) -> None:
-    with pytest.raises(SettingsError, match="'con' cannot be the name of a profile"):
+def test_a_site_named_like_a_windows_device_needs_a_profile_name(home: Path) -> None:
+    with pytest.raises(SettingsError, match="Cannot use profile name 'con'"):
         found(home, site="con")
     assert found(home, "mine", site="con").profile == "mine"
 
@@ -424,7 +447,7 @@ def test_a_missing_site_or_client_id_is_a_settings_error(home: Path) -> None:
         _ = found(home, "acme").require_site_and_client
 
 
-def test_the_directory_is_the_platforms_unless_a_variable_names_one(home: Path) -> None:
+def test_the_config_directory_is_the_platforms_unless_a_variable_sets_it(home: Path) -> None:
     assert find_paths({}).directory.name == "soe-auth"
     assert find_paths({"SOE_AUTH_CONFIG_DIR": str(home)}).config == home / "config.toml"
 
@@ -445,23 +468,23 @@ def test_a_tilde_in_the_variable_is_the_home_directory(
         *(["~there-is-no-such-user/soe"] if sys.platform != "win32" else []),
     ],
 )
-def test_a_config_directory_of_the_current_directory_is_refused(given: str) -> None:
+def test_a_relative_config_directory_is_refused(given: str) -> None:
     with pytest.raises(SettingsError, match="depends on the current directory") as error:
         find_paths({"SOE_AUTH_CONFIG_DIR": given})
-    assert str(error.value).startswith(f"SOE_AUTH_CONFIG_DIR is {given}, ")
+    assert str(error.value).startswith(f"Cannot use SOE_AUTH_CONFIG_DIR={given}: ")
 
 
 @pytest.mark.parametrize("given", ["C:soe", "C:", "\\soe", "/soe", "soe"])
-def test_on_windows_a_config_directory_of_the_current_drive_is_refused(given: str) -> None:
+def test_on_windows_a_config_directory_relative_to_the_drive_is_refused(given: str) -> None:
     with pytest.raises(SettingsError, match="depends on the current directory") as error:
         find_paths({"SOE_AUTH_CONFIG_DIR": given}, platform="win32")
-    assert str(error.value).startswith(f"SOE_AUTH_CONFIG_DIR is {given}, ")
+    assert str(error.value).startswith(f"Cannot use SOE_AUTH_CONFIG_DIR={given}: ")
 
 
 @pytest.mark.parametrize(
     "given", ["C:\\soe", "d:/soe auth", "\\\\server\\share\\soe", "C:\\Users\\Zoë\\soe"]
 )
-def test_on_windows_any_other_config_directory_is_taken(given: str) -> None:
+def test_on_windows_any_absolute_config_directory_is_accepted(given: str) -> None:
     found = find_paths({"SOE_AUTH_CONFIG_DIR": given}, platform="win32")
     assert found.directory == Path(given)
 
@@ -473,18 +496,18 @@ def test_each_setting_has_one_flag_and_one_variable() -> None:
 # --- remembering ---
 
 
-def test_the_first_remembered_profile_becomes_the_default(home: Path) -> None:
+def test_the_first_saved_profile_becomes_the_default(home: Path) -> None:
     config = home / "new" / "config.toml"
-    assert remember(config, "acme", {"site": "acme", "port": 8311})
+    assert save_profile(config, "acme", {"site": "acme", "port": 8311})
     assert config.read_text() == (
         'default_profile = "acme"\n\n[profile.acme]\nsite = "acme"\nport = 8311\n'
     )
 
 
-def test_comments_and_all_the_rest_stay(home: Path) -> None:
+def test_saving_a_profile_keeps_comments_and_other_values(home: Path) -> None:
     write(home, f'# mine\ntimeout = "2s" # short\n\n{ACME}# the end\n')
-    assert remember(home / "config.toml", "acme", {"scope": "no_expiry"})
-    assert remember(home / "config.toml", "beta", {"site": "beta"})
+    assert save_profile(home / "config.toml", "acme", {"scope": "no_expiry"})
+    assert save_profile(home / "config.toml", "beta", {"site": "beta"})
     text = (home / "config.toml").read_text()
     assert "# mine" in text
     assert "# short" in text
@@ -493,10 +516,10 @@ def test_comments_and_all_the_rest_stay(home: Path) -> None:
     assert read_config_files({"SOE_AUTH_CONFIG_DIR": str(home)}).profiles == ["acme", "beta"]
 
 
-def test_nothing_is_written_where_nothing_changed(home: Path) -> None:
-    remember(home / "config.toml", "acme", {"site": "acme"})
+def test_an_unchanged_profile_is_not_written(home: Path) -> None:
+    save_profile(home / "config.toml", "acme", {"site": "acme"})
     before = (home / "config.toml").stat()
-    assert not remember(home / "config.toml", "acme", {"site": "acme"})
+    assert not save_profile(home / "config.toml", "acme", {"site": "acme"})
     assert (home / "config.toml").stat().st_ino == before.st_ino
 
 
@@ -505,18 +528,18 @@ def test_a_linked_config_stays_a_link(home: Path) -> None:
     (home / "dotfiles").mkdir()
     (home / "dotfiles" / "real.toml").write_text(ACME)
     (home / "config.toml").symlink_to(home / "dotfiles" / "real.toml")
-    assert remember(home / "config.toml", "acme", {"scope": "no_expiry"})
+    assert save_profile(home / "config.toml", "acme", {"scope": "no_expiry"})
     assert (home / "config.toml").is_symlink()
     assert "no_expiry" in (home / "dotfiles" / "real.toml").read_text()
 
 
-def test_a_config_that_cannot_be_written_is_a_settings_error(home: Path) -> None:
+def test_an_unwritable_config_is_a_settings_error(home: Path) -> None:
     (home / "file").touch()
-    with pytest.raises(SettingsError, match="could not be written"):
-        remember(home / "file" / "config.toml", "acme", {"site": "acme"})
+    with pytest.raises(SettingsError, match="Cannot write"):
+        save_profile(home / "file" / "config.toml", "acme", {"site": "acme"})
 
 
-def test_a_profile_is_what_is_not_default(home: Path) -> None:
+def test_a_profile_stores_only_values_that_are_not_defaults(home: Path) -> None:
     settings = found(home, site="acme", client_id="110", scope="", SOE_AUTH_PORT="8311")
     assert settings.from_flags == ["site", "client_id", "scope"]
     assert settings.profile_values == {

@@ -31,11 +31,11 @@ from soe_auth import Site
         ("ac\u00f6me", "https://xn--acme-6qa.stackenterprise.co"),
     ],
 )
-def test_a_site_may_be_typed_in_many_ways(typed: str, url: str) -> None:
+def test_a_site_is_parsed_from_short_and_full_forms(typed: str, url: str) -> None:
     assert str(Site.parse(typed)) == url
 
 
-def test_what_is_no_part_of_a_base_url_is_cut_off_and_kept_to_be_told() -> None:
+def test_path_and_query_are_cut_off_and_reported() -> None:
     site = Site.parse("https://acme.stackenterprise.co/c/team/questions?tab=new")
     assert str(site) == "https://acme.stackenterprise.co"
     assert site.ignored_suffix == "c/team/questions?tab=new"
@@ -68,7 +68,7 @@ def test_what_is_no_part_of_a_base_url_is_cut_off_and_kept_to_be_told() -> None:
         ("acme\u3000.evil", "invisible"),
         ("https://acme.example/a b", "no blanks"),
         ("https://acme.example/\x1b[2J", "invisible"),
-        ("https://acme%2eevil.example", "no host name"),
+        ("https://acme%2eevil.example", "not a host name"),
         ("https://acme.example:99999", "from 1 to 65535"),
         ("https://acme.example:65536", "from 1 to 65535"),
         ("https://acme.example:0", "from 1 to 65535"),
@@ -77,36 +77,36 @@ def test_what_is_no_part_of_a_base_url_is_cut_off_and_kept_to_be_told() -> None:
         ("https://acme.example:\u0661", "from 1 to 65535"),
         ("https:acme", "from 1 to 65535"),
         ("http:/acme", "from 1 to 65535"),
-        ("//acme", "no host name"),
-        ("file:///etc/passwd", "https address"),
-        ("javascript://acme.example/%0aalert(1)", "https address"),
-        ("https://acme.example\uff0fevil", "no host name"),
+        ("//acme", "not a host name"),
+        ("file:///etc/passwd", "https URL"),
+        ("javascript://acme.example/%0aalert(1)", "https URL"),
+        ("https://acme.example\uff0fevil", "not a host name"),
         ("https://0x7f.1", "IPv4"),
         ("https://127.0.0.0x1", "IPv4"),
         ("https://127.0.0.0x", "IPv4"),
         ("https://0177.0.0.1", "IPv4"),
         ("https://2130706433", "IPv4"),
         ("https://acme.example.80", "IPv4"),
-        ("https://[fe80::1%25eth0]", "no host name"),
-        ("https://[fe80::1%eth0]", "no host name"),
+        ("https://[fe80::1%25eth0]", "not a host name"),
+        ("https://[fe80::1%eth0]", "not a host name"),
         ("https://[v1.acme]", "IPv6"),
         ("https://[acme.example]", "."),
-        ("https://evil.example[::1]", "no host name"),
-        ("https://[::1", "no host name"),
-        ("::1", "no host name"),
-        ("::1:80", "no host name"),
-        ("https://", "no host name"),
-        ("", "no host name"),
+        ("https://evil.example[::1]", "not a host name"),
+        ("https://[::1", "not a host name"),
+        ("::1", "not a host name"),
+        ("::1:80", "not a host name"),
+        ("https://", "not a host name"),
+        ("", "not a host name"),
         ("https://ac me.example", "no blanks"),
-        ("https://-acme.example", "no host name"),
-        ("https://acme..example", "no host name"),
+        ("https://-acme.example", "not a host name"),
+        ("https://acme..example", "not a host name"),
         ("https://1.2.3", "."),
         ("https://[::zz]", "."),
-        (f"https://{'a' * 64}.example", "no host name"),
-        ("https://" + "\u0301" * 70 + ".example", "no host name"),
+        (f"https://{'a' * 64}.example", "not a host name"),
+        ("https://" + "\u0301" * 70 + ".example", "not a host name"),
     ],
 )
-def test_what_cannot_be_a_site_is_refused_with_the_reason(typed: str, why: str) -> None:
+def test_an_invalid_site_is_refused_with_the_reason(typed: str, why: str) -> None:
     with pytest.raises(ValueError, match=why) as error:
         Site.parse(typed)
     assert str(error.value).isascii()
@@ -150,7 +150,7 @@ def test_what_cannot_be_a_site_is_refused_with_the_reason(typed: str, why: str) 
         ("https://acme", "acme", False),
     ],
 )
-def test_what_counts_as_a_site_below_stackenterprise_co(
+def test_a_cloud_site_is_https_below_stackenterprise_co(
     typed: str, authority: str, *, in_cloud: bool
 ) -> None:
     site = Site.parse(typed)
@@ -182,14 +182,12 @@ def test_what_counts_as_a_site_below_stackenterprise_co(
         ("[::1]", False),
     ],
 )
-def test_a_domain_that_can_be_taken_for_the_vendor_s_is_known(
-    typed: str, *, imitates: bool
-) -> None:
+def test_a_domain_that_looks_like_the_vendors_is_recognised(typed: str, *, imitates: bool) -> None:
     assert Site.parse(typed).imitates_vendor is imitates
 
 
 @given(st.text())
-def test_any_text_is_a_site_that_reads_back_the_same_or_a_value_error(text: str) -> None:
+def test_any_text_is_a_value_error_or_a_site_that_parses_back_to_itself(text: str) -> None:
     try:
         site = Site.parse(text)
     except ValueError:
@@ -207,12 +205,12 @@ def test_any_text_is_a_site_that_reads_back_the_same_or_a_value_error(text: str)
         ("https://intranet", "https://intranet"),
     ],
 )
-def test_a_site_is_shown_as_it_may_be_typed_again(url: str, typed: str) -> None:
+def test_the_shown_form_of_a_site_parses_to_the_same_site(url: str, typed: str) -> None:
     assert Site.parse(url).as_typed == typed
     assert Site.parse(typed) == Site.parse(url)
 
 
-def test_a_profile_takes_its_name_from_the_site() -> None:
+def test_the_default_profile_name_is_made_from_the_site() -> None:
     assert Site.parse("acme").default_profile_name == "acme"
     assert Site.parse("http://localhost:8300").default_profile_name == "localhost-8300"
     assert Site.parse("http://[::1]:8300").default_profile_name == "1-8300"

@@ -5,21 +5,21 @@ from soe_auth.model.text import printable
 
 
 @given(st.text())
-def test_whatever_comes_in_one_short_printable_line_comes_out(text: str) -> None:
+def test_any_text_becomes_one_short_printable_line(text: str) -> None:
     shown = printable(text, 50)
     assert shown.isprintable()
     assert len(shown) <= 50
 
 
-def test_words_of_any_language_stay_as_they_are() -> None:
+def test_words_of_any_language_are_unchanged() -> None:
     assert printable("Zoë Ångström 王小明 🙂") == "Zoë Ångström 王小明 🙂"
 
 
-def test_terminal_and_direction_tricks_are_replaced() -> None:
+def test_control_and_direction_characters_are_replaced() -> None:
     assert printable("a\x1b[2Jb\u202ec\x07d") == "a\ufffd[2Jb\ufffdc\ufffdd"
 
 
-def test_line_breaks_and_odd_blanks_become_a_single_blank() -> None:
+def test_line_breaks_and_other_white_space_become_one_blank() -> None:
     assert printable(" a\r\n b\u00a0c\u2028d ") == "a b c d"
 
 

@@ -83,7 +83,7 @@ def test_a_token_serves_its_own_settings_while_it_lives() -> None:
     own = TOKEN.site, TOKEN.client_id, TOKEN.scope
     assert TOKEN.why_unusable(*own, min_ttl=60, now=1000) is None
     assert TOKEN.why_unusable(*own, min_ttl=60, now=87350) == (
-        "has 50 s left, less than the 60 s asked for"
+        "has 50 s left, less than min_ttl (60 s)"
     )
     assert TOKEN.why_unusable(*own, min_ttl=0, now=87400 + 3600) == "expired 1 h ago"
 
@@ -149,12 +149,12 @@ LIFE = 86400.0
     ("life", "left", "warned"),
     [
         (LIFE, 3601, []),
-        (LIFE, 3599, ["It ends in 1 h."]),
-        (LIFE, 30, ["It ends in 30 s."]),
+        (LIFE, 3599, ["It expires in 1 h."]),
+        (LIFE, 30, ["It expires in 30 s."]),
         (LIFE, 0, []),
         (LIFE, -1, []),
         (1200, 301, []),
-        (1200, 299, ["It ends in 5 min."]),
+        (1200, 299, ["It expires in 5 min."]),
     ],
 )
 def test_a_token_near_its_end_is_warned_of_in_time_for_its_life(
@@ -166,17 +166,17 @@ def test_a_token_near_its_end_is_warned_of_in_time_for_its_life(
 
 def test_a_life_without_end_or_unknown_is_warned_of_as_what_it_is() -> None:
     endless = replace(TOKEN, expires_at="never")
-    assert endless.warnings(1000 + 3 * LIFE) == ["It does not end by itself; it was given 3 d ago."]
+    assert endless.warnings(1000 + 3 * LIFE) == ["It never expires; it was issued 3 d ago."]
     unknown = replace(TOKEN, expires_at="unknown")
-    assert unknown.warnings(1000 + 3600) == [
-        "It is taken to last 23 h more, as the site did not say."
-    ]
+    assert unknown.warnings(1000 + 3600) == ["The site gave no expiry; 23 h are assumed."]
     assert unknown.warnings(1000 + LIFE) == []
 
 
 def test_another_scope_than_was_asked_for_is_warned_of() -> None:
     less = replace(TOKEN, granted_scope=Scope())
-    assert less.warnings(1000) == ["The site granted read only where write_access was asked for."]
+    assert less.warnings(1000) == [
+        "The site granted the scope read only; write_access was requested."
+    ]
 
 
 def test_only_an_end_that_is_known_can_be_past() -> None:
@@ -192,6 +192,6 @@ def test_more_than_the_site_ever_gives_does_not_call_for_a_login_each_time() -> 
     for too_much in (LIFE, LIFE + 3600):  # of a day asked for, a second is always gone
         assert TOKEN.effective_min_ttl(too_much) == LIFE / 2
     assert TOKEN.lifetime_warning(LIFE + 3600) == (
-        "The site gives 24 h in all, where 25 h more are asked for."
+        "Tokens from this site expire after 24 h; min_ttl is 25 h."
     )
     assert replace(TOKEN, expires_at="never").effective_min_ttl(366 * LIFE) == 366 * LIFE

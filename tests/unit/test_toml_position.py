@@ -59,7 +59,7 @@ dotted.site = "delta"
     ],
 )
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
-def test_a_key_stands_on_its_line_and_nothing_that_looks_like_it(
+def test_a_key_has_its_line_and_similar_text_has_none(
     path: str, line: int | None, newline: str
 ) -> None:
     assert tomllib.loads(CONFIG)
@@ -106,7 +106,7 @@ VALUES = st.one_of(
 
 
 @given(st.lists(VALUES, min_size=1, max_size=6))
-def test_whatever_stands_before_a_key_its_line_is_found(values: list[str]) -> None:
+def test_the_line_of_a_key_is_found_behind_any_values(values: list[str]) -> None:
     text = "".join(f"k{n} = {value} # k9 = '\n" for n, value in enumerate(values))
     assume(is_toml(text))  # too many quotes in a row may end a text too early
     for n in range(len(values)):

@@ -168,7 +168,7 @@ def test_a_misspelt_name_is_an_error_for_a_type_checker(checker: str, tmp_path: 
     assert len(errors) == 1, done.stdout
 
 
-def test_help_shows_what_is_public_and_no_other_name() -> None:
+def test_help_shows_public_names_only() -> None:
     text = pydoc.plain(pydoc.render_doc(soe_auth))
     names = re.findall(r"^    (?:class )?(\w+)(?: = |\()", text, re.MULTILINE)
     assert set(names) <= set(soe_auth.__all__) | {"builtins", "enum", "typing", "httpx", "httpx2"}

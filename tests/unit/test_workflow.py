@@ -12,7 +12,7 @@ WORKFLOW = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8
 JOBS = WORKFLOW.partition("\njobs:\n")[2]
 
 
-def test_every_python_of_the_classifiers_is_in_each_matrix() -> None:
+def test_each_matrix_has_every_python_of_the_classifiers() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     heads = [classifier.rpartition(" :: ") for classifier in project["classifiers"]]
     claimed = {
@@ -36,7 +36,7 @@ def test_the_last_job_needs_every_other_job() -> None:
 
 @pytest.mark.parametrize("python", ["3.11", "3.14"])
 @pytest.mark.parametrize("system", ["linux", "win32", "darwin"])
-def test_each_package_that_is_installed_has_one_pinned_version_that_is_allowed(
+def test_each_installed_package_has_one_pinned_version_in_the_allowed_range(
     python: str, system: str
 ) -> None:
     environment: dict[str, str] = {

@@ -18,7 +18,8 @@ from wine import UNDER_WINE
 from soe_auth import Scope, Secret, SettingsError, Site, StoreError, Token
 from soe_auth.doctor import examine
 from soe_auth.files.lock import try_lock, wait_for_lock
-from soe_auth.settings.config_files import find_paths, read_configs
+from soe_auth.settings.config_files import read_configs
+from soe_auth.settings.settings import find_paths
 from soe_auth.storage.file_store import FileStore
 from soe_auth.storage.login_lock import LoginLock
 

@@ -42,7 +42,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from soe_auth.cli.main import COMMANDS, WITHOUT_PROFILE, add_common
 from soe_auth.errors import SoeAuthError
-from soe_auth.settings.resolve import read_config_files
+from soe_auth.settings.config_files import read_config_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,9 +19,10 @@ from soe_auth.errors import LoginRequired, SettingsError, SoeAuthError
 from soe_auth.model.network import Network, Proxy
 from soe_auth.model.site import Site
 from soe_auth.model.text import printable
-from soe_auth.settings.config_files import find_paths, no_such_key
-from soe_auth.settings.config_writer import remember, remove_setting, write_setting
-from soe_auth.settings.resolve import choose_profile, read_config_files, resolve
+from soe_auth.settings.config_files import no_such_key, read_config_files
+from soe_auth.settings.config_writer import remove_setting, save_profile, write_setting
+from soe_auth.settings.resolve import choose_profile, resolve
+from soe_auth.settings.settings import find_paths
 from soe_auth.settings.spec import (
     BY_KEY,
     CA_BUNDLE,
@@ -231,7 +232,7 @@ def _set(args: argparse.Namespace, console: Console) -> None:
     if profile is None:
         write_setting(config, setting.key, setting.to_toml(value), check=check)
     else:
-        remember(config, profile, {setting.key: setting.to_toml(value)}, check=check)
+        save_profile(config, profile, {setting.key: setting.to_toml(value)}, check=check)
     if isinstance(value, Site):
         tell_ignored_suffix(value, console)
     text = printable(setting.text(value)) or "empty"
@@ -284,7 +285,7 @@ def _owner(setting: Setting[Any], named: str | None, console: Console) -> str | 
     """Return the profile in whose table a setting is kept; None for the top of the file."""
     if setting.key not in BY_KEY and named:
         raise SettingsError(f"{setting.key} is not a profile's own.", hint="Leave -p out.")
-    if not named and not setting.profile:
+    if not named and setting not in PROFILE:
         return None
     # What a variable says of a profile overrides the value that is set here, and chooses none.
     own = {setting.variable for setting in PROFILE if setting is not SITE}

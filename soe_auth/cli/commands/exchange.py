@@ -25,7 +25,7 @@ from soe_auth.cli.options import (
     resolve_given,
 )
 from soe_auth.errors import SettingsError
-from soe_auth.model.secret import no_core_dumps
+from soe_auth.model.secret import disable_core_dumps
 from soe_auth.oauth.authorization_response import code_in
 from soe_auth.oauth.token_endpoint import parse_token_response, token_request_body
 from soe_auth.settings.spec import CLIENT_ID, SCOPE, SITE
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     consent.require_consent(settings, console.confirm, console.say)
     site, client_id = settings.require_site_and_client
     redirect_uri = given_redirect_uri(site, args)
-    no_core_dumps()
+    disable_core_dumps()
     code = _code(read_secret("code", console, "SOE_AUTH_CODE"), site, redirect_uri, console)
     code_verifier = read_secret("code verifier", console, "SOE_AUTH_CODE_VERIFIER")
     if not _VERIFIER.fullmatch(code_verifier.reveal()):

@@ -21,9 +21,10 @@ from soe_auth.cli.setup_questions import SetupWizard
 from soe_auth.errors import SettingsError
 from soe_auth.model.text import printable
 from soe_auth.settings import PROFILE_VARIABLE
-from soe_auth.settings.config_writer import remember
+from soe_auth.settings.config_files import read_config_files
+from soe_auth.settings.config_writer import save_profile
 from soe_auth.settings.project_file import read_shared_config
-from soe_auth.settings.resolve import read_config_files, resolve
+from soe_auth.settings.resolve import resolve
 from soe_auth.settings.spec import PROFILE
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def _write(settings: Settings, console: Console) -> None:
     changed = changes(settings, configs)
     if changed:
         values = {change.key: change.value for change in changed}
-        remember(settings.paths.config, name, values, preface=preface())
+        save_profile(settings.paths.config, name, values, preface=preface())
     if name not in configs.profiles:
         console.say(f"Saved profile {name}: {settings.paths.config}")
     elif changed:

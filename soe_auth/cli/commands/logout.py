@@ -17,10 +17,11 @@ from soe_auth.cli.exit_codes import EXIT_CODES
 from soe_auth.cli.options import add_target, given_settings, take_target
 from soe_auth.errors import LoginRequired, NetworkError, ServerError, SettingsError, StoreError
 from soe_auth.model.network import Network
-from soe_auth.model.secret import no_core_dumps
-from soe_auth.settings.config_files import find_paths
+from soe_auth.model.secret import disable_core_dumps
+from soe_auth.settings.config_files import read_config_files
 from soe_auth.settings.project_file import find_project
-from soe_auth.settings.resolve import read_config_files, resolve
+from soe_auth.settings.resolve import resolve
+from soe_auth.settings.settings import find_paths
 from soe_auth.settings.spec import StoreKind
 from soe_auth.site_client.client import RevocationResult
 from soe_auth.site_client.event_loop import run_async
@@ -63,7 +64,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Log out of one profile, or of all; the worst result is the exit code."""
-    no_core_dumps()
+    disable_core_dumps()
     directory = find_paths(console.environ).directory
     files = FileStore(directory, report=console.say)
     if args.all and (args.profile or args.target):

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from soe_auth.cli.main import add_actions
 from soe_auth.errors import LoginRequired, SettingsError
-from soe_auth.settings.config_files import find_paths
-from soe_auth.settings.config_writer import forget, write_setting
-from soe_auth.settings.resolve import choose_profile, no_profile_yet, read_config_files
+from soe_auth.settings.config_files import read_config_files
+from soe_auth.settings.config_writer import remove_profile, write_setting
+from soe_auth.settings.resolve import choose_profile, no_profile_yet
+from soe_auth.settings.settings import find_paths
 from soe_auth.settings.spec import DEFAULT_PROFILE
 from soe_auth.storage.file_store import FileStore
 from soe_auth.storage.login_lock import LoginLock
@@ -101,7 +102,7 @@ def _remove(name: str, console: Console) -> int:
         if code:
             console.error(f"  So profile {name} is kept.")
             return code
-        if forget(paths.config, name):
+        if remove_profile(paths.config, name):
             console.say(f"Profile {name} is removed from {paths.config}")
     if configs.default_profile == name:
         console.say("It was the default; `soe-auth profile use NAME` makes another.")

@@ -32,12 +32,13 @@ from soe_auth.cli.options import (
 from soe_auth.cli.token_source import stored_token
 from soe_auth.errors import LoginRequired, NetworkError, ServerError, SettingsError, StoreError
 from soe_auth.model.duration import parse_duration
-from soe_auth.model.secret import no_core_dumps
+from soe_auth.model.secret import disable_core_dumps
 from soe_auth.model.site import Site
 from soe_auth.model.text import printable
-from soe_auth.settings.config_files import find_paths
+from soe_auth.settings.config_files import read_config_files
 from soe_auth.settings.project_file import find_project
-from soe_auth.settings.resolve import choose_profile, read_config_files, resolve
+from soe_auth.settings.resolve import choose_profile, resolve
+from soe_auth.settings.settings import find_paths
 from soe_auth.settings.spec import SITE
 from soe_auth.storage.file_store import FileStore
 
@@ -143,7 +144,7 @@ def _check(args: argparse.Namespace, console: Console) -> int:
 
 
 def _rows(chosen: str | None, console: Console, *, may_be_none: bool) -> list[_Row]:
-    no_core_dumps()
+    disable_core_dumps()
     files = FileStore(find_paths(console.environ).directory, report=console.say)
     stores: dict[StoreKind, Store] = {}  # so that one which hangs is waited for once
     rows: list[_Row] = []
