@@ -1,1 +1,1 @@
-"""How long soe-auth takes, and what it costs, as a user has it; `make bench` runs it all."""
+"""Measure the time and memory of an installed soe-auth: `make bench`."""

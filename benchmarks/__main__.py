@@ -1,7 +1,6 @@
-"""Measure soe-auth and what it is compared with; print the table.
+"""Measure soe-auth and similar tools, and print the table.
 
-Everything is a multiple of x: what `python -I -S -c pass` costs in the same run. Nothing but
-loopback is contacted.
+The unit x is the cost of `python -I -S -c pass` in the same run. Only loopback is contacted.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ import trustme
 from benchmarks import commands, crowd, hop, login
 from benchmarks.browser import sign_in
 from benchmarks.place import World, place
-from benchmarks.runner import Failed, Rounds, spawner
+from benchmarks.runner import BenchmarkError, Rounds, spawner
 from benchmarks.site import serving
 from benchmarks.table import Part, Report
 
@@ -34,14 +33,14 @@ if TYPE_CHECKING:
 
     Measure = Callable[[World, Rounds], Awaitable[list[Row]]]
 
-# The parts of the measuring, and how much of the rounds each needs: what takes long has fewer.
+# The parts of the benchmark, each with its share of the rounds: a slow part has fewer.
 _PARTS: dict[str, tuple[Measure, float]] = {
     "commands": (commands.measure, 1),
     "profiles": (commands.measure_many_profiles, 0.5),
     "launch": (login.measure_launch, 1),
     "hop": (hop.measure, 1),
     "return": (login.measure_return, 0.5),
-    "fire": (login.measure_under_fire, 0.1),
+    "hostile": (login.measure_hostile_clients, 0.1),
     "at-once": (crowd.measure_at_once, 0.5),
     "in-a-row": (crowd.measure_in_a_row, 1),
 }
@@ -50,23 +49,29 @@ _SYSTEM_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure what the command line asks for; return 0 where nothing failed."""
+    """Measure the parts that the command line names; return 0 if nothing failed."""
     parser = argparse.ArgumentParser(
         prog="benchmarks",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--python", type=Path, default=sys.executable, help="has soe-auth")
-    parser.add_argument("--rounds", type=int, default=20, help="for what is quick; default: 20")
     parser.add_argument(
-        "--only", choices=_PARTS, nargs="+", default=list(_PARTS), help="some parts"
+        "--python", type=Path, default=sys.executable, help="the Python of the installed soe-auth"
     )
-    parser.add_argument("--json", type=Path, default="build/bench.json", help="where to write it")
-    parser.add_argument("--page", type=Path, help="a page to put the table into")
+    parser.add_argument(
+        "--rounds", type=int, default=20, help="rounds of a quick part; default: 20"
+    )
+    parser.add_argument(
+        "--only", choices=_PARTS, nargs="+", default=list(_PARTS), help="only these parts"
+    )
+    parser.add_argument(
+        "--json", type=Path, default="build/bench.json", help="the file for all figures"
+    )
+    parser.add_argument("--page", type=Path, help="a page to write the table into")
     options = parser.parse_args(arguments)
     try:
         report = asyncio.run(_measure(options.python, options.only, options.rounds))
-    except Failed as problem:
+    except BenchmarkError as problem:
         sys.stderr.write(f"benchmarks: {problem}\n")
         return 1
     sys.stdout.write(f"{report.markdown()}\n{report.sentence()}\n")
@@ -84,9 +89,9 @@ async def _measure(python: Path, parts: Sequence[str], rounds: int) -> Report:
     async with AsyncExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         bundle = _bundle(directory / "cas.pem", authority)
-        believing = {"SSL_CERT_FILE": bundle, "REQUESTS_CA_BUNDLE": bundle}
+        trust_variables = {"SSL_CERT_FILE": bundle, "REQUESTS_CA_BUNDLE": bundle}
         places = []
-        for name, context, variables in (("http", None, {}), ("https", tls, believing)):
+        for name, context, variables in (("http", None, {}), ("https", tls, trust_variables)):
             site = await stack.enter_async_context(serving(context))
             where = place(directory / name, python, Path(sys.executable), site, **variables)
             places.append(stack.enter_context(where))
@@ -95,14 +100,14 @@ async def _measure(python: Path, parts: Sequence[str], rounds: int) -> Report:
 
 
 def _bundle(path: Path, authority: trustme.CA) -> str:
-    """Write down whom to believe, as it is in a company: the system's CAs, and one of its own."""
-    of_the_system = _SYSTEM_BUNDLE.read_bytes() if _SYSTEM_BUNDLE.exists() else b""
-    path.write_bytes(of_the_system + authority.cert_pem.bytes())
+    """Write a bundle as in a company: the system's CAs, and the company's own."""
+    system_cas = _SYSTEM_BUNDLE.read_bytes() if _SYSTEM_BUNDLE.exists() else b""
+    path.write_bytes(system_cas + authority.cert_pem.bytes())
     return str(path)
 
 
 async def _parts(world: World, starter: Spawner, parts: Sequence[str], rounds: int) -> Report:
-    # The first login makes the profile; the second is what the browser of a third is launched by.
+    # The first login creates the profile; the second is recorded for the early browser launch.
     for more in ("--site {site} --client-id 110", ""):
         for where in (world.http, world.https):
             command = shlex.quote(where.soe_auth().argv[0])

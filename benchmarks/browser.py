@@ -1,7 +1,7 @@
-"""A login whose browser is played.
+"""A login with a simulated browser.
 
-It is given an address, follows it to the site, and is a person there for a second; then it follows
-the redirect back, and shows the page that it is led to.
+The browser follows its address to the site, where a simulated user takes one second. Then it
+follows the redirect back, and loads the page after it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from benchmarks.place import Pipe
-from benchmarks.runner import Failed
+from benchmarks.runner import BenchmarkError
 from benchmarks.site import TOKEN
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from benchmarks.runner import Cost, Job, Spawner
     from benchmarks.site import Site
 
-AWAY = 1.0  # seconds that the person takes at the site
+AWAY = 1.0  # seconds that the user takes at the site
 _LISTENER = "127.0.0.1"
 
 
@@ -32,16 +32,16 @@ _LISTENER = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
-class Return:
-    """Where the browser is sent back to with the answer."""
+class Callback:
+    """The callback that the browser sends after the sign-in."""
 
     port: int
     target: str
-    form: str = ""  # where the answer is to come in a form
+    form: str = ""  # the body, if the callback is a form
 
     @classmethod
-    def of(cls, authorize: str) -> Return:
-        """Read it from an authorize URL."""
+    def of(cls, authorize: str) -> Callback:
+        """Return the callback for an authorization URL."""
         query = parse_qs(urlsplit(authorize).query)
         redirect = urlsplit(query["redirect_uri"][0])
         state = [("state", value) for value in query.get("state", [])]
@@ -53,14 +53,14 @@ class Return:
 
 
 async def fetch(
-    port: int, target: str, form: str = "", *, begun: Callable[[], None] = lambda: None
+    port: int, target: str, form: str = "", *, on_connected: Callable[[], None] = lambda: None
 ) -> str | None:
-    """Get a page of a listener on this machine, or send it a form; return where it redirects to.
+    """Get a page of a local listener, or post a form to it; return its redirect's address.
 
-    `begun` is called when the connection is there and the request about to leave.
+    `on_connected` is called between the connection and the request.
     """
     reader, writer = await asyncio.open_connection(_LISTENER, port)
-    begun()
+    on_connected()
     method, length = ("POST", f"Content-Length: {len(form)}\r\n") if form else ("GET", "")
     writer.write(
         f"{method} {target} HTTP/1.1\r\nHost: localhost:{port}\r\n{length}"
@@ -75,20 +75,22 @@ async def fetch(
     return None
 
 
-async def to_site(address: str, site: Site) -> Return:
-    """Follow an address to the site; return the way back."""
+async def to_site(address: str, site: Site) -> Callback:
+    """Follow an address to the site; return the callback."""
     if not address.startswith(site.url):
         parts = urlsplit(address)
         address = await fetch(parts.port or 80, parts.path) or ""
     if not address.startswith(site.url):
-        raise Failed(f"The browser was led to {address!r}, which is not the site.")
-    return Return.of(address)
+        raise BenchmarkError(f"The browser was redirected to {address!r}, which is not the site.")
+    return Callback.of(address)
 
 
-async def come_back(back: Return, begun: Callable[[], None]) -> None:
-    """Bring the answer, and look at the page that it leads to, if it leads on."""
-    if page := await fetch(back.port, back.target, back.form, begun=begun):
-        await fetch(back.port, urlsplit(page).path)
+async def send_callback(callback: Callback, on_connected: Callable[[], None]) -> None:
+    """Send the callback, and load the page to which it redirects."""
+    if page := await fetch(
+        callback.port, callback.target, callback.form, on_connected=on_connected
+    ):
+        await fetch(callback.port, urlsplit(page).path)
 
 
 # --- one login ---
@@ -96,7 +98,7 @@ async def come_back(back: Return, begun: Callable[[], None]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """What one login took: seconds from the redirect, and the costs of the whole process."""
+    """The figures of one login: seconds from the redirect, and the cost of the whole process."""
 
     exchange_left: float
     token_written: float
@@ -104,8 +106,8 @@ class Login:
     cost: Cost
 
 
-async def nobody_else(_: Return, __: AsyncExitStack) -> None:
-    """Leave the listener alone."""
+async def no_attack(_: Callback, __: AsyncExitStack) -> None:
+    """Send the listener no other requests."""
 
 
 async def sign_in(
@@ -113,28 +115,28 @@ async def sign_in(
     place: Place,
     spawner: Spawner,
     away: float = AWAY,
-    meanwhile: Callable[[Return, AsyncExitStack], Awaitable[None]] = nobody_else,
+    meanwhile: Callable[[Callback, AsyncExitStack], Awaitable[None]] = no_attack,
 ) -> Login:
-    """Play a whole login; `meanwhile` is done to the listener while the person is away."""
+    """Run a whole login; `meanwhile` runs while the user is at the site."""
     output = Pipe(place.directory / "output")
     async with AsyncExitStack() as stack:
         stack.callback(output.path.unlink)
         stack.callback(output.close)
         running = await spawner.start(replace(job, stdout=output.path))
-        address, _ = await place.browser.told(running)
-        back = await to_site(address, place.site)
-        await meanwhile(back, stack)
+        address, _ = await place.browser.read(running)
+        callback = await to_site(address, place.site)
+        await meanwhile(callback, stack)
         await asyncio.sleep(away)
-        left: list[float] = []
-        tab = asyncio.create_task(come_back(back, lambda: left.append(time.monotonic())))
-        token, written_at = await output.told(running)
+        sent: list[float] = []
+        tab = asyncio.create_task(send_callback(callback, lambda: sent.append(time.monotonic())))
+        token, written_at = await output.read(running)
         if token != TOKEN:
-            raise running.failure("printed something else than the token")
+            raise running.failure("did not print the token")
         await tab
         [cost] = await spawner.costs(running)
-    [redirected_at] = left
+    [redirected_at] = sent
     return Login(
-        exchange_left=place.site.asked_at - redirected_at,
+        exchange_left=place.site.requested_at - redirected_at,
         token_written=written_at - redirected_at,
         gone=cost.ended_at - redirected_at,
         cost=cost,

@@ -22,7 +22,7 @@ _OTHER_TOOLS = '[project]\nname = "work"\nversion = "1"\n\n[tool.ruff]\nline-len
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A command, its name in the table, and how much it may cost; None where it is not here.
+    """A command, its name in the table, and its limits; the job is None if it is not installed.
 
     `prepare` is called before each run, and is not timed.
     """
@@ -35,12 +35,12 @@ class Case:
 
 
 async def measure(world: World, rounds: Rounds) -> list[Row]:
-    """Run each command, and what it is compared with."""
+    """Measure each command, and the commands for comparison."""
     return await _measure([*_cases(world.http)], rounds)
 
 
 async def measure_many_profiles(world: World, rounds: Rounds) -> list[Row]:
-    """Run each command that reads the settings, with 100 profiles and with 1000."""
+    """Measure each command that reads the settings, with 100 profiles and with 1000."""
     return await _measure(
         [case for count in (100, 1000) for case in _many_profiles(world.http, count)], rounds
     )
@@ -62,14 +62,14 @@ async def _measure(cases: Sequence[Case], rounds: Rounds) -> list[Row]:
 
 
 def _cases(place: Place) -> Iterator[Case]:
-    given = place.knowing(SOE_AUTH_TOKEN=TOKEN)
+    from_variable = place.with_variables(SOE_AUTH_TOKEN=TOKEN)
     token = ("2.7x; RSS 1.25x", "1.6x; RSS 1.1x")
     light = ("3.5x", "2x")
     yield Case("token", place.soe_auth("token"), *token)
     yield Case("token -p NAME", place.soe_auth("token", "-p", "bench"), *token)
     yield Case("token --min-ttl 10m", place.soe_auth("token", "--min-ttl", "10m"), *token)
     yield Case("token, in a repository", _in_repository(place), *token)
-    yield Case("token, from SOE_AUTH_TOKEN", given.soe_auth("token"), *token)
+    yield Case("token, from SOE_AUTH_TOKEN", from_variable.soe_auth("token"), *token)
     yield Case("token --format json", place.soe_auth("token", "--format", "json"))
     yield Case("status --check", place.soe_auth("status", "--check"), *light)
     yield Case("run -- true", place.soe_auth("run", "--", "true"), *light)
@@ -90,7 +90,7 @@ def _cases(place: Place) -> Iterator[Case]:
 def _many_profiles(place: Place, count: int) -> Iterator[Case]:
     """Copy the profile and its token, and yield the commands.
 
-    `config set` changes a file in each round, so none of the others is answered from the cache.
+    `config set` changes a file in each round, so no other command is answered from the cache.
     """
     config = place.home / f"config-{count}"
     names = [f"profile{number}" for number in range(count)]
@@ -108,7 +108,7 @@ def _many_profiles(place: Place, count: int) -> Iterator[Case]:
         for name in names:
             shutil.copy(place.home / "config/tokens/bench.json", config / f"tokens/{name}.json")
 
-    many = place.knowing(SOE_AUTH_CONFIG_DIR=str(config))
+    many = place.with_variables(SOE_AUTH_CONFIG_DIR=str(config))
     last = ("-p", names[-1])
     must = {100: "20x", 1000: "90x"}[count]
     yield Case(f"status; {count} profiles", many.soe_auth("status"), must, prepare=log_in)
@@ -152,4 +152,4 @@ def _gh(place: Place) -> Job | None:
         "github.com:\n    oauth_token: gho_made-up\n    user: jane\n    git_protocol: https\n",
         encoding="utf-8",
     )
-    return place.knowing(GH_CONFIG_DIR=str(directory)).program(path, "auth", "token")
+    return place.with_variables(GH_CONFIG_DIR=str(directory)).program(path, "auth", "token")

@@ -1,11 +1,11 @@
-"""Many tokens: fifty at once, and a thousand in a row."""
+"""The cost of many tokens: fifty at once, and a thousand in a row."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from benchmarks.runner import Failed
+from benchmarks.runner import BenchmarkError
 from benchmarks.site import TOKEN
 from benchmarks.table import Figure, Row, row
 
@@ -20,7 +20,7 @@ _PRINTS_A_FILE = "import sys; sys.stdout.write(open(sys.argv[1]).read())"
 
 
 async def measure_at_once(world: World, rounds: Rounds) -> list[Row]:
-    """Measure how long fifty take that begin at once, and fifty bare interpreters beside them."""
+    """Measure fifty commands that start at once, and fifty bare interpreters for comparison."""
     place = world.http
     file = place.home / "file"
     file.write_text(f"{TOKEN}\n", encoding="utf-8")
@@ -44,9 +44,9 @@ async def measure_at_once(world: World, rounds: Rounds) -> list[Row]:
 
 
 async def measure_in_a_row(world: World, rounds: Rounds) -> list[Row]:
-    """Measure fifty in each round, one after the other, and compare the first with the last.
+    """Measure fifty commands in each round, in a row, and compare the first with the last.
 
-    Raises Failed where any file has grown.
+    Raises BenchmarkError if any file has grown.
     """
     place = world.http
     before = _files(place.home)
@@ -56,7 +56,7 @@ async def measure_in_a_row(world: World, rounds: Rounds) -> list[Row]:
         if counts:
             costs += [cost for _ in range(_MANY) for cost in await rounds.spawner.run(job)]
     if _files(place.home) != before:
-        raise Failed(f"After {len(costs)} tokens there are other files than before.")
+        raise BenchmarkError(f"{len(costs)} tokens have changed the files of the user.")
     return [
         row(f"token, first {_MANY} of {len(costs)} in a row", costs[:_MANY], "no growth to:"),
         row(f"token, last {_MANY} of {len(costs)} in a row", costs[-_MANY:]),
@@ -64,13 +64,13 @@ async def measure_in_a_row(world: World, rounds: Rounds) -> list[Row]:
 
 
 async def _printing(job: Job, place: Place, spawner: Spawner, copies: int) -> float:
-    """Run copies of a job that print the token; return the seconds from first start to last end."""
+    """Run copies of a job that prints the token; return the seconds from first start to end."""
     output = place.directory / "outputs"
     output.unlink(missing_ok=True)
     running = await spawner.start(replace(job, stdout=output), copies)
     costs = await spawner.costs(running)
     if output.read_text(encoding="utf-8") != f"{TOKEN}\n" * copies:
-        raise running.failure(f"did not print {copies} tokens when run as often at once")
+        raise running.failure(f"did not print {copies} tokens in {copies} runs at once")
     return costs[-1].ended_at - running.started_at[0]
 
 

@@ -1,7 +1,7 @@
-"""What the short local address costs a person: from the start of a login to its sign-in page.
+"""The cost of the short local address: from the start of a login to the sign-in page.
 
-The page is shown by a real Chromium that runs already, in a new tab. The address reaches it at
-once; a desktop's opener takes its time for that, in which the listener gets ready.
+A real Chromium, which is already running, shows the page in a new tab. It gets the address at once;
+the command of a desktop would take longer, in which time the listener becomes ready.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _FLAGS = (
     "--headless",
     "--remote-debugging-port=0",
     "--no-first-run",
-    # It asks for nothing by itself: nothing but this machine is contacted.
+    # Without these, Chromium makes requests of its own to other machines.
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
@@ -35,11 +35,11 @@ _FLAGS = (
     *(["--no-sandbox"] if os.geteuid() == 0 else []),  # Chromium's own sandbox refuses root
 )
 _WHAT = "login: start to sign-in page"
-_LOOK = 0.02  # seconds between two looks at whether the browser has come up
+_LOOK = 0.02  # seconds between two checks whether the browser has started
 
 
 async def measure(world: World, rounds: Rounds) -> list[Row]:
-    """Measure until the page is shown, by the short address and by the authorize URL itself."""
+    """Measure the time to the page, by the short address and by the authorization URL itself."""
     place = world.http
     contenders = {
         _WHAT: place.soe_auth("login", "-p", "bench"),
@@ -53,7 +53,7 @@ async def measure(world: World, rounds: Rounds) -> list[Row]:
             async for counts in rounds.each():
                 for what, job in contenders.items():
                     running = await rounds.spawner.start(job)
-                    address, _ = await place.browser.told(running)
+                    address, _ = await place.browser.read(running)
                     await _open_tab(port, address)
                     shown_at = await place.site.shown()
                     running.kill()
@@ -68,17 +68,19 @@ async def measure(world: World, rounds: Rounds) -> list[Row]:
 
 @asynccontextmanager
 async def _running(chromium: str, directory: Path) -> AsyncIterator[int]:
-    """Run a browser with a profile of its own; yield the port of its DevTools."""
+    """Run a browser with a new profile; yield the port of its DevTools."""
     browser = await asyncio.create_subprocess_exec(
         *(chromium, *_FLAGS, f"--user-data-dir={directory}", "about:blank"),
         stderr=asyncio.subprocess.PIPE,
     )
-    gone = asyncio.create_task(browser.communicate())  # to its last process, each of which has this
+    gone = asyncio.create_task(
+        browser.communicate()
+    )  # until its last process, as each holds stderr
     try:
-        told = directory / "DevToolsActivePort"
-        while not (told.exists() and told.stat().st_size):  # noqa: ASYNC110  # a file tells nobody
+        port_file = directory / "DevToolsActivePort"
+        while not (port_file.exists() and port_file.stat().st_size):  # noqa: ASYNC110  # a file
             await asyncio.sleep(_LOOK)
-        yield int(told.read_text(encoding="utf-8").split()[0])
+        yield int(port_file.read_text(encoding="utf-8").split()[0])
     finally:
         browser.terminate()
         await gone

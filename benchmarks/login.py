@@ -1,4 +1,4 @@
-"""What a login costs: to where the browser is opened, from its return, and as a whole."""
+"""The cost of a login: until the browser opens, from the redirect on, and in total."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AsyncExitStack
 
-    from benchmarks.browser import Return
+    from benchmarks.browser import Callback
     from benchmarks.place import Place, World
     from benchmarks.runner import Job, Rounds
 
 _MEGABYTE = 2**20
-_IDLE = 200  # connections that say nothing
+_IDLE = 200  # connections without a request
 
-# What each row may take at most, and what it should; one of soe-auth's own, that is.
+# The limit and the aim of each row of soe-auth.
 _LIMITS = {
     "redirect to request, http": ("10 ms", "5 ms"),
     "redirect to request, https": ("15 ms", "10 ms"),
@@ -32,7 +32,7 @@ _LIMITS = {
 }
 
 
-# From start to browser; a known login's is launched before its settings are read.
+# From start to browser; a repeated login opens the browser before it reads the settings.
 _OF_LAUNCH = {
     "first login: start to browser": ("7x", ""),
     "login: start to browser": ("4x", "2.5x"),
@@ -40,10 +40,10 @@ _OF_LAUNCH = {
 
 
 async def measure_launch(world: World, rounds: Rounds) -> list[Row]:
-    """Measure from the start of the process to the first thing that the browser's command does."""
+    """Measure from the start of the process to the start of the browser's command."""
     place = world.http
     new = place.home / "new"
-    first = place.knowing(SOE_AUTH_CONFIG_DIR=str(new))
+    first = place.with_variables(SOE_AUTH_CONFIG_DIR=str(new))
     ours = "login: start to browser"
     contenders = {
         "first login: start to browser": (
@@ -61,7 +61,7 @@ async def measure_launch(world: World, rounds: Rounds) -> list[Row]:
                 continue
             shutil.rmtree(new, ignore_errors=True)
             running = await rounds.spawner.start(job)
-            _, opened_at = await place.browser.told(running)
+            _, opened_at = await place.browser.read(running)
             running.kill()
             await rounds.spawner.costs(running, killed=True)
             if counts:
@@ -79,7 +79,7 @@ async def measure_launch(world: World, rounds: Rounds) -> list[Row]:
 
 
 async def measure_return(world: World, rounds: Rounds) -> list[Row]:
-    """Measure from the redirect on, with http and https, and what the whole login costs."""
+    """Measure from the redirect on, with http and https, and the cost of the whole login."""
     found: dict[str, list[Row]] = {}
     for scheme, place in (("http", world.http), ("https", world.https)):
         contenders = {
@@ -89,15 +89,15 @@ async def measure_return(world: World, rounds: Rounds) -> list[Row]:
         }
         if scheme == "https":
             contenders["; msal"] = _msal(place)
-        logins = await _play(contenders, place, rounds)
-        for name, played in logins.items():
-            for row in _rows(name, scheme, played):
+        logins = await _run_logins(contenders, place, rounds)
+        for name, runs in logins.items():
+            for row in _rows(name, scheme, runs):
                 found.setdefault(row.what.partition(";")[0], []).append(row)
     return [row for rows in found.values() for row in rows]
 
 
-async def measure_under_fire(world: World, rounds: Rounds) -> list[Row]:
-    """Measure the peak of memory of a login whose listener is sent whatever is large."""
+async def measure_hostile_clients(world: World, rounds: Rounds) -> list[Row]:
+    """Measure the peak of memory of a login whose listener gets large requests."""
     place = world.http
     job = place.soe_auth("token", "--login", "-p", "bench")
     peaks: list[float] = []
@@ -132,17 +132,17 @@ def _git_credential_oauth(place: Place) -> Job | None:
         "oauthClientId = 110\noauthAuthURL = /oauth\noauthTokenURL = /oauth/access_token/json\n",
         encoding="utf-8",
     )
-    programs = place.home / "programs"  # it asks for no other browser than this one
+    programs = place.home / "programs"  # it opens no other browser
     programs.mkdir(exist_ok=True)
     if not (programs / "xdg-open").exists():
         (programs / "xdg-open").symlink_to(place.environ["BROWSER"])
     scheme, _, host = place.site.url.partition("://")
-    asked = f"printf 'protocol={scheme}\\nhost={host}\\n\\n'"
-    there = place.knowing(PATH=f"{programs}:{place.environ['PATH']}")
-    return there.program("/bin/sh", "-c", f"{asked} | {path} get | sed -n s/^password=//p")
+    request = f"printf 'protocol={scheme}\\nhost={host}\\n\\n'"
+    there = place.with_variables(PATH=f"{programs}:{place.environ['PATH']}")
+    return there.program("/bin/sh", "-c", f"{request} | {path} get | sed -n s/^password=//p")
 
 
-async def _play(
+async def _run_logins(
     contenders: Mapping[str, Job | None], place: Place, rounds: Rounds
 ) -> dict[str, list[Login]]:
     logins: dict[str, list[Login]] = {name: [] for name in contenders}
@@ -181,13 +181,13 @@ def _rows(name: str, scheme: str, logins: list[Login]) -> list[Row]:
     ]
 
 
-async def _hostile(back: Return, stack: AsyncExitStack) -> None:
-    """Hold connections open, and send requests larger than any that a browser sends."""
+async def _hostile(callback: Callback, stack: AsyncExitStack) -> None:
+    """Hold connections open, and send larger requests than any browser does."""
     for _ in range(_IDLE):
-        _, idle = await asyncio.open_connection("127.0.0.1", back.port)
+        _, idle = await asyncio.open_connection("127.0.0.1", callback.port)
         stack.callback(idle.close)
-    path = back.target.partition("?")[0]
-    host = f"Host: localhost:{back.port}\r\n"
+    path = callback.target.partition("?")[0]
+    host = f"Host: localhost:{callback.port}\r\n"
     large = "x" * _MEGABYTE
     many = "X: y\r\n" * 10_000
     for request in (
@@ -198,7 +198,7 @@ async def _hostile(back: Return, stack: AsyncExitStack) -> None:
         f"GET /favicon.ico HTTP/1.1\r\n{host}\r\n" * 1000,
     ):
         for _ in range(3):
-            reader, writer = await asyncio.open_connection("127.0.0.1", back.port)
+            reader, writer = await asyncio.open_connection("127.0.0.1", callback.port)
             stack.callback(writer.close)
             try:
                 writer.write(request.encode())
@@ -206,4 +206,4 @@ async def _hostile(back: Return, stack: AsyncExitStack) -> None:
                 async with asyncio.timeout(0.5):
                     await reader.read()
             except (ConnectionError, TimeoutError):
-                pass  # it has had enough of us
+                pass  # the listener has closed the connection

@@ -1,4 +1,4 @@
-"""A user's place, made for the measuring: a home, an environment, a browser that only tells."""
+"""The environment of a simulated user: home, variables, and a browser that reports its address."""
 
 from __future__ import annotations
 
@@ -19,33 +19,35 @@ if TYPE_CHECKING:
     from benchmarks.runner import Running
     from benchmarks.site import Site
 
-_MOST = 65536  # bytes of a pipe, far more than an address or a token has
+_MOST = 65536  # bytes to read from a pipe, far above the length of an address or a token
 _TIME_LIMIT = 10.0  # seconds
 PEERS = Path(__file__).with_name("peers")
 
 
 class Pipe:
-    """A named pipe; `told` awaits what is written into it, and when that was."""
+    """A named pipe; `read` waits for text in it, and returns when it arrived."""
 
     def __init__(self, path: Path) -> None:
         os.mkfifo(path)
         self.path = path
-        self._end = os.open(path, os.O_RDWR | os.O_NONBLOCK)  # to write as well: it never ends
+        self._end = os.open(
+            path, os.O_RDWR | os.O_NONBLOCK
+        )  # open for writing too, so that it has no end of file
         self._arrived = asyncio.Event()
         self._at = 0.0
         asyncio.get_running_loop().add_reader(self._end, self._note)
 
-    async def told(self, by: Running) -> tuple[str, float]:
-        """Return what was written first, and the time of the monotonic clock, in seconds.
+    async def read(self, by: Running) -> tuple[str, float]:
+        """Return the first text, and its time of the monotonic clock, in seconds.
 
-        Raises Failed where nothing comes, or who should write it has ended without that.
+        Raises BenchmarkError if nothing arrives in time, or if the writer ends first.
         """
         arrived = asyncio.create_task(self._arrived.wait())
         await asyncio.wait(
             {arrived, by.ends}, timeout=_TIME_LIMIT, return_when=asyncio.FIRST_COMPLETED
         )
         if not self._arrived.is_set():
-            raise by.failure("told nothing")
+            raise by.failure("wrote nothing")
         text = os.read(self._end, _MOST).decode()
         self._arrived.clear()
         asyncio.get_running_loop().add_reader(self._end, self._note)
@@ -57,17 +59,17 @@ class Pipe:
         self._arrived.set()
 
     def close(self) -> None:
-        """Give it back."""
+        """Close the pipe."""
         asyncio.get_running_loop().remove_reader(self._end)
         os.close(self._end)
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a user is: `python` and `peers_python` run soe-auth and its peers.
+    """The environment of a user: `python` and `peers_python` run soe-auth and the other tools.
 
-    `home` has their configuration, and the profile `bench` for the site; `directory` is where they
-    work, and `browser` is told the address that a browser is sent to.
+    `home` has the configuration, with the profile `bench` for the site; `directory` is the working
+    directory, and `browser` receives the address that a browser is opened with.
     """
 
     python: Path
@@ -80,7 +82,7 @@ class Place:
 
     @property
     def environ(self) -> dict[str, str]:
-        """All of a user's environment: nothing of this process's own but where programs are."""
+        """All variables of the user; only PATH is from this process."""
         return {
             "HOME": str(self.home),
             "LANG": "C.UTF-8",
@@ -96,32 +98,32 @@ class Place:
         """The stored tokens."""
         return sorted((self.home / "config/tokens").glob("*.json"))
 
-    def knowing(self, **variables: str) -> Self:
-        """Return the same place with more variables in its environment."""
+    def with_variables(self, **variables: str) -> Self:
+        """Return the same place with more variables."""
         return replace(self, variables={**self.variables, **variables})
 
     def soe_auth(self, *arguments: str) -> Job:
-        """Run soe-auth as it is installed."""
+        """Return a job that runs the installed soe-auth."""
         return self.program(str(self.python.with_name("soe-auth")), *arguments)
 
     def bare(self, *arguments: str) -> Job:
-        """Run the Python that soe-auth is installed for."""
+        """Return a job that runs the Python of soe-auth."""
         return self.program(str(self.python), *arguments)
 
     def peer(self, package: str, script: str, *arguments: str) -> Job | None:
-        """Run the script that stands for a package; None where that is not installed."""
+        """Return a job that runs the script of a package; None if that is not installed."""
         if not any(self.peers_python.parent.parent.glob(f"lib/*/site-packages/{package}")):
             return None
         return self.program(str(self.peers_python), str(PEERS / script), *arguments)
 
     def program(self, path: str, *arguments: str) -> Job:
-        """Run any program."""
+        """Return a job that runs a program."""
         return Job(argv=(path, *arguments), environ=self.environ, directory=self.directory)
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Two places, each with a site of its own, on http and on https."""
+    """Two places, each with its own site, on http and on https."""
 
     http: Place
     https: Place
@@ -131,10 +133,10 @@ class World:
 def place(
     directory: Path, python: Path, peers_python: Path, site: Site, **variables: str
 ) -> Iterator[Place]:
-    """Make a place in a new directory; no profile is known there yet."""
+    """Create a place in a new directory, without a profile."""
     home, work = directory / "home", directory / "work"
-    for made in (home, work):
-        made.mkdir(parents=True)
+    for path in (home, work):
+        path.mkdir(parents=True)
     browser = Pipe(directory / "addresses")
     command = home / "browser"
     command.write_text(f'#!/bin/sh\nprintf "%s\\n" "$1" >{shlex.quote(str(browser.path))}\n')

@@ -1,4 +1,4 @@
-"""Runs commands through the spawner: what to run, and what it cost."""
+"""Run commands with the spawner, and return their costs."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
 _SPAWNER = Path(__file__).with_name("spawner.py")
-_TIME_LIMIT = 60.0  # seconds; what takes longer has got stuck
+_TIME_LIMIT = 60.0  # seconds; a process that takes longer hangs
 _NANO, _MICRO, _KIB = 1e-9, 1e-6, 1024
 
 
-class Failed(Exception):
-    """A command that is measured did not do what it should; the message says which, and why."""
+class BenchmarkError(Exception):
+    """A measured command failed; the message names it and the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a process took: wall and CPU time in seconds, its peak of memory in bytes.
+    """The cost of a process: wall and CPU time in seconds, peak of memory in bytes.
 
     `ended_at` is in seconds of the monotonic clock.
     """
@@ -50,10 +50,10 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """Processes of one job: their numbers, when they were started, in seconds, and their ends.
+    """The processes of one job: their PIDs, start times in seconds, and ends.
 
-    The end of each is its time, its wait status, its CPU time and its peak, as the spawner tells
-    them; in the order in which they came.
+    An end is the spawner's line: time, wait status, CPU time and peak of memory, in the order in
+    which the processes ended.
     """
 
     job: Job
@@ -63,50 +63,50 @@ class Running:
     errors: Path
 
     def kill(self) -> None:
-        """End those that have not ended, with the processes that they started."""
+        """Kill the running processes and their children."""
         if not self.ends.done():
             for pid in self.pids:
                 with suppress(ProcessLookupError):
                     os.killpg(pid, signal.SIGKILL)
 
-    def failure(self, what: str) -> Failed:
-        """Return an error that says what happened to which command, and what that said."""
-        said = self.errors.read_text(encoding="utf-8", errors="replace")
-        return Failed(f"`{' '.join(self.job.argv)}` {what}. {said}")
+    def failure(self, what: str) -> BenchmarkError:
+        """Return an error with the command, what happened, and its stderr."""
+        output = self.errors.read_text(encoding="utf-8", errors="replace")
+        return BenchmarkError(f"`{' '.join(self.job.argv)}` {what}. {output}")
 
 
 class Spawner:
-    """Starts what is measured, one job at a time; made by `spawner`."""
+    """Starts the measured commands, one job at a time; `spawner` creates it."""
 
     def __init__(
-        self, jobs: asyncio.StreamWriter, told: asyncio.StreamReader, errors: Path
+        self, jobs: asyncio.StreamWriter, reports: asyncio.StreamReader, errors: Path
     ) -> None:
         self._jobs = jobs
-        self._told = told
+        self._reports = reports
         self._errors = errors
         self.running: Running | None = None
 
     async def run(self, job: Job, copies: int = 1) -> list[Cost]:
-        """Run a job to its end, or many of it at once. Raises Failed unless each exits with 0."""
+        """Run a job, or copies of it at once. Raises BenchmarkError unless each exits with 0."""
         return await self.costs(await self.start(job, copies))
 
     async def start(self, job: Job, copies: int = 1) -> Running:
-        """Start a job, or many of it; `costs` has to be awaited before the next."""
+        """Start a job, or copies of it; await `costs` before the next."""
         self._errors.write_bytes(b"")
         order = [*job.argv], {**job.environ}, str(job.directory), str(job.stdout)
         self._jobs.write(marshal.dumps((*order, str(self._errors), copies)))
-        begun = [await self._numbers() for _ in range(copies)]
+        started = [await self._numbers() for _ in range(copies)]
         self.running = Running(
             job,
-            [pid for pid, _ in begun],
-            [_NANO * at for _, at in begun],
+            [pid for pid, _ in started],
+            [_NANO * at for _, at in started],
             asyncio.create_task(self._ends(copies)),
             self._errors,
         )
         return self.running
 
     async def costs(self, running: Running, *, killed: bool = False) -> list[Cost]:
-        """Wait until all have ended. Raises Failed unless each exits with 0 or may be killed."""
+        """Wait for the ends. Raises BenchmarkError unless each exits with 0 or was killed."""
         costs = []
         for started, (ended, status, cpu, rss) in zip(
             running.started_at, await running.ends, strict=True
@@ -122,18 +122,18 @@ class Spawner:
     async def _numbers(self) -> list[int]:
         try:
             async with asyncio.timeout(_TIME_LIMIT):
-                line = await self._told.readline()
+                line = await self._reports.readline()
         except TimeoutError:
-            raise Failed(f"Something did not end within {_TIME_LIMIT:.0f} s.") from None
+            raise BenchmarkError(f"A process did not end within {_TIME_LIMIT:.0f} s.") from None
         if not line:
-            raise Failed("The spawner has ended; it says above why.")
+            raise BenchmarkError("The spawner has ended; see its error above.")
         return [*map(int, line.split())]
 
 
 class Rounds:
-    """The rounds of one part of the measuring, with x in each of them.
+    """The rounds of one part, each with a measurement of x.
 
-    What is measured takes turns, so that each has its share of any noise.
+    The commands take turns, so that noise affects all of them.
     """
 
     def __init__(self, spawner: Spawner, bare: Job, count: int) -> None:
@@ -143,7 +143,7 @@ class Rounds:
         self._bare = bare
 
     async def each(self) -> AsyncIterator[bool]:
-        """Begin one after the other; say whether it counts, as the first only fills the caches."""
+        """Start each round; yield whether it counts, because the first only fills the caches."""
         for number in range(self.count + 1):
             [cost] = await self.spawner.run(self._bare)
             if number:
@@ -153,15 +153,15 @@ class Rounds:
 
 @asynccontextmanager
 async def spawner(directory: Path) -> AsyncIterator[Spawner]:
-    """Run a spawner, which keeps what it needs in a directory."""
-    # To compile it would make it larger than what it measures.
+    """Run a spawner, with its files in a directory."""
+    # Compiled before, because compiling would raise its peak of memory.
     compiled = py_compile.compile(str(_SPAWNER), str(directory / "spawner.pyc"), doraise=True)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-I", "-S", str(compiled)),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
-    assert process.stdin  # noqa: S101  # asked for above
+    assert process.stdin  # noqa: S101  # a pipe, see above
     assert process.stdout  # noqa: S101  # as well
     starter = Spawner(process.stdin, process.stdout, directory / "errors")
     try:

@@ -1,7 +1,6 @@
-"""A site that answers at once, on loopback, so that what is measured is the time of the client.
+"""A site on loopback that answers at once, so that only the client's time is measured.
 
-It knows nobody and believes everybody: what a real site does between a question and its answer is
-the sandbox's part, and the tests'.
+It checks nothing: the tests use the sandbox for that.
 """
 
 from __future__ import annotations
@@ -14,24 +13,24 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from benchmarks.runner import Failed
+from benchmarks.runner import BenchmarkError
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator
 
-TOKEN = "made-up"  # noqa: S105  # as it says
+TOKEN = "made-up"  # noqa: S105  # not a real token
 _PATIENCE = 20.0  # seconds for a browser to show a page
 
-# One and the same token each time, so that none is replaced, and has to be ended, by the next. An
-# SOE site says no more of it than `expires`; the rest is for the peers, who ask for the standard's.
+# The same token each time, so that no login has to revoke a replaced one. An SOE site sends only
+# `expires`; the other tools need the fields of the standard.
 _JSON = {
     b"POST": f'{{"access_token": "{TOKEN}", "expires": 86400,'
     ' "token_type": "bearer", "expires_in": 86400}',
     b"GET": '{"id": 1, "name": "Jane Doe"}',
 }
 
-# It tells when something of it is to be seen, and then closes its tab.
+# The page reports its first paint, and then closes its tab.
 _SIGN_IN = """\
 <!doctype html><title>Sign in</title><h1>Sign in</h1><script>
 new PerformanceObserver((_, observer) => {
@@ -44,22 +43,22 @@ new PerformanceObserver((_, observer) => {
 
 @dataclass(slots=True)
 class Site:
-    """Where it is, and when it was last asked for a token, in seconds of the monotonic clock."""
+    """The URL, and the time of the last token request, in seconds of the monotonic clock."""
 
     url: str
-    asked_at: float = 0.0
+    requested_at: float = 0.0
     _shown: asyncio.Queue[float] = field(default_factory=asyncio.Queue)
 
     async def shown(self) -> float:
-        """Return when the sign-in page is to be seen, once it is, in seconds of the same clock.
+        """Wait for the sign-in page; return when it was shown, in seconds of the same clock.
 
-        Raises Failed where it does not come up.
+        Raises BenchmarkError if it is not shown in time.
         """
         try:
             async with asyncio.timeout(_PATIENCE):
                 return await self._shown.get()
         except TimeoutError:
-            raise Failed("The browser has shown no sign-in page.") from None
+            raise BenchmarkError("The browser did not show the sign-in page in time.") from None
 
     def _json(self, method: bytes, target: bytes) -> str:
         issuer, discovery, _ = target.decode().partition("/.well-known/openid-configuration")
@@ -76,7 +75,7 @@ class Site:
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while head := await reader.readuntil(b"\r\n\r\n"):
                 if head.startswith(b"POST"):
-                    self.asked_at = time.monotonic()
+                    self.requested_at = time.monotonic()
                     length = head.lower().partition(b"content-length:")[2].split(b"\r\n")[0]
                     await reader.readexactly(int(length))
                 method, target, _ = head.split(maxsplit=2)
@@ -93,9 +92,9 @@ class Site:
 
 @asynccontextmanager
 async def serving(tls: ssl.SSLContext | None = None) -> AsyncIterator[Site]:
-    """Run a site at a port of its own, on http, or on https with `tls`."""
-    # Only of a socket whose protocol is named does asyncio see that it is TCP, and have it send at
-    # once what is small; else an answer on https waits 40 ms for the client's acknowledgement.
+    """Run a site at a free port, on http, or on https with `tls`."""
+    # asyncio sets TCP_NODELAY only on a socket whose protocol is named. Without it, a response on
+    # https waits 40 ms for the client's acknowledgement.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as bound:
         bound.bind(("127.0.0.1", 0))
         site = Site(f"{'https' if tls else 'http'}://localhost:{bound.getsockname()[1]}")

@@ -1,4 +1,4 @@
-"""What was measured, as a table for people and as JSON for programs."""
+"""The results, as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _MILLI, _MEGA = 1e-3, 1e6
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """What one thing took, once a round: seconds, or bytes; and how the table shows it."""
+    """The values of a figure, one per round, in seconds or bytes, and its unit in the table."""
 
     values: Sequence[float]
     unit: Literal["x", "ms", "MB"] = "x"
 
     def shown(self, x: float) -> str:
-        """Say the median for a person."""
+        """Return the median as text."""
         middle = median(self.values)
         match self.unit:
             case "x":
@@ -36,8 +36,8 @@ class Figure:
             case "MB":
                 return f"{middle / _MEGA:.1f} MB"
 
-    def told(self, x: float) -> dict[str, float]:
-        """Say all of it for a program: median, least and most, and the ratio to x."""
+    def to_json(self, x: float) -> dict[str, float]:
+        """Return median, least and most, and the ratio to x."""
         middle = median(self.values)
         ends = {"least": min(self.values), "most": max(self.values)}
         return {"median": middle, **ends, "x": middle / x}
@@ -45,7 +45,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A line of the table; without figures where there was nothing to measure."""
+    """A line of the table; without figures if the program is not installed."""
 
     what: str
     wall: Figure | None = None
@@ -56,12 +56,12 @@ class Row:
 
     @property
     def figures(self) -> dict[str, Figure | None]:
-        """All three, by the names that the JSON has for them."""
+        """The three figures, by their names in the JSON."""
         return {"wall": self.wall, "cpu": self.cpu, "rss": self.rss}
 
 
 def row(what: str, costs: Sequence[Cost], must: str = "", aim: str = "") -> Row:
-    """Make a row of what whole processes cost, as multiples of x."""
+    """Return a row with the costs of whole processes, as multiples of x."""
     if not costs:
         return Row(what=what, must=must, aim=aim)
     return Row(
@@ -76,14 +76,14 @@ def row(what: str, costs: Sequence[Cost], must: str = "", aim: str = "") -> Row:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Rows that were measured side by side, and what x cost meanwhile, once a round."""
+    """Rows that were measured in turn, and the cost of x in each round."""
 
     x: Sequence[Cost]
     rows: Sequence[Row]
 
     @property
     def bases(self) -> dict[str, float]:
-        """What 1x is: seconds of wall and CPU time, bytes."""
+        """The value of 1x: seconds of wall and CPU time, bytes."""
         return {
             "wall": median(cost.wall for cost in self.x),
             "cpu": median(cost.cpu for cost in self.x),
@@ -105,12 +105,12 @@ class Part:
             for row in self.rows
         ]
 
-    def told(self) -> list[dict[str, object]]:
-        """Return the rows for a program; seconds and bytes."""
+    def to_json(self) -> list[dict[str, object]]:
+        """Return the rows, in seconds and bytes."""
         return [
             {"what": row.what, "must": row.must, "aim": row.aim}
             | {
-                name: figure.told(self.bases[name])
+                name: figure.to_json(self.bases[name])
                 for name, figure in row.figures.items()
                 if figure
             }
@@ -120,12 +120,12 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that was measured."""
+    """The results of all parts."""
 
     parts: Sequence[Part]
 
     def markdown(self) -> str:
-        """Write the table for a terminal or a page."""
+        """Return the table in Markdown."""
         lines = [list(_HEADS), *(cells for part in self.parts for cells in part.cells())]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         lines.insert(1, ["-" * width for width in widths])
@@ -136,7 +136,7 @@ class Report:
         return "".join(f"| {line} |\n" for line in padded)
 
     def sentence(self) -> str:
-        """Say what 1x was."""
+        """Return a sentence with the value of 1x."""
         x = [cost for part in self.parts for cost in part.x]
         wall, cpu, rss = Part(x, ()).bases.values()
         return (
@@ -145,13 +145,13 @@ class Report:
         )
 
     def json(self) -> list[dict[str, object]]:
-        """Return all of it for a program, a part after the other; seconds and bytes."""
+        """Return the results of each part, in seconds and bytes."""
         return [
-            {"x": part.bases, "rounds": len(part.x), "rows": part.told()} for part in self.parts
+            {"x": part.bases, "rounds": len(part.x), "rows": part.to_json()} for part in self.parts
         ]
 
     def write_into(self, page: Path) -> None:
-        """Put the table, and what 1x was, between the two marks of a page."""
+        """Write the table, and the value of 1x, between the two marks of a page."""
         text = page.read_text(encoding="utf-8")
         table = f"{self.markdown()}\n{self.sentence()}\n"
         page.write_text(_MARKED.sub(lambda _: table, text), encoding="utf-8")

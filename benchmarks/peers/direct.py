@@ -1,6 +1,6 @@
-"""A login of soe-auth's that launches the authorize URL itself, as early as that can be done.
+"""A login of soe-auth that opens the authorization URL itself, as early as possible.
 
-It is for the time until the sign-in page, and leads no further: nobody waits for the answer.
+It measures the time to the sign-in page, and does not wait for the callback.
 """
 
 import os
@@ -29,7 +29,7 @@ pid = start_browser(url, browser or None, os.environ)
 if release is None or pid is None:
     sys.exit("the lock is taken, or there is no browser")
 
-from soe_auth.cli.main import main  # noqa: E402  # all the rest comes when the browser is off
+from soe_auth.cli.main import main  # noqa: E402  # loaded after the browser has started
 
 started = StartedLogin(assumed, release, sockets, "/nowhere", lambda: False)
 sys.exit(main(argv, started=started))

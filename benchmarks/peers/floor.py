@@ -1,7 +1,7 @@
-"""The least that a login on aiohttp can do: a listener, http.client, a file; nothing is checked.
+"""The smallest login on aiohttp: a listener, http.client, a file; nothing is checked.
 
-What soe-auth takes beyond this is what it does: it judges, stores durably, names the account, and
-tells the person.
+soe-auth takes more because it checks the callback, stores durably, looks up the account, and
+prints messages.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ def open_browser(address: str) -> None:
 
 
 async def main() -> None:
-    """Send a browser off, wait for it, and show it that all is well."""
+    """Open a browser, wait for its callback, and show it a page."""
     shown = asyncio.Event()
 
     async def callback(request: web.Request) -> web.Response:

@@ -1,4 +1,4 @@
-"""What the smallest program costs whose command line is click's."""
+"""The smallest program with click."""
 
 import click
 

@@ -1,4 +1,4 @@
-"""A login with google-auth-oauthlib, to the site that is named by the argument."""
+"""A login with google-auth-oauthlib, to the site in the argument."""
 
 import os
 import sys

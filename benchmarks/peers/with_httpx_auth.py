@@ -1,4 +1,4 @@
-"""A login with httpx-auth, to the site that is named by the argument."""
+"""A login with httpx-auth, to the site in the argument."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A login with msal, to the site that is named by the argument, which has to be on https."""
+"""A login with msal, to the site in the argument, which must use https."""
 
 import sys
 from pathlib import Path

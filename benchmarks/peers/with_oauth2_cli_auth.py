@@ -1,6 +1,6 @@
-"""A login with oauth2-cli-auth, to the site that is named by the argument.
+"""A login with oauth2-cli-auth, to the site in the argument.
 
-It is its `get_access_token_with_browser_open`, which would also print where the browser is sent.
+It equals `get_access_token_with_browser_open`, without the address on stdout.
 """
 
 import sys

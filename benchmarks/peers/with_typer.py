@@ -1,4 +1,4 @@
-"""What the smallest program costs whose command line is typer's."""
+"""The smallest program with typer."""
 
 import typer
 
