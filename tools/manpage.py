@@ -1,4 +1,4 @@
-"""Print the man page, made of the parsers, the table of settings and the reference: `make man`."""
+"""Print the man page, from the parsers, the settings and the reference pages: `make man`."""
 
 import argparse
 import re
@@ -17,47 +17,46 @@ ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "docs" / "reference"
 
 DESCRIPTION = """
-Signs you in to a site of Stack Overflow for Teams Enterprise with your own browser, and keeps the
-API token that this gives for you alone. Scripts then ask `soe-auth token`, which never opens a
-browser unless it is told to.
+Signs you in to a site of Stack Overflow for Teams Enterprise with your browser, and stores an API
+token for you alone. Scripts then call `soe-auth token`, which opens no browser without `--login`.
 
 Results go to standard output; all that is meant for a person goes to standard error. Spans of time
 read `90s`, `10m`, `8h`, `1d`, or in a row as in `1h30m`.
 """
 
-EVERYWHERE = "These may stand before or behind the name of the command."
+GLOBAL_OPTIONS = "These can be written before or after the name of the command."
 
-SIGNALS = "SIGTERM and SIGHUP end it as Ctrl-C does, with 143 and 129."
+SIGNALS = "SIGTERM and SIGHUP end a command like Ctrl-C, with 143 and 129."
 
 OTHER_VARIABLES = {
-    "BROWSER": "the commands that open a URL, where no setting names one",
+    "BROWSER": "the commands that open a URL, if no setting names one",
     "VISUAL, EDITOR": "the editor of `soe-auth config edit`",
-    "NO_COLOR": "if it is not empty, nothing is coloured",
-    "HTTPS_PROXY, ALL_PROXY, NO_PROXY": "the proxy to use, where no setting names one",
-    "SSL_CERT_FILE": "the file of the CAs to believe, where no setting names one",
-    "XDG_CONFIG_HOME, XDG_CONFIG_DIRS": "where the config directories lie",
+    "NO_COLOR": "if set and not empty, the output has no colour",
+    "HTTPS_PROXY, ALL_PROXY, NO_PROXY": "the proxy, if no setting names one",
+    "SSL_CERT_FILE": "the file with the trusted CAs, if no setting names one",
+    "XDG_CONFIG_HOME, XDG_CONFIG_DIRS": "the location of the config directories",
 }
 
 OTHER_FILES = {
-    "/etc/xdg/soe-auth/config.toml": "the system's settings, weaker than yours",
-    ".soe-auth.toml, pyproject.toml": "what a project may say of its site; looked for from the"
-    " current directory up to the root of the repository",
+    "/etc/xdg/soe-auth/config.toml": "the system's settings; yours have precedence",
+    ".soe-auth.toml, pyproject.toml": "the project file; looked for from the current"
+    " directory up to the root of the repository",
 }
 
 EXAMPLES = {
-    "soe-auth demo": "See a whole login happen, on a practice site:",
-    "soe-auth login --site acme.stackenterprise.co --client-id 110": "Sign in for the first time:",
-    "soe-auth login --if-needed --min-ttl 8h": "Every morning, sign in unless the token lasts:",
+    "soe-auth demo": "Show a whole login, to a local site:",
+    "soe-auth login --site acme.stackenterprise.co --client-id 110": "Log in for the first time:",
+    "soe-auth login --if-needed --min-ttl 8h": "Log in unless the token is valid for 8 hours:",
     "soe-auth token --format curl --for users/me | curl -K -": (
-        "Call the API, with the token in no command line:"
+        "Call the API, without the token on a command line:"
     ),
-    "soe-auth run -- ./report.py": "Run a program that finds the token in `SOE_AUTH_TOKEN`:",
-    "soe-auth status --check 2h || soe-auth login": "Before something long, see that it lasts:",
+    "soe-auth run -- ./report.py": "Run a program with the token in `SOE_AUTH_TOKEN`:",
+    "soe-auth status --check 2h || soe-auth login": "The same, before a long task:",
 }
 
 SEE_ALSO = "`curl`(1), `env`(1), `ssh`(1), `xdg-open`(1)"
 
-# What roff takes for its own, or sets as a typographer would.
+# Characters that roff interprets or replaces.
 SIGNS = str.maketrans(
     {
         "\\": r"\e",
@@ -75,7 +74,7 @@ SIGNS = str.maketrans(
 
 
 def actions(parser: argparse.ArgumentParser) -> list[argparse.Action]:
-    """Return what a parser takes."""
+    """Return the arguments and options of a parser."""
     return parser._actions  # noqa: SLF001  # there is no other way to see them
 
 
@@ -86,14 +85,14 @@ COMMON_OPTIONS = {name for action in COMMON for name in action.option_strings}
 
 
 def page() -> Iterator[str]:
-    """Yield the page's lines. It has no date, so that it changes only where its text does."""
+    """Yield the lines of the page; its date is that of the release."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    yield rf".\" Made by tools/{Path(__file__).name}, of what stands elsewhere."
+    yield rf".\" Made by tools/{Path(__file__).name}, from the code and docs/reference."
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     released = re.search(r"^## .+ \((.+)\)$", changelog, re.MULTILINE)
     date = released[1].replace("-", r"\-") if released else ""
     yield rf'.TH SOE\-AUTH 1 "{date}" "soe\-auth {__version__}" "User commands"'
-    yield from (".nh", ".ad l")  # words stay whole, to be searched for and copied
+    yield from (".nh", ".ad l")  # no hyphenation, so that words can be searched and copied
     yield ".SH NAME"
     yield rf"soe\-auth \- {words(project['description'])}"
     yield ".SH SYNOPSIS"
@@ -101,7 +100,7 @@ def page() -> Iterator[str]:
     yield ".SH DESCRIPTION"
     yield from prose(DESCRIPTION)
     yield ".SH OPTIONS"
-    yield from prose(EVERYWHERE)
+    yield from prose(GLOBAL_OPTIONS)
     for action in COMMON:
         yield from entry(named(action), action.help)
     yield ".SH COMMANDS"
@@ -134,7 +133,7 @@ def page() -> Iterator[str]:
 
 
 def section(command: str) -> Iterator[str]:
-    """Yield what a command is for, and what it takes of its own."""
+    """Yield the description of a command, and its own options."""
     module = import_module(f"soe_auth.cli.commands.{command}")
     parser = argparse.ArgumentParser(prog=f"soe-auth {command}")
     module.configure(parser)
@@ -150,11 +149,11 @@ def section(command: str) -> Iterator[str]:
             yield from entry(named(action), action.help)
     if more := [f"`{each.prog} --help`" for each in parsers if each.epilog]:
         yield ".PP"
-        yield from prose(f"More is told by {', '.join(more)}.")
+        yield from prose(f"For more, type {', '.join(more)}.")
 
 
 def subsection(name: str, parser: argparse.ArgumentParser) -> Iterator[str]:
-    """Yield what an action of a command is for, and what it takes of its own."""
+    """Yield the description of an action of a command, and its own options."""
     positionals = [named(action) for action in own(parser) if not action.option_strings]
     options = [action for action in own(parser) if action.option_strings]
     yield from entry(" ".join([bold(name), *positionals]), parser.description)
@@ -166,12 +165,12 @@ def subsection(name: str, parser: argparse.ArgumentParser) -> Iterator[str]:
 
 
 def own(parser: argparse.ArgumentParser) -> list[argparse.Action]:
-    """Return what a parser takes and the others do not."""
+    """Return the arguments and options of a parser, without the global ones."""
     return [each for each in actions(parser) if not COMMON_OPTIONS & set(each.option_strings)]
 
 
 def named(action: argparse.Action) -> str:
-    """Return how an argument or option is typed."""
+    """Return the form in which an argument or option is typed."""
     value = ""
     if action.nargs != 0:
         metavar = action.metavar or action.dest.upper()
@@ -190,7 +189,7 @@ def named(action: argparse.Action) -> str:
 
 
 def table(page: str, first: str) -> list[list[str]]:
-    """Return the rows of the table of a page of the reference whose first column is named so."""
+    """Return the rows of the table on a reference page whose first column has that name."""
     text = (REFERENCE / page).read_text(encoding="utf-8")
     [body] = re.findall(rf"^\| {first} \|.*\n\|[ |-]+\|\n((?:\|.*\n)+)", text, re.MULTILINE)
     return [
@@ -202,7 +201,7 @@ def table(page: str, first: str) -> list[list[str]]:
 
 
 def plain(text: str) -> str:
-    """Return text as roff has it; a line that begins with a dot would be an order."""
+    """Escape text for roff; a line that begins with a dot would be a command."""
     return re.sub(r"^(?=\.)", r"\\&", text.translate(SIGNS))
 
 
@@ -217,14 +216,14 @@ def italic(text: str) -> str:
 
 
 def words(markdown: str) -> str:
-    """Return Markdown as roff: code is bold, and of a link there is its text."""
+    """Return Markdown as roff: code in bold, and a link as its text."""
     text = re.sub(r"\[([^]]+)\]\([^)]+\)", r"\1", markdown).replace(r"\|", "|")
     parts = text.split("`")
     return "".join(bold(part) if number % 2 else plain(part) for number, part in enumerate(parts))
 
 
 def prose(markdown: str | None) -> Iterator[str]:
-    """Yield paragraphs, a sentence a line; lines that are indented stay as they are."""
+    """Yield paragraphs, one sentence a line; indented lines are not changed."""
     for number, paragraph in enumerate((markdown or "").strip().split("\n\n")):
         if number:
             yield ".PP"
@@ -236,7 +235,7 @@ def prose(markdown: str | None) -> Iterator[str]:
 
 
 def entry(tag: str, markdown: str | None) -> Iterator[str]:
-    """Yield a word and, beside or below it, what it means."""
+    """Yield a term and its description."""
     yield from (".TP", tag)
     yield from prose(markdown)
 

@@ -1,8 +1,8 @@
-"""Make the pictures of the README from the real thing: python tools/pictures.py.
+"""Make the pictures of the README from the product: python tools/pictures.py.
 
-The terminal is tmux with a shell in it, the browser Chromium, and the site the practice site. What
-differs each time, such as an address of a login, is left as it came. `--words` prints what a
-terminal shows now instead, so that a test can tell whether the pictures still say it.
+The terminal is tmux with a shell, the browser Chromium, and the site a sandbox. Text that differs
+each time, such as the address of a login, is not changed. `--words` prints the text of the terminal
+instead, so that a test can check whether the pictures are current.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ COMMANDS = (
     "soe-auth token",
 )
 
-# A picture in a page is shown without its page's fonts, and must fetch none.
+# A picture is shown without the fonts of its page, and must load none.
 SVG = """\
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img"
  aria-label="A terminal: soe-auth login, status, logout, and token without a token">
@@ -71,17 +71,17 @@ def theme(background: str, foreground: str, red: str) -> TerminalTheme:
     return TerminalTheme(rgb(background), rgb(foreground), normal)
 
 
-# As the pages have them, in soe_auth/loopback/page.css.
+# The colours of soe_auth/loopback/page.css.
 THEMES = {"light": theme("f3f5f4", "1d2523", "a3341a"), "dark": theme("1c2322", "e6ecea", "f0a183")}
 
 
 def environment(home: Path) -> dict[str, str]:
-    """Return the environment of a person with that home directory, and nothing of the caller's."""
+    """Return the environment of a user with that home directory, without the caller's variables."""
     return {
         "HOME": str(home),
         "LC_ALL": "C.UTF-8",
         "PATH": f"{Path(sys.executable).parent}:{os.defpath}",
-        # The browser is beside it, even where all of this runs in a container.
+        # The browser is on the same machine, even if this runs in a container.
         "container": "flatpak",
     }
 
@@ -90,7 +90,7 @@ def environment(home: Path) -> dict[str, str]:
 
 
 class Terminal:
-    """A shell in tmux, in which a person types and waits for the next prompt."""
+    """A shell in tmux; `type` waits for the next prompt."""
 
     def __init__(self, home: Path, socket: Path) -> None:
         self._tmux = ("tmux", "-S", str(socket))
@@ -99,7 +99,7 @@ class Terminal:
             "BROWSER": shlex.join(
                 [sys.executable, "-P", "-m", "soe_auth.sandbox.scripted_browser"]
             ),
-            "HISTFILE": "",  # bash would write it when its home may be gone
+            "HISTFILE": "",  # bash would write it after its home was removed
             "PS1": "$ ",
             "TERM": "xterm",
         }
@@ -123,7 +123,7 @@ class Terminal:
         self._wait_for_prompt(prompts + 1)
 
     def screen(self) -> str:
-        """Return what is shown, colours included, but for the last prompt."""
+        """Return the screen with its colours, without the last prompt."""
         return self._run("capture-pane", "-p", "-e").rstrip().removesuffix("$").rstrip()
 
     def _prompts(self) -> list[str]:
@@ -134,10 +134,10 @@ class Terminal:
         while len(prompts := self._prompts()) < number or prompts[-1] != "$":
             if time.monotonic() > deadline:
                 raise TimeoutError(self.screen())
-            time.sleep(0.02)  # the emulator tells nobody when something was drawn
+            time.sleep(0.02)  # tmux does not report when it has drawn
 
     def _run(self, *argv: str) -> str:
-        return subprocess.run(  # noqa: S603 - the words of this file
+        return subprocess.run(  # noqa: S603 - commands of this file
             [*self._tmux, *argv],
             env=self._environ,
             capture_output=True,
@@ -148,7 +148,7 @@ class Terminal:
 
 
 def session(home: Path, site: Sandbox) -> str:
-    """Return what a terminal shows of a first login, and of what may follow."""
+    """Return the screen after a first login and the commands that follow."""
     with TemporaryDirectory() as own:
         terminal = Terminal(home, Path(own) / "tmux")
         try:
@@ -161,7 +161,7 @@ def session(home: Path, site: Sandbox) -> str:
 
 
 def drawn(screen: str, colours: TerminalTheme) -> str:
-    """Draw what a terminal shows."""
+    """Draw the screen of a terminal."""
     paper = Console(record=True, width=COLUMNS, file=io.StringIO(), no_color=False)
     paper.print(Text.from_ansi(screen))
     form = SVG.replace("BACKGROUND", colours.background_color.hex)
@@ -172,7 +172,7 @@ def drawn(screen: str, colours: TerminalTheme) -> str:
 
 
 def take_pictures_of_the_page(home: Path, site: Sandbox, directory: Path) -> None:
-    """Sign in with Chromium, and take pictures of the page that it ends at."""
+    """Sign in with Chromium, and take pictures of the last page."""
     from playwright.sync_api import sync_playwright
 
     command = COMMANDS[0].format(site=site.url) + " --no-browser"
@@ -185,8 +185,10 @@ def take_pictures_of_the_page(home: Path, site: Sandbox, directory: Path) -> Non
     )
     with login, sync_playwright() as driver:
         assert login.stderr  # noqa: S101 - for the type checker
-        told = iter(login.stderr)
-        address = next(found[0] for line in told if (found := re.search(r"http://\S+/\S{8}", line)))
+        lines = iter(login.stderr)
+        address = next(
+            found[0] for line in lines if (found := re.search(r"http://\S+/\S{8}", line))
+        )
         browser = driver.chromium.launch(
             executable_path=shutil.which("chromium") or shutil.which("google-chrome"),
             args=["--disable-background-networking"] + ["--no-sandbox"] * (os.geteuid() == 0),
@@ -204,16 +206,16 @@ def take_pictures_of_the_page(home: Path, site: Sandbox, directory: Path) -> Non
         browser.close()
 
 
-# --- the whole ---
+# --- command line ---
 
 
 @contextmanager
 def new_home(path: Path) -> Iterator[Path]:
-    """Make a home directory, which is gone afterwards."""
+    """Create a home directory, and remove it afterwards."""
     try:
         path.mkdir(mode=0o700)
     except OSError as problem:
-        sys.exit(f"pictures: {path} cannot be made ({problem.strerror}); be root in a container.")
+        sys.exit(f"pictures: Cannot create {path}: {problem.strerror}. Run as root in a container.")
     try:
         yield path
     finally:
@@ -221,9 +223,9 @@ def new_home(path: Path) -> Iterator[Path]:
 
 
 def main() -> None:
-    """Do what the command line asks for."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(prog="pictures", description=__doc__)
-    parser.add_argument("--words", action="store_true", help="print what the terminal shows now")
+    parser.add_argument("--words", action="store_true", help="print the text of the terminal")
     if parser.parse_args().words:
         with TemporaryDirectory() as home, running() as site:
             sys.stdout.write(Text.from_ansi(session(Path(home), site)).plain)
