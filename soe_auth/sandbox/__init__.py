@@ -5,10 +5,10 @@ signs in to it without a user.
 """
 
 import os
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-# aiohttp makes a TLS context on import, which fails if this variable names no writable file.
-_key_log = os.environ.pop("SSLKEYLOGFILE", None)
-try:
+if TYPE_CHECKING:
     from soe_auth.sandbox.applications import (
         DEFAULT_ACCOUNTS,
         DEFAULT_APPLICATIONS,
@@ -30,9 +30,6 @@ try:
     )
     from soe_auth.sandbox.server import Sandbox, SandboxSettings, running
     from soe_auth.sandbox.site_state import Exchange
-finally:
-    if _key_log is not None:
-        os.environ["SSLKEYLOGFILE"] = _key_log
 
 __all__ = [
     "ACCOUNT_ANSWERS",
@@ -55,3 +52,19 @@ __all__ = [
     "list_quirks",
     "running",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name when it is used: the scripted browser does not need aiohttp (0.2 s)."""
+    if name in __all__:
+        # On import, aiohttp makes a TLS context, which fails if this names no writable file.
+        key_log = os.environ.pop("SSLKEYLOGFILE", None)
+        try:
+            for module in ("server", "site_state", "quirks", "applications"):
+                namespace = vars(import_module(f"soe_auth.sandbox.{module}"))
+                if name in namespace:
+                    return namespace[name]
+        finally:
+            if key_log is not None:
+                os.environ["SSLKEYLOGFILE"] = key_log
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -23,12 +23,12 @@ from soe_auth.sandbox.browser_sessions import BrowserSession
 
 _TEMPLATES: Final = files("soe_auth.sandbox") / "templates"
 _MEANINGS: Final = {
-    "read": "Read what you can read on this site",
-    NO_EXPIRY: "Keep this access until it is revoked",
-    "write_access": "Write in your name: ask, answer, comment, vote and edit",
+    "read": "Read what you can read",
+    NO_EXPIRY: "Keep access until it is revoked",
+    "write_access": "Write in your name: posts, edits",
     "read_inbox": "Read your inbox and notifications",
     "private_info": "Read private details of your account",
-    ACCESS_TEAM: "Use the private team that you select, and nothing else",
+    ACCESS_TEAM: "Use the private team that you select",
 }
 _UNITS: Final = ((3600, "h"), (60, "min"))
 

@@ -6,21 +6,22 @@ and reads the last page. It connects to loopback only.
 
 import argparse
 import asyncio
+import ssl
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from ssl import SSLContext
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.cookies import SimpleCookie
 from typing import Final
 from urllib.parse import urlencode, urljoin, urlsplit
 
-import aiohttp
-from yarl import URL
-
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _MAX_PAGES: Final = 20
-_TIMEOUT: Final = aiohttp.ClientTimeout(total=60)
+_TIMEOUT: Final = 60.0
+"""Seconds for each page."""
+
+_FormData = Sequence[tuple[str, str]]
 
 
 class VisitStopped(Exception):
@@ -46,43 +47,36 @@ class _Form:
     buttons: list[tuple[str, str, str]] = field(default_factory=list)
 
 
-_Form_data = Sequence[tuple[str, str]]
-
-
 async def visit(
     url: str,
     *,
     account: str | None = None,
     refuse: bool = False,
     narrate: Callable[[str], None] = lambda _sentence: None,
-    ssl_context: SSLContext | None = None,
+    ssl_context: ssl.SSLContext | None = None,
 ) -> VisitedPage:
     """Open a URL as a user would: follow redirects, sign in, approve, read the last page.
 
     `account` is the name to sign in with, None for the first one. With `refuse`, Cancel is pressed
     in place of Approve. `narrate` gets a sentence about each page, never a secret. Raises
-    `VisitStopped`, or aiohttp.ClientError or TimeoutError if a page cannot be loaded.
+    `VisitStopped`, or OSError or http.client.HTTPException if a page cannot be loaded.
     """
-    jar = aiohttp.CookieJar(unsafe=True)  # also for 127.0.0.1
-    connector = aiohttp.TCPConnector(ssl=ssl_context or True)
-    form: _Form_data | None = None
-    async with aiohttp.ClientSession(
-        cookie_jar=jar, connector=connector, timeout=_TIMEOUT
-    ) as session:
-        for _ in range(_MAX_PAGES):
-            page, location = await _load(session, url, form)
-            narrate(f"{_without_query(url)} answered {page.status}.")
-            if location is not None:
-                url, form = urljoin(url, location), None
-            elif submitted := _submit(page, account, refuse=refuse):
-                url, form = submitted
-            else:
-                return page
+    cookies: dict[str, str] = {}
+    form: _FormData | None = None
+    for _ in range(_MAX_PAGES):
+        page, location = await asyncio.to_thread(_load, url, form, cookies, ssl_context)
+        narrate(f"{_without_query(url)} answered {page.status}.")
+        if location is not None:
+            url, form = urljoin(url, location), None
+        elif submitted := _submit(page, account, refuse=refuse):
+            url, form = submitted
+        else:
+            return page
     raise VisitStopped(f"The last page was not reached within {_MAX_PAGES} pages.")
 
 
-async def _load(
-    session: aiohttp.ClientSession, url: str, form: _Form_data | None
+def _load(
+    url: str, form: _FormData | None, cookies: dict[str, str], context: ssl.SSLContext | None
 ) -> tuple[VisitedPage, str | None]:
     """Open a URL, or send a form to it; return the page, and where it redirects to."""
     target = urlsplit(url)
@@ -91,27 +85,33 @@ async def _load(
         host = "localhost"
     if target.scheme not in {"http", "https"} or host not in _LOOPBACK:
         raise VisitStopped("The next page is not on this computer.")
-    netloc = target.netloc.replace(target.hostname or "", host)
-    # `encoded`: the address must arrive as it was made.
-    address = URL(target._replace(netloc=netloc, fragment="").geturl(), encoded=True)
-    headers = {"Host": target.netloc}
+    if target.scheme == "http":
+        connection = HTTPConnection(host, target.port, timeout=_TIMEOUT)
+    else:
+        connection = HTTPSConnection(host, target.port, timeout=_TIMEOUT, context=context)
+    headers = {"Host": target.netloc, "Connection": "close"}
+    if cookies:
+        headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
+    method, body = "GET", None
     if form is not None:
+        method, body = "POST", urlencode(form)
         headers["Content-Type"] = "application/x-www-form-urlencoded"
-    async with session.request(
-        "GET" if form is None else "POST",
-        address,
-        data=None if form is None else urlencode(form),
-        headers=headers,
-        allow_redirects=False,
-    ) as response:
-        page = VisitedPage(response.status, url, await response.text(errors="replace"))
-        location = response.headers.get("Location") if response.status in _REDIRECTS else None
-        return page, location
+    path = target._replace(scheme="", netloc="", fragment="").geturl() or "/"
+    try:
+        connection.request(method, path, body, headers)
+        response = connection.getresponse()
+        for header in response.headers.get_all("Set-Cookie", []):
+            cookies.update({name: morsel.value for name, morsel in SimpleCookie(header).items()})
+        text = response.read().decode(errors="replace")
+    finally:
+        connection.close()
+    location = response.headers["Location"] if response.status in range(300, 400) else None
+    return VisitedPage(response.status, url, text), location
 
 
 def _submit(
     page: VisitedPage, account: str | None, *, refuse: bool
-) -> tuple[str, _Form_data] | None:
+) -> tuple[str, _FormData] | None:
     """Fill in the form for sign-in or consent; return its address and data, None without one."""
     parser = _FormParser()
     parser.feed(page.text)
@@ -189,7 +189,7 @@ def run_scripted_browser(arguments: Sequence[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     try:
         page = asyncio.run(visit(args.url, account=args.account, refuse=args.refuse))
-    except (VisitStopped, aiohttp.ClientError, TimeoutError) as error:
+    except (VisitStopped, HTTPException, OSError) as error:
         problem = str(error) or "no answer in time"
     else:
         if page.status < 400:  # noqa: PLR2004 - the first of HTTP's error statuses
