@@ -1,4 +1,4 @@
-"""A user who signs in and approves in a browser, up to the address that leads back."""
+"""Sign in and approve over HTTP, up to the redirect to the application."""
 
 import html
 import re
@@ -7,7 +7,7 @@ import httpx
 
 
 def approve(address: str) -> str:
-    """Sign in and approve in a browser; return the address that it is sent to with the answer."""
+    """Sign in and approve; return the address of the redirect."""
     with httpx.Client(trust_env=False) as browser:
         page = browser.get(address, follow_redirects=True)
         page = browser.get(page.url.join(press(browser, page, {"account": "1"})))
@@ -16,7 +16,7 @@ def approve(address: str) -> str:
 
 
 def press(browser: httpx.Client, page: httpx.Response, button: dict[str, str]) -> str:
-    """Press a button of the one form on a page; return where that leads."""
+    """Submit the only form of a page with a button; return the address of the redirect."""
     hidden = re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', page.text)
     (action,) = re.findall(r'method="post" action="([^"]+)"', page.text)
     form = {key: html.unescape(value) for key, value in hidden} | button

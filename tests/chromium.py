@@ -1,4 +1,4 @@
-"""A real Chromium, and a desktop that opens addresses in it."""
+"""A real Chromium, and a desktop opener that starts it."""
 
 import os
 import signal
@@ -10,9 +10,9 @@ from pathlib import Path
 
 from conftest import path_of_chromium
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright
-from playwright.sync_api import TimeoutError as NotInTime
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
-# What a desktop's opener does: start the browser, or hand the address to the one that is running.
+# As a desktop's opener: start the browser, or send the address to the one that runs.
 OPENER = """\
 #!{python}
 import os, sys, urllib.request
@@ -32,7 +32,7 @@ FLAGS = [
     "--headless",
     "--remote-debugging-port=0",
     "--no-first-run",
-    # A browser that asks for nothing by itself: no test contacts anything outside loopback.
+    # No requests of its own: no test contacts anything outside loopback.
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
@@ -44,7 +44,7 @@ FLAGS = [
 
 @dataclass
 class Desktop:
-    """A desktop with one browser, which runs once somebody has opened an address."""
+    """A desktop with one browser, which starts with the first address."""
 
     home: Path
     playwright: Playwright
@@ -75,10 +75,10 @@ class Desktop:
         return self._browser.contexts[0]
 
     def _attach(self, address: str) -> Browser:
-        """Attach Playwright, which now and then waits in vain for a page that was just opening."""
+        """Attach Playwright; try again, as it can miss a page that is just opening."""
         attach = self.playwright.chromium.connect_over_cdp
         for _ in range(2):
-            with suppress(NotInTime):
+            with suppress(PlaywrightTimeout):
                 return attach(address, timeout=10_000)
         return attach(address, timeout=10_000)
 

@@ -1,4 +1,4 @@
-"""What the tests stand on: a real sandbox, a config directory of their own, the real command."""
+"""Fixtures: a sandbox, the installed command, a separate config directory."""
 
 import asyncio
 import ctypes
@@ -21,7 +21,7 @@ import hypothesis
 import pytest
 from cli_oracle import OF_WINDOWS, Place, directories_in, two_profiles
 from posix_marks import POSIX_TESTS, marked_in
-from wine import start_processes_patiently
+from wine import retry_process_starts
 
 from soe_auth import Scope, Secret, Site, Token
 from soe_auth.actions.login_io import LoginIO
@@ -57,7 +57,7 @@ collect_ignore = [] if sys.platform == "win32" else ["windows"]
 Terminal: TypeAlias = "pexpect.spawn[str]"
 Start: TypeAlias = Callable[..., Terminal]
 
-NOBODY = 65534  # a user, by the system's number
+NOBODY = 65534  # the ID of the user and of the group "nobody"
 
 PR_SET_CHILD_SUBREAPER = 36  # of prctl(2): a process whose parent has ended becomes a child of ours
 TIME_TO_END = 5.0  # seconds that a process may take to end after its test
@@ -70,16 +70,16 @@ def pytest_report_header() -> str:
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """Leave a module out on Windows that is marked `posix`: it may not even be imported there."""
+    """Ignore modules marked `posix` on Windows, where the import may fail."""
     if sys.platform == "win32" and collection_path.suffix == ".py":
         return marked_in(collection_path).whole or None
     return None
 
 
 def pytest_configure() -> None:
-    """Hear Ctrl-C, even as a shell's job in the background: what a test starts inherits that."""
+    """Handle Ctrl-C, also in a shell's background job; child processes inherit that."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    start_processes_patiently()
+    retry_process_starts()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
@@ -90,7 +90,7 @@ def path_of_chromium() -> str | None:
 
 
 def can_drive_chromium() -> bool:
-    """Say whether Chromium is here, and what Playwright's driver is linked to on Linux."""
+    """Tell whether Chromium is installed, and the library that Playwright's driver needs."""
     try:
         if sys.platform == "linux":
             ctypes.CDLL("libatomic.so.1")
@@ -100,7 +100,7 @@ def can_drive_chromium() -> bool:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip a test whose programs are not installed; tools/setup names the missing packages."""
+    """Skip a test whose programs are not installed; tools/setup names missing packages."""
     if sys.platform == "win32" and (mark := item.get_closest_marker("posix")):
         pytest.skip(f"posix: {mark.args[0]}")
     if item.get_closest_marker("browser") and not can_drive_chromium():
@@ -112,7 +112,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def children() -> set[int]:
-    """Return the processes whose parent is this one, those that have ended included."""
+    """Return the child processes of this one, including ended ones."""
     found: set[int] = set()
     for task in Path("/proc/self/task").iterdir():
         with suppress(OSError):  # the thread has ended meanwhile
@@ -122,7 +122,7 @@ def children() -> set[int]:
 
 @pytest.fixture(autouse=True)
 def no_process_is_left() -> Iterator[None]:
-    """Fail a test that leaves a process running, and end the process."""
+    """Fail a test that leaves a process running, and kill the process."""
     if not Path("/proc/thread-self/children").exists():  # Linux has it
         yield
         return
@@ -143,7 +143,7 @@ def no_process_is_left() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Command:
-    """The installed `soe-auth`, in an environment that holds nothing of the machine's own."""
+    """The installed `soe-auth`, in an environment without the machine's settings."""
 
     home: Path
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -178,7 +178,7 @@ class Command:
         )
 
     def started(self, *argv: str, stdin: int = subprocess.DEVNULL) -> "subprocess.Popen[str]":
-        """Start it, to be dealt with while it runs."""
+        """Start it without waiting for its end."""
         return subprocess.Popen(
             [self.path, *argv],
             env=self.environ,
@@ -190,7 +190,7 @@ class Command:
         )
 
     def on_a_terminal(self, *argv: str, columns: int = 400) -> Terminal:
-        """Start it on a terminal, which is so wide that no address is broken if nobody minds."""
+        """Start it on a terminal that is wide enough for any address."""
         child = pexpect.spawn(
             self.path,
             list(argv),
@@ -208,7 +208,7 @@ class Command:
         return replace(self, variables={**self.variables, **variables})
 
     def on_path(self) -> "Command":
-        """Where it is found by its name, as a user types it."""
+        """Return the command with its directory on PATH."""
         return self.with_variables(
             PATH=f"{Path(self.path).parent}{os.pathsep}{self.environ['PATH']}"
         )
@@ -218,17 +218,14 @@ class Command:
 
 
 def as_nobody(work: Callable[[], None], number: int = NOBODY) -> None:
-    """Do it as a user whom modes concern, which root is not; an ordinary user does it as is.
-
-    `number` is that of the user and of its group.
-    """
+    """Do the work as a user whom file modes restrict: if root, as user and group `number`."""
     if child := os.fork():
         assert os.waitpid(child, 0)[1] == 0
         return
     ending = "true"
     try:
         if os.geteuid() == 0:
-            os.chdir("/")  # that user may not be able to go back to where this one is
+            os.chdir("/")  # that user may not have access to the current directory
             os.setgid(number)
             os.setuid(number)
         work()
@@ -248,12 +245,12 @@ def let_others_change(path: Path) -> None:
 
 
 def unmeasured(environ: Mapping[str, str]) -> dict[str, str]:
-    """Leave out coverage's hook, which loads a lot into every process of the tests."""
+    """Remove coverage's hook, which loads many modules into each process."""
     return {name: value for name, value in environ.items() if not name.startswith("COVERAGE_")}
 
 
 def end_of(child: Terminal) -> tuple[int | None, str]:
-    """Wait for the end of what runs on a terminal; return its exit code and its last words."""
+    """Wait for the end of a command on a terminal; return its exit code and last output."""
     child.expect(pexpect.EOF)
     child.close()
     return child.exitstatus, child.before
@@ -272,7 +269,7 @@ def soe_auth(tmp_path: Path) -> Command:
 
 @pytest.fixture
 def start(soe_auth: Command) -> Iterator[Start]:
-    """What starts the command on a terminal, and ends it with the test at the latest."""
+    """Start the command on a terminal, and end it with the test."""
     with ExitStack() as children:
 
         def start(*argv: str, cwd: Path | None = None, columns: int = 400, **more: str) -> Terminal:

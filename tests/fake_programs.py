@@ -1,4 +1,4 @@
-"""Small programs that stand in for a browser, or for what else is started."""
+"""Small programs in place of a browser and other commands."""
 
 import shlex
 import subprocess
@@ -23,7 +23,7 @@ def program(directory: Path, name: str, script: str = "exit 0") -> Path:
 
 
 def command_line(argv: Sequence[str]) -> str:
-    """Return a command as a user of this system writes it in one line."""
+    """Return a command as one line, quoted for this system."""
     return subprocess.list2cmdline(argv) if sys.platform == "win32" else shlex.join(argv)
 
 

@@ -1,4 +1,4 @@
-"""Somebody who logs in, in process: real sockets and disk; browser, user and clock are given."""
+"""A user who logs in, in this process: real sockets and files, a scripted browser."""
 
 import asyncio
 import threading
@@ -16,7 +16,7 @@ from soe_auth.storage.login_lock import LoginLock
 
 @dataclass
 class FakeUser:
-    """Somebody at a desk: what they are told, what their browser does, what they paste."""
+    """A user: the messages that they get, and what their browser opens and shows."""
 
     home: Path
     refuse: bool = False

@@ -1,4 +1,4 @@
-"""One login's request, and what may answer it: a redirect, and the token endpoint."""
+"""An authorization request, callbacks for it, and answers of the token endpoint."""
 
 import json
 from urllib.parse import urlencode

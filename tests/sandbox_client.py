@@ -1,4 +1,4 @@
-"""What the tests of the practice site share: good requests, and a client that follows nothing."""
+"""Valid requests to the sandbox, and a client that follows no redirects."""
 
 import json
 from dataclasses import dataclass
@@ -16,16 +16,16 @@ STATE = "state-of-the-test"
 
 
 def request_for(**changes: str | None) -> str:
-    """Return the path of a good authorization request, but for the changes; None leaves one out."""
-    asked: dict[str, str | None] = {
+    """Return the path of a valid authorization request with changes; None removes a parameter."""
+    parameters: dict[str, str | None] = {
         "client_id": "110",
         "redirect_uri": CALLBACK,
         "state": STATE,
         "code_challenge": CHALLENGE,
         "code_challenge_method": "S256",
     }
-    kept = {name: value for name, value in (asked | changes).items() if value is not None}
-    return f"/oauth?{urlencode(kept)}"
+    sent = {name: value for name, value in (parameters | changes).items() if value is not None}
+    return f"/oauth?{urlencode(sent)}"
 
 
 @dataclass
@@ -51,8 +51,8 @@ class Answer:
         return self.headers.get("Location", "")
 
     @property
-    def brought(self) -> dict[str, str]:
-        """What a redirect takes along in its query."""
+    def parameters(self) -> dict[str, str]:
+        """The parameters in the query of a redirect."""
         return dict(parse_qsl(urlsplit(self.location).query))
 
     @property
@@ -63,7 +63,7 @@ class Answer:
 
     @property
     def items(self) -> list[dict[str, object]]:
-        """What the older API wraps its answers in."""
+        """The items in an answer of API v2.3, or of a list of v3."""
         found = self.fields["items"]
         assert isinstance(found, list)
         return found
@@ -71,7 +71,7 @@ class Answer:
 
 @dataclass
 class Client:
-    """Sends what the test says, and follows nothing."""
+    """Sends a request and follows no redirect."""
 
     session: aiohttp.ClientSession
     site: Sandbox

@@ -1,4 +1,4 @@
-"""Where Wine is not Windows."""
+"""Differences between Wine and Windows."""
 
 import ctypes
 import sys
@@ -9,10 +9,10 @@ UNDER_WINE = sys.platform == "win32" and hasattr(ctypes.windll.ntdll, "wine_get_
 ERROR_INTERNAL_ERROR = 1359
 
 
-def start_processes_patiently() -> None:
-    """Try again where Wine 8 fails to start a process, which it does less than once in 400.
+def retry_process_starts() -> None:
+    """Retry if Wine 8 fails to start a process, which happens less than once in 400.
 
-    Its error then means that the process ended before any of its own code ran.
+    The error means that the process ended before its own code ran.
     """
     if sys.platform != "win32" or not UNDER_WINE:
         return
@@ -20,7 +20,7 @@ def start_processes_patiently() -> None:
 
     create = _winapi.CreateProcess
 
-    def create_patiently(*arguments: Any) -> tuple[int, int, int, int]:
+    def create_with_retries(*arguments: Any) -> tuple[int, int, int, int]:
         for _ in range(3):
             try:
                 return create(*arguments)
@@ -29,4 +29,4 @@ def start_processes_patiently() -> None:
                     raise
         return create(*arguments)
 
-    _winapi.CreateProcess = create_patiently
+    _winapi.CreateProcess = create_with_retries

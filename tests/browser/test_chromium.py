@@ -34,7 +34,7 @@ ARTIFACTS = Path(__file__).parents[2] / "test-artifacts"
 
 
 def history(page: Page) -> list[str]:
-    """Return the addresses that a tab can go back to, and last what its address bar shows."""
+    """Return the addresses in a tab's history; the last one is in the address bar."""
     session = page.context.new_cdp_session(page)
     return [entry["url"] for entry in session.send("Page.getNavigationHistory")["entries"]]
 
@@ -62,12 +62,14 @@ def desktop(tmp_path: Path, playwright: Playwright) -> Iterator[Desktop]:
 
 @pytest.fixture
 def user(soe_auth: Command, desktop: Desktop) -> Command:
-    return soe_auth.with_variables(BROWSER=str(desktop.opener), DISPLAY=":99")  # or none is opened
+    return soe_auth.with_variables(
+        BROWSER=str(desktop.opener), DISPLAY=":99"
+    )  # without it, no browser is opened
 
 
 @dataclass
 class Login:
-    """A `soe-auth` that has been started and goes on while its user is in the browser."""
+    """A running `soe-auth`, whose user is in the browser."""
 
     process: "subprocess.Popen[str]"
 
@@ -77,7 +79,7 @@ class Login:
         return self.process.returncode, stderr
 
 
-def begin(user: Command, *argv: str) -> Login:
+def start(user: Command, *argv: str) -> Login:
     return Login(
         subprocess.Popen(
             [user.path, *argv],
@@ -101,13 +103,13 @@ def approve(page: Page) -> None:
     page.get_by_role("button", name="Approve").click()
 
 
-def test_a_person_signs_in_approves_and_is_told_the_truth(
+def test_the_last_page_appears_after_the_token_is_stored(
     user: Command, desktop: Desktop, site: Sandbox
 ) -> None:
-    login = begin(user, *first_login(site))
+    login = start(user, *first_login(site))
     page = desktop.tab()
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text))
+    console: list[str] = []
+    page.on("console", lambda message: console.append(message.text))
     page.get_by_role("button", name="Jane Doe").wait_for()
     picture(page, "sandbox-sign-in")
     sign_in(page)
@@ -121,7 +123,7 @@ def test_a_person_signs_in_approves_and_is_told_the_truth(
     assert urlsplit(site.url).netloc in page.inner_text("main")
     assert "until" in page.inner_text("main")
     assert user("token").returncode == 0
-    assert complaints == []
+    assert console == []
     picture(page, "signed-in")
     page.emulate_media(color_scheme="dark")
     picture(page, "signed-in-dark")
@@ -130,10 +132,10 @@ def test_a_person_signs_in_approves_and_is_told_the_truth(
 
 
 @pytest.mark.rfc("6749-3.1.2.5", "9700-4.3.1")
-def test_the_code_is_gone_from_address_bar_and_history(
+def test_the_code_is_removed_from_address_bar_and_history(
     user: Command, desktop: Desktop, site: Sandbox
 ) -> None:
-    login = begin(user, *first_login(site))
+    login = start(user, *first_login(site))
     page = desktop.tab()
     sign_in(page)
     approve(page)
@@ -141,10 +143,10 @@ def test_the_code_is_gone_from_address_bar_and_history(
     assert login.end()[0] == 0
     assert re.fullmatch(r"http://localhost:\d+/[\w-]{8}", page.url)
     assert not any("code=" in url for url in history(page))
-    assert not any("code=" in url for url in remembered(desktop.home / "profile"))
+    assert not any("code=" in url for url in visible_history(desktop.home / "profile"))
 
 
-def remembered(profile: Path) -> list[str]:
+def visible_history(profile: Path) -> list[str]:
     """Return the addresses that the browser's own history shows to a user."""
     copy = profile / "History-copy"
     shutil.copy(profile / "Default" / "History", copy)
@@ -152,13 +154,20 @@ def remembered(profile: Path) -> list[str]:
         return [url for (url,) in database.execute("SELECT url FROM urls WHERE hidden = 0")]
 
 
-def test_a_refusal_is_told_to_browser_and_terminal_alike(
+def test_a_refusal_is_shown_in_browser_and_terminal(
     user: Command, desktop: Desktop, site: Sandbox
 ) -> None:
-    login = begin(user, *first_login(site))
+    login = start(user, *first_login(site), "--scope", "read_inbox,private_info,write_access")
     page = desktop.tab()
+    page.set_viewport_size({"width": 360, "height": 640})
     sign_in(page)
-    page.get_by_role("button", name="Cancel").click()
+    cancel = page.get_by_role("button", name="Cancel")
+    box = cancel.bounding_box()
+    assert box
+    assert box["y"] + box["height"] <= 640  # visible without scrolling
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    picture(page, "sandbox-consent-phone")
+    cancel.click()
     page.get_by_role("heading", name="Not signed in").wait_for()
     code, stderr = login.end()
     assert code == 4
@@ -168,10 +177,12 @@ def test_a_refusal_is_told_to_browser_and_terminal_alike(
     picture(page, "refused")
 
 
-def test_a_keyboard_is_enough(user: Command, desktop: Desktop, site: Sandbox) -> None:
-    login = begin(user, *first_login(site))
+def test_the_keyboard_alone_can_sign_in_and_approve(
+    user: Command, desktop: Desktop, site: Sandbox
+) -> None:
+    login = start(user, *first_login(site))
     page = desktop.tab()
-    for heading, button in (("Who are you", "Jane Doe"), ("Loopback tools", "Approve")):
+    for heading, button in (("Sign in", "Jane Doe"), ("Loopback tools", "Approve")):
         page.get_by_role("heading", name=heading).first.wait_for()
         focused = page.locator(":focus")
         for _ in range(20):
@@ -179,17 +190,17 @@ def test_a_keyboard_is_enough(user: Command, desktop: Desktop, site: Sandbox) ->
             if button in focused.inner_text():
                 break
         outline = focused.evaluate("element => getComputedStyle(element).outlineStyle")
-        assert outline == "solid"  # where one is can be seen
+        assert outline == "solid"  # the focus is visible
         page.keyboard.press("Enter")
     page.get_by_role("heading", name="Signed in as Jane Doe").wait_for()
     assert login.end()[0] == 0
 
 
-def test_an_exchange_that_fails_is_no_success_in_the_browser(
+def test_a_failed_exchange_is_shown_in_the_browser(
     user: Command, desktop: Desktop, site: Sandbox
 ) -> None:
     site.quirks = Quirks(token="unavailable")
-    login = begin(user, *first_login(site))
+    login = start(user, *first_login(site))
     page = desktop.tab()
     sign_in(page)
     approve(page)
@@ -199,21 +210,19 @@ def test_an_exchange_that_fails_is_no_success_in_the_browser(
     picture(page, "exchange-failed")
 
 
-def test_a_second_login_goes_straight_through_without_a_click(
-    user: Command, desktop: Desktop, site: Sandbox
-) -> None:
-    login = begin(user, *first_login(site))
+def test_a_second_login_needs_no_click(user: Command, desktop: Desktop, site: Sandbox) -> None:
+    login = start(user, *first_login(site))
     sign_in(desktop.tab())
     approve(desktop.tab())
     assert login.end()[0] == 0
-    again = begin(user, "login")
+    again = start(user, "login")
     desktop.tab(1).get_by_role("heading", name="Signed in as Jane Doe").wait_for()
     assert again.end()[0] == 0
     assert len(site.exchanges) == 2
 
 
-def test_the_demo_signs_in_with_the_persons_own_browser(user: Command, desktop: Desktop) -> None:
-    demo = begin(user, "demo")
+def test_the_demo_signs_in_with_the_users_browser(user: Command, desktop: Desktop) -> None:
+    demo = start(user, "demo")
     page = desktop.tab()
     sign_in(page)
     approve(page)
@@ -224,11 +233,11 @@ def test_the_demo_signs_in_with_the_persons_own_browser(user: Command, desktop: 
 
 
 @pytest.mark.rfc("8252-6")
-def test_the_desktops_opener_on_path_is_used_and_listener_and_process_are_gone_at_the_end(
+def test_the_opener_on_path_is_used_and_the_listener_is_closed_at_the_end(
     soe_auth: Command, desktop: Desktop, site: Sandbox
 ) -> None:
     path = f"{desktop.home}{os.pathsep}{os.environ['PATH']}"
-    login = begin(soe_auth.with_variables(PATH=path, DISPLAY=":99"), *first_login(site))
+    login = start(soe_auth.with_variables(PATH=path, DISPLAY=":99"), *first_login(site))
     page = desktop.tab()
     sign_in(page)
     approve(page)
@@ -242,10 +251,10 @@ def test_the_desktops_opener_on_path_is_used_and_listener_and_process_are_gone_a
 
 
 @pytest.mark.rfc("6749-10.12", "a web page that sends requests")
-def test_other_pages_that_knock_do_not_end_a_login(
+def test_requests_of_other_pages_do_not_end_a_login(
     user: Command, desktop: Desktop, site: Sandbox
 ) -> None:
-    login = begin(user, "-v", *first_login(site))
+    login = start(user, "-v", *first_login(site))
     page = desktop.tab()
     page.get_by_role("button", name="Jane Doe").wait_for()
     [launched] = (desktop.home / "opened").read_text().split()
@@ -267,10 +276,10 @@ def test_other_pages_that_knock_do_not_end_a_login(
     assert "an error (access_denied) came without this login's state" in stderr
 
 
-def test_with_the_browser_on_another_machine_its_last_address_is_pasted(
+def test_the_last_address_of_a_browser_on_another_machine_can_be_pasted(
     soe_auth: Command, desktop: Desktop, site: Sandbox
 ) -> None:
-    # There, 127.0.0.1 is another machine's loopback, where nothing of ours listens.
+    # On another machine, nothing listens at 127.0.0.1.
     desktop.install("--host-resolver-rules=MAP 127.0.0.1 ~NOTFOUND")
     login = pexpect.spawn(
         soe_auth.path,

@@ -101,8 +101,8 @@ async def test_sign_in_and_approval_redirect_with_code_and_state(
     granted = await browser.press(consent, decision="approve")
     assert granted.status == 303
     assert granted.location.startswith(f"{CALLBACK}?code=")
-    assert set(granted.brought) == {"code", "state"}
-    assert granted.brought["state"] == STATE
+    assert set(granted.parameters) == {"code", "state"}
+    assert granted.parameters["state"] == STATE
     assert "Jane Doe signed in." in narration.sentences
     assert "The application 'Loopback tools' requests: read, write_access." in narration.sentences
     assert "Jane Doe approved." in narration.sentences
@@ -111,9 +111,9 @@ async def test_sign_in_and_approval_redirect_with_code_and_state(
 async def test_a_code_has_characters_that_must_be_percent_encoded(browser: Browser) -> None:
     await browser.sign_in()
     granted = await browser.press(await browser.send(request_for()), decision="approve")
-    assert set("()*") <= set(granted.brought["code"])
+    assert set("()*") <= set(granted.parameters["code"])
     assert not set("()*") & set(granted.location)
-    assert len(granted.brought["code"]) > 43
+    assert len(granted.parameters["code"]) > 43
 
 
 async def test_state_is_returned_only_if_it_was_sent(browser: Browser) -> None:
@@ -121,7 +121,7 @@ async def test_state_is_returned_only_if_it_was_sent(browser: Browser) -> None:
     for path in (request_for(state=None), request_for(state="")):
         page = await browser.send(path)
         granted = await browser.press(page, decision="approve") if page.status == 200 else page
-        assert set(granted.brought) == {"code"}
+        assert set(granted.parameters) == {"code"}
 
 
 async def test_a_query_in_the_redirect_uri_is_kept(browser: Browser) -> None:
@@ -205,9 +205,9 @@ async def test_an_invalid_request_with_a_valid_redirect_uri_is_redirected_with_a
     refused = await browser.send(request_for(**changes))
     assert refused.status == 303
     assert refused.location.startswith(f"{CALLBACK}?error=")
-    assert refused.brought["error"] == error
-    assert words in refused.brought["error_description"]
-    assert refused.brought["state"] == STATE
+    assert refused.parameters["error"] == error
+    assert words in refused.parameters["error_description"]
+    assert refused.parameters["state"] == STATE
 
 
 async def test_the_consent_page_explains_all_scopes(browser: Browser) -> None:
@@ -340,12 +340,12 @@ async def test_a_nonstandard_authorization_request_is_accepted_with_a_warning(
     assert ("Write in your name" in page.text) == ("scope" in changes)
     [narrated] = [sentence for sentence in narration.sentences if "bad practice" in sentence]
     assert warning in narrated
-    assert "code" in (await lenient.press(page, decision="approve")).brought
+    assert "code" in (await lenient.press(page, decision="approve")).parameters
 
 
 async def test_only_the_response_type_code_is_supported(lenient: Browser) -> None:
     refused = await lenient.send(request_for(response_type="token"))
-    assert refused.brought["error"] == "unsupported_response_type"
+    assert refused.parameters["error"] == "unsupported_response_type"
 
 
 async def test_a_strict_site_accepts_plain_http_for_loopback_hosts_only() -> None:
@@ -364,9 +364,9 @@ async def test_the_user_selects_the_team_once(browser: Browser, narration: Narra
     await browser.sign_in()
     page = await browser.send(request_for(scope="access_team"))
     assert '<option value="research">' in page.text
-    assert "code" in (await browser.press(page, team="research", decision="approve")).brought
+    assert "code" in (await browser.press(page, team="research", decision="approve")).parameters
     assert "Jane Doe selected the team research." in narration.sentences
-    assert "code" in (await browser.send(request_for(scope="access_team"))).brought
+    assert "code" in (await browser.send(request_for(scope="access_team"))).parameters
 
 
 @pytest.mark.parametrize("choice", [{}, {"team": "nowhere"}])
@@ -499,9 +499,9 @@ async def test_a_refusal_redirects_in_the_form_of_the_rfc(
     await browser.sign_in()
     refused = await browser.press(await browser.send(request_for()), decision="cancel")
     assert refused.status == 303
-    assert refused.brought["error"] == "access_denied"
-    assert refused.brought["error_description"]
-    assert refused.brought["state"] == STATE
+    assert refused.parameters["error"] == "access_denied"
+    assert refused.parameters["error_description"]
+    assert refused.parameters["state"] == STATE
     assert "Jane Doe refused." in narration.sentences
 
 
@@ -511,7 +511,7 @@ async def test_an_approval_is_remembered_per_account_application_and_scope(
     await browser.sign_in()
     await browser.press(await browser.send(request_for(scope="write_access")), decision="approve")
     again = await browser.send(request_for(scope="write_access"))
-    assert set(again.brought) == {"code", "state"}
+    assert set(again.parameters) == {"code", "state"}
     assert "Jane Doe approved this before: no click is needed." in narration.sentences
     assert (await browser.send(request_for(scope="no_expiry"))).status == 200
     assert (await browser.send(request_for())).status == 200
@@ -568,7 +568,7 @@ async def test_a_quirk_sets_the_state_of_a_refusal(
 ) -> None:
     browser.site.quirks = Quirks(refusal=refusal)
     refused = await browser.send(request_for(scope="root"))
-    assert refused.brought.get("state") == state
+    assert refused.parameters.get("state") == state
 
 
 async def test_a_quirk_adds_the_issuer(browser: Browser) -> None:
@@ -580,8 +580,8 @@ async def test_a_quirk_adds_the_issuer(browser: Browser) -> None:
         ("wrong", "https://elsewhere.example"),
     ):
         browser.site.quirks = Quirks(issuer=issuer)
-        assert (await browser.send(request_for())).brought.get("iss") == sent
-        assert (await browser.send(request_for(scope="root"))).brought.get("iss") == sent
+        assert (await browser.send(request_for())).parameters.get("iss") == sent
+        assert (await browser.send(request_for(scope="root"))).parameters.get("iss") == sent
 
 
 # TLS
