@@ -49,11 +49,8 @@ class TomlTable:
     @property
     def origin(self) -> str:
         """The file, and the profile if the table is a profile's."""
-        match self.path:
-            case ("profile", name):
-                return f"{self.file} [profile.{name}]"
-            case _:
-                return self.file
+        is_profile = self.path[:1] == ("profile",)
+        return f"{self.file} [profile.{self.path[1]}]" if is_profile else self.file
 
     def place(self, *key: str) -> str:
         """Return the origin of a key, with its line."""
@@ -191,9 +188,8 @@ class Configs:
 
     def name_site(self, site: Site) -> bool:
         """Whether any file names a site: in a profile, at the top or in trusted_sites."""
-        tables = [table for file in self.files for table in file.tables]
-        named = any(_is_site(table.values.get(SITE.key), site) for table in tables)
-        return named or site in self.trusted_sites
+        texts = [table.values.get(SITE.key) for file in self.files for table in file.tables]
+        return any(_is_site(text, site) for text in texts) or site in self.trusted_sites
 
     def require_profile(self, profile: str) -> None:
         """Raise SettingsError, with the names of all profiles, if this one does not exist."""

@@ -29,29 +29,29 @@ def write(home: Path, text: str) -> None:
     (home / "config.toml").write_text(text, encoding="utf-8")
 
 
-def found(home: Path, profile: str | None = None, **given: str) -> Settings:
-    flags = {key: value for key, value in given.items() if key.islower()}
-    variables = {key: value for key, value in given.items() if key.isupper()}
+def settings_of(home: Path, profile: str | None = None, **options: str) -> Settings:
+    flags = {key: value for key, value in options.items() if key.islower()}
+    variables = {key: value for key, value in options.items() if key.isupper()}
     environ = {**directories_in(home), "SOE_AUTH_CONFIG_DIR": str(home), **variables}
     return resolve(flags, profile=profile, environ=environ, cwd=lambda: home)
 
 
 def test_precedence_is_flag_variable_profile_file_system_default(home: Path) -> None:
     (home / "system" / "soe-auth" / "config.toml").write_text('timeout = "1s"\nbrowser = "sys"\n')
-    assert found(home, site="acme").timeout == 1
+    assert settings_of(home, site="acme").timeout == 1
     write(home, f'timeout = "2s"\n{ACME}')
-    assert found(home).timeout == 2
+    assert settings_of(home).timeout == 2
     write(home, f'timeout = "2s"\n{ACME}timeout = "3s"\n')
-    assert found(home).timeout == 3
-    assert found(home, SOE_AUTH_TIMEOUT="4s").timeout == 4
-    assert found(home, SOE_AUTH_TIMEOUT="4s", timeout="5s").timeout == 5
-    assert found(home).browser == "sys"
-    assert found(home).min_ttl == 60
+    assert settings_of(home).timeout == 3
+    assert settings_of(home, SOE_AUTH_TIMEOUT="4s").timeout == 4
+    assert settings_of(home, SOE_AUTH_TIMEOUT="4s", timeout="5s").timeout == 5
+    assert settings_of(home).browser == "sys"
+    assert settings_of(home).min_ttl == 60
 
 
 def test_every_value_has_its_origin(home: Path) -> None:
     write(home, f'timeout = "2s"\n{ACME}')
-    origins = found(home, SOE_AUTH_SCOPE="no_expiry", port="8311").origins
+    origins = settings_of(home, SOE_AUTH_SCOPE="no_expiry", port="8311").origins
     assert origins["site"] == f"{home / 'config.toml'} [profile.acme]"
     assert origins["timeout"] == str(home / "config.toml")
     assert origins["scope"] == "SOE_AUTH_SCOPE"
@@ -73,7 +73,7 @@ def test_a_port_may_be_a_range_and_is_stored_as_written(
     home: Path, written: str, ports: list[int], kept: int | str
 ) -> None:
     write(home, f"{ACME}port = {written}\n")
-    settings = found(home)
+    settings = settings_of(home)
     assert list(settings.port.numbers) == ports
     assert settings.profile_values["port"] == kept
 
@@ -81,18 +81,18 @@ def test_a_port_may_be_a_range_and_is_stored_as_written(
 def test_each_site_may_have_its_own_browser(home: Path) -> None:
     other = "[profile.other]\nsite = 'other'\nbrowser = 'firefox -P \"at home\" %s'\n"
     write(home, f"browser = 'chromium'\n{ACME}browser = 'firefox -P work'\n{other}")
-    assert found(home, profile="acme").browser == "firefox -P work"
-    assert found(home, profile="other").browser == 'firefox -P "at home" %s'
+    assert settings_of(home, profile="acme").browser == "firefox -P work"
+    assert settings_of(home, profile="other").browser == 'firefox -P "at home" %s'
 
 
 def test_an_empty_variable_counts_as_unset(home: Path) -> None:
     write(home, ACME)
-    assert found(home, SOE_AUTH_SITE="", SOE_AUTH_PROFILE="").profile == "acme"
+    assert settings_of(home, SOE_AUTH_SITE="", SOE_AUTH_PROFILE="").profile == "acme"
 
 
 def test_lists_and_numbers_are_read_as_they_are_written(home: Path) -> None:
     write(home, ACME + 'scope = ["no_expiry", "write_access"]\nport = 8311\n')
-    settings = found(home, redirect_host="127.0.0.1")
+    settings = settings_of(home, redirect_host="127.0.0.1")
     assert settings.redirect_host == "127.0.0.1"
     assert settings.scope == Scope(("no_expiry", "write_access"))
     assert str(settings.port) == "8311"
@@ -103,8 +103,8 @@ def test_lists_and_numbers_are_read_as_they_are_written(home: Path) -> None:
     "host", ["localhost", "127.0.0.1", "soe-auth.localhost", "login.corp.example", "devbox1"]
 )
 def test_the_redirect_host_is_a_name_or_127_0_0_1(home: Path, host: str) -> None:
-    assert found(home, site="acme", redirect_host=host).redirect_host == host
-    assert found(home, site="acme", redirect_host=host.upper()).redirect_host == host
+    assert settings_of(home, site="acme", redirect_host=host).redirect_host == host
+    assert settings_of(home, site="acme", redirect_host=host.upper()).redirect_host == host
 
 
 @pytest.mark.rfc("9700-2.6")
@@ -146,7 +146,7 @@ def test_an_error_names_the_value_and_its_origin(
     home: Path, given: dict[str, str], message: str
 ) -> None:
     with pytest.raises(SettingsError) as error:
-        found(home, **{"site": "acme", **given} if "SOE_AUTH_SITE" not in given else given)
+        settings_of(home, **{"site": "acme", **given} if "SOE_AUTH_SITE" not in given else given)
     assert str(error.value).startswith(message)
 
 
@@ -177,7 +177,7 @@ def test_an_error_names_the_value_and_its_origin(
 def test_an_error_names_the_file_and_the_problem(home: Path, text: str, message: str) -> None:
     write(home, text)
     with pytest.raises(SettingsError) as error:
-        found(home, site="acme")
+        settings_of(home, site="acme")
     assert message in str(error.value)
     assert str(home / "config.toml") in str(error.value)
 
@@ -185,7 +185,7 @@ def test_an_error_names_the_file_and_the_problem(home: Path, text: str, message:
 def test_an_unknown_key_gets_the_nearest_setting_as_hint(home: Path) -> None:
     write(home, "clientid = 1\n")
     with pytest.raises(SettingsError) as error:
-        found(home, site="acme")
+        settings_of(home, site="acme")
     assert error.value.hint == "Did you mean client_id?"
 
 
@@ -230,7 +230,7 @@ def test_an_unknown_key_gets_the_nearest_setting_as_hint(home: Path) -> None:
 def test_an_error_in_a_file_names_the_line(home: Path, text: str, line: int, message: str) -> None:
     write(home, text)
     with pytest.raises(SettingsError) as error:
-        found(home, "acme")
+        settings_of(home, "acme")
     file = str(home / "config.toml")
     place = re.escape(file) + r"( \[profile.acme\])?, line " + str(line)
     assert re.match(re.escape(message).replace(r"\{\}", place), str(error.value)), error.value
@@ -239,22 +239,22 @@ def test_an_error_in_a_file_names_the_line(home: Path, text: str, line: int, mes
 def test_invalid_toml_is_reported_with_line_and_column(home: Path) -> None:
     write(home, 'a = 1\nb = "\n')
     with pytest.raises(SettingsError, match=r"config.toml: it is not valid TOML: .*\(at line 2, "):
-        found(home, "acme")
+        settings_of(home, "acme")
     write(home, "timeout = 1\ntimeout = 2\n")
     with pytest.raises(SettingsError, match=r"Cannot overwrite a value \(at line 2, "):
-        found(home, "acme")
+        settings_of(home, "acme")
 
 
 def test_the_nearest_setting_may_be_a_key_of_the_top(home: Path) -> None:
     write(home, 'default_profil = "acme"\n')
     with pytest.raises(SettingsError) as error:
-        found(home, "acme")
+        settings_of(home, "acme")
     assert error.value.hint == "Did you mean default_profile?"
 
 
 def test_every_value_has_the_line_in_its_file(home: Path) -> None:
     write(home, f'timeout = "2s"\n\n{ACME}')
-    settings = found(home, SOE_AUTH_SCOPE="no_expiry", port="8311")
+    settings = settings_of(home, SOE_AUTH_SCOPE="no_expiry", port="8311")
     assert settings.place("client_id") == f"{home / 'config.toml'} [profile.acme], line 5"
     assert settings.place("timeout") == f"{home / 'config.toml'}, line 1"
     assert settings.place("scope") == "SOE_AUTH_SCOPE"
@@ -264,7 +264,7 @@ def test_every_value_has_the_line_in_its_file(home: Path) -> None:
 
 def test_each_default_can_be_typed(home: Path) -> None:
     write(home, ACME)
-    settings = found(home)
+    settings = settings_of(home)
     for key, setting in BY_KEY.items():
         value = getattr(settings, key)
         if value is None:
@@ -276,17 +276,17 @@ def test_each_default_can_be_typed(home: Path) -> None:
 def test_an_unreadable_file_is_a_settings_error(home: Path) -> None:
     (home / "config.toml").mkdir()
     with pytest.raises(SettingsError, match="Cannot read"):
-        found(home, site="acme")
+        settings_of(home, site="acme")
 
 
 def test_without_any_profile_a_login_is_required(home: Path) -> None:
     with pytest.raises(LoginRequired, match="type `soe-auth init`"):
-        found(home)
+        settings_of(home)
 
 
 def test_the_only_profile_is_chosen(home: Path) -> None:
     write(home, BETA)
-    settings = found(home)
+    settings = settings_of(home)
     assert (settings.profile, str(settings.site)) == ("beta", "https://beta.stackenterprise.co")
     assert settings.known
     assert settings.login_command == "soe-auth login -p beta"
@@ -294,34 +294,34 @@ def test_the_only_profile_is_chosen(home: Path) -> None:
 
 def test_of_several_profiles_the_default_is_chosen(home: Path) -> None:
     write(home, f'default_profile = "beta"\n{ACME}{BETA}')
-    assert found(home).profile == "beta"
-    assert found(home, "acme").profile == "acme"
-    assert found(home, SOE_AUTH_PROFILE="acme").profile == "acme"
+    assert settings_of(home).profile == "beta"
+    assert settings_of(home, "acme").profile == "acme"
+    assert settings_of(home, SOE_AUTH_PROFILE="acme").profile == "acme"
 
 
 def test_several_profiles_without_a_default_are_an_error_that_names_them(home: Path) -> None:
     write(home, ACME + BETA)
     with pytest.raises(SettingsError, match="acme, beta"):
-        found(home)
+        settings_of(home)
 
 
 def test_a_site_chooses_its_profile(home: Path) -> None:
     write(home, f'default_profile = "acme"\n{ACME}[profile.mine]\nsite = "beta"\nclient_id = 9\n')
-    assert found(home, site="beta").profile == "mine"
-    assert found(home, SOE_AUTH_SITE="acme").client_id == "110"
-    assert found(home, site="gamma").profile == "gamma"
-    assert not found(home, site="gamma").known
+    assert settings_of(home, site="beta").profile == "mine"
+    assert settings_of(home, SOE_AUTH_SITE="acme").client_id == "110"
+    assert settings_of(home, site="gamma").profile == "gamma"
+    assert not settings_of(home, site="gamma").known
 
 
 def test_a_site_with_several_profiles_needs_a_profile_name(home: Path) -> None:
     write(home, '[profile.a]\nsite = "beta"\n[profile.b]\nsite = "beta"\n[profile.c]\nsite = "!"\n')
     with pytest.raises(SettingsError, match=r"Cannot choose a profile of beta.*: there are a, b"):
-        found(home, site="beta")
+        settings_of(home, site="beta")
 
 
 def test_a_profile_without_a_site_has_the_site_at_the_top(home: Path) -> None:
     write(home, 'site = "acme"\n[profile.mine]\nscope = "write_access"\n[profile.no]\nsite = "b"\n')
-    assert found(home, site="acme").profile == "mine"
+    assert settings_of(home, site="acme").profile == "mine"
 
 
 CI = f'{ACME.replace("acme]", "ci]")}scope = "no_expiry"\nredirect_host = "127.0.0.1"\n'
@@ -348,7 +348,7 @@ def test_given_values_choose_the_profile_that_has_them_else_a_new_one(
     home: Path, given: dict[str, str], profile: str, client_id: str, scope: str
 ) -> None:
     write(home, CI)
-    settings = found(home, **given)
+    settings = settings_of(home, **given)
     assert (settings.profile, settings.client_id, str(settings.scope)) == (
         profile,
         client_id,
@@ -361,21 +361,21 @@ def test_given_values_choose_the_profile_that_has_them_else_a_new_one(
 
 def test_a_new_profile_gets_an_unused_name(home: Path) -> None:
     write(home, ACME)
-    assert found(home, site="acme", client_id="111").profile == "acme-111"
-    assert found(home, scope="write_access").profile == "acme-2"
+    assert settings_of(home, site="acme", client_id="111").profile == "acme-111"
+    assert settings_of(home, scope="write_access").profile == "acme-2"
     write(home, f"{ACME}[profile.acme-111]\nsite = 'acme'\nclient_id = 9\n[profile.acme-2]\n")
-    assert found(home, site="acme", client_id="111").profile == "acme-3"
+    assert settings_of(home, site="acme", client_id="111").profile == "acme-3"
 
 
 def test_a_new_profile_has_the_scope_at_the_top(home: Path) -> None:
     write(home, f'scope = "write_access"\n{ACME}')
-    assert found(home, site="acme", client_id="110").profile == "acme"
-    assert str(found(home, site="beta", client_id="110").scope) == "write_access"
+    assert settings_of(home, site="acme", client_id="110").profile == "acme"
+    assert str(settings_of(home, site="beta", client_id="110").scope) == "write_access"
 
 
 def test_given_values_override_those_of_a_named_profile(home: Path) -> None:
     write(home, CI)
-    settings = found(home, "ci", site="acme", client_id="111", scope="write_access")
+    settings = settings_of(home, "ci", site="acme", client_id="111", scope="write_access")
     assert (settings.profile, str(settings.scope)) == ("ci", "write_access")
 
 
@@ -383,18 +383,18 @@ def test_of_several_matching_profiles_the_one_named_after_the_site_is_chosen(
     home: Path,
 ) -> None:
     write(home, ACME + CI.replace("no_expiry", "") + CI.replace("profile.ci", "profile.other"))
-    assert found(home, client_id="110", site="acme").profile == "acme"
+    assert settings_of(home, client_id="110", site="acme").profile == "acme"
     write(home, CI + CI.replace("profile.ci", "profile.other"))
     with pytest.raises(SettingsError, match="Cannot choose a profile of acme"):
-        found(home, site="acme", client_id="110", scope="no_expiry")
+        settings_of(home, site="acme", client_id="110", scope="no_expiry")
     write(home, f'default_profile = "other"\n{CI}{CI.replace("profile.ci", "profile.other")}')
-    assert found(home, site="acme", client_id="110", scope="no_expiry").profile == "other"
+    assert settings_of(home, site="acme", client_id="110", scope="no_expiry").profile == "other"
 
 
 def test_a_profile_of_another_site_is_not_reused(home: Path) -> None:
     write(home, '[profile.beta]\nsite = "acme"\n')
     with pytest.raises(SettingsError, match="belongs to another site"):
-        found(home, site="beta")
+        settings_of(home, site="beta")
 
 
 NO_NAMES = [
@@ -417,9 +417,9 @@ DEVICES = ["con", "NUL", "aux.txt", "Com1", "lpt9.a.b"]
 @pytest.mark.parametrize("name", [*NO_NAMES, *DEVICES])
 def test_a_profile_name_cannot_leave_its_directory(home: Path, name: str) -> None:
     with pytest.raises((SettingsError, LoginRequired)) as by_option:
-        found(home, name)
+        settings_of(home, name)
     with pytest.raises((SettingsError, LoginRequired)) as by_variable:
-        found(home, SOE_AUTH_PROFILE=name)
+        settings_of(home, SOE_AUTH_PROFILE=name)
     assert str(by_option.value).isprintable()
     assert str(by_option.value) == str(by_variable.value)
     assert not is_profile_name(name)
@@ -427,24 +427,24 @@ def test_a_profile_name_cannot_leave_its_directory(home: Path, name: str) -> Non
 
 @pytest.mark.parametrize("name", ["acme", "a", "1", "acme.example", "A_b-c.d", "console", "com10"])
 def test_valid_profile_names_are_accepted(home: Path, name: str) -> None:
-    assert found(home, name).profile == name
+    assert settings_of(home, name).profile == name
     assert is_profile_name(name)
 
 
 def test_a_site_named_like_a_windows_device_needs_a_profile_name(home: Path) -> None:
     with pytest.raises(SettingsError, match="Cannot use profile name 'con'"):
-        found(home, site="con")
-    assert found(home, "mine", site="con").profile == "mine"
+        settings_of(home, site="con")
+    assert settings_of(home, "mine", site="con").profile == "mine"
 
 
 def test_a_missing_site_or_client_id_is_a_settings_error(home: Path) -> None:
     with pytest.raises(SettingsError, match="There is no profile acme"):
-        _ = found(home, "acme").require_site_and_client
+        _ = settings_of(home, "acme").require_site_and_client
     with pytest.raises(SettingsError, match=r"No client ID is set for acme"):
-        _ = found(home, site="acme").require_site_and_client
+        _ = settings_of(home, site="acme").require_site_and_client
     write(home, "[profile.acme]\nclient_id = 1\n")
     with pytest.raises(SettingsError, match="Profile acme has no site"):
-        _ = found(home, "acme").require_site_and_client
+        _ = settings_of(home, "acme").require_site_and_client
 
 
 def test_the_config_directory_is_the_platforms_unless_a_variable_sets_it(home: Path) -> None:
@@ -493,7 +493,7 @@ def test_each_setting_has_one_flag_and_one_variable() -> None:
     assert len({s.flag for s in TABLE}) == len({s.variable for s in TABLE}) == len(TABLE)
 
 
-# --- remembering ---
+# --- saving ---
 
 
 def test_the_first_saved_profile_becomes_the_default(home: Path) -> None:
@@ -512,7 +512,7 @@ def test_saving_a_profile_keeps_comments_and_other_values(home: Path) -> None:
     assert "# mine" in text
     assert "# short" in text
     assert "# the end" in text
-    assert found(home, "acme").scope == Scope(("no_expiry",))
+    assert settings_of(home, "acme").scope == Scope(("no_expiry",))
     assert read_config_files({"SOE_AUTH_CONFIG_DIR": str(home)}).profiles == ["acme", "beta"]
 
 
@@ -540,7 +540,7 @@ def test_an_unwritable_config_is_a_settings_error(home: Path) -> None:
 
 
 def test_a_profile_stores_only_values_that_are_not_defaults(home: Path) -> None:
-    settings = found(home, site="acme", client_id="110", scope="", SOE_AUTH_PORT="8311")
+    settings = settings_of(home, site="acme", client_id="110", scope="", SOE_AUTH_PORT="8311")
     assert settings.from_flags == ["site", "client_id", "scope"]
     assert settings.profile_values == {
         "site": "https://acme.stackenterprise.co",
