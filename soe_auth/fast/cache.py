@@ -120,9 +120,9 @@ def mark_state(path: str) -> str:
 
 
 def identity(status: os.stat_result) -> str:
-    """Return what tells a file from others, and from itself before a change.
+    """Return a text that differs between files, and before and after a change.
 
-    An edit that keeps the size and sets the time of change back is told by ctime.
+    It includes ctime, because an edit can keep the size and reset mtime.
     """
     return " ".join(map(str, (*status[:7], status.st_mtime_ns, status.st_ctime_ns)))
 

@@ -62,7 +62,7 @@ def test_a_port_that_is_taken_on_one_family_only_is_not_used() -> None:
         with pytest.raises(LoopbackUnavailable):
             bind(port, "localhost")
     with socket.socket() as free:
-        free.bind(("127.0.0.1", port))  # nothing of ours was left on it
+        free.bind(("127.0.0.1", port))  # no socket of the login is left on it
 
 
 def test_a_chosen_port_is_the_one_that_is_bound() -> None:

@@ -198,7 +198,7 @@ def test_too_permissive_modes_are_repaired_and_reported(
     tokens.chmod(0o777)
     store.save("acme", TOKEN)
     assert mode(tokens) == 0o700
-    assert len(reports) == 2  # each is told once
+    assert len(reports) == 2  # each is reported once
     tokens.chmod(0o777)
     FileStore(tmp_path / "config", report=reports.append).save("acme", TOKEN)
     assert len(reports) == 3

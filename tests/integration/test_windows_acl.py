@@ -10,7 +10,7 @@ MINE = f"O:{ME}G:DUD:"
 
 PRIVATE = {
     "a profile": f"(A;OICIID;FA;;;SY)(A;OICIID;FA;;;BA)(A;OICIID;FA;;;{ME})",
-    "a file of ours": f"P(A;;FA;;;{ME})(A;;FA;;;SY)(A;;FA;;;BA)",
+    "a private file": f"P(A;;FA;;;{ME})(A;;FA;;;SY)(A;;FA;;;BA)",
     "made by Python with mode 0700": "P(A;OICI;FA;;;OW)(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)",
     "administrators of a domain": f"(A;;FA;;;{ME})(A;;FA;;;DA)(A;;FA;;;{ME[:-4]}512)",
     "only to go through it": f"(A;;FA;;;{ME})(A;;0x1200a0;;;BU)(A;;FX;;;WD)(A;;RCLOSWWP;;;AU)",

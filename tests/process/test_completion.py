@@ -21,8 +21,8 @@ if sys.platform != "win32":
 
 Complete = Callable[[str], set[str]]
 
-# What a user's ~/.zshrc has, and what tells us the matches that zsh itself would show. With -u it
-# does not ask about the directories of this system, whoever owns them.
+# A user's ~/.zshrc, and a function that prints the matches that zsh would show. With -u, compinit
+# does not ask about directories of other owners.
 ZSHRC = """
 fpath=(~/.zfunc $fpath)
 autoload -Uz compinit && compinit -D -u
@@ -288,7 +288,7 @@ def test_no_word_that_is_typed_is_run(word: str, complete: Complete, at_home: Co
         (["bash", "--profiles"], "--profiles: not allowed with argument SHELL."),
     ],
 )
-def test_what_is_no_shell_of_ours_is_a_usage_error(
+def test_an_unknown_shell_is_a_usage_error(
     argv: list[str], why: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["completion", *argv], environ={}) == 2

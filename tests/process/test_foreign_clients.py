@@ -232,7 +232,9 @@ def test_the_vendors_plugin_for_backstage_signs_in_and_reads() -> None:
 
 
 @needs_node
-def test_the_vendors_plugin_takes_a_token_of_ours(signed_in: Command, site: Sandbox) -> None:
+def test_the_vendors_plugin_accepts_a_token_from_soe_auth(
+    signed_in: Command, site: Sandbox
+) -> None:
     token = signed_in("token").stdout.strip()
     with backend_at(site) as browser:
         refused = browser.post("/auth/token", json={"accessToken": "made-up"})

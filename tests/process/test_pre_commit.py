@@ -377,7 +377,7 @@ def test_a_commit_from_an_editor_signs_in_once_and_goes_on(
     assert len(site.exchanges) == before + 1
 
 
-def test_where_nobody_can_sign_in_it_is_refused_at_once_with_one_line(
+def test_the_login_hook_without_a_browser_fails_at_once_with_one_line(
     newest: Repository, signed_in: Command
 ) -> None:
     signed_in("logout")

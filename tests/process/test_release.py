@@ -152,7 +152,7 @@ def test_the_sdist_builds_the_same_bytes_in_another_place_and_time(
 
 @pytest.mark.posix("hatchling is not among what all systems install")
 @pytest.mark.process
-def test_the_metadata_says_what_it_is_and_links_to_the_repository_that_the_build_is_told_of(
+def test_the_metadata_describes_the_project_and_links_to_the_given_repository(
     built: Path, unpacked: Path, tmp_path: Path
 ) -> None:
     about = metadata(built)

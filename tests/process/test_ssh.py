@@ -1,7 +1,7 @@
-"""A login on another machine: a real sshd, a real `ssh -L`, and a browser at home.
+"""A login on another machine, with a real sshd, `ssh -L`, and a browser on this one.
 
-The other machine is a network of its own, whose loopback is not ours. Its sshd runs as this user,
-with a host key of the test's own, and is handed each connection that comes to a port of ours.
+The other machine is a network namespace with its own loopback. Its sshd runs as this user, with a
+host key of the test, and gets each connection to a port of this machine.
 """
 
 import os
@@ -46,9 +46,9 @@ if libc.mount(os.devnull.encode(), b"/etc/group", None, MS_BIND, None):
     raise OSError(ctypes.get_errno(), "mount")
 with socket.socket() as s:
     fcntl.ioctl(s, 0x8914, struct.pack("16sH22x", b"lo", 0x49))  # SIOCSIFFLAGS: up, running
-door = socket.socket(fileno=int(sys.argv[1]))
+listener = socket.socket(fileno=int(sys.argv[1]))
 while True:
-    connection, _ = door.accept()
+    connection, _ = listener.accept()
     subprocess.Popen(sys.argv[2:], stdin=connection, stdout=connection)
     connection.close()
 """
@@ -104,17 +104,17 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
         Path("/run/sshd").mkdir(exist_ok=True)  # sshd insists, and only its service makes it
     mapped = [] if AS_ROOT else ["--map-current-user", "--keep-caps"]
     with (
-        socket.create_server(("127.0.0.1", 0)) as door,
+        socket.create_server(("127.0.0.1", 0)) as listener,
         subprocess.Popen(
             [
                 *("unshare", "--net", "--mount", *mapped, sys.executable, "-c", OTHER_MACHINE),
-                *(str(door.fileno()), SSHD, "-i", "-f", str(tmp_path / "sshd_config")),
+                *(str(listener.fileno()), SSHD, "-i", "-f", str(tmp_path / "sshd_config")),
                 *("-E", str(tmp_path / "sshd.log")),
             ],
-            pass_fds=[door.fileno()],
+            pass_fds=[listener.fileno()],
         ) as there,
     ):
-        yield Machine(door.getsockname()[1], tmp_path / "ssh_config")
+        yield Machine(listener.getsockname()[1], tmp_path / "ssh_config")
         there.terminate()
 
 

@@ -1,7 +1,6 @@
-"""The store on a machine that fails: killed at every system call, a full disk, a crowd of writers.
+"""The store under faults: killed at every system call, a full disk, many writers at once.
 
-strace stands between the writer and the kernel: it kills the one, or has the other report a fault,
-at whichever system call it is told to.
+strace kills the writer at a given system call, or makes that call fail.
 """
 
 import hashlib
@@ -359,8 +358,8 @@ def test_a_limit_on_file_sizes_is_reported_like_a_full_disk(tmp_path: Path) -> N
 
 def test_a_path_that_is_too_long_is_exit_7(soe_auth: Command) -> None:
     # Of the first, the directory can be made, and no file in it.
-    room = os.pathconf("/", "PC_PATH_MAX") - len(f"{soe_auth.home}//locks//")
-    just_too_long = "/".join(["d" * 200] * (room // 201) + ["d" * (room % 201)])
+    length = os.pathconf("/", "PC_PATH_MAX") - len(f"{soe_auth.home}//locks//")
+    just_too_long = "/".join(["d" * 200] * (length // 201) + ["d" * (length % 201)])
     for directory in (just_too_long, "x" * 300, "/".join(["y" * 200] * 30)):
         done = soe_auth.with_variables(
             SOE_AUTH_CONFIG_DIR=str(soe_auth.home / directory),

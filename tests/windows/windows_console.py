@@ -128,7 +128,7 @@ class Terminal:
         return code.value
 
     def close(self) -> None:
-        """Close the terminal, as its window is closed: what runs in it is told to end."""
+        """Close the terminal like its window: Windows asks its processes to end."""
         if self._console.value:
             self._kernel32.ClosePseudoConsole(self._console)
             self._console = ctypes.c_void_p()

@@ -97,7 +97,7 @@ def end_of(process: "subprocess.Popen[str]", timeout: float = 60) -> tuple[int, 
 
 
 def is_free(command: Command, profile: str) -> bool:
-    """Return whether the login lock of a profile can be had."""
+    """Return whether the login lock of a profile is free."""
     release = try_lock(command.home / "config" / "locks" / f"{profile}.lock")
     if release:
         release()
@@ -105,7 +105,7 @@ def is_free(command: Command, profile: str) -> bool:
 
 
 def wait_until_free(command: Command, profile: str, timeout: float = 5) -> bool:
-    """Return whether the login lock of a profile can be had within that many seconds."""
+    """Return whether the login lock of a profile becomes free within that many seconds."""
     until = time.monotonic() + timeout
     while not is_free(command, profile):
         if time.monotonic() > until:
