@@ -122,7 +122,7 @@ def test_a_check_ends_as_token_would(soe_auth: Command, site: Sandbox) -> None:
     token_file(soe_auth, "two").mkdir()
     broken = soe_auth("status", "-p", "two", "--check", "1m")
     assert (broken.returncode, broken.stdout) == (7, "")
-    assert "could not be read" in broken.stderr
+    assert "Cannot read" in broken.stderr
 
 
 @process
