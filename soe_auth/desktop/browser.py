@@ -92,7 +92,27 @@ def launch(
     It gets no terminal and none of our variables. A thread calls `on_exit` with its exit code.
     """
     if sys.platform == "win32":
-        return _launch_on_windows(url, chosen, environ, on_exit)
+        try:
+            if command := find_browser(chosen, environ):
+                import subprocess
+
+                process = subprocess.Popen(  # noqa: S603  # the user's own command; no shell
+                    _with_url(command, url),
+                    env=without_own_variables(environ),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    # Ctrl-C in our console is not for the browser.
+                    creationflags=subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP,
+                )
+                _start_thread(lambda: on_exit(process.wait()))
+            elif has_default_browser(chosen, environ):
+                os.startfile(_require_http(url))  # noqa: S606  # only a web address
+            else:
+                return False
+        except OSError:
+            return False
+        return True
     pid = start_browser(url, chosen, environ)
     if pid is None:
         return False
@@ -132,34 +152,6 @@ def watch_process(pid: int, on_exit: Callable[[int], object]) -> None:
         on_exit(os.waitstatus_to_exitcode(status))
 
     _start_thread(reap)
-
-
-def _launch_on_windows(
-    url: str, chosen: str | None, environ: Mapping[str, str], on_exit: Callable[[int], object]
-) -> bool:
-    if sys.platform != "win32":
-        return False
-    try:
-        if command := find_browser(chosen, environ):
-            import subprocess
-
-            process = subprocess.Popen(  # noqa: S603  # the user's own command; no shell
-                _with_url(command, url),
-                env=without_own_variables(environ),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                # Ctrl-C in our console is not for the browser.
-                creationflags=subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP,
-            )
-            _start_thread(lambda: on_exit(process.wait()))
-            return True
-        if has_default_browser(chosen, environ):
-            os.startfile(_require_http(url))  # noqa: S606  # only a web address, see _require_http
-            return True
-    except OSError:
-        return False
-    return False
 
 
 def _with_url(command: list[str], url: str) -> list[str]:

@@ -242,20 +242,17 @@ def _remove_stale(path: Path) -> None:
     """
     stale = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{{2 * _RANDOM}}}\.new")
     for entry in list(path.parent.iterdir()):
-        if stale.fullmatch(entry.name):
-            with suppress(OSError):
-                _remove_unlocked(entry)
-
-
-def _remove_unlocked(path: Path) -> None:
-    """Remove a file of this user that no writer has locked. Raises OSError."""
-    if sys.platform == "win32":  # the caller holds the lock, and an open file cannot be removed
-        path.unlink()
-        return
-    file = os.open(path, os.O_RDONLY | NO_FOLLOW | os.O_NONBLOCK)
-    try:
-        status = os.fstat(file)
-        if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and flock(file):
-            path.unlink()
-    finally:
-        os.close(file)
+        if not stale.fullmatch(entry.name):
+            continue
+        with suppress(OSError):
+            if sys.platform == "win32":  # the caller has the lock, and an open file stays
+                entry.unlink()
+                continue
+            file = os.open(entry, os.O_RDONLY | NO_FOLLOW | os.O_NONBLOCK)
+            try:
+                status = os.fstat(file)
+                is_own = stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid()
+                if is_own and flock(file):
+                    entry.unlink()
+            finally:
+                os.close(file)

@@ -37,11 +37,7 @@ class Store(Protocol):
 
 
 def open_store(
-    directory: Path,
-    kind: StoreKind,
-    *,
-    report: Callable[[str], None],
-    user_present: bool = False,
+    directory: Path, kind: StoreKind, *, report: Callable[[str], None], user_present: bool = False
 ) -> Store:
     """Return the store of that kind below a config directory.
 

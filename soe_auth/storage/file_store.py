@@ -21,7 +21,7 @@ from soe_auth.files.private_read import check_replaceable, read_private, secure_
 from soe_auth.model.secret import Secret
 from soe_auth.model.site import Site
 from soe_auth.model.text import is_profile_name, printable
-from soe_auth.model.token import Expiry, Scope, Token, visible_ascii
+from soe_auth.model.token import Scope, Token, visible_ascii
 from soe_auth.settings import TOKENS
 
 if sys.platform == "win32":
@@ -66,6 +66,7 @@ def token_from_json(data: bytes) -> Token:
         fields = json.loads(data)
         if fields["version"] != FILE_VERSION:
             raise ValueError(f"its format version is not {FILE_VERSION}")
+        expires_at, account = fields["expires_at"], fields["account"]
         return Token(
             access_token=Secret(visible_ascii(fields["access_token"])),
             site=Site.parse(_text(fields["site"])),
@@ -73,8 +74,8 @@ def token_from_json(data: bytes) -> Token:
             scope=Scope.parse(_text(fields["scope"])),
             granted_scope=Scope.parse(_text(fields["granted_scope"])),
             obtained_at=_time(fields["obtained_at"]),
-            expires_at=_expiry(fields["expires_at"]),
-            account=None if fields["account"] is None else _text(fields["account"]),
+            expires_at=expires_at if expires_at in ("never", "unknown") else _time(expires_at),
+            account=None if account is None else _text(account),
         )
     except (KeyError, TypeError, RecursionError):
         # Not chained: the cause may quote the file, and so the token.
@@ -102,12 +103,6 @@ def _time(value: object) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LATEST:
         return float(value)
     raise TypeError
-
-
-def _expiry(value: object) -> Expiry:
-    if value == "never":
-        return "never"
-    return "unknown" if value == "unknown" else _time(value)
 
 
 def report_access(path: Path, others: str, report: Callable[[str], None]) -> None:

@@ -14,7 +14,7 @@ from soe_auth.desktop.browser import find_browser, has_default_browser, launch
 from soe_auth.desktop.clipboard import clipboard_reader
 from soe_auth.desktop.environment import detect
 
-# What it does on Linux is decided alike on every system.
+# The decision for Linux is the same on every system.
 find_on_linux = partial(find_browser, platform="linux")
 
 
@@ -43,7 +43,7 @@ def files(root: Path, **contents: str) -> Path:
     [
         ({}, {}, None),
         ({"CI": "false"}, {}, None),
-        ({"TERM_PROGRAM": "vscode"}, {}, None),  # an editor at home
+        ({"TERM_PROGRAM": "vscode"}, {}, None),  # an editor on the user's machine
         ({}, {"proc__version": "Linux version 6.1.0 (gcc)"}, None),
         ({}, {"proc__1__cgroup": "0::/init.scope"}, None),
         ({"container": "flatpak"}, {"_dot_flatpak-info": ""}, None),
@@ -83,10 +83,10 @@ def test_the_environment_is_detected_and_described(
     tmp_path: Path, environ: dict[str, str], there: dict[str, str], sentence: str | None
 ) -> None:
     place = detect(environ, root=files(tmp_path, **there))
-    said = place.describe(8765)
-    assert (said or "").startswith(sentence or "")
-    assert (said is None) == (sentence is None) == (place.remote_reason is None)
-    assert place.unattended == ("CI job" in (said or ""))
+    description = place.describe(8765)
+    assert (description or "").startswith(sentence or "")
+    assert (description is None) == (sentence is None) == (place.remote_reason is None)
+    assert place.unattended == ("CI job" in (description or ""))
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_the_environment_is_detected_and_described(
             {**SSH, "SSH_CONNECTION": "2001:db8::1 50000 2001:db8::2 2222"},
             "ssh -L 8765:localhost:8765 -p 2222 you@2001:db8::2",
         ),
-        # Where sshd cannot tell, as behind some relays, this machine has a name all the same.
+        # Where sshd does not know the address, as behind some relays, the host name is used.
         (
             {"SSH_CONNECTION": "UNKNOWN 65535 UNKNOWN 65535", "USER": "you"},
             "ssh -L 8765:localhost:8765 you@devbox",
@@ -219,7 +219,7 @@ def test_wsl_opens_the_url_on_windows_without_a_shell(tmp_path: Path) -> None:
     assert find_browser(None, environ, root=root) == [str(bin_ / "xdg-open")]
     rundll = program(windows, "rundll32.exe")
     assert find_browser(None, environ, root=root) == [str(rundll), "url.dll,FileProtocolHandler"]
-    program(bin_, "rundll32.exe")  # Windows's own PATH comes along, unless that is switched off
+    program(bin_, "rundll32.exe")  # WSL adds the PATH of Windows by default
     assert find_browser(None, environ, root=root) == [
         str(bin_ / "rundll32.exe"),
         "url.dll,FileProtocolHandler",
@@ -250,7 +250,7 @@ def test_windows_runs_a_program_and_no_script(tmp_path: Path) -> None:
     find = partial(find_browser, environ=environ, platform="win32")
     assert find("firefox -P work %s") == [str(tmp_path / "firefox.exe"), "-P", "work", "%s"]
     assert find(f'"{tmp_path / "firefox.exe"}" --new') == [str(tmp_path / "firefox.exe"), "--new"]
-    assert find("script.cmd") is None  # cmd.exe would obey what a URL holds
+    assert find("script.cmd") is None  # cmd.exe would interpret the URL
     assert find(None) is None
     assert has_default_browser(None, environ, platform="win32")
     assert not has_default_browser("firefox", environ, platform="win32")
@@ -269,11 +269,11 @@ def test_the_browser_gets_the_url_but_no_terminal_and_no_variable_of_soe_auth(
     browser = program(tmp_path, "browser", script)
     environ = {"PATH": os.environ["PATH"], "SOE_AUTH_TOKEN": "canary", "KEPT": "yes"}
     assert launch("http://localhost:1/x", template.format(browser), environ)
-    said = wait_for(out)
-    assert said.startswith("http://localhost:1/x\n")
-    assert "KEPT=yes" in said
-    assert "canary" not in said
-    assert said.count(os.devnull) >= 2
+    output = wait_for(out)
+    assert output.startswith("http://localhost:1/x\n")
+    assert "KEPT=yes" in output
+    assert "canary" not in output
+    assert output.count(os.devnull) >= 2
 
 
 def test_a_browser_that_does_not_start_is_reported_as_false(tmp_path: Path) -> None:
@@ -287,30 +287,30 @@ def test_a_browser_that_does_not_start_is_reported_as_false(tmp_path: Path) -> N
 @pytest.mark.posix("runs a POSIX shell")
 @pytest.mark.parametrize("code", [0, 3])
 def test_the_exit_code_is_reported_and_no_zombie_is_left(tmp_path: Path, code: int) -> None:
-    told: Queue[int] = Queue()
+    exit_codes: Queue[int] = Queue()
     browser = program(tmp_path, "browser", f"exit {code}")
-    assert launch("http://localhost:1/x", str(browser), {}, told.put)
-    assert told.get(timeout=10) == code
-    with pytest.raises(ChildProcessError):  # no child, not even one that waits to be reaped
+    assert launch("http://localhost:1/x", str(browser), {}, exit_codes.put)
+    assert exit_codes.get(timeout=10) == code
+    with pytest.raises(ChildProcessError):  # no child, not even a zombie
         os.waitpid(-1, os.WNOHANG)
 
 
 @pytest.mark.posix("sends a POSIX signal")
 def test_a_program_may_reap_its_children_itself(tmp_path: Path) -> None:
-    told: Queue[int] = Queue()
+    exit_codes: Queue[int] = Queue()
     before = threading.enumerate()
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     browser = program(tmp_path, "browser", f"read line < {fifo}")
     previous = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
-        assert launch("http://localhost:1/x", str(browser), {}, told.put)
+        assert launch("http://localhost:1/x", str(browser), {}, exit_codes.put)
         fifo.write_text("go\n")
         for thread in set(threading.enumerate()) - set(before):
             thread.join(10)
     finally:
         signal.signal(signal.SIGCHLD, previous)
-    assert told.empty()
+    assert exit_codes.empty()
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "javascript:alert(1)", "--help"])

@@ -1,4 +1,4 @@
-"""Whose turn it is to log in."""
+"""One login at a time, and a delay after failures."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ def login_lock(tmp_path: Path) -> LoginLock:
 def test_one_login_at_a_time_holds_the_lock_of_a_profile(login_lock: LoginLock) -> None:
     with login_lock.acquire("acme"):
         with pytest.raises(LoginBusy), login_lock.acquire("acme"):
-            raise AssertionError("two hold the lock")
+            raise AssertionError("two processes hold the lock")
         with login_lock.acquire("other"):
             pass
     with login_lock.acquire("acme"):

@@ -36,7 +36,7 @@ if sys.platform != "win32":
     import pwd
 
 OLD = replace(TOKEN, access_token=Secret("old"))
-USER = 1  # whom every system has, as "daemon", with a group alone
+USER = 1  # "daemon" on every system, alone in its group
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_files_and_directories_are_private_under_any_umask(tmp_path: Path, umask
         os.umask(umask)
         use(home)
 
-    use(tmp_path / "rehearsal")  # which loads what the other user may not be able to
+    use(tmp_path / "first")  # loads the modules, which the other user may not be able to read
     as_nobody(use_home)
 
 
@@ -114,7 +114,7 @@ OTHER_USER = "it belongs to another user"
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root can give files away")
 @pytest.mark.as_root
 @pytest.mark.parametrize(
-    ("owner", "group", "mode", "linked_by", "said"),
+    ("owner", "group", "mode", "linked_by", "reason"),
     [
         (USER, NOBODY, 0o644, None, ""),
         (USER, USER, 0o664, USER, ""),  # the user is alone in the group
@@ -127,16 +127,16 @@ OTHER_USER = "it belongs to another user"
     ],
 )
 def test_a_file_that_another_user_can_change_is_not_read(
-    owner: int, group: int, mode: int, linked_by: int | None, said: str
+    owner: int, group: int, mode: int, linked_by: int | None, reason: str
 ) -> None:
     def read() -> None:
-        with pytest.raises(OtherUsersError) if said else nullcontext() as problem:
+        with pytest.raises(OtherUsersError) if reason else nullcontext() as problem:
             assert read_trusted(path) == b"x"
-        assert said in str(problem)
+        assert reason in str(problem)
 
-    # That user may not be able to load these two modules.
+    # Load the modules now: that user may not be able to read them.
     assert grp.getgrgid(USER).gr_name == pwd.getpwuid(USER).pw_name
-    with TemporaryDirectory(dir="/tmp") as directory:  # which that user can enter
+    with TemporaryDirectory(dir="/tmp") as directory:  # that user can enter it
         os.chown(directory, USER, -1)
         path = Path(directory, "config.toml")
         path.write_bytes(b"x")
@@ -214,7 +214,7 @@ def test_a_world_writable_parent_is_reported(
     shared.chmod(mode)
     store = FileStore(shared / "config", report=reports.append)
     store.save("acme", TOKEN)
-    assert [f"chmod o-w {shared}" in said for said in reports] == [True] * warned
+    assert [f"chmod o-w {shared}" in report for report in reports] == [True] * warned
 
 
 def link(path: Path, elsewhere: Path) -> None:
@@ -285,7 +285,7 @@ def test_a_device_in_place_of_a_file_is_refused() -> None:
         read_private(Path(os.devnull), 10)
 
 
-@pytest.mark.posix("file owners, which are not asked on Windows")
+@pytest.mark.posix("file owners, which Windows does not check")
 @pytest.mark.as_root
 def test_a_file_or_directory_of_another_user_is_refused(tmp_path: Path) -> None:
     file, directory = Path("/etc/passwd"), Path("/etc")
@@ -334,8 +334,8 @@ def test_a_corrupt_file_is_set_aside_and_reported(
     assert store.load("acme") == TOKEN
 
 
-class Shelf(KeyringBackend):
-    """A keyring that is no more than a dictionary."""
+class DictKeyring(KeyringBackend):
+    """A keyring in a dictionary."""
 
     def __init__(self) -> None:
         super().__init__(print)
@@ -353,7 +353,7 @@ class Shelf(KeyringBackend):
 
 @pytest.fixture
 def in_keyring(tmp_path: Path, reports: list[str]) -> KeyringStore:
-    return KeyringStore(tmp_path / "config", Shelf(), report=reports.append)
+    return KeyringStore(tmp_path / "config", DictKeyring(), report=reports.append)
 
 
 @pytest.fixture(params=["store", "in_keyring"])
@@ -384,7 +384,7 @@ def test_removing_from_the_keyring_leaves_another_token_in_the_file(
     store: FileStore, in_keyring: KeyringStore, reports: list[str]
 ) -> None:
     in_keyring.save("acme", OLD)
-    store.write("acme", TOKEN, "in_both")  # as one who was killed may have left it
+    store.write("acme", TOKEN, "in_both")  # a killed process may leave this
     assert in_keyring.remove("acme", OLD)
     assert reports == ["Another token of profile acme is in a file, and stays there."]
     assert in_keyring.load("acme") is None
@@ -420,7 +420,7 @@ def update(store: FileStore) -> None:
     assert not store.update("acme", OLD)
 
 
-@pytest.mark.posix("Linux tells what is open")
+@pytest.mark.posix("Linux lists open files")
 @pytest.mark.parametrize(
     ("act", "before"),
     [(load, b"{"), (remove, token_to_json(OLD)), (update, token_to_json(OLD))],
@@ -436,7 +436,7 @@ def test_a_token_saved_during_a_quarantine_removal_or_update_stays(
     store.save("acme", TOKEN)
     (tokens / "acme.json").write_bytes(before)
     writing = os.open(tokens, os.O_RDONLY)
-    fcntl.flock(writing, fcntl.LOCK_SH)  # a writer is at work, so setting aside has to wait
+    fcntl.flock(writing, fcntl.LOCK_SH)  # as a writer does, so that quarantine waits
 
     def write() -> None:
         while times_open(tokens) < 2:
@@ -457,7 +457,7 @@ def test_a_token_saved_during_a_quarantine_removal_or_update_stays(
 
 
 def times_open(path: Path) -> int:
-    """How many descriptors this process has of a directory."""
+    """Return how many descriptors of a directory this process has."""
     return sum(os.path.realpath(file) == str(path) for file in Path("/proc/self/fd").iterdir())
 
 
@@ -493,12 +493,12 @@ def test_a_stale_temporary_file_is_removed_and_a_locked_one_is_not(
 
     for act in (lambda: store.save("acme", TOKEN), lambda: store.remove("acme", TOKEN)):
         leave()
-        living = os.open(left[1], os.O_RDONLY)
-        if sys.platform != "win32":  # which removes no file that is open
-            fcntl.flock(living, fcntl.LOCK_EX)  # as its writer holds it
+        locked_file = os.open(left[1], os.O_RDONLY)
+        if sys.platform != "win32":  # it removes no open file
+            fcntl.flock(locked_file, fcntl.LOCK_EX)  # as its writer holds it
         act()
         assert [path.exists() for path in left] == [False, True, False]
-        os.close(living)
+        os.close(locked_file)
         act()
         assert not left[1].exists()
         assert other.exists()
@@ -550,7 +550,7 @@ def test_load_and_save_do_not_wait_for_the_login_lock(store: FileStore, tmp_path
 
 
 class Busy:
-    """A file that another program has open for some time."""
+    """An action on a file that another program has open."""
 
     def __init__(self, tries: int) -> None:
         self.tries = tries

@@ -1,4 +1,4 @@
-"""The real command where there is no browser, or none that behaves."""
+"""The real command without a browser, or with one that misbehaves."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ from soe_auth.sandbox import Sandbox
 
 pytestmark = pytest.mark.process
 
-# Each way to misbehave, as a shell script; `{later}` is a pipe that ends it once the test is done.
+# Shell scripts that misbehave; `{later}` is a pipe that ends them after the test.
 LAUNCHERS = {
     "fails": "exit 3",
     "is killed": "kill -9 $$",
@@ -52,15 +52,15 @@ def test_a_misbehaving_browser_command_does_no_harm(
     registered = ("--site", site.url, "--client-id", "110")
     with login_on_a_terminal(soe_auth, *registered, "--browser", browser) as child:
         child.expect(r"Opening (http://localhost:\d+/\S+) in your browser")
-        told, address = child.before, child.match[1]
+        screen, address = child.before, child.match[1]
         if way in {"fails", "is killed"}:
             child.expect(r"The browser command ended with an error; open the address yourself:\s+")
             child.expect_exact(address)
         subprocess.run([*BROWSER.split(), address], check=True, timeout=30)
         child.expect("Signed in to localhost")
-        told += child.before
+        screen += child.before
         assert end_of(child)[0] == 0
-    assert "noise" not in told
+    assert "noise" not in screen
 
 
 @pytest.mark.posix("types at a pseudo-terminal")
@@ -120,8 +120,8 @@ def test_a_login_command_in_a_ci_job_prints_advice_and_waits(signed_in: Command)
 def test_each_profile_opens_its_own_browser(
     signed_in: Command, site: Sandbox, tmp_path: Path
 ) -> None:
-    noted = tmp_path / "noted"
-    script = f'echo "$1" "$2" > {noted}; exec {BROWSER} "$3"'
+    arguments = tmp_path / "arguments"
+    script = f'echo "$1" "$2" > {arguments}; exec {BROWSER} "$3"'
     config = signed_in.home / "config" / "config.toml"
     text = config.read_text()
     table = f"[profile.localhost-{site.port}]\n"
@@ -129,7 +129,7 @@ def test_each_profile_opens_its_own_browser(
     browser = f"browser = \"{program(tmp_path, 'launcher', script)} -P 'at work' %s\"\n"
     config.write_text(text.replace(table, table + browser))
     assert signed_in("login").returncode == 0
-    assert noted.read_text() == "-P at work\n"
+    assert arguments.read_text() == "-P at work\n"
 
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")

@@ -1,7 +1,7 @@
 """Tokens in the system's keyring: a real Secret Service, and backends that fail in every way.
 
-The backends are real ones of the keyring library, in a file of their own on PYTHONPATH; `Box` keeps
-its items in a file, and does what BOX says at the call that it names.
+The backends are classes of the keyring library, in a module on PYTHONPATH. `Box` stores its items
+in a file; the variable BOX makes it fail, as `WHAT:AT`.
 """
 
 import json
@@ -127,7 +127,7 @@ class Odd(Box):
 
 @dataclass(frozen=True)
 class Desk:
-    """The command at a place with a keyring, the profile acme, and what is seen in each."""
+    """The command with a keyring and the profile acme, and what file and keyring hold."""
 
     command: Command
     box: Path
@@ -160,7 +160,7 @@ class Desk:
 
     @property
     def places(self) -> set[str]:
-        """Where a secret of acme is, and where the file says that there is or may be one."""
+        """Where a secret of acme is; "marked" if the file says that the keyring may have one."""
         found = {"keyring"} if self.in_keyring else set()
         if "access_token" in self.file:
             found.add("file")
@@ -169,7 +169,7 @@ class Desk:
         return found
 
     def settle(self, place: str) -> None:
-        """Have the settings say where tokens are kept, by hand."""
+        """Set `store` in config.toml."""
         self.config.mkdir(exist_ok=True)
         (self.config / "config.toml").write_text(f'store = "{place}"\n{PROFILE}')
 
@@ -198,7 +198,7 @@ def desk(soe_auth: Command) -> Desk:
 
 @contextmanager
 def session(home: Path) -> Iterator[dict[str, str]]:
-    """A session of a desktop: a bus, and gnome-keyring on it; yields the variables that tell."""
+    """Start a D-Bus session with gnome-keyring; yield the variables of the session."""
     daemon = "gnome-keyring-daemon --unlock --components=secrets --foreground"
     script = (
         f"printf %s {shlex.quote(PASSWORD)} | {daemon} >/dev/null 2>&1 &"
@@ -237,7 +237,7 @@ def at_home(soe_auth: Command) -> Iterator[Command]:
         yield soe_auth.with_variables(**variables)
 
 
-def locked(command: Command) -> None:
+def lock_keyring(command: Command) -> None:
     script = (
         "import secretstorage as s; c = s.get_default_collection(s.dbus_init()); c.lock();"
         "assert c.is_locked()"
@@ -308,7 +308,7 @@ def test_a_locked_keyring_is_exit_7_before_a_browser_is_opened(
     at_home = at_home.with_variables(SOE_AUTH_STORE="keyring")
     flags = ("--site", site.url, "--client-id", "110", "--browser", BROWSER)
     assert at_home("login", *flags).returncode == 0
-    locked(at_home)
+    lock_keyring(at_home)
     for command in (["token"], ["status"], ["status", "--check"], ["login", *flags], ["logout"]):
         done = at_home(*command)
         assert done.returncode == 7, (command, done.stderr)
@@ -335,13 +335,13 @@ def test_without_the_library_the_error_says_how_to_install_it(desk: Desk) -> Non
     done = desk("token")
     assert done.returncode == 7
     assert "Install the library keyring beside soe-auth" in done.stderr
-    assert "soe-auth[" not in done.stderr  # a name on an index that is not ours
+    assert "soe-auth[" not in done.stderr  # soe-auth is not on the index
 
 
-# --- backends that are not to be trusted ---
+# --- untrusted backends ---
 
 
-def with_backends_that_nobody_named(desk: Desk, more: str) -> Desk:
+def with_unconfigured_backends(desk: Desk, more: str) -> Desk:
     about = desk.command.home / "backends-1.0.dist-info"
     about.mkdir()
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: backends\nVersion: 1.0\n")
@@ -374,16 +374,14 @@ def test_a_weak_backend_is_used_only_if_it_is_configured(desk: Desk) -> None:
     desk.put_in_keyring()
     named = desk("token", PYTHON_KEYRING_BACKEND="backends.Weak")
     assert named.stdout == "canary(2)*\n"
-    found = with_backends_that_nobody_named(desk, "Box.viable = False\nWeak.viable = True\n")(
-        "token"
-    )
+    found = with_unconfigured_backends(desk, "Box.viable = False\nWeak.viable = True\n")("token")
     assert (found.returncode, found.stdout) == (7, "")
     assert "its developers do not recommend the only backend here (backends.Weak)" in found.stderr
 
 
 def test_only_the_first_backend_of_a_chain_is_used(desk: Desk) -> None:
     desk.put_in_file()
-    chain = with_backends_that_nobody_named(desk, "")
+    chain = with_unconfigured_backends(desk, "")
     for variables in ({}, {"PYTHON_KEYRING_BACKEND": "keyring.backends.chainer.ChainerBackend"}):
         done = chain("login", BOX="decline", **variables)
         assert done.returncode == 7
@@ -393,7 +391,7 @@ def test_only_the_first_backend_of_a_chain_is_used(desk: Desk) -> None:
     assert desk.in_keyring == "canary(1)*"
 
 
-# --- what goes wrong in it ---
+# --- failures ---
 
 
 def test_the_message_of_a_failing_backend_is_not_shown(desk: Desk) -> None:
@@ -450,14 +448,14 @@ def test_an_item_that_is_no_token_is_reported_and_counts_as_none(desk: Desk) -> 
 
 
 def test_a_call_to_a_hanging_keyring_times_out_and_the_process_ends(desk: Desk) -> None:
-    begun = time.monotonic()
+    started = time.monotonic()
     done = desk("token", BOX="hang")
-    assert 9 < time.monotonic() - begun < 25
+    assert 9 < time.monotonic() - started < 25
     assert done.returncode == 7
     assert done.stdout == ""
-    told = [line for line in done.stderr.splitlines() if "eyring" in line]
-    assert told[0] == "Waiting for the keyring, which may ask you to unlock it …"
-    assert told[1] == "soe-auth: Cannot use the keyring: it did not answer within 10 s."
+    lines = [line for line in done.stderr.splitlines() if "eyring" in line]
+    assert lines[0] == "Waiting for the keyring, which may ask you to unlock it …"
+    assert lines[1] == "soe-auth: Cannot use the keyring: it did not answer within 10 s."
 
 
 @pytest.mark.parametrize("argv", [["token"], ["login", "--no-browser"]])
@@ -465,12 +463,12 @@ def test_ctrl_c_ends_the_wait_for_a_keyring(desk: Desk, argv: list[str]) -> None
     process = desk.command.with_variables(BOX="hang").started(*argv)
     assert process.stderr
     assert "Waiting for the keyring" in process.stderr.readline()
-    begun = time.monotonic()
+    started = time.monotonic()
     process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=20)
+    _, stderr = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert time.monotonic() - begun < 5
-    assert "interrupted" in told
+    assert time.monotonic() - started < 5
+    assert "interrupted" in stderr
 
 
 def test_a_second_call_to_a_hanging_keyring_fails_at_once(desk: Desk) -> None:
@@ -478,14 +476,14 @@ def test_a_second_call_to_a_hanging_keyring_fails_at_once(desk: Desk) -> None:
 import time
 from soe_auth import StoreError
 from soe_auth.storage.keyring_backend import KeyringBackend
-told = []
-keyring = KeyringBackend(told.append, timeout=0.3)
+reports = []
+keyring = KeyringBackend(reports.append, timeout=0.3)
 for _ in range(2):
-    begun = time.monotonic()
+    started = time.monotonic()
     try:
         keyring.get("x")
     except StoreError as problem:
-        print(problem, problem.hint, time.monotonic() - begun < 0.2, told)
+        print(problem, problem.hint, time.monotonic() - started < 0.2, reports)
 """
     done = subprocess.run(
         [sys.executable, "-c", script],
@@ -501,7 +499,7 @@ for _ in range(2):
     assert "True" in second
 
 
-# --- two places ---
+# --- two stores ---
 
 
 def test_a_token_in_a_file_is_not_used_with_store_keyring(desk: Desk) -> None:
@@ -518,7 +516,7 @@ def test_a_token_in_a_file_is_not_used_with_store_keyring(desk: Desk) -> None:
 def test_a_token_in_the_keyring_is_not_used_with_store_file(desk: Desk) -> None:
     desk.put_in_keyring()
     desk.settle("file")
-    done = desk("token", BOX="hang")  # which is not asked
+    done = desk("token", BOX="hang")  # which is not called
     assert (done.returncode, done.stdout) == (3, "")
     assert "is in the keyring, and is not used" in done.stderr
     assert "is in the keyring" in desk("doctor").stdout
@@ -526,7 +524,7 @@ def test_a_token_in_the_keyring_is_not_used_with_store_file(desk: Desk) -> None:
 
 
 def first_login(desk: Desk, site: Sandbox, **variables: str) -> "subprocess.CompletedProcess[str]":
-    """Log in where no settings are left."""
+    """Log in without a config.toml."""
     (desk.config / "config.toml").unlink(missing_ok=True)
     flags = ("-p", "acme", "--site", site.url, "--client-id", "110", "--browser", BROWSER)
     return desk("login", *flags, **variables)
@@ -589,7 +587,7 @@ print(soe_auth.logout("acme", local=True).on_site)
     assert desk.places == set()
 
 
-# --- another place ---
+# --- another store ---
 
 
 def test_changing_the_store_names_each_token_that_stays_behind(desk: Desk) -> None:
@@ -601,11 +599,11 @@ def test_changing_the_store_names_each_token_that_stays_behind(desk: Desk) -> No
     for profile in ("acme", "other", "gone"):
         store.save(profile, IN_FILE)
     named = r"profile (\w+) stays in the (\w+), and is not used"
-    said = desk("config", "set", "store", "keyring").stderr
-    assert re.findall(named, said) == [("gone", "file"), ("other", "file")]
-    assert "`soe-auth logout -p other` ends it, `soe-auth login -p other` gets another." in said
-    said = desk("config", "unset", "store", "-p", "acme").stderr
-    assert re.findall(named, said) == [(name, "file") for name in ("acme", "gone", "other")]
+    output = desk("config", "set", "store", "keyring").stderr
+    assert re.findall(named, output) == [("gone", "file"), ("other", "file")]
+    assert "`soe-auth logout -p other` ends it, `soe-auth login -p other` gets another." in output
+    output = desk("config", "unset", "store", "-p", "acme").stderr
+    assert re.findall(named, output) == [(name, "file") for name in ("acme", "gone", "other")]
     assert "stays in" not in desk("config", "set", "store", "file").stderr
 
 
@@ -678,4 +676,4 @@ else:
             assert desk("logout", "--local").returncode == 0
             assert desk.places == set()
         else:
-            pytest.fail("it never came to its end")
+            pytest.fail("it never finished")

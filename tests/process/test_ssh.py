@@ -1,7 +1,7 @@
-"""A login on another machine, with a real sshd, `ssh -L`, and a browser on this one.
+"""A login on another machine: a real sshd, a real `ssh -L`, and a browser on this machine.
 
 The other machine is a network namespace with its own loopback. Its sshd runs as this user, with a
-host key of the test, and gets each connection to a port of this machine.
+host key of the test, and serves each connection to a port of this machine.
 """
 
 import os
@@ -36,8 +36,8 @@ pytestmark = [
 USER = pwd.getpwuid(os.geteuid()).pw_name
 AS_ROOT = os.geteuid() == 0
 
-# The loopback comes up there; then an sshd is started for each connection. It would give a terminal
-# to the group tty, which an ordinary user's namespace does not have: no group is known there.
+# Bring the loopback up, then start an sshd for each connection. An ordinary user's namespace has no
+# group tty, to which sshd would give the terminal: hide all groups.
 OTHER_MACHINE = """
 import ctypes, fcntl, os, socket, struct, subprocess, sys
 MS_BIND = 4096
@@ -75,7 +75,7 @@ LogLevel ERROR
 
 @dataclass(frozen=True)
 class Machine:
-    """The other machine: where its sshd is reached from here, and how."""
+    """The other machine: the local port of its sshd, and the ssh configuration."""
 
     port: int
     config: Path
@@ -119,7 +119,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 
 def login_there(soe_auth: Command, *options: str) -> str:
-    """The command to type there; it finds the site through the connection that it came by."""
+    """Return the command to type there; it reaches the site through the SSH connection."""
     variables = [f"{name}={value}" for name, value in soe_auth.environ.items()]
     return shlex.join(["env", *variables, soe_auth.path, "login", *options])
 
@@ -128,7 +128,7 @@ def test_the_printed_ssh_command_brings_the_callback_back(
     machine: Machine, soe_auth: Command, site: Sandbox
 ) -> None:
     login = login_there(soe_auth, "--site", site.url, "--client-id", "110")
-    # What stands in for the site's place on the internet: that machine can reach it, too.
+    # The other machine has to reach the site, too.
     reach = f"-R {site.port}:localhost:{site.port} -p {machine.port} {USER}@127.0.0.1"
     with machine.ssh(reach, login) as session:
         session.expect(
@@ -139,10 +139,10 @@ def test_the_printed_ssh_command_brings_the_callback_back(
         assert line == f"-L {port}:localhost:{port} -p {machine.port} {USER}@127.0.0.1"
         session.expect(rf"(http://localhost:{port}/\S+)\r\n")
         address = session.match[1]
-        with pytest.raises(ConnectionRefusedError):  # so far, the way does not lead there
+        with pytest.raises(ConnectionRefusedError):  # nothing forwards the port yet
             socket.create_connection(("127.0.0.1", int(port)), timeout=5)
-        with machine.ssh(line, "echo ready; read wait") as way_back:
-            way_back.expect("ready")
+        with machine.ssh(line, "echo ready; read wait") as forwarding:
+            forwarding.expect("ready")
             subprocess.run([*BROWSER.split(), address], check=True, timeout=30)
             session.expect(re.escape("Signed in to localhost"))
             session.expect(pexpect.EOF)

@@ -1,6 +1,6 @@
-"""The store under faults: killed at every system call, a full disk, many writers at once.
+"""The store under faults: killed at every system call, on a full disk, with many writers.
 
-strace kills the writer at a given system call, or makes that call fail.
+strace kills the writer, or injects an error, at a given system call.
 """
 
 import hashlib
@@ -31,13 +31,13 @@ pytestmark = [
 ]
 
 NOWHERE = Path(os.devnull)
-# Without coverage, which makes system calls and files of its own.
+# Without coverage, which adds system calls and files.
 PLAIN = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
 PACKAGE = Path(soe_auth.__file__).parent
 OLD = TOKEN
 NEW = replace(TOKEN, access_token=Secret("new" * 1000), account="Sam Roe")
 
-# The marks let a reader of the trace find where the work begins and ends.
+# The marks show in the trace where the work begins and ends.
 WORK = """
 import sys
 sys.path.append(sys.argv[2])
@@ -65,7 +65,7 @@ except StoreError as problem:
 mark("ends")
 """
 
-# The allocator asks for memory as it sees fit, not as often in every run; no file is touched.
+# The number of memory calls differs from run to run.
 OF_MEMORY = re.compile(r"brk|mmap|mremap|munmap|mprotect|madvise")
 
 
@@ -78,10 +78,9 @@ class Writer:
 
     @property
     def library(self) -> Path:
-        """A directory with our package and nothing else, in which nothing changes meanwhile.
+        """A directory with our package alone, which does not change during the test.
 
-        Python looks into a directory of its path again when that has changed, which would be more
-        system calls than were counted.
+        Python lists a changed directory of its path again, with more system calls than counted.
         """
         library = self.directory.with_name("library")
         library.mkdir(exist_ok=True)
@@ -111,7 +110,7 @@ class Writer:
         )
 
     def system_calls(self, trace: Path) -> list[tuple[str, int]]:
-        """Run it to its end; return its system calls, each as its name and how many it is of it."""
+        """Run it; return its system calls, each with its name and its number among those."""
         done = self.run(trace=trace)
         assert done.returncode == 0, done.stderr
         calls = [line.partition("(")[0] for line in trace.read_text().splitlines()]
@@ -150,7 +149,7 @@ def a_corrupt_file(directory: Path) -> None:
     (directory / "tokens" / "acme.json").write_bytes(b"{")
 
 
-# What is done, to what it is done, and which tokens may be there if it is cut short.
+# Each: the work, the preparation, and the tokens allowed after a kill.
 WORKS: dict[str, tuple[str, Callable[[Path], None], list[Token | None]]] = {
     "first save": ("store.save('acme', new)", nothing, [None, NEW]),
     "save over another": ("store.save('acme', new)", a_token, [OLD, NEW]),
@@ -185,19 +184,19 @@ def test_a_writer_killed_at_any_system_call_leaves_the_old_token_or_the_new_one(
         reports: list[str] = []
         store = FileStore(directory, report=reports.append)
         assert store.load("acme") in allowed, step
-        assert all("it is private now" in said or name == "setting aside" for said in reports)
+        assert all("it is private now" in report or name == "setting aside" for report in reports)
         store.save("acme", OLD)
         assert store.load("acme") == OLD
         left = {path.name for path in (directory / "tokens").iterdir()} - {"acme.json"}
-        assert all(".corrupt-" in litter for litter in left)
+        assert all(".corrupt-" in entry for entry in left)
         assert bool(left) == (name == "setting aside")
 
     with ThreadPoolExecutor(4) as pool:
-        for _ in range(2):  # each twice, as a kill may fall before the call or in its midst
+        for _ in range(2):  # each twice, as a kill may come before or during the call
             list(pool.map(kill_at, calls))
 
 
-# Calls that a disk answers; a fault of the others would be one of memory, not of the store.
+# Calls that reach a disk.
 OF_THE_DISK = re.compile(r"open|close|stat|mkdir|chmod|write|f(data)?sync|rename|unlink|getdents")
 
 
@@ -219,7 +218,7 @@ def test_a_disk_fault_at_any_system_call_is_reported_and_loses_nothing(
             "-e", f"inject={call}:error={fault}:when={number}"
         )
         token = FileStore(directory, report=print).load("acme")
-        if done.returncode == 0:  # it could do without, as when it looks for what to clean up
+        if done.returncode == 0:  # the call was optional, as in the search for stale files
             assert token == NEW
             return 0
         assert done.returncode == 7, (call, done.stderr)
@@ -235,12 +234,12 @@ def test_a_disk_fault_at_any_system_call_is_reported_and_loses_nothing(
 
 @pytest.mark.needs("strace")
 @pytest.mark.parametrize(
-    ("fault", "code", "told"),
+    ("fault", "code", "message"),
     [
         ("flock:error=ENOLCK", 0, "has no locks: logins that run at the same time do not wait"),
         ("flock:error=ENOSYS", 0, "has no locks: logins that run at the same time do not wait"),
         ("flock:error=EOPNOTSUPP", 0, "has no locks: logins that run at the same time do not"),
-        # The second of each file is its directory's.
+        # The second fsync of each file is that of its directory.
         ("fsync:error=EINVAL:when=2+2", 0, "Remembered as profile"),
         ("fsync:error=EOPNOTSUPP:when=2+2", 0, "Remembered as profile"),
         ("fchmod,chmod,fchmodat:error=EPERM", 0, "Remembered as profile"),
@@ -248,7 +247,7 @@ def test_a_disk_fault_at_any_system_call_is_reported_and_loses_nothing(
     ],
 )
 def test_a_limited_file_system_ends_a_login_only_if_others_could_read_the_token(
-    soe_auth: Command, site: Sandbox, fault: str, code: int, told: str
+    soe_auth: Command, site: Sandbox, fault: str, code: int, message: str
 ) -> None:
     if code:
         (soe_auth.home / "config" / "tokens").mkdir(parents=True)
@@ -272,14 +271,14 @@ def test_a_limited_file_system_ends_a_login_only_if_others_could_read_the_token(
         timeout=60,
     )
     assert done.returncode == code, done.stderr
-    assert done.stderr.count(told) == 1
+    assert done.stderr.count(message) == 1
     assert ("Opening" in done.stderr) == (code == 0)
     assert "is private now" not in done.stderr
     assert (soe_auth("token").returncode == 0) == (code == 0)
 
 
 def under_a_mount(command: Command, mounting: str, *argv: str) -> subprocess.CompletedProcess[str]:
-    """Run soe-auth in a mount namespace of its own, after the mounting of something."""
+    """Run soe-auth in its own mount namespace, after the given mounts."""
     as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
     return subprocess.run(
         ["unshare", "--mount", *as_root, "sh", "-ec", f'{mounting}\nexec "$@"', "sh", *argv],
@@ -357,7 +356,7 @@ def test_a_limit_on_file_sizes_is_reported_like_a_full_disk(tmp_path: Path) -> N
 
 
 def test_a_path_that_is_too_long_is_exit_7(soe_auth: Command) -> None:
-    # Of the first, the directory can be made, and no file in it.
+    # The first directory can be created, but no file in it.
     length = os.pathconf("/", "PC_PATH_MAX") - len(f"{soe_auth.home}//locks//")
     just_too_long = "/".join(["d" * 200] * (length // 201) + ["d" * (length % 201)])
     for directory in (just_too_long, "x" * 300, "/".join(["y" * 200] * 30)):
@@ -371,8 +370,8 @@ def test_a_path_that_is_too_long_is_exit_7(soe_auth: Command) -> None:
         assert "Traceback" not in done.stderr
 
 
-CROWD = 50
-MEMBER = """
+PROCESSES = 50
+WORKER = """
 import hashlib, random, sys
 from dataclasses import replace
 from pathlib import Path
@@ -412,28 +411,28 @@ def test_fifty_processes_that_save_read_and_remove_never_see_a_torn_file(
         expires_at="never",
     )
     FileStore(config, report=print).save("acme", first)
-    members = [
+    workers = [
         subprocess.Popen(
-            [sys.executable, "-I", "-c", MEMBER, config, str(number)],
+            [sys.executable, "-I", "-c", WORKER, config, str(number)],
             env=PLAIN,
             stdin=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
-        for number in range(CROWD)
+        for number in range(PROCESSES)
     ]
     ended = []
-    asking = soe_auth.with_variables(
+    reader = soe_auth.with_variables(
         SOE_AUTH_PROFILE="acme",
         SOE_AUTH_SITE=str(TOKEN.site),
         SOE_AUTH_CLIENT_ID=TOKEN.client_id,
         SOE_AUTH_SCOPE=str(TOKEN.scope),
     )
-    with ThreadPoolExecutor(CROWD) as pool:
-        waiting = [pool.submit(member.communicate, token_to_json(first)) for member in members]
+    with ThreadPoolExecutor(PROCESSES) as pool:
+        waiting = [pool.submit(worker.communicate, token_to_json(first)) for worker in workers]
         while not all(done.done() for done in waiting):
-            ended.append(asking("token"))
-        said = [done.result()[1] for done in waiting]
-    assert [member.returncode for member in members] == [0] * CROWD, said
+            ended.append(reader("token"))
+        errors = [done.result()[1] for done in waiting]
+    assert [worker.returncode for worker in workers] == [0] * PROCESSES, errors
     assert {token.returncode for token in ended} <= {0, 3}
     for token in ended:
         assert re.fullmatch(r"([0-9a-f]{64}\n)?", token.stdout)

@@ -36,8 +36,8 @@ def site() -> Iterator[Sandbox]:
 def signed_in(tmp_path_factory: pytest.TempPathFactory, site: Sandbox) -> Command:
     """The command, after a login of Jane Doe that no test here ends."""
     command = Command(tmp_path_factory.mktemp("signed_in"))
-    with waiting_login(command, site.url) as (login, told):
-        browse(told.launch)
+    with waiting_login(command, site.url) as (login, addresses):
+        browse(addresses.launch)
         assert end_of(login)[0] == 0
     return command
 
@@ -73,10 +73,10 @@ def test_a_line_ends_with_a_line_feed_alone(signed_in: Command) -> None:
     assert code == 0
     assert output is not None
     assert (b"\r" in output, b"Jane Doe" in output) == (False, True)
-    code, _, said = output_of(signed_in, "login", "--port", "x")
+    code, _, stderr = output_of(signed_in, "login", "--port", "x")
     assert code == 2
-    assert said is not None
-    assert b"\r" not in said
+    assert stderr is not None
+    assert b"\r" not in stderr
 
 
 def test_nul_is_not_taken_for_a_terminal(signed_in: Command, tmp_path: Path) -> None:
@@ -86,10 +86,10 @@ def test_nul_is_not_taken_for_a_terminal(signed_in: Command, tmp_path: Path) -> 
     # No user can answer there, though the C library says that NUL is a terminal.
     job = signed_in.with_variables(CI="1", SOE_AUTH_CONFIG_DIR=str(tmp_path))
     variables = {"SOE_AUTH_SITE": "acme", "SOE_AUTH_CLIENT_ID": "110"}
-    code, _, said = output_of(job.with_variables(**variables), "token", "--login")
+    code, _, stderr = output_of(job.with_variables(**variables), "token", "--login")
     assert code == 3
-    assert said is not None
-    assert b"This is a CI job, and no user is here to sign in" in said
+    assert stderr is not None
+    assert b"This is a CI job, and no user is here to sign in" in stderr
 
 
 def test_a_closed_pipe_is_not_an_error(signed_in: Command) -> None:
@@ -200,17 +200,17 @@ def test_the_sandbox_accepts_a_login_and_ends_with_ctrl_c(soe_auth: Command) -> 
         try:
             assert sandbox.stdout
             url = sandbox.stdout.readline().split()[-1]
-            with waiting_login(soe_auth, url) as (login, told):
-                assert "Jane Doe" in browse(told.launch).text
+            with waiting_login(soe_auth, url) as (login, addresses):
+                assert "Jane Doe" in browse(addresses.launch).text
                 assert end_of(login)[0] == 0
             press_ctrl_c(sandbox.pid)
-            code, _, said = end_of(sandbox, 10)
+            code, _, stderr = end_of(sandbox, 10)
         finally:
             sandbox.kill()
     assert code == 0
-    assert said.endswith("The practice site is closed.\n")
-    assert "Traceback" not in said
-    assert "Exception" not in said
+    assert stderr.endswith("The practice site is closed.\n")
+    assert "Traceback" not in stderr
+    assert "Exception" not in stderr
 
 
 def test_the_demo_signs_in_and_out_and_leaves_nothing(soe_auth: Command, tmp_path: Path) -> None:

@@ -44,20 +44,20 @@ def interrupt(process: "Popen[str]") -> str:
     """Send Ctrl-C, see that the process ends as it should, and return its last words."""
     press_ctrl_c(process.pid)
     before = time.monotonic()
-    _, said = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=60)
     assert time.monotonic() - before < AT_ONCE
-    assert process.returncode == 130, said
-    assert "Traceback" not in said
-    return said
+    assert process.returncode == 130, stderr
+    assert "Traceback" not in stderr
+    return stderr
 
 
 def until_it_says(process: "Popen[str]", words: str) -> None:
     assert process.stderr
-    told = ""
-    while words not in told:
+    output = ""
+    while words not in output:
         line = process.stderr.readline()
-        assert line, f"it ended with {process.wait()}: {told}"
-        told += line
+        assert line, f"it ended with {process.wait()}: {output}"
+        output += line
 
 
 def test_ctrl_c_while_waiting_for_the_browser_or_another_login(
@@ -69,7 +69,7 @@ def test_ctrl_c_while_waiting_for_the_browser_or_another_login(
     soe_auth("config", "set", "-p", profile_of(site), "client_id", "110")
     with run_alone(soe_auth, "login", *named, "--no-browser") as first:
         try:
-            told = addresses_of(first)
+            addresses = addresses_of(first)
             with run_alone(soe_auth, "token", "--login") as second:
                 until_it_says(second, "Waiting for the login that is under way")
                 assert interrupt(second) == "\nsoe-auth: interrupted.\n"
@@ -79,7 +79,7 @@ def test_ctrl_c_while_waiting_for_the_browser_or_another_login(
             first.kill()
     assert is_free(soe_auth, profile_of(site))
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", told.port))
+        taken.bind(("127.0.0.1", addresses.port))
 
 
 def test_ctrl_c_during_an_exchange_that_hangs(soe_auth: Command) -> None:

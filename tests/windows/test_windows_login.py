@@ -75,47 +75,47 @@ def test_first_login_second_login_and_logout(soe_auth: Command, site: Sandbox) -
 
 
 def test_a_denied_login_is_reported_on_the_page_and_by_the_exit_code(soe_auth: Command) -> None:
-    # On a site of its own: where the application was approved once, nobody is asked again.
+    # On its own site: once approved, the application is not shown again.
     with (
         running(strict=True) as site,
-        waiting_login(soe_auth, site.url) as (login, told),
+        waiting_login(soe_auth, site.url) as (login, addresses),
     ):
-        page = browse(told.launch, refuse=True)
-        code, output, said = end_of(login)
-    assert (code, output) == (4, ""), said
-    assert "access_denied" in said
+        page = browse(addresses.launch, refuse=True)
+        code, output, stderr = end_of(login)
+    assert (code, output) == (4, ""), stderr
+    assert "access_denied" in stderr
     assert "refused" in page.text
 
 
 def test_an_unfinished_login_times_out(soe_auth: Command, site: Sandbox) -> None:
-    with waiting_login(soe_auth, site.url, "--timeout", "2s") as (login, told):
-        code, _, said = end_of(login)
+    with waiting_login(soe_auth, site.url, "--timeout", "2s") as (login, addresses):
+        code, _, stderr = end_of(login)
     assert code == 4
-    assert "The login was not finished within 2 s; no browser came" in said
+    assert "The login was not finished within 2 s; no browser came" in stderr
     assert is_free(soe_auth, profile_of(site))
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", told.port))  # the port was given back
+        taken.bind(("127.0.0.1", addresses.port))  # the port is free again
 
 
 def test_the_redirect_may_be_to_127_0_0_1(soe_auth: Command, site: Sandbox) -> None:
     by_number = ("--client-id", "111", "--redirect-host", "127.0.0.1")
-    with waiting_login(soe_auth, site.url, *by_number) as (login, told):
-        assert told.redirect_uri.startswith(f"http://127.0.0.1:{told.port}/")
-        assert "Jane Doe" in browse(told.launch).text
-        code, _, said = end_of(login)
-    assert code == 0, said
+    with waiting_login(soe_auth, site.url, *by_number) as (login, addresses):
+        assert addresses.redirect_uri.startswith(f"http://127.0.0.1:{addresses.port}/")
+        assert "Jane Doe" in browse(addresses.launch).text
+        code, _, stderr = end_of(login)
+    assert code == 0, stderr
 
 
 def test_a_name_that_the_pipe_cannot_encode_is_not_an_error(soe_auth: Command) -> None:
     command = soe_auth.with_variables(PYTHONIOENCODING="cp437")
     with (
         running(strict=True, accounts=[ELSEWHERE]) as site,
-        waiting_login(command, site.url) as (login, told),
+        waiting_login(command, site.url) as (login, addresses),
     ):
-        assert ELSEWHERE.name in browse(told.launch).text
-        code, _, said = end_of(login)
-        assert code == 0, said
-        assert "as ?????? ?, profile" in said
+        assert ELSEWHERE.name in browse(addresses.launch).text
+        code, _, stderr = end_of(login)
+        assert code == 0, stderr
+        assert "as ?????? ?, profile" in stderr
         shown = command("status")
         assert (shown.returncode, shown.stderr) == (0, "")
         assert "?????? ?" in shown.stdout
@@ -123,7 +123,7 @@ def test_a_name_that_the_pipe_cannot_encode_is_not_an_error(soe_auth: Command) -
         assert known["profiles"][0]["account"] == ELSEWHERE.name
 
 
-# --- what else comes to the port ---
+# --- other requests to the port ---
 
 
 def _send(port: int, data: bytes) -> bytes:
@@ -148,48 +148,48 @@ def _break_off(port: int, data: bytes) -> None:
 def test_no_stray_request_ends_a_login_or_gets_more_than_a_short_page(
     soe_auth: Command, site: Sandbox
 ) -> None:
-    with waiting_login(soe_auth, site.url) as (login, told):
-        path = told.redirect_uri.partition(f":{told.port}")[2]
-        target = Target(told.port, path, told.state)
-        wrong = _send(told.port, target.request(f"{path}?code=x&state=wrong"))
+    with waiting_login(soe_auth, site.url) as (login, addresses):
+        path = addresses.redirect_uri.partition(f":{addresses.port}")[2]
+        target = Target(addresses.port, path, addresses.state)
+        wrong = _send(addresses.port, target.request(f"{path}?code=x&state=wrong"))
         assert wrong.startswith(b"HTTP/1.1 400 ")
         answers = asyncio.run(_all_at_once(target))
         assert {name for name, answer in answers.items() if not REFUSED.match(answer)} == set()
         assert sum(answer != b"" for answer in answers.values()) > len(answers) / 2
         for data in (b"", b"GET / HT", target.request("/"), target.request(target.good)[:-2]):
             for _ in range(5):
-                _break_off(told.port, data)
+                _break_off(addresses.port, data)
         before = time.monotonic()
-        _send(told.port, target.request("/favicon.ico"))
-        assert time.monotonic() - before < 2  # no pause was made for any of them
+        _send(addresses.port, target.request("/favicon.ico"))
+        assert time.monotonic() - before < 2  # none of them caused a delay
         assert login.poll() is None
-        assert "Jane Doe" in browse(told.launch).text
-        code, output, said = end_of(login)
-    assert (code, output) == (0, ""), said
-    assert "Traceback" not in said
-    assert "Exception" not in said
-    assert told.state not in said
+        assert "Jane Doe" in browse(addresses.launch).text
+        code, output, stderr = end_of(login)
+    assert (code, output) == (0, ""), stderr
+    assert "Traceback" not in stderr
+    assert "Exception" not in stderr
+    assert addresses.state not in stderr
 
 
 def test_idle_connections_do_not_block_the_browser(soe_auth: Command, site: Sandbox) -> None:
-    with waiting_login(soe_auth, site.url) as (login, told):
-        idle = [socket.create_connection(("127.0.0.1", told.port)) for _ in range(200)]
-        assert "Jane Doe" in browse(told.launch).text
-        code, _, said = end_of(login)
+    with waiting_login(soe_auth, site.url) as (login, addresses):
+        idle = [socket.create_connection(("127.0.0.1", addresses.port)) for _ in range(200)]
+        assert "Jane Doe" in browse(addresses.launch).text
+        code, _, stderr = end_of(login)
         for connection in idle:
             connection.close()
-    assert code == 0, said
-    assert "Exception" not in said
+    assert code == 0, stderr
+    assert "Exception" not in stderr
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])  # noqa: S104  # taken for a moment
 def test_no_other_program_gets_the_port_of_a_login(
     soe_auth: Command, site: Sandbox, address: str
 ) -> None:
-    with waiting_login(soe_auth, site.url) as (_, told), socket.socket() as other:
+    with waiting_login(soe_auth, site.url) as (_, addresses), socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         with pytest.raises(OSError, match=r"10013|10048"):  # WSAEACCES, WSAEADDRINUSE
-            other.bind((address, told.port))
+            other.bind((address, addresses.port))
 
 
 def test_a_busy_port_is_reported(soe_auth: Command, site: Sandbox) -> None:
@@ -205,32 +205,32 @@ def test_a_busy_port_is_reported(soe_auth: Command, site: Sandbox) -> None:
     assert f"{port} cannot be had: another program has it." in sandbox.stderr
 
 
-# --- the site's own page, whose address is pasted ---
+# --- redirect = login_success ---
 
 
-def _address_after(told: Addresses) -> str:
-    return browse(told.authorize).url
+def _address_after(addresses: Addresses) -> str:
+    return browse(addresses.authorize).url
 
 
 def test_the_redirected_address_is_read_from_a_pipe(soe_auth: Command, site: Sandbox) -> None:
     own_page = ("--client-id", "112", "--redirect", "login_success")
-    with waiting_login(soe_auth, site.url, *own_page, stdin=subprocess.PIPE) as (login, told):
+    with waiting_login(soe_auth, site.url, *own_page, stdin=subprocess.PIPE) as (login, addresses):
         assert login.stdin
-        login.stdin.write(f"nonsense\r\n{_address_after(told)}\r\n")
+        login.stdin.write(f"nonsense\r\n{_address_after(addresses)}\r\n")
         login.stdin.flush()
         assert login.wait(60) == 0  # with the pipe open
         assert login.stderr
-        said = login.stderr.read()
-    assert "That is not the answer" in said
-    assert "as Jane Doe, profile " in said
-    with waiting_login(soe_auth, site.url, *own_page, stdin=subprocess.PIPE) as (login, told):
-        code, _, said = end_of(login)
+        stderr = login.stderr.read()
+    assert "That is not the answer" in stderr
+    assert "as Jane Doe, profile " in stderr
+    with waiting_login(soe_auth, site.url, *own_page, stdin=subprocess.PIPE) as (login, addresses):
+        code, _, stderr = end_of(login)
     assert code == 4
-    assert "The input ended before an address was pasted." in said
+    assert "The input ended before an address was pasted." in stderr
     nothing = soe_auth.started("login", "--redirect", "login_success")
-    code, _, said = end_of(nothing)
+    code, _, stderr = end_of(nothing)
     assert code == 2
-    assert "needs a terminal or a pipe" in said
+    assert "needs a terminal or a pipe" in stderr
 
 
 def test_an_address_is_pasted_on_a_console_and_the_command_gets_the_next_line(

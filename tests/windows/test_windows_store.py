@@ -115,9 +115,9 @@ if sys.platform == "win32":
         path = place.directory / name
         write_dacl(path, "D:(A;;FA;;;WD)(A;;FR;;;BU)")
         assert "Everyone" in other_users(path)
-        [told] = place.doctor_findings()
-        assert told.startswith("Other users (Everyone")
-        assert str(path) in told
+        [reported] = place.doctor_findings()
+        assert reported.startswith("Other users (Everyone")
+        assert str(path) in reported
         assert place.store.load("acme") == token()
         assert other_users(path) == ""
         [report] = place.reports
@@ -135,7 +135,7 @@ if sys.platform == "win32":
         assert str(shared) in report
         assert report.endswith("; set SOE_AUTH_CONFIG_DIR to another directory.")
         assert other_users(place.path) == ""
-        assert any(str(shared) in told for told in place.doctor_findings())
+        assert any(str(shared) in reported for reported in place.doctor_findings())
 
     def test_an_acl_that_cannot_be_read_is_not_private(tmp_path: Path) -> None:
         assert other_users(tmp_path / "none").startswith("Other users, perhaps (its ACL cannot")
@@ -241,8 +241,8 @@ for number in range(30):
 
     def test_the_next_writer_removes_stale_temporary_files(place: Place) -> None:
         with child(DIE, str(place.directory)) as writer:
-            told = writer.communicate()[1]
-        assert writer.returncode == 9, told
+            reported = writer.communicate()[1]
+        assert writer.returncode == 9, reported
         assert any(name.endswith(".new") for name in place.names)
         assert place.store.load("acme") == token()
         place.store.save("acme", token("new"))
@@ -251,9 +251,9 @@ for number in range(30):
 
     def test_processes_that_save_at_once_lose_nothing(place: Place) -> None:
         writers = [child(OFTEN, str(place.directory), name) for name in ("a", "b", "c")]
-        told = [writer.communicate() for writer in writers]
-        assert [writer.returncode for writer in writers] == [0, 0, 0], told
-        assert [said for said, _ in told] == [""] * 3
+        reported = [writer.communicate() for writer in writers]
+        assert [writer.returncode for writer in writers] == [0, 0, 0], reported
+        assert [findings for findings, _ in reported] == [""] * 3
         last = place.store.load("acme")
         assert last is not None
         assert last.account in {f"{name} 29" * 50 for name in ("a", "b", "c")}
@@ -312,9 +312,9 @@ for number in range(30):
         environ = {"SOE_AUTH_CONFIG_DIR": given}
         with pytest.raises(SettingsError, match="depends on the current directory"):
             find_paths(environ)
-        said = [finding.says for finding in examine({}, environ=environ)]
-        assert any("SOE_AUTH_CONFIG_DIR" in each for each in said)
-        assert not any("broke off" in each for each in said)
+        findings = [finding.says for finding in examine({}, environ=environ)]
+        assert any("SOE_AUTH_CONFIG_DIR" in each for each in findings)
+        assert not any("broke off" in each for each in findings)
 
     def test_the_default_directory_is_in_the_users_profile() -> None:
         assert find_paths({}).directory.name == "soe-auth"

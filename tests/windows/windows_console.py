@@ -85,7 +85,7 @@ class Terminal:
         self._kernel32.CloseHandle(screen_write)
         self._keys = _descriptor(keys_write)
         self._screen = _descriptor(screen_read)
-        self._came = b""
+        self._received = b""
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -103,7 +103,7 @@ class Terminal:
     @property
     def text(self) -> str:
         """All that the screen was sent, without what moves the cursor and sets colours."""
-        text = self._came.decode("utf-8", "replace")
+        text = self._received.decode("utf-8", "replace")
         text = _CURSOR_RIGHT.sub(lambda found: " " * int(found[1] or 1), text)
         return _OTHER_SEQUENCES.sub("", text)
 
@@ -177,8 +177,8 @@ class Terminal:
 
     def _read(self) -> None:
         try:
-            while came := os.read(self._screen, 4096):
-                self._came += came
+            while data := os.read(self._screen, 4096):
+                self._received += data
         except OSError:
             return  # the console is closed
 

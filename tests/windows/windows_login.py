@@ -81,19 +81,19 @@ def waiting_login(
 def addresses_of(login: "subprocess.Popen[str]") -> Addresses:
     """Read what a login tells, until the site's address."""
     assert login.stderr
-    told = ""
-    while "/oauth?" not in told:
+    output = ""
+    while "/oauth?" not in output:
         line = login.stderr.readline()
-        assert line, f"it ended with {login.wait()}: {told}"
-        told += line
-    launch = re.search(r"http://\S+:\d+/\S{8}$", told, re.MULTILINE)
-    return Addresses(launch[0] if launch else "", told.split()[-1])
+        assert line, f"it ended with {login.wait()}: {output}"
+        output += line
+    launch = re.search(r"http://\S+:\d+/\S{8}$", output, re.MULTILINE)
+    return Addresses(launch[0] if launch else "", output.split()[-1])
 
 
 def end_of(process: "subprocess.Popen[str]", timeout: float = 60) -> tuple[int, str, str]:
     """Wait for the end of a process; return its exit code, its output and its last words."""
-    output, said = process.communicate(timeout=timeout)
-    return process.returncode, output, said
+    output, stderr = process.communicate(timeout=timeout)
+    return process.returncode, output, stderr
 
 
 def is_free(command: Command, profile: str) -> bool:
