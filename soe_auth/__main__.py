@@ -1,6 +1,6 @@
-"""`soe-auth` and `python -m soe_auth`: the first lines that run, and the way out in every case.
+"""`soe-auth` and `python -m soe_auth`: run a command; end it on a signal or an output error.
 
-It imports the least that it can, so that Ctrl-C is met from the start.
+It imports little, so that Ctrl-C is handled from the start.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ import os
 import sys
 
 if __name__ == "__main__" and not (sys.flags.safe_path or hasattr(sys, "frozen")):
-    # `python -m` puts the current directory there, and anyone's json.py may lie in it.
+    # `python -m` puts the current directory there, which may hold anyone's json.py.
     del sys.path[0]
 
 from soe_auth.cli.streams import OutputError, prepare, write_stderr, write_stdout
 
-TYPE_CHECKING = False  # typing itself is not light
+TYPE_CHECKING = False  # importing typing is slow
 if TYPE_CHECKING:
     import select
     from collections.abc import Callable, Mapping
@@ -26,53 +26,53 @@ if TYPE_CHECKING:
 SIGNALLED = 128  # plus the signal's number, as a shell reports it: Ctrl-C is 130
 READER_GONE = SIGNALLED + 13  # SIGPIPE
 NOT_WRITTEN = 74  # EX_IOERR of sysexits(3)
-_SIGINT = 2  # on every system; the module signal is not light
+_SIGINT = 2  # on every system; importing signal is slow
 
-# How long an interrupted command may take to put everything away. Some waits cannot be cut short,
-# such as a look-up of a host name; Ctrl-C does not wait for them.
+# How long an interrupted command may clean up. Some waits cannot be cut short, such as the look-up
+# of a host name; Ctrl-C does not wait for them.
 _GRACE = 0.1
 
 
 def entry_point() -> NoReturn:
-    """Run the command of sys.argv and leave with its exit code."""
-    came: list[int] = []
-    sys.unraisablehook = _heed_ctrl_c
+    """Run the command of sys.argv and exit with its exit code."""
+    signals: list[int] = []
+    sys.unraisablehook = _exit_on_ctrl_c
     try:
-        # All is flushed and synced; the system tears the rest down faster.
-        os._exit(_run(sys.argv[1:], came))
-    except BaseException as end:
-        if came or _is_of_ctrl_c(end):
-            _leave(came)
+        # All is flushed and synced; the system frees the rest faster.
+        os._exit(_run(sys.argv[1:], signals))
+    except BaseException as error:
+        if signals or _is_ctrl_c(error):
+            _exit_interrupted(signals)
         raise
 
 
-def _is_of_ctrl_c(end: BaseException | None) -> bool:
-    """Say whether Ctrl-C led to it: a class that is just being made has a RuntimeError for that."""
-    while end and not isinstance(end, KeyboardInterrupt):
-        end = end.__cause__ or end.__context__
-    return end is not None
+def _is_ctrl_c(error: BaseException | None) -> bool:
+    """Whether Ctrl-C caused the error: while a class is created, it becomes a RuntimeError."""
+    while error and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
-def _heed_ctrl_c(ignored: sys.UnraisableHookArgs) -> None:
-    """Leave if it is Ctrl-C: what a destructor or the lock of an import raises, Python ignores."""
+def _exit_on_ctrl_c(ignored: sys.UnraisableHookArgs) -> None:
+    """Exit on a Ctrl-C that Python would ignore, in a destructor or the lock of an import."""
     if ignored.exc_type is KeyboardInterrupt:
-        _leave([])
+        _exit_interrupted([])
     sys.__unraisablehook__(ignored)
 
 
-def _run(argv: list[str], came: list[int]) -> int:
-    """Answer from the cache or run the command; return the exit code, with all flushed."""
+def _run(argv: list[str], signals: list[int]) -> int:
+    """Replay the command or run it; return the exit code, with all output flushed."""
     prepare()
     try:
         replay = _load_replay()
-        if replay and (known := replay(argv, os.environ)) and _give(known):
+        if replay and (answer := replay(argv, os.environ)) and _give(answer):
             return 0
         started = None
         if replay and "login" in argv:
             from soe_auth.fast.early_browser import start_early
 
             started = start_early(argv, os.environ)
-        _watch_signals(came)
+        _handle_signals(signals)
         from soe_auth.cli.main import main
 
         try:
@@ -83,19 +83,19 @@ def _run(argv: list[str], came: list[int]) -> int:
                 code = main(argv, started=started, accelerate=_accelerate, observer=recorder)
             else:
                 code = main(argv)
-        except SystemExit as end:  # which is how argparse ends
+        except SystemExit as end:  # of argparse
             code = int(end.code or 0)
         write_stdout(end="")
     except BrokenPipeError:  # the reader has gone (`soe-auth status | head -1`)
         return READER_GONE
     except OutputError as problem:
-        write_stderr(f"soe-auth: stdout could not be written: {problem}.")
+        write_stderr(f"soe-auth: Cannot write to stdout: {problem}.")
         return NOT_WRITTEN
     return code
 
 
 def _load_replay() -> Callable[[list[str], Mapping[str, str]], Answer | None] | None:
-    """Load the optimisations; return None where their folder was deleted."""
+    """Load the optimisations; return None if their folder was deleted."""
     try:
         from soe_auth.fast.replay import replay
     except ModuleNotFoundError as missing:
@@ -111,51 +111,52 @@ def _accelerate(io: LoginIO) -> LoginIO:
     return accelerate(io)
 
 
-def _give(known: Answer) -> bool:
-    """Do what the answer says; return False where its command cannot be exec'ed."""
-    if known.command is None:
-        if known.text is not None:
-            write_stdout(known.text)
+def _give(answer: Answer) -> bool:
+    """Print the answer's text or execute its command; return False if that cannot be executed."""
+    if answer.command is None:
+        if answer.text is not None:
+            write_stdout(answer.text)
         return True
     from soe_auth.desktop.process import exec_command
 
     try:
-        exec_command(known.command, known.environ)
-    except OSError:  # the command itself says why
+        exec_command(answer.command, answer.environ)
+    except OSError:  # `soe-auth run` reports it
         return False
 
 
-def _watch_signals(came: list[int]) -> None:
-    """Have SIGINT, SIGTERM and SIGHUP end what runs, and leave their numbers in `came`."""
+def _handle_signals(signals: list[int]) -> None:
+    """End the command on SIGINT, SIGTERM and SIGHUP, and add their numbers to `signals`."""
     import signal
 
-    def end(number: int, _frame: object) -> None:
-        came.append(number)
-        if len(came) > 1:
+    def handle(number: int, _frame: object) -> None:
+        signals.append(number)
+        if len(signals) > 1:
             return  # it is ending already
-        sys.unraisablehook = lambda _: None  # an interrupted import or destructor says so, loudly
+        sys.unraisablehook = lambda _: None  # an interrupted import or destructor prints there
         if sys.platform == "win32":
             from threading import Timer
 
-            timer = Timer(_GRACE, _leave, [came])
+            timer = Timer(_GRACE, _exit_interrupted, [signals])
             timer.daemon = True
             timer.start()
         else:
-            signal.signal(signal.SIGALRM, lambda *_: _leave(came))
+            signal.signal(signal.SIGALRM, lambda *_: _exit_interrupted(signals))
             signal.setitimer(signal.ITIMER_REAL, _GRACE)
         _interrupt()
 
-    # Windows has no SIGHUP; a console that is closed, and Ctrl-Break, are SIGBREAK there.
+    # Windows has SIGBREAK in place of SIGHUP: the console is closed, or Ctrl-Break is pressed.
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
         number = getattr(signal, name, None)
+        # nohup, and a shell for its background jobs, have it ignored, and it stays so.
         if number and signal.getsignal(number) in {signal.SIG_DFL, signal.default_int_handler}:
-            signal.signal(number, end)  # nohup, or a shell for its background, has it ignored
+            signal.signal(number, handle)
 
 
 def _interrupt() -> None:
-    """Raise KeyboardInterrupt, in a running event loop between two of its callbacks.
+    """Raise KeyboardInterrupt; in a running event loop, between two callbacks.
 
-    Out of a handler it might land anywhere in the loop's inner workings, and be lost.
+    Raised by a handler amid the loop's own code, it might be lost.
     """
     if asyncio := sys.modules.get("asyncio"):
         try:
@@ -172,34 +173,31 @@ def _raise() -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _leave(came: list[int]) -> NoReturn:
-    """Say it in a line and be gone: what the system tears down anyway is left to the system."""
-    _say_interrupted()
-    os._exit(SIGNALLED + (came or [_SIGINT])[0])
-
-
-def _say_interrupted() -> None:
-    """Say it once, whatever comes meanwhile, where that blocks on nothing and can be written."""
+def _exit_interrupted(signals: list[int]) -> NoReturn:
+    """Print a line, once and where that cannot block, and exit at once."""
     try:
         if sys.platform == "win32":
-            _LEAVING.acquire()  # the timer's thread may leave at the same time as the main one
-        elif not _block_signals().poll(0):
-            return
-        os.write(2, b"\nsoe-auth: interrupted.\n")
-    except OSError:  # it is closed, full, or its reader has gone
-        return
+            _EXITING.acquire()  # the timer's thread may exit at the same time as the main thread
+            can_write = True
+        else:
+            can_write = bool(_block_signals().poll(0))
+        if can_write:
+            os.write(2, b"\nsoe-auth: interrupted.\n")
+    except OSError:  # it is closed or full, or its reader has gone
+        pass
+    os._exit(SIGNALLED + (signals or [_SIGINT])[0])
 
 
 if sys.platform == "win32":
     from _thread import allocate_lock
 
-    _LEAVING = allocate_lock()
+    _EXITING = allocate_lock()
 else:
 
     def _block_signals() -> select.poll:
-        """Have no signal handled from now on, and return what tells whether stderr takes a line.
+        """Block all signals for good, and return what polls whether stderr can be written.
 
-        The end of the grace period, if it is pending, is handled by this, and leaves.
+        If the grace period ends meanwhile, its handler exits from here.
         """
         while True:
             try:

@@ -202,6 +202,8 @@ class CallbackSources:
                         return answer
             elif self.can_ask_again:
                 self._ask_again()
+            else:
+                self._io.instruct("Paste the address of the browser's last page, then press Enter:")
         if self.settings.redirect == "login_success":
             raise LoginError(
                 "The input ended before an address was pasted.",

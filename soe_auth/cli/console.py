@@ -1,4 +1,4 @@
-"""The person's side of the command line: results go to stdout, all that is said to stderr."""
+"""Print for the user, and ask them: results go to stdout, messages and questions to stderr."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ _ERASE_LINE = "\r\x1b[K"  # ECMA-48, EL
 
 
 class Observer(Protocol):
-    """What is told what a command does.
+    """Is notified of what a command does.
 
-    `prints`, `executes` and `logged_in` are told only of what the same command line would do again,
-    as long as the files, the variables and the token stay as they are.
+    `prints`, `executes` and `logged_in` are called only if the same command line has the same
+    outcome, as long as the files, the variables and the token stay as they are.
     """
 
     def begins(self) -> None:
         """Note that the command line was accepted; settings are read next."""
 
     def tells(self) -> None:
-        """Note that something is told on stderr."""
+        """Note that a message is written to stderr."""
 
     def prints(
         self, text: str | None, settings: Settings | None = None, token: Token | None = None
     ) -> None:
-        """Note that a text was printed, or nothing, by a valid stored token of these settings.
+        """Note the text that was printed, or None, for the valid stored token of these settings.
 
         Without a token, the text depends on the config files alone.
         """
@@ -47,38 +47,24 @@ class Observer(Protocol):
     def executes(
         self, command: Sequence[str], variable: str, settings: Settings, token: Token
     ) -> None:
-        """Note that the command is exec'ed next, with the stored token in a variable."""
+        """Note that the command is executed next, with the stored token in a variable."""
 
     def logged_in(self, settings: Settings) -> None:
-        """Note that a login has finished which opens a browser."""
+        """Note that a login with a browser has finished."""
 
 
 class _NoObserver:
-    """Does nothing, whatever it is told."""
+    """Notes nothing."""
 
     @staticmethod
     def begins(*_: object, **__: object) -> None:
         """Do nothing."""
 
-    @staticmethod
-    def tells(*_: object, **__: object) -> None:
-        """Do nothing."""
-
-    @staticmethod
-    def prints(*_: object, **__: object) -> None:
-        """Do nothing."""
-
-    @staticmethod
-    def executes(*_: object, **__: object) -> None:
-        """Do nothing."""
-
-    @staticmethod
-    def logged_in(*_: object, **__: object) -> None:
-        """Do nothing."""
+    tells = prints = executes = logged_in = begins
 
 
 class Console:
-    """The only place that prints, and the environment that the command was called in."""
+    """The standard streams, and the environment that the command was called in."""
 
     def __init__(
         self,
@@ -95,13 +81,13 @@ class Console:
         self._shows_waiting = False
 
     def result(self, text: str) -> None:
-        """Print what was asked for."""
+        """Print the result of the command."""
         write_stdout(text)
 
     def report(self, text: str, *, hang: int = 0, verdict: Severity | None = None) -> None:
-        """Print what was asked for, for a user to read: on a terminal it is broken to fit.
+        """Print a result for users to read; a terminal gets it wrapped, with `hang` as `fitted`.
 
-        `verdict` is the word that the text begins with and that has its own colour, if any.
+        `verdict` is the first word of the text, which gets its own colour.
         """
         if is_terminal(sys.stdout):
             text = fitted(text, _columns(sys.stdout), hang=hang)
@@ -110,10 +96,7 @@ class Console:
         write_stdout(text)
 
     def coloured(self, text: str, meaning: Severity, stream: TextIO | None = None) -> str:
-        """Return text that says how something is, in the colour of that where colours are seen.
-
-        `stream` is where it will be written; by default the standard output.
-        """
+        """Return the text in the colour of its meaning, if the stream (or stdout) shows colours."""
         # https://no-color.org
         if self.environ.get("NO_COLOR") or not self._obeys_sequences(stream or sys.stdout):
             return text
@@ -124,9 +107,9 @@ class Console:
 
     @property
     def show_waiting(self) -> Callable[[str], None] | None:
-        """What shows, on a line that is rewritten each time, what is waited for; "" removes it.
+        """A function that shows a text on a line that the next call rewrites; "" removes it.
 
-        None where no such line is wanted or can be shown.
+        None where such a line is not wanted or cannot be shown.
         """
         return self._show_waiting if self._obeys_sequences(sys.stderr) and not self._quiet else None
 
@@ -137,66 +120,63 @@ class Console:
             self._shows_waiting = bool(text)
 
     def say(self, sentence: str) -> None:
-        """Tell the person, unless they want quiet."""
+        """Tell the user, unless --quiet is given."""
         if not self._quiet:
-            self._tell(sentence)
+            self.error(sentence)
 
     def detail(self, sentence: str) -> None:
-        """Tell the person who asked for more."""
+        """Tell the user, if --verbose is given."""
         if self._verbose:
-            self._tell(sentence)
+            self.error(sentence)
 
-    def error(self, sentence: str) -> None:
-        """Tell what went wrong, or what only the person can do."""
-        self._tell(sentence)
-
-    def fail(self, sentence: str) -> None:
-        """Tell of the error that ends the command; on a terminal its first word is red."""
-        word = "soe-auth:"
-        self._tell(f"{word} {sentence}", red=word)
-
-    def _tell(self, text: str, *, red: str = "") -> None:
+    def error(self, sentence: str, *, red: str = "") -> None:
+        """Tell the user about an error, or about something to do; the word `red` is coloured."""
         self.observer.tells()
         if self._shows_waiting:
             self._show_waiting("")
         if is_terminal(sys.stderr):
-            text = fitted(text, _columns(sys.stderr))
+            sentence = fitted(sentence, _columns(sys.stderr))
             if red:
-                text = text.replace(red, self.coloured(red, "error", sys.stderr), 1)
-        write_stderr(text)
+                sentence = sentence.replace(red, self.coloured(red, "error", sys.stderr), 1)
+        write_stderr(sentence)
+
+    def fail(self, sentence: str) -> None:
+        """Tell the user about the error that ends the command."""
+        self.error(f"soe-auth: {sentence}", red="soe-auth:")
 
     @property
     def confirm(self) -> Callable[[str], bool] | None:
-        """What puts a question to the person and returns whether they said yes; or None.
+        """A function that asks a question and returns whether the user said yes.
 
-        Quiet does not silence it. Where stderr is no terminal, no user would see the question.
+        None where no user can answer, or stderr is no terminal, which would not show the question.
+        --quiet does not hide it.
         """
         return _confirm if self.can_ask and is_terminal(sys.stderr) else None
 
     @property
     def ask(self) -> Callable[[str], str | None] | None:
-        """What puts a question to the person and returns their line; None at the end of input.
+        """A function that asks a question and returns the line, None at the end of the input.
 
-        None itself where `confirm` is.
+        None where `confirm` is.
         """
         return _ask if self.confirm else None
 
     @property
     def can_ask(self) -> bool:
-        """Whether a person can type here: a terminal, with us in its foreground.
+        """Whether a user can type here: stdin is a terminal, and we are in its foreground.
 
-        A process in the background that reads from its terminal is stopped by the kernel.
+        The kernel stops a background process that reads from its terminal.
         """
         return is_terminal(sys.stdin) and in_foreground(sys.stdin.fileno())
 
     @property
     def typed_ahead(self) -> bool:
-        """Whether lines wait at the terminal that were typed before a question."""
+        """Whether the terminal has lines that were typed before a question."""
         return self.can_ask and bytes_waiting(sys.stdin.fileno()) > 0
 
     @property
     def has_pipe(self) -> bool:
-        """Whether another program can write to us: standard input is a pipe or a socket."""
+        """Whether stdin is a pipe or a socket, to which another program can write."""
         if not sys.stdin:
             return False
         mode = os.fstat(sys.stdin.fileno()).st_mode
@@ -204,25 +184,24 @@ class Console:
 
 
 def in_foreground(terminal: int) -> bool:
-    """Return whether no other process group has the terminal, which is a file descriptor."""
+    """Whether no other process group has the terminal, given as a file descriptor."""
     if sys.platform == "win32":
         return True
     try:
-        return os.tcgetpgrp(terminal) in {0, os.getpgrp()}  # 0 where no group is in front
-    except OSError:  # it is not the terminal that we were started from
+        return os.tcgetpgrp(terminal) in {0, os.getpgrp()}  # 0: no group is in the foreground
+    except OSError:  # it is not the terminal that started us
         return True
 
 
 def _columns(terminal: TextIO) -> int:
-    """Return its width; one that was not told it says 0, and wraps by itself."""
+    """Return its width; a terminal without a known width says 0, and wraps by itself."""
     return os.get_terminal_size(terminal.fileno()).columns or sys.maxsize
 
 
 def fitted(text: str, columns: int, *, hang: int = 0) -> str:
-    """Break lines between words where they are too long for that many columns.
+    """Wrap lines that are longer than `columns`; the rest is indented as before, plus `hang`.
 
-    What follows of a line has its indent, and `hang` columns more.
-    What is to be copied in one go, an address or a command in backticks, is never broken.
+    An address and a command in backticks stay whole, to be copied.
     """
     from textwrap import wrap
 
@@ -230,9 +209,8 @@ def fitted(text: str, columns: int, *, hang: int = 0) -> str:
         if len(line) <= columns:
             return line
         indent = line[: len(line) - len(line.lstrip())]
-        whole = re.sub("`[^`]*`", lambda code: code[0].replace(" ", "\0"), line.strip())
         parts = wrap(
-            whole,
+            re.sub("`[^`]*`", lambda code: code[0].replace(" ", "\0"), line.strip()),
             max(columns, len(indent) + 20),
             initial_indent=indent,
             subsequent_indent=indent + " " * hang,
@@ -245,10 +223,7 @@ def fitted(text: str, columns: int, *, hang: int = 0) -> str:
 
 
 def _confirm(question: str) -> bool:
-    """Ask; whatever is not a yes is a no, the end of the input included.
-
-    What was typed before the question was to be seen is no answer to it, and is thrown away.
-    """
+    """Ask; everything but a yes is a no. Text typed before the question is discarded."""
     if sys.platform == "win32":
         from msvcrt import getwch, kbhit
 
@@ -265,5 +240,5 @@ def _ask(question: str) -> str | None:
     write_stderr(question, end="")
     line = sys.stdin.buffer.readline()
     if not line:
-        write_stderr("")  # the terminal shows nothing of Ctrl-D
+        write_stderr("")  # the terminal does not echo Ctrl-D
     return line.decode("utf-8", "replace").strip() if line else None

@@ -1,36 +1,25 @@
-"""What a program that called us learns: the one table from errors to exit codes.
-
-Those of signals, which are no errors, stand in `__main__`.
-"""
+"""The exit codes: one table from errors to codes. `__main__` has those of signals."""
 
 from __future__ import annotations
 
-from soe_auth.errors import (
-    LoginError,
-    LoginRequired,
-    NetworkError,
-    ServerError,
-    SettingsError,
-    SoeAuthError,
-    StoreError,
-)
+from soe_auth import errors
 
-BUG = 1  # what Python ends with after a traceback
+BUG = 1  # Python's own, after a traceback
 USAGE = 2
-# Of `soe-auth run`, whose other codes are those of the command that it has become (env(1)).
+# Of `soe-auth run`; its other codes are those of the command that it executes (env(1)).
 CANNOT_RUN = 126
 NOT_FOUND = 127
 
-EXIT_CODES: dict[type[SoeAuthError], int] = {
-    SettingsError: USAGE,
-    LoginRequired: 3,
-    LoginError: 4,
-    ServerError: 5,
-    NetworkError: 6,
-    StoreError: 7,
+EXIT_CODES: dict[type[errors.SoeAuthError], int] = {
+    errors.SettingsError: USAGE,
+    errors.LoginRequired: 3,
+    errors.LoginError: 4,
+    errors.ServerError: 5,
+    errors.NetworkError: 6,
+    errors.StoreError: 7,
 }
 
 
-def exit_code(error: SoeAuthError) -> int:
+def exit_code(error: errors.SoeAuthError) -> int:
     """Return the exit code of an error's kind."""
     return next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind))

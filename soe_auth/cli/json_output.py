@@ -1,4 +1,4 @@
-"""What is known of a token, in JSON for other programs; docs/reference/json.md has its form."""
+"""Report a token in JSON, in the forms of docs/reference/json.md."""
 
 from __future__ import annotations
 
@@ -16,12 +16,9 @@ FORMAT_VERSION = 1
 def token_report(
     profile: str | None, token: Token, now: float, *, why_not: str | None = None
 ) -> dict[str, object]:
-    """Return the token's facts, as docs/reference describes them.
-
-    Times are ISO 8601 in UTC, `seconds_left` is None for no end, `problem` says why the token does
-    not serve its profile, or is None; `warnings` are sentences for a person.
-    """
+    """Return the facts about a token; `why_not` says why it is invalid for its profile."""
     left = token.remaining(now)
+    expires_at = token.expires_at
     return {
         "profile": profile,
         "site": str(token.site),
@@ -30,9 +27,7 @@ def token_report(
         "granted_scope": list(token.granted_scope.names),
         "account": token.account,
         "obtained_at": _iso(token.obtained_at),
-        "expires_at": (
-            token.expires_at if isinstance(token.expires_at, str) else _iso(token.ends_at(now))
-        ),
+        "expires_at": expires_at if isinstance(expires_at, str) else _iso(token.ends_at(now)),
         "seconds_left": None if math.isinf(left) else max(0, int(left)),
         "problem": why_not,
         "warnings": token.warnings(now),
@@ -40,14 +35,13 @@ def token_report(
 
 
 def no_report() -> dict[str, object]:
-    """Return the same facts for a token of which nothing is known but itself."""
-    binding = dict.fromkeys(("profile", "site", "client_id", "scope", "granted_scope", "account"))
-    life = dict.fromkeys(("obtained_at", "expires_at", "seconds_left", "problem"))
-    return {**binding, **life, "warnings": []}
+    """Return the same keys for a token of which no facts are known."""
+    keys = "profile site client_id scope granted_scope account obtained_at expires_at seconds_left"
+    return {**dict.fromkeys([*keys.split(), "problem"]), "warnings": []}
 
 
 def source_report(source: TokenSource, now: float) -> dict[str, object]:
-    """Return the token, and what is known of it; of one that the environment gave, nothing is."""
+    """Return the access token and the facts about it."""
     if source.token and source.settings:
         report = token_report(source.settings.profile, source.token, now)
     else:

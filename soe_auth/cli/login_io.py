@@ -1,4 +1,4 @@
-"""What a login started from the command line does to the world."""
+"""Connect a login to this terminal, desktop and disk."""
 
 from __future__ import annotations
 
@@ -29,15 +29,14 @@ def login_io(
     accelerate: Callable[[LoginIO], LoginIO],
     on_stored: Callable[[], None] = lambda: None,
 ) -> LoginIO:
-    """Return the real effects: this terminal, this desktop, this disk, this clock.
+    """Return the LoginIO of the command line.
 
-    With `by_pipe`, the address that redirect login_success needs may come through a pipe as well.
-    `accelerate` is given to `main`; `on_stored` is called as soon as the token is stored.
+    With `by_pipe`, the address that redirect login_success needs can be read from a pipe.
+    `accelerate` is that of `main`; `on_stored` is called as soon as the token is stored.
     """
-    # What a pipe holds may be for a hook or for a command to run, so it is read where nothing but
-    # that can be meant.
+    # A pipe may be meant for a hook or a command to run, so it is read for an address only.
     reads_pipe = by_pipe and settings.redirect == "login_success" and console.has_pipe
-    # Before the address is shown there is no answer to paste: what waits is for the shell.
+    # Lines typed before the address is shown cannot be an answer; they are for the shell.
     typed_ahead = settings.redirect != "login_success" and console.typed_ahead
 
     async def pressed() -> None:
@@ -47,11 +46,19 @@ def login_io(
 
     def pasted() -> AsyncIterator[str] | None:
         if typed_ahead:
-            console.error("Lines typed ahead are left for the shell, so none can be pasted here.")
+            console.error("Cannot read a pasted address: lines typed ahead are for the shell.")
             return None
         from soe_auth.cli.terminal_paste import pasted_lines
 
         return pasted_lines(sys.stdin.fileno())
+
+    def read_clipboard() -> Callable[[], str] | None:
+        # The clipboard of a remote machine is not that of the browser.
+        if settings.paste != "clipboard" or detect(console.environ).remote_reason:
+            return None
+        from soe_auth.desktop.clipboard import clipboard_reader
+
+        return clipboard_reader(console.environ)
 
     io = replace(
         system_login_io(settings, console.environ, console.say),
@@ -61,30 +68,19 @@ def login_io(
         pasted_lines=pasted if console.can_ask or reads_pipe else None,
         show_waiting=console.show_waiting,
         enter_pressed=pressed if console.can_ask and not typed_ahead else None,
-        read_clipboard=_clipboard(settings, console),
+        read_clipboard=read_clipboard(),
         wake_on_signals=wake_on_signals,
         on_stored=on_stored,
     )
-    if not browser:
-        io = replace(io, open_browser=None)
-    return accelerate(io)
-
-
-def _clipboard(settings: Settings, console: Console) -> Callable[[], str] | None:
-    """Return what reads the clipboard, where that is set and it is the one of the browser."""
-    if settings.paste != "clipboard" or detect(console.environ).remote_reason:
-        return None
-    from soe_auth.desktop.clipboard import clipboard_reader
-
-    return clipboard_reader(console.environ)
+    return accelerate(io if browser else replace(io, open_browser=None))
 
 
 @contextmanager
 def wake_on_signals() -> Iterator[None]:
-    """Have each signal wake the running event loop, so that Python runs its handler at once.
+    """Make each signal wake the running event loop, so that Python runs its handler at once.
 
-    A signal that comes just before the loop goes to sleep would else be handled only when it wakes:
-    when a name server gives up, for one. On Windows the loop does this by itself.
+    A signal just before the loop sleeps would otherwise wait until the loop wakes, for example
+    until a name server times out. On Windows the loop does this by itself.
     """
     if sys.platform == "win32":
         yield
@@ -93,19 +89,18 @@ def wake_on_signals() -> Iterator[None]:
 
     loop = asyncio.get_running_loop()
     reader, writer = socket.socketpair()
+
+    def drain() -> None:
+        with suppress(BlockingIOError):  # a loop that is ending may call it for no signal
+            reader.recv(64)
+
     with reader, writer:
         for end in (reader, writer):
             end.setblocking(False)  # noqa: FBT003  # the socket module's own signature
-        loop.add_reader(reader, _drain, reader)
+        loop.add_reader(reader, drain)
         before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
         try:
             yield
         finally:
             signal.set_wakeup_fd(before)
             loop.remove_reader(reader)
-
-
-def _drain(reader: socket.socket) -> None:
-    """Take the numbers of the signals that came; a loop that is ending may call it for none."""
-    with suppress(BlockingIOError):
-        reader.recv(64)

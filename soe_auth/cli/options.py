@@ -1,4 +1,4 @@
-"""Options that several commands share, made of the table of settings."""
+"""The options that several commands share, and the settings and secrets that they name."""
 
 from __future__ import annotations
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-
 _METAVARS = {
     "client_id": "ID",
     "redirect_host": "HOST",
@@ -50,7 +49,7 @@ def add_settings(parser: argparse.ArgumentParser, *settings: Setting[Any]) -> No
 
 
 def given_settings(args: argparse.Namespace) -> dict[str, str]:
-    """Return the values of the settings' flags that were given, as typed, by their keys."""
+    """Return the values of the settings' options, as typed, by the keys of the settings."""
     return {
         name.removeprefix("setting_"): value
         for name, value in vars(args).items()
@@ -59,14 +58,14 @@ def given_settings(args: argparse.Namespace) -> dict[str, str]:
 
 
 def add_target(parser: argparse.ArgumentParser) -> None:
-    """Give the parser a word that stands for -p or --site."""
+    """Add an argument that can be used in place of -p or --site."""
     parser.add_argument("target", metavar="NAME", nargs="?", help="a profile, or else a site")
 
 
 def take_target(args: argparse.Namespace, console: Console) -> None:
-    """Have the word, if one was given, count as -p if there is such a profile, else as --site.
+    """Use the argument, if there is one, as -p if there is such a profile, else as --site.
 
-    Raises SettingsError where it is neither, and where it looks like a mistyped profile.
+    Raises SettingsError if it is neither, and if it looks like a mistyped profile.
     """
     word = args.target
     if word is None:
@@ -86,7 +85,7 @@ def take_target(args: argparse.Namespace, console: Console) -> None:
     if site and meant and not configs.all_of(site) and not given_settings(args):
         raise SettingsError(
             f"There is no profile {printable(word, 80)}.",
-            hint=f"Did you mean {meant}? If not, name a site by --site.",
+            hint=f"Did you mean {meant}? If not, name a site with --site.",
         )
     setattr(args, key, word)
 
@@ -94,11 +93,11 @@ def take_target(args: argparse.Namespace, console: Console) -> None:
 def read_secret(
     what: str, console: Console, variable: str | None = None, check: Callable[[str], str] = str
 ) -> Secret:
-    """Read one secret from its variable, a terminal (unseen) or a line of standard input.
+    """Read one secret from its variable, a terminal (without echo) or a line of standard input.
 
-    `check` raises ValueError for what it cannot be. Raises SettingsError.
+    `check` raises ValueError for an impossible value. Raises SettingsError.
     """
-    value = console.environ.get(variable) if variable else None
+    value = console.environ.get(variable, "") if variable else ""
     if not value and console.can_ask:
         from getpass import getpass
 
@@ -106,19 +105,18 @@ def read_secret(
     elif not value:
         value = sys.stdin.readline()
     try:
-        if value and value.strip():
-            return Secret(check(value.strip()))
-        problem = "there is none"
-    except ValueError as wrong:
-        problem = str(wrong)
-    raise SettingsError(
-        f"Cannot read the {what}: {problem}.",
-        hint=f"Give it {f'in {variable} or ' if variable else ''}as a line of standard input.",
-    )
+        if not value.strip():
+            raise ValueError("there is none")
+        return Secret(check(value.strip()))
+    except ValueError as problem:
+        raise SettingsError(
+            f"Cannot read the {what}: {problem}.",
+            hint=f"Give it {f'in {variable} or ' if variable else ''}as a line of standard input.",
+        ) from None
 
 
 def read_option(name: str, read: Callable[[str], T], text: str) -> T:
-    """Read the value of an option. Raises SettingsError, which names it."""
+    """Return the value of the option. Raises SettingsError, which names it."""
     try:
         return read(text)
     except ValueError as problem:
@@ -127,7 +125,7 @@ def read_option(name: str, read: Callable[[str], T], text: str) -> T:
 
 
 def resolve_settings(args: argparse.Namespace, console: Console) -> Settings:
-    """Resolve the settings with the flags that were given, telling what was cut off a site."""
+    """Resolve the settings with the options; say which part of a site is ignored."""
     settings = resolve(given_settings(args), profile=args.profile, environ=console.environ)
     if settings.site:
         tell_ignored_suffix(settings.site, console)
@@ -135,18 +133,18 @@ def resolve_settings(args: argparse.Namespace, console: Console) -> Settings:
 
 
 def resolve_given(args: argparse.Namespace, console: Console) -> Settings:
-    """Resolve what options and variables give, and what a profile says only if it is named.
+    """Resolve the settings from options and variables, and from a profile only if it is named.
 
-    Neither the default profile, another one of the site nor a project file decides then. Raises
+    The default profile, other profiles of the site and a project file have no effect. Raises
     SettingsError.
     """
     if args.profile or console.environ.get(PROFILE_VARIABLE):
         return resolve_settings(args, console)
     configs = read_config_files(console.environ)
-    free = (f"by-hand-{number}" for number in range(len(configs.profiles) + 1))
+    unused = (f"by-hand-{number}" for number in range(len(configs.profiles) + 1))
     settings = resolve(
         given_settings(args),
-        profile=next(name for name in free if name not in configs.profiles),
+        profile=next(name for name in unused if name not in configs.profiles),
         environ=console.environ,
         cwd=_nowhere,
         configs=configs,
@@ -165,9 +163,9 @@ def _nowhere() -> Path:
 
 
 def tell_ignored_suffix(site: Site, console: Console) -> None:
-    """Tell what was cut off a site."""
+    """Say which part of a site's URL is ignored, if any."""
     if site.ignored_suffix:
-        console.say(f"The site is {site}; “{printable(site.ignored_suffix, 80)}” was left out.")
+        console.say(f"The site is {site}; “{printable(site.ignored_suffix, 80)}” is ignored.")
 
 
 def open_profile_store(settings: Settings, console: Console) -> Store:
@@ -176,7 +174,7 @@ def open_profile_store(settings: Settings, console: Console) -> Store:
 
 
 def add_redirect_uri(parser: argparse.ArgumentParser) -> None:
-    """Give the parser the option."""
+    """Add the option --redirect-uri."""
     parser.add_argument(
         "--redirect-uri",
         metavar="URI",
@@ -186,7 +184,7 @@ def add_redirect_uri(parser: argparse.ArgumentParser) -> None:
 
 
 def given_redirect_uri(site: Site, args: argparse.Namespace) -> str:
-    """Return the redirect URI that was given, or that of the site's own page."""
+    """Return the redirect URI of the option, else that of the site's own page."""
     from soe_auth.oauth.authorization_request import login_success_uri, read_redirect_uri
 
     uri = args.redirect_uri or login_success_uri(site)
@@ -194,5 +192,5 @@ def given_redirect_uri(site: Site, args: argparse.Namespace) -> str:
 
 
 def given_state(environ: Mapping[str, str]) -> Secret | None:
-    """Return the state that SOE_AUTH_STATE holds, if it is set."""
+    """Return the state of SOE_AUTH_STATE, if it is set."""
     return Secret(environ["SOE_AUTH_STATE"]) if environ.get("SOE_AUTH_STATE") else None

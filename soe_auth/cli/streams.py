@@ -1,4 +1,4 @@
-"""The standard streams: what they are, and writing to them."""
+"""Write to the standard streams, and find out what they are."""
 
 from __future__ import annotations
 
@@ -6,33 +6,32 @@ import os
 import sys
 from errno import EINVAL
 
-TYPE_CHECKING = False  # typing itself is not light
+TYPE_CHECKING = False  # importing typing is slow
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import TextIO
 
 
 class OutputError(Exception):
-    """The standard output could not be written; the text says why, in the system's words."""
+    """The standard output cannot be written; the text is the system's reason."""
 
 
 def prepare() -> None:
-    """Make the standard streams fit for whatever is written to them."""
+    """Make the standard streams accept any text, and line ends that shells expect."""
     for name in ("stdout", "stderr"):
         if stream := getattr(sys, name):
-            # What the encoding lacks is replaced, and is no error. Every line ends with "\n": on
-            # Windows a shell such as Git's keeps a "\r" in what it reads by $(…).
+            # A character that the encoding lacks is replaced. Lines end with "\n" on Windows too:
+            # a shell such as Git's keeps a "\r" in what it reads by $(…).
             stream.reconfigure(errors="replace", newline="\n")
-        else:  # it was closed, and what is opened next must not get its number
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115  # pathlib is not light, and it is to stay open
+        else:  # it is closed, and the next file that is opened must not get its number
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115  # pathlib is slow to import, and it stays open
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Return whether a standard stream, which is None where it is closed, is a terminal."""
+    """Whether a standard stream, which is None where it is closed, is a terminal."""
     if not stream or not stream.isatty():
         return False
     if sys.platform == "win32":
-        # Every device is a terminal to the C library there, and NUL is a device.
+        # The C library takes every device for a terminal there, and NUL is a device.
         from ctypes import byref, c_ulong, c_void_p, windll
         from msvcrt import get_osfhandle
 
@@ -41,24 +40,14 @@ def is_terminal(stream: TextIO | None) -> bool:
     return True
 
 
-def write_stdout(text: str = "", end: str = "\n") -> None:
-    """Write to the standard output, at once; raises OutputError, and BrokenPipeError."""
-    _write(lambda: print(text, end=end, flush=True))
-
-
-def write_stdout_bytes(data: bytes) -> None:
-    """Write bytes as they are, as `write_stdout`."""
-
-    def write() -> None:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-
-    _write(write)
-
-
-def _write(write: Callable[[], object]) -> None:
+def write_stdout(text: str | bytes = "", end: str = "\n") -> None:
+    """Write text and `end`, or bytes alone, and flush. Raises OutputError, BrokenPipeError."""
     try:
-        write()
+        if isinstance(text, bytes):
+            sys.stdout.buffer.write(text)
+            sys.stdout.buffer.flush()
+        else:
+            print(text, end=end, flush=True)
     except BrokenPipeError:
         raise
     except OSError as problem:
@@ -68,7 +57,7 @@ def _write(write: Callable[[], object]) -> None:
 
 
 def write_stderr(text: str, end: str = "\n") -> None:
-    """Write to the standard error, at once; where it cannot be written, that changes nothing."""
+    """Write text and flush; an error is ignored."""
     try:
         print(text, end=end, file=sys.stderr, flush=True)
     except OSError:
@@ -76,7 +65,7 @@ def write_stderr(text: str, end: str = "\n") -> None:
 
 
 def bytes_waiting(terminal: int) -> int:
-    """Return how many bytes of whole lines wait at a terminal; 0 on Windows, which cannot tell."""
+    """Return how many bytes of whole lines can be read from a terminal; 0 on Windows."""
     if sys.platform == "win32":
         return 0
     import fcntl

@@ -1,4 +1,4 @@
-"""The second door: lines that a person pastes into the terminal while the listener waits."""
+"""Read lines that the user pastes into the terminal, without blocking the event loop."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
 _CHUNK = 64 * 1024
-_FOREGROUND_COMES = 0.2  # seconds between two looks for it
-_CTRL_C_COMES = 0.2  # seconds
-_KEY_COMES = 0.05  # seconds between two looks for one
-_PASTE_COMES = 0.05  # seconds between two lines that are pasted at once
+_FOREGROUND_POLL = 0.2  # seconds
+_CTRL_C_DELAY = 0.2  # seconds
+_KEY_POLL = 0.05  # seconds
+_PASTE_GAP = 0.05  # seconds, at most, between two lines of one paste
 
 
 async def pasted_lines(terminal: int, *, only_enter: bool = False) -> AsyncGenerator[str]:
-    """Yield each line that comes from a terminal or a pipe, without ever blocking, until its end.
+    """Yield each line from a terminal or a pipe, given as a file descriptor, until its end.
 
-    `terminal` is its file descriptor. Nothing is read ahead: a terminal gives a line at a time, and
-    of a pipe no byte is taken behind the line's end. A terminal is read in its foreground only.
-    An empty line in front of what is pasted is left out. With `only_enter`, empty lines alone are
-    taken, and with the first other one the reading ends: it is for the shell.
+    Nothing is read ahead: a terminal gives one line at a time, and a pipe is read up to the end of
+    the line. A terminal is read in the foreground only. An empty line right before pasted text is
+    left out. With `only_enter`, only empty lines are read; at any other line, which is for the
+    shell, the reading ends.
     """
     queue: asyncio.Queue[bytes] = asyncio.Queue()
     watch = _read_in_thread if sys.platform == "win32" else _read_when_ready
@@ -40,7 +40,7 @@ async def pasted_lines(terminal: int, *, only_enter: bool = False) -> AsyncGener
             *lines, pending = (pending + data).split(b"\n")
             for number, line in enumerate(lines, 1):
                 if not line.strip():
-                    await asyncio.sleep(_PASTE_COMES)
+                    await asyncio.sleep(_PASTE_GAP)
                     if number < len(lines) or pending or not queue.empty():
                         continue
                 yield line.decode("utf-8", "replace")
@@ -49,7 +49,7 @@ async def pasted_lines(terminal: int, *, only_enter: bool = False) -> AsyncGener
 
 
 async def enter_pressed(terminal: int) -> None:
-    """Wait until Enter alone is pressed at a terminal; what else is typed is left for the shell."""
+    """Wait until Enter alone is pressed at a terminal; other input is left for the shell."""
     async with aclosing(pasted_lines(terminal, only_enter=True)) as lines:
         async for _ in lines:
             return
@@ -76,8 +76,8 @@ def _read_when_ready(
             data = b""
         if not data:
             loop.remove_reader(terminal)
-        if data is None:  # what waits there is for the shell
-            timers[:] = [loop.call_later(_FOREGROUND_COMES, watch)]
+        if data is None:  # the input is for the shell
+            timers[:] = [loop.call_later(_FOREGROUND_POLL, watch)]
         else:
             queue.put_nowait(data)
 
@@ -91,10 +91,10 @@ def _read_when_ready(
 
 
 def _read_in_foreground(terminal: int) -> bytes | None:
-    """Read a line of a terminal; None in its background, where it is another's. Raises OSError.
+    """Read a line of a terminal; return None in the background. Raises OSError.
 
-    The kernel stops a process that reads there, unless SIGTTIN is blocked: then it may have gone to
-    the background since we looked, and the read is an error.
+    The kernel stops a background process that reads, unless SIGTTIN is blocked: then, if the
+    process has gone to the background since the check, the read is an error.
     """
     if sys.platform == "win32":
         raise OSError
@@ -117,7 +117,7 @@ def _read_in_thread(
 
     def read() -> None:
         more = True
-        while more and not _stops_before_a_key(terminal, stopped):
+        while more and not _is_stopped_before_key(terminal, stopped):
             if only_enter and not _enter_is_next(terminal):
                 return
             data = b""
@@ -125,34 +125,34 @@ def _read_in_thread(
                 data = os.read(terminal, _CHUNK)
             more = data != b""
             if not more:
-                # Ctrl-C ends a read on Windows as the end of the input does, and comes after it.
-                stopped.wait(_CTRL_C_COMES)
-            with suppress(RuntimeError):  # the loop has ended meanwhile
+                # On Windows, Ctrl-C ends a read like the end of the input, before its signal.
+                stopped.wait(_CTRL_C_DELAY)
+            with suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(queue.put_nowait, data)
 
     try:
         Thread(target=read, daemon=True).start()
-    except RuntimeError:  # none can be started, and so nothing can be pasted
+    except RuntimeError:  # no thread can be started, so nothing can be pasted
         queue.put_nowait(b"")
     return stopped.set
 
 
-def _stops_before_a_key(terminal: int, stopped: Event) -> bool:
-    """Wait until a key is typed on a console; return whether it has been stopped by then.
+def _is_stopped_before_key(terminal: int, stopped: Event) -> bool:
+    """Wait until a key is typed on a console; return True if the reading is stopped first.
 
-    A read that waits cannot be ended, and would take the next line from the program that it is for.
+    A waiting read cannot be cancelled, and would take the next line from another program.
     """
     if sys.platform == "win32" and os.isatty(terminal):
         from msvcrt import kbhit
 
         while not kbhit():
-            if stopped.wait(_KEY_COMES):
+            if stopped.wait(_KEY_POLL):
                 return True
     return stopped.is_set()
 
 
 def _enter_is_next(terminal: int) -> bool:
-    """Whether the key that waits on a console is Enter; it is left there."""
+    """Whether the next key of a console, which stays there, is Enter."""
     if sys.platform != "win32":
         return False
     import ctypes

@@ -828,7 +828,7 @@ def test_a_command_that_cannot_be_run_is_reported_by_the_command_itself(
 ) -> None:
     done = ways.run("run", "--", command)
     assert done.returncode == code
-    assert b"could not be run" in done.stderr
+    assert b"Cannot run " in done.stderr
 
 
 @pytest.mark.process
@@ -840,7 +840,7 @@ def test_a_full_disk_is_reported_in_one_line(
     with Path("/dev/full").open("wb") as full:
         done = ways.run(*argv, stdout=full, env=ways.environ(**variables))
     assert done.returncode == NOT_WRITTEN
-    assert done.stderr == b"soe-auth: stdout could not be written: No space left on device.\n"
+    assert done.stderr == b"soe-auth: Cannot write to stdout: No space left on device.\n"
 
 
 @pytest.mark.process

@@ -320,7 +320,7 @@ def test_a_wrong_value_in_the_file_can_be_put_right(user: User) -> None:
 def test_a_new_profile_begins_with_its_site(user: User) -> None:
     code, _, said = user.types("config set site acme/c/team -p mine")
     assert code == 0
-    assert "“c/team” was left out" in said
+    assert "“c/team” is ignored" in said
     assert user.types("config set client_id 110")[0] == 0
     assert tomllib.loads(user.config.read_text()) == {
         "default_profile": "mine",

@@ -690,7 +690,7 @@ def test_the_command_in_the_refusal_works_and_counts_as_consent(
     assert inside("logout").returncode == 0
     assert inside("login").returncode == 0
     assert inside("token").returncode == 0
-    assert "lasts until" in inside("status").stdout
+    assert "valid until" in inside("status").stdout
     assert len((repository.home / "tabs").read_text().splitlines()) == 2
 
 

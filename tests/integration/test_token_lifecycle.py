@@ -170,7 +170,7 @@ def test_status_tells_that_the_variable_is_used_where_there_is_no_profile(
     soe_auth: Command,
 ) -> None:
     by_variable = soe_auth.with_variables(SOE_AUTH_TOKEN="from(ci)*")
-    told = "SOE_AUTH_TOKEN is set: `soe-auth token` answers with that one.\n"
+    told = "SOE_AUTH_TOKEN is set: `soe-auth token` prints that token.\n"
     assert outcome(by_variable("status")) == (0, "", told)
     assert json.loads(by_variable("status", "--json").stdout)["profiles"] == []
     assert soe_auth("status").returncode == 3
@@ -224,7 +224,7 @@ def test_a_site_is_asked_whether_its_token_is_good_and_each_answer_is_told(
     assert good.stdout.endswith("\n  on site  good, as Jane Doe\n")
     ended = soe_auth("status", "-p", "ended", "--verify")
     assert (ended.returncode, ended.stderr) == (3, "")
-    assert "  token    lasts until" in ended.stdout  # which is what is known here
+    assert "  token    valid until" in ended.stdout  # which is what is known here
     assert ended.stdout.endswith("\n  on site  no longer good\n")
 
     with running(strict=True) as other:
@@ -605,10 +605,10 @@ def test_a_log_out_of_all_waits_for_all_sites_at_once_and_keeps_what_is_not_ende
         assert time.monotonic() - before < 15  # one site alone takes ten seconds
     assert done.returncode == 6
     assert "Traceback" not in done.stderr
-    assert done.stderr.count("is removed from this machine.") == 1
-    assert done.stderr.count("could not be reached, so the token may be good there still") == 3
-    assert done.stderr.count("does not offer to end tokens this way") == 1
-    assert done.stderr.count("has ended it") == 1
+    assert done.stderr.count("is deleted from this machine.") == 1
+    assert done.stderr.count("the token may still be valid there") == 3
+    assert done.stderr.count("does not offer to revoke tokens") == 1
+    assert done.stderr.count("has revoked it") == 1
     kept = [path.stem for path in (soe_auth.home / "config" / "tokens").iterdir()]
     assert sorted(kept) == ["away", "hangs", "hangs-too", "refuses"]
 
@@ -627,7 +627,7 @@ def test_a_copy_that_cannot_be_removed_keeps_no_other_from_going(
     done = soe_auth("logout", "--all")
     assert done.returncode == 7
     assert "b.json: it is a link" in done.stderr
-    assert done.stderr.count("has ended it") == 2
+    assert done.stderr.count("has revoked it") == 2
     assert [path.name for path in (soe_auth.home / "config" / "tokens").iterdir()] == ["b.json"]
 
 

@@ -103,7 +103,7 @@ def test_login_if_needed_leaves_it_at_the_token_of_the_environment(soe_auth: Com
     idle = job("login", "--if-needed", "--browser", "/does/not/exist")
     assert (idle.returncode, idle.stdout) == (0, "")
     assert said(idle) == (
-        "SOE_AUTH_TOKEN is set: `soe-auth token` answers with that one, so no login is needed.\n"
+        "SOE_AUTH_TOKEN is set: `soe-auth token` prints that token; no login needed.\n"
     )
     report = json.loads(job("login", "--if-needed", "--json").stdout)
     assert report["profile"] is None
@@ -119,7 +119,7 @@ def test_a_site_with_a_path_is_cut_off_with_a_word_about_it(
     url = f"{site.url}/c/team"
     done = soe_auth("login", "--site", url, "--client-id", "110", "--browser", BROWSER)
     assert done.returncode == 0
-    assert "“c/team” was left out" in said(done)
+    assert "“c/team” is ignored" in said(done)
 
 
 def test_without_a_client_id_login_says_what_to_click_and_what_to_write(soe_auth: Command) -> None:
@@ -148,8 +148,8 @@ def test_login_without_anything_says_what_it_needs(soe_auth: Command) -> None:
     assert said(done).splitlines() == [
         "soe-auth: No site is set, and there is no profile yet.",
         (
-            "  Say which: `soe-auth login --site NAME.stackenterprise.co --client-id ID`,"
-            " or be asked: `soe-auth init`."
+            "  Type `soe-auth login --site NAME.stackenterprise.co --client-id ID`, or"
+            " `soe-auth init`, which asks for both."
         ),
     ]
 
@@ -314,7 +314,7 @@ def test_status_shows_every_profile(signed_in: Command, site: Sandbox) -> None:
         "  account  Jane Doe",
         "  scope    read only",
     ]
-    assert lines[4].startswith("  token    lasts until ")
+    assert lines[4].startswith("  token    valid until ")
     assert "SOE_AUTH_TOKEN is set" in said(done)
 
 
@@ -347,7 +347,7 @@ def test_status_says_when_a_token_does_not_serve_its_profile(
 def test_a_token_of_variables_only_has_a_status_too(soe_auth: Command, site: Sandbox) -> None:
     by_variables = soe_auth.with_variables(SOE_AUTH_SITE=site.url, SOE_AUTH_CLIENT_ID="110")
     assert by_variables("login", "--browser", BROWSER).returncode == 0
-    assert "lasts until" in soe_auth("status").stdout
+    assert "valid until" in soe_auth("status").stdout
 
 
 def test_status_of_nothing_is_exit_3(soe_auth: Command) -> None:
@@ -380,17 +380,17 @@ def test_a_ci_job_without_a_token_is_told_where_to_give_it_one(
 def test_logout_ends_the_token_on_the_site_and_removes_it_here(signed_in: Command) -> None:
     done = signed_in("logout")
     assert done.returncode == 0
-    assert "removed from this machine" in said(done)
-    assert "has ended it" in said(done)
+    assert "deleted from this machine" in said(done)
+    assert "has revoked it" in said(done)
     assert signed_in("token").returncode == 3
     again = signed_in("logout")
     assert again.returncode == 0
-    assert "nothing to remove" in said(again)
+    assert "nothing to delete" in said(again)
 
 
 @pytest.mark.parametrize(
     ("quirk", "code", "words"),
-    [("not-offered", 5, "does not offer"), ("server-error", 5, "no answer that can be read")],
+    [("not-offered", 5, "does not offer"), ("server-error", 5, "Cannot read the response")],
 )
 def test_a_token_that_the_site_did_not_end_is_kept_until_a_local_logout(
     signed_in: Command, site: Sandbox, quirk: str, code: int, words: str
@@ -399,7 +399,7 @@ def test_a_token_that_the_site_did_not_end_is_kept_until_a_local_logout(
     done = signed_in("logout")
     assert done.returncode == code
     assert words in said(done)
-    assert "The token is kept here" in said(done)
+    assert "The token stays here" in said(done)
     assert signed_in("token").returncode == 0
     site.quirks = Quirks()
     assert signed_in("logout").returncode == 0
@@ -411,7 +411,7 @@ def test_logout_without_the_site_keeps_it_here_unless_it_is_local(soe_auth: Comm
         soe_auth("login", "--site", site.url, "--client-id", "110", "--browser", BROWSER)
     done = soe_auth("logout")
     assert done.returncode == 6
-    assert "could not be reached, so the token may be good there still" in said(done)
+    assert "the token may still be valid there" in said(done)
     assert soe_auth("token").returncode == 0
     assert soe_auth("logout", "--local").returncode == 0
     assert soe_auth("token").returncode == 3
@@ -445,7 +445,7 @@ def test_logout_may_be_local_and_may_be_of_all(signed_in: Command, site: Sandbox
     assert signed_in(*other, "--browser", BROWSER).returncode == 0
     done = signed_in("logout", "--all", "--local")
     assert done.returncode == 0
-    assert said(done).count("was not asked to end it") == 2
+    assert said(done).count("was not asked to revoke it") == 2
     assert "There is no token" in said(signed_in("logout", "--all"))
 
 
@@ -480,7 +480,7 @@ def test_logout_of_a_token_that_the_site_has_ended_already_is_done(
     stored.write_bytes(copy)
     done = signed_in("logout")
     assert done.returncode == 0
-    assert "was no longer good" in said(done)
+    assert "was no longer valid" in said(done)
 
 
 # --- the guide's steps, by hand ---
@@ -700,6 +700,15 @@ def test_a_usage_error_names_the_word_and_lists_the_choices(
     assert second.startswith(f"  {to_do}")
 
 
+def test_a_profile_behind_check_gets_a_hint(soe_auth: Command) -> None:
+    done = soe_auth("status", "--check", "acme")
+    assert done.returncode == 2
+    assert said(done).splitlines() == [
+        "soe-auth: check (from --check): write a duration such as 90s, 10m, 8h or 1d.",
+        "  To name a profile, put it first: `soe-auth status NAME --check`.",
+    ]
+
+
 @pytest.mark.parametrize(
     "typed",
     [
@@ -858,7 +867,7 @@ def test_the_demo_shows_a_whole_login_leaves_nothing_and_runs_nothing_of_where_i
     assert "no browser to show here" in text
     assert "Signed in to localhost" in text
     assert "The API answers: you are Jane Doe." in text
-    assert "has ended it" in text
+    assert "has revoked it" in text
     assert list(tmp.iterdir()) == []
     assert not (soe_auth.home / "config").exists()
 

@@ -260,7 +260,7 @@ def test_a_token_is_in_the_secret_service_and_in_no_file(at_home: Command, site:
     login = ("login", "--browser", BROWSER)
     does(*login, "--site", site.url, "--client-id", "110")
     first = does("token")
-    assert "lasts until" in does("status")
+    assert "valid until" in does("status")
     assert does("status", "--check", "2h") == ""
     assert "good, as Jane Doe" in does("status", "--verify")
     assert re.search(r"keyring: keyring.backends.SecretService.Keyring answers", does("doctor"))
@@ -273,7 +273,7 @@ def test_a_token_is_in_the_secret_service_and_in_no_file(at_home: Command, site:
     does("profile", "rename", f"localhost-{site.port}", "desk")
     assert does("token") == second
     assert seen(second) == []
-    assert "has ended it" in does("logout")
+    assert "has revoked it" in does("logout")
     assert at_home("token").returncode == 3
     assert not list((at_home.home / "config" / "tokens").iterdir())
     does("config", "unset", "store")
@@ -550,7 +550,7 @@ def test_a_logout_removes_a_token_from_either_store(
     put(desk)
     done = desk("logout", "--all", "--local")
     assert done.returncode == 0, done.stderr
-    assert "is removed from this machine" in done.stderr
+    assert "is deleted from this machine" in done.stderr
     assert desk.places == set()
 
 

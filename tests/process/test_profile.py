@@ -158,8 +158,8 @@ def test_remove_logs_out_first_and_tells_both(signed_in: Command, site: Sandbox,
     removed = signed_in("profile", "remove", name)
     assert removed.returncode == 0
     assert removed.stderr.splitlines() == [
-        f"The token of profile {name} is removed from this machine.",
-        f"localhost:{site.port} has ended it.",
+        f"The token of profile {name} is deleted from this machine.",
+        f"localhost:{site.port} has revoked it.",
         f"Profile {name} is removed from {signed_in.home / 'config' / 'config.toml'}",
         "It was the default; `soe-auth profile use NAME` makes another.",
     ]
@@ -336,7 +336,7 @@ def test_a_site_that_does_not_say_whose_a_given_token_is_is_told(
         ("--with-token --expires soon", "Cannot read expires from --expires: write a duration"),
         ("--with-token --if-needed", "--with-token opens no browser."),
         ("--with-token --no-browser", "--with-token opens no browser."),
-        ("--expires 8h", "--expires is for --with-token"),
+        ("--expires 8h", "--expires needs --with-token"),
     ],
 )
 def test_an_option_that_does_not_fit_a_given_token_is_refused(

@@ -354,7 +354,7 @@ def test_what_cannot_be_run_is_127_if_it_is_not_there_and_else_126(
         assert main(["run", "--", command], environ) == code
         told = capsys.readouterr()
         shown = command.replace("\x1b", "�")
-        assert told.err == f"soe-auth: {shown} could not be run: {problem}.\n"
+        assert told.err == f"soe-auth: Cannot run {shown}: {problem}.\n"
         assert told.out == ""
     program = file.rename(tmp_path / "file.exe")
     program.chmod(0o755)

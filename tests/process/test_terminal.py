@@ -123,6 +123,7 @@ def test_what_cannot_be_checked_is_refused_and_the_door_stays_open(
     child.sendline(address)
     child.expect("does not begin with")
     child.sendline("")
+    child.expect("Paste the address of the browser's last page, then press Enter:")
     child.sendline(ended)
     assert end_of(child)[0] == 0
 

@@ -477,7 +477,7 @@ def test_what_is_odd_about_the_settings_is_told_once_however_long_the_wait(
     odd = signed_in.with_variables(SOE_AUTH_SITE=f"{site.url}/questions")
     done = odd("token", "--min-ttl", "25h", "--wait", "2s")
     assert done.returncode == 3
-    assert done.stderr.count("was left out") == 1
+    assert done.stderr.count("is ignored") == 1
 
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")

@@ -117,7 +117,7 @@ def test_run_passes_token_arguments_and_exit_code(
     assert (done.returncode, done.stdout.split()) == (9, [site.url, "word"])
     absent = signed_in("run", "--", "no-such-program")
     assert absent.returncode == 127
-    assert "no-such-program could not be run" in absent.stderr
+    assert "Cannot run no-such-program" in absent.stderr
 
 
 def test_twenty_processes_at_once_open_one_tab(tmp_path: Path) -> None:

@@ -1,7 +1,11 @@
-"""Call the site's API with the token, and print the answer.
+"""Call the site's API with the token, and print the response.
 
-`soe-auth api users/me` gets https://SITE/api/v3/users/me. In place of a path, a URL of the site may
-be given. The token is sent to no other address, and no redirect is followed.
+PATH is relative to the API: `users/me` is https://SITE/api/v3/users/me. It can be a URL of the site
+as well. The token is sent to no other address, and no redirect is followed.
+
+For example:
+  soe-auth api users/me
+  soe-auth api questions --paginate -f sort=activity
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from soe_auth.actions.api_call import call_pages, check_answer
 from soe_auth.cli.options import add_settings
-from soe_auth.cli.streams import is_terminal, write_stdout, write_stdout_bytes
+from soe_auth.cli.streams import is_terminal, write_stdout
 from soe_auth.cli.token_source import find_site, find_token
 from soe_auth.errors import SettingsError
 from soe_auth.model.text import printable
@@ -27,6 +31,7 @@ from soe_auth.site_client.event_loop import run_async
 
 if TYPE_CHECKING:
     import argparse
+    from typing import Any
 
     from soe_auth.cli.console import Console
     from soe_auth.model.secret import Secret
@@ -37,35 +42,36 @@ _LARGEST_INPUT = 64 * 1024 * 1024
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
-    parser.add_argument("path", metavar="PATH", help="such as users/me; or a URL of the site")
-    parser.add_argument("-X", "--method", help="default: GET, and POST with --input")
+    repeated: Any = {"action": "append", "default": []}
+    parser.add_argument(
+        "path", metavar="PATH", help="a path such as users/me, or a URL of the site"
+    )
+    parser.add_argument("-X", "--method", metavar="METHOD", help="default: GET; with --input, POST")
     parser.add_argument(
         "-f",
         "--field",
         metavar="KEY=VALUE",
-        action="append",
-        default=[],
-        help="a field of the query; with a method other than GET, of a JSON body; may be repeated",
+        **repeated,
+        help="a field of the query; with another method than GET, of a JSON body; repeatable",
     )
     parser.add_argument(
-        "-H",
-        "--header",
-        metavar="NAME:VALUE",
-        action="append",
-        default=[],
-        help="one more header; may be repeated",
+        "-H", "--header", metavar="NAME:VALUE", **repeated, help="a header to add; repeatable"
     )
     parser.add_argument("--input", metavar="FILE", help="send this file as the body; - is stdin")
     parser.add_argument("-i", "--include", action="store_true", help="print status and headers too")
+    parser.add_argument("--paginate", action="store_true", help="get and print all pages")
     parser.add_argument(
-        "--paginate", action="store_true", help="get every page, and print one after the other"
+        "--api",
+        metavar="API",
+        choices=BASES,
+        default="v3",
+        help="the API to call: v3 or v2.3; default: v3",
     )
-    parser.add_argument("--api", choices=BASES, default="v3", help="which API; default: v3")
     add_settings(parser, MIN_TTL)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    """Call the API; print what it answers."""
+    """Call the API and print what it returns."""
     site, settings = find_site(args, console)
     try:
         call = new_api_call(
@@ -80,35 +86,36 @@ def run(args: argparse.Namespace, console: Console) -> int:
     except ValueError as problem:
         raise SettingsError(
             f"Cannot make the call: {problem}.",
-            hint="`soe-auth api --help` shows how it is written.",
+            hint="`soe-auth api --help` shows examples.",
         ) from None
     token = find_token(args, console).access_token
-    given = console.environ.get(TOKEN_VARIABLE)
-    advice = "Set SOE_AUTH_TOKEN again" if given else f"Type `{settings.login_command}`"
+    advice = f"Type `{settings.login_command}`"
+    if console.environ.get(TOKEN_VARIABLE):
+        advice = "Set SOE_AUTH_TOKEN again"
 
     async def print_pages() -> None:
         async with connect(site, network=settings.network) as connection:
             pages = call_pages(call, token, connection, paginate=args.paginate, sleep=asyncio.sleep)
-            async for answer in pages:
-                _print(answer, token, include=args.include)
-                check_answer(answer, token, site.authority, advice=advice)
+            async for response in pages:
+                _print(response, token, include=args.include)
+                check_answer(response, token, site.authority, advice=advice)
 
     run_async(print_pages())
     return 0
 
 
-def _print(answer: ApiResponse, token: Secret, *, include: bool) -> None:
-    """Print an answer as it is; on a terminal, JSON is indented and control characters escaped."""
+def _print(response: ApiResponse, token: Secret, *, include: bool) -> None:
+    """Print the body as it is; on a terminal, indent JSON and escape control characters."""
     if include:
-        fields = (f"{name}: {value}" for name, value in answer.headers)
-        for line in (f"HTTP {answer.status}", *fields):
+        fields = (f"{name}: {value}" for name, value in response.headers)
+        for line in (f"HTTP {response.status}", *fields):
             write_stdout(printable(token.redact_in(line), 4000))
         write_stdout()
+    body = response.body
     if not is_terminal(sys.stdout):
-        body = answer.body
-        write_stdout_bytes(body if body.endswith(b"\n") or not body else body + b"\n")
+        write_stdout(body if body.endswith(b"\n") or not body else body + b"\n")
         return
-    text = answer.body.decode("utf-8", "replace")
+    text = body.decode("utf-8", "replace")
     with suppress(ValueError, RecursionError):
         text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
     if text:
@@ -117,6 +124,7 @@ def _print(answer: ApiResponse, token: Secret, *, include: bool) -> None:
 
 
 def _input(name: str | None) -> bytes | None:
+    """Read the body from a file, or from stdin for `-`. Raises SettingsError."""
     if name is None:
         return None
     try:
@@ -130,5 +138,5 @@ def _input(name: str | None) -> bytes | None:
             f"Cannot read {printable(name)}: {problem.strerror}.", hint="Name a file for --input."
         ) from None
     if len(content) > _LARGEST_INPUT:
-        raise SettingsError(f"{printable(name)} has more than 64 MiB.")
+        raise SettingsError(f"Cannot send {printable(name)}: it has more than 64 MiB.")
     return content

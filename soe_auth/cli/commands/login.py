@@ -1,26 +1,24 @@
-"""Sign in with your browser, and keep the token for this user of this machine.
+"""Sign in with your browser, and store the token for you alone.
 
-The first login names the site and the client ID, as in `soe-auth login acme --client-id 110`; they
-are remembered as a profile, so that from then on `soe-auth login` alone is enough.
+The first login needs the site and the client ID. They are stored as a profile, so `soe-auth login`
+alone is enough from then on.
+
+For example:
+  soe-auth login acme --client-id 110
+  soe-auth login --if-needed --min-ttl 8h
 """
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING
 
 from soe_auth.actions.get_token import from_environment
 from soe_auth.actions.login import login
 from soe_auth.actions.login_if_needed import login_if_needed
+from soe_auth.cli import options
 from soe_auth.cli.login_io import login_io
-from soe_auth.cli.options import (
-    add_settings,
-    add_target,
-    read_option,
-    read_secret,
-    resolve_settings,
-    take_target,
-)
 from soe_auth.errors import LoginRequired, SettingsError
 from soe_auth.model.duration import parse_duration
 from soe_auth.model.token import visible_ascii
@@ -30,6 +28,7 @@ if TYPE_CHECKING:
     import argparse
 
     from soe_auth.cli.console import Console
+    from soe_auth.model.secret import Secret
     from soe_auth.model.site import Site
     from soe_auth.model.token import Token
     from soe_auth.settings.settings import Settings
@@ -48,45 +47,53 @@ With another Domain than localhost, add --redirect-host and that name; with the 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
-    add_target(parser)
-    add_settings(parser, *PROFILE, BROWSER, TIMEOUT, MIN_TTL)
+    options.add_target(parser)
+    options.add_settings(parser, *PROFILE, BROWSER, TIMEOUT, MIN_TTL)
     parser.add_argument("--no-browser", action="store_true", help="show the address, open nothing")
     parser.add_argument(
-        "--if-needed", action="store_true", help="do nothing if the token lives for --min-ttl"
+        "--if-needed", action="store_true", help="do nothing if a token stays valid for --min-ttl"
     )
     parser.add_argument(
         "--with-token",
         action="store_true",
-        help="store a token that you have, read from standard input; no browser",
+        help="open no browser: store a token that you have, read from standard input",
     )
     parser.add_argument(
         "--expires",
         metavar="DURATION",
-        help="with --with-token: how long it lives from now; default: not known",
+        help="with --with-token: how long it is valid from now; default: unknown",
     )
     parser.add_argument("--json", action="store_true", help="print who signed in, as JSON")
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    """Log in; the exit code tells how it ended."""
+    """Log in."""
     _check_options(args)
-    take_target(args, console)
+    options.take_target(args, console)
     if args.if_needed and from_environment(console.environ):
-        # In a CI job no user can sign in, and what it needs is there already.
-        console.say(
-            "SOE_AUTH_TOKEN is set: `soe-auth token` answers with that one, so no login is needed."
-        )
+        # In a CI job no user can sign in, and the job has its token already.
+        console.say("SOE_AUTH_TOKEN is set: `soe-auth token` prints that token; no login needed.")
         return _report(args, console)
     try:
-        settings = resolve_settings(args, console)
+        settings = options.resolve_settings(args, console)
     except LoginRequired:
         raise SettingsError(
             "No site is set, and there is no profile yet.",
-            hint="Say which: `soe-auth login --site NAME.stackenterprise.co --client-id ID`,"
-            " or be asked: `soe-auth init`.",
+            hint="Type `soe-auth login --site NAME.stackenterprise.co --client-id ID`, or"
+            " `soe-auth init`, which asks for both.",
         ) from None
     if args.with_token:
-        return _store_given_token(args, settings, console)
+        from soe_auth.actions.store_given_token import store_given_token
+
+        expires = args.expires
+        lifetime = options.read_option("expires", parse_duration, expires) if expires else None
+        io = login_io(settings, console, browser=False, accelerate=args.accelerate)
+
+        def read() -> Secret:
+            return options.read_secret("token", console, check=visible_ascii)
+
+        token = store_given_token(settings, read, lifetime, io)
+        return _report(args, console, settings.profile, token)
     if settings.site and not settings.client_id and not settings.doubt:
         _explain_registration(settings.site, settings, console)
     io = login_io(
@@ -105,7 +112,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
 def _check_options(args: argparse.Namespace) -> None:
     if args.expires and not args.with_token:
         raise SettingsError(
-            "--expires is for --with-token: the site says how long a token of a login lives.",
+            "--expires needs --with-token: after a login, the site says when the token expires.",
             hint="Leave it out.",
         )
     if args.with_token and (args.if_needed or args.no_browser):
@@ -114,23 +121,10 @@ def _check_options(args: argparse.Namespace) -> None:
         )
 
 
-def _store_given_token(args: argparse.Namespace, settings: Settings, console: Console) -> int:
-    from soe_auth.actions.store_given_token import store_given_token
-
-    life = read_option("expires", parse_duration, args.expires) if args.expires else None
-    io = login_io(settings, console, browser=False, accelerate=args.accelerate)
-    token = store_given_token(
-        settings, lambda: read_secret("token", console, check=visible_ascii), life, io
-    )
-    return _report(args, console, settings.profile, token)
-
-
 def _report(
     args: argparse.Namespace, console: Console, profile: str = "", token: Token | None = None
 ) -> int:
     if args.json:
-        import json
-
         from soe_auth.cli.json_output import FORMAT_VERSION, no_report, token_report
 
         report = token_report(profile, token, time.time()) if token else no_report()

@@ -1,8 +1,12 @@
-"""End the token on the site and remove it from this machine; each result is told as it is.
+"""Revoke the token on the site and delete it from this machine.
 
-Exit 0: it is ended, or --local did not ask. Exit 5: the site does not offer to end tokens this way,
-or its answer cannot be read. Exit 6: the site could not be reached. With 5 and 6 the token is kept
-here, unless it has expired, so that it can still be ended; --local removes it.
+The exit code is 0 if it is revoked, or --local does not ask the site; 5 if the site does not offer
+that, or its response is invalid; 6 if the site cannot be reached. With 5 and 6 the token stays
+here, unless it has expired, so that you can try again; --local deletes it.
+
+For example:
+  soe-auth logout
+  soe-auth logout --all --local
 """
 
 from __future__ import annotations
@@ -30,57 +34,65 @@ from soe_auth.storage.file_store import FileStore
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
 
     from soe_auth.actions.logout import LogoutResult
     from soe_auth.cli.console import Console
 
-# What became of the token on the site: exit code, and the truth for the person.
+# For each result on the site: the exit code, and what it says about the token.
 _ON_SITE: dict[RevocationResult | None, tuple[int, str]] = {
-    None: (0, "{site} was not asked to end it; it stays good until it expires there."),
-    RevocationResult.ENDED: (0, "{site} has ended it."),
-    RevocationResult.ALREADY_INVALID: (0, "{site} says that it was no longer good."),
+    None: (0, "{site} was not asked to revoke it; it stays valid there until it expires."),
+    RevocationResult.ENDED: (0, "{site} has revoked it."),
+    RevocationResult.ALREADY_INVALID: (0, "It was no longer valid on {site}."),
     RevocationResult.NOT_OFFERED: (
         EXIT_CODES[ServerError],
-        "{site} does not offer to end tokens this way; it stays good there.",
+        "{site} does not offer to revoke tokens; it stays valid there.",
     ),
     RevocationResult.UNCLEAR: (
         EXIT_CODES[ServerError],
-        "{site} gave no answer that can be read, so the token may be good there still.",
+        "Cannot read the response of {site}; the token may still be valid there.",
     ),
     RevocationResult.UNREACHABLE: (
         EXIT_CODES[NetworkError],
-        "{site} could not be reached, so the token may be good there still.",
+        "Cannot reach {site}; the token may still be valid there.",
     ),
 }
+_UNKNOWN = {RevocationResult.UNCLEAR, RevocationResult.UNREACHABLE}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
     add_target(parser)
     parser.add_argument("--all", action="store_true", help="log out of every profile")
-    parser.add_argument("--local", action="store_true", help="remove it here, do not ask the site")
+    parser.add_argument("--local", action="store_true", help="delete it here, do not ask the site")
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    """Log out of one profile, or of all; the worst result is the exit code."""
+    """Log out of one profile, or of all; the exit code is that of the worst result."""
     disable_core_dumps()
     directory = find_paths(console.environ).directory
     files = FileStore(directory, report=console.say)
     if args.all and (args.profile or args.target):
-        raise SettingsError("--all names every profile.", hint="Name no other one.")
+        raise SettingsError("--all names every profile.", hint="Leave the other one out.")
     take_target(args, console)
     profiles = files.profiles() if args.all else [_chosen(args, files, console)]
     if not profiles:
-        console.say("There is no token to remove.")
-    networks = _networks(profiles, console) if not args.local else [Network()] * len(profiles)
-    # Where a token is, and not where the settings want the next one, is where it is ended.
+        console.say("There is no token to delete.")
+    # The token is revoked where it is, not where the settings want the next one.
     stores = {
-        place: open_store(directory, place, report=console.say, user_present=True)
-        for place in get_args(StoreKind)
+        kind: open_store(directory, kind, report=console.say, user_present=True)
+        for kind in get_args(StoreKind)
     }
+    configs, find = None, cache(find_project)
+    with suppress(SettingsError):
+        configs = read_config_files(console.environ)
 
-    async def log_out(profile: str, network: Network) -> LogoutResult | StoreError | None:
+    async def log_out(profile: str) -> LogoutResult | StoreError | None:
+        network = Network()
+        with suppress(SettingsError):  # invalid settings do not keep the token here
+            if not args.local:
+                environ = console.environ
+                settings = resolve({}, profile=profile, environ=environ, configs=configs, find=find)
+                network = settings.network
         try:
             store = stores[find_store_kind(directory, profile, report=console.say)]
             return await logout(profile, store, local=args.local, network=network)
@@ -88,32 +100,15 @@ def run(args: argparse.Namespace, console: Console) -> int:
             return problem
 
     async def log_out_of_all() -> list[LogoutResult | StoreError | None]:
-        """Do it at the same time: neither a slow site nor a bad file holds up others."""
-        return await asyncio.gather(*map(log_out, profiles, networks))
+        """Log out at the same time: a slow site or a bad file delays no other."""
+        return await asyncio.gather(*map(log_out, profiles))
 
-    goodbyes = run_async(log_out_of_all())
-    return max((_tell(*each, console) for each in zip(profiles, goodbyes, strict=True)), default=0)
-
-
-def _networks(profiles: Sequence[str], console: Console) -> list[Network]:
-    """Return each profile's proxy and CAs; bad settings keep no copy here from being removed."""
-    configs, find = None, cache(find_project)
-    with suppress(SettingsError):
-        configs = read_config_files(console.environ)
-
-    def network(profile: str) -> Network:
-        try:
-            return resolve(
-                {}, profile=profile, environ=console.environ, configs=configs, find=find
-            ).network
-        except SettingsError:
-            return Network()
-
-    return [network(profile) for profile in profiles]
+    results = run_async(log_out_of_all())
+    return max((_report(*each, console) for each in zip(profiles, results, strict=True)), default=0)
 
 
 def _chosen(args: argparse.Namespace, store: FileStore, console: Console) -> str:
-    """Find the profile; a token got by variables only may be there where no profile is.
+    """Return the profile; without profiles, a token from variables alone can be stored.
 
     Raises SettingsError for a name that no profile and no token has.
     """
@@ -129,35 +124,31 @@ def _chosen(args: argparse.Namespace, store: FileStore, console: Console) -> str
     return settings.profile
 
 
-def _tell(profile: str, result: LogoutResult | StoreError | None, console: Console) -> int:
+def _report(profile: str, result: LogoutResult | StoreError | None, console: Console) -> int:
     if result is None:
-        console.say(f"Profile {profile} has no token here; nothing to remove.")
+        console.say(f"Profile {profile} has no token here; nothing to delete.")
         return 0
     if isinstance(result, StoreError):
         console.fail(str(result))
         console.error(f"  {result.hint}")
         return EXIT_CODES[StoreError]
-    url = result.token.site
-    site = url.authority
     if result.newer:
         console.say(f"A login has stored another token of profile {profile} meanwhile; it stays.")
     elif result.removed:
-        console.say(f"The token of profile {profile} is removed from this machine.")
-    code, sentence = _ON_SITE[result.on_site]
-    if result.removed and result.on_site in {
-        RevocationResult.UNCLEAR,
-        RevocationResult.UNREACHABLE,
-    }:
+        console.say(f"The token of profile {profile} is deleted from this machine.")
+    if result.removed and result.on_site in _UNKNOWN:
         console.say("It had expired.")
         return 0
+    url = result.token.site
+    code, sentence = _ON_SITE[result.on_site]
     if not code:
-        console.say(sentence.format(site=site))
+        console.say(sentence.format(site=url.authority))
         return code
-    console.fail(sentence.format(site=site))
-    console.error(f"  End it by hand: sign in at {url}, open your avatar, Settings.")
+    console.fail(sentence.format(site=url.authority))
+    console.error(f"  Revoke it by hand: sign in at {url}, open your avatar, Settings.")
     if not result.removed:
         console.error(
-            f"  The token is kept here, so that `soe-auth logout -p {profile}` can try again;"
-            " with --local it is removed."
+            f"  The token stays here, so that `soe-auth logout -p {profile}` can try again;"
+            " with --local it is deleted."
         )
     return code

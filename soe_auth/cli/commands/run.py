@@ -1,8 +1,12 @@
-"""Run a command with the token in its environment, and nowhere else.
+"""Run a command with the token in its environment.
 
-It finds SOE_AUTH_TOKEN there, and the site's URL in SOE_AUTH_SITE. It takes the place of this
-process, so that signals, the terminal and the exit code are its own. Without a token that serves it
-is not started: exit 3, and one line on stderr says what to type.
+The command gets the token in SOE_AUTH_TOKEN and the site's URL in SOE_AUTH_SITE. It replaces this
+process: signals, the terminal and the exit code are its own. Without a valid token it is not
+started: the exit code is 3, and one line on stderr says what to type.
+
+For example:
+  soe-auth run -- ./report.py
+  soe-auth run --min-ttl 10m --env API_TOKEN -- make upload
 """
 
 from __future__ import annotations
@@ -10,7 +14,6 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from soe_auth.actions.get_token import site_of_environment
@@ -24,8 +27,6 @@ from soe_auth.settings import TOKEN_VARIABLE
 from soe_auth.settings.spec import MIN_TTL, SITE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from soe_auth.cli.console import Console
     from soe_auth.cli.token_source import TokenSource
 
@@ -41,47 +42,52 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--env",
         metavar="NAME",
         default=TOKEN_VARIABLE,
-        help=f"the token's variable; default: {TOKEN_VARIABLE}",
+        help=f"the variable for the token; default: {TOKEN_VARIABLE}",
     )
-    parser.add_argument("cmd", nargs=argparse.REMAINDER, help="the command, with its arguments")
+    parser.add_argument(
+        "cmd", metavar="CMD", nargs=argparse.REMAINDER, help="the command, with its arguments"
+    )
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    """Become the command; return only if that fails."""
-    command, variable = _command(args.cmd), _variable(args.env)
-    with _core_limit_kept():
-        found = find_token(args, console, login=args.login)
-        site = _site(found, args, console)
-        environ = child_environment(found.access_token, site, console.environ, variable)
-        if found.settings and found.token:
-            console.observer.executes(command, variable, found.settings, found.token)
-    try:
-        exec_command(command, environ)
-    except OSError as problem:
-        console.fail(f"{printable(command[0])} could not be run: {problem.strerror}.")
-        return NOT_FOUND if isinstance(problem, FileNotFoundError) else CANNOT_RUN
-
-
-def _command(words: list[str]) -> list[str]:
-    command = words[1:] if words[:1] == ["--"] else words
+    """Replace this process by the command; return only if that fails."""
+    command = args.cmd[1:] if args.cmd[:1] == ["--"] else args.cmd
     if not command or not command[0]:
         raise SettingsError(
             "There is no command to run.", hint="Put it last: `soe-auth run -- CMD …`."
         )
-    return command
-
-
-def _variable(name: str) -> str:
-    if name == SITE.variable or not _NAME.fullmatch(name):
+    if args.env == SITE.variable or not _NAME.fullmatch(args.env):
         raise SettingsError(
-            f"env (from --env): {printable(name, 40)} cannot be the token's variable.",
+            f"env (from --env): {printable(args.env, 40)} cannot be the token's variable.",
             hint="Write a name of letters, digits and _, such as API_TOKEN.",
         )
-    return name
+    environ = _environ(args, console, command)
+    try:
+        exec_command(command, environ)
+    except OSError as problem:
+        console.fail(f"Cannot run {printable(command[0])}: {problem.strerror}.")
+        return NOT_FOUND if isinstance(problem, FileNotFoundError) else CANNOT_RUN
+
+
+def _environ(args: argparse.Namespace, console: Console, command: list[str]) -> dict[str, str]:
+    """Return the environment of the command, with the token and its site."""
+    if sys.platform != "win32":
+        import resource
+
+        core_limit = resource.getrlimit(resource.RLIMIT_CORE)
+    found = find_token(args, console, login=args.login)
+    environ = child_environment(
+        found.access_token, _site(found, args, console), console.environ, args.env
+    )
+    if found.settings and found.token:
+        console.observer.executes(command, args.env, found.settings, found.token)
+    if sys.platform != "win32":  # find_token has disabled core dumps; the command inherits that
+        resource.setrlimit(resource.RLIMIT_CORE, core_limit)
+    return environ
 
 
 def _site(found: TokenSource, args: argparse.Namespace, console: Console) -> str | None:
-    """Return the URL of the token's site, or where that is unknown, of the settings' site, if any.
+    """Return the URL of the token's site; if that is unknown, of the settings' site, if any.
 
     Raises SettingsError as `resolve` and `site_of_environment`.
     """
@@ -93,16 +99,3 @@ def _site(found: TokenSource, args: argparse.Namespace, console: Console) -> str
         return None
     site = site_of_environment(settings)
     return str(site) if site else None
-
-
-@contextmanager
-def _core_limit_kept() -> Iterator[None]:
-    """Give back what holding a token has taken from this process, for the command to inherit."""
-    if sys.platform == "win32":  # it has no such limits
-        yield
-        return
-    import resource
-
-    before = resource.getrlimit(resource.RLIMIT_CORE)
-    yield
-    resource.setrlimit(resource.RLIMIT_CORE, before)
