@@ -18,7 +18,7 @@ TOKEN = "s3cret(1)*"  # it is made up
 
 
 class ApiSite:
-    """A site on this machine that answers each call as its `reply` says, and keeps what came."""
+    """A site on this machine that answers each call with `reply`, and records the calls."""
 
     def __init__(self) -> None:
         self.reply: Callable[[str], Reply] = lambda _: (200, {}, b"{}")
@@ -69,7 +69,7 @@ def api(soe_auth: Command, api_site: ApiSite) -> Command:
     return soe_auth.with_variables(SOE_AUTH_TOKEN=TOKEN, SOE_AUTH_SITE=api_site.url)
 
 
-def test_after_a_login_one_word_tells_who_i_am(signed_in: Command, site: Sandbox) -> None:
+def test_after_a_login_the_api_returns_the_account(signed_in: Command, site: Sandbox) -> None:
     done = signed_in("api", "users/me")
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["name"] == "Jane Doe"
@@ -77,7 +77,7 @@ def test_after_a_login_one_word_tells_who_i_am(signed_in: Command, site: Sandbox
     assert json.loads(done.stdout)["items"][0]["display_name"] == "Jane Doe"
 
 
-def test_the_answer_is_printed_as_it_came(api: Command, api_site: ApiSite) -> None:
+def test_the_response_body_is_printed_unchanged(api: Command, api_site: ApiSite) -> None:
     api_site.answers(rb'{"b":1,  "a":"\u00e9"}')
     done = api("api", "tags", "-f", "q=a b", "-H", "X-API-Key: k")
     assert done.stdout == '{"b":1,  "a":"\\u00e9"}\n'
@@ -134,7 +134,7 @@ def test_status_and_headers_are_printed_on_request(api: Command, api_site: ApiSi
         ((200, {"Content-Length": "9"}, b"x"), 6, "broke its answer off"),
     ],
 )
-def test_an_error_is_told_in_the_sites_words_with_its_exit_code(
+def test_an_error_has_the_sites_message_and_an_exit_code(
     api: Command, api_site: ApiSite, reply: Reply, code: int, words: str
 ) -> None:
     api_site.reply = lambda _: reply
@@ -145,15 +145,15 @@ def test_an_error_is_told_in_the_sites_words_with_its_exit_code(
     assert len(api_site.calls) == 1
 
 
-def test_a_dead_site_is_exit_6_and_a_missing_token_exit_3(
+def test_an_unreachable_site_is_exit_6_and_a_missing_token_exit_3(
     api: Command, api_site: ApiSite, soe_auth: Command
 ) -> None:
     dead = api.with_variables(SOE_AUTH_SITE="http://127.0.0.1:1")("api", "x")
     assert dead.returncode == 6
-    nobody = soe_auth.with_variables(SOE_AUTH_SITE=api_site.url, SOE_AUTH_CLIENT_ID="110")(
+    without = soe_auth.with_variables(SOE_AUTH_SITE=api_site.url, SOE_AUTH_CLIENT_ID="110")(
         "api", "x"
     )
-    assert nobody.returncode == 3
+    assert without.returncode == 3
     assert not api_site.calls
 
 
@@ -169,12 +169,14 @@ def test_a_dead_site_is_exit_6_and_a_missing_token_exit_3(
         [],
     ],
 )
-def test_a_wrong_call_is_not_made(api: Command, api_site: ApiSite, words: list[str]) -> None:
+def test_an_invalid_call_is_not_sent(api: Command, api_site: ApiSite, words: list[str]) -> None:
     assert api("api", *words).returncode == 2
     assert not api_site.calls
 
 
-def test_every_page_is_printed_and_a_limit_is_waited_for(api: Command, api_site: ApiSite) -> None:
+def test_paginate_prints_every_page_and_waits_for_the_rate_limit(
+    api: Command, api_site: ApiSite
+) -> None:
     limited: list[str] = []
 
     def page(path: str) -> Reply:
@@ -188,11 +190,11 @@ def test_every_page_is_printed_and_a_limit_is_waited_for(api: Command, api_site:
     done = api("api", "tags", "--paginate", "-f", "pageSize=1")
     assert done.returncode == 0
     assert [json.loads(line)["page"] for line in done.stdout.splitlines()] == [1, 2, 3]
-    asked = ["", "&page=2", "&page=2", "&page=3"]
-    assert api_site.calls == [("GET", f"/api/v3/tags?pageSize=1{more}") for more in asked]
+    queries = ["", "&page=2", "&page=2", "&page=3"]
+    assert api_site.calls == [("GET", f"/api/v3/tags?pageSize=1{more}") for more in queries]
 
 
-def test_the_older_api_has_more_until_it_says_no(api: Command, api_site: ApiSite) -> None:
+def test_paginate_follows_has_more_of_api_2_3(api: Command, api_site: ApiSite) -> None:
     def page(path: str) -> Reply:
         body: dict[str, Any] = {"has_more": "page=2" not in path, "backoff": 1}
         return 200, {}, json.dumps(body).encode()
@@ -202,7 +204,7 @@ def test_the_older_api_has_more_until_it_says_no(api: Command, api_site: ApiSite
     assert [json.loads(line)["has_more"] for line in done.stdout.splitlines()] == [True, False]
 
 
-def test_a_project_file_alone_does_not_say_where_a_given_token_goes(
+def test_a_project_file_alone_does_not_choose_the_site_for_the_variable(
     soe_auth: Command, api_site: ApiSite, tmp_path: Path
 ) -> None:
     (tmp_path / ".soe-auth.toml").write_text(f'site = "{api_site.url}"\nclient_id = "110"\n')
@@ -212,7 +214,9 @@ def test_a_project_file_alone_does_not_say_where_a_given_token_goes(
 
 
 @pytest.mark.posix("types at a pseudo-terminal")
-def test_on_a_terminal_json_is_indented_and_obeyed_by_none(api: Command, api_site: ApiSite) -> None:
+def test_on_a_terminal_json_is_indented_and_control_characters_are_escaped(
+    api: Command, api_site: ApiSite
+) -> None:
     api_site.answers(b'{"name": "\xc2\x9b31m\xe2\x80\xae", "tags": ["\xc3\xa9"]}')
     terminal = api.on_a_terminal("api", "users/me")
     text = terminal.read()

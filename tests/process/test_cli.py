@@ -1,4 +1,4 @@
-"""The installed command as a process of its own, used as people and scripts use it."""
+"""The installed command as a process, used as users and scripts use it."""
 
 import asyncio
 import gzip
@@ -37,8 +37,8 @@ from soe_auth.version import __version__
 pytestmark = pytest.mark.process
 
 
-def said(done: subprocess.CompletedProcess[str]) -> str:
-    """Return what was said on stderr, after a look that it is no traceback."""
+def stderr_of(done: subprocess.CompletedProcess[str]) -> str:
+    """Return stderr, which must have no traceback."""
     assert "Traceback" not in done.stderr
     return done.stderr
 
@@ -47,7 +47,7 @@ def said(done: subprocess.CompletedProcess[str]) -> str:
 
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
-def test_after_one_login_every_tool_has_a_token(signed_in: Command, site: Sandbox) -> None:
+def test_after_a_login_token_prints_the_stored_token(signed_in: Command, site: Sandbox) -> None:
     token = signed_in("token")
     assert token.returncode == 0
     assert token.stderr == ""
@@ -58,7 +58,7 @@ def test_after_one_login_every_tool_has_a_token(signed_in: Command, site: Sandbo
     assert stat.S_IMODE(stored.stat().st_mode) == 0o600
 
 
-def test_the_token_is_good_on_both_apis(signed_in: Command, site: Sandbox) -> None:
+def test_the_token_is_valid_on_both_apis(signed_in: Command, site: Sandbox) -> None:
     token = signed_in("token").stdout.strip()
     v3 = answer_of(f"{site.url}/api/v3/users/me", {"Authorization": f"Bearer {token}"})
     assert v3["name"] == "Jane Doe"
@@ -77,11 +77,11 @@ def test_the_second_login_needs_no_flags(signed_in: Command) -> None:
     again = signed_in("login", "--browser", BROWSER)
     assert again.returncode == 0
     assert again.stdout == ""
-    assert "Signed in to localhost" in said(again)
-    assert "Remembered" not in said(again)
+    assert "Signed in to localhost" in stderr_of(again)
+    assert "Remembered" not in stderr_of(again)
 
 
-def test_login_tells_a_program_who_signed_in_without_the_secret(signed_in: Command) -> None:
+def test_login_json_names_the_account_and_no_secret(signed_in: Command) -> None:
     done = signed_in("login", "--browser", BROWSER, "--json", "-q")
     report = json.loads(done.stdout)
     assert report["version"] == 1
@@ -91,18 +91,18 @@ def test_login_tells_a_program_who_signed_in_without_the_secret(signed_in: Comma
     assert done.stderr == ""
 
 
-def test_login_if_needed_opens_nothing_while_the_token_serves(signed_in: Command) -> None:
+def test_login_if_needed_opens_no_browser_while_the_token_is_valid(signed_in: Command) -> None:
     idle = signed_in("login", "--if-needed", "--browser", "/does/not/exist")
     assert (idle.returncode, idle.stdout) == (0, "")
-    assert said(idle).startswith("Signed in to localhost")
-    assert "already, profile localhost-" in said(idle)
+    assert stderr_of(idle).startswith("Signed in to localhost")
+    assert "already, profile localhost-" in stderr_of(idle)
 
 
-def test_login_if_needed_leaves_it_at_the_token_of_the_environment(soe_auth: Command) -> None:
+def test_login_if_needed_does_nothing_if_the_variable_has_a_token(soe_auth: Command) -> None:
     job = soe_auth.with_variables(SOE_AUTH_TOKEN="canary(1)*")
     idle = job("login", "--if-needed", "--browser", "/does/not/exist")
     assert (idle.returncode, idle.stdout) == (0, "")
-    assert said(idle) == (
+    assert stderr_of(idle) == (
         "SOE_AUTH_TOKEN is set: `soe-auth token` prints that token; no login needed.\n"
     )
     report = json.loads(job("login", "--if-needed", "--json").stdout)
@@ -110,19 +110,17 @@ def test_login_if_needed_leaves_it_at_the_token_of_the_environment(soe_auth: Com
     assert "access_token" not in report
     wrong = soe_auth.with_variables(SOE_AUTH_TOKEN="two words")("login", "--if-needed")
     assert wrong.returncode == 2
-    assert "SOE_AUTH_TOKEN" in said(wrong)
+    assert "SOE_AUTH_TOKEN" in stderr_of(wrong)
 
 
-def test_a_site_with_a_path_is_cut_off_with_a_word_about_it(
-    soe_auth: Command, site: Sandbox
-) -> None:
+def test_the_path_of_a_site_is_ignored_with_a_message(soe_auth: Command, site: Sandbox) -> None:
     url = f"{site.url}/c/team"
     done = soe_auth("login", "--site", url, "--client-id", "110", "--browser", BROWSER)
     assert done.returncode == 0
-    assert "“c/team” is ignored" in said(done)
+    assert "“c/team” is ignored" in stderr_of(done)
 
 
-def test_without_a_client_id_login_says_what_to_click_and_what_to_write(soe_auth: Command) -> None:
+def test_login_without_a_client_id_explains_the_registration(soe_auth: Command) -> None:
     done = soe_auth("login", "--site", "acme")
     assert done.returncode == 2
     for words in (
@@ -132,20 +130,20 @@ def test_without_a_client_id_login_says_what_to_click_and_what_to_write(soe_auth
         "soe-auth login --site acme.stackenterprise.co --client-id 110",
         "No client ID is set",
     ):
-        assert words in said(done)
+        assert words in stderr_of(done)
     own = soe_auth("login", "--site", "http://localhost:1", "--redirect", "login_success")
     for words in (
         "Open http://localhost:1",
         "Domain   localhost:1",
         "--site http://localhost:1 --client-id 110 --redirect login_success",
     ):
-        assert words in said(own)
+        assert words in stderr_of(own)
 
 
-def test_login_without_anything_says_what_it_needs(soe_auth: Command) -> None:
+def test_login_without_settings_says_what_to_type(soe_auth: Command) -> None:
     done = soe_auth("login")
     assert done.returncode == 2
-    assert said(done).splitlines() == [
+    assert stderr_of(done).splitlines() == [
         "soe-auth: No site is set, and there is no profile yet.",
         (
             "  Type `soe-auth login --site NAME.stackenterprise.co --client-id ID`, or"
@@ -154,48 +152,48 @@ def test_login_without_anything_says_what_it_needs(soe_auth: Command) -> None:
     ]
 
 
-def test_a_refusal_is_exit_4(signed_in: Command) -> None:
+def test_a_denied_login_is_exit_4(signed_in: Command) -> None:
     done = signed_in("login", "--scope", "write_access", "--browser", f"{BROWSER} --refuse")
     assert done.returncode == 4
-    assert "access_denied" in said(done)
+    assert "access_denied" in stderr_of(done)
 
 
 def test_a_time_out_is_exit_4(signed_in: Command) -> None:
     done = signed_in("login", "--no-browser", "--timeout", "1s")
     assert done.returncode == 4
-    assert "not finished within 1 s" in said(done)
-    assert "/oauth?client_id=110" in said(done)
+    assert "not finished within 1 s" in stderr_of(done)
+    assert "/oauth?client_id=110" in stderr_of(done)
 
 
-def test_a_quiet_login_still_shows_the_address_that_has_to_be_opened(signed_in: Command) -> None:
+def test_a_quiet_login_still_prints_the_address_to_open(signed_in: Command) -> None:
     done = signed_in("login", "-q", "--no-browser", "--timeout", "1s")
-    assert "/oauth?client_id=110" in said(done)
+    assert "/oauth?client_id=110" in stderr_of(done)
 
 
-def test_a_bad_answer_is_exit_5(signed_in: Command, site: Sandbox) -> None:
+def test_an_invalid_token_response_is_exit_5(signed_in: Command, site: Sandbox) -> None:
     site.quirks = Quirks(token="html-error")
     done = signed_in("login", "--browser", BROWSER)
     assert done.returncode == 5
-    assert "HTTP 400 with a web page" in said(done)
+    assert "HTTP 400 with a web page" in stderr_of(done)
 
 
-def test_a_site_that_hangs_up_is_exit_6(signed_in: Command, site: Sandbox) -> None:
+def test_a_closed_connection_is_exit_6(signed_in: Command, site: Sandbox) -> None:
     site.quirks = Quirks(token="drop")
     done = signed_in("login", "--browser", BROWSER)
     assert done.returncode == 6
-    assert "hung up" in said(done)
+    assert "hung up" in stderr_of(done)
 
 
-def test_a_store_that_cannot_be_read_is_exit_7(signed_in: Command, site: Sandbox) -> None:
+def test_an_unreadable_store_is_exit_7(signed_in: Command, site: Sandbox) -> None:
     stored = signed_in.home / "config" / "tokens" / f"localhost-{site.port}.json"
     stored.unlink()
     stored.mkdir()
     done = signed_in("token")
     assert done.returncode == 7
-    assert "Cannot read" in said(done)
+    assert "Cannot read" in stderr_of(done)
 
 
-def test_a_failed_login_leaves_the_old_token_in_place(signed_in: Command, site: Sandbox) -> None:
+def test_a_failed_login_keeps_the_stored_token(signed_in: Command, site: Sandbox) -> None:
     before = signed_in("token").stdout
     site.quirks = Quirks(token="vendor-refusal")
     assert signed_in("login", "--browser", BROWSER).returncode == 5
@@ -203,7 +201,7 @@ def test_a_failed_login_leaves_the_old_token_in_place(signed_in: Command, site: 
 
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
-def test_without_a_token_the_answer_is_exit_3_and_one_line_with_what_to_type(
+def test_without_a_valid_token_it_is_exit_3_and_one_line_with_the_command(
     soe_auth: Command, signed_in: Command, site: Sandbox
 ) -> None:
     for done, typed in (
@@ -219,7 +217,7 @@ def test_without_a_token_the_answer_is_exit_3_and_one_line_with_what_to_type(
         ),
     ):
         assert (done.returncode, done.stdout) == (3, "")
-        [line] = said(done).splitlines()
+        [line] = stderr_of(done).splitlines()
         assert typed in line
 
 
@@ -228,12 +226,12 @@ def test_an_expired_token_is_exit_3(soe_auth: Command) -> None:
         soe_auth("login", "--site", site.url, "--client-id", "110", "--browser", BROWSER)
         done = soe_auth("token")
         assert done.returncode == 3
-        assert "less than min_ttl (60 s)" in said(done)
+        assert "less than min_ttl (60 s)" in stderr_of(done)
         assert soe_auth("token", "--min-ttl", "0").returncode == 0
 
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
-def test_token_with_login_signs_in_when_that_is_needed_and_prints_nothing_else(
+def test_token_login_signs_in_if_needed_and_prints_the_token_only(
     signed_in: Command, site: Sandbox
 ) -> None:
     assert signed_in("logout").returncode == 0
@@ -245,18 +243,18 @@ def test_token_with_login_signs_in_when_that_is_needed_and_prints_nothing_else(
     assert len(site.exchanges) == 2
 
 
-def test_get_token_returns_the_token_variable_first(soe_auth: Command) -> None:
+def test_the_variable_takes_precedence_over_the_store(soe_auth: Command) -> None:
     done = soe_auth.with_variables(SOE_AUTH_TOKEN="from(ci)*")("token", "--min-ttl", "10m")
     assert (done.returncode, done.stdout, done.stderr) == (0, "from(ci)*\n", "")
     bad = soe_auth.with_variables(SOE_AUTH_TOKEN="canary canary")("token")
     assert bad.returncode == 2
-    assert "SOE_AUTH_TOKEN" in said(bad)
-    assert "canary" not in said(bad)
+    assert "SOE_AUTH_TOKEN" in stderr_of(bad)
+    assert "canary" not in stderr_of(bad)
 
 
 @pytest.fixture(params=["full", "gone"])
-def deaf(request: pytest.FixtureRequest) -> Iterator[int]:
-    """A stderr that takes no word: a full disk, or a pipe whose reader has gone."""
+def broken_stderr(request: pytest.FixtureRequest) -> Iterator[int]:
+    """A stderr that cannot be written: a full disk, or a closed pipe."""
     if request.param == "full":
         end = os.open("/dev/full", os.O_WRONLY)
     else:
@@ -266,7 +264,7 @@ def deaf(request: pytest.FixtureRequest) -> Iterator[int]:
     os.close(end)
 
 
-def unheard(soe_auth: Command, stderr: int, *argv: str) -> tuple[int, bytes]:
+def run_with_stderr(soe_auth: Command, stderr: int, *argv: str) -> tuple[int, bytes]:
     done = subprocess.run(
         [soe_auth.path, *argv],
         env=soe_auth.environ,
@@ -280,20 +278,20 @@ def unheard(soe_auth: Command, stderr: int, *argv: str) -> tuple[int, bytes]:
 
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
-def test_a_login_that_nobody_hears_of_is_one_all_the_same(
-    soe_auth: Command, site: Sandbox, deaf: int
+def test_a_login_succeeds_if_stderr_cannot_be_written(
+    soe_auth: Command, site: Sandbox, broken_stderr: int
 ) -> None:
     login = ("login", "-v", "--site", site.url, "--client-id", "110", "--browser", BROWSER)
-    assert unheard(soe_auth, deaf, *login) == (0, b"")
-    code, token = unheard(soe_auth, deaf, "token", "-v")
+    assert run_with_stderr(soe_auth, broken_stderr, *login) == (0, b"")
+    code, token = run_with_stderr(soe_auth, broken_stderr, "token", "-v")
     assert (code, soe_auth("token").stdout) == (0, token.decode())
 
 
 @pytest.mark.parametrize(("argv", "code"), [([], 2), (["tokn"], 2), (["token"], 3)])
-def test_an_exit_code_stays_what_it_is_where_nobody_hears_why(
-    soe_auth: Command, deaf: int, argv: list[str], code: int
+def test_the_exit_code_is_the_same_if_stderr_cannot_be_written(
+    soe_auth: Command, broken_stderr: int, argv: list[str], code: int
 ) -> None:
-    assert unheard(soe_auth, deaf, *argv) == (code, b"")
+    assert run_with_stderr(soe_auth, broken_stderr, *argv) == (code, b"")
 
 
 def test_status_shows_every_profile(signed_in: Command, site: Sandbox) -> None:
@@ -315,10 +313,10 @@ def test_status_shows_every_profile(signed_in: Command, site: Sandbox) -> None:
         "  scope    read only",
     ]
     assert lines[4].startswith("  token    valid until ")
-    assert "SOE_AUTH_TOKEN is set" in said(done)
+    assert "SOE_AUTH_TOKEN is set" in stderr_of(done)
 
 
-def test_status_is_told_to_programs_without_the_secret(signed_in: Command, site: Sandbox) -> None:
+def test_status_json_has_no_secret(signed_in: Command, site: Sandbox) -> None:
     config = signed_in.home / "config" / "config.toml"
     config.write_text(config.read_text() + '\n[profile.acme]\nsite = "acme"\n[profile.x]\n')
     done = signed_in("status", "--json")
@@ -335,7 +333,7 @@ def test_status_is_told_to_programs_without_the_secret(signed_in: Command, site:
     assert signed_in("token").stdout.strip() not in done.stdout
 
 
-def test_status_says_when_a_token_does_not_serve_its_profile(
+def test_status_says_why_a_token_is_invalid_for_its_profile(
     signed_in: Command, site: Sandbox
 ) -> None:
     config = signed_in.home / "config" / "config.toml"
@@ -344,16 +342,16 @@ def test_status_says_when_a_token_does_not_serve_its_profile(
     assert "is for another site, client ID or scope; type" in done.stdout
 
 
-def test_a_token_of_variables_only_has_a_status_too(soe_auth: Command, site: Sandbox) -> None:
+def test_status_shows_a_token_without_a_profile(soe_auth: Command, site: Sandbox) -> None:
     by_variables = soe_auth.with_variables(SOE_AUTH_SITE=site.url, SOE_AUTH_CLIENT_ID="110")
     assert by_variables("login", "--browser", BROWSER).returncode == 0
     assert "valid until" in soe_auth("status").stdout
 
 
-def test_status_of_nothing_is_exit_3(soe_auth: Command) -> None:
+def test_status_without_a_profile_is_exit_3(soe_auth: Command) -> None:
     done = soe_auth("status")
     assert done.returncode == 3
-    assert "No profile yet" in said(done)
+    assert "No profile yet" in stderr_of(done)
 
 
 @pytest.mark.parametrize(
@@ -364,69 +362,71 @@ def test_status_of_nothing_is_exit_3(soe_auth: Command) -> None:
         ({"SOE_AUTH_SITE": "a", "SOE_AUTH_CLIENT_ID": "1"}, 3),
     ],
 )
-def test_a_ci_job_without_a_token_is_told_where_to_give_it_one(
+def test_in_a_ci_job_the_error_names_the_token_variable(
     variables: dict[str, str], code: int, soe_auth: Command
 ) -> None:
     job = soe_auth.with_variables(**variables, GITHUB_ACTIONS="true")
     for words in (["token"], ["run", "--", "true"]):
         done = job(*words)
         assert done.returncode == code
-        told = said(done).splitlines()[-1]
-        assert told.endswith(
+        line = stderr_of(done).splitlines()[-1]
+        assert line.endswith(
             " This is a CI job (GitHub Actions): give it a token in SOE_AUTH_TOKEN."
         )
 
 
-def test_logout_ends_the_token_on_the_site_and_removes_it_here(signed_in: Command) -> None:
+def test_logout_revokes_the_token_and_deletes_it(signed_in: Command) -> None:
     done = signed_in("logout")
     assert done.returncode == 0
-    assert "deleted from this machine" in said(done)
-    assert "has revoked it" in said(done)
+    assert "deleted from this machine" in stderr_of(done)
+    assert "has revoked it" in stderr_of(done)
     assert signed_in("token").returncode == 3
     again = signed_in("logout")
     assert again.returncode == 0
-    assert "nothing to delete" in said(again)
+    assert "nothing to delete" in stderr_of(again)
 
 
 @pytest.mark.parametrize(
     ("quirk", "code", "words"),
     [("not-offered", 5, "does not offer"), ("server-error", 5, "Cannot read the response")],
 )
-def test_a_token_that_the_site_did_not_end_is_kept_until_a_local_logout(
+def test_a_token_that_is_not_revoked_stays_until_a_local_logout(
     signed_in: Command, site: Sandbox, quirk: str, code: int, words: str
 ) -> None:
     site.quirks = Quirks(invalidate=quirk)
     done = signed_in("logout")
     assert done.returncode == code
-    assert words in said(done)
-    assert "The token stays here" in said(done)
+    assert words in stderr_of(done)
+    assert "The token stays here" in stderr_of(done)
     assert signed_in("token").returncode == 0
     site.quirks = Quirks()
     assert signed_in("logout").returncode == 0
     assert signed_in("token").returncode == 3
 
 
-def test_logout_without_the_site_keeps_it_here_unless_it_is_local(soe_auth: Command) -> None:
+def test_logout_of_an_unreachable_site_keeps_the_token_unless_it_is_local(
+    soe_auth: Command,
+) -> None:
     with running(strict=True) as site:
         soe_auth("login", "--site", site.url, "--client-id", "110", "--browser", BROWSER)
     done = soe_auth("logout")
     assert done.returncode == 6
-    assert "the token may still be valid there" in said(done)
+    assert "the token may still be valid there" in stderr_of(done)
     assert soe_auth("token").returncode == 0
     assert soe_auth("logout", "--local").returncode == 0
     assert soe_auth("token").returncode == 3
 
 
-def test_a_profile_that_is_not_there_is_an_error_of_logout(signed_in: Command) -> None:
+def test_logout_of_an_unknown_profile_is_an_error(signed_in: Command) -> None:
     name = next((signed_in.home / "config" / "tokens").glob("*.json")).stem
     done = signed_in("logout", "-p", name[:-1])
     assert done.returncode == 2
-    assert f"Did you mean {name}?" in said(done)
+    assert f"Did you mean {name}?" in stderr_of(done)
     assert signed_in.with_variables(SOE_AUTH_PROFILE="nope")("logout").returncode == 2
     assert signed_in("token").returncode == 0
 
 
-def test_the_steps_by_hand_take_nothing_from_a_profile_that_is_not_named(
+def test_the_steps_by_hand_use_a_profile_only_if_it_is_named(
     soe_auth: Command,
 ) -> None:
     config = soe_auth.home / "config" / "config.toml"
@@ -434,53 +434,49 @@ def test_the_steps_by_hand_take_nothing_from_a_profile_that_is_not_named(
     one = '[profile.{}]\nsite = "acme"\nclient_id = "110"\nscope = "no_expiry"\n'
     config.write_text(one.format("a") + one.format("b"))
     challenge = ("--code-challenge", "x" * 43)
-    given = soe_auth("url", "--site", "acme", "--client-id", "110", *challenge)
-    assert (given.returncode, "no_expiry" in given.stdout) == (0, False), given.stderr
+    by_flags = soe_auth("url", "--site", "acme", "--client-id", "110", *challenge)
+    assert (by_flags.returncode, "no_expiry" in by_flags.stdout) == (0, False), by_flags.stderr
     assert "no_expiry" in soe_auth("url", "-p", "a", *challenge).stdout
     assert soe_auth("url", *challenge).returncode == 2
 
 
-def test_logout_may_be_local_and_may_be_of_all(signed_in: Command, site: Sandbox) -> None:
+def test_logout_all_local_deletes_every_token(signed_in: Command, site: Sandbox) -> None:
     other = ("login", "-p", "other", "--site", site.url, "--client-id", "110")
     assert signed_in(*other, "--browser", BROWSER).returncode == 0
     done = signed_in("logout", "--all", "--local")
     assert done.returncode == 0
-    assert said(done).count("was not asked to revoke it") == 2
-    assert "There is no token" in said(signed_in("logout", "--all"))
+    assert stderr_of(done).count("was not asked to revoke it") == 2
+    assert "There is no token" in stderr_of(signed_in("logout", "--all"))
 
 
-def test_logout_of_all_and_of_one_exclude_each_other(signed_in: Command) -> None:
+def test_logout_all_takes_no_profile(signed_in: Command) -> None:
     done = signed_in("logout", "--all", "-p", "x")
     assert done.returncode == 2
     assert signed_in("token").returncode == 0
 
 
-def test_logout_finds_the_only_token_where_there_is_no_profile(
-    soe_auth: Command, site: Sandbox
-) -> None:
+def test_logout_without_a_profile_takes_the_only_token(soe_auth: Command, site: Sandbox) -> None:
     by_variables = soe_auth.with_variables(SOE_AUTH_SITE=site.url, SOE_AUTH_CLIENT_ID="110")
     assert by_variables("login", "--browser", BROWSER).returncode == 0
     assert soe_auth("logout").returncode == 0
     assert soe_auth("logout").returncode == 3
 
 
-def test_a_profile_that_is_not_there_is_named(signed_in: Command) -> None:
+def test_an_unknown_profile_is_named(signed_in: Command) -> None:
     for command in ("token", "status", "login"):
         done = signed_in(command, "-p", "nope")
         assert done.returncode == 2
-        assert "There is no profile nope." in said(done)
+        assert "There is no profile nope." in stderr_of(done)
 
 
-def test_logout_of_a_token_that_the_site_has_ended_already_is_done(
-    signed_in: Command, site: Sandbox
-) -> None:
+def test_logout_of_a_revoked_token_succeeds(signed_in: Command, site: Sandbox) -> None:
     stored = signed_in.home / "config" / "tokens" / f"localhost-{site.port}.json"
     copy = stored.read_bytes()
     assert signed_in("logout").returncode == 0
     stored.write_bytes(copy)
     done = signed_in("logout")
     assert done.returncode == 0
-    assert "was no longer valid" in said(done)
+    assert "was no longer valid" in stderr_of(done)
 
 
 # --- the guide's steps, by hand ---
@@ -511,7 +507,7 @@ def numbered(number: int) -> Secret:
     return draw(lambda size: number.to_bytes(size, "big"))
 
 
-def test_the_guides_way_works_step_by_step(
+def test_the_steps_of_the_vendors_guide_work(
     soe_auth: Command, site: Sandbox, pair: dict[str, str]
 ) -> None:
     own = ("--site", site.url, "--client-id", "112", "--scope", "no_expiry write_access")
@@ -531,10 +527,10 @@ def test_the_guides_way_works_step_by_step(
         SOE_AUTH_CODE=code, SOE_AUTH_CODE_VERIFIER=pair["code_verifier"]
     )("exchange", *own)
     assert again.returncode == 5
-    assert "refused to exchange the code" in said(again)
+    assert "refused to exchange the code" in stderr_of(again)
 
 
-def test_exchange_tells_programs_the_token_and_its_life(
+def test_exchange_json_has_the_token_and_its_lifetime(
     soe_auth: Command, site: Sandbox, pair: dict[str, str]
 ) -> None:
     own = ("--site", site.url, "--client-id", "112")
@@ -544,14 +540,14 @@ def test_exchange_tells_programs_the_token_and_its_life(
     verifier = stateful.with_variables(SOE_AUTH_CODE_VERIFIER=pair["code_verifier"])
     other = verifier("exchange", *own, stdin=address.replace("mine", "other"))
     assert other.returncode == 2
-    assert "its state is not the one in SOE_AUTH_STATE" in said(other)
+    assert "its state is not the one in SOE_AUTH_STATE" in stderr_of(other)
     code = parse_qs(urlsplit(address).query)["code"][0]
     alone = verifier("exchange", *own, stdin=code)
     assert alone.returncode == 2
-    assert "a code alone cannot be held against SOE_AUTH_STATE" in said(alone)
+    assert "a code alone cannot be held against SOE_AUTH_STATE" in stderr_of(alone)
     site.quirks = Quirks(token="scope-other")
     done = verifier("exchange", *own, "--json", stdin=address)
-    assert "The site granted the scope read_inbox; read only was requested." in said(done)
+    assert "The site granted the scope read_inbox; read only was requested." in stderr_of(done)
     report = json.loads(done.stdout)
     assert report["access_token"]
     assert report["seconds_left"] > 86000
@@ -564,26 +560,26 @@ def code_of(url: str, state: str) -> str:
     return query["code"][0]
 
 
-def test_the_steps_refuse_what_cannot_be_right(soe_auth: Command) -> None:
+def test_the_steps_by_hand_refuse_invalid_values(soe_auth: Command) -> None:
     own = ("--site", "acme", "--client-id", "110")
     challenge = soe_auth("url", *own, "--code-challenge", "short")
     assert challenge.returncode == 2
-    assert "--code-challenge" in said(challenge)
+    assert "--code-challenge" in stderr_of(challenge)
     right = ("--code-challenge", challenge_of(numbered(0)))
     for uri in ("http://evil.example/x", "https://acme.stackenterprise.co/#x", "/x"):
         redirect = soe_auth("url", *own, *right, "--redirect-uri", uri)
         assert (redirect.returncode, redirect.stdout) == (2, "")
-        assert "Cannot read redirect_uri from --redirect-uri: " in said(redirect)
+        assert "Cannot read redirect_uri from --redirect-uri: " in stderr_of(redirect)
     empty = soe_auth("exchange", *own)
     assert empty.returncode == 2
-    assert "Cannot read the code: there is none." in said(empty)
+    assert "Cannot read the code: there is none." in stderr_of(empty)
     verifier = soe_auth("exchange", *own, stdin="code\nshort canary\n")
     assert verifier.returncode == 2
-    assert "43 to 128" in said(verifier)
-    assert "canary" not in said(verifier)
+    assert "43 to 128" in stderr_of(verifier)
+    assert "canary" not in stderr_of(verifier)
     missing = soe_auth("exchange", "--site", "acme", stdin="c\n" + "v" * 43)
     assert missing.returncode == 2
-    assert "need a site and a client ID" in said(missing)
+    assert "need a site and a client ID" in stderr_of(missing)
 
 
 # --- the command line itself ---
@@ -626,12 +622,12 @@ def test_python_m_soe_auth_runs_no_module_of_the_current_directory(
     assert not list(here.glob("*.run"))
 
 
-def test_nothing_to_do_shows_what_there_is(soe_auth: Command) -> None:
+def test_without_a_command_the_help_is_printed(soe_auth: Command) -> None:
     done = soe_auth()
     assert done.returncode == 2
     assert done.stdout == ""
     for command in COMMANDS:
-        assert f"  {command} " in said(done)
+        assert f"  {command} " in stderr_of(done)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -695,7 +691,7 @@ def test_a_usage_error_names_the_word_and_lists_the_choices(
 ) -> None:
     done = soe_auth(*typed.split())
     assert (done.returncode, done.stdout) == (2, "")
-    first, second = said(done).splitlines()
+    first, second = stderr_of(done).splitlines()
     assert first == f"soe-auth: {what}"
     assert second.startswith(f"  {to_do}")
 
@@ -703,7 +699,7 @@ def test_a_usage_error_names_the_word_and_lists_the_choices(
 def test_a_profile_behind_check_gets_a_hint(soe_auth: Command) -> None:
     done = soe_auth("status", "--check", "acme")
     assert done.returncode == 2
-    assert said(done).splitlines() == [
+    assert stderr_of(done).splitlines() == [
         "soe-auth: check (from --check): write a duration such as 90s, 10m, 8h or 1d.",
         "  To name a profile, put it first: `soe-auth status NAME --check`.",
     ]
@@ -725,20 +721,20 @@ def test_a_profile_behind_check_gets_a_hint(soe_auth: Command) -> None:
 def test_a_usage_error_does_not_repeat_a_secret(typed: str, soe_auth: Command) -> None:
     done = soe_auth(*typed.split())
     assert done.returncode == 2
-    assert "Canary" not in said(done)
+    assert "Canary" not in stderr_of(done)
 
 
 def test_a_word_that_may_be_secret_is_named_by_its_position(soe_auth: Command) -> None:
     done = soe_auth("config", "set", "extra", "proxy", "Canary(1)")
-    assert "Unexpected argument: word 4 after `soe-auth config`." in said(done)
+    assert "Unexpected argument: word 4 after `soe-auth config`." in stderr_of(done)
 
 
-def test_what_is_mistyped_cannot_move_the_cursor(soe_auth: Command) -> None:
+def test_a_usage_error_prints_no_control_characters(soe_auth: Command) -> None:
     for words in (["\x1b[2Jlogin"], ["login", "--\x1b[2J"], ["token", "\x1b[2J"], ["-p\x1b", "-p"]):
-        assert "\x1b" not in said(soe_auth(*words))
+        assert "\x1b" not in stderr_of(soe_auth(*words))
 
 
-def test_common_options_may_stand_before_or_behind_the_command(
+def test_common_options_work_before_and_after_the_command(
     signed_in: Command, site: Sandbox
 ) -> None:
     name = f"localhost-{site.port}"
@@ -748,15 +744,15 @@ def test_common_options_may_stand_before_or_behind_the_command(
     assert signed_in("-v", f"--profile={name}", "token").stdout == token
 
 
-def test_a_settings_error_names_the_setting_and_where_it_came_from(soe_auth: Command) -> None:
+def test_a_settings_error_names_the_setting_and_its_origin(soe_auth: Command) -> None:
     done = soe_auth.with_variables(SOE_AUTH_TIMEOUT="soon")("login", "--site", "acme")
     assert done.returncode == 2
-    assert said(done).startswith(
+    assert stderr_of(done).startswith(
         "soe-auth: Cannot read timeout from SOE_AUTH_TIMEOUT: write a duration"
     )
 
 
-def test_a_reader_that_has_gone_is_no_traceback(signed_in: Command) -> None:
+def test_a_closed_pipe_is_exit_141_without_a_traceback(signed_in: Command) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(
@@ -771,20 +767,18 @@ def test_a_reader_that_has_gone_is_no_traceback(signed_in: Command) -> None:
     assert (done.returncode, done.stderr) == (141, "")
 
 
-def test_a_terminal_that_lacks_a_character_gets_another(signed_in: Command) -> None:
+def test_a_character_that_the_encoding_lacks_is_replaced(signed_in: Command) -> None:
     latin = signed_in.with_variables(PYTHONIOENCODING="ascii", BROWSER=BROWSER)
     done = latin("login")
     assert done.returncode == 0
-    assert "in your browser ?" in said(done)
+    assert "in your browser ?" in stderr_of(done)
 
 
 @pytest.mark.posix("reads /proc")
 @pytest.mark.parametrize(
     "words", ["login --no-browser", "logout", "status --verify", "api users/me", "exchange"]
 )
-def test_a_command_that_waits_with_a_secret_would_leave_no_core_dump(
-    soe_auth: Command, words: str
-) -> None:
+def test_a_command_with_a_secret_disables_core_dumps(soe_auth: Command, words: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         site = Site.parse(f"http://127.0.0.1:{silent.getsockname()[1]}")
         command = soe_auth.with_variables(
@@ -817,15 +811,15 @@ def test_the_sandbox_prints_a_login_command_that_works(
 ) -> None:
     with soe_auth.started("sandbox", "--lifetime", "2h", *options) as sandbox:
         assert sandbox.stdout
-        told = [sandbox.stdout.readline().strip()]
-        while "Ctrl-C" not in told[-1]:
-            told.append(sandbox.stdout.readline().strip())
-        [line] = [line for line in told if "soe-auth login" in line]
-        ca = next((line for line in told if line.endswith(".pem")), "")
+        lines = [sandbox.stdout.readline().strip()]
+        while "Ctrl-C" not in lines[-1]:
+            lines.append(sandbox.stdout.readline().strip())
+        [line] = [line for line in lines if "soe-auth login" in line]
+        ca = next((line for line in lines if line.endswith(".pem")), "")
         user = soe_auth.with_variables(SOE_AUTH_CA_BUNDLE=ca, SSL_CERT_FILE=ca) if ca else soe_auth
         login = user(*line.split()[1:], "--browser", BROWSER)
         assert login.returncode == 0, login.stderr
-        assert "(2 h)" in said(login)
+        assert "(2 h)" in stderr_of(login)
         sandbox.send_signal(signal.SIGINT)
         _, stderr = sandbox.communicate(timeout=10)
         assert sandbox.returncode == 0
@@ -837,24 +831,24 @@ def test_the_sandbox_prints_a_login_command_that_works(
 
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
-def test_the_sandbox_refuses_what_it_cannot_do(soe_auth: Command, site: Sandbox) -> None:
+def test_the_sandbox_refuses_invalid_options(soe_auth: Command, site: Sandbox) -> None:
     busy = soe_auth("sandbox", "--port", str(site.port))
     assert busy.returncode == 2
-    assert f"port (from --port): {site.port} cannot be had" in said(busy)
+    assert f"port (from --port): {site.port} cannot be had" in stderr_of(busy)
     for wrong in (("--lifetime", "long"), ("--lifetime", "0"), ("--port", "99999")):
         done = soe_auth("sandbox", *wrong)
         assert done.returncode == 2
-        assert f"{wrong[0][2:]} (from {wrong[0]})" in said(done)
+        assert f"{wrong[0][2:]} (from {wrong[0]})" in stderr_of(done)
     for switch in ("--token", "--api", "--domain-rule"):
         assert soe_auth("sandbox", switch, "nonsense").returncode == 2
     (soe_auth.home / "trustme.py").write_text("raise ImportError")
     without = soe_auth.with_variables(PYTHONPATH=str(soe_auth.home))("sandbox", "--tls")
     assert without.returncode == 2
-    assert "Install trustme beside soe-auth, or leave --tls out." in said(without)
+    assert "Install trustme beside soe-auth, or leave --tls out." in stderr_of(without)
 
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
-def test_the_demo_shows_a_whole_login_leaves_nothing_and_runs_nothing_of_where_it_is(
+def test_the_demo_logs_in_leaves_no_file_and_runs_no_local_module(
     soe_auth: Command,
 ) -> None:
     tmp = soe_auth.home / "tmp"
@@ -863,7 +857,7 @@ def test_the_demo_shows_a_whole_login_leaves_nothing_and_runs_nothing_of_where_i
     done = soe_auth.within(here).with_variables(TMPDIR=str(tmp))("demo")
     assert not list(here.glob("*.run"))
     assert done.returncode == 0
-    text = said(done)
+    text = stderr_of(done)
     assert "no browser to show here" in text
     assert "Signed in to localhost" in text
     assert "The API answers: you are Jane Doe." in text
@@ -873,16 +867,16 @@ def test_the_demo_shows_a_whole_login_leaves_nothing_and_runs_nothing_of_where_i
 
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
-def test_the_demo_uses_the_browser_that_is_there(soe_auth: Command) -> None:
+def test_the_demo_uses_the_users_browser(soe_auth: Command) -> None:
     done = soe_auth.with_variables(BROWSER=BROWSER)("demo")
     assert done.returncode == 0
-    assert "no browser to show here" not in said(done)
+    assert "no browser to show here" not in stderr_of(done)
     chosen = soe_auth("demo", "--browser", BROWSER)
     assert chosen.returncode == 0
 
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
-def test_the_demo_ends_with_the_exit_code_of_what_failed(soe_auth: Command) -> None:
+def test_the_demo_has_the_exit_code_of_the_failed_step(soe_auth: Command) -> None:
     done = soe_auth("demo", "--browser", f"{BROWSER} --refuse")
     assert done.returncode == 4
 
@@ -919,11 +913,11 @@ def test_a_plain_zip_logs_in(soe_auth: Command, site: Sandbox, tmp_path: Path) -
     assert done[1].stdout == soe_auth("token").stdout
 
 
-# --- what a process cannot show: the same door, in process ---
+# --- in process: what a child process cannot show ---
 
 
 @pytest.mark.posix("types at a pseudo-terminal")
-async def test_a_terminal_that_goes_away_closes_the_paste_door() -> None:
+async def test_the_paste_line_ends_when_the_terminal_closes() -> None:
     user, terminal = os.openpty()
     os.write(user, b"one\ntwo\nthr")
     lines = pasted_lines(terminal)
@@ -934,7 +928,7 @@ async def test_a_terminal_that_goes_away_closes_the_paste_door() -> None:
     os.close(terminal)
 
 
-async def test_an_empty_line_before_what_is_pasted_is_no_enter() -> None:
+async def test_an_empty_line_before_pasted_text_is_ignored() -> None:
     read, write = os.pipe()
     os.write(write, b"\n\none\n\n")
     lines = pasted_lines(read)
@@ -945,7 +939,7 @@ async def test_an_empty_line_before_what_is_pasted_is_no_enter() -> None:
 
 
 @pytest.mark.posix("types at a pseudo-terminal")
-async def test_a_terminal_that_cannot_be_read_closes_the_paste_door() -> None:
+async def test_the_paste_line_ends_if_the_terminal_cannot_be_read() -> None:
     user, terminal = os.openpty()
     os.close(terminal)  # from here on, this end gives EIO
     assert [line async for line in pasted_lines(user)] == []
@@ -958,10 +952,8 @@ def test_main_returns_the_exit_code(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert main(["token"], {"SOE_AUTH_CONFIG_DIR": str(tmp_path)}) == 3
 
 
-def test_the_steps_by_hand_take_nothing_of_a_project_file(
-    soe_auth: Command, tmp_path: Path
-) -> None:
+def test_the_steps_by_hand_ignore_a_project_file(soe_auth: Command, tmp_path: Path) -> None:
     (tmp_path / ".soe-auth.toml").write_text('site = "acme"\nclient_id = "110"\n')
-    told = soe_auth.within(tmp_path)("url", "--code-challenge", "x" * 43)
-    assert told.returncode == 2
-    assert "The steps by hand need a site and a client ID." in told.stderr
+    done = soe_auth.within(tmp_path)("url", "--code-challenge", "x" * 43)
+    assert done.returncode == 2
+    assert "The steps by hand need a site and a client ID." in done.stderr

@@ -1,4 +1,4 @@
-"""What people read: fitted to their window, calm in a pipe, as terminals of each width show it."""
+"""Messages: wrapped on terminals of each width, and unchanged in a pipe."""
 
 import os
 import re
@@ -16,7 +16,7 @@ from soe_auth.sandbox import Sandbox
 WIDTHS = [40, 80, 120]
 
 
-def test_a_line_that_is_too_long_is_broken_between_words() -> None:
+def test_a_long_line_wraps_between_words() -> None:
     text = "Profile acme has no token; it was ended an hour ago.\n  Sign in again, if you need one."
     for line in fitted(text, 24).split("\n"):
         assert len(line) <= 24
@@ -25,7 +25,7 @@ def test_a_line_that_is_too_long_is_broken_between_words() -> None:
     assert fitted(text, 200) == text
 
 
-def test_what_is_to_be_copied_is_never_broken() -> None:
+def test_commands_and_addresses_are_not_wrapped() -> None:
     command = "`soe-auth login --site NAME.stackenterprise.co --client-id ID`"
     address = "https://acme.stackenterprise.co/oauth?client_id=110&state=" + "x" * 43
     shown = fitted(f"No profile yet; type {command}.\n  {address}", 30).split("\n")
@@ -33,11 +33,11 @@ def test_what_is_to_be_copied_is_never_broken() -> None:
     assert f"  {address}" in shown
 
 
-def test_details_are_for_those_who_ask(capsys: pytest.CaptureFixture[str]) -> None:
+def test_details_are_printed_only_with_verbose(capsys: pytest.CaptureFixture[str]) -> None:
     Console({}).detail("quiet")
-    Console({}, verbose=True).detail("told")
+    Console({}, verbose=True).detail("detail")
     Console({}, quiet=True).say("quiet")
-    assert capsys.readouterr().err == "told\n"
+    assert capsys.readouterr().err == "detail\n"
 
 
 # --- real terminals ---
@@ -51,7 +51,7 @@ def on_a_terminal(command: Command, *argv: str, columns: int = 80, term: str = "
 
 @pytest.mark.posix("types at a pseudo-terminal")
 @pytest.mark.process
-def test_what_is_good_and_what_is_wrong_have_their_colour_where_there_are_colours(
+def test_words_are_coloured_only_on_a_terminal_with_colours(
     soe_auth: Command,
 ) -> None:
     red = "\x1b[1;31msoe-auth:\x1b[0m No site is set"
@@ -78,7 +78,7 @@ def test_what_is_good_and_what_is_wrong_have_their_colour_where_there_are_colour
 
 @pytest.mark.posix("types at a pseudo-terminal")
 @pytest.mark.process
-def test_a_terminal_that_does_not_know_its_width_gets_whole_lines(signed_in: Command) -> None:
+def test_a_terminal_of_unknown_width_gets_unwrapped_lines(signed_in: Command) -> None:
     shown = on_a_terminal(signed_in, "token", "--min-ttl", "25h", columns=0, term="dumb")
     assert shown.replace("\r\n", "\n") == signed_in("token", "--min-ttl", "25h").stderr
     doctor = on_a_terminal(signed_in, "doctor", columns=0, term="dumb").splitlines()
@@ -99,7 +99,7 @@ class Emulator:
         try:
             self._tmux("-f", os.devnull, "new-session", "-d", *size, line)
             while "THE-END" not in (screen := self._tmux("capture-pane", "-p")):
-                time.sleep(0.02)  # the emulator tells nobody when something was drawn
+                time.sleep(0.02)  # the emulator does not say when it has drawn
         finally:
             self._tmux("kill-server")
         return screen.partition("THE-END")[0].rstrip()
@@ -120,7 +120,7 @@ CALM = {
     "status": ("status",),
     "no token": ("token", "--min-ttl", "25h"),
     "signed in already": ("login", "--if-needed"),
-    "no such profile": ("token", "-p", "nobody"),
+    "no such profile": ("token", "-p", "unknown"),
     "a wrong setting": ("login", "--timeout", "soon"),
     "settings": ("config", "list"),
     "logout": ("logout", "--local"),
@@ -132,13 +132,13 @@ CALM = {
 @pytest.mark.process
 @pytest.mark.parametrize("columns", WIDTHS)
 @pytest.mark.parametrize("name", CALM)
-def test_a_window_of_any_width_breaks_no_word(signed_in: Command, name: str, columns: int) -> None:
+def test_no_word_is_broken_at_any_width(signed_in: Command, name: str, columns: int) -> None:
     in_a_pipe = signed_in if name == "logout" else signed_in(*CALM[name])
     shown = Emulator(signed_in, columns).shows(*CALM[name])
-    told = shown.split()
-    assert told
+    words = shown.split()
+    assert words
     if not isinstance(in_a_pipe, Command):
-        assert told == (in_a_pipe.stdout + in_a_pipe.stderr).split()
+        assert words == (in_a_pipe.stdout + in_a_pipe.stderr).split()
     assert all(len(row) <= columns for row in shown.splitlines())
 
 
@@ -146,7 +146,7 @@ def test_a_window_of_any_width_breaks_no_word(signed_in: Command, name: str, col
 @pytest.mark.needs("tmux")
 @pytest.mark.process
 @pytest.mark.parametrize("columns", WIDTHS)
-def test_an_address_is_shown_in_one_go_in_a_window_of_any_width(
+def test_an_address_is_printed_whole_at_any_width(
     soe_auth: Command, site: Sandbox, columns: int
 ) -> None:
     ssh = soe_auth.with_variables(SSH_CONNECTION="192.0.2.1 50000 192.0.2.2 22", BROWSER=BROWSER)

@@ -1,4 +1,4 @@
-"""Ctrl-C and its kin, at any moment: one line, exit 130, nothing half-written, and at once."""
+"""Ctrl-C and other signals at any moment: one line, exit 130, no partial file, at once."""
 
 import os
 import re
@@ -63,13 +63,13 @@ WHERE_PYTHON_IGNORES_IT = "weakref.ref({1}, fail)"
 
 
 def interrupt(process: "subprocess.Popen[str]", number: int = signal.SIGINT) -> tuple[float, str]:
-    """Send a signal; return how many seconds the process then lived, and what it said."""
+    """Send a signal; return how many seconds the process still ran, and its stderr."""
     before = time.monotonic()
     process.send_signal(number)
     process.wait(timeout=10)
-    lived = time.monotonic() - before
+    duration = time.monotonic() - before
     assert process.stderr
-    return lived, process.stderr.read()
+    return duration, process.stderr.read()
 
 
 def start(command: Command, *argv: str, timed: bool = False) -> "subprocess.Popen[str]":
@@ -94,12 +94,12 @@ def until_it_waits(login: "subprocess.Popen[str]") -> None:
         assert login.poll() is None
 
 
-def test_at_any_moment_it_is_one_line_and_at_once_and_leaves_nothing(
+def test_ctrl_c_at_any_moment_prints_one_line_exits_at_once_and_leaves_no_file(
     soe_auth: Command, site: Sandbox
 ) -> None:
     site.quirks = Quirks(token="hang")
     whole = 1.2  # seconds, in which all is loaded, the browser has come and the exchange hangs
-    lives = []
+    durations = []
     for moment in range(MOMENTS):
         with start(
             soe_auth,
@@ -107,16 +107,16 @@ def test_at_any_moment_it_is_one_line_and_at_once_and_leaves_nothing(
             timed=True,
         ) as login:
             time.sleep(whole * (moment / MOMENTS) ** 2)  # more of them where more happens
-            lived, said = interrupt(login)
-            assert login.returncode == 130, said
-            assert said.endswith("\nsoe-auth: interrupted.\n"), said
-            assert "Traceback" not in said
-            assert "Exception" not in said
-            lives.append(lived)
+            duration, stderr = interrupt(login)
+            assert login.returncode == 130, stderr
+            assert stderr.endswith("\nsoe-auth: interrupted.\n"), stderr
+            assert "Traceback" not in stderr
+            assert "Exception" not in stderr
+            durations.append(duration)
     files = {path.suffix for path in (soe_auth.home / "config").rglob("*") if path.is_file()}
     assert files == {".lock"}
-    assert statistics.median(lives) < AT_ONCE
-    assert max(lives) < 1
+    assert statistics.median(durations) < AT_ONCE
+    assert max(durations) < 1
 
 
 def raising(command: Command, how: str, where: str) -> "subprocess.CompletedProcess[str]":
@@ -138,9 +138,9 @@ def raising(command: Command, how: str, where: str) -> "subprocess.CompletedProc
         ("raise RuntimeError('__set_name__') from KeyboardInterrupt()", HERE),
         ("raise KeyboardInterrupt", WHERE_PYTHON_IGNORES_IT),
     ],
-    ids=["as it is", "as what came of it", "where Python ignores it"],
+    ids=["as it is", "as another error", "where Python ignores it"],
 )
-def test_it_is_one_line_whatever_python_makes_of_it(
+def test_ctrl_c_prints_one_line_in_any_form_that_python_gives_it(
     soe_auth: Command, how: str, where: str
 ) -> None:
     done = raising(soe_auth, how, where)
@@ -161,7 +161,9 @@ entry_point()
 """
 
 
-def test_it_is_said_once_however_long_the_end_takes(soe_auth: Command, site: Sandbox) -> None:
+def test_ctrl_c_prints_one_line_however_long_the_exit_takes(
+    soe_auth: Command, site: Sandbox
+) -> None:
     with subprocess.Popen(
         [
             *(sys.executable, "-c", LEAVING_SLOWLY),
@@ -173,11 +175,11 @@ def test_it_is_said_once_however_long_the_end_takes(soe_auth: Command, site: San
         text=True,
     ) as login:
         until_it_waits(login)
-        _, said = interrupt(login)
-    assert (login.returncode, said) == (130, "\nsoe-auth: interrupted.\n")
+        _, stderr = interrupt(login)
+    assert (login.returncode, stderr) == (130, "\nsoe-auth: interrupted.\n")
 
 
-def test_a_bug_is_not_taken_for_it(soe_auth: Command) -> None:
+def test_a_bug_is_not_reported_as_ctrl_c(soe_auth: Command) -> None:
     done = raising(soe_auth, "raise RuntimeError('a bug')", HERE)
     assert done.returncode == 1
     assert done.stderr.endswith("RuntimeError: a bug\n")
@@ -186,8 +188,8 @@ def test_a_bug_is_not_taken_for_it(soe_auth: Command) -> None:
     assert "RuntimeError: a bug\n" in ignored.stderr
 
 
-def test_in_the_exchange_it_is_at_once(soe_auth: Command) -> None:
-    lives = []
+def test_ctrl_c_ends_the_exchange_at_once(soe_auth: Command) -> None:
+    durations = []
     for _ in range(3):
         with (
             running(strict=True, quirks=Quirks(token="hang")) as site,
@@ -200,14 +202,14 @@ def test_in_the_exchange_it_is_at_once(soe_auth: Command) -> None:
             while not site.exchanges:
                 assert login.poll() is None
                 time.sleep(0.01)
-            lived, said = interrupt(login)
+            duration, stderr = interrupt(login)
             assert login.returncode == 130
-            assert "Traceback" not in said
-            lives.append(lived)
-    assert statistics.median(lives) < AT_ONCE
+            assert "Traceback" not in stderr
+            durations.append(duration)
+    assert statistics.median(durations) < AT_ONCE
 
 
-def test_at_the_paste_prompt_it_is_at_once(soe_auth: Command, site: Sandbox) -> None:
+def test_ctrl_c_ends_the_paste_line_at_once(soe_auth: Command, site: Sandbox) -> None:
     child = pexpect.spawn(
         soe_auth.path,
         ["login", "--site", site.url, "--client-id", "110", "--no-browser"],
@@ -228,8 +230,8 @@ def test_at_the_paste_prompt_it_is_at_once(soe_auth: Command, site: Sandbox) -> 
     assert "soe-auth: interrupted." in child.before
 
 
-def urlopen_nothing(said: str) -> None:
-    launch = re.findall(r"http://localhost:\d+/\S{8}\s", said)[0].strip()
+def urlopen_nothing(stderr: str) -> None:
+    launch = re.findall(r"http://localhost:\d+/\S{8}\s", stderr)[0].strip()
     with pytest.raises(OSError, match="404"):
         urlopen(launch[:-8] + "favicon.ico")  # noqa: S310  # our own loopback
 
@@ -246,7 +248,7 @@ def test_a_second_ctrl_c_changes_nothing(soe_auth: Command, site: Sandbox) -> No
         assert login.stderr.read() == "\nsoe-auth: interrupted.\n"
 
 
-def test_a_signal_that_is_ignored_stays_so(soe_auth: Command, site: Sandbox) -> None:
+def test_an_ignored_signal_stays_ignored(soe_auth: Command, site: Sandbox) -> None:
     with subprocess.Popen(
         ["nohup", soe_auth.path, "login", "--no-browser", "--site", site.url, "--client-id", "110"],
         env=soe_auth.environ,
@@ -259,9 +261,9 @@ def test_a_signal_that_is_ignored_stays_so(soe_auth: Command, site: Sandbox) -> 
         login.send_signal(signal.SIGHUP)
         with pytest.raises(subprocess.TimeoutExpired):
             login.wait(0.5)
-        _, said = interrupt(login)
+        _, stderr = interrupt(login)
         assert login.returncode == 130
-        assert said == "\nsoe-auth: interrupted.\n"
+        assert stderr == "\nsoe-auth: interrupted.\n"
 
 
 @contextmanager
@@ -288,16 +290,16 @@ def stderr_that_is(kind: str) -> Iterator[int]:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("kind", ["", "full disk", "pipe without a reader", "full pipe", "closed"])
-def test_being_told_to_end_is_as_quick_whether_it_is_heard_or_not(
+def test_sigterm_exits_at_once_if_stderr_can_be_written_or_not(
     soe_auth: Command, site: Sandbox, number: signal.Signals, kind: str
 ) -> None:
     argv = ["login", "--site", site.url, "--client-id", "110", "--no-browser"]
     if not kind:
         with start(soe_auth, *argv) as login:
             until_it_waits(login)
-            lived, said = interrupt(login, number)
-        assert (login.returncode, said) == (128 + number, "\nsoe-auth: interrupted.\n")
-        assert lived < 1
+            duration, output = interrupt(login, number)
+        assert (login.returncode, output) == (128 + number, "\nsoe-auth: interrupted.\n")
+        assert duration < 1
         return
     waiting = soe_auth.home / "config" / "locks" / f"localhost-{site.port}.waiting"
     closing = ["sh", "-c", 'exec "$@" 2>&-', "sh"] if kind == "closed" else []
@@ -308,26 +310,26 @@ def test_being_told_to_end_is_as_quick_whether_it_is_heard_or_not(
             env=soe_auth.environ,
             stdin=subprocess.DEVNULL,
             stderr=stderr,
-        ) as unheard,
+        ) as process,
     ):
         while not waiting.exists():
-            assert unheard.poll() is None
+            assert process.poll() is None
             time.sleep(0.01)
-        unheard.send_signal(number)
-        assert unheard.wait(5) == 128 + number
+        process.send_signal(number)
+        assert process.wait(5) == 128 + number
 
 
-def test_while_it_waits_for_anothers_login_it_is_at_once(soe_auth: Command, site: Sandbox) -> None:
+def test_ctrl_c_ends_the_wait_for_another_login_at_once(soe_auth: Command, site: Sandbox) -> None:
     named = ("--site", site.url, "--client-id", "110")
     with start(soe_auth, "login", *named, "--no-browser") as first:
         until_it_waits(first)
         with start(soe_auth, "login", "--if-needed", *named) as second:
             assert second.stderr
             assert "Waiting for the login that is under way" in second.stderr.readline()
-            lived, said = interrupt(second)
+            duration, stderr = interrupt(second)
             assert second.returncode == 130
-            assert said == "\nsoe-auth: interrupted.\n"
-            assert lived < 1
+            assert stderr == "\nsoe-auth: interrupted.\n"
+            assert duration < 1
         first.kill()
 
 
@@ -336,8 +338,8 @@ DEAF_NAME_SERVER = """
 import fcntl, os, socket, struct, subprocess, sys
 with socket.socket() as s:
     fcntl.ioctl(s, 0x8914, struct.pack("16sH22x", b"lo", 0x49))  # SIOCSIFFLAGS: up, running
-deaf = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-deaf.bind(("127.0.0.1", 53))
+silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+silent.bind(("127.0.0.1", 53))
 subprocess.run(["mount", "--bind", sys.argv[1], "/etc/resolv.conf"], check=True)
 login = subprocess.Popen(sys.argv[2:], stderr=subprocess.PIPE, text=True)
 while "/oauth?" not in (line := login.stderr.readline()):
@@ -350,7 +352,7 @@ browser.sendall(
     f"GET {redirect.path}?code=x&state={query['state'][0]} HTTP/1.1\\r\\n"
     f"Host: localhost:{redirect.port}\\r\\n\\r\\n".encode()
 )
-deaf.recv(512)  # it asks for the site's address, for the exchange
+silent.recv(512)  # it asks for the site's address, for the exchange
 import signal, time
 before = time.monotonic()
 login.send_signal(signal.SIGINT)
@@ -360,7 +362,7 @@ print(code, time.monotonic() - before, login.stderr.read())
 
 
 @pytest.mark.as_root
-def test_a_name_server_that_does_not_answer_holds_nobody_up(soe_auth: Command) -> None:
+def test_ctrl_c_does_not_wait_for_a_name_server(soe_auth: Command) -> None:
     resolver = soe_auth.home / "resolv.conf"
     resolver.write_text("nameserver 127.0.0.1\n")
     as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
@@ -368,7 +370,7 @@ def test_a_name_server_that_does_not_answer_holds_nobody_up(soe_auth: Command) -
         [
             *("unshare", "--net", "--mount", *as_root),
             *(sys.executable, "-c", DEAF_NAME_SERVER, str(resolver), soe_auth.path),
-            *("login", "--site", "https://deaf.test", "--client-id", "1", "--no-browser"),
+            *("login", "--site", "https://silent.test", "--client-id", "1", "--no-browser"),
         ],
         env=soe_auth.environ,
         stdin=subprocess.DEVNULL,
@@ -378,6 +380,6 @@ def test_a_name_server_that_does_not_answer_holds_nobody_up(soe_auth: Command) -
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
-    code, lived, said = done.stdout.split(" ", 2)
-    assert (code, said.strip()) == ("130", "soe-auth: interrupted.")
-    assert float(lived) < 1
+    code, duration, stderr = done.stdout.split(" ", 2)
+    assert (code, stderr.strip()) == ("130", "soe-auth: interrupted.")
+    assert float(duration) < 1

@@ -26,7 +26,7 @@ pytestmark = [
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_no_settings_file_is_read_once_for_each_profile(
+def test_settings_files_are_not_read_for_each_profile(
     soe_auth: Command, tmp_path: Path, argv: list[str], most: int
 ) -> None:
     config = Path(soe_auth.environ["SOE_AUTH_CONFIG_DIR"]) / "config.toml"

@@ -52,14 +52,14 @@ def within(command: Command, *argv: str) -> "subprocess.CompletedProcess[str]":
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
-def test_a_command_has_the_token_and_the_site_and_else_what_it_would_have_had(
+def test_the_command_gets_the_token_and_the_site_and_the_same_environment_otherwise(
     signed_in: Command, site: Sandbox
 ) -> None:
     token = signed_in("token").stdout.strip()
     located = signed_in.with_variables(LANG="C.UTF-8")  # else Python sets LC_CTYPE (PEP 538)
-    told = within(located, located.path, "run", "--", "env", "-0").stdout
+    output = within(located, located.path, "run", "--", "env", "-0").stdout
     alone = within(located, "env", "-0").stdout
-    assert sorted(told.split("\0")) == sorted(
+    assert sorted(output.split("\0")) == sorted(
         [*alone.split("\0"), f"SOE_AUTH_TOKEN={token}", f"SOE_AUTH_SITE={site.url}"]
     )
 
@@ -76,7 +76,7 @@ def test_the_token_is_in_the_environment_only(signed_in: Command) -> None:
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
-def test_another_variable_may_have_it_and_then_no_other_has(signed_in: Command) -> None:
+def test_env_renames_the_variable(signed_in: Command) -> None:
     token = signed_in("token").stdout
     named = signed_in("run", "--env", "API_TOKEN", "printenv", "API_TOKEN", "SOE_AUTH_TOKEN")
     assert named.stdout == token
@@ -86,19 +86,17 @@ def test_another_variable_may_have_it_and_then_no_other_has(signed_in: Command) 
 
 
 @pytest.mark.parametrize("name", ["", "1ST", "A B", "A=B", "É", "SOE_AUTH_SITE", "A\n"])
-def test_what_is_no_name_of_a_variable_is_refused(
-    name: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_invalid_variable_name_is_refused(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "--env", name, "true"], FED) == 2
     assert "cannot be the token's variable" in capsys.readouterr().err
 
 
-# --- whose token, whose site ---------------------------------------------------------------------
+# --- the token and its site ----------------------------------------------------------------------
 
 
 @pytest.mark.posix("runs a POSIX shell")
 @pytest.mark.process
-def test_a_token_of_the_environment_is_passed_on_with_the_site_of_the_settings(
+def test_a_token_of_the_environment_gets_the_site_of_the_settings(
     soe_auth: Command,
 ) -> None:
     fed = soe_auth.with_variables(**FED)
@@ -113,7 +111,7 @@ def test_a_token_of_the_environment_is_passed_on_with_the_site_of_the_settings(
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
-def test_a_site_that_a_project_file_alone_names_gets_no_token_of_the_environment(
+def test_a_token_of_the_environment_gets_no_site_from_a_project_file_alone(
     soe_auth: Command, tmp_path: Path
 ) -> None:
     (tmp_path / ".git").mkdir()
@@ -133,7 +131,7 @@ def test_a_site_that_a_project_file_alone_names_gets_no_token_of_the_environment
     assert here("run", "--", "echo", "started").stdout == "started\n"
 
 
-def test_a_stored_token_has_a_site_of_its_own_whatever_a_project_file_says(
+def test_a_stored_token_keeps_its_site_despite_a_project_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = FileStore(tmp_path / "config", report=print)
@@ -151,7 +149,7 @@ def test_a_stored_token_has_a_site_of_its_own_whatever_a_project_file_says(
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
-def test_without_a_token_nothing_is_started(signed_in: Command) -> None:
+def test_without_a_token_the_command_is_not_started(signed_in: Command) -> None:
     done = signed_in("run", "--min-ttl", "25h", "--", "echo", "started")
     assert (done.returncode, done.stdout) == (3, "")
     assert "soe-auth login -p localhost-" in done.stderr
@@ -171,9 +169,7 @@ def without_private_signals(status: str) -> str:
 
 @pytest.mark.posix("runs a POSIX shell")
 @pytest.mark.process
-def test_with_login_a_person_is_asked_for_it_first_and_nothing_of_that_is_left_behind(
-    soe_auth: Command, site: Sandbox
-) -> None:
+def test_login_signs_in_first_and_leaves_no_process(soe_auth: Command, site: Sandbox) -> None:
     command = soe_auth.with_variables(
         SOE_AUTH_SITE=site.url, SOE_AUTH_CLIENT_ID="110", BROWSER=BROWSER
     )
@@ -191,7 +187,7 @@ def test_with_login_a_person_is_asked_for_it_first_and_nothing_of_that_is_left_b
 
 @pytest.mark.posix("a command takes the place of ours")
 @pytest.mark.process
-def test_it_takes_the_place_of_ours(soe_auth: Command) -> None:
+def test_the_command_replaces_the_process(soe_auth: Command) -> None:
     fed = soe_auth.with_variables(**FED)
     cat = ("run", "--", "sh", "-c", "echo $$; exec cat")
     with fed.started(*cat, stdin=subprocess.PIPE) as process:
@@ -202,7 +198,7 @@ def test_it_takes_the_place_of_ours(soe_auth: Command) -> None:
 @pytest.mark.posix("runs a POSIX shell")
 @pytest.mark.process
 @pytest.mark.parametrize("code", [0, 1, 3, 42, 255])
-def test_its_exit_code_is_the_answer(soe_auth: Command, code: int) -> None:
+def test_the_exit_code_is_that_of_the_command(soe_auth: Command, code: int) -> None:
     fed = soe_auth.with_variables(**FED)
     assert fed("run", "--", "sh", "-c", f"exit {code}").returncode == code
 
@@ -210,7 +206,7 @@ def test_its_exit_code_is_the_answer(soe_auth: Command, code: int) -> None:
 @pytest.mark.posix("a command takes the place of ours")
 @pytest.mark.process
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGKILL"])
-def test_a_signal_ends_it_as_it_would_end_any(soe_auth: Command, name: str) -> None:
+def test_a_signal_ends_the_command(soe_auth: Command, name: str) -> None:
     number = signal.Signals[name]
     fed = soe_auth.with_variables(**FED)
     with fed.started("run", "--", "sh", "-c", "echo ready; exec sleep 60") as process:
@@ -224,7 +220,7 @@ def test_a_signal_ends_it_as_it_would_end_any(soe_auth: Command, name: str) -> N
 @pytest.mark.posix("a command takes the place of ours")
 @pytest.mark.process
 @pytest.mark.parametrize("nohup", [[], ["nohup"], ["setsid", "nohup"]], ids=" ".join)
-def test_signals_and_files_are_as_if_it_had_been_called_itself(
+def test_signal_handlers_and_open_files_are_the_same_as_without_run(
     soe_auth: Command, nohup: list[str]
 ) -> None:
     # Not SigQ, which counts the signals queued for all processes of the user.
@@ -241,14 +237,14 @@ def test_signals_and_files_are_as_if_it_had_been_called_itself(
 
 @pytest.mark.posix("a command takes the place of ours")
 @pytest.mark.process
-def test_a_file_that_was_handed_to_us_is_handed_on(soe_auth: Command) -> None:
+def test_an_inherited_file_descriptor_is_passed_on(soe_auth: Command) -> None:
     script = f"{soe_auth.path} run -- cat /proc/self/fd/7 7<<end\nhanded on\nend\n"
     assert within(soe_auth.with_variables(**FED), "sh", "-c", script).stdout == "handed on\n"
 
 
 ON_A_TERMINAL = """
 test -t 0 && test -t 1 && read -p "who? " name && echo "it is $name"
-trap 'echo kept; exit 5' INT
+trap 'echo trapped; exit 5' INT
 echo ready
 while :; do sleep .05; done
 """
@@ -256,7 +252,7 @@ while :; do sleep .05; done
 
 @pytest.mark.posix("types at a pseudo-terminal")
 @pytest.mark.process
-def test_the_terminal_and_its_keys_are_the_commands_own(soe_auth: Command) -> None:
+def test_the_command_controls_the_terminal(soe_auth: Command) -> None:
     shell = pexpect.spawn(
         "bash",
         ["--norc", "-i"],
@@ -280,7 +276,7 @@ def test_the_terminal_and_its_keys_are_the_commands_own(soe_auth: Command) -> No
     shell.sendline("fg")
     shell.expect("soe-auth")
     shell.sendintr()
-    shell.expect("kept")
+    shell.expect("trapped")
     shell.expect("prompt> ")
     shell.sendline("echo code $?")
     shell.expect("code 5")
@@ -293,7 +289,7 @@ def test_the_terminal_and_its_keys_are_the_commands_own(soe_auth: Command) -> No
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 @pytest.mark.parametrize(
-    ("argv", "told"),
+    ("argv", "output"),
     [
         (["run", "--", "printf", "%s,", "a", "--", "-b"], "a,--,-b,"),
         (["run", "printf", "%s,", "a", "--", "-b"], "a,--,-b,"),
@@ -305,31 +301,33 @@ def test_the_terminal_and_its_keys_are_the_commands_own(soe_auth: Command) -> No
         (["run", "printf", "%s,", "run", "--env"], "run,--env,"),
     ],
 )
-def test_from_the_commands_name_on_all_is_its_own(
-    soe_auth: Command, argv: list[str], told: str | None
+def test_options_after_the_command_are_passed_on(
+    soe_auth: Command, argv: list[str], output: str | None
 ) -> None:
     done = soe_auth.with_variables(**FED)(*argv)
-    if told is None:
+    if output is None:
         assert done.returncode == 127
     else:
-        assert (done.returncode, done.stdout, done.stderr) == (0, told, "")
+        assert (done.returncode, done.stdout, done.stderr) == (0, output, "")
 
 
 @pytest.mark.parametrize(
     "argv", [["run"], ["run", "--"], ["run", "--", ""], ["-q", "run", "--login"]]
 )
-def test_no_command_is_a_usage_error(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_run_without_a_command_is_a_usage_error(
+    argv: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(argv, FED) == 2
     assert capsys.readouterr().err == (
         "soe-auth: There is no command to run.\n  Put it last: `soe-auth run -- CMD …`.\n"
     )
 
 
-def test_an_unknown_option_is_no_command() -> None:
+def test_an_unknown_option_is_a_usage_error() -> None:
     assert main(["run", "--nope", "true"], FED) == 2
 
 
-def test_what_cannot_be_run_is_127_if_it_is_not_there_and_else_126(
+def test_a_missing_command_is_exit_127_and_any_other_failure_126(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "file"
@@ -352,10 +350,10 @@ def test_what_cannot_be_run_is_127_if_it_is_not_there_and_else_126(
         ]
     for command, code, problem in cases:
         assert main(["run", "--", command], environ) == code
-        told = capsys.readouterr()
+        output = capsys.readouterr()
         shown = command.replace("\x1b", "�")
-        assert told.err == f"soe-auth: Cannot run {shown}: {problem}.\n"
-        assert told.out == ""
+        assert output.err == f"soe-auth: Cannot run {shown}: {problem}.\n"
+        assert output.out == ""
     program = file.rename(tmp_path / "file.exe")
     program.chmod(0o755)
     assert main(["run", "--", str(program)], environ) == 126
@@ -367,19 +365,19 @@ def test_what_cannot_be_run_is_127_if_it_is_not_there_and_else_126(
 
 @pytest.mark.posix("runs a POSIX shell")
 @pytest.mark.process
-def test_elsewhere_a_child_has_the_environment_and_its_exit_code_is_passed_on(
+def test_call_gives_a_child_the_environment_and_returns_its_exit_code(
     tmp_path: Path,
 ) -> None:
-    script = f"import os; print(os.environ, file=open({str(tmp_path / 'told')!r}, 'w')); exit(42)"
+    script = f"import os; print(os.environ, file=open({str(tmp_path / 'env')!r}, 'w')); exit(42)"
     assert run_child([sys.executable, "-c", script], {"SOE_AUTH_TOKEN": "canary(1)*"}) == 42
-    assert "canary(1)*" in (tmp_path / "told").read_text()
+    assert "canary(1)*" in (tmp_path / "env").read_text()
     with pytest.raises(FileNotFoundError):
         run_child([str(tmp_path / "none")], dict(os.environ))
 
 
 @pytest.mark.posix("runs a POSIX shell")
 @pytest.mark.process
-def test_windows_finds_a_command_by_path_and_pathext_and_never_where_we_are(
+def test_windows_finds_a_command_by_path_and_pathext_and_not_in_the_current_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bin_, here = tmp_path / "bin", tmp_path / "here"
@@ -406,6 +404,6 @@ def test_a_quoted_command_of_windows_keeps_its_backslashes() -> None:
 
 @pytest.mark.posix("runs a POSIX shell")
 @pytest.mark.process
-def test_elsewhere_ctrl_c_is_the_childs_alone() -> None:
+def test_call_leaves_ctrl_c_to_the_child() -> None:
     script = "trap 'exit 5' INT; kill -INT $PPID; kill -INT $$"
     assert run_child(["sh", "-c", script], dict(os.environ)) == 5

@@ -1,4 +1,4 @@
-"""The paste door, consent, and what is asked for, on a real pseudo-terminal."""
+"""The paste line, consent and questions, on a pseudo-terminal."""
 
 import asyncio
 import json
@@ -72,9 +72,7 @@ def test_the_pasted_address_of_the_sites_own_page_signs_in(
     assert soe_auth("config", "get", "redirect").stdout == "login_success\n"
 
 
-def test_the_address_of_the_sites_own_page_may_come_through_a_pipe(
-    soe_auth: Command, site: Sandbox
-) -> None:
+def test_the_address_of_the_sites_own_page_can_be_piped(soe_auth: Command, site: Sandbox) -> None:
     argv = ("login", "--site", site.url, "--client-id", "112", "--no-browser")
     own_page = ("--redirect", "login_success")
     with soe_auth.started(*argv, *own_page, stdin=subprocess.PIPE) as login:
@@ -92,7 +90,7 @@ def test_the_address_of_the_sites_own_page_may_come_through_a_pipe(
 
 
 @pytest.mark.parametrize("more", [["login"], ["login", "--if-needed"], ["token", "--login"]])
-def test_what_a_pipe_holds_for_others_is_not_read(
+def test_a_pipe_for_other_programs_is_not_read(
     soe_auth: Command, site: Sandbox, more: list[str]
 ) -> None:
     variables = {"SITE": site.url, "CLIENT_ID": "112", "REDIRECT": "login_success"}
@@ -102,16 +100,16 @@ def test_what_a_pipe_holds_for_others_is_not_read(
     read, write = os.pipe()
     os.write(write, b"for others\n")
     with command.started(*more, stdin=read) as login:
-        _, said = login.communicate(timeout=20)
+        _, stderr = login.communicate(timeout=20)
     assert login.returncode in {2, 4}
-    assert ("needs a terminal or a pipe" in said) == (more != ["login"])
+    assert ("needs a terminal or a pipe" in stderr) == (more != ["login"])
     os.set_blocking(read, False)
     assert os.read(read, 99) == b"for others\n"
     os.close(read)
     os.close(write)
 
 
-def test_what_cannot_be_checked_is_refused_and_the_door_stays_open(
+def test_invalid_pasted_text_is_refused_and_the_paste_line_stays_open(
     start: Start, site: Sandbox
 ) -> None:
     child, address = by_hand(start, site)
@@ -128,7 +126,7 @@ def test_what_cannot_be_checked_is_refused_and_the_door_stays_open(
     assert end_of(child)[0] == 0
 
 
-def test_a_refusal_may_be_pasted_at_a_listener_too(start: Start, site: Sandbox) -> None:
+def test_a_pasted_error_ends_a_loopback_login(start: Start, site: Sandbox) -> None:
     child = start("login", "--site", site.url, "--client-id", "110", "--no-browser")
     child.expect(r"(http://\S+/oauth\?\S+)")
     query = parse_qs(urlsplit(child.match[1]).query)
@@ -139,7 +137,7 @@ def test_a_refusal_may_be_pasted_at_a_listener_too(start: Start, site: Sandbox) 
     assert "access_denied" in text
 
 
-def test_ctrl_c_at_the_paste_door_ends_the_login(start: Start, site: Sandbox) -> None:
+def test_ctrl_c_at_the_paste_line_ends_the_login(start: Start, site: Sandbox) -> None:
     child, _ = by_hand(start, site)
     child.sendintr()
     code, text = end_of(child)
@@ -148,7 +146,7 @@ def test_ctrl_c_at_the_paste_door_ends_the_login(start: Start, site: Sandbox) ->
     assert "Traceback" not in text
 
 
-def test_ctrl_d_closes_the_only_door(start: Start, site: Sandbox) -> None:
+def test_ctrl_d_at_the_paste_line_ends_the_login(start: Start, site: Sandbox) -> None:
     child, _ = by_hand(start, site)
     child.sendeof()
     code, text = end_of(child)
@@ -156,7 +154,7 @@ def test_ctrl_d_closes_the_only_door(start: Start, site: Sandbox) -> None:
     assert "input ended before an address was pasted" in text
 
 
-def test_exchange_asks_for_its_secrets_without_showing_them(
+def test_exchange_reads_its_secrets_without_echo(
     start: Start, site: Sandbox, soe_auth: Command
 ) -> None:
     pair = json.loads(soe_auth("pkce", "--json").stdout)
@@ -188,17 +186,17 @@ def checkout(tmp_path: Path, site: Sandbox) -> Path:
 LOGIN = ("login", "--browser", BROWSER)
 
 
-def asked(child: Terminal, checkout: Path, site: Sandbox) -> None:
+def expect_question(child: Terminal, checkout: Path, site: Sandbox) -> None:
     child.expect(r"(?s)(\S+) names the site (\S+), outside .*Sign in there\? \[y/N\] ")
     assert (child.match[1], child.match[2]) == (str(checkout / ".soe-auth.toml"), site.url)
 
 
 @pytest.mark.parametrize("argv", [LOGIN, (*LOGIN, "-q")], ids=len)
-def test_a_yes_is_asked_for_once(
+def test_consent_is_asked_once(
     start: Start, checkout: Path, site: Sandbox, soe_auth: Command, argv: tuple[str, ...]
 ) -> None:
     child = start(*argv, cwd=checkout)
-    asked(child, checkout, site)
+    expect_question(child, checkout, site)
     assert site.exchanges == []
     child.sendline("y")
     assert end_of(child)[0] == 0
@@ -211,11 +209,11 @@ def test_a_yes_is_asked_for_once(
 
 
 @pytest.mark.parametrize("answer", ["\n", "n\n", "yess\n", "\udcff\n", CTRL_D])
-def test_what_is_no_yes_is_a_no(
+def test_any_answer_but_yes_is_a_no(
     start: Start, checkout: Path, site: Sandbox, soe_auth: Command, answer: str
 ) -> None:
     child = start(*LOGIN, cwd=checkout)
-    asked(child, checkout, site)
+    expect_question(child, checkout, site)
     os.write(child.fileno(), answer.encode("utf-8", "surrogateescape"))
     code, text = end_of(child)
     assert code == 2
@@ -228,7 +226,7 @@ def test_ctrl_c_at_the_question_ends_the_login(
     start: Start, checkout: Path, site: Sandbox, soe_auth: Command
 ) -> None:
     child = start(*LOGIN, cwd=checkout)
-    asked(child, checkout, site)
+    expect_question(child, checkout, site)
     child.sendintr()
     code, text = end_of(child)
     assert code == 130
@@ -237,7 +235,7 @@ def test_ctrl_c_at_the_question_ends_the_login(
     assert not (soe_auth.home / "config" / "config.toml").exists()
 
 
-def test_a_question_that_nobody_could_see_is_not_asked(checkout: Path, soe_auth: Command) -> None:
+def test_no_question_is_asked_if_stderr_is_no_terminal(checkout: Path, soe_auth: Command) -> None:
     quiet = f"exec {soe_auth.path} login 2>{checkout}/log"
     child = pexpect.spawn("sh", ["-c", quiet], env=soe_auth.environ, cwd=checkout, timeout=15)
     child.expect(pexpect.EOF)
@@ -249,7 +247,7 @@ def test_a_question_that_nobody_could_see_is_not_asked(checkout: Path, soe_auth:
 # --- a terminal that others use as well ---
 
 
-def test_a_login_that_waits_says_so_on_one_line_which_its_end_removes(
+def test_a_waiting_login_shows_one_line_and_removes_it_at_the_end(
     soe_auth: Command, site: Sandbox
 ) -> None:
     words = ("login", "--site", site.url, "--client-id", "110", "--browser", "true")
@@ -273,7 +271,7 @@ def test_a_login_that_waits_says_so_on_one_line_which_its_end_removes(
         (["--client-id", "112", "--browser", BROWSER, "--timeout", "6s"], "press Enter"),
     ],
 )
-def test_lines_that_are_typed_ahead_or_meanwhile_are_the_shells(
+def test_lines_typed_before_or_during_a_login_are_left_for_the_shell(
     soe_auth: Command, site: Sandbox, browser: list[str], typed_at: str
 ) -> None:
     login = [soe_auth.path, "login", "--site", site.url, "--client-id", "110", *browser]
@@ -287,7 +285,7 @@ def test_lines_that_are_typed_ahead_or_meanwhile_are_the_shells(
     child.close()
 
 
-def test_in_the_background_the_terminal_is_the_shells(soe_auth: Command, site: Sandbox) -> None:
+def test_in_the_background_the_terminal_is_not_read(soe_auth: Command, site: Sandbox) -> None:
     login = [soe_auth.path, "login", "--site", site.url, "--client-id", "110", "--no-browser"]
     child = pexpect.spawn("bash", ["--norc", "-i"], env=soe_auth.environ, timeout=20)
     child.sendline(shlex.join(login))
@@ -303,9 +301,7 @@ def test_in_the_background_the_terminal_is_the_shells(soe_auth: Command, site: S
     child.close()
 
 
-def test_what_was_typed_before_a_question_is_no_answer_to_it(
-    soe_auth: Command, checkout: Path
-) -> None:
+def test_input_typed_before_a_question_is_discarded(soe_auth: Command, checkout: Path) -> None:
     script = f"stty -echo; echo ready; sleep 1; exec {soe_auth.path} login --browser true"
     child = pexpect.spawn("sh", ["-c", script], env=soe_auth.environ, cwd=checkout, timeout=20)
     child.expect("ready")

@@ -79,7 +79,7 @@ FORMATS: list[tuple[str, ...]] = [
 @settings(max_examples=10, deadline=None)
 @given(tokens=TOKENS)
 @example(tokens=[VISIBLE, *VISIBLE, *(f"{c}{c}" for c in VISIBLE), *NASTY])
-def test_a_shell_reads_the_very_token(shell: str, program: str, tokens: list[str]) -> None:
+def test_each_shell_reads_the_same_token(shell: str, program: str, tokens: list[str]) -> None:
     lines = [export(Secret(token), shell) for token in tokens]
     script = "\nprintenv SOE_AUTH_TOKEN\n".join([*lines, ""])
     done = subprocess.run(
@@ -95,9 +95,9 @@ def test_a_token_that_cmd_may_change_is_refused_and_not_shown(
 ) -> None:
     argv = ["token", "--format", "env", "--shell", "cmd"]
     assert main(argv, {"SOE_AUTH_TOKEN": f"canary{char}1"}) == 2
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err == (
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err == (
         'soe-auth: Cannot write the token for cmd: it contains ", % or !, which cmd may change.\n'
         "  Run the program with the token in its environment: `soe-auth run -- CMD …`.\n"
     )
@@ -109,7 +109,7 @@ def test_a_token_that_cmd_may_change_is_refused_and_not_shown(
 @pytest.mark.posix("runs a POSIX shell")
 @pytest.mark.needs("fish")
 @pytest.mark.process
-def test_a_shell_that_evaluates_the_line_has_the_token_and_its_children_too(
+def test_evaluating_the_line_exports_the_token(
     signed_in: Command,
 ) -> None:
     token = signed_in("token").stdout
@@ -172,7 +172,7 @@ def curl(config: str, *url: str) -> str:
 @pytest.mark.parametrize(
     ("api", "name"), [("v3", "Authorization: Bearer"), ("v2.3", "X-API-Access-Token:")]
 )
-def test_curl_sends_the_very_token_and_has_it_in_no_process_list(api: str, name: str) -> None:
+def test_curl_sends_the_token_and_no_process_list_shows_it(api: str, name: str) -> None:
     tokens = [VISIBLE, *NASTY, *string.punctuation, "canary(1)*"]
     with listener() as (url, requests, processes):
         for token in tokens:
@@ -186,7 +186,7 @@ def test_curl_sends_the_very_token_and_has_it_in_no_process_list(api: str, name:
 @pytest.mark.posix("runs a POSIX shell")
 @pytest.mark.needs("curl")
 @pytest.mark.process
-def test_curl_is_who_signed_in_on_both_apis(signed_in: Command, site: Sandbox) -> None:
+def test_curl_is_authenticated_on_both_apis(signed_in: Command, site: Sandbox) -> None:
     v3 = signed_in("token", "--format", "curl").stdout
     assert json.loads(curl(v3, f"{site.url}/api/v3/users/me"))["name"] == "Jane Doe"
     both = signed_in("token", "--format", "curl", "--for", "users/me").stdout
@@ -198,7 +198,7 @@ def test_curl_is_who_signed_in_on_both_apis(signed_in: Command, site: Sandbox) -
 @pytest.mark.posix("runs a POSIX shell")
 @pytest.mark.needs("curl")
 @pytest.mark.process
-def test_a_header_is_the_one_that_its_api_wants(signed_in: Command, site: Sandbox) -> None:
+def test_each_api_gets_its_header(signed_in: Command, site: Sandbox) -> None:
     token = signed_in("token").stdout
     assert signed_in("token", "--format", "header").stdout == f"Authorization: Bearer {token}"
     v2 = signed_in("token", "--format", "header", "--api", "v2.3").stdout
@@ -214,7 +214,7 @@ def test_a_header_is_the_one_that_its_api_wants(signed_in: Command, site: Sandbo
 # --- JSON ----------------------------------------------------------------------------------------
 
 
-def test_json_has_the_same_keys_wherever_the_token_is_from(tmp_path: Path) -> None:
+def test_json_has_the_same_keys_for_every_token_source(tmp_path: Path) -> None:
     settings = resolve({}, profile="acme", environ={"SOE_AUTH_CONFIG_DIR": str(tmp_path)})
     stored = source_report(TokenSource(TOKEN.access_token, settings, TOKEN), 2000.0)
     given_one = source_report(TokenSource(Secret("x")), 2000.0)
@@ -231,14 +231,14 @@ def test_json_has_the_same_keys_wherever_the_token_is_from(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("options", FORMATS, ids=" ".join)
-def test_each_format_is_the_answer_and_nothing_else(
+def test_each_format_prints_the_token_only(
     options: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["token", *options], {"SOE_AUTH_TOKEN": "canary(1)*"}) == 0
-    told = capsys.readouterr()
-    assert told.out.count("canary(1)*") == 1
-    assert told.out.endswith("\n")
-    assert told.err == ""
+    output = capsys.readouterr()
+    assert output.out.count("canary(1)*") == 1
+    assert output.out.endswith("\n")
+    assert output.err == ""
 
 
 @pytest.mark.parametrize(
@@ -259,19 +259,19 @@ def test_each_format_is_the_answer_and_nothing_else(
         ("", "write the whole URL"),
     ],
 )
-def test_the_token_is_given_for_a_url_of_its_own_site_alone(
+def test_the_token_is_printed_only_for_a_url_of_its_site(
     place: Place, url: str, problem: str | None
 ) -> None:
-    given = {"SOE_AUTH_TOKEN": "canary(1)*", "SOE_AUTH_SITE": "acme"}
-    for where in (place, replace(place, variables=given)):
+    variables = {"SOE_AUTH_TOKEN": "canary(1)*", "SOE_AUTH_SITE": "acme"}
+    for where in (place, replace(place, variables=variables)):
         for form in ("plain", "header", "env", "json"):
-            told = where.long("token", "--format", form, "--for", url)
+            output = where.long("token", "--format", form, "--for", url)
             if problem is None:
-                assert (told.code, told.err) == (0, "")
-                assert told.out == where.long("token", "--format", form).out
+                assert (output.code, output.err) == (0, "")
+                assert output.out == where.long("token", "--format", form).out
             else:
-                assert (told.code, told.out) == (2, "")
-                assert problem in told.err
+                assert (output.code, output.out) == (2, "")
+                assert problem in output.err
 
 
 @pytest.mark.parametrize(
@@ -284,12 +284,12 @@ def test_the_token_is_given_for_a_url_of_its_own_site_alone(
         ("https://acme.stackenterprise.co/api/2.3/me", [], "api/2.3/me", "X-API-Access-Token: "),
     ],
 )
-def test_for_curl_the_url_comes_with_the_token(
+def test_the_curl_format_has_the_url_too(
     place: Place, url: str, options: list[str], line: str, header: str
 ) -> None:
-    told = place.long("token", "--format", "curl", "--for", url, *options)
-    assert (told.code, told.err) == (0, "")
-    assert told.out.splitlines()[:2] == [
+    output = place.long("token", "--format", "curl", "--for", url, *options)
+    assert (output.code, output.err) == (0, "")
+    assert output.out.splitlines()[:2] == [
         f'url = "https://acme.stackenterprise.co/{line}"',
         f'header = "{header}token-of-work"',
     ]
@@ -297,30 +297,32 @@ def test_for_curl_the_url_comes_with_the_token(
     assert place.long("token", "--format", "curl", "--for", '/"', *options).code == 2
 
 
-def test_a_token_whose_site_only_a_project_file_names_or_nothing_is_given_for_no_url(
+def test_a_token_without_a_trusted_site_is_printed_for_no_url(
     place: Place,
 ) -> None:
-    given = replace(place, variables={"SOE_AUTH_TOKEN": "canary(1)*"})
-    (given.cwd / ".soe-auth.toml").write_text('site = "beta"\n')
+    there = replace(place, variables={"SOE_AUTH_TOKEN": "canary(1)*"})
+    (there.cwd / ".soe-auth.toml").write_text('site = "beta"\n')
     for form, url in ("plain", "https://beta.stackenterprise.co/"), ("curl", "users/me"):
-        told = given.long("token", "--format", form, "--for", url)
-        assert (told.code, told.out) == (2, "")
-        assert ".soe-auth.toml says which site it is for.\n  Set SOE_AUTH_SITE as well." in told.err
-    (given.cwd / ".soe-auth.toml").unlink()
-    (given.config / "config.toml").unlink()
+        output = there.long("token", "--format", form, "--for", url)
+        assert (output.code, output.out) == (2, "")
+        assert (
+            ".soe-auth.toml says which site it is for.\n  Set SOE_AUTH_SITE as well." in output.err
+        )
+    (there.cwd / ".soe-auth.toml").unlink()
+    (there.config / "config.toml").unlink()
     for words in ["token", "--format", "curl", "--for", "users/me"], ["api", "users/me"]:
-        told = given.long(*words)
-        assert (told.code, told.out) == (2, "")
-        assert "nothing says which site it is for.\n  Set SOE_AUTH_SITE as well." in told.err
+        output = there.long(*words)
+        assert (output.code, output.out) == (2, "")
+        assert "nothing says which site it is for.\n  Set SOE_AUTH_SITE as well." in output.err
 
 
-def test_no_browser_is_opened_for_a_url_that_the_token_would_not_be_for(place: Place) -> None:
+def test_no_browser_is_opened_for_a_url_of_another_site(place: Place) -> None:
     (place.config / "tokens" / "work.json").unlink()
     url = "https://beta.stackenterprise.co/"
     for option in ["--login"], ["--wait", "1h"]:
-        told = place.long("token", *option, "--for", url)
-        assert (told.code, told.out) == (2, "")
-        assert "the token is for https://acme.stackenterprise.co" in told.err
+        output = place.long("token", *option, "--for", url)
+        assert (output.code, output.out) == (2, "")
+        assert "the token is for https://acme.stackenterprise.co" in output.err
 
 
 @pytest.mark.parametrize(
@@ -334,13 +336,13 @@ def test_no_browser_is_opened_for_a_url_that_the_token_would_not_be_for(place: P
         (["--wait", "soon"], "Cannot read wait from --wait: write a duration"),
     ],
 )
-def test_an_option_that_has_no_meaning_is_said_not_ignored(
+def test_an_option_without_a_meaning_is_an_error(
     options: list[str], hint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["token", *options], {"SOE_AUTH_TOKEN": "canary(1)*"}) == 2
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert hint in told.err
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert hint in output.err
 
 
 @pytest.mark.parametrize(
@@ -353,7 +355,7 @@ def test_an_option_that_has_no_meaning_is_said_not_ignored(
         ["-o"],
     ],
 )
-def test_what_there_is_not_is_a_usage_error(options: list[str]) -> None:
+def test_an_unknown_value_is_a_usage_error(options: list[str]) -> None:
     assert main(["token", *options], {"SOE_AUTH_TOKEN": "canary(1)*"}) == 2
 
 
@@ -372,7 +374,7 @@ def no_umask() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("no_umask")
-def test_a_file_is_for_its_owner_alone_and_stdout_has_nothing(
+def test_the_output_file_is_private_and_stdout_is_empty(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "token"
@@ -384,11 +386,11 @@ def test_a_file_is_for_its_owner_alone_and_stdout_has_nothing(
     assert file.read_text() == 'header = "Authorization: Bearer canary(1)*"\n'
     assert sys.platform == "win32" or stat.S_IMODE(file.stat().st_mode) == 0o600
     assert list(tmp_path.iterdir()) == [file]
-    told = capsys.readouterr()
-    assert (told.out, told.err) == ("", "")
+    output = capsys.readouterr()
+    assert (output.out, output.err) == ("", "")
 
 
-def test_a_dash_is_stdout_and_no_file(
+def test_a_dash_is_stdout(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -398,7 +400,7 @@ def test_a_dash_is_stdout_and_no_file(
 
 
 @pytest.mark.posix("symbolic links and pipes in the file system")
-def test_a_place_where_no_file_of_yours_can_be_is_refused_and_left_as_it_is(
+def test_an_unsafe_output_file_is_refused_and_unchanged(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     old = tmp_path / "old"
@@ -417,9 +419,9 @@ def test_a_place_where_no_file_of_yours_can_be_is_refused_and_left_as_it_is(
     }.items():
         before = sorted(tmp_path.iterdir())
         assert token_to(tmp_path / name) == 2
-        told = capsys.readouterr()
-        assert told.out == ""
-        assert told.err == (
+        output = capsys.readouterr()
+        assert output.out == ""
+        assert output.err == (
             f"soe-auth: Cannot write the token to {tmp_path / name}: {problem}.\n"
             "  Name a new file or one of your own, in an existing directory.\n"
         )
@@ -427,7 +429,7 @@ def test_a_place_where_no_file_of_yours_can_be_is_refused_and_left_as_it_is(
         assert old.read_text() == "old\n"
 
 
-# --- waiting for somebody ------------------------------------------------------------------------
+# --- waiting for a login -------------------------------------------------------------------------
 
 
 @contextmanager
@@ -445,9 +447,7 @@ def waiting(command: Command, *argv: str) -> "Iterator[subprocess.Popen[str]]":
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
-def test_a_script_that_was_started_before_the_person_logged_in_gets_the_token(
-    soe_auth: Command, site: Sandbox
-) -> None:
+def test_wait_gets_the_token_of_a_later_login(soe_auth: Command, site: Sandbox) -> None:
     with waiting(soe_auth, "token", "--wait", "1m") as script:
         login = soe_auth("login", "--site", site.url, "--client-id", "110", "--browser", BROWSER)
         assert login.returncode == 0, login.stderr
@@ -458,7 +458,7 @@ def test_a_script_that_was_started_before_the_person_logged_in_gets_the_token(
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
-def test_a_token_that_is_too_short_is_waited_out_and_that_is_said_even_in_quiet(
+def test_wait_times_out_on_a_short_token_and_says_so_despite_quiet(
     signed_in: Command,
 ) -> None:
     done = signed_in("-q", "token", "--min-ttl", "25h", "--wait", "1s", "--format", "json")
@@ -471,9 +471,7 @@ def test_a_token_that_is_too_short_is_waited_out_and_that_is_said_even_in_quiet(
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
-def test_what_is_odd_about_the_settings_is_told_once_however_long_the_wait(
-    signed_in: Command, site: Sandbox
-) -> None:
+def test_wait_prints_a_settings_warning_once(signed_in: Command, site: Sandbox) -> None:
     odd = signed_in.with_variables(SOE_AUTH_SITE=f"{site.url}/questions")
     done = odd("token", "--min-ttl", "25h", "--wait", "2s")
     assert done.returncode == 3
@@ -482,7 +480,7 @@ def test_what_is_odd_about_the_settings_is_told_once_however_long_the_wait(
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
-def test_settings_that_become_wrong_end_the_wait(soe_auth: Command) -> None:
+def test_invalid_settings_end_the_wait(soe_auth: Command) -> None:
     with waiting(soe_auth, "token", "--wait", "1m") as script:
         (soe_auth.home / "config").mkdir()
         (soe_auth.home / "config" / "config.toml").write_text("nonsense\n")
@@ -494,9 +492,7 @@ def test_settings_that_become_wrong_end_the_wait(soe_auth: Command) -> None:
 @pytest.mark.posix("sends a POSIX signal")
 @pytest.mark.process
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_wait_is_ended_at_once_by_who_has_waited_enough(
-    soe_auth: Command, number: signal.Signals
-) -> None:
+def test_ctrl_c_ends_the_wait_at_once(soe_auth: Command, number: signal.Signals) -> None:
     with waiting(soe_auth, "token", "--wait", "1m") as script:
         before = time.monotonic()
         script.send_signal(number)
@@ -505,27 +501,27 @@ def test_a_wait_is_ended_at_once_by_who_has_waited_enough(
     assert (script.returncode, out, err) == (128 + number, "", "\nsoe-auth: interrupted.\n")
 
 
-def test_a_token_that_is_there_is_not_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
+def test_wait_returns_at_once_if_there_is_a_token(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["token", "--wait", "5m"], {"SOE_AUTH_TOKEN": "x"}) == 0
-    told = capsys.readouterr()
-    assert (told.out, told.err) == ("x\n", "")
+    output = capsys.readouterr()
+    assert (output.out, output.err) == ("x\n", "")
 
 
-def test_a_wait_looks_twice_a_second_and_once_more_at_its_end() -> None:
+def test_wait_polls_twice_a_second_and_once_at_the_end() -> None:
     clock, looks = [100.0], []
 
     def look() -> TokenSource:
         looks.append(clock[0])
-        raise LoginRequired("nobody yet")
+        raise LoginRequired("no user yet")
 
     def pause(seconds: float) -> None:
         clock[0] += seconds
 
-    with pytest.raises(LoginRequired, match="nobody yet"):
+    with pytest.raises(LoginRequired, match="no user yet"):
         retry_until(look, 1.75, now=lambda: clock[0], pause=pause)
     assert looks == [100.0, 100.5, 101.0, 101.5, 101.75]
 
 
-def test_a_wait_of_no_time_is_one_look(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wait_0_looks_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["token", "--wait", "0"], {"SOE_AUTH_CONFIG_DIR": str(tmp_path)}) == 3
     assert capsys.readouterr().out == ""
