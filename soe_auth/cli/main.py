@@ -1,4 +1,7 @@
-"""The command line: argv in, exit code out. A file per command, loaded only when it is called."""
+"""The command line: parse it, run the command, return its exit code.
+
+Each command is a module in `commands`, which is imported only when it is called.
+"""
 
 from __future__ import annotations
 
@@ -67,37 +70,27 @@ def main(
 ) -> int:
     """Run one command and return its exit code; `started` is a login that was started early.
 
-    `accelerate` may replace what a login uses by what is faster, `observer` is told what is done.
-
-    `--help` and `--version` raise SystemExit(0), and Ctrl-C KeyboardInterrupt; `__main__` makes an
-    end of it.
+    `accelerate` may replace parts of a login by faster ones; `observer` is notified. --help and
+    --version raise SystemExit(0), and Ctrl-C KeyboardInterrupt.
     """
-    console = Console(environ)
     try:
-        return _run(argv, environ, {"started": started, "accelerate": accelerate}, observer)
+        overview = _overview()
+        namespace = argparse.Namespace(started=started, accelerate=accelerate)
+        args = overview.parse(argv, namespace)
+        if args.command is None:
+            write_stderr(overview.format_help(), end="")
+            return USAGE
+        # Messages of --verbose are not the same each time, so no outcome is recorded.
+        observer = None if args.verbose else observer
+        console = Console(environ, verbose=args.verbose, quiet=args.quiet, observer=observer)
+        console.observer.begins()
+        code: int = args.command.run(args, console)
     except SoeAuthError as error:
+        console = Console(environ)
         console.fail(str(error))
         if error.hint:
             console.error(f"  {error.hint}")
         return exit_code(error)
-
-
-def _run(
-    argv: Sequence[str],
-    environ: Mapping[str, str],
-    given: Mapping[str, object],
-    observer: Observer | None,
-) -> int:
-    overview = _overview()
-    args = overview.parse(argv, argparse.Namespace(**given))
-    if args.command is None:
-        write_stderr(overview.format_help(), end="")
-        return USAGE
-    # What --verbose tells differs from one moment to the next.
-    observer = None if args.verbose else observer
-    console = Console(environ, verbose=args.verbose, quiet=args.quiet, observer=observer)
-    console.observer.begins()
-    code: int = args.command.run(args, console)
     return code
 
 
