@@ -18,7 +18,7 @@ TYPE_CHECKING = False  # importing typing is slow
 if TYPE_CHECKING:
     import select
     from collections.abc import Callable, Mapping
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
     from soe_auth.actions.login_io import LoginIO
     from soe_auth.fast.replay import Answer
@@ -64,25 +64,23 @@ def _run(argv: list[str], signals: list[int]) -> int:
     """Replay the command or run it; return the exit code, with all output flushed."""
     prepare()
     try:
-        replay = _load_replay()
-        if replay and (answer := replay(argv, os.environ)) and _give(answer):
-            return 0
-        started = None
-        if replay and "login" in argv:
-            from soe_auth.fast.early_browser import start_early
+        options: dict[str, Any] = {}
+        if replay := _load_replay():
+            if (answer := replay(argv, os.environ)) and _give(answer):
+                return 0
+            if "login" in argv:
+                from soe_auth.fast.early_browser import start_early
 
-            started = start_early(argv, os.environ)
+                options["started"] = start_early(argv, os.environ)
         _handle_signals(signals)
         from soe_auth.cli.main import main
 
-        try:
-            if replay:
-                from soe_auth.fast.recorder import Recorder
+        if replay:
+            from soe_auth.fast.recorder import Recorder
 
-                recorder = Recorder(argv, os.environ)
-                code = main(argv, started=started, accelerate=_accelerate, observer=recorder)
-            else:
-                code = main(argv)
+            options |= {"accelerate": _accelerate, "observer": Recorder(argv, os.environ)}
+        try:
+            code = main(argv, **options)
         except SystemExit as end:  # of argparse
             code = int(end.code or 0)
         write_stdout(end="")

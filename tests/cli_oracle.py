@@ -1,4 +1,4 @@
-"""A user's home, and what a command prints and does there."""
+"""A user's home, and the outcome of a command there."""
 
 import io
 import os
@@ -44,21 +44,21 @@ def directories_in(home: Path) -> dict[str, str]:
         return {"HOME": str(home), "XDG_CONFIG_DIRS": str(home / "system")}
     return {
         "USERPROFILE": str(home),
-        # Windows itself is asked for these; platformdirs lets a variable come first.
+        # platformdirs asks Windows for these, unless a variable is set.
         "WIN_PD_OVERRIDE_LOCAL_APPDATA": str(home / "local"),
         "WIN_PD_OVERRIDE_COMMON_APPDATA": str(home / "system"),
     }
 
 
 def live_in(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have this process find the user's directories there: platformdirs asks it, not a mapping."""
+    """Use that home in this process: platformdirs reads its environment, not a mapping."""
     for name, value in directories_in(home).items():
         monkeypatch.setenv(name, value)
 
 
 @dataclass(frozen=True)
 class Told:
-    """What a command said and how it ended; or the command that it became, and its environment."""
+    """A command's exit code and output; or the command that it executed, with its environment."""
 
     code: int
     out: str = ""
@@ -68,7 +68,7 @@ class Told:
 
 @dataclass(frozen=True)
 class Place:
-    """A user's home, with what is set in it, and where they stand."""
+    """A user's home, the variables and the current directory."""
 
     root: Path
     variables: Mapping[str, str]
@@ -91,7 +91,7 @@ class Place:
 
     def long(self, *argv: str, observer: Observer | None = None) -> Told:
         with standing_in(self):
-            return long_way(argv, self.environ, observer)
+            return run_command(argv, self.environ, observer)
 
     def save(self, profile: str, token: Token) -> None:
         FileStore(self.config, report=lambda _: None).save(profile, token)
@@ -99,7 +99,7 @@ class Place:
 
 @contextmanager
 def standing_in(place: Place) -> Iterator[None]:
-    """Stand there, with that environment: platformdirs asks the process for its own."""
+    """Use the directory and the environment in this process, as platformdirs reads its own."""
     before = dict(os.environ)
     os.environ.clear()
     os.environ.update(place.environ)
@@ -111,9 +111,9 @@ def standing_in(place: Place) -> Iterator[None]:
         os.environ.update(before)
 
 
-def long_way(argv: Sequence[str], environ: Mapping[str, str], observer: Observer | None) -> Told:
+def run_command(argv: Sequence[str], environ: Mapping[str, str], observer: Observer | None) -> Told:
     if "run" in argv:
-        return in_a_child(argv, environ, observer)
+        return run_in_child(argv, environ, observer)
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
         try:
@@ -123,16 +123,18 @@ def long_way(argv: Sequence[str], environ: Mapping[str, str], observer: Observer
     return Told(code, out.getvalue(), err.getvalue())
 
 
-# A command that shows all that it was given; the second command in it keeps a shell from becoming
-# the first.
+# Prints its arguments and its environment; the last command keeps a shell from executing `cat`
+# in place of itself.
 SHOW = ("sh", "-c", "cat /proc/$$/cmdline; echo //; cat /proc/$$/environ; exit 0")
 
 
-def in_a_child(argv: Sequence[str], environ: Mapping[str, str], observer: Observer | None) -> Told:
-    """Run it in a process that may become another."""
+def run_in_child(
+    argv: Sequence[str], environ: Mapping[str, str], observer: Observer | None
+) -> Told:
+    """Run it in a child process, which may execute another command."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         child = os.fork()
-        if child == 0:  # pragma: no cover - it becomes another, or leaves no trace
+        if child == 0:  # pragma: no cover - it exits without a report
             with suppress(BaseException):
                 os.dup2(out.fileno(), 1)
                 os.dup2(err.fileno(), 2)
@@ -168,7 +170,7 @@ def living(secret: Secret, **changes: Any) -> Token:
 
 
 def two_profiles(home: Path) -> Place:
-    """Make a home with two profiles, each with a token, and a project of one of them."""
+    """Make a home with two profiles, each with a token, and a project that uses one of them."""
     project = home / "repository" / "inner"
     for directory in (home / "config", home / "system" / "soe-auth", project):
         directory.mkdir(parents=True)

@@ -15,6 +15,7 @@ from soe_auth.cli.console import Console
 from soe_auth.cli.exit_codes import USAGE, exit_code
 from soe_auth.cli.streams import write_stderr
 from soe_auth.errors import SettingsError, SoeAuthError
+from soe_auth.model.text import nearest
 from soe_auth.version import __version__
 
 if TYPE_CHECKING:
@@ -115,7 +116,9 @@ class _Command(argparse.Action):
             commands = " or ".join(f"`soe-auth {words}`" for words in near)
             raise SettingsError(f"Unknown command {name!r}.", hint=f"Type {commands}.")
         if name not in COMMANDS:
-            overview.reject("command", name, COMMANDS, f"Choose {listed(COMMANDS)}.")
+            short = "`soe-auth help` lists the commands."
+            hint = short if nearest(name, COMMANDS) else f"Choose {listed(COMMANDS)}."
+            overview.reject("command", name, COMMANDS, hint)
         if namespace.profile and name in WITHOUT_PROFILE:
             raise SettingsError(f"`soe-auth {name}` uses no profile.", hint="Leave -p out.")
         namespace.command = import_module(f"soe_auth.cli.commands.{name}")

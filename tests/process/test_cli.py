@@ -666,7 +666,7 @@ def test_on_a_narrow_terminal_help_wraps_prose_but_no_command(soe_auth: Command)
 @pytest.mark.parametrize(
     ("typed", "what", "to_do"),
     [
-        ("lgoin", "Unknown command 'lgoin'.", "Did you mean login? Choose init, login, "),
+        ("lgoin", "Unknown command 'lgoin'.", "Did you mean login? `soe-auth help` lists"),
         ("nonsense", "Unknown command 'nonsense'.", "Choose init, login, "),
         ("help nonsense", "Unknown command 'nonsense'.", "Choose init, login, "),
         ("whoami", "Unknown command 'whoami'.", "Type `soe-auth status`."),
