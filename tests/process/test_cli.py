@@ -700,7 +700,7 @@ def test_a_profile_behind_check_gets_a_hint(soe_auth: Command) -> None:
     done = soe_auth("status", "--check", "acme")
     assert done.returncode == 2
     assert stderr_of(done).splitlines() == [
-        "soe-auth: check (from --check): write a duration such as 90s, 10m, 8h or 1d.",
+        "soe-auth: Cannot read check from --check: write a duration such as 90s, 10m, 8h or 1d.",
         "  To name a profile, put it first: `soe-auth status NAME --check`.",
     ]
 
@@ -838,7 +838,7 @@ def test_the_sandbox_refuses_invalid_options(soe_auth: Command, site: Sandbox) -
     for wrong in (("--lifetime", "long"), ("--lifetime", "0"), ("--port", "99999")):
         done = soe_auth("sandbox", *wrong)
         assert done.returncode == 2
-        assert f"{wrong[0][2:]} (from {wrong[0]})" in stderr_of(done)
+        assert f"Cannot read {wrong[0][2:]} from {wrong[0]}" in stderr_of(done)
     for switch in ("--token", "--api", "--domain-rule"):
         assert soe_auth("sandbox", switch, "nonsense").returncode == 2
     (soe_auth.home / "trustme.py").write_text("raise ImportError")
