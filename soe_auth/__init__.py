@@ -1,6 +1,6 @@
 """Browser login for Stack Overflow for Teams Enterprise.
 
-The names in `__all__` and the package `soe_auth.sandbox` are public, all else is private.
+Public are the names in `__all__` and the package `soe_auth.sandbox`.
 
 >>> import soe_auth
 >>> token = soe_auth.get_token("acme", min_ttl=600)   # LoginRequired if a user is needed
@@ -9,7 +9,7 @@ The names in `__all__` and the package `soe_auth.sandbox` are public, all else i
 
 from soe_auth.version import __version__
 
-TYPE_CHECKING = False  # typing itself is not light
+TYPE_CHECKING = False  # importing typing is slow
 if TYPE_CHECKING:
     from soe_auth.actions.logout import LogoutResult
     from soe_auth.actions.status import ProfileStatus
@@ -75,36 +75,31 @@ __all__ = [
 ]
 
 _MODULES = {
-    "AiohttpAuth": "python_api.aiohttp_auth",
-    "Httpx2Auth": "python_api.httpx2_auth",
-    "RequestsAuth": "python_api.requests_auth",
-    "SoeAuth": "python_api.httpx_auth",
-    "alogin": "python_api.functions",
-    "get_token": "python_api.functions",
-    "login": "python_api.functions",
-    "logout": "python_api.functions",
-    "status": "python_api.functions",
-    "Expiry": "model.token",
-    "LogoutResult": "actions.logout",
-    "ProfileStatus": "actions.status",
-    "RevocationResult": "site_client.client",
-    "Scope": "model.token",
-    "Secret": "model.secret",
-    "Site": "model.site",
-    "Store": "storage",
-    "Token": "model.token",
+    "actions.logout": "LogoutResult",
+    "actions.status": "ProfileStatus",
+    "model.secret": "Secret",
+    "model.site": "Site",
+    "model.token": "Expiry Scope Token",
+    "python_api.aiohttp_auth": "AiohttpAuth",
+    "python_api.functions": "alogin get_token login logout status",
+    "python_api.httpx2_auth": "Httpx2Auth",
+    "python_api.httpx_auth": "SoeAuth",
+    "python_api.requests_auth": "RequestsAuth",
+    "site_client.client": "RevocationResult",
+    "storage": "Store",
 }
 
 
-if not TYPE_CHECKING:  # to a type checker, every name would be there
+if not TYPE_CHECKING:  # for a type checker, __getattr__ would define every name
 
     def __getattr__(name: str) -> object:
-        """Load a public name when it is first used, so that `import soe_auth` stays light."""
+        """Import a public name when it is first used, so that `import soe_auth` is fast."""
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
 
-        return getattr(import_module(f"soe_auth.{_MODULES.get(name, 'errors')}"), name)
+        module = next((m for m, names in _MODULES.items() if name in names.split()), "errors")
+        return getattr(import_module(f"soe_auth.{module}"), name)
 
 
 def __dir__() -> list[str]:

@@ -1,43 +1,43 @@
-"""Everything that can go wrong, as the caller sees it.
+"""The exceptions of soe-auth.
 
     SoeAuthError
     ├── SettingsError           a setting is missing or wrong
-    ├── LoginRequired           no usable token; a person is needed
+    ├── LoginRequired           no valid token; a user is needed
     ├── LoginError              a login began and did not end
     │   ├── LoginDenied
     │   ├── LoginTimedOut
     │   ├── LoginBusy
     │   └── LoopbackUnavailable
-    ├── ServerError             the site's answer was a refusal or made no sense
+    ├── ServerError             the site refused, or its response is malformed
     │   ├── ExchangeRefused
     │   └── MalformedResponse
-    ├── NetworkError            could not reach the site; trying again may help
+    ├── NetworkError            the site cannot be reached; a retry may help
     └── StoreError              the token store
 
-Messages never carry a state, code, verifier or token, and nothing that a terminal would obey.
+No message contains a state, code, verifier or token, or a character that controls a terminal.
 """
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # typing itself is not light
+TYPE_CHECKING = False  # importing typing is slow
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_NOT_REGISTERED = "See that the client ID, and the application's Domain, are right for this site."
-_LATER = "The site is in trouble; try again later."
-_TO_DO_ABOUT = {
-    "access_denied": "Start again, and approve the request on the site.",
-    "invalid_request": _NOT_REGISTERED,
-    "invalid_scope": "Ask for what the site knows: write_access, no_expiry, access_team, or none.",
+_CHECK_CLIENT = "Check the client ID, and the application's Domain on the site. Start again: `{}`."
+_LATER = "The site has a problem. Try again later: `{}`."
+AUTHORIZATION_HINTS = {  # by the codes of RFC 6749 section 4.1.2.1
+    "access_denied": "Start again: `{}`, and choose Approve.",
+    "invalid_request": _CHECK_CLIENT,
+    "invalid_scope": "Choose write_access, no_expiry, access_team or no scope. Start again: `{}`.",
     "server_error": _LATER,
     "temporarily_unavailable": _LATER,
-    "unauthorized_client": _NOT_REGISTERED,
-    "unsupported_response_type": _NOT_REGISTERED,
+    "unauthorized_client": _CHECK_CLIENT,
+    "unsupported_response_type": _CHECK_CLIENT,
 }
 
 
 class SoeAuthError(Exception):
-    """The base of all: the message says what happened, `hint` what to do."""
+    """The base class. The message says what happened, `hint` what to do."""
 
     hint: str = ""
 
@@ -47,11 +47,11 @@ class SoeAuthError(Exception):
             self.hint = hint
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Be copied and pickled as it is: what it was made from differs from class to class."""
-        return _made_again, (type(self), self.args, self.__dict__)
+        """Support pickle and copy, although the subclasses' constructors differ."""
+        return _restore, (type(self), self.args, self.__dict__)
 
 
-def _made_again(
+def _restore(
     kind: type[SoeAuthError], args: tuple[object, ...], state: Mapping[str, object]
 ) -> SoeAuthError:
     error = kind.__new__(kind, *args)
@@ -60,11 +60,11 @@ def _made_again(
 
 
 class SettingsError(SoeAuthError):
-    """A setting is missing or wrong; the message names it and where it came from."""
+    """A setting is missing or wrong; the message names it and its origin."""
 
 
 class LoginRequired(SoeAuthError):
-    """There is no usable token, and getting one takes a person."""
+    """There is no valid token, and only a user can get one."""
 
 
 class LoginError(SoeAuthError):
@@ -72,54 +72,56 @@ class LoginError(SoeAuthError):
 
 
 class LoginDenied(LoginError):
-    """The site sent the browser back with an error (RFC 6749 section 4.1.2.1).
+    """The site redirected the browser with an error (RFC 6749 section 4.1.2.1).
 
-    `code` is the error code, `description` the site's words for it or an empty string.
+    `code` is the error code, `description` the site's words or an empty string. `command` is what
+    starts the login again.
     """
 
-    def __init__(self, code: str, description: str) -> None:
-        said = f"{code}: {description}" if description else code
+    def __init__(self, code: str, description: str, command: str = "soe-auth login") -> None:
+        words = description.rstrip(".")
+        if code == "access_denied":
+            message = f"You chose Cancel on the site{f' ({words})' if words else ''}."
+        else:
+            message = f"Cannot sign in: the site answered {code}{f' ({words})' if words else ''}."
         super().__init__(
-            f"The site sent the login back: {said.rstrip('.')}.",
-            hint=_TO_DO_ABOUT.get(code, "Start again."),
+            message, hint=AUTHORIZATION_HINTS.get(code, "Start again: `{}`.").format(command)
         )
         self.code = code
         self.description = description
 
 
 class LoginTimedOut(LoginError):
-    """No answer came within the time-out; `strays` requests came that were not the redirect.
-
-    Where none did, `nothing` says in what way.
-    """
+    """No callback came in time; `strays` other requests came."""
 
     def __init__(
-        self, waited: str, strays: Mapping[str, int], nothing: str, *, hint: str | None = None
+        self, timeout: str, strays: Mapping[str, int], reason: str, *, hint: str | None = None
     ) -> None:
         self.strays: int = sum(strays.values())
-        kinds = "; ".join(f"{reason} ({count})" for reason, count in strays.items())
-        seen = f"what came was not the answer: {kinds}" if strays else nothing
-        super().__init__(f"The login was not finished within {waited}; {seen}.", hint=hint)
+        if strays:
+            others = "; ".join(f"{stray} ({count})" for stray, count in strays.items())
+            reason = f"only other requests came: {others}"
+        super().__init__(f"Cannot sign in: timed out after {timeout}; {reason}.", hint=hint)
 
 
 class LoginBusy(LoginError):
-    """Another login to the same profile waits for a person, at `address` where that is known."""
+    """Another process logs in to the profile; it waits at `address`, if that is known."""
 
     def __init__(self, profile: str, address: str | None) -> None:
         where = f" at {address} in a browser" if address else ""
         super().__init__(
-            f"Another login to profile {profile} is under way.",
-            hint=f"Finish it{where}, or end it, then try again.",
+            f"Cannot sign in to profile {profile}: another login is in progress.",
+            hint=f"Finish it{where}, or stop it with Ctrl-C, then try again.",
         )
         self.address = address
 
 
 class LoopbackUnavailable(LoginError):
-    """No loopback port could be had for the redirect."""
+    """No loopback port can be bound for the redirect."""
 
 
 class ServerError(SoeAuthError):
-    """The site's answer was a refusal or made no sense; `status` is the HTTP status."""
+    """The site refused, or its response is malformed; `status` is the HTTP status."""
 
     def __init__(self, message: str, *, status: int, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
@@ -127,22 +129,22 @@ class ServerError(SoeAuthError):
 
 
 class ExchangeRefused(ServerError):
-    """The token endpoint refused the code (RFC 6749 section 5.2, or SOE's own shapes)."""
+    """The token endpoint refused the code (RFC 6749 section 5.2, or SOE's own forms)."""
 
-    hint = "Codes are good once and for minutes: start again."
+    hint = "A code works once, for a few minutes. Start again: `soe-auth login`."
 
 
 class MalformedResponse(ServerError):
-    """The answer is not one that an SOE site gives: a proxy or an outage may stand between."""
+    """The response is not one of an SOE site: a proxy or an outage may be the cause."""
 
-    hint = "Open the site in a browser; if it works there, a proxy may be answering in its place."
+    hint = "Open the site in a browser. If it works there, a proxy may answer in its place."
 
 
 class NetworkError(SoeAuthError):
-    """The site could not be reached."""
+    """The site cannot be reached."""
 
     hint = "Check the connection and the site's name, then try again."
 
 
 class StoreError(SoeAuthError):
-    """The token store could not be read or written."""
+    """The token store cannot be read or written."""

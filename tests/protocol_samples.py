@@ -1,6 +1,7 @@
 """An authorization request, callbacks for it, and answers of the token endpoint."""
 
 import json
+from dataclasses import replace
 from urllib.parse import urlencode
 
 from soe_auth import Scope, Secret, Site, Token
@@ -39,9 +40,7 @@ def read(status: int, body: bytes | object, scope: str = "") -> Token:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     return parse_token_response(
         TokenResponse(status, data),
-        site=ACME,
-        client_id="110",
-        scope=Scope.parse(scope),
+        replace(REQUEST, scope=Scope.parse(scope)),
+        Secret("c(o)d*e"),
         now=1000.0,
-        sent=(Secret("c(o)d*e"), REQUEST.code_verifier),
     )

@@ -7,7 +7,6 @@ import os
 import sys
 from hashlib import sha256
 
-from soe_auth.actions.started_login import StartedLogin
 from soe_auth.desktop.browser import start_browser
 from soe_auth.fast.cache import Cache
 from soe_auth.files.lock import try_lock
@@ -29,7 +28,8 @@ pid = start_browser(url, browser or None, os.environ)
 if release is None or pid is None:
     sys.exit("the lock is taken, or there is no browser")
 
-from soe_auth.cli.main import main  # noqa: E402  # loaded after the browser has started
+from soe_auth.actions.login_io import StartedLogin  # noqa: E402  # loaded after the browser has started
+from soe_auth.cli.main import main  # noqa: E402  # as above
 
 started = StartedLogin(assumed, release, sockets, "/nowhere", lambda: False)
 sys.exit(main(argv, started=started))

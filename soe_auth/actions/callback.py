@@ -1,6 +1,6 @@
-"""Wait for the callback, from the listener or from a line pasted into the terminal.
+"""Wait for the callback, from the listener, a pasted line or the clipboard, then exchange its code.
 
-Both are open at once, and the first valid one wins. Its code is exchanged here as well.
+All sources are open at once; the first valid callback wins.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from soe_auth.actions.login_messages import instruct, timed_out_hint
-from soe_auth.errors import LoginDenied, LoginError, LoginTimedOut
+from soe_auth.actions.login_messages import instruct, timed_out
+from soe_auth.errors import LoginDenied, LoginError
 from soe_auth.loopback.socket_owner import ORPHAN, user_name
-from soe_auth.model.duration import in_words
 from soe_auth.oauth.authorization_request import login_success_uri, new_authorization_request
 from soe_auth.oauth.authorization_response import (
     LAUNCH_REFUSED,
@@ -28,7 +27,7 @@ from soe_auth.oauth.token_endpoint import parse_token_response, token_request_bo
 from soe_auth.settings.spec import REDIRECT
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+    from collections.abc import AsyncIterator, Callable, Coroutine
 
     from soe_auth.actions.login_io import LoginIO, PendingAuthorization
     from soe_auth.loopback.pages import Page
@@ -39,24 +38,7 @@ if TYPE_CHECKING:
     from soe_auth.settings.settings import Settings
     from soe_auth.site_client.client import SiteConnection
 
-
-_LOOK = 0.5  # seconds between two looks at the clipboard
-
-
-async def wait_for_code(sources: CallbackSources) -> Secret:
-    """Return the first valid callback's code. Raises LoginTimedOut, LoginDenied, LoginError."""
-    try:
-        callback = await sources.wait(sources.settings.timeout)
-    except TimeoutError:
-        raise LoginTimedOut(
-            in_words(sources.settings.timeout),
-            sources.strays,
-            sources.nothing,
-            hint=timed_out_hint(sources.settings),
-        ) from None
-    if isinstance(callback, Denied):
-        raise LoginDenied(callback.code, callback.description)
-    return callback.code
+_CLIPBOARD_POLL = 0.5  # seconds
 
 
 async def exchange_code(
@@ -64,17 +46,10 @@ async def exchange_code(
 ) -> Token:
     """Exchange the code for a token (RFC 6749 section 4.1.3). Raises ServerError, NetworkError."""
     now = io.now()
-    body = token_request_body(request.client_id, request.redirect_uri, code, request.code_verifier)
-    token = parse_token_response(
-        await site.exchange(body),
-        site=request.site,
-        client_id=request.client_id,
-        scope=request.scope,
-        now=now,
-        sent=(code, request.code_verifier, request.state),
-    )
-    if words := token.scope_warning:
-        io.announce(words)
+    response = await site.exchange(token_request_body(request, code))
+    token = parse_token_response(response, request, code, now=now)
+    if warning := token.scope_warning:
+        io.announce(warning)
     return token
 
 
@@ -82,25 +57,25 @@ async def exchange_code(
 async def open_callback_sources(
     pending: PendingAuthorization, settings: Settings, io: LoginIO
 ) -> AsyncIterator[CallbackSources]:
-    """Open the listener and the paste line, where there are such, until the block ends."""
+    """Open the listener, if there are sockets, and the other sources until the block ends."""
     if pending.sockets is None:
         yield CallbackSources(pending, settings, io, None)
         return
-    told: set[str] = set()
-    host = pending.sockets.host
+    reported: set[str] = set()
     advice = {
-        LAUNCH_REFUSED: f"If it is yours, open this address in it:\n  {pending.request.url}",
-        TOO_LARGE: f"If it was your tab, delete the browser's cookies for {host}, or start again"
-        " with `--redirect-host 127.0.0.1`, if the application's Domain on the site is that.",
+        LAUNCH_REFUSED: f"If it is your browser, open this address in it:\n  {pending.request.url}",
+        TOO_LARGE: "If it was your browser, delete its cookies for"
+        f" {pending.sockets.host}; or, if the application's Domain on the site is 127.0.0.1, start"
+        " again with `--redirect-host 127.0.0.1`.",
     }
 
     def on_stray(stray: Stray) -> None:
-        # Once for each reason: other programs must not be able to fill the terminal.
-        loud = stray.notable and stray.reason not in told
-        told.add(stray.reason)
-        tell = io.announce if loud else io.verbose
-        tell(f"Something else came to the listener: {stray.reason}. Still waiting.")
-        if loud and stray in advice:
+        # Once for each reason, so that other programs cannot fill the terminal.
+        is_loud = stray.notable and stray.reason not in reported
+        reported.add(stray.reason)
+        show = io.announce if is_loud else io.verbose
+        show(f"Ignored a request to the listener: {stray.reason}. Still waiting.")
+        if is_loud and stray in advice:
             io.instruct(advice[stray])
 
     async with io.open_listener(pending, on_stray) as listener:
@@ -108,10 +83,10 @@ async def open_callback_sources(
 
 
 class CallbackSources:
-    """The sources of one login's callback: a listener, a terminal, or both.
+    """The sources of one login's callback.
 
-    `request` and `settings` are those of the authorization request that is waited for: once the
-    user has pressed Enter, one by the site's own page.
+    `pending` and `settings` are those of the current authorization request: pressing Enter replaces
+    it by one whose redirect URI is the site's own page.
     """
 
     def __init__(
@@ -121,122 +96,103 @@ class CallbackSources:
         io: LoginIO,
         listener: CallbackServer | None,
     ) -> None:
+        self.pending: PendingAuthorization = pending
         self.settings: Settings = settings
-        self._pending = pending
+        self.listener: CallbackServer | None = listener
         self._io = io
-        self._listener = listener
-        reads = io.pasted_lines is not None and pending.reads_paste
-        self._lines = io.pasted_lines() if io.pasted_lines and reads else None
+        self._lines = io.pasted_lines() if io.pasted_lines and pending.reads_paste else None
 
     @property
-    def request(self) -> AuthorizationRequest:
-        """The authorization request whose answer is waited for."""
-        return self._pending.request
-
-    @property
-    def can_ask_again(self) -> bool:
-        """Whether Enter goes on with the site's own page as the redirect URI."""
+    def can_switch(self) -> bool:
+        """Whether Enter switches to the site's own page as the redirect URI."""
         return self._io.enter_pressed is not None and self.settings.redirect == "loopback"
 
-    @property
-    def strays(self) -> Mapping[str, int]:
-        """How often something came to the listener that was not the answer, by the reason why."""
-        return self._listener.strays if self._listener else {}
-
-    @property
-    def nothing(self) -> str:
-        """Say in what way nothing came."""
-        if self._listener and not self._listener.browser_redirected:
-            return "no browser came to the address above"
-        return "nothing came back from the site"
-
-    async def wait(self, timeout: float) -> Granted | Denied:  # noqa: ASYNC109  # a late answer must not be lost
-        """Wait for the first valid callback.
-
-        Raises TimeoutError after that many seconds, and LoginError where no source is left.
-        """
-        waiting: list[Coroutine[None, None, Granted | Denied]] = []
-        if self._listener:
-            waiting.append(self._listener.wait_for_callback())
-        if self._lines or self.can_ask_again:
-            waiting.append(self._answer_at_terminal())
+    async def wait(self) -> Secret:
+        """Return the first valid callback's code. Raises LoginTimedOut, LoginDenied, LoginError."""
+        sources: list[Coroutine[None, None, Granted | Denied]] = []
+        if self.listener:
+            sources.append(self.listener.wait_for_callback())
+        if self._lines or self.can_switch:
+            sources.append(self._read_terminal())
         if self._io.read_clipboard:
-            waiting.append(self._answer_copied(self._io.read_clipboard))
-        tasks = [asyncio.create_task(source) for source in waiting]
+            sources.append(self._read_clipboard(self._io.read_clipboard))
+        tasks = [asyncio.create_task(source) for source in sources]
         try:
-            # Not asyncio.timeout: an answer that has come at the same moment is not thrown away.
-            answered, _ = await asyncio.wait(
-                tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
+            # Unlike asyncio.timeout, this keeps a callback that arrives at the last moment.
+            done, _ = await asyncio.wait(
+                tasks, timeout=self.settings.timeout, return_when=asyncio.FIRST_COMPLETED
             )
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        if not answered:
-            raise TimeoutError
-        answer = answered.pop().result()
-        if answer.other_user is not None:
-            unknown = answer.other_user == ORPHAN
-            whose = "an unknown user" if unknown else user_name(answer.other_user)
-            self._io.instruct(f"The answer was brought by a program of {whose}.")
-        return answer
+        if not done:
+            raise timed_out(self.pending, self.settings, self.listener)
+        callback = done.pop().result()
+        if callback.other_user is not None:
+            is_unknown = callback.other_user == ORPHAN
+            user = "an unknown user" if is_unknown else user_name(callback.other_user)
+            self._io.instruct(f"The callback came from a program of {user}.")
+        if isinstance(callback, Denied):
+            command = self.settings.login_command
+            raise LoginDenied(callback.code, callback.description, command)
+        return callback.code
 
     async def show_result(self, page: Page) -> None:
-        """Show how the login ended to the browser that brought the answer, if one did."""
-        if self._listener:
-            await self._listener.show_result(page)
+        """Show the result of the login to the browser that brought the callback, if one did."""
+        if self.listener:
+            await self.listener.show_result(page)
 
-    async def _answer_at_terminal(self) -> Granted | Denied:
+    async def _read_terminal(self) -> Granted | Denied:
         lines = self._lines
         if lines is None and self._io.enter_pressed and self._io.pasted_lines:
             await self._io.enter_pressed()
-            self._ask_again()
+            self._switch_to_own_page()
             lines = self._io.pasted_lines()
-        assert lines  # noqa: S101  # there is a terminal, or it would not be waited for
+        assert lines  # noqa: S101  # `wait` reads a terminal only if there is one
         async for line in lines:
             if line.strip():
-                match check_pasted_url(line, self.request):
+                match check_pasted_url(line, self.pending.request):
                     case Stray(reason=reason):
-                        self._io.instruct(f"That is not the answer: {reason}.")
-                    case answer:
-                        return answer
-            elif self.can_ask_again:
-                self._ask_again()
+                        self._io.instruct(f"Cannot use this address: {reason}.")
+                    case callback:
+                        return callback
+            elif self.can_switch:
+                self._switch_to_own_page()
             else:
                 self._io.instruct("Paste the address of the browser's last page, then press Enter:")
         if self.settings.redirect == "login_success":
             raise LoginError(
-                "The input ended before an address was pasted.",
-                hint="Start again, and leave the terminal or the pipe open until then.",
+                "Cannot sign in: the input ended before an address was pasted.",
+                hint="Start again, and keep the terminal or the pipe open.",
             )
-        # The listener stays open: wait for what never comes.
+        # The listener stays open: wait for a future that never gets a result.
         never: asyncio.Future[Granted | Denied] = asyncio.get_running_loop().create_future()
         return await never
 
-    async def _answer_copied(self, read: Callable[[], str]) -> Granted | Denied:
-        """Look at the clipboard for an address of the site's own page with our state in it."""
+    async def _read_clipboard(self, read: Callable[[], str]) -> Granted | Denied:
+        """Poll the clipboard for the address of the site's own page with this login's state."""
         from soe_auth.site_client.event_loop import in_thread
 
         while True:
-            await asyncio.sleep(_LOOK)
+            await asyncio.sleep(_CLIPBOARD_POLL)
             if self.settings.redirect == "login_success":
                 text = clean_paste(await in_thread(read))
-                if text.startswith(self.request.redirect_uri):
-                    verdict = check_pasted_url(text, self.request)
-                    if not isinstance(verdict, Stray):
-                        return verdict
+                if text.startswith(self.pending.request.redirect_uri):
+                    callback = check_pasted_url(text, self.pending.request)
+                    if not isinstance(callback, Stray):
+                        return callback
 
-    def _ask_again(self) -> None:
-        """Go on as if `--redirect login_success` had been given, with a new request."""
-        old = self.request
-        own_page = login_success_uri(old.site)
+    def _switch_to_own_page(self) -> None:
+        """Continue as with `--redirect login_success`, with a new request."""
+        old = self.pending.request
         request = new_authorization_request(
-            old.site, old.client_id, old.scope, own_page, self._io.entropy
+            old.site, old.client_id, old.scope, login_success_uri(old.site), self._io.entropy
         )
         origins = {**self.settings.origins, REDIRECT.key: REDIRECT.flag}
         self.settings = replace(self.settings, redirect="login_success", origins=origins)
-        self._pending = replace(self._pending, request=request, reads_paste=True)
-        if self._listener:
-            self._listener.request = request
-        opened = self._pending.open_in(self._io.open_browser)
-        instruct(self._pending, self.settings, self._io, opened=opened)
+        self.pending = replace(self.pending, request=request, reads_paste=True)
+        if self.listener:
+            self.listener.request = request
+        opened = self.pending.open_in(self._io.open_browser)
+        instruct(self.pending, self.settings, self._io, opened=opened)

@@ -1,7 +1,7 @@
-"""Log in: a browser, a callback, a token. Each step is a line below, in the order they happen.
+"""Log in: a browser, a callback, a token. The steps are in the order in which they happen.
 
-`start_login` runs before an event loop, aiohttp and httpx are loaded, so that the browser opens
-soon; `finish_login` loads them while it does.
+`start_login` opens the browser before the slow imports: event loop, aiohttp, httpx. `finish_login`
+needs them, and loads them while the browser works.
 """
 
 from __future__ import annotations
@@ -25,17 +25,16 @@ from soe_auth.oauth.authorization_request import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from soe_auth.actions.login_io import LoginIO
-    from soe_auth.actions.started_login import StartedLogin
+    from soe_auth.actions.login_io import LoginIO, StartedLogin
     from soe_auth.loopback.sockets import LoopbackSockets
     from soe_auth.model.token import Token
     from soe_auth.settings.settings import Settings
 
-_ADVICE_AFTER = 30.0  # seconds without a callback until the user is told what may be wrong
+_ADVICE_AFTER = 30.0  # seconds without a callback until the Domain is named
 
 
 def login(settings: Settings, io: LoginIO, started: StartedLogin | None = None) -> Token:
-    """Log in, and return the token, which is stored.
+    """Log in; store and return the token.
 
     `started` is a login that was started early; it is cancelled if it assumed other settings.
     Raises SettingsError, LoginError, ServerError, NetworkError, StoreError.
@@ -68,16 +67,16 @@ def start_login(
     *,
     automatic: bool = False,
 ) -> Iterator[PendingAuthorization]:
-    """Bind, make the authorization request, open the browser; free everything when the block ends.
+    """Bind the port, make the authorization request, open the browser; then clean up.
 
-    The login lock is held by the caller. An `automatic` login counts as failed as soon as a user
-    can see it, until there is a token: even a killed one leaves its delay to the next.
-    Raises SettingsError, LoopbackUnavailable, StoreError; LoginRequired where no user can answer.
+    The caller holds the login lock. An `automatic` login counts as failed from its start until it
+    stores a token, so that even a killed one delays the next.
+    Raises SettingsError, LoopbackUnavailable, StoreError; LoginRequired if no user can answer.
     """
     if settings.ca_bundle:
         from soe_auth.site_client.tls import ssl_context
 
-        ssl_context(settings.network)  # an unusable bundle is reported before anyone signs in
+        ssl_context(settings.network)  # reports an unusable bundle before the browser opens
     io.store.prepare(settings.profile)
     if settings.from_project or settings.doubt:
         stored = io.store.load(settings.profile)
@@ -93,7 +92,7 @@ def start_login(
             messages.instruct(pending, settings, io, opened=opened)
             yield pending
         except BaseException:
-            if automatic:  # the delay begins now
+            if automatic:  # restart the delay
                 with suppress(StoreError):
                     io.login_lock.record_failure(settings.profile, again=True)
             raise
@@ -102,7 +101,7 @@ def start_login(
 def request_authorization(
     settings: Settings, io: LoginIO, started: StartedLogin | None = None
 ) -> PendingAuthorization:
-    """Bind the loopback, unless `started` has done it, and draw state and verifier.
+    """Bind the loopback sockets, unless `started` has them, and draw state and verifier.
 
     Raises SettingsError, LoopbackUnavailable.
     """
@@ -124,11 +123,11 @@ def request_authorization(
 
 
 def _bind_for_launch(settings: Settings, io: LoginIO) -> LoopbackSockets | None:
-    """Bind a port, if one is free, so that the state stays out of the browser's command line."""
+    """Bind any free port: its short address keeps the state out of the browser's command line."""
     if io.pasted_lines is None:
         raise SettingsError(
-            "redirect login_success needs a terminal or a pipe, to paste an address into.",
-            hint="Run `soe-auth login` on a terminal, or use --redirect loopback.",
+            "Cannot use redirect login_success: it needs a terminal or a pipe for the address.",
+            hint="Type `soe-auth login` in a terminal, or add `--redirect loopback`.",
         )
     if io.open_browser:
         with suppress(LoopbackUnavailable):
@@ -145,13 +144,13 @@ async def finish_login(
 ) -> Token:
     """Wait for the callback, exchange its code, store the token; then tell user and browser.
 
-    The token that it replaces is revoked last, when the listener is closed.
+    The token that it replaces is revoked last, after the listener is closed.
     Raises LoginError, ServerError, NetworkError, StoreError; the browser shows each as well.
     """
     import asyncio
 
-    from soe_auth.actions.callback import exchange_code, open_callback_sources, wait_for_code
-    from soe_auth.actions.revoke_replaced import is_to_be_revoked, load_replaced, revoke
+    from soe_auth.actions import new_token
+    from soe_auth.actions.callback import exchange_code, open_callback_sources
     from soe_auth.loopback import pages
 
     io.disable_core_dumps()
@@ -163,36 +162,19 @@ async def finish_login(
                 site = await stack.enter_async_context(connection)
                 await site.warm_up()
                 async with messages.advise(pending, sources, io, advice_after):
-                    code = await wait_for_code(sources)
-                token = await exchange_code(code, sources.request, site, io)
-                replaced = load_replaced(settings.profile, io)
-                io.store.save(settings.profile, token)
+                    code = await sources.wait()
+                token = await exchange_code(code, sources.pending.request, site, io)
+                replaced = new_token.store_new_token(settings.profile, token, io)
             except SoeAuthError as problem:
-                await sources.show_result(pages.not_signed_in(str(problem), problem.hint))
+                page = pages.not_signed_in(str(problem), problem.hint)
+                await sources.show_result(page)
                 raise
-            io.on_stored()
-            with suppress(StoreError):  # as the token is stored
-                io.login_lock.clear_failure(settings.profile)
             token = replace(token, account=await site.account_name(token.access_token))
-            messages.announce_signed_in(token, replaced, settings, io)
-            messages.remember_profile(sources.settings, io)
-            lasts, asked = token.describe_expiry(io.now()), settings.project_request
-            page = pages.signed_in(token.site.authority, token.account, lasts, asked)
+            new_token.announce_signed_in(token, replaced, sources.settings, io)
+            expiry, project = token.describe_expiry(io.now()), settings.project_request
+            page = pages.signed_in(token.site.authority, token.account, expiry, project)
             await asyncio.gather(
-                sources.show_result(page), _store_account(settings.profile, token, io)
+                sources.show_result(page), new_token.store_account(settings.profile, token, io)
             )
-        if replaced and is_to_be_revoked(replaced, token, io.now()):
-            await revoke(replaced, site, io)
+        await new_token.revoke_replaced(replaced, token, site, io)
     return token
-
-
-async def _store_account(profile: str, token: Token, io: LoginIO) -> None:
-    """Store the token again, with its account, while the browser fetches its page.
-
-    A logout may have removed it meanwhile: then it stays so.
-    """
-    from soe_auth.site_client.event_loop import in_thread
-
-    if token.account:
-        with suppress(StoreError):
-            await in_thread(lambda: io.store.update(profile, token))

@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from soe_auth.model.token import Token
     from soe_auth.settings.settings import Settings
 
-_POLL = 0.1  # seconds between two tries for a login lock that another process holds
+_LOCK_POLL = 0.1  # seconds
 
 
 def login_if_needed(settings: Settings, io: LoginIO, *, refused: Secret | None = None) -> Token:
     """Return the stored token if it is valid for long enough, else log in.
 
-    Waits for a login of another process to the same profile. After an automatic login that failed,
-    the next is not started for a while, longer each time, so that unattended jobs open few tabs.
-    `refused` is a token that the site refused: it is not returned again.
-    Raises LoginRequired during that while, else as `login`.
+    Waits for another process's login to the same profile. After a failed automatic login, the next
+    one is delayed, longer each time, so that unattended jobs open few tabs. `refused` is a token
+    that the site refused: it is not returned again.
+    Raises LoginRequired during that delay, else as `login`.
     """
     if token := _valid_token(settings, io, refused):
         return token
@@ -45,7 +45,7 @@ def login_if_needed(settings: Settings, io: LoginIO, *, refused: Secret | None =
 async def alogin_if_needed(
     settings: Settings, io: LoginIO, *, refused: Secret | None = None
 ) -> Token:
-    """Do as `login_if_needed` inside a running event loop, which goes on while this waits."""
+    """Do as `login_if_needed` inside a running event loop, without blocking it."""
     import asyncio
 
     if token := _valid_token(settings, io, refused):
@@ -60,11 +60,11 @@ async def alogin_if_needed(
 
 
 def _wait_for_lock(stack: ExitStack, settings: Settings, io: LoginIO) -> Iterator[float]:
-    """Try for the login lock until it is held, yielding the seconds to pause before each new try.
+    """Try to acquire the login lock; yield the seconds to pause before each new try.
 
-    Raises LoginBusy once that has taken as long as a login may take.
+    Raises LoginBusy after the timeout of a login.
     """
-    waited = 0.0  # no clock is asked, as it may be set back meanwhile
+    waited = 0.0  # not by a clock, which may be set back meanwhile
     while True:
         try:
             stack.enter_context(io.login_lock.acquire(settings.profile))
@@ -73,9 +73,9 @@ def _wait_for_lock(stack: ExitStack, settings: Settings, io: LoginIO) -> Iterato
                 raise
             if not waited:
                 where = f" at {busy.address}" if busy.address else ""
-                io.announce(f"Waiting for the login that is under way already{where} …")
-            waited += _POLL
-            yield _POLL
+                io.announce(f"Waiting for another login in progress{where} …")
+            waited += _LOCK_POLL
+            yield _LOCK_POLL
         else:
             return
 
@@ -86,32 +86,27 @@ def _valid_token_under_lock(
     """Look again, as another process may have logged in. Raises LoginRequired."""
     if token := _valid_token(settings, io, refused):
         return token
-    if (pause := io.login_lock.retry_delay(settings.profile)) > 0:
+    if (delay := io.login_lock.retry_delay(settings.profile)) > 0:
         raise LoginRequired(
-            f"The last login to profile {settings.profile} came to no token, so none is started by"
-            f" itself for {in_words(pause)}; type `{settings.login_command}`."
+            f"The last automatic login to profile {settings.profile} failed; the next is allowed in"
+            f" {in_words(delay)}. To log in now, type `{settings.login_command}`."
         )
     return None
 
 
 def _valid_token(settings: Settings, io: LoginIO, refused: Secret | None) -> Token | None:
-    """Return the stored token, and tell about it, if it is valid for `min_ttl` more."""
+    """Return the stored token, and announce it, if it is valid for `min_ttl` more."""
     site, client_id = settings.require_site_and_client
     token = io.store.load(settings.profile)
     if token is None or token.access_token == refused:
         return None
-    if token.why_unusable(
-        site,
-        client_id,
-        settings.scope,
-        min_ttl=token.effective_min_ttl(settings.min_ttl),
-        now=io.now(),
-    ):
+    min_ttl = token.effective_min_ttl(settings.min_ttl)
+    if token.why_unusable(site, client_id, settings.scope, min_ttl=min_ttl, now=io.now()):
         return None
     io.announce(
-        f"Signed in to {site.authority} already, profile {settings.profile}."
-        f" The token lasts {token.describe_expiry(io.now())}."
+        f"Already signed in to {site.authority}, profile {settings.profile}."
+        f" The token is valid {token.describe_expiry(io.now())}."
     )
-    if words := token.lifetime_warning(settings.min_ttl):
-        io.announce(words)
+    if warning := token.lifetime_warning(settings.min_ttl):
+        io.announce(warning)
     return token

@@ -1,4 +1,4 @@
-"""What a login needs from outside: every effect is an argument."""
+"""The effects of a login as arguments, and the values that its steps pass on."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from soe_auth.storage import open_store
 from soe_auth.storage.login_lock import LoginLock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
     from soe_auth.desktop.environment import Environment
+    from soe_auth.files.lock import Release
     from soe_auth.loopback.server import CallbackServer
     from soe_auth.loopback.sockets import LoopbackSockets
     from soe_auth.model.network import Network
     from soe_auth.model.site import Site
-    from soe_auth.oauth.authorization_request import AuthorizationRequest
+    from soe_auth.oauth.authorization_request import AuthorizationRequest, Entropy
     from soe_auth.oauth.authorization_response import Stray
-    from soe_auth.oauth.pkce import Entropy
     from soe_auth.settings.settings import Settings
     from soe_auth.site_client.client import SiteConnection
     from soe_auth.storage import Store
@@ -33,12 +33,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PendingAuthorization:
-    """An authorization request, and the loopback sockets at which its callback may arrive.
+    """An authorization request, and the loopback sockets for its callback.
 
-    With `redirect = "login_success"` the callback can only be pasted; the sockets then only
-    redirect the browser to the site, and are None where no port could be bound. `result_path` is
-    where the browser reads how the login ended. `reads_paste` says whether a line of the terminal
-    may be the callback.
+    With `redirect = "login_success"` the callback is pasted: the sockets only redirect the browser
+    to the site, and are None if no port could be bound. The browser reads the result of the login
+    at `result_path`. `reads_paste` is whether a line of the terminal may be the callback.
     """
 
     request: AuthorizationRequest
@@ -49,7 +48,7 @@ class PendingAuthorization:
 
     @property
     def address(self) -> str | None:
-        """The short local address that redirects a browser on this machine to the site."""
+        """The short local address that redirects a browser on this computer to the site."""
         return self.sockets.url(self.launch_path) if self.sockets else None
 
     def open_in(self, open_browser: Callable[[str], bool] | None) -> bool:
@@ -57,18 +56,38 @@ class PendingAuthorization:
         return bool(self.address and open_browser and open_browser(self.address))
 
     def close(self) -> None:
-        """Free the port."""
+        """Close the sockets."""
         if self.sockets:
             self.sockets.close()
+
+
+@dataclass(frozen=True, slots=True)
+class StartedLogin:
+    """A login whose browser was started before its settings were resolved; see soe_auth.fast.
+
+    Its lock is held until `release`, and its port is bound. `assumed` are the settings used: the
+    profile, then `Settings.of_browser`. `browser_failed` is as in LoginIO.
+    """
+
+    assumed: Sequence[str]
+    release: Release
+    sockets: LoopbackSockets
+    launch_path: str
+    browser_failed: Callable[[], bool]
+
+    def cancel(self) -> None:
+        """Free the port and the lock; the browser stays as it is."""
+        self.sockets.close()
+        self.release()
 
 
 def open_callback_server(
     pending: PendingAuthorization, on_stray: Callable[[Stray], None]
 ) -> AbstractAsyncContextManager[CallbackServer]:
-    """Serve the callback at the sockets of `pending`, which it must have, until the block ends."""
+    """Serve the callback at the sockets of `pending`, which must exist, until the block ends."""
     from soe_auth.loopback.server import LocalPaths, serve
 
-    assert pending.sockets  # noqa: S101  # a login without them opens no listener
+    assert pending.sockets  # noqa: S101  # without sockets no listener is opened
     paths = LocalPaths(pending.launch_path, pending.result_path)
     return serve(pending.sockets, pending.request, paths, on_stray)
 
@@ -82,19 +101,21 @@ def connect_to_site(site: Site, network: Network) -> AbstractAsyncContextManager
 
 @dataclass(frozen=True, slots=True)
 class LoginIO:
-    """Every effect of a login.
+    """Every effect of a login. Optional ones are None where they are not available.
 
-    `announce` tells the user a sentence, `verbose` one that only `--verbose` shows, and `instruct`
-    one that they have to act on, which `--quiet` does not hide. `ask_consent` puts a question and
-    returns whether they said yes; None where there is no user to ask. `open_browser` shows a URL
-    and returns False where it cannot; None opens nothing. `browser_failed` says later whether the
-    browser's command has failed. `pasted_lines` yields the lines that the user pastes; None where
-    there is no terminal. `show_waiting` shows a line that is rewritten, and removes it for ""; None
-    shows none. `enter_pressed` waits until Enter alone is pressed there. `read_clipboard` returns
-    the text of the clipboard; None where it is not to be looked at. `wake_on_signals` has signals
-    wake the event loop while it is entered.
-    `disable_core_dumps` is called before a code arrives, `on_stored` as soon as the token is
-    stored. `now` is in seconds since the epoch.
+    announce: shows a sentence; verbose: one for `--verbose` only; instruct: one that the user must
+        act on, shown even with `--quiet`.
+    open_browser: opens a URL; returns False if it cannot.
+    ask_consent: asks a yes/no question.
+    pasted_lines: yields the lines that the user pastes.
+    show_waiting: rewrites the last line of the terminal; "" removes it.
+    enter_pressed: waits until the user presses Enter alone.
+    read_clipboard: returns the text of the clipboard.
+    browser_failed: returns whether the browser's command has failed.
+    wake_on_signals: makes signals wake the event loop inside the block.
+    disable_core_dumps: called before a code arrives.
+    on_stored: called when the token is stored.
+    now: returns seconds since the epoch.
     """
 
     store: Store
@@ -130,9 +151,9 @@ def system_login_io(
     announce: Callable[[str], None],
     store: Store | None = None,
 ) -> LoginIO:
-    """Return the effects of a login on this desktop and disk, without a terminal.
+    """Return the effects of a login on this desktop, without a terminal.
 
-    `announce` also tells what the user has to act on; `store` is used in place of the settings'.
+    `announce` also shows what the user must act on; `store` replaces that of the settings.
     """
     codes: list[int] = []
     directory = settings.paths.directory

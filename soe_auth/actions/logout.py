@@ -1,4 +1,4 @@
-"""Log out: ask the site to end the token, and remove it here once it is dead or `local` says so."""
+"""Log out: ask the site to revoke the token, and remove it here if it is dead or with `local`."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LogoutResult:
-    """How a log-out ended: the token that was stored, and what its site said of ending it.
+    """The result of a logout: the token that was stored, and what its site said.
 
-    `on_site` is None where the site was not asked. `removed` is False where the token is kept here,
-    so that it can still be ended. `newer` says that a login has stored another one meanwhile, which
-    stays.
+    `on_site` is None if the site was not asked. `removed` is False if the token is still stored
+    here, so that it can be revoked later. `newer` is whether a login has stored another token
+    meanwhile, which stays.
     """
 
     token: Token
@@ -43,12 +43,11 @@ async def logout(
     network: Network = _SYSTEM,
     now: Callable[[], float] = time.time,
 ) -> LogoutResult | None:
-    """Remove the profile's token, after asking the site it was given for to end it.
+    """Ask the site to revoke the profile's token, then remove it here.
 
-    The local copy is kept unless the token is dead: ended, invalid or expired. Else it would
-    have a token that is still valid. With `local` the site is not asked, and the copy goes, and
-    with it what a writer that was killed has left. Returns None if there was none; raises
-    StoreError.
+    The token stays stored unless it is dead: revoked, invalid or expired. With `local` the site is
+    not asked, and the token is removed, as are the files of a killed writer. Returns None if there
+    was no token; raises StoreError.
     """
     token = store.load(profile)
     if token is None:
@@ -63,11 +62,9 @@ async def logout(
                 on_site = await site.invalidate(
                     token.access_token, for_team=token.scope.is_for_team
                 )
-        except (NetworkError, SettingsError):  # of the network; they hold nothing up here
+        except (NetworkError, SettingsError):  # of the network settings
             on_site = RevocationResult.UNREACHABLE
-        dead = on_site.is_dead or token.has_ended(now())
-        if not dead:
+        if not (on_site.is_dead or token.has_ended(now())):
             return LogoutResult(token, on_site, removed=False)
     removed = store.remove(profile, token)
-    newer = not removed and store.load(profile) is not None
-    return LogoutResult(token, on_site, newer=newer)
+    return LogoutResult(token, on_site, newer=not removed and store.load(profile) is not None)

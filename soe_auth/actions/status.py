@@ -1,4 +1,4 @@
-"""The story of an overview: every profile, its token, and why that does not serve it."""
+"""The status of every profile: its token, and why that is not usable."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ProfileStatus:
-    """A profile and its token, as they are on this machine; no site was asked.
+    """A profile and its token on this computer; no site was asked.
 
-    `site` is the one that the token was given for, or else that of the settings. `problem` says why
-    there is no token that serves the profile, such as "expired 3 h ago"; None where there is.
+    `site` is the token's, or without a token that of the settings. `problem` is why the profile has
+    no valid token, such as "expired 3 h ago", or None.
     """
 
     profile: str
@@ -40,18 +40,17 @@ class ProfileStatus:
 def resolve_all(
     chosen: str | None, stored: Callable[[], Iterable[str]], environ: Mapping[str, str]
 ) -> list[Settings]:
-    """Resolve the settings of the chosen profile, or of all, with those that only have a token.
+    """Resolve the settings of the chosen profile, or of all, including those with a token only.
 
-    Raises SettingsError; LoginRequired where there is none at all.
+    Raises SettingsError; LoginRequired if there is no profile.
     """
     configs = read_config_files(environ)
     names = {chosen} if chosen else {*configs.profiles, *stored()}
     if not names:
         raise no_profile_yet()
-    # What a variable overrides for this call is not what the profiles are, but the way to a site
-    # and to a token.
-    kept = {CONFIG_DIR_VARIABLE, CA_BUNDLE.variable, PROXY.variable, STORE.variable}
-    plain = {name: value for name, value in environ.items() if name in kept}
+    # Other variables override a profile for one command; these lead to the site and the store.
+    allowed = {CONFIG_DIR_VARIABLE, CA_BUNDLE.variable, PROXY.variable, STORE.variable}
+    plain = {name: value for name, value in environ.items() if name in allowed}
     find = cache(find_project)
     return [
         resolve({}, profile=name, environ=plain, configs=configs, find=find)
@@ -59,27 +58,31 @@ def resolve_all(
     ]
 
 
-def see_that_there_is(settings: Settings, token: Token | None) -> None:
-    """Raise SettingsError, which says so, where there is neither such a profile nor a token."""
+def require_profile_or_token(settings: Settings, token: Token | None) -> None:
+    """Raise SettingsError if there is neither such a profile nor a token."""
     if not settings.known and token is None:
         _ = settings.require_site_and_client
 
 
-def why_not(settings: Settings, token: Token, now: float) -> str | None:
-    """Say why the token does not serve its profile; a profile of variables only has no say."""
+def describe_problem(settings: Settings, token: Token, now: float) -> str | None:
+    """Return why the token is not valid for its profile, or None.
+
+    Without a profile in a file, its own site, client ID and scope count.
+    """
     own = settings if settings.in_a_file else token
     return token.why_unusable(own.site, own.client_id, own.scope, min_ttl=0, now=now)
 
 
 def status_of(settings: Settings, token: Token | None, now: float) -> ProfileStatus:
-    """Return the profile's status, `now` in seconds since the epoch."""
+    """Return the profile's status; `now` is in seconds since the epoch."""
     if token is None:
         return ProfileStatus(settings.profile, settings.site, None, "has no token")
-    return ProfileStatus(settings.profile, token.site, token, why_not(settings, token, now))
+    problem = describe_problem(settings, token, now)
+    return ProfileStatus(settings.profile, token.site, token, problem)
 
 
 async def verify(tokens: Iterable[tuple[Token, Network]]) -> list[Verification]:
-    """Return what the site of each token says of it; a token goes to no other."""
+    """Ask each token's own site whether it is valid, all at once."""
     import asyncio
 
     return await asyncio.gather(*(_verify_at_site(token, network) for token, network in tokens))

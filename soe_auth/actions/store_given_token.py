@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from soe_auth.actions import login_messages as messages
 from soe_auth.actions.consent import require_consent
-from soe_auth.actions.revoke_replaced import is_to_be_revoked, load_replaced, revoke
-from soe_auth.errors import NetworkError, ServerError, SettingsError, StoreError
+from soe_auth.actions.new_token import announce_signed_in, revoke_replaced, store_new_token
+from soe_auth.errors import NetworkError, ServerError, SettingsError
 from soe_auth.model.token import Token
-from soe_auth.oauth.token_endpoint import read_expiry
+from soe_auth.oauth.token_endpoint import parse_expiry
 from soe_auth.site_client.client import TokenValidity
 from soe_auth.site_client.event_loop import run_async
 
@@ -51,7 +49,7 @@ def store_given_token(
             scope=settings.scope,
             granted_scope=settings.scope,
             obtained_at=now,
-            expires_at=read_expiry(life, settings.scope, now),
+            expires_at=parse_expiry(life, settings.scope, now),
         )
         return run_async(_verify_and_store(token, settings, io))
 
@@ -71,12 +69,7 @@ async def _verify_and_store(token: Token, settings: Settings, io: LoginIO) -> To
         if found.validity is TokenValidity.UNCLEAR:
             io.announce(f"The site did not say whose token it is: {found.reason}")
         token = replace(token, account=found.account)
-        replaced = load_replaced(profile, io)
-        io.store.save(profile, token)
-        with suppress(StoreError):  # the token itself is stored
-            io.login_lock.clear_failure(profile)
-        messages.announce_signed_in(token, replaced, settings, io)
-        messages.remember_profile(settings, io)
-        if replaced and is_to_be_revoked(replaced, token, io.now()):
-            await revoke(replaced, site, io)
+        replaced = store_new_token(profile, token, io)
+        announce_signed_in(token, replaced, settings, io)
+        await revoke_replaced(replaced, token, site, io)
     return token

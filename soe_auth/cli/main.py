@@ -21,8 +21,7 @@ from soe_auth.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from soe_auth.actions.login_io import LoginIO
-    from soe_auth.actions.started_login import StartedLogin
+    from soe_auth.actions.login_io import LoginIO, StartedLogin
     from soe_auth.cli.console import Observer
 
 COMMANDS = {

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 
-from soe_auth.actions.started_login import StartedLogin
 from soe_auth.desktop.browser import start_browser, watch_process
 from soe_auth.errors import LoopbackUnavailable
 from soe_auth.fast.cache import Cache
@@ -19,6 +18,8 @@ from soe_auth.loopback.sockets import bind, local_path
 TYPE_CHECKING = False  # typing itself is not light
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from soe_auth.actions.login_io import StartedLogin
 
 
 def start_early(argv: Sequence[str], environ: Mapping[str, str]) -> StartedLogin | None:
@@ -53,6 +54,8 @@ def start_early(argv: Sequence[str], environ: Mapping[str, str]) -> StartedLogin
         sockets.close()
         release()
         return None
+    from soe_auth.actions.login_io import StartedLogin  # slow; the browser is on its way
+
     codes: list[int] = []
     watch_process(pid, codes.append)
     return StartedLogin(assumed, release, sockets, path, browser_failed=lambda: any(codes))

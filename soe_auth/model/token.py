@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from soe_auth.model.duration import in_words
+from soe_auth.model.duration import in_words, write_duration
 
 if TYPE_CHECKING:
     from soe_auth.model.secret import Secret
@@ -129,12 +129,13 @@ class Token:
         return min_ttl if min_ttl < self.life else self.life / 2
 
     def lifetime_warning(self, min_ttl: float) -> str | None:
-        """Return a sentence if even a new token of the site is not valid for min_ttl seconds."""
+        """Return a warning if even a new token would expire within `min_ttl` seconds."""
         if min_ttl < self.life:
             return None
+        enough = write_duration(self.life * 2 // 3)
         return (
-            f"Tokens from this site expire after {in_words(self.life)};"
-            f" min_ttl is {in_words(min_ttl)}."
+            f"Tokens from this site expire after {in_words(self.life)}, but min_ttl is"
+            f" {in_words(min_ttl)}: use `--min-ttl {enough}`."
         )
 
     def why_unusable(

@@ -1,14 +1,14 @@
-"""Calls to the site's API, without I/O: where a call goes, its error's words, its next page.
+"""Calls to the site's API, without I/O: URL and headers, the words of an error, the next page.
 
-Shapes of v3 are the vendor's (ProblemDetails, `page` of `totalPages`), those of v2.3 the public
-Stack Exchange API's (`error_message`, `has_more`, `backoff`).
+API v3 is SOE's own (ProblemDetails, `page` of `totalPages`); v2.3 follows the public Stack
+Exchange API (`error_message`, `has_more`, `backoff`).
 """
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -25,23 +25,17 @@ BASES = {"v3": "/api/v3", "v2.3": "/api/2.3"}
 
 _METHOD = re.compile(r"[A-Z]{3,10}")
 _HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*:\s*([\t\x20-\x7e]*)")  # RFC 9110 section 5
-# Those that we send ourselves, and those that carry a token, which does not belong in an argument.
-_NOT_YOURS = {
-    "accept-encoding",
-    "authorization",
-    "connection",
-    "content-length",
-    "host",
-    "proxy-authorization",
-    "transfer-encoding",
-    "x-api-access-token",
+# Headers that soe-auth sends, and headers for a token, which must not be an argument.
+_RESERVED = {
+    *("accept-encoding", "authorization", "connection", "content-length", "host"),
+    *("proxy-authorization", "transfer-encoding", "x-api-access-token"),
 }
-_LONGEST_PAUSE = 120.0  # seconds; a site that asks for more is not waited for
+_LONGEST_PAUSE = 120.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class ApiCall:
-    """One call; `path` begins at the site's root and has the query in it."""
+    """One call; `path` begins at the site's root and includes the query."""
 
     method: str
     path: str
@@ -50,66 +44,63 @@ class ApiCall:
 
     @property
     def is_v2(self) -> bool:
-        """Whether it goes to API v2.3, which has the token in a header of its own."""
+        """Whether it goes to API v2.3, which has its own header for the token."""
         return f"{BASES['v2.3']}/" in self.path.partition("?")[0]
 
     @property
     def page(self) -> int:
-        """The page that it asks for, from 1."""
-        asked = dict(parse_qsl(urlsplit(self.path).query)).get("page", "")
-        return int(asked) if asked.isdecimal() and len(asked) < 10 else 1  # noqa: PLR2004
+        """The number of the requested page, from 1."""
+        page = dict(parse_qsl(urlsplit(self.path).query)).get("page", "")
+        return int(page) if page.isdecimal() and len(page) < 10 else 1  # noqa: PLR2004  # digits
 
 
 @dataclass(frozen=True, slots=True)
 class ApiResponse:
-    """What came back: status, header fields in their order, and the body, decompressed."""
+    """A response: status, header fields in order, and the decompressed body."""
 
     status: int
     headers: Sequence[tuple[str, str]]
     body: bytes = field(repr=False)
 
     def header(self, name: str) -> str:
-        """Return the first field of that lower-case name, or an empty string."""
+        """Return the first header of that lower-case name, or an empty string."""
         return next((value for key, value in self.headers if key.lower() == name), "")
 
     @property
     def fields(self) -> Mapping[str, Any]:
-        """The body's JSON object; empty where it is none."""
+        """The body's JSON object, or an empty one."""
         try:
-            found = json.loads(self.body)
+            fields = json.loads(self.body)
         except (ValueError, RecursionError):
             return {}
-        return found if isinstance(found, dict) else {}
-
-    @property
-    def _is_text(self) -> bool:
-        """Whether it is plain text, as v3's 401 is, often without a Content-Type."""
-        return self.header("content-type").partition(";")[0].strip() in {"", "text/plain"}
+        return fields if isinstance(fields, dict) else {}
 
     def reason(self, token: Secret) -> str:
-        """Return the site's words for an error, fit to be shown, without the token."""
+        """Return the site's words for an error, printable and without the token."""
         words: Any = ""
+        # A 401 of v3 is plain text, often without a Content-Type.
+        kind = self.header("content-type").partition(";")[0].strip()
         if fields := self.fields:
             names = ("error_message", "detail", "title", "message")
             words = next((fields[name] for name in names if fields.get(name)), "")
-        elif self.body[:1] not in {b"{", b"["} and self._is_text:
+        elif self.body[:1] not in {b"{", b"["} and kind in {"", "text/plain"}:
             words = self.body[:1000].decode("utf-8", "replace")
         return printable(token.redact_in(words)).rstrip(".") if isinstance(words, str) else ""
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds to wait before the call is repeated (RFC 9110 section 10.2.3); None if too many.
+        """Seconds to wait before a retry (RFC 9110 section 10.2.3); None if too long.
 
-        A date, or nothing, is taken for two seconds: the site's limit is 50 calls in that time.
+        Without a number it is 2 s: the site allows 50 calls in that time.
         """
-        said = self.header("retry-after").strip()
-        return _bounded(float(said) if said.isdecimal() else 2.0)
+        seconds = self.header("retry-after").strip()
+        return _limited(float(seconds) if seconds.isdecimal() else 2.0)
 
     @property
     def backoff(self) -> float | None:
-        """Seconds to wait before the next page, as v2.3 asks for; None if too many."""
-        said = self.fields.get("backoff", 0)
-        return _bounded(float(said)) if isinstance(said, int) else 0.0
+        """Seconds that v2.3 wants before the next page; None if too long."""
+        seconds = self.fields.get("backoff", 0)
+        return _limited(float(seconds)) if isinstance(seconds, int) else 0.0
 
 
 def new_api_call(
@@ -122,54 +113,51 @@ def new_api_call(
     headers: Sequence[str] = (),
     content: bytes | None = None,
 ) -> ApiCall:
-    """Make a call of what was typed: a path below the API's, or a URL of the site.
+    """Return the call for what was typed: a path below the API's, or a URL of the site.
 
-    Fields, as `key=value`, go into the query of a GET and into a JSON object else. Raises
-    ValueError, which quotes nothing of a header.
+    `fields`, as `key=value`, go into the query of a GET, else into a JSON object. Raises
+    ValueError, which quotes no header.
     """
     method = (method or ("GET" if content is None else "POST")).upper()
     if not _METHOD.fullmatch(method):
         raise ValueError("a method is a word such as GET, POST, PUT or DELETE")
-    path = _path(text, site, BASES[api])
-    pairs = [_pair(field) for field in fields]
-    found = dict(_header(header) for header in headers)
+    path = _parse_path(text, site, BASES[api])
+    pairs = [_parse_field(field) for field in fields]
+    own_headers = dict(_parse_header(header) for header in headers)
     if pairs and method == "GET":
         path += ("&" if "?" in path else "?") + urlencode(pairs)
     elif pairs:
         if content is not None:
-            raise ValueError("-f and --input exclude each other, but for GET")
+            raise ValueError("-f and --input exclude each other, except with GET")
         content = json.dumps(dict(pairs)).encode()
     if content is not None:
-        found.setdefault("Content-Type", "application/json")
-    return ApiCall(method, path, found, content)
+        own_headers.setdefault("Content-Type", "application/json")
+    return ApiCall(method, path, own_headers, content)
 
 
-def next_page(call: ApiCall, answer: ApiResponse) -> int | None:
-    """Return the number of the page after this one; None where there is none, or none is told."""
-    fields = answer.fields
-    last = fields.get("totalPages")
-    if isinstance(last, int):
-        return call.page + 1 if call.page < last else None
-    return call.page + 1 if fields.get("has_more") is True else None
+def next_page(call: ApiCall, response: ApiResponse) -> int | None:
+    """Return the number of the next page; None if the response promises none."""
+    last = response.fields.get("totalPages")
+    has_more = call.page < last if isinstance(last, int) else response.fields.get("has_more")
+    return call.page + 1 if has_more is True else None
 
 
 def at_page(call: ApiCall, page: int) -> ApiCall:
     """Return the same call for another page."""
     path, _, query = call.path.partition("?")
     pairs = [pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] != "page"]
-    query = urlencode([*pairs, ("page", str(page))])
-    return ApiCall(call.method, f"{path}?{query}", call.headers, call.content)
+    return replace(call, path=f"{path}?{urlencode([*pairs, ('page', str(page))])}")
 
 
-def _path(text: str, site: Site, base: str) -> str:
+def _parse_path(text: str, site: Site, base: str) -> str:
     if not text.isascii() or not text.isprintable() or set(text) & set(' \\#"<>'):
-        raise ValueError("a path has no blanks, backslashes or # in it; write others as %20")
+        raise ValueError("a path has no blanks, backslashes or #; escape them, as in %20")
     if "://" in text:
         parts = urlsplit(text)
         if not belongs_to((parts.scheme, parts.hostname, parts.port), site):
-            raise ValueError(f"the token is for {site}, and is sent nowhere else")
+            raise ValueError(f"the token is for {site} only")
         if "@" in parts.netloc:
-            raise ValueError("an address has no user name or password in it")
+            raise ValueError("a URL must not have a user name or password")
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     else:
         path = "/" + text.lstrip("/")
@@ -181,22 +169,21 @@ def _path(text: str, site: Site, base: str) -> str:
     return path
 
 
-def _pair(text: str) -> tuple[str, str]:
+def _parse_field(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not key or not equals:
         raise ValueError("write a field as key=value")
     return key, value
 
 
-def _header(text: str) -> tuple[str, str]:
-    found = _HEADER.fullmatch(text.strip())
-    if found is None:
+def _parse_header(text: str) -> tuple[str, str]:
+    header = _HEADER.fullmatch(text.strip())
+    if header is None:
         raise ValueError("write a header as NAME: VALUE")
-    name, value = found.groups()
-    if name.lower() in _NOT_YOURS:
-        raise ValueError(f"{name} is sent by soe-auth itself, or not at all")
-    return name, value
+    if header[1].lower() in _RESERVED:
+        raise ValueError(f"{header[1]} is set by soe-auth")
+    return header[1], header[2]
 
 
-def _bounded(seconds: float) -> float | None:
+def _limited(seconds: float) -> float | None:
     return seconds if seconds <= _LONGEST_PAUSE else None

@@ -1,24 +1,29 @@
-"""The authorization request, without I/O: its URL, state and verifier, and its redirect URI."""
+"""The authorization request, without I/O: its URL, redirect URI, state, and PKCE (RFC 7636)."""
 
 from __future__ import annotations
 
 import re
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
+from soe_auth.model.secret import Secret
 from soe_auth.model.site import Site
-from soe_auth.oauth.pkce import challenge_of, draw
 
 if TYPE_CHECKING:
-    from soe_auth.model.secret import Secret
     from soe_auth.model.token import Scope
-    from soe_auth.oauth.pkce import Entropy
+
+Entropy = Callable[[int], bytes]
+
+# 256 bits: RFC 7636 section 7.1 for the verifier, RFC 8252 section 8.9 for the state.
+_SECRET_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationRequest:
-    """One login's question to the site, with the two secrets that its answer is held against."""
+    """One login's authorization request, with the two secrets that its response is checked by."""
 
     site: Site
     client_id: str
@@ -29,7 +34,7 @@ class AuthorizationRequest:
 
     @property
     def url(self) -> str:
-        """The authorize URL (SOE guide). It carries the state: for the browser and the person."""
+        """The authorize URL. It contains the state: show it to the user and the browser only."""
         return authorize_url(
             self.site,
             self.client_id,
@@ -43,10 +48,31 @@ class AuthorizationRequest:
 def new_authorization_request(
     site: Site, client_id: str, scope: Scope, redirect_uri: str, entropy: Entropy
 ) -> AuthorizationRequest:
-    """Draw a new state and verifier for one authorization request; `entropy` is a CSPRNG."""
+    """Return a request with a new state and code verifier; `entropy` is a CSPRNG."""
     return AuthorizationRequest(
-        site, client_id, scope, redirect_uri, state=draw(entropy), code_verifier=draw(entropy)
+        site,
+        client_id,
+        scope,
+        redirect_uri,
+        state=draw_secret(entropy),
+        code_verifier=draw_secret(entropy),
     )
+
+
+def draw_secret(entropy: Entropy) -> Secret:
+    """Draw a state or verifier: 256 bits as 43 unreserved characters (RFC 7636 section 4.1)."""
+    return Secret(_base64url(entropy(_SECRET_BYTES)))
+
+
+def challenge_of(code_verifier: Secret) -> str:
+    """Return the S256 code challenge (RFC 7636 section 4.2)."""
+    from hashlib import sha256  # loads OpenSSL, which is not needed to open the browser
+
+    return _base64url(sha256(code_verifier.reveal().encode("ascii")).digest())
+
+
+def _base64url(data: bytes) -> str:
+    return urlsafe_b64encode(data).rstrip(b"=").decode("ascii")  # RFC 7636 appendix A: no padding
 
 
 def authorize_url(
@@ -58,10 +84,10 @@ def authorize_url(
     state: Secret,
     code_challenge: str,
 ) -> str:
-    """Return the URL that a browser opens to ask for a code (SOE guide; RFC 6749 section 4.1.1).
+    """Return the URL at which a user approves the request (SOE guide; RFC 6749 section 4.1.1).
 
-    SOE's dialect: the endpoint is `/oauth`, scopes are joined by commas and left out when there are
-    none, and no `response_type` is sent, as it is not known whether SOE minds one.
+    SOE's dialect: the endpoint is `/oauth`, commas join the scopes, no scope means no parameter,
+    and no `response_type` is sent, as SOE may reject it.
     """
     query = {
         "client_id": client_id,
@@ -78,23 +104,23 @@ def authorize_url(
 
 def redirect_uri_for(site: Site, host: str, port: int) -> str:
     """Return the loopback redirect URI: one path per site (RFC 8252 sections 7.3 and 8.10)."""
-    # An IPv6 address has no brackets in a path, and an underscore is in no other name.
-    named = f"_{site.host.replace(':', '-')}" if ":" in site.host else site.host
-    plain = ["http"] if site.scheme == "http" else []
-    odd = [] if site.port is None else [str(site.port)]
-    return f"http://{host}:{port}/callback/{':'.join([*plain, named, *odd])}"
+    # A path cannot have an IPv6 address's brackets; no other host name has an underscore.
+    name = f"_{site.host.replace(':', '-')}" if ":" in site.host else site.host
+    scheme = "http:" if site.scheme == "http" else ""
+    port_of_site = "" if site.port is None else f":{site.port}"
+    return f"http://{host}:{port}/callback/{scheme}{name}{port_of_site}"
 
 
 def login_success_uri(site: Site) -> str:
-    """Return the site's own page for codes that are carried by hand (SOE guide)."""
+    """Return the site's own page, from which the user copies the code (SOE guide)."""
     return f"{site}/oauth/login_success"
 
 
 def read_redirect_uri(text: str) -> str:
-    """Return text if it can be a redirect URI. Raises ValueError.
+    """Return text if it is a valid redirect URI. Raises ValueError.
 
-    It is absolute and has no fragment (RFC 6749 section 3.1.2), and is https, but for a loopback
-    host (RFC 9700 section 2.6), such as soe-auth.localhost (RFC 6761 section 6.3).
+    It must be absolute, without a fragment (RFC 6749 section 3.1.2), and https except for a
+    loopback host (RFC 9700 section 2.6) such as soe-auth.localhost (RFC 6761 section 6.3).
     """
     if "://" not in text or "#" in text:
         raise ValueError("a redirect URI begins with https:// and has no # in it")

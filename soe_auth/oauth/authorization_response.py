@@ -1,9 +1,8 @@
-"""Decide without I/O whether a request to the listener, or a pasted line, is the site's answer.
+"""Check, without I/O, whether a request to the listener or a pasted line is the site's response.
 
-The order of `check_callback` is a rule: method, Host, Sec-Fetch, path, then the state, in constant
-time, and only after it what the site says. Until the state matches, nothing in a request is the
-site's word, and whatever does not fit is a Stray, which changes nothing. Where the state matches,
-whatever else is wrong is told to the user.
+The order in `check_callback` is a rule: method, Host, Sec-Fetch, path, then the state in constant
+time, then the other parameters. Until the state matches, nothing in a request comes from the site.
+What fails a check is a `Stray` and changes nothing; the user sees why if the state matched.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus, urlsplit
 
+from soe_auth.errors import AUTHORIZATION_HINTS
 from soe_auth.model.secret import Secret
 from soe_auth.model.text import printable
 
@@ -22,34 +22,20 @@ if TYPE_CHECKING:
     from soe_auth.model.site import Site
     from soe_auth.oauth.authorization_request import AuthorizationRequest
 
-# RFC 6749 section 4.1.2.1; only these are named before the state has matched.
-_AUTHORIZATION_ERRORS = frozenset(
-    {
-        "access_denied",
-        "invalid_request",
-        "invalid_scope",
-        "server_error",
-        "temporarily_unavailable",
-        "unauthorized_client",
-        "unsupported_response_type",
-    }
-)
+_ONCE = ("state", "code", "error", "iss")  # RFC 6749 section 3.1
+_CHECKED = {*_ONCE, "error_description"}  # other parameters are the site's business
 
-
-# The parameters that are judged. What else the query holds is the site's business.
-_JUDGED = frozenset({"state", "code", "error", "error_description", "iss"})
-
-# What pasting puts around an address: a terminal's marks of a paste, and characters without width.
-_AROUND_A_PASTE = re.compile("\x1b\\[20[01]~|[\u00ad\u200b-\u200f\u2060\ufeff]")
+# What pasting adds to an address: a terminal's paste marks, and characters without width.
+_PASTE_MARKS = re.compile("\x1b\\[20[01]~|[\u00ad\u200b-\u200f\u2060\ufeff]")
 _QUOTES = "'\"<>`\u2018\u2019\u201c\u201d\u00ab\u00bb"
 
 
 @dataclass(frozen=True, slots=True)
 class CallbackRequest:
-    """A request as it came to the listener: method, request target, headers with lower-case names.
+    """A request to the listener: method, target, and headers with lower-case names.
 
-    A header that came more than once has its values joined by ", " as HTTP does. `other_user` is
-    the number of another user of this machine, if the system names one as the sender.
+    Repeated headers are joined by ", " as in HTTP. `other_user` is the user ID of the sender if
+    that is another user of this computer.
     """
 
     method: str
@@ -60,7 +46,7 @@ class CallbackRequest:
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """The site's genuine answer: a code to redeem; `other_user` as in its CallbackRequest."""
+    """The site's response with a code; `other_user` as in its CallbackRequest."""
 
     code: Secret
     other_user: int | None = None
@@ -68,7 +54,7 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """The site's genuine refusal (RFC 6749 section 4.1.2.1), fit to be shown."""
+    """The site's error response (RFC 6749 section 4.1.2.1), made printable."""
 
     code: str
     description: str
@@ -77,10 +63,10 @@ class Denied:
 
 @dataclass(frozen=True, slots=True)
 class Stray:
-    """Anything else: answered with `status`, counted, and the login goes on.
+    """Any other request: answered with `status` and counted, while the login goes on.
 
-    `reason` never quotes what came. `notable` ones are told to the user, as they may be the site's
-    answer in a form that cannot be trusted, or a tab of theirs.
+    `reason` never quotes the request. A `notable` one is shown to the user, as it may be the
+    site's response in a form that cannot be trusted, or a browser tab of the user.
     """
 
     reason: str
@@ -90,160 +76,151 @@ class Stray:
 
 Verdict = Granted | Denied | Stray
 
-FROM_OTHER_USER = Stray("it came from another user of this machine", 403, notable=True)
-LAUNCH_REFUSED = Stray("the browser of another user asked for the address above", 403, notable=True)
-TOO_LARGE = Stray("its header was too large, as with very many cookies", 431, notable=True)
+FROM_OTHER_USER = Stray("it is from another user of this computer", 403, notable=True)
+LAUNCH_REFUSED = Stray("another user's browser opened the address above", 403, notable=True)
+TOO_LARGE = Stray("its header is too large, as with very many cookies", 431, notable=True)
 
 
-def check_request(arrival: CallbackRequest, host: str, port: int) -> Stray | None:
-    """Refuse what no browser sends when a person's tab comes to this listener, `host` and `port`.
+def check_request(callback: CallbackRequest, host: str, port: int) -> Stray | None:
+    """Refuse what a browser never sends when a tab opens this listener, at `host` and `port`.
 
-    The Host check stops DNS rebinding; Sec-Fetch and Sec-Purpose (Fetch Metadata) stop other pages'
-    sub-resources, frames and pre-fetches, in the browsers that send them.
+    The Host check stops DNS rebinding. Sec-Fetch and Sec-Purpose (Fetch Metadata) stop other
+    pages' resources, frames and prefetches, in browsers that send them.
     """
-    if arrival.method != "GET":
-        return Stray("the method was not GET", status=405)
-    hosts = {host, "localhost", "127.0.0.1"}
-    if arrival.headers.get("host") not in {f"{each}:{port}" for each in hosts}:
-        return Stray("the Host was not this listener's", status=421)
-    if arrival.headers.get("sec-fetch-mode", "navigate") != "navigate":
-        return Stray("it was no navigation", status=403)
-    if arrival.headers.get("sec-fetch-dest", "document") != "document":
-        return Stray("it was for no page of its own", status=403)
-    if "sec-purpose" in arrival.headers or "purpose" in arrival.headers:
-        return Stray("it was a pre-fetch", status=403)
+    headers = callback.headers
+    if callback.method != "GET":
+        return Stray("the method is not GET", status=405)
+    if headers.get("host") not in {f"{name}:{port}" for name in (host, "localhost", "127.0.0.1")}:
+        return Stray("the Host header names another host", status=421)
+    if headers.get("sec-fetch-mode", "navigate") != "navigate":
+        return Stray("it is not a page navigation", status=403)
+    if headers.get("sec-fetch-dest", "document") != "document":
+        return Stray("it is not for a page of its own", status=403)
+    if "sec-purpose" in headers or "purpose" in headers:
+        return Stray("it is a prefetch", status=403)
     return None
 
 
-def check_callback(arrival: CallbackRequest, request: AuthorizationRequest) -> Verdict:
-    """Decide whether a request to the listener is the site's answer to our request.
+def check_callback(callback: CallbackRequest, request: AuthorizationRequest) -> Verdict:
+    """Check whether a request to the listener is the site's response to `request`.
 
-    Another user of this machine may bring it: the state, which only the site and the browsers that
-    were sent there know, shows that it is the answer.
+    Another user of this computer may send it: a matching state, known only to the site and the
+    user's browser, proves that it is the response.
     """
     expected = urlsplit(request.redirect_uri)
-    path, _, query = arrival.target.reveal().partition("?")
-    stray = check_request(arrival, expected.hostname or "", expected.port or 80)
+    path, _, query = callback.target.reveal().partition("?")
+    stray = check_request(callback, expected.hostname or "", expected.port or 80)
     if stray is None and path != expected.path:
-        stray = Stray("the path was not the redirect's", status=404)
-    genuine = _has_state(_parameters(query), request)
+        stray = Stray("the path is not that of the redirect URI", status=404)
+    has_state = _has_state(_parse_query(query), request.state)
     if stray:
-        return replace(stray, notable=True) if genuine else stray
-    if arrival.other_user is not None and not genuine:
+        return replace(stray, notable=has_state)
+    if callback.other_user is not None and not has_state:
         return FROM_OTHER_USER
-    verdict = _judge_query(query, request)
+    verdict = _check_query(query, request.site, request.state)
     if isinstance(verdict, Stray):
         return verdict
-    return replace(verdict, other_user=arrival.other_user)
+    return replace(verdict, other_user=callback.other_user)
 
 
 def check_pasted_url(text: str, request: AuthorizationRequest) -> Verdict:
-    """Decide the same of what a person pasted: the redirected URL, or its query.
+    """Check a pasted redirected URL, or its query, in the same way.
 
-    A code by itself is refused, whatever it is: without the state it cannot be tied to a login.
+    A code alone is refused: without the state, nothing ties it to this login.
     """
     text = clean_paste(text)
-    without_scheme = request.redirect_uri.partition("://")[2]
-    if text.startswith(without_scheme):  # as some browsers show and copy an address
-        text = request.redirect_uri.removesuffix(without_scheme) + text
+    scheme, _, rest = request.redirect_uri.partition("://")
+    if text.startswith(rest):  # some browsers show and copy an address without its scheme
+        text = f"{scheme}://{text}"
     if "://" in re.split("[?=]", text)[0]:
-        address, query = _taken_apart(text)
+        address, query = _split_url(text)
         if address != request.redirect_uri:
             return Stray(f"it does not begin with {request.redirect_uri}", notable=True)
-        return _judge_query(query, request)
+        return _check_query(query, request.site, request.state)
     if "=" in text:
-        return _judge_query(text.removeprefix("?"), request)
+        return _check_query(text.removeprefix("?"), request.site, request.state)
     return Stray("a code alone cannot be checked; paste the whole address", notable=True)
 
 
 def clean_paste(text: str) -> str:
-    """Return what was pasted without what a terminal, a chat or a mail program put around it.
+    """Return pasted text without the marks, quotes and blanks that programs put around a URL.
 
-    None of that can be part of an address: neither of its own characters stands in a URL as it is.
+    None of these characters can occur unescaped inside a URL.
     """
-    text = _AROUND_A_PASTE.sub("", text).replace("\N{NO-BREAK SPACE}", " ")
+    text = _PASTE_MARKS.sub("", text).replace("\N{NO-BREAK SPACE}", " ")
     return text.strip().strip(_QUOTES).strip().replace("&amp;", "&")
 
 
-def code_in(given: Secret, *, site: Site, redirect_uri: str, state: Secret | None) -> Secret:
-    """Return the code of a redirected URL that was copied by hand, or what was given if it is none.
+def parse_pasted_code(
+    pasted: Secret, *, site: Site, redirect_uri: str, state: Secret | None
+) -> Secret:
+    """Return the code of a pasted redirected URL, or the text itself if it is a bare code.
 
-    For who takes the steps one at a time: where they have the state to compare, the address has to
-    be there and to carry it. Raises ValueError, which says what is wrong.
+    With `state`, the URL is required and must contain that state. Raises ValueError, which says
+    what is wrong.
     """
-    text = clean_paste(given.reveal())
+    text = clean_paste(pasted.reveal())
     if "code=" not in text:
         if state:
-            raise ValueError("a code alone cannot be held against SOE_AUTH_STATE")
-        return given
-    address, query = _taken_apart(text)
+            raise ValueError("a code alone cannot be checked against SOE_AUTH_STATE")
+        return pasted
+    address, query = _split_url(text)
     if "://" in text and address != redirect_uri:
         raise ValueError(f"it does not begin with {redirect_uri}")
-    parameters = _parameters(query or text)
-    if twice := _given_twice(parameters):
-        raise ValueError(f"{twice} came twice")
-    if state and not state.matches(parameters["state"][0] if "state" in parameters else ""):
-        raise ValueError("its state is not the one in SOE_AUTH_STATE")
-    if parameters.get("iss", [str(site)]) != [str(site)]:
-        raise ValueError("it came from another issuer")
-    if code := parameters.get("code", [""])[0]:
-        return Secret(code)
-    raise ValueError("there is no code in it")
+    verdict = _check_query(query or text, site, state)
+    if isinstance(verdict, Granted):
+        return verdict.code
+    raise ValueError(verdict.reason if isinstance(verdict, Stray) else f"it is {verdict.code}")
 
 
-def _taken_apart(url: str) -> tuple[str, str]:
-    """Return what comes before the query of a URL, and the query without a fragment."""
+def _split_url(url: str) -> tuple[str, str]:
+    """Return a URL up to its query, and the query without a fragment."""
     address, _, rest = url.partition("?")
     return address, rest.partition("#")[0]
 
 
-def _judge_query(query: str, request: AuthorizationRequest) -> Verdict:
-    parameters = _parameters(query)
-    errors = parameters.get("error", [])
-    if not _has_state(parameters, request):
-        return _without_state(errors[0] if errors else None)
-    if twice := _given_twice(parameters):  # RFC 6749 section 3.1
-        return Stray(f"the parameter {twice} came twice", notable=True)
-    if parameters.get("iss", [str(request.site)]) != [str(request.site)]:
-        return Stray("it came from another issuer", notable=True)  # RFC 9207 section 2.4
+def _check_query(query: str, site: Site, state: Secret | None) -> Verdict:
+    """Check a query; with `state`, its state first."""
+    parameters = _parse_query(query)
+    if state and not _has_state(parameters, state):
+        return _stray_without_state(parameters.get("error"))
+    if repeated := next((name for name in _ONCE if len(parameters.get(name, "")) > 1), None):
+        return Stray(f"the parameter {repeated} appears twice", notable=True)
+    if parameters.get("iss", [str(site)]) != [str(site)]:
+        return Stray("it is from another issuer", notable=True)  # RFC 9207 section 2.4
     match parameters:
         case {"error": [str(error)]} if error and "code" not in parameters:
             description = parameters.get("error_description", [""])[0]
-            told = [printable(request.state.redact_in(text)) for text in (error, description)]
-            return Denied(told[0], told[1])
+            if state:
+                error, description = state.redact_in(error), state.redact_in(description)
+            return Denied(printable(error), printable(description))
         case {"code": [str(code)]} if code and "error" not in parameters:
             if code.isascii() and code.isprintable():  # RFC 6749 appendix A.11
                 return Granted(Secret(code))
-            return Stray("its code could not be read", notable=True)
-    return Stray("it held neither one code nor one error", notable=True)
+            return Stray("its code is not printable ASCII", notable=True)
+    return Stray("it has neither one code nor one error", notable=True)
 
 
-def _has_state(parameters: Mapping[str, list[str]], request: AuthorizationRequest) -> bool:
-    return any(map(request.state.matches, parameters.get("state", ())))
+def _has_state(parameters: Mapping[str, list[str]], state: Secret) -> bool:
+    return any(map(state.matches, parameters.get("state", ())))
 
 
-def _parameters(query: str) -> dict[str, list[str]]:
-    """Return each value of the parameters that are judged.
+def _parse_query(query: str) -> dict[str, list[str]]:
+    """Return all values of the parameters that are checked.
 
-    A site may write its words in any encoding, so bytes that are no UTF-8 become U+FFFD.
+    A site may encode its words in any charset: bytes that are not UTF-8 become U+FFFD.
     """
     found: dict[str, list[str]] = {}
     for pair in query.split("&"):
         name, _, value = pair.partition("=")
-        if (name := unquote_plus(name)) in _JUDGED:
+        if (name := unquote_plus(name)) in _CHECKED:
             found.setdefault(name, []).append(unquote_plus(value))
     return found
 
 
-def _given_twice(parameters: Mapping[str, list[str]]) -> str | None:
-    """Name a parameter that came twice and may not (RFC 6749 section 3.1)."""
-    once = ("state", "code", "error", "iss")
-    return next((name for name in once if len(parameters.get(name, "")) > 1), None)
-
-
-def _without_state(error: str | None) -> Stray:
-    """Any web page can send this one, and so could an SOE that echoes no state with an error."""
-    if error is None:
-        return Stray("the state was not this login's")
-    parameters = f" ({error})" if error in _AUTHORIZATION_ERRORS else ""
-    return Stray(f"an error{parameters} came without this login's state", notable=True)
+def _stray_without_state(errors: list[str] | None) -> Stray:
+    """Any web page can send an error without a state; an SOE site that drops the state may too."""
+    if errors is None:
+        return Stray("the state is not this login's")
+    name = f" ({errors[0]})" if errors[0] in AUTHORIZATION_HINTS else ""  # never quote other words
+    return Stray(f"an error{name} without this login's state", notable=True)

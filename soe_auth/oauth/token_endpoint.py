@@ -1,7 +1,6 @@
-"""A code for a token, as values: the form that asks for it, and what the answer says.
+"""The exchange of a code for a token, without I/O: request body and response.
 
-What SOE says and how sure we are of it is the vendor's guide; RFC 6749's own forms are understood
-beside it.
+SOE's dialect comes first; the forms of RFC 6749 are understood as well.
 """
 
 from __future__ import annotations
@@ -11,175 +10,132 @@ import math
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from soe_auth.errors import ExchangeRefused, MalformedResponse
+from soe_auth.errors import ExchangeRefused, MalformedResponse, ServerError
 from soe_auth.model.secret import Secret
 from soe_auth.model.text import printable
 from soe_auth.model.token import Expiry, Scope, Token, visible_ascii
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    from soe_auth.model.site import Site
+    from soe_auth.oauth.authorization_request import AuthorizationRequest
 
-_LONGEST_LIFE = 100 * 366 * 86400.0
+_LONGEST_LIFETIME = 100 * 366 * 86400.0
 
 
-def token_request_body(
-    client_id: str, redirect_uri: str, code: Secret, code_verifier: Secret
-) -> Secret:
-    """Return the body of the exchange, form-encoded and ASCII.
+def token_request_body(request: AuthorizationRequest, code: Secret) -> Secret:
+    """Return the form-encoded body of the exchange (RFC 6749 section 4.1.3).
 
-    RFC 6749 section 4.1.3, without grant_type: SOE guide.
+    SOE's guide has no `grant_type`.
     """
-    return Secret(
-        urlencode(
-            {
-                "client_id": client_id,
-                "code": code.reveal(),
-                "code_verifier": code_verifier.reveal(),
-                "redirect_uri": redirect_uri,
-            },
-            errors="surrogateescape",  # bytes that were typed and are no UTF-8
-        )
-    )
+    fields = {
+        "client_id": request.client_id,
+        "code": code.reveal(),
+        "code_verifier": request.code_verifier.reveal(),
+        "redirect_uri": request.redirect_uri,
+    }
+    return Secret(urlencode(fields, errors="surrogateescape"))  # a typed code may not be UTF-8
 
 
 @dataclass(frozen=True, slots=True)
 class TokenResponse:
-    """What came back over HTTP: the status, and the body as it came, which may hold a token."""
+    """A response of the token endpoint: HTTP status, and the body, which may hold a token."""
 
     status: int
     body: bytes = field(repr=False)
 
 
-def parse_token_response(  # what a token is bound to, each by its name
-    answer: TokenResponse,
-    *,
-    site: Site,
-    client_id: str,
-    scope: Scope,
-    now: float,
-    sent: Sequence[Secret] = (),
+def parse_token_response(
+    response: TokenResponse, request: AuthorizationRequest, code: Secret, *, now: float
 ) -> Token:
-    """Read the token endpoint's answer; `now` is when the exchange was sent.
+    """Return the token of a response; `now` is when the exchange was sent.
 
-    Raises ExchangeRefused for a refusal in any of the shapes known of SOE or in that of RFC 6749
-    section 5.2, MalformedResponse for all else. Neither quotes the body beyond the refusal's words,
-    and out of those is taken what the site repeats of `sent`.
+    Raises ExchangeRefused for SOE's refusals and those of RFC 6749 section 5.2, MalformedResponse
+    for anything else. Neither quotes the body, except a refusal's words without our secrets.
     """
-    status = answer.status
-    match _understand(answer, sent):
-        case _Refusal(words):
-            raise ExchangeRefused(
-                f"{site.authority} refused to exchange the code (HTTP {status}): {words}.",
-                status=status,
-            )
-        case _Nonsense(what):
-            raise MalformedResponse(
-                f"The site answered the exchange with HTTP {status} {what}.", status=status
-            )
-        case grant:
-            return Token(
-                access_token=grant.access_token,
-                site=site,
-                client_id=client_id,
-                scope=scope,
-                granted_scope=scope if grant.scope is None else grant.scope,
-                obtained_at=now,
-                expires_at=read_expiry(grant.life, scope, now),
-            )
-
-
-@dataclass(frozen=True, slots=True)
-class _Grant:
-    access_token: Secret
-    scope: Scope | None
-    life: object
-
-
-@dataclass(frozen=True, slots=True)
-class _Refusal:
-    words: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Nonsense:
-    what: str
-
-
-def _understand(answer: TokenResponse, sent: Sequence[Secret]) -> _Grant | _Refusal | _Nonsense:
-    """Tell what an answer is.
-
-    A value is returned and nothing raised, since tools print tracebacks with their local variables,
-    and here the body lies open in them.
-    """
-    try:
-        fields = json.loads(answer.body.decode("utf-8-sig"))
-    except (ValueError, RecursionError):
-        return _Nonsense(_kind(answer.body))
-    if not isinstance(fields, dict):
-        return _Nonsense("with JSON of another shape")
-    if "error" in fields or "error_message" in fields:
-        return _Refusal(_words_of_refusal(fields, sent) or "no reason given")
-    if answer.status != HTTPStatus.OK:
-        return _Nonsense("without a refusal's reason")
-    if str(fields.get("token_type", "Bearer")).lower() != "bearer":
-        return _Nonsense("with a token of another type than Bearer")  # RFC 6749 section 7.1
-    try:
-        access_token = Secret(visible_ascii(fields.get("access_token")))
-    except ValueError as problem:
-        return _Nonsense(f"without a token in it: {problem}")
-    return _Grant(
-        access_token,
-        _granted_scope(fields.get("scope")),
-        fields.get("expires", fields.get("expires_in")),
+    fields = _read_fields(response, request, code)
+    if isinstance(fields, ServerError):
+        raise fields
+    scope = granted = request.scope
+    with suppress(ValueError):  # an unreadable scope counts as none
+        if isinstance(names := fields.get("scope"), str):
+            granted = Scope.parse(names)
+    return Token(
+        access_token=Secret(fields["access_token"]),
+        site=request.site,
+        client_id=request.client_id,
+        scope=scope,
+        granted_scope=granted,
+        obtained_at=now,
+        expires_at=parse_expiry(fields.get("expires", fields.get("expires_in")), scope, now),
     )
 
 
-def _kind(body: bytes) -> str:
-    match body.strip()[:1]:
-        case b"":
-            return "with an empty body"
-        case b"<":
-            return "with a web page"
-        case _:
-            return "with no JSON"
+def _read_fields(
+    response: TokenResponse, request: AuthorizationRequest, code: Secret
+) -> dict[str, Any] | ServerError:
+    """Return the fields of a response that has a token, else the error to raise.
+
+    It raises nothing itself: a traceback with local variables would show the body.
+    """
+    status, authority = response.status, request.site.authority
+
+    def malformed(problem: str) -> MalformedResponse:
+        message = f"Cannot exchange the code: {authority} answered HTTP {status} {problem}."
+        return MalformedResponse(message, status=status)
+
+    try:
+        fields = json.loads(response.body.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        start = response.body.strip()[:1]
+        kind = "a web page" if start == b"<" else "no JSON" if start else "an empty body"
+        return malformed(f"with {kind}")
+    if not isinstance(fields, dict):
+        return malformed("with JSON of another shape")
+    if "error" in fields or "error_message" in fields:
+        words = _words_of_refusal(fields) or "no reason given"
+        for secret in (code, request.code_verifier, request.state):
+            words = secret.redact_in(words)
+        words = printable(words).rstrip(".")
+        message = f"Cannot exchange the code: {authority} refused it (HTTP {status}): {words}."
+        return ExchangeRefused(message, status=status)
+    if status != HTTPStatus.OK:
+        return malformed("without a refusal's reason")
+    if str(fields.get("token_type", "Bearer")).lower() != "bearer":
+        return malformed("with a token of another type than Bearer")  # RFC 6749 section 7.1
+    try:
+        visible_ascii(fields.get("access_token"))
+    except ValueError as problem:
+        return malformed(f"without a token in it: {problem}")
+    return fields
 
 
-def _words_of_refusal(fields: Mapping[str, object], sent: Sequence[Secret]) -> str:
-    """Take the words of `error_message`, of `error` as an object, or of RFC 6749's two fields."""
+def _words_of_refusal(fields: Mapping[str, object]) -> str:
+    """Return the words of `error_message`, of an `error` object, or of RFC 6749's two fields."""
     match fields:
         case {"error": {**inner}}:
             found = [inner.get("message"), inner.get("type")]
         case _:
             found = [fields.get(name) for name in ("error_description", "error_message", "error")]
-    words = next((text for text in found if isinstance(text, str) and text), "")
-    for secret in sent:
-        words = secret.redact_in(words)
-    return printable(words).rstrip(".")
+    return next((text for text in found if isinstance(text, str) and text), "")
 
 
-def _granted_scope(scope: object) -> Scope | None:
-    """Read the scope that the site names; None where it names none that can be read."""
-    with suppress(ValueError):
-        return Scope.parse(scope) if isinstance(scope, str) else None
-    return None
+def parse_expiry(lifetime: object, scope: Scope, now: float) -> Expiry:
+    """Return when a token expires, from SOE's `expires` or RFC 6749's `expires_in` in seconds.
 
-
-def read_expiry(life: object, scope: Scope, now: float) -> Expiry:
-    """Read the life of a token: SOE's `expires` or RFC 6749's `expires_in`, in seconds from now.
-
-    Without either it has no end if none was asked for; a life that cannot be read is unknown.
+    Without either, the token never expires if `no_expiry` was requested. A lifetime that cannot
+    be read is "unknown".
     """
-    if life is None:
+    if lifetime is None:
         return "never" if scope.no_expiry else "unknown"
-    if isinstance(life, bool) or not isinstance(life, str | int | float):
+    if isinstance(lifetime, bool) or not isinstance(lifetime, str | int | float):
         return "unknown"
     try:
-        seconds = float(life)
+        seconds = float(lifetime)
     except (ValueError, OverflowError):
         return "unknown"
-    return now + seconds if 0 < seconds <= _LONGEST_LIFE and math.isfinite(seconds) else "unknown"
+    is_usable = 0 < seconds <= _LONGEST_LIFETIME and math.isfinite(seconds)
+    return now + seconds if is_usable else "unknown"

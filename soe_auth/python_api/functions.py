@@ -133,6 +133,6 @@ def status(profile: str | None = None, *, store: Store | None = None) -> list[Pr
     now, found = time.time(), []
     for settings in _status.resolve_all(profile, listed, os.environ):
         token = given_or_own_store(settings, store).load(settings.profile)
-        _status.see_that_there_is(settings, token)
+        _status.require_profile_or_token(settings, token)
         found.append(_status.status_of(settings, token, now))
     return found

@@ -273,7 +273,7 @@ def test_requests_of_other_pages_do_not_end_a_login(
     page.get_by_role("heading", name="Signed in").wait_for()
     code, stderr = login.end()
     assert code == 0
-    assert "an error (access_denied) came without this login's state" in stderr
+    assert "an error (access_denied) without this login's state" in stderr
 
 
 def test_the_last_address_of_a_browser_on_another_machine_can_be_pasted(
@@ -289,7 +289,7 @@ def test_the_last_address_of_a_browser_on_another_machine_can_be_pasted(
         timeout=20,
         dimensions=(40, 400),
     )
-    login.expect("No browser could be started here")
+    login.expect("Cannot open a browser here")
     login.expect("This is an SSH session")
     login.expect(r"(http://\S+/oauth\?\S+)")
     opened = subprocess.Popen([desktop.opener, login.match[1]], stderr=subprocess.DEVNULL)

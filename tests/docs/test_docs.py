@@ -162,7 +162,7 @@ class Terminal:
         if command.startswith("read "):
             self.shell.sendline(approve(self._last_address))
         elif step.waits:
-            self.shell.expect("[Pp]aste (the address|it).*:\r\n")
+            self.shell.expect("(copy its|paste the) address here:\r\n")
             text = self.shell.before + self.shell.match[0]
             here, *_, anywhere = re.findall(r"http\S+", f"{text} {text}")
             if step.pastes:

@@ -229,7 +229,7 @@ def test_a_login_by_another_process_is_used_by_the_next_request(ask: Ask, stage:
 
 @each_client
 def test_nothing_is_sent_if_a_login_is_needed(ask: Ask, stage: Stage) -> None:
-    with pytest.raises(soe_auth.LoginRequired, match="soe-auth login -p acme"):
+    with pytest.raises(soe_auth.LoginRequired, match=r"less than min_ttl \(2 h\)"):
         ask(stage.ca, stage.site.url(), min_ttl=7200)
     stage.store.remove("acme", stage.store.load("acme"))
     with pytest.raises(soe_auth.LoginRequired, match="soe-auth login -p acme"):
@@ -266,7 +266,7 @@ def test_the_token_variable_without_a_site_is_not_sent(
     (home / "config.toml").unlink()
     with pytest.raises(soe_auth.SettingsError) as error:
         CLIENTS[0](stage.ca, stage.site.url())
-    assert error.value.hint == "Set SOE_AUTH_SITE as well."
+    assert error.value.hint == "Set SOE_AUTH_SITE too."
     monkeypatch.delenv("SOE_AUTH_TOKEN")
     with pytest.raises(soe_auth.SettingsError, match="no profile acme"):
         CLIENTS[0](stage.ca, stage.site.url())
@@ -296,7 +296,7 @@ def test_no_project_file_decides_where_the_token_variable_is_sent(
     monkeypatch.setenv("SOE_AUTH_TOKEN", "from-ci")
     with pytest.raises(soe_auth.SettingsError, match=r"only .*\.soe-auth\.toml says") as error:
         ask(stage.ca, "https://evil.stackenterprise.co/")
-    assert error.value.hint == "Set SOE_AUTH_SITE as well."
+    assert error.value.hint == "Set SOE_AUTH_SITE too."
     monkeypatch.setenv("SOE_AUTH_SITE", stage.site.url(""))
     ask(stage.ca, stage.site.url())
     assert stage.site.tokens == ["Bearer from-ci"]

@@ -21,7 +21,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from protocol_samples import GOOD, REDIRECT, REQUEST, arrive
 
-from soe_auth import ExchangeRefused, LoginRequired, MalformedResponse, SettingsError
+from soe_auth import ExchangeRefused, LoginRequired, MalformedResponse, Secret, SettingsError
 from soe_auth.model.text import is_profile_name
 from soe_auth.oauth.authorization_response import (
     Denied,
@@ -100,9 +100,8 @@ def test_any_answer_of_the_site_is_a_token_or_one_clear_error(
     status: int, answer: dict[str, object]
 ) -> None:
     body = json.dumps(answer).encode()
-    own = {"site": REQUEST.site, "client_id": "110", "scope": REQUEST.scope}
     try:
-        token = parse_token_response(TokenResponse(status, body), now=0.0, **own)  # type: ignore[arg-type]  # as it is
+        token = parse_token_response(TokenResponse(status, body), REQUEST, Secret("code"), now=0.0)
     except (ExchangeRefused, MalformedResponse) as error:
         assert str(error).isprintable()  # noqa: PT017  # both ways are right
     else:

@@ -253,12 +253,12 @@ async def test_verbose_reports_the_kind_of_a_stray_and_not_its_content(
         assert await login.wait() == 4
         messages = await messages_of(login)
         for kind in (
-            "the path was not the redirect's",
-            "the state was not this login's",
-            "the Host was not this listener's",
+            "the path is not that of the redirect URI",
+            "the state is not this login's",
+            "the Host header names another host",
             "it was not valid HTTP",
         ):
-            assert f"Something else came to the listener: {kind}. Still waiting." in messages
+            assert f"Ignored a request to the listener: {kind}. Still waiting." in messages
             assert f"{kind} (1)" in messages  # and again at the end
         assert "canary" not in messages.lower()
 
@@ -295,7 +295,7 @@ async def test_a_refusal_is_shown_without_control_sequences_and_markup(
             page = await (await browser.get(url)).text()
         assert await login.wait() == 4
         messages = await messages_of(login)
-        assert "access_denied" in messages
+        assert "You chose Cancel on the site (" in messages
         assert all(line.isprintable() for line in messages.splitlines())
         assert not any(line.startswith("soe-auth: fine") for line in messages.splitlines())
         assert "<script" not in page

@@ -73,7 +73,7 @@ def test_a_login_ends_with_a_stored_token_a_told_person_and_a_true_page(
     assert token.account == "Jane Doe"
     assert user.effects().store.load(token_profile(site)) == token
     assert "Signed in to localhost" in user.told[1]
-    assert f"as Jane Doe, profile {token_profile(site)}. The token lasts until" in user.told[1]
+    assert f"as Jane Doe, profile {token_profile(site)}. The token is valid until" in user.told[1]
     assert "Signed in as Jane Doe" in user.last_page
     assert urlsplit(user.pages[0].url).query == ""
 
@@ -170,7 +170,7 @@ def test_the_copied_address_of_this_login_signs_in_and_nothing_else_is_taken(
     effects = user.effects(read_clipboard=clipboard, pasted_lines=never)
     assert login(settings, effects).account == "Jane Doe"
     [prompt] = [told for told in user.told if "Ctrl-L and Ctrl-C" in told]
-    assert "The clipboard is watched for that address" in prompt
+    assert "soe-auth reads the clipboard" in prompt
     assert "a password" not in "".join([*user.told, *user.curious])
 
 
@@ -197,7 +197,7 @@ def test_without_a_terminal_the_flag_for_the_other_way_is_named(
     settings = user.settings(site=site.url, client_id="112", timeout="1s")
     with pytest.raises(LoginTimedOut) as timed_out:
         login(settings, user.effects())
-    assert "the site's own name, add --redirect login_success" in timed_out.value.hint
+    assert "the site's own name, add `--redirect login_success`" in timed_out.value.hint
     assert not any("press Enter" in told for told in user.told)
 
 
@@ -234,11 +234,13 @@ def test_a_refusal_ends_the_login_as_denied_and_the_page_says_so(
     user: FakeUser, site: Sandbox
 ) -> None:
     user.refuse = True
-    with pytest.raises(LoginDenied, match="access_denied") as denied:
+    with pytest.raises(LoginDenied, match="You chose Cancel on the site") as denied:
         login(user.settings(site=site.url), user.effects())
     assert denied.value.code == "access_denied"
     assert "Not signed in" in user.last_page
-    assert "access_denied" in user.last_page
+    assert "You chose Cancel on the site" in user.last_page
+    command = f"soe-auth login --site {site.url} --client-id 110"
+    assert denied.value.hint == f"Start again: `{command}`, and choose Approve."
 
 
 def test_a_refused_exchange_is_told_to_person_and_browser_alike(
@@ -368,7 +370,7 @@ def test_a_profile_that_cannot_be_remembered_is_told_and_no_failure(
     settings = user.settings(site=site.url)
     (user.home / "config.toml").mkdir(parents=True)
     assert login(settings, user.effects()).account == "Jane Doe"
-    assert any("not remembered" in line for line in user.told)
+    assert any("Cannot remember the profile" in line for line in user.told)
 
 
 @pytest.mark.rfc("9700-2.3")
@@ -376,10 +378,10 @@ def test_a_token_without_end_is_warned_of_when_it_is_first_asked_for(
     user: FakeUser, site: Sandbox
 ) -> None:
     login(user.settings(site=site.url, scope="no_expiry"), user.effects())
-    assert "does not end by itself" in user.told[-1]
+    assert "never expires" in user.told[-1]
     user.told.clear()
     login(resolve({}, environ={"SOE_AUTH_CONFIG_DIR": str(user.home)}), user.effects())
-    assert not any("end by itself" in line for line in user.told)
+    assert not any("never expires" in line for line in user.told)
 
 
 @pytest.mark.slow
@@ -398,13 +400,12 @@ def test_nobody_answering_ends_in_a_time_out_that_says_what_to_look_at(
         return True
 
     settings = user.settings(site=site.url, timeout="1s")
-    with pytest.raises(
-        LoginTimedOut, match=r"within 1 s; .*: the path was not the redirect's \(1\)"
-    ) as timed_out:
+    why = r"only other requests came: the path is not that of the redirect URI \(1\)"
+    with pytest.raises(LoginTimedOut, match=f"after 1 s; {why}") as timed_out:
         login(settings, user.effects(open_browser=knock))
     assert timed_out.value.strays == 1
-    assert "Domain there must be localhost; then start" in timed_out.value.hint
-    assert "the path was not the redirect's" in user.curious[0]
+    assert timed_out.value.hint.startswith("Use the newest tab, and close older ones. Start again")
+    assert "the path is not that of the redirect URI" in user.curious[0]
 
 
 @pytest.mark.slow
@@ -429,13 +430,13 @@ def test_when_nothing_comes_back_the_domain_to_write_is_told_once(
     effects = user.effects(pasted_lines=never, show_waiting=shown.append)
     with closing(request_authorization(settings, effects)) as pending:
         user.browse(pending.request.url)
-        with pytest.raises(LoginTimedOut, match="no browser came to the address") as timed_out:
+        with pytest.raises(LoginTimedOut, match="no address was pasted") as timed_out:
             asyncio.run(finish_login(pending, settings, effects, advice_after=0.1))
     assert shown == []  # a line for an address is not written over
     assert "redirect_uri" in user.last_page
     domain = f"the application's Domain there must be {needed.format(port=site.port)}"
-    assert [line for line in user.told if "Nothing has come back" in line] == [
-        f"Nothing has come back yet. If the site shows an error about redirect_uri, {domain}."
+    assert [line for line in user.told if "Still waiting" in line] == [
+        f"Still waiting. If the site shows an error about redirect_uri, {domain}."
     ]
     assert domain in timed_out.value.hint
 
@@ -452,7 +453,7 @@ def test_while_a_login_waits_a_line_says_so_until_the_wait_ends(
         with pytest.raises(LoginTimedOut):
             asyncio.run(finish_login(waiting, settings, effects, advice_after=0.1))
     assert len(shown) > 2
-    assert all(line.startswith("Waiting for the browser, ") for line in shown[:-1])
+    assert all(line.startswith("Waiting for your browser … ") for line in shown[:-1])
     assert shown[-1] == ""
 
 
@@ -461,7 +462,7 @@ def test_a_browser_that_was_sent_to_the_site_and_stays_there_is_told_apart_from_
     user: FakeUser, site: Sandbox
 ) -> None:
     settings = user.settings(site=site.url, client_id="113", timeout="1s")
-    with pytest.raises(LoginTimedOut, match="nothing came back from the site"):
+    with pytest.raises(LoginTimedOut, match="the site did not send the browser back"):
         login(settings, user.effects())
     assert "redirect_uri" in user.last_page
 
@@ -518,7 +519,7 @@ def test_an_error_without_our_state_is_told_and_the_login_goes_on(
     user.refuse = True
     with pytest.raises(LoginTimedOut):
         login(user.settings(site=site.url, timeout="1s"), user.effects())
-    assert any("an error (access_denied) came without this login's state" in t for t in user.told)
+    assert any("an error (access_denied) without this login's state" in t for t in user.told)
 
 
 @pytest.mark.slow
@@ -546,7 +547,7 @@ def test_what_knocks_again_and_again_is_told_of_once(user: FakeUser, site: Sandb
 
     with pytest.raises(LoginTimedOut) as ending:
         login(user.settings(site=site.url, timeout="2s"), user.effects(open_browser=knock))
-    said = r"an error \(access_denied\) came without this login's state \((\d+)\)"
+    said = r"an error \(access_denied\) without this login's state \((\d+)\)"
     [times] = map(int, re.findall(said, str(ending.value)))
     user.threads[0].join()
     assert set(answers) == {400}
@@ -566,11 +567,11 @@ def test_without_a_browser_both_addresses_are_told(user: FakeUser, site: Sandbox
             user.effects(open_browser=no_browser),
         )
     text = "\n".join(user.told)
-    assert "No browser could be started here." in text
+    assert "Cannot open a browser here." in text
     chosen = user.settings(site=site.url, timeout="1s", browser="firefox -P x")
     with pytest.raises(LoginTimedOut):
         login(chosen, user.effects(open_browser=no_browser))
-    assert any("firefox -P x (from --browser) could not be started" in t for t in user.told)
+    assert any("Cannot start firefox -P x (from --browser)" in t for t in user.told)
     assert "http://localhost:" in text
     assert f"{site.url}/oauth?client_id=110" in text
 
@@ -588,8 +589,8 @@ def test_the_answer_may_be_pasted_while_the_listener_waits(user: FakeUser, site:
     with pytest.raises(LoginDenied):
         login(user.settings(site=site.url), user.effects(open_browser=None, pasted_lines=paste))
     text = "\n".join(user.told)
-    assert "Paste the address" in text
-    assert "That is not the answer: a code alone cannot be checked" in text
+    assert "copy its address here" in text
+    assert "Cannot use this address: a code alone cannot be checked" in text
 
 
 def test_a_closed_terminal_leaves_the_other_door_open(user: FakeUser, site: Sandbox) -> None:
@@ -609,7 +610,7 @@ def test_where_a_browser_was_opened_the_terminal_is_the_shells(
 
     token = login(user.settings(site=site.url), user.effects(pasted_lines=read))
     assert token.account == "Jane Doe"
-    assert not any("Paste" in text for text in user.told)
+    assert not any("copy its address" in text for text in user.told)
 
 
 def test_a_browser_of_another_user_signs_in_by_the_address_of_the_site(
@@ -626,13 +627,13 @@ def test_a_browser_of_another_user_signs_in_by_the_address_of_the_site(
 
     def tell(text: str) -> None:
         user.told.append(text)
-        if text.startswith("If it is yours"):
+        if text.startswith("If it is your browser"):
             user.browse(text.rsplit(maxsplit=1)[-1])
 
     login(user.settings(site=site.url), user.effects(open_listener=listen, instruct=tell))
     assert "Signed in as Jane Doe" in user.last_page
     assert user.pages[0].status == 403
-    assert "The answer was brought by a program of user 123456789." in user.told
+    assert "The callback came from a program of user 123456789." in user.told
 
 
 def test_the_sites_own_page_is_paste_only(user: FakeUser, site: Sandbox) -> None:
@@ -648,7 +649,7 @@ def test_the_sites_own_page_is_paste_only(user: FakeUser, site: Sandbox) -> None
     paste = pasting(signed_in, told=user.told)
     token = login(settings, user.effects(open_browser=None, pasted_lines=paste))
     assert token.account == "Jane Doe"
-    assert "anywhere" in user.told[0]
+    assert "on any computer" in user.told[0]
     assert resolve({}, environ={"SOE_AUTH_CONFIG_DIR": str(user.home)}).redirect == (
         "login_success"
     )
@@ -669,9 +670,9 @@ def test_a_time_out_at_the_paste_door_says_what_to_paste(user: FakeUser, site: S
         yield ""
 
     settings = user.settings(site=site.url, client_id="112", redirect="login_success", timeout="1s")
-    with pytest.raises(LoginTimedOut, match="within 1 s; no browser came") as timed_out:
+    with pytest.raises(LoginTimedOut, match="after 1 s; no address was pasted") as timed_out:
         login(settings, user.effects(open_browser=lambda _: True, pasted_lines=never))
-    assert "paste the whole address" in timed_out.value.hint
+    assert "Paste the whole address" in timed_out.value.hint
 
 
 def test_a_login_is_needed_only_where_the_stored_token_does_not_serve(
@@ -718,7 +719,9 @@ def test_after_an_unanswered_login_none_is_started_by_itself_for_a_while(
     with pytest.raises(LoginTimedOut):
         login_if_needed(settings, user.effects(open_browser=unseen))
     for _ in range(3):
-        with pytest.raises(LoginRequired, match=r"came to no token.* for \d\d s; type `soe"):
+        with pytest.raises(
+            LoginRequired, match=r"failed; the next is allowed in \d\d s\. To log in now, type `soe"
+        ):
             login_if_needed(settings, user.effects())
     assert len(user.opened) == 1
     login(settings, user.effects())  # a user who asks is never held back
@@ -818,7 +821,7 @@ async def test_of_tasks_that_ask_at_once_one_logs_in_while_the_loop_goes_on(
         assert len(user.opened) == 1
         assert await alogin_if_needed(settings, user.effects()) == tokens[0]
         await asyncio.to_thread(lambda: user.last_page)
-    assert any("Waiting for the login that is under way already at http" in t for t in user.told)
+    assert any("Waiting for another login in progress at http" in t for t in user.told)
 
 
 @pytest.mark.slow

@@ -59,8 +59,9 @@ def test_a_program_gets_the_stored_token_as_a_secret(stored: soe_auth.Token) -> 
 
 @pytest.mark.usefixtures("stored")
 def test_get_token_raises_login_required() -> None:
-    with pytest.raises(soe_auth.LoginRequired, match="soe-auth login -p acme"):
+    with pytest.raises(soe_auth.LoginRequired, match=r"less than min_ttl \(2 h\)") as error:
         soe_auth.get_token("acme", min_ttl=7200)
+    assert "use `--min-ttl " in error.value.hint
 
 
 def test_get_token_without_a_profile_raises_login_required() -> None:

@@ -27,6 +27,7 @@ from soe_auth import ExchangeRefused, NetworkError, Scope, Secret, ServerError
 from soe_auth.actions.login import login
 from soe_auth.actions.login_io import LoginIO
 from soe_auth.loopback.pages import HEADERS
+from soe_auth.oauth.authorization_request import draw_secret
 from soe_auth.oauth.authorization_response import (
     Denied,
     Granted,
@@ -34,7 +35,6 @@ from soe_auth.oauth.authorization_response import (
     check_callback,
     check_pasted_url,
 )
-from soe_auth.oauth.pkce import draw
 from soe_auth.sandbox import Quirks, Sandbox
 from soe_auth.sandbox.scripted_browser import visit
 from soe_auth.settings.resolve import resolve
@@ -66,7 +66,7 @@ def imported() -> Iterator[str]:
 @pytest.mark.rfc("7636-4.1", "7636-A")
 @given(st.binary(min_size=32, max_size=32))
 def test_what_is_drawn_is_unreserved_and_keeps_all_of_its_256_bits(entropy: bytes) -> None:
-    drawn = draw(lambda size: entropy[:size]).reveal()
+    drawn = draw_secret(lambda size: entropy[:size]).reveal()
     assert re.fullmatch(r"[A-Za-z0-9._~-]{43,128}", drawn)
     assert urlsafe_b64decode(drawn + "=") == entropy
 

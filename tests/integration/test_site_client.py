@@ -87,17 +87,10 @@ class Practice:
     async def token(self, scope: str = "", limits: TimeLimits | None = None) -> Token:
         """Get a code, and redeem it."""
         code, request = await self.code(scope)
-        form = token_request_body("112", request.redirect_uri, code, request.code_verifier)
+        form = token_request_body(request, code)
         async with connect(self.site, limits or TimeLimits()) as connection:
             answer = await connection.exchange(form)
-        return parse_token_response(
-            answer,
-            site=self.site,
-            client_id="112",
-            scope=request.scope,
-            now=1000,
-            sent=(code, request.code_verifier, request.state),
-        )
+        return parse_token_response(answer, request, code, now=1000)
 
 
 @pytest.fixture(scope="session")

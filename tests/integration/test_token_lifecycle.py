@@ -307,7 +307,7 @@ def test_the_token_that_a_login_replaces_is_ended_on_the_site(
     new = login(user.settings(site=site.url), user.effects())
     assert not is_good(site, old)
     assert is_good(site, new)
-    assert user.curious == ["The token that was replaced: ended."]
+    assert user.curious == ["The replaced token: ended."]
 
 
 @pytest.mark.parametrize("flags", [{"scope": "write_access"}, {"client_id": "111"}])
@@ -421,7 +421,10 @@ def test_a_site_that_does_not_answer_holds_nobody_up(user: FakeUser, site: Sandb
     login(user.settings(site=site.url), user.effects())
     assert time.monotonic() - before < 6  # of which the login itself takes most on a busy machine
     page = user.last_page
-    assert any("was not ended (site not reachable), and lasts" in told for told in user.told)
+    assert any(
+        "Cannot revoke the replaced token: site not reachable. It is valid" in told
+        for told in user.told
+    )
     assert "Signed in as Jane Doe" in page
 
 
@@ -436,14 +439,14 @@ def test_one_that_lives_on_is_not_passed_over_in_silence(
     login(settings, user.effects(now=lambda: old.obtained_at))
     assert is_good(site, old)
     assert user.told[-1] == (
-        "The token that was replaced was not ended (not offered by this site), and lasts"
-        f" {old.describe_expiry(old.obtained_at)}. To end it, sign in at {site.url}, open your"
-        " avatar, Settings."
+        "Cannot revoke the replaced token: not offered by this site. It is valid"
+        f" {old.describe_expiry(old.obtained_at)}. To revoke it, sign in at {site.url} and open"
+        " your avatar, Settings."
     )
     site.quirks = Quirks()
     user.told.clear()
     login(settings, user.effects())
-    assert not any("was not ended" in told for told in user.told)
+    assert not any("Cannot revoke" in told for told in user.told)
 
 
 @pytest.mark.parametrize("which", ["expired", "of another site"])
@@ -502,12 +505,12 @@ def test_in_the_morning_one_command_renews_what_would_not_last_the_day(
     morning = ("login", "--if-needed", "--min-ttl", "8h", "--browser", BROWSER)
     idle = signed_in(*morning)
     (line,) = idle.stderr.splitlines()
-    assert line.startswith(f"Signed in to localhost:{site.port} already, profile ")
+    assert line.startswith(f"Already signed in to localhost:{site.port}, profile ")
     old = stored(signed_in, profile)
     aged(signed_in, profile, 17 * 3600)
     renewed = signed_in(*morning)
     assert renewed.returncode == 0
-    assert "already" not in renewed.stderr
+    assert "Already" not in renewed.stderr
     assert not is_good(site, old)
     aged(signed_in, profile, 30 * 3600)
     assert signed_in(*morning, "-v").stderr.count("replaced") == 0
@@ -522,19 +525,19 @@ def test_where_the_site_gives_less_than_is_asked_for_no_login_is_repeated(
     with running(strict=True, lifetime=7200) as site:
         profile = f"localhost-{site.port}"
         morning = ("login", "--if-needed", "--min-ttl", "8h", "--browser", BROWSER)
-        words = "Tokens from this site expire after 2 h; min_ttl is 8 h."
+        words = "expire after 2 h, but min_ttl is 8 h: use `--min-ttl 1h20m`."
         first = soe_auth(*morning, "--site", site.url, "--client-id", "110")
         assert first.returncode == 0
         assert first.stderr.count(words) == 1
         again = soe_auth(*morning)
         assert again.returncode == 0
-        assert "already, profile " in again.stderr
+        assert "Already signed in to " in again.stderr
         assert again.stderr.count(words) == 1
         scripts = soe_auth.with_variables(BROWSER=BROWSER)
         for _ in range(2):
             refused = scripts("token", "--min-ttl", "8h", "--login")
             assert (refused.returncode, refused.stdout) == (3, "")
-            assert "ask for less: the site gave 2 h in all" in refused.stderr
+            assert words in refused.stderr
         assert len(site.exchanges) == 1
         aged(soe_auth, profile, 3601)  # the second half of its life: a new one gains something
         assert soe_auth(*morning).returncode == 0

@@ -124,7 +124,7 @@ def test_status_and_headers_are_printed_on_request(api: Command, api_site: ApiSi
         ((404, {}, b""), 5, "HTTP 404."),
         ((429, {"Retry-After": "1"}, b"{}"), 5, "HTTP 429."),
         ((500, {"Content-Type": "text/html"}, b"<html>"), 5, "HTTP 500."),
-        ((302, {"Location": "http://127.0.0.1:1/"}, b""), 5, "A redirect is not followed"),
+        ((302, {"Location": "http://127.0.0.1:1/"}, b""), 5, "Redirects are not followed"),
         (
             (401, {}, b"Invalid access token"),
             3,

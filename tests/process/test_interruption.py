@@ -218,7 +218,7 @@ def test_ctrl_c_ends_the_paste_line_at_once(soe_auth: Command, site: Sandbox) ->
         timeout=15,
     )
     child.delaybeforesend = None
-    child.expect("Paste the address")
+    child.expect("copy its address here")
     urlopen_nothing(child.before)  # the listener answers, so all is loaded
     before = time.monotonic()
     child.sendintr()
@@ -325,7 +325,7 @@ def test_ctrl_c_ends_the_wait_for_another_login_at_once(soe_auth: Command, site:
         until_it_waits(first)
         with start(soe_auth, "login", "--if-needed", *named) as second:
             assert second.stderr
-            assert "Waiting for the login that is under way" in second.stderr.readline()
+            assert "Waiting for another login in progress" in second.stderr.readline()
             duration, stderr = interrupt(second)
             assert second.returncode == 130
             assert stderr == "\nsoe-auth: interrupted.\n"

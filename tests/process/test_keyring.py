@@ -536,7 +536,7 @@ def test_a_login_moves_a_token_from_the_file_and_revokes_it(desk: Desk, site: Sa
     old = desk.file["access_token"]
     again = desk("login", "-v", "--browser", BROWSER, SOE_AUTH_STORE="keyring")
     assert again.returncode == 0, again.stderr
-    assert "The token that was replaced: ended" in again.stderr
+    assert "The replaced token: ended" in again.stderr
     assert desk.places == {"keyring", "marked"}
     assert desk.in_keyring != old
 

@@ -191,7 +191,7 @@ def test_while_a_login_is_under_way_a_profile_is_neither_renamed_nor_removed(
         with LoginLock(config.parent, report=print).acquire(held):
             refused = soe_auth("profile", *words)
         assert refused.returncode == 4
-        assert f"Another login to profile {held} is under way." in refused.stderr
+        assert f"Cannot sign in to profile {held}: another login is in progress." in refused.stderr
     assert config.read_text(encoding="utf-8") == ACME
 
 

@@ -119,10 +119,8 @@ def test_a_token_of_the_environment_gets_no_site_from_a_project_file_alone(
     here = soe_auth.with_variables(**FED).within(tmp_path)
     done = here("run", "--", "echo", "started")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "soe-auth: SOE_AUTH_TOKEN is set, and only " in done.stderr
-    assert (
-        ".soe-auth.toml says which site it is for.\n  Set SOE_AUTH_SITE as well.\n" in done.stderr
-    )
+    assert "soe-auth: Cannot use SOE_AUTH_TOKEN: only " in done.stderr
+    assert ".soe-auth.toml says which site it is for.\n  Set SOE_AUTH_SITE too.\n" in done.stderr
     stated = here.with_variables(SOE_AUTH_SITE="elsewhere")
     assert stated("run", "--", "echo", "started").stdout == "started\n"
     own = '[profile.elsewhere]\nsite = "elsewhere"\nclient_id = "1"\n'
@@ -152,7 +150,7 @@ def test_a_stored_token_keeps_its_site_despite_a_project_file(
 def test_without_a_token_the_command_is_not_started(signed_in: Command) -> None:
     done = signed_in("run", "--min-ttl", "25h", "--", "echo", "started")
     assert (done.returncode, done.stdout) == (3, "")
-    assert "soe-auth login -p localhost-" in done.stderr
+    assert "use `--min-ttl 16h`" in done.stderr
 
 
 def without_private_signals(status: str) -> str:

@@ -86,7 +86,7 @@ def test_the_address_of_the_sites_own_page_can_be_piped(soe_auth: Command, site:
         assert "as Jane Doe, profile " in login.stderr.read()
     ended = soe_auth("login", *own_page)
     assert ended.returncode == 4
-    assert "The input ended before an address was pasted." in ended.stderr
+    assert "the input ended before an address was pasted." in ended.stderr
 
 
 @pytest.mark.parametrize("more", [["login"], ["login", "--if-needed"], ["token", "--login"]])
@@ -117,7 +117,7 @@ def test_invalid_pasted_text_is_refused_and_the_paste_line_stays_open(
     child.sendline(parse_qs(urlsplit(ended).query)["code"][0])
     child.expect("a code alone cannot be checked; paste the whole address")
     child.sendline(ended.replace("state=", "state=x"))
-    child.expect("the state was not this login's")
+    child.expect("the state is not this login's")
     child.sendline(address)
     child.expect("does not begin with")
     child.sendline("")
@@ -130,7 +130,7 @@ def test_a_pasted_error_ends_a_loopback_login(start: Start, site: Sandbox) -> No
     child = start("login", "--site", site.url, "--client-id", "110", "--no-browser")
     child.expect(r"(http://\S+/oauth\?\S+)")
     query = parse_qs(urlsplit(child.match[1]).query)
-    child.expect("if it cannot come back by itself")
+    child.expect("If it shows an error page")
     child.sendline(f"{query['redirect_uri'][0]}?error=access_denied&state={query['state'][0]}")
     code, text = end_of(child)
     assert code == 4
@@ -253,14 +253,14 @@ def test_a_waiting_login_shows_one_line_and_removes_it_at_the_end(
     words = ("login", "--site", site.url, "--client-id", "110", "--browser", "true")
     at_home = soe_auth.with_variables(TERM="xterm", NO_COLOR="1", container="flatpak")
     child = at_home.on_a_terminal(*words)
-    child.expect_exact("\r\x1b[KWaiting for the browser, ")
+    child.expect_exact("\r\x1b[KWaiting for your browser … ")
     child.expect_exact("\r\x1b[KIf the site shows an error about redirect_uri, press Enter.\r\n")
     assert "\n" not in child.before
-    child.expect_exact("\r\x1b[KWaiting for the browser, ")
+    child.expect_exact("\r\x1b[KWaiting for your browser … ")
     child.sendintr()
     code, text = end_of(child)
     assert code == 130
-    assert re.search(r"ends it\.(\^C)?\r\x1b\[K(\r\n)?soe-auth: interrupted\.", text), text
+    assert re.search(r"to stop\)(\^C)?\r\x1b\[K(\r\n)?soe-auth: interrupted\.", text), text
 
 
 @pytest.mark.parametrize(
@@ -280,7 +280,7 @@ def test_lines_typed_before_or_during_a_login_are_left_for_the_shell(
     child = pexpect.spawn("sh", ["-c", script], env=environ, timeout=20)
     child.expect(typed_at)
     child.send("echo second\necho third\n")
-    child.expect("Signed in|not finished")
+    child.expect("Signed in|timed out")
     child.expect("echo second\r\necho third")
     child.close()
 
@@ -289,7 +289,7 @@ def test_in_the_background_the_terminal_is_not_read(soe_auth: Command, site: San
     login = [soe_auth.path, "login", "--site", site.url, "--client-id", "110", "--no-browser"]
     child = pexpect.spawn("bash", ["--norc", "-i"], env=soe_auth.environ, timeout=20)
     child.sendline(shlex.join(login))
-    child.expect("Paste the address")
+    child.expect("copy its address here")
     child.send("\x1a")
     child.expect("Stopped")
     child.sendline("bg")

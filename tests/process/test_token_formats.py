@@ -250,7 +250,7 @@ def test_each_format_prints_the_token_only(
         ("https://acme.stackenterprise.co.example/", "the token is for https://acme."),
         ("https://acme.stackenterprise.co:8443/", "the token is for https://acme."),
         ("http://acme.stackenterprise.co/", "the token is for https://acme."),
-        ("https://x@acme.stackenterprise.co/", "no user name"),
+        ("https://x@acme.stackenterprise.co/", "must not have a user name"),
         ("https://beta.stackenterprise.co\\@acme.stackenterprise.co/", "no blanks, backslashes"),
         ("https://beta.stackenterprise.co#@acme.stackenterprise.co/", "no blanks, backslashes"),
         ("https://acme.stackenterprise.co/a b", "no blanks"),
@@ -305,15 +305,13 @@ def test_a_token_without_a_trusted_site_is_printed_for_no_url(
     for form, url in ("plain", "https://beta.stackenterprise.co/"), ("curl", "users/me"):
         output = there.long("token", "--format", form, "--for", url)
         assert (output.code, output.out) == (2, "")
-        assert (
-            ".soe-auth.toml says which site it is for.\n  Set SOE_AUTH_SITE as well." in output.err
-        )
+        assert ".soe-auth.toml says which site it is for.\n  Set SOE_AUTH_SITE too." in output.err
     (there.cwd / ".soe-auth.toml").unlink()
     (there.config / "config.toml").unlink()
     for words in ["token", "--format", "curl", "--for", "users/me"], ["api", "users/me"]:
         output = there.long(*words)
         assert (output.code, output.out) == (2, "")
-        assert "nothing says which site it is for.\n  Set SOE_AUTH_SITE as well." in output.err
+        assert "no setting says which site it is for.\n  Set SOE_AUTH_SITE too." in output.err
 
 
 def test_no_browser_is_opened_for_a_url_of_another_site(place: Place) -> None:
@@ -463,10 +461,11 @@ def test_wait_times_out_on_a_short_token_and_says_so_despite_quiet(
 ) -> None:
     done = signed_in("-q", "token", "--min-ttl", "25h", "--wait", "1s", "--format", "json")
     assert (done.returncode, done.stdout) == (3, "")
-    first, last = done.stderr.splitlines()
+    first, last, hint = done.stderr.splitlines()
     assert "less than min_ttl (25 h)" in first
     assert first.endswith(" Waiting up to 1 s for a login …")
     assert f"soe-auth: {first.partition(' Waiting')[0]}" == last
+    assert "use `--min-ttl 16h`" in hint
 
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")

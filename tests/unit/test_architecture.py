@@ -154,7 +154,6 @@ def test_secrets_are_revealed_only_where_they_leave_the_program() -> None:
         "site_client/certificate_issuer.py",
         "oauth/authorization_request.py",
         "oauth/authorization_response.py",
-        "oauth/pkce.py",
         "oauth/token_endpoint.py",
         "model/secret.py",
         "desktop/process.py",

@@ -10,6 +10,8 @@ from protocol_samples import ACME, GOOD, PORT, REDIRECT, REQUEST, arrive, read
 
 from soe_auth import ExchangeRefused, MalformedResponse, Scope, Secret, Site
 from soe_auth.oauth.authorization_request import (
+    challenge_of,
+    draw_secret,
     login_success_uri,
     new_authorization_request,
     read_redirect_uri,
@@ -22,9 +24,8 @@ from soe_auth.oauth.authorization_response import (
     Stray,
     check_callback,
     check_pasted_url,
-    code_in,
+    parse_pasted_code,
 )
-from soe_auth.oauth.pkce import challenge_of, draw
 from soe_auth.oauth.token_endpoint import TokenResponse, token_request_body
 
 # --- the authorization request ---
@@ -39,7 +40,7 @@ def test_the_challenge_is_that_of_rfc_7636_appendix_b() -> None:
 @pytest.mark.rfc("7636-4.2")
 @given(st.binary(min_size=32, max_size=32))
 def test_oauthlib_agrees_with_the_challenge(entropy: bytes) -> None:
-    verifier = draw(lambda _: entropy)
+    verifier = draw_secret(lambda _: entropy)
     theirs = WebApplicationClient("110").create_code_challenge(verifier.reveal(), "S256")
     assert challenge_of(verifier) == theirs
 
@@ -81,7 +82,7 @@ def test_oauthlib_agrees_with_the_form_in_all_but_the_dialect() -> None:
     )
     expected = dict(parse_qsl(theirs))
     assert expected.pop("grant_type") == "authorization_code"  # not in SOE's guide
-    ours = token_request_body("110", REDIRECT, Secret("c(o)d*e"), REQUEST.code_verifier)
+    ours = token_request_body(REQUEST, Secret("c(o)d*e"))
     assert dict(parse_qsl(ours.reveal())) == expected
 
 
@@ -392,7 +393,7 @@ def test_the_sites_own_page_can_be_the_redirect_for_a_paste() -> None:
 def test_a_code_may_be_given_by_hand_bare_or_in_its_address(
     text: str, state: Secret | None
 ) -> None:
-    code = code_in(Secret(text), site=ACME, redirect_uri=REDIRECT, state=state)
+    code = parse_pasted_code(Secret(text), site=ACME, redirect_uri=REDIRECT, state=state)
     assert code == Secret("c(o)d*e")
 
 
@@ -400,17 +401,17 @@ def test_a_code_may_be_given_by_hand_bare_or_in_its_address(
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        (urlencode({**GOOD, "state": "x"}), "its state"),
-        ("code=&state=state-of-this-login", "no code"),
+        (urlencode({**GOOD, "state": "x"}), "not this login's"),
+        ("code=&state=state-of-this-login", "neither one code"),
         ("c(o)d*e", "a code alone"),
-        (f"{urlencode(GOOD)}&code=x", "came twice"),
+        (f"{urlencode(GOOD)}&code=x", "appears twice"),
         (urlencode({**GOOD, "iss": "https://evil.example"}), "another issuer"),
         (f"https://evil.example/?{urlencode(GOOD)}", "does not begin with"),
     ],
 )
 def test_an_address_that_is_not_the_right_one_is_refused(text: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
-        code_in(Secret(text), site=ACME, redirect_uri=REDIRECT, state=REQUEST.state)
+        parse_pasted_code(Secret(text), site=ACME, redirect_uri=REDIRECT, state=REQUEST.state)
 
 
 # --- the answer ---

@@ -12,7 +12,7 @@ from soe_auth.loopback.pages import HEADERS, Page, not_signed_in, signed_in, str
 PAGES = [
     signed_in("acme.stackenterprise.co", "Jane Doe", "until Tue 09:12 (24 h)"),
     signed_in("acme.stackenterprise.co", None, "until it is revoked"),
-    not_signed_in("The site sent the login back.", "Start again."),
+    not_signed_in("You chose Cancel on the site.", "Start again."),
     stray(404),
 ]
 

@@ -192,6 +192,6 @@ def test_more_than_the_site_ever_gives_does_not_call_for_a_login_each_time() -> 
     for too_much in (LIFE, LIFE + 3600):  # of a day asked for, a second is always gone
         assert TOKEN.effective_min_ttl(too_much) == LIFE / 2
     assert TOKEN.lifetime_warning(LIFE + 3600) == (
-        "Tokens from this site expire after 24 h; min_ttl is 25 h."
+        "Tokens from this site expire after 24 h, but min_ttl is 25 h: use `--min-ttl 16h`."
     )
     assert replace(TOKEN, expires_at="never").effective_min_ttl(366 * LIFE) == 366 * LIFE

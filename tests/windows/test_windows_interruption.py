@@ -71,7 +71,7 @@ def test_ctrl_c_while_waiting_for_the_browser_or_another_login(
         try:
             addresses = addresses_of(first)
             with run_alone(soe_auth, "token", "--login") as second:
-                until_it_says(second, "Waiting for the login that is under way")
+                until_it_says(second, "Waiting for another login in progress")
                 assert interrupt(second) == "\nsoe-auth: interrupted.\n"
             assert not is_free(soe_auth, profile_of(site))
             assert interrupt(first) == "\nsoe-auth: interrupted.\n"
@@ -118,7 +118,7 @@ def test_closing_the_console_ends_a_login_and_frees_the_lock(
 ) -> None:
     argv = ["login", "--site", site.url, *CLIENT, "--no-browser"]
     with Terminal([soe_auth.path, *argv], soe_auth.environ) as terminal:
-        terminal.expect("Paste the address")
+        terminal.expect("copy its address here")
         assert not is_free(soe_auth, profile_of(site))
         terminal.close()
         assert wait_until_free(soe_auth, profile_of(site))

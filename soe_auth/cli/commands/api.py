@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from soe_auth.actions.api_call import call_pages, check_answer
+from soe_auth.actions.call_api import call_pages, raise_for_status
 from soe_auth.cli.options import add_settings
 from soe_auth.cli.streams import is_terminal, write_stdout
 from soe_auth.cli.token_source import find_site, find_token
@@ -98,7 +98,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
             pages = call_pages(call, token, connection, paginate=args.paginate, sleep=asyncio.sleep)
             async for response in pages:
                 _print(response, token, include=args.include)
-                check_answer(response, token, site.authority, advice=advice)
+                raise_for_status(response, token, site.authority, advice=advice)
 
     run_async(print_pages())
     return 0

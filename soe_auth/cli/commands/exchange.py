@@ -25,8 +25,9 @@ from soe_auth.cli.options import (
     resolve_given,
 )
 from soe_auth.errors import SettingsError
-from soe_auth.model.secret import disable_core_dumps
-from soe_auth.oauth.authorization_response import code_in
+from soe_auth.model.secret import Secret, disable_core_dumps
+from soe_auth.oauth.authorization_request import AuthorizationRequest
+from soe_auth.oauth.authorization_response import parse_pasted_code
 from soe_auth.oauth.token_endpoint import parse_token_response, token_request_body
 from soe_auth.settings.spec import CLIENT_ID, SCOPE, SITE
 from soe_auth.site_client.client import connect
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
     from soe_auth.cli.console import Console
     from soe_auth.model.network import Network
-    from soe_auth.model.secret import Secret
     from soe_auth.model.site import Site
     from soe_auth.oauth.token_endpoint import TokenResponse
 
@@ -65,17 +65,13 @@ def run(args: argparse.Namespace, console: Console) -> int:
             "The code verifier is 43 to 128 characters, from A-Z a-z 0-9 - . _ ~.",
             hint="Give the one that `soe-auth pkce` printed beside the challenge.",
         )
-    form = token_request_body(client_id, redirect_uri, code, code_verifier)
-    now = time.time()
-    answer = run_async(_exchange(site, form, settings.network))
-    token = parse_token_response(
-        answer,
-        site=site,
-        client_id=client_id,
-        scope=settings.scope,
-        now=now,
-        sent=(code, code_verifier),
+    state = given_state(console.environ) or Secret("")
+    request = AuthorizationRequest(
+        site, client_id, settings.scope, redirect_uri, state, code_verifier
     )
+    now = time.time()
+    response = run_async(_exchange(site, token_request_body(request, code), settings.network))
+    token = parse_token_response(response, request, code, now=now)
     if words := token.scope_warning:
         console.say(words)
     if args.json:
@@ -95,7 +91,7 @@ async def _exchange(site: Site, form: Secret, network: Network) -> TokenResponse
 def _code(given: Secret, site: Site, redirect_uri: str, console: Console) -> Secret:
     state = given_state(console.environ)
     try:
-        return code_in(given, site=site, redirect_uri=redirect_uri, state=state)
+        return parse_pasted_code(given, site=site, redirect_uri=redirect_uri, state=state)
     except ValueError as problem:
         raise SettingsError(
             f"The address with the code is not the right one: {problem}.",

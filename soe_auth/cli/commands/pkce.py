@@ -9,14 +9,14 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-from soe_auth.oauth.pkce import challenge_of, draw
+from soe_auth.oauth.authorization_request import challenge_of, draw_secret
 
 if TYPE_CHECKING:
     import argparse
 
     from soe_auth.cli.console import Console
     from soe_auth.model.secret import Secret
-    from soe_auth.oauth.pkce import Entropy
+    from soe_auth.oauth.authorization_request import Entropy
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
 def draw_pair(entropy: Entropy) -> tuple[Secret, str]:
     """Draw until the challenge begins with no dash, which a command line takes for an option."""
     while True:
-        code_verifier = draw(entropy)
+        code_verifier = draw_secret(entropy)
         code_challenge = challenge_of(code_verifier)
         if not code_challenge.startswith("-"):
             return code_verifier, code_challenge

@@ -22,7 +22,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from soe_auth.actions.get_token import from_environment
-from soe_auth.actions.status import resolve_all, see_that_there_is, why_not
+from soe_auth.actions.status import describe_problem, require_profile_or_token, resolve_all
 from soe_auth.cli import options
 from soe_auth.cli.exit_codes import EXIT_CODES
 from soe_auth.cli.json_output import FORMAT_VERSION, token_report
@@ -163,7 +163,7 @@ def _rows(chosen: str | None, console: Console, *, may_be_none: bool) -> list[_R
         except StoreError as error:
             row = _Row(settings, None, error=error)
         else:
-            see_that_there_is(settings, row.token)
+            require_profile_or_token(settings, row.token)
         rows.append(row)
     return rows
 
@@ -184,7 +184,7 @@ def _verified(rows: Sequence[_Row], console: Console) -> list[_Row]:
 
 def _exit_code(rows: Sequence[_Row], now: float, *, has_variable: bool) -> int:
     """Return the code of the first problem; a login, which the user can do, comes first."""
-    valid = (row.token and not why_not(row.settings, row.token, now) for row in rows)
+    valid = (row.token and not describe_problem(row.settings, row.token, now) for row in rows)
     if not has_variable and not all(valid):
         return EXIT_CODES[LoginRequired]
     verdicts = {row.verdict.validity for row in rows if row.verdict}
@@ -208,7 +208,9 @@ def _report(row: _Row, now: float) -> dict[str, object]:
         site = str(settings.site) if settings.site else None
         problem = {"problem": str(row.error)} if row.error else {}
         return {"profile": settings.profile, "site": site, "token": None, **problem}
-    report = token_report(settings.profile, token, now, why_not=why_not(settings, token, now))
+    report = token_report(
+        settings.profile, token, now, why_not=describe_problem(settings, token, now)
+    )
     if verdict is None:
         return report
     return {**report, "verified": verdict.is_good, "verification": _in_words(verdict)}
@@ -241,7 +243,7 @@ def _card(row: _Row, now: float, default: str | None, console: Console) -> str:
     else:
         lines.append(f"  account  {token.account or 'not told by the site'}")
         lines.append(f"  scope    {token.granted_scope.in_words()}")
-        if problem := why_not(settings, token, now):
+        if problem := describe_problem(settings, token, now):
             add("token", problem, "error", to_log_in)
         else:
             add("token", f"valid {token.describe_expiry(now)}", "ok")

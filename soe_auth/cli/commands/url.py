@@ -19,8 +19,7 @@ from soe_auth.cli.options import (
     resolve_given,
 )
 from soe_auth.errors import SettingsError
-from soe_auth.oauth.authorization_request import authorize_url
-from soe_auth.oauth.pkce import draw
+from soe_auth.oauth.authorization_request import authorize_url, draw_secret
 from soe_auth.settings.spec import CLIENT_ID, SCOPE, SITE
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
             client_id,
             settings.scope,
             given_redirect_uri(site, args),
-            state=given_state(console.environ) or draw(os.urandom),
+            state=given_state(console.environ) or draw_secret(os.urandom),
             code_challenge=args.code_challenge,
         )
     )
