@@ -20,6 +20,7 @@ from typing import TypeAlias
 import hypothesis
 import pytest
 from cli_oracle import OF_WINDOWS, Place, directories_in, two_profiles
+from filelock import FileLock
 from posix_marks import POSIX_TESTS, marked_in
 from wine import retry_process_starts
 
@@ -254,6 +255,19 @@ def end_of(child: Terminal) -> tuple[int | None, str]:
     child.expect(pexpect.EOF)
     child.close()
     return child.exitstatus, child.before
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """Make a directory once for all workers of pytest-xdist; return its path."""
+    base = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    made = base / name
+    with FileLock(base / f"{name}.lock"):
+        if not made.exists():
+            make(unfinished := base / f"{name}.unfinished")
+            unfinished.rename(made)
+    return made
 
 
 @pytest.fixture

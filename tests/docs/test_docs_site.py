@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from conftest import path_of_chromium
+from conftest import made_once, path_of_chromium
 from docs_parser import DOCS, PAGES, ROOT
 
 import soe_auth
@@ -31,16 +31,18 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("sphinx")  # not installed everywhere
     recipe = re.search(r"-m sphinx (.*) build/docs\n", (ROOT / "Makefile").read_text())
     assert recipe
-    site = tmp_path_factory.mktemp("docs") / "site"
-    ran = subprocess.run(
-        [sys.executable, "-m", "sphinx", *recipe[1].split(), site],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stderr
-    return site
+
+    def make(site: Path) -> None:
+        ran = subprocess.run(
+            [sys.executable, "-m", "sphinx", *recipe[1].split(), site],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stderr
+
+    return made_once(tmp_path_factory, "docs-site", make)
 
 
 @dataclass

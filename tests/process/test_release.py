@@ -12,7 +12,7 @@ from email.message import Message
 from pathlib import Path
 
 import pytest
-from conftest import Command
+from conftest import Command, made_once
 from docs_parser import DOCS, ROOT
 
 from soe_auth.cli.commands.completion import SHELLS
@@ -74,8 +74,8 @@ def build(source: Path, into: Path, *what: str, **variables: str) -> Path:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with the sdist, and the wheel that was built from that."""
-    return build(ROOT, tmp_path_factory.mktemp("built"))
+    """A directory with the sdist and the wheel that was built from it."""
+    return made_once(tmp_path_factory, "built", lambda directory: build(ROOT, directory))
 
 
 @pytest.fixture
@@ -204,9 +204,9 @@ def changelog() -> list[tuple[str, str]]:
 
 @pytest.mark.posix("hatchling is not among what all systems install")
 @pytest.mark.process
-def test_one_place_says_which_version_it_is_and_everything_agrees(built: Path) -> None:
-    saying = [path.name for path in PACKAGE.rglob("*.py") if f'"{__version__}"' in path.read_text()]
-    assert saying == ["version.py"]
+def test_the_version_is_defined_once_and_is_the_same_everywhere(built: Path) -> None:
+    homes = [path.name for path in PACKAGE.rglob("*.py") if f'"{__version__}"' in path.read_text()]
+    assert homes == ["version.py"]
     assert metadata(built)["Version"] == __version__
     assert f'"soe\\-auth {__version__}"' in MAN_PAGE.read_text()
     assert changelog()[0][0] == __version__
