@@ -1,6 +1,6 @@
-"""Other clients at a practice site: with a token of soe-auth, or by a login of their own.
+"""Other clients with the sandbox, with a token of soe-auth or with their own login.
 
-What cannot be run here is on the page for clients, with the reason.
+The page for clients names those that cannot run here, with the reason.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ SO4T, STACKAPI, REQUESTS_OAUTHLIB, AUTHLIB = (
     for name in ("so4t_api", "stackapi", "requests_oauthlib", "authlib")
 )
 
-# The plugin's backend, without the whole of Backstage around it.
+# The plugin's backend without the rest of Backstage.
 BACKEND = """
 const express = require("express");
 const plugin = "@stackoverflow/backstage-plugin-stack-overflow-teams-backend/dist";
@@ -90,7 +90,7 @@ needs_node = pytest.mark.skipif(
 
 @dataclass
 class Desk:
-    """A practice site on TLS, and the command of a user who trusts it."""
+    """A sandbox with TLS, and the command of a user who trusts its CA."""
 
     site: Sandbox
     command: Command
@@ -115,7 +115,7 @@ class Desk:
         return self.command("run", "--", sys.executable, "-c", script)
 
     def sign_in_by(self, script: str) -> "subprocess.CompletedProcess[str]":
-        """Run a script that has a login of its own, and be its user."""
+        """Run a script that logs in by itself, and sign in and approve."""
         assert self.site.ca_file
         trusted = ssl.create_default_context(cafile=str(self.site.ca_file))
         program = subprocess.Popen(
@@ -130,8 +130,8 @@ class Desk:
             assert program.stdout
             url = program.stdout.readline().strip()
             page = asyncio.run(visit(url, ssl_context=trusted))
-            told, said = program.communicate(f"{page.url}\n", timeout=40)
-        return subprocess.CompletedProcess([], program.returncode, told, said)
+            stdout, stderr = program.communicate(f"{page.url}\n", timeout=40)
+        return subprocess.CompletedProcess([], program.returncode, stdout, stderr)
 
 
 def desk_at(command: Command, *, strict: bool) -> Iterator[Desk]:
@@ -152,12 +152,12 @@ def strict(soe_auth: Command) -> Iterator[Desk]:
     yield from desk_at(soe_auth, strict=True)
 
 
-def test_so4t_api_reads_a_site_in_good_style(strict: Desk) -> None:
+def test_so4t_api_reads_a_strict_site(strict: Desk) -> None:
     done = strict.run(SO4T)
     assert (done.stdout, done.returncode) == ("40 questions, 3 users\n", 0), done.stderr
 
 
-def test_so4t_api_wants_https(site: Sandbox, soe_auth: Command) -> None:
+def test_so4t_api_requires_https(site: Sandbox, soe_auth: Command) -> None:
     script = f"from so4t_api import StackClient\nStackClient({site.url!r}, 'token')"
     done = soe_auth.with_variables(SOE_AUTH_SITE=site.url, SOE_AUTH_TOKEN="token")(
         "run", "--", sys.executable, "-c", script
@@ -166,7 +166,7 @@ def test_so4t_api_wants_https(site: Sandbox, soe_auth: Command) -> None:
     assert "SSL" in done.stderr.splitlines()[-1]
 
 
-def test_stackapi_reads_a_site_with_the_token_in_the_address(desk: Desk) -> None:
+def test_stackapi_sends_the_token_in_the_query(desk: Desk) -> None:
     done = desk.run(STACKAPI)
     assert (done.stdout, done.returncode) == ("40 questions of Jane Doe\n", 0), done.stderr
     assert "the token is in the query string" in desk.warnings
@@ -179,14 +179,14 @@ def test_stackapi_is_refused_by_a_strict_site(strict: Desk) -> None:
 
 
 @pytest.mark.parametrize("script", [REQUESTS_OAUTHLIB, AUTHLIB], ids=["requests", "authlib"])
-def test_libraries_for_oauth_sign_in_by_themselves(desk: Desk, script: str) -> None:
+def test_oauth_libraries_can_log_in(desk: Desk, script: str) -> None:
     done = desk.sign_in_by(f"{script}\nprint('expires_in' in token, 'expires_at' in token)")
     assert (done.stdout, done.returncode) == ("Jane Doe\nFalse False\n", 0), done.stderr
-    for fault in ("response_type is sent", "grant_type is sent"):
-        assert fault in desk.warnings
+    for warning in ("response_type is sent", "grant_type is sent"):
+        assert warning in desk.warnings
 
 
-def test_libraries_for_oauth_join_scopes_by_spaces(desk: Desk) -> None:
+def test_oauth_libraries_separate_scopes_by_spaces(desk: Desk) -> None:
     by_requests = REQUESTS_OAUTHLIB.replace('["write_access"]', '["write_access", "no_expiry"]')
     by_authlib = AUTHLIB.replace('"write_access"', '["write_access", "no_expiry"]')
     for script in (by_requests, by_authlib):
@@ -197,7 +197,7 @@ def test_libraries_for_oauth_join_scopes_by_spaces(desk: Desk) -> None:
 
 @contextmanager
 def backend_at(site: Sandbox) -> Iterator[httpx.Client]:
-    """Run the backend of the vendor's plugin, and be the browser that its frontend runs in."""
+    """Run the backend of the vendor's plugin; return a client in place of its frontend."""
     environ = {"PATH": os.environ["PATH"], "NODE_PATH": str(NPM), "SITE": site.url}
     with subprocess.Popen(
         ["node", "-e", BACKEND], env=environ, stdout=subprocess.PIPE, text=True
@@ -215,8 +215,8 @@ def backend_at(site: Sandbox) -> Iterator[httpx.Client]:
 def test_the_vendors_plugin_for_backstage_signs_in_and_reads() -> None:
     narration: list[str] = []
     with running(strict=False, narrate=narration.append) as site, backend_at(site) as browser:
-        begun = browser.get("/auth/start").json()
-        page = asyncio.run(visit(begun["authUrl"]))
+        started = browser.get("/auth/start").json()
+        page = asyncio.run(visit(started["authUrl"]))
         assert urlsplit(page.url).path == "/stack-overflow-teams"
         done = browser.get(f"/callback?{urlsplit(page.url).query}")
         assert done.json() == {"ok": True}
@@ -227,8 +227,8 @@ def test_the_vendors_plugin_for_backstage_signs_in_and_reads() -> None:
         assert browser.post("/search", json={"query": "practice"}).json()["totalCount"] == 40
         question = {"title": "Why?", "body": "So.", "tags": ["python"]}
         assert browser.post("/questions", json=question).json()["title"] == "Why?"
-    [told] = [sentence for sentence in narration if "bad practice" in sentence]
-    assert "the code is in the query string" in told
+    [warning] = [sentence for sentence in narration if "bad practice" in sentence]
+    assert "the code is in the query string" in warning
 
 
 @needs_node

@@ -1,8 +1,7 @@
-"""Hooks that need a token, as the page for them has it: real git, real pre-commit, real prek.
+"""The hooks of docs/how-to/hooks.md in real git, pre-commit and prek.
 
-What is installed here stands in for what pre-commit would install: `language: system` is put into
-the page's configuration, as making an environment would ask a package index. One test makes real
-environments, by a build backend that leads to what is installed.
+The page's configurations get `language: system`, because an environment would need a package index.
+One test makes real environments, with a build backend that refers to the installed package.
 """
 
 import json
@@ -41,7 +40,7 @@ CHECK_SH, TWO_LINES, COMMIT_MSG = (block.text for block in blocks(PAGE, "sh"))
 
 OLDEST = Path(sys.prefix) / "oldest"  # where tools/setup puts the oldest pre-commit
 TOOLS = ["pre-commit", "oldest pre-commit", "prek"]
-# A wheel that leads to what is installed here, and a build backend that needs no index to make it.
+# A wheel that refers to the installed package, and a build backend that makes it without an index.
 INFO = "soe_auth-0.dist-info"
 WHEEL = {
     "soe_auth.pth": f"{ROOT}\n{get_path('purelib')}\n",
@@ -74,7 +73,7 @@ version = "0"
 
 @dataclass(frozen=True)
 class Repository:
-    """A git repository, and the environment of who commits to it."""
+    """A git repository, and the environment of its user."""
 
     directory: Path
     soe_auth: Command
@@ -101,7 +100,7 @@ class Repository:
         }
 
     def run(self, *argv: str) -> "subprocess.CompletedProcess[str]":
-        """Run a program as an editor does: no terminal, neither on stdin nor to be opened."""
+        """Run a program without any terminal, as an editor does."""
         return subprocess.run(
             argv,
             cwd=self.directory,
@@ -128,7 +127,7 @@ class Repository:
         return len(self.run("git", "rev-list", "--all").stdout.splitlines())
 
     def use(self, configuration: str, *, isolated: bool = False) -> None:
-        """Write a configuration of the page's, and install it as the git hook."""
+        """Write a configuration of the page, and install it as the git hook."""
         hooks = self.soe_auth.home / "hooks"
         if not hooks.exists():
             publish(replace(self, directory=hooks))
@@ -146,7 +145,7 @@ class Repository:
 
 
 def publish(hooks: Repository) -> None:
-    """Make the repository that the page's configuration names, with our hooks in it."""
+    """Make the repository of hooks that the page's configuration names."""
     hooks.directory.mkdir()
     shutil.copy(MANIFEST, hooks.directory)
     (hooks.directory / "backend.py").write_text(BACKEND)
@@ -168,7 +167,7 @@ def plain(soe_auth: Command) -> Repository:
 
 
 def write_check(repository: Repository, text: str) -> None:
-    """Write the command that soe-auth-run is given on the page."""
+    """Write the command that soe-auth-run runs on the page."""
     check = repository.directory / "check.sh"
     check.write_text(text)
     check.chmod(0o755)
@@ -193,12 +192,12 @@ def tabs(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def browser(tabs: Path) -> Iterator[str]:
-    """A browser that notes each tab, and stays open when the user is done."""
-    open_ones = tabs.with_name("browser.pids")
-    script = f'echo "$1" >> {tabs}\nsleep 60 &\necho $! >> {open_ones}\n{BROWSER} "$1"\nwait'
+    """A browser that records each tab, and stays open after the login."""
+    pids = tabs.with_name("browser.pids")
+    script = f'echo "$1" >> {tabs}\nsleep 60 &\necho $! >> {pids}\n{BROWSER} "$1"\nwait'
     yield str(program(tabs.parent, "browser", script))
-    if open_ones.exists():
-        subprocess.run(["kill", *open_ones.read_text().split()], check=True)
+    if pids.exists():
+        subprocess.run(["kill", *pids.read_text().split()], check=True)
 
 
 def token_of(command: Command) -> str:
@@ -214,13 +213,13 @@ def expire(command: Command, profile: str) -> None:
     file.write_text(json.dumps({**json.loads(file.read_text()), **times}))
 
 
-def said(output: str) -> list[str]:
-    """What a failed hook has said: the lines below pre-commit's own about it, without our name."""
+def hook_output(output: str) -> list[str]:
+    """Return the output of a failed hook, without pre-commit's own lines and the program's name."""
     _, _, text = output.partition("- exit code: 3\n")
     return text.strip().removeprefix("soe-auth: ").splitlines()
 
 
-# --- what stands in the repository and on the page -----------------------------------------------
+# --- the manifest and the page --- -----------------------------------------------
 
 
 def test_the_manifest_and_the_configurations_of_the_page_are_valid(repository: Repository) -> None:
@@ -235,7 +234,7 @@ def test_the_manifest_and_the_configurations_of_the_page_are_valid(repository: R
 # --- the token for a command ---------------------------------------------------------------------
 
 
-def test_in_an_environment_of_its_own_the_command_has_token_site_and_soe_auth(
+def test_in_an_isolated_environment_the_command_has_token_site_and_soe_auth(
     repository: Repository, signed_in: Command, site: Sandbox
 ) -> None:
     write_check(
@@ -247,10 +246,10 @@ def test_in_an_environment_of_its_own_the_command_has_token_site_and_soe_auth(
     committed = repository.commit()
     assert committed.returncode == 0, committed.stdout
     token = token_of(signed_in)
-    wrote = {name: (repository.directory / name).read_text() for name in ("token", "site", "where")}
-    assert wrote["token"] == f"{token}\n"
-    assert wrote["site"] == f"{site.url}\n"
-    assert wrote["where"].startswith(str(signed_in.home))
+    files = {name: (repository.directory / name).read_text() for name in ("token", "site", "where")}
+    assert files["token"] == f"{token}\n"
+    assert files["site"] == f"{site.url}\n"
+    assert files["where"].startswith(str(signed_in.home))
     assert token not in committed.stdout
 
 
@@ -258,7 +257,7 @@ def test_in_an_environment_of_its_own_the_command_has_token_site_and_soe_auth(
 
 
 @REFUSING
-def test_a_commit_goes_through_with_a_token_and_shows_nothing_of_it(
+def test_a_commit_with_a_token_succeeds_and_does_not_show_it(
     repository: Repository, signed_in: Command, configuration: str
 ) -> None:
     repository.use(configuration + "        verbose: true\n")
@@ -270,7 +269,7 @@ def test_a_commit_goes_through_with_a_token_and_shows_nothing_of_it(
 
 
 @REFUSING
-def test_without_a_token_a_commit_is_refused_with_one_line_that_says_what_to_type(
+def test_a_commit_without_a_token_is_refused_with_the_command_to_type(
     repository: Repository, signed_in: Command, configuration: str, site: Sandbox
 ) -> None:
     token = token_of(signed_in)
@@ -279,25 +278,23 @@ def test_without_a_token_a_commit_is_refused_with_one_line_that_says_what_to_typ
     refused = repository.commit()
     assert refused.returncode == 1
     profile = f"localhost-{site.port}"
-    assert said(refused.stdout) == [
+    assert hook_output(refused.stdout) == [
         f"Profile {profile} has no token; type `soe-auth login -p {profile}`."
     ]
     assert token not in refused.stdout
     assert repository.commits == 0
 
 
-def test_the_refusal_is_the_one_of_the_page(
-    plain: Repository, soe_auth: Command, site: Sandbox
-) -> None:
+def test_the_refusal_is_as_on_the_page(plain: Repository, soe_auth: Command, site: Sandbox) -> None:
     soe_auth("config", "set", "site", site.url, "-p", "acme")
     soe_auth("config", "set", "client_id", "110", "-p", "acme")
     plain.use(RUN)
     (block,) = blocks(PAGE, "console")
-    plain.commit()  # the first one also tells what is made ready for it
+    plain.commit()  # the first one also prints its preparations
     assert plain.commit().stdout.rstrip() == block.text.removeprefix("$ git commit\n").rstrip()
 
 
-def test_an_expired_token_is_refused_and_so_is_one_with_too_little_life(
+def test_a_token_that_is_expired_or_expires_too_soon_is_refused(
     repository: Repository, signed_in: Command, site: Sandbox
 ) -> None:
     token = token_of(signed_in)
@@ -306,22 +303,22 @@ def test_an_expired_token_is_refused_and_so_is_one_with_too_little_life(
     repository.use(RUN + "        entry: soe-auth run --min-ttl 2d --\n")
     short_to_run = repository.commit()
     expire(signed_in, f"localhost-{site.port}")
-    ended = []
+    after_expiry = []
     for configuration in (RUN, CHECK):
         repository.use(configuration)
-        ended.append(repository.commit())
+        after_expiry.append(repository.commit())
     less, expired = "less than min_ttl (2 d)", "expired 1 h ago"
-    told = zip((short, short_to_run, *ended), (less, less, expired, expired), strict=True)
-    for refused, why in told:
+    results = zip((short, short_to_run, *after_expiry), (less, less, expired, expired), strict=True)
+    for refused, reason in results:
         assert refused.returncode == 1
-        line = said(refused.stdout)[0]
-        assert why in line
+        line = hook_output(refused.stdout)[0]
+        assert reason in line
         assert "; type `soe-auth login" in line
         assert token not in refused.stdout
 
 
 @REFUSING
-def test_on_a_terminal_the_line_is_whole_and_the_command_in_it_too(
+def test_on_a_terminal_the_command_to_type_is_not_broken(
     plain: Repository, signed_in: Command, configuration: str
 ) -> None:
     signed_in("logout")
@@ -342,13 +339,13 @@ def test_on_a_terminal_the_line_is_whole_and_the_command_in_it_too(
     assert re.search(r"has no token; type `soe-auth login -p localhost-\d+`\.$", shown[-2]), shown
 
 
-def test_in_a_ci_job_the_token_of_the_variable_passes_all_hooks_and_no_browser_opens(
+def test_in_ci_the_token_of_the_variable_passes_all_hooks_and_no_browser_opens(
     repository: Repository, browser: str, tabs: Path
 ) -> None:
     job = repository.with_variables(CI="true", BROWSER=browser, DISPLAY=":0")
     job.use(RUN)
     refused = job.commit()
-    assert said(refused.stdout)[-1].strip() == (
+    assert hook_output(refused.stdout)[-1].strip() == (
         "This is a CI job: give it a token in SOE_AUTH_TOKEN."
     )
     write_check(job, "#!/bin/sh\ntest $SOE_AUTH_TOKEN = 'canary(1)*'\n")
@@ -360,10 +357,10 @@ def test_in_a_ci_job_the_token_of_the_variable_passes_all_hooks_and_no_browser_o
     assert not tabs.exists()
 
 
-# --- the browser that opens by itself ------------------------------------------------------------
+# --- automatic login ------------------------------------------------------------
 
 
-def test_a_commit_from_an_editor_signs_in_once_and_goes_on(
+def test_a_commit_from_an_editor_signs_in_once_and_succeeds(
     newest: Repository, signed_in: Command, site: Sandbox, browser: str, tabs: Path
 ) -> None:
     signed_in("logout")
@@ -384,32 +381,32 @@ def test_the_login_hook_without_a_browser_fails_at_once_with_one_line(
     newest.use(LOGIN)
     refused = newest.commit()
     assert refused.returncode == 1
-    [line] = said(refused.stdout)
+    [line] = hook_output(refused.stdout)
     assert line.startswith("There is neither a browser nor a terminal here")
     assert "; type `soe-auth login" in line
 
 
-# Many files, so that pre-commit starts several of it, and each of those asks for every file.
-ASKS_FOR_EACH_FILE = """\
+# Many files: pre-commit starts several processes, each of which requests a token per file.
+REQUEST_PER_FILE = """\
 repos:
   - repo: local
     hooks:
 {hooks}"""
-ONE_THAT_ASKS = """\
-      - id: asks-{number}
-        name: asks
-        entry: ./ask.sh
+REQUESTING_HOOK = """\
+      - id: request-{number}
+        name: request
+        entry: ./request.sh
         language: system
         files: txt$
 """
-ASK = """\
+REQUEST = """\
 #!/bin/sh
 for file in "$@"; do soe-auth token --login > "$0.$$.$file" & done
 wait
 """
 
 
-def test_hooks_that_ask_for_many_files_at_once_open_one_tab_and_get_one_token(
+def test_many_requests_at_once_open_one_tab_and_get_one_token(
     newest: Repository, signed_in: Command, site: Sandbox, browser: str, tabs: Path
 ) -> None:
     signed_in("logout")
@@ -417,15 +414,15 @@ def test_hooks_that_ask_for_many_files_at_once_open_one_tab_and_get_one_token(
     desktop = newest.with_variables(BROWSER=browser, DISPLAY=":0")
     for number in range(8):
         (desktop.directory / f"{number}.txt").write_text("a file")
-    script = desktop.directory / "ask.sh"
-    script.write_text(ASK)
+    script = desktop.directory / "request.sh"
+    script.write_text(REQUEST)
     script.chmod(0o755)
-    hooks = "".join(ONE_THAT_ASKS.format(number=number) for number in range(2))
-    desktop.use(ASKS_FOR_EACH_FILE.format(hooks=hooks))
+    hooks = "".join(REQUESTING_HOOK.format(number=number) for number in range(2))
+    desktop.use(REQUEST_PER_FILE.format(hooks=hooks))
     committed = desktop.commit()
     assert committed.returncode == 0, committed.stdout
     token = token_of(signed_in)
-    answers = [path.read_text() for path in desktop.directory.glob("ask.sh.*")]
+    answers = [path.read_text() for path in desktop.directory.glob("request.sh.*")]
     assert answers == [f"{token}\n"] * 16
     assert token not in committed.stdout
     assert len(tabs.read_text().splitlines()) == 1
@@ -446,7 +443,7 @@ def hooks_of_git(plain: Repository) -> Repository:
     return plain
 
 
-def test_a_hook_of_plain_git_asks_the_site_who_commits_or_refuses_in_one_line(
+def test_a_git_hook_looks_up_the_account_or_refuses_with_one_line(
     hooks_of_git: Repository, signed_in: Command
 ) -> None:
     committed = hooks_of_git.commit()
@@ -461,7 +458,7 @@ def test_a_hook_of_plain_git_asks_the_site_who_commits_or_refuses_in_one_line(
     assert "; type `soe-auth login" in line
 
 
-def test_the_two_lines_for_a_hook_ask_the_site_or_end_with_the_exit_code_of_the_product(
+def test_the_two_line_hook_looks_up_the_account_or_returns_exit_code_3(
     plain: Repository, signed_in: Command
 ) -> None:
     assert len(TWO_LINES.splitlines()) == 2
@@ -472,7 +469,7 @@ def test_the_two_lines_for_a_hook_ask_the_site_or_end_with_the_exit_code_of_the_
     assert len(refused.stdout.splitlines()) == 1
 
 
-def test_a_project_file_that_names_another_site_gets_no_token_from_any_hook(
+def test_no_hook_gives_a_token_to_the_site_of_a_project_file(
     repository: Repository, signed_in: Command, site: Sandbox
 ) -> None:
     foreign = 'site = "https://foreign.example"\nclient_id = "110"\n'
@@ -484,15 +481,15 @@ def test_a_project_file_that_names_another_site_gets_no_token_from_any_hook(
     for configuration in (RUN, CHECK):
         repository.use(configuration)
         refused = repository.commit()
-        assert "foreign.example" in said(refused.stdout)[0], refused.stdout
-    given = repository.with_variables(SOE_AUTH_TOKEN=token)
-    given.use(RUN)
-    assert ".soe-auth.toml says which site it is for" in given.commit().stdout
-    job = given.with_variables(SOE_AUTH_SITE=site.url)
+        assert "foreign.example" in hook_output(refused.stdout)[0], refused.stdout
+    from_variable = repository.with_variables(SOE_AUTH_TOKEN=token)
+    from_variable.use(RUN)
+    assert ".soe-auth.toml says which site it is for" in from_variable.commit().stdout
+    job = from_variable.with_variables(SOE_AUTH_SITE=site.url)
     assert '"name": "Jane Doe"' in job.must("sh", "-c", TWO_LINES)
 
 
-def test_the_hook_in_python_does_as_the_one_in_shell(
+def test_the_python_hook_behaves_like_the_shell_hook(
     plain: Repository, signed_in: Command, site: Sandbox
 ) -> None:
     (program,) = blocks(PAGE, "python")

@@ -1,4 +1,4 @@
-"""What is released: built twice, unpacked, installed without a network, and used."""
+"""The release: it is built reproducibly, unpacked, installed without a network, and used."""
 
 import email
 import os
@@ -22,7 +22,7 @@ from soe_auth.version import __version__
 PACKAGE = ROOT / "soe_auth"
 MAN_PAGE = ROOT / "man" / "soe-auth.1"
 NAME = f"soe_auth-{__version__}"
-# Where pipx finds what it links into ~/.local/share.
+# pipx links these into ~/.local/share.
 SHARED = (
     "bash-completion/completions/soe-auth",
     "fish/vendor_completions.d/soe-auth.fish",
@@ -35,7 +35,7 @@ WHEEL, SDIST = f"{NAME}-py3-none-any.whl", f"{NAME}.tar.gz"
 IN_THE_SDIST = {
     *(page.name for page in ROOT.glob("*.md")),
     ".github",
-    ".gitignore",  # hatchling reads there what is no source
+    ".gitignore",  # hatchling reads it
     ".pre-commit-hooks.yaml",
     "LICENSE",
     "Makefile",
@@ -53,9 +53,9 @@ IN_THE_SDIST = {
 
 def run(*argv: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
     unset = {"SOURCE_DATE_EPOCH", "SOE_AUTH_REPOSITORY"}
-    kept = {name: value for name, value in os.environ.items() if name not in unset}
+    environ = {name: value for name, value in os.environ.items() if name not in unset}
     return subprocess.run(
-        argv, env={**kept, **variables}, capture_output=True, text=True, timeout=50, check=False
+        argv, env={**environ, **variables}, capture_output=True, text=True, timeout=50, check=False
     )
 
 
@@ -66,7 +66,7 @@ def must(*argv: str | Path, **variables: str) -> str:
 
 
 def build(source: Path, into: Path, *what: str, **variables: str) -> Path:
-    """Build what is released, as the how-to says; return the directory that it is in."""
+    """Build the release as the how-to does; return its directory."""
     python = [sys.executable, "-m", "build", "--no-isolation"]
     must(*python, *what, "--outdir", into, source, **variables)
     return into
@@ -101,12 +101,12 @@ def description(about: Message) -> str:
     return text.decode()
 
 
-# --- what is built -------------------------------------------------------------------------------
+# --- the build -------------------------------------------------------------------------------
 
 
 @pytest.mark.posix("hatchling is not among what all systems install")
 @pytest.mark.process
-def test_the_wheel_has_the_package_its_licence_its_man_page_and_completions_and_nothing_else(
+def test_the_wheel_has_package_licence_man_page_and_completions_only(
     built: Path,
 ) -> None:
     sources = files_below(PACKAGE)
@@ -126,19 +126,17 @@ def test_the_wheel_has_the_package_its_licence_its_man_page_and_completions_and_
 
 @pytest.mark.posix("hatchling is not among what all systems install")
 @pytest.mark.process
-def test_the_sdist_has_all_that_make_needs_and_no_traces_of_work(unpacked: Path) -> None:
+def test_the_sdist_has_all_sources_and_nothing_else(unpacked: Path) -> None:
     assert {path.name for path in unpacked.iterdir()} == IN_THE_SDIST
     assert not list(unpacked.rglob("__pycache__"))
     for directory in [path for path in unpacked.iterdir() if path.is_dir()]:
-        there = {path.relative_to(unpacked) for path in files_below(directory)}
-        assert there == {path.relative_to(ROOT) for path in files_below(ROOT / directory.name)}
+        found = {path.relative_to(unpacked) for path in files_below(directory)}
+        assert found == {path.relative_to(ROOT) for path in files_below(ROOT / directory.name)}
 
 
 @pytest.mark.posix("hatchling is not among what all systems install")
 @pytest.mark.process
-def test_the_sdist_builds_the_same_bytes_in_another_place_and_time(
-    built: Path, unpacked: Path, tmp_path: Path
-) -> None:
+def test_the_build_is_reproducible(built: Path, unpacked: Path, tmp_path: Path) -> None:
     for path in [unpacked, *unpacked.rglob("*")]:
         path.chmod(path.stat().st_mode & 0o700)
         os.utime(path, (10**9, 10**9))
@@ -160,13 +158,13 @@ def test_the_metadata_describes_the_project_and_links_to_the_given_repository(
     assert about["Requires-Python"] == ">=3.11"
     assert about.get_all("Provides-Extra") == ["keyring", "tls"]
     assert "Typing :: Typed" in about.get_all("Classifier", [])
-    assert about.get_all("Project-URL") is None  # no one said where the repository is
+    assert about.get_all("Project-URL") is None  # without SOE_AUTH_REPOSITORY
     must(sys.executable, "-m", "twine", "check", "--strict", built / WHEEL, built / SDIST)
     repository = "https://git.example.com/tools/soe-auth"
-    # The second wheel is built from the sdist, without the variable in between.
-    sdist = build(unpacked, tmp_path / "told", "--sdist", SOE_AUTH_REPOSITORY=repository)
-    must("tar", "-xzf", sdist / SDIST, "-C", tmp_path / "told")
-    built = build(tmp_path / "told" / NAME, tmp_path / "wheel", "--wheel")
+    # The second wheel is built from the sdist, without the variable.
+    sdist = build(unpacked, tmp_path / "linked", "--sdist", SOE_AUTH_REPOSITORY=repository)
+    must("tar", "-xzf", sdist / SDIST, "-C", tmp_path / "linked")
+    built = build(tmp_path / "linked" / NAME, tmp_path / "wheel", "--wheel")
     links = dict(line.split(", ") for line in metadata(built).get_all("Project-URL", []))
     assert links.pop("Source") == repository
     assert links.pop("Issues") == f"{repository}/issues"
@@ -179,15 +177,15 @@ def test_the_metadata_describes_the_project_and_links_to_the_given_repository(
 
 @pytest.mark.posix("hatchling is not among what all systems install")
 @pytest.mark.process
-def test_what_an_index_shows_of_the_readme_leads_nowhere_by_a_path(built: Path) -> None:
+def test_the_description_has_no_relative_links(built: Path) -> None:
     about = metadata(built)
     assert about["Description-Content-Type"] == "text/markdown"
-    shown, readme = description(about), (ROOT / "README.md").read_text()
+    text, readme = description(about), (ROOT / "README.md").read_text()
     heads = re.compile(r"^##? .+$", re.MULTILINE)
-    assert heads.findall(shown) == heads.findall(readme)
+    assert heads.findall(text) == heads.findall(readme)
     code = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
-    assert code.findall(shown) == code.findall(readme)
-    prose = code.sub("", shown)
+    assert code.findall(text) == code.findall(readme)
+    prose = code.sub("", text)
     assert not re.search(r"\]\((?!https://)|\]\[|<(?:img|picture|source|a)\b", prose)
     for path in re.findall(r"\(`([\w/.-]+)`\)", prose):
         assert (ROOT / path).exists()
@@ -197,7 +195,7 @@ def test_what_an_index_shows_of_the_readme_leads_nowhere_by_a_path(built: Path) 
 
 
 def changelog() -> list[tuple[str, str]]:
-    """The heads of the changelog's entries: versions, and when they were released."""
+    """The versions in the changelog, and their release dates."""
     text = (ROOT / "CHANGELOG.md").read_text()
     return re.findall(r"^## (\S+) \((.+)\)$", text, re.MULTILINE)
 
@@ -232,14 +230,14 @@ def test_each_entry_of_the_changelog_has_a_version_a_date_and_known_sections() -
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
-def test_the_man_page_is_what_the_parsers_and_the_reference_say_now() -> None:
-    said = must(sys.executable, ROOT / "tools" / "manpage.py")
-    assert said == MAN_PAGE.read_text(), "make man"
+def test_the_man_page_is_up_to_date() -> None:
+    page = must(sys.executable, ROOT / "tools" / "manpage.py")
+    assert page == MAN_PAGE.read_text(), "make man"
 
 
 @pytest.mark.posix("groff reads the page")
 @pytest.mark.needs("groff")
-def test_the_man_page_is_read_without_a_warning() -> None:
+def test_the_man_page_has_no_warnings() -> None:
     read = run("groff", "-man", "-ww", "-z", MAN_PAGE)
     assert (read.returncode, read.stdout, read.stderr) == (0, "", "")
     assert MAN_PAGE.read_text().isascii()
@@ -247,7 +245,7 @@ def test_the_man_page_is_read_without_a_warning() -> None:
 
 @pytest.mark.posix("groff reads the page")
 @pytest.mark.needs("groff")
-def test_the_examples_of_the_man_page_use_options_that_there_are() -> None:
+def test_the_examples_of_the_man_page_use_existing_options() -> None:
     shown = must("groff", "-man", "-Tascii", "-P-cbou", MAN_PAGE)
     heads = re.split(
         r"^   soe-auth (\w+)$", shown.partition("\nEXIT STATUS")[0], flags=re.MULTILINE
@@ -262,12 +260,12 @@ def test_the_examples_of_the_man_page_use_options_that_there_are() -> None:
             assert re.search(rf"^ +(?:-\w, )?{option}\b", sections[command], re.MULTILINE)
 
 
-# --- what is installed ---------------------------------------------------------------------------
+# --- the installation ---------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Installed:
-    """An environment in which there is the wheel, and nothing of this checkout."""
+    """An environment with the wheel, without this checkout."""
 
     directory: Path
 
@@ -293,13 +291,13 @@ def install(wheel: Path, into: Path, dependencies: str | Path) -> Installed:
     return installed
 
 
-HERE = Path(sysconfig.get_path("purelib"))  # an editable install in there is not followed
+HERE = Path(sysconfig.get_path("purelib"))  # its editable installs do not apply
 
 
 @pytest.mark.posix("hatchling is not among what all systems install")
 @pytest.mark.process
 @pytest.mark.parametrize("dependencies", [HERE, LOWEST], ids=["as-here", "oldest"])
-def test_what_is_installed_plays_a_whole_login_with_the_oldest_of_what_it_needs_too(
+def test_the_installation_runs_a_demo_also_with_the_oldest_dependencies(
     dependencies: Path, built: Path, tmp_path: Path
 ) -> None:
     if not dependencies.is_dir():
@@ -311,14 +309,14 @@ def test_what_is_installed_plays_a_whole_login_with_the_oldest_of_what_it_needs_
     home.mkdir()
     where = installed(home, "python", "-c", "import soe_auth; print(soe_auth.__file__)")
     assert where.stdout.startswith(str(installed.directory))
-    version = installed(home, "soe-auth", "--version")
-    assert (version.returncode, version.stdout) == (0, f"soe-auth {__version__}\n")
+    printed = installed(home, "soe-auth", "--version")
+    assert (printed.returncode, printed.stdout) == (0, f"soe-auth {__version__}\n")
     for name, oldest in re.findall(
         r"^Requires-Dist: ([\w-]+)[^;\n]*?>=([\d.]+)[^;\n]*$", str(metadata(built)), re.MULTILINE
     ):
         print_version = f"import importlib.metadata as m; print(m.version({name!r}))"
-        there = installed(home, "python", "-c", print_version).stdout.strip()
-        assert dependencies == HERE or f"{there}.".startswith(f"{oldest}."), name
+        version = installed(home, "python", "-c", print_version).stdout.strip()
+        assert dependencies == HERE or f"{version}.".startswith(f"{oldest}."), name
     demo = installed(home, "soe-auth", "demo")
     assert demo.returncode == 0, demo.stderr
     assert "The API answers: you are " in demo.stderr
@@ -332,13 +330,13 @@ def test_what_is_installed_plays_a_whole_login_with_the_oldest_of_what_it_needs_
 
 @pytest.mark.posix("hatchling is not among what all systems install")
 @pytest.mark.process
-def test_what_is_installed_is_typed_for_those_who_use_it(built: Path, tmp_path: Path) -> None:
+def test_the_installation_is_typed(built: Path, tmp_path: Path) -> None:
     installed = install(built / WHEEL, tmp_path / "installed", HERE)
     program = tmp_path / "program.py"
     program.write_text("import soe_auth\n\nreveal_type(soe_auth.get_token().reveal())\n")
     mypy = [sys.executable, "-m", "mypy", "--strict"]
-    told = installed(tmp_path, *mypy, "--python-executable", installed.python, program)
-    assert told.stdout.splitlines() == [
+    checked = installed(tmp_path, *mypy, "--python-executable", installed.python, program)
+    assert checked.stdout.splitlines() == [
         'program.py:3: note: Revealed type is "str"',
         "Success: no issues found in 1 source file",
     ]
