@@ -55,13 +55,13 @@ def test_logins_are_measured_and_all_processes_of_a_peer_are_ended(
     peer = program(tmp_path, "git-credential-oauth", "xdg-open url\nsleep 600")
     monkeypatch.setenv("PATH", f"{peer.parent}:{os.environ['PATH']}")
     written = tmp_path / "bench.json"
-    done = bench("--only", "launch", "fire", "--json", written)
+    done = bench("--only", "launch", "hostile", "--json", written)
     assert (done.returncode, done.stderr) == (0, "")
     assert "git-credential-oauth" in done.stdout
-    launch, fire = json.loads(written.read_text())
+    launch, hostile = json.loads(written.read_text())
     assert launch["rows"][0]["wall"]["x"] > 1
-    [row] = fire["rows"]
-    assert row["rss"]["median"] > fire["x"]["rss"] > 2**20
+    [row] = hostile["rows"]
+    assert row["rss"]["median"] > hostile["x"]["rss"] > 2**20
 
 
 @pytest.mark.browser
