@@ -60,7 +60,9 @@ Start: TypeAlias = Callable[..., Terminal]
 
 NOBODY = 65534  # the ID of the user and of the group "nobody"
 
-PR_SET_CHILD_SUBREAPER = 36  # of prctl(2): a process whose parent has ended becomes a child of ours
+PR_SET_CHILD_SUBREAPER = (
+    36  # of prctl(2): a process whose parent has ended becomes a child of this one
+)
 TIME_TO_END = 5.0  # seconds that a process may take to end after its test
 
 BROWSER = f"{sys.executable} -m soe_auth.sandbox.scripted_browser"

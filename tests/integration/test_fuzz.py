@@ -1,4 +1,4 @@
-"""Everything that reads what others wrote, fed with what nobody would write.
+"""Fuzz tests of every parser of outside data, with random input.
 
 Short here; `make fuzz` goes on for minutes (HYPOTHESIS_PROFILE=long, FUZZ_SECONDS=180).
 """

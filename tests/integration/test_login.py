@@ -47,7 +47,7 @@ def user(tmp_path: Path) -> FakeUser:
 
 
 def pasting(*answers: Callable[[str], str], told: list[str]) -> Callable[[], AsyncIterator[str]]:
-    """Paste, one after another, what each answer makes of the authorize URL that was told."""
+    """Paste, one after another, the address that each function makes of the authorization URL."""
 
     async def lines() -> AsyncIterator[str]:
         [authorize] = [line for text in told for line in text.split() if "/oauth?" in line]
@@ -66,7 +66,7 @@ def redirected(authorize: str) -> str:
 
 
 @pytest.mark.rfc("6749-4.1.3", "6749-10.6")
-def test_a_login_ends_with_a_stored_token_a_told_person_and_a_true_page(
+def test_a_login_stores_the_token_then_reports_it_in_terminal_and_browser(
     user: FakeUser, site: Sandbox
 ) -> None:
     token = login(user.settings(site=site.url), user.effects())
@@ -91,7 +91,7 @@ def test_the_redirect_follows_the_host_that_is_registered(user: FakeUser) -> Non
     assert urlsplit(user.pages[0].url).hostname == "soe-auth.localhost"
 
 
-def test_a_host_that_leads_elsewhere_is_told_before_a_browser_opens(
+def test_a_host_that_resolves_elsewhere_is_refused_before_a_browser_opens(
     user: FakeUser, site: Sandbox
 ) -> None:
     # Of an address that is no loopback address, as a name that means it.
@@ -182,9 +182,7 @@ def test_the_clipboard_is_not_looked_at_while_the_browser_comes_back_by_itself(
         login(settings, user.effects(read_clipboard=lambda: pytest.fail("it was looked at")))
 
 
-def test_a_profile_keeps_its_redirect_where_the_other_way_comes_to_no_token(
-    user: FakeUser, site: Sandbox
-) -> None:
+def test_a_profile_keeps_its_redirect_if_the_other_one_fails(user: FakeUser, site: Sandbox) -> None:
     settings = user.settings(site=site.url, client_id="113")
     with pytest.raises(LoginError, match="before an address was pasted"):
         login(settings, user.effects(**at_the_error_page(user)))
@@ -220,7 +218,7 @@ def test_each_login_draws_its_own_state_verifier_and_addresses(
     user: FakeUser, site: Sandbox
 ) -> None:
     for _ in range(2):
-        place = Environment(remote_reason="an SSH session")  # where the authorize URL is told
+        place = Environment(remote_reason="an SSH session")  # which shows the authorization URL
         login(user.settings(site=site.url), user.effects(environment=place))
     one, two = (dict(exchange.fields) for exchange in site.exchanges)
     assert one["code_verifier"] != two["code_verifier"]
@@ -243,9 +241,7 @@ def test_a_refusal_ends_the_login_as_denied_and_the_page_says_so(
     assert denied.value.hint == f"Start again: `{command}`, and choose Approve."
 
 
-def test_a_refused_exchange_is_told_to_person_and_browser_alike(
-    user: FakeUser, site: Sandbox
-) -> None:
+def test_a_refused_exchange_is_shown_in_terminal_and_browser(user: FakeUser, site: Sandbox) -> None:
     site.quirks = Quirks(token="vendor-refusal")
     with pytest.raises(ExchangeRefused) as refused:
         login(user.settings(site=site.url), user.effects())
@@ -325,7 +321,7 @@ def test_a_login_by_site_and_client_id_leaves_the_token_of_another_profile_alone
     assert asked.is_good
 
 
-def test_what_a_login_changes_in_a_profile_is_told_with_the_way_back(
+def test_a_change_of_a_profile_is_reported_with_the_command_that_undoes_it(
     user: FakeUser, site: Sandbox
 ) -> None:
     environ = {"SOE_AUTH_CONFIG_DIR": str(user.home)}
@@ -364,7 +360,7 @@ def test_what_variables_say_is_not_remembered(user: FakeUser, site: Sandbox) -> 
     assert not (user.home / "config.toml").exists()
 
 
-def test_a_profile_that_cannot_be_remembered_is_told_and_no_failure(
+def test_a_profile_that_cannot_be_stored_is_reported_and_no_failure(
     user: FakeUser, site: Sandbox
 ) -> None:
     settings = user.settings(site=site.url)
@@ -385,10 +381,10 @@ def test_a_token_without_end_is_warned_of_when_it_is_first_asked_for(
 
 
 @pytest.mark.slow
-def test_nobody_answering_ends_in_a_time_out_that_says_what_to_look_at(
+def test_a_login_without_a_callback_times_out_and_says_what_to_check(
     user: FakeUser, site: Sandbox
 ) -> None:
-    def knock(url: str) -> bool:
+    def send_strays(url: str) -> bool:
         def favicon() -> None:
             with pytest.raises(HTTPError, match="404") as answer:
                 urlopen(f"{url.rpartition('/')[0]}/favicon.ico")  # noqa: S310
@@ -402,7 +398,7 @@ def test_nobody_answering_ends_in_a_time_out_that_says_what_to_look_at(
     settings = user.settings(site=site.url, timeout="1s")
     why = r"only other requests came: the path is not that of the redirect URI \(1\)"
     with pytest.raises(LoginTimedOut, match=f"after 1 s; {why}") as timed_out:
-        login(settings, user.effects(open_browser=knock))
+        login(settings, user.effects(open_browser=send_strays))
     assert timed_out.value.strays == 1
     assert timed_out.value.hint.startswith("Use the newest tab, and close older ones. Start again")
     assert "the path is not that of the redirect URI" in user.curious[0]
@@ -417,14 +413,14 @@ def test_nobody_answering_ends_in_a_time_out_that_says_what_to_look_at(
         ({"redirect": "login_success"}, "localhost:{port}"),
     ],
 )
-def test_when_nothing_comes_back_the_domain_to_write_is_told_once(
+def test_without_a_callback_the_domain_to_register_is_shown_once(
     user: FakeUser, site: Sandbox, flags: dict[str, str], needed: str
 ) -> None:
     async def never() -> AsyncIterator[str]:
         await asyncio.Event().wait()
         yield ""
 
-    # Application 113 has an empty Domain: the site says so on a page, and sends nobody back.
+    # Application 113 has an empty Domain: the site shows an error page and does not redirect.
     settings = user.settings(site=site.url, client_id="113", timeout="1s", **flags)
     shown: list[str] = []
     effects = user.effects(pasted_lines=never, show_waiting=shown.append)
@@ -458,7 +454,7 @@ def test_while_a_login_waits_a_line_says_so_until_the_wait_ends(
 
 
 @pytest.mark.slow
-def test_a_browser_that_was_sent_to_the_site_and_stays_there_is_told_apart_from_none(
+def test_a_browser_that_stays_at_the_site_differs_from_none_in_the_message(
     user: FakeUser, site: Sandbox
 ) -> None:
     settings = user.settings(site=site.url, client_id="113", timeout="1s")
@@ -467,7 +463,7 @@ def test_a_browser_that_was_sent_to_the_site_and_stays_there_is_told_apart_from_
     assert "redirect_uri" in user.last_page
 
 
-def test_a_browser_that_fails_is_told_with_the_address_and_the_login_goes_on(
+def test_a_failing_browser_is_reported_with_the_address_and_the_login_continues(
     user: FakeUser, site: Sandbox
 ) -> None:
     def walk_once_it_was_told(url: str) -> bool:
@@ -501,18 +497,18 @@ def test_a_browser_that_fails_is_told_with_the_address_and_the_login_goes_on(
     ids=["desktop", "CI"],
 )
 @pytest.mark.parametrize("opens_nothing", [None, lambda _: False], ids=["none", "fails"])
-def test_a_login_that_nobody_typed_does_not_wait_where_nobody_can_answer(
+def test_an_automatic_login_does_not_wait_if_no_user_can_answer(
     user: FakeUser, place: Environment, why: str, opens_nothing: Callable[[str], bool] | None
 ) -> None:
     settings = user.settings(site="acme")
-    for _ in range(2):  # and nothing is held back, as nobody was asked
+    for _ in range(2):  # and the second is not delayed, because no user was asked
         with pytest.raises(LoginRequired, match=f"^{why}.*, or set SOE_AUTH_TOKEN.$"):
             login_if_needed(settings, user.effects(environment=place, open_browser=opens_nothing))
     assert user.told == []
 
 
 @pytest.mark.slow
-def test_an_error_without_our_state_is_told_and_the_login_goes_on(
+def test_an_error_without_the_state_is_reported_and_the_login_continues(
     user: FakeUser, site: Sandbox
 ) -> None:
     site.quirks = Quirks(refusal="without-state")
@@ -523,10 +519,10 @@ def test_an_error_without_our_state_is_told_and_the_login_goes_on(
 
 
 @pytest.mark.slow
-def test_what_knocks_again_and_again_is_told_of_once(user: FakeUser, site: Sandbox) -> None:
+def test_a_repeated_stray_is_reported_once(user: FakeUser, site: Sandbox) -> None:
     answers: list[int] = []
 
-    def knock(url: str) -> bool:
+    def send_strays(url: str) -> bool:
         origin, _, _ = url.rpartition("/")
         path = f"/callback/http:localhost:{site.port}?error=access_denied"
 
@@ -546,7 +542,7 @@ def test_what_knocks_again_and_again_is_told_of_once(user: FakeUser, site: Sandb
         return True
 
     with pytest.raises(LoginTimedOut) as ending:
-        login(user.settings(site=site.url, timeout="2s"), user.effects(open_browser=knock))
+        login(user.settings(site=site.url, timeout="2s"), user.effects(open_browser=send_strays))
     said = r"an error \(access_denied\) without this login's state \((\d+)\)"
     [times] = map(int, re.findall(said, str(ending.value)))
     user.threads[0].join()
@@ -557,7 +553,7 @@ def test_what_knocks_again_and_again_is_told_of_once(user: FakeUser, site: Sandb
 
 
 @pytest.mark.slow
-def test_without_a_browser_both_addresses_are_told(user: FakeUser, site: Sandbox) -> None:
+def test_without_a_browser_both_addresses_are_shown(user: FakeUser, site: Sandbox) -> None:
     def no_browser(_url: str) -> bool:
         return False
 
@@ -576,7 +572,9 @@ def test_without_a_browser_both_addresses_are_told(user: FakeUser, site: Sandbox
     assert f"{site.url}/oauth?client_id=110" in text
 
 
-def test_in_a_remote_place_the_full_address_is_told_as_well(user: FakeUser, site: Sandbox) -> None:
+def test_in_a_remote_environment_the_full_address_is_shown_too(
+    user: FakeUser, site: Sandbox
+) -> None:
     place = Environment(remote_reason="an SSH session")
     login(user.settings(site=site.url), user.effects(environment=place))
     text = "\n".join(user.told)
@@ -593,7 +591,7 @@ def test_the_answer_may_be_pasted_while_the_listener_waits(user: FakeUser, site:
     assert "Cannot use this address: a code alone cannot be checked" in text
 
 
-def test_a_closed_terminal_leaves_the_other_door_open(user: FakeUser, site: Sandbox) -> None:
+def test_a_closed_terminal_leaves_the_listener_open(user: FakeUser, site: Sandbox) -> None:
     paste = pasting(told=["x/oauth?"])
     place = Environment(remote_reason="an SSH session")
     effects = user.effects(pasted_lines=paste, environment=place)
@@ -664,7 +662,7 @@ def test_the_sites_own_page_needs_a_terminal(user: FakeUser, site: Sandbox) -> N
 
 
 @pytest.mark.slow
-def test_a_time_out_at_the_paste_door_says_what_to_paste(user: FakeUser, site: Sandbox) -> None:
+def test_a_time_out_of_the_paste_line_says_what_to_paste(user: FakeUser, site: Sandbox) -> None:
     async def never() -> AsyncIterator[str]:
         await asyncio.Event().wait()
         yield ""
@@ -731,7 +729,7 @@ def test_after_an_unanswered_login_none_is_started_by_itself_for_a_while(
     assert len(user.opened) == 3
 
 
-def test_where_nobody_is_those_in_vain_are_not_forgotten(user: FakeUser, site: Sandbox) -> None:
+def test_without_a_user_failed_logins_stay_recorded(user: FakeUser, site: Sandbox) -> None:
     clock = [1000.0]
     login_lock = LoginLock(user.home, report=user.told.append, now=lambda: clock[0])
     settings = user.settings(site=site.url)
@@ -787,7 +785,7 @@ def test_a_site_that_cannot_be_reached_is_a_network_error(user: FakeUser, site: 
     assert "hung up" in user.last_page
 
 
-def test_a_busy_port_is_told_before_any_browser_is_opened(user: FakeUser, site: Sandbox) -> None:
+def test_a_busy_port_is_reported_before_a_browser_opens(user: FakeUser, site: Sandbox) -> None:
     with pytest.raises(LoopbackUnavailable, match=f"port {site.port}"):
         login(user.settings(site=site.url, port=str(site.port)), user.effects())
     assert user.opened == []
@@ -839,7 +837,7 @@ async def test_inside_a_running_loop_the_same_story_is_awaited(user: FakeUser) -
 
 
 @pytest.mark.rfc("6749-3.3")
-def test_a_scope_other_than_the_one_asked_for_is_told(user: FakeUser, site: Sandbox) -> None:
+def test_another_scope_than_requested_is_reported(user: FakeUser, site: Sandbox) -> None:
     site.quirks = Quirks(token="scope-other")
     token = login(user.settings(site=site.url, scope="write_access"), user.effects())
     assert str(token.granted_scope) == "read_inbox"

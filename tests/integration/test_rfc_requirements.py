@@ -79,19 +79,19 @@ def test_state_and_verifier_come_from_the_systems_own_randomness() -> None:
 
 
 @pytest.mark.rfc("8252-8.12")
-def test_no_room_shows_a_page_by_itself() -> None:
+def test_no_module_can_show_a_web_page() -> None:
     assert not EMBEDDED & set(imported())
 
 
 @pytest.mark.rfc("6749-10.3", "9700-2.3")
-def test_nothing_is_asked_for_that_nobody_asked_us_for(tmp_path: Path) -> None:
+def test_no_scope_is_requested_by_default(tmp_path: Path) -> None:
     environ = {"SOE_AUTH_CONFIG_DIR": str(tmp_path)}
     settings = resolve({"site": "acme", "client_id": "110"}, environ=environ)
     assert settings.scope == Scope()
 
 
 @pytest.mark.rfc("9700-2.3")
-def test_a_wider_scope_that_a_project_file_asks_for_is_told(tmp_path: Path, site: Sandbox) -> None:
+def test_a_wider_scope_from_a_project_file_is_shown(tmp_path: Path, site: Sandbox) -> None:
     (tmp_path / ".soe-auth.toml").write_text('scope = ["write_access", "no_expiry"]\n')
     user = FakeUser(tmp_path / "config")
     settings = resolve(
@@ -160,7 +160,7 @@ async def test_a_code_may_be_as_short_or_long_as_the_site_likes(length: int) -> 
         "temporarily_unavailable",
     ],
 )
-def test_every_error_of_the_authorization_endpoint_is_told_by_its_name(error: str) -> None:
+def test_every_error_of_the_authorization_endpoint_is_named(error: str) -> None:
     assert check_callback(arrive({"state": GOOD["state"], "error": error}), REQUEST) == Denied(
         error, ""
     )
@@ -236,7 +236,7 @@ async def test_a_state_is_dead_after_its_first_use() -> None:
         "{good}&code=x&redirect_uri=https://evil.example&next=//evil.example&url=//evil.example",
     ],
 )
-async def test_nobody_is_sent_to_a_place_that_a_request_named(target: str) -> None:
+async def test_no_browser_is_redirected_to_an_address_from_a_request(target: str) -> None:
     async with waiting() as login:
         named = target.format(launch=PATHS.launch, done=PATHS.done, good=good(login))
         asked = asyncio.create_task(ask(login, named))

@@ -40,7 +40,7 @@ def user(tmp_path: Path) -> FakeUser:
 
 
 def is_good(site: Sandbox, token: Token) -> bool:
-    """Ask the site itself, by no code of ours."""
+    """Ask the site directly, without code of soe-auth."""
     headers = {"Authorization": f"Bearer {token.access_token.reveal()}"}
     request = Request(f"{site.url}/api/v3/users/me", headers=headers)  # noqa: S310  # our loopback
     try:
@@ -213,7 +213,7 @@ def test_status_warns_and_token_does_not_unless_it_is_asked_to_tell_more(
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @process
-def test_a_site_is_asked_whether_its_token_is_good_and_each_answer_is_told(
+def test_a_site_verifies_its_token_and_each_answer_is_reported(
     soe_auth: Command, site: Sandbox
 ) -> None:
     log_in(soe_auth, "ended", site)
@@ -241,7 +241,7 @@ def test_a_site_is_asked_whether_its_token_is_good_and_each_answer_is_told(
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @process
-def test_of_several_answers_the_exit_code_tells_what_a_person_can_mend(
+def test_of_several_answers_the_exit_code_is_the_one_that_a_user_can_fix(
     soe_auth: Command, site: Sandbox
 ) -> None:
     with running(strict=True, quirks=Quirks(account="html")) as unclear:
@@ -327,7 +327,7 @@ def test_so_is_one_for_another_scope_or_application_where_the_profile_is_named(
     assert not is_good(site, old)
 
 
-def test_a_login_says_whose_the_profile_was_if_that_was_somebody_else(
+def test_a_login_names_the_previous_account_if_it_was_another(
     user: FakeUser, site: Sandbox
 ) -> None:
     login(user.settings(site=site.url), user.effects())
@@ -368,7 +368,7 @@ class Spy:
         return getattr(self.store, name)
 
 
-def test_it_is_ended_only_once_the_new_one_is_stored_and_all_are_told(
+def test_it_is_revoked_only_after_the_new_one_is_stored_and_reported(
     user: FakeUser, site: Sandbox
 ) -> None:
     old = login(user.settings(site=site.url), user.effects())
@@ -414,7 +414,7 @@ def fail() -> None:
 
 
 @pytest.mark.slow
-def test_a_site_that_does_not_answer_holds_nobody_up(user: FakeUser, site: Sandbox) -> None:
+def test_a_site_that_does_not_answer_delays_no_one(user: FakeUser, site: Sandbox) -> None:
     login(user.settings(site=site.url), user.effects())
     site.quirks = Quirks(invalidate="hang")
     before = time.monotonic()
@@ -573,7 +573,7 @@ async def test_a_log_out_keeps_the_token_that_a_login_stores_meanwhile(tmp_path:
     assert store.load("acme") == later
 
 
-def test_a_token_that_is_removed_while_its_account_is_told_is_not_stored_again(
+def test_a_token_that_is_removed_during_the_account_look_up_is_not_stored_again(
     user: FakeUser, site: Sandbox
 ) -> None:
     settings = user.settings(site=site.url)
@@ -636,7 +636,7 @@ def test_a_copy_that_cannot_be_removed_keeps_no_other_from_going(
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @process
-def test_after_a_log_out_nothing_is_left_of_a_broken_file_or_a_killed_writer_but_what_is_told(
+def test_a_log_out_removes_invalid_and_half_written_files_or_reports_them(
     soe_auth: Command, site: Sandbox
 ) -> None:
     log_in(soe_auth, "a", site)

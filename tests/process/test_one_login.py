@@ -16,7 +16,7 @@ from soe_auth.sandbox import Sandbox
 pytestmark = pytest.mark.process
 
 MANY = 24
-NOBODY = command_line([sys.executable, "-c", "pass"])  # a browser at which nobody sits
+NOBODY = command_line([sys.executable, "-c", "pass"])  # a browser without a user
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_of_threads_tasks_and_processes_one_logs_in(
     assert len(site.exchanges) == before + 1
 
 
-def test_a_second_login_is_told_where_the_first_one_waits(user: Command) -> None:
+def test_a_second_login_shows_the_address_of_the_first(user: Command) -> None:
     with waiting(user.with_variables(BROWSER=NOBODY), "login") as (first, address):
         second = user("login")
         assert (second.returncode, second.stdout) == (4, "")
@@ -148,9 +148,7 @@ def test_who_waited_for_a_login_that_was_refused_opens_no_other_tab(
     assert len(tabs.read_text().splitlines()) == 1
 
 
-def test_after_an_unanswered_login_tools_open_no_tab_but_a_person_does(
-    user: Command, tabs: Path
-) -> None:
+def test_after_a_failed_login_tools_open_no_tab_but_a_user_does(user: Command, tabs: Path) -> None:
     unanswered = user.with_variables(SOE_AUTH_TIMEOUT="1s", BROWSER=NOBODY)
     assert unanswered("token", "--login").returncode == 4
     held_back = user("token", "--login")

@@ -64,7 +64,7 @@ def test_the_command_gets_the_token_and_the_site_and_the_same_environment_otherw
     )
 
 
-@pytest.mark.posix("a command takes the place of ours")
+@pytest.mark.posix("a command replaces the process of soe-auth")
 @pytest.mark.process
 def test_the_token_is_in_the_environment_only(signed_in: Command) -> None:
     token = signed_in("token").stdout.strip()
@@ -183,7 +183,7 @@ def test_login_signs_in_first_and_leaves_no_process(soe_auth: Command, site: San
 # --- as if it had been called itself -------------------------------------------------------------
 
 
-@pytest.mark.posix("a command takes the place of ours")
+@pytest.mark.posix("a command replaces the process of soe-auth")
 @pytest.mark.process
 def test_the_command_replaces_the_process(soe_auth: Command) -> None:
     fed = soe_auth.with_variables(**FED)
@@ -201,7 +201,7 @@ def test_the_exit_code_is_that_of_the_command(soe_auth: Command, code: int) -> N
     assert fed("run", "--", "sh", "-c", f"exit {code}").returncode == code
 
 
-@pytest.mark.posix("a command takes the place of ours")
+@pytest.mark.posix("a command replaces the process of soe-auth")
 @pytest.mark.process
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGKILL"])
 def test_a_signal_ends_the_command(soe_auth: Command, name: str) -> None:
@@ -215,7 +215,7 @@ def test_a_signal_ends_the_command(soe_auth: Command, name: str) -> None:
     assert (process.returncode, err) == (-number, "")
 
 
-@pytest.mark.posix("a command takes the place of ours")
+@pytest.mark.posix("a command replaces the process of soe-auth")
 @pytest.mark.process
 @pytest.mark.parametrize("nohup", [[], ["nohup"], ["setsid", "nohup"]], ids=" ".join)
 def test_signal_handlers_and_open_files_are_the_same_as_without_run(
@@ -233,7 +233,7 @@ def test_signal_handlers_and_open_files_are_the_same_as_without_run(
     assert not ignored & 1 << signal.SIGPIPE - 1
 
 
-@pytest.mark.posix("a command takes the place of ours")
+@pytest.mark.posix("a command replaces the process of soe-auth")
 @pytest.mark.process
 def test_an_inherited_file_descriptor_is_passed_on(soe_auth: Command) -> None:
     script = f"{soe_auth.path} run -- cat /proc/self/fd/7 7<<end\nhanded on\nend\n"

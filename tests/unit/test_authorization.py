@@ -250,7 +250,7 @@ def test_a_stray_is(name: str) -> None:
     assert verdict.status == status
 
 
-def test_whatever_is_wrong_is_told_where_the_state_matches() -> None:
+def test_an_invalid_callback_with_the_state_is_reported() -> None:
     for name, (arrival, _) in STRAYS.items():
         verdict = check_callback(arrival, REQUEST)
         assert isinstance(verdict, Stray)
@@ -259,7 +259,7 @@ def test_whatever_is_wrong_is_told_where_the_state_matches() -> None:
         assert not matches or verdict.notable, name
 
 
-def test_a_matching_state_is_let_in_whoever_brings_it() -> None:
+def test_a_callback_with_the_state_is_accepted_from_any_user() -> None:
     brought = replace(arrive(), other_user=1234)
     assert check_callback(brought, REQUEST) == Granted(Secret("c(o)d*e"), other_user=1234)
 
@@ -298,7 +298,7 @@ def test_the_right_issuer_is_accepted() -> None:
 
 
 @pytest.mark.rfc("6749-4.1.2.1", "9207-2.4")
-def test_an_error_without_our_state_is_told_but_ends_nothing() -> None:
+def test_an_error_without_the_state_is_reported_and_ends_nothing() -> None:
     known = check_callback(arrive({"error": "access_denied"}), REQUEST)
     unknown = check_callback(arrive({"error": "see evil.example", "state": "x"}), REQUEST)
     assert isinstance(known, Stray)
@@ -462,7 +462,7 @@ def test_a_token_has_no_end_where_none_was_asked_for_and_none_came() -> None:
         ("no_expiry write_access", ("no_expiry", "write_access")),
         ("no_expiry,write_access", ("no_expiry", "write_access")),
         ("", ()),
-        ('"', ("write_access",)),  # it says something, and nobody can tell what
+        ('"', ("write_access",)),  # not a scope
         (7, ("write_access",)),
     ],
 )
@@ -534,7 +534,7 @@ def test_a_refusals_words_are_made_fit_to_show() -> None:
     assert len(str(refused.value)) < 300
 
 
-def test_a_refusals_words_are_told_without_what_they_repeat_of_the_request() -> None:
+def test_the_text_of_a_refusal_is_shown_without_values_of_the_request() -> None:
     verifier = REQUEST.code_verifier.reveal()
     with pytest.raises(ExchangeRefused, match=r"c=…&v=… is no … for …\."):
         read(400, {"error_message": f"c=c%28o%29d%2Ae&v={verifier} is no c(o)d*e for {verifier}"})

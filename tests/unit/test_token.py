@@ -129,7 +129,7 @@ def test_a_token_of_a_clock_that_was_ahead_lasts_as_long_as_it_was_given_at_most
 
 
 @pytest.mark.posix("sets the time zone of a process that runs")
-def test_how_long_a_token_lasts_is_said_in_local_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_expiry_of_a_token_is_shown_in_local_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
     assert TOKEN.describe_expiry(now=1000) == "until Fri 00:16 (24 h)"
