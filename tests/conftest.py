@@ -58,7 +58,7 @@ collect_ignore = [] if sys.platform == "win32" else ["windows"]
 Terminal: TypeAlias = "pexpect.spawn[str]"
 Start: TypeAlias = Callable[..., Terminal]
 
-NOBODY = 65534  # the ID of the user and of the group "nobody"
+NOBODY = 65534  # the ID of the system's unprivileged user and group
 
 PR_SET_CHILD_SUBREAPER = (
     36  # of prctl(2): a process whose parent has ended becomes a child of this one
