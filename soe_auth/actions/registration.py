@@ -1,18 +1,12 @@
 """The texts for registering the application on the site, for config.toml and for sharing."""
 
-from __future__ import annotations
-
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from soe_auth.model.site import Site
 from soe_auth.settings import spec
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from soe_auth.model.site import Site
-    from soe_auth.settings.config_files import Configs
-    from soe_auth.settings.settings import Settings
+from soe_auth.settings.config_files import Configs
+from soe_auth.settings.settings import Settings
 
 _STEPS = """\
   1. Open {url}

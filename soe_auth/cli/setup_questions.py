@@ -1,17 +1,17 @@
 """The questions of `soe-auth init`: they return the settings of one profile, and write nothing."""
 
-from __future__ import annotations
-
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain, count
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from soe_auth.actions.consent import require_consent
 from soe_auth.actions.login_messages import why_no_browser
 from soe_auth.actions.registration import administrator_text, domain, steps
+from soe_auth.cli.console import Console
 from soe_auth.cli.options import read_option, tell_ignored_suffix
+from soe_auth.cli.prompts import Prompter
 from soe_auth.desktop.browser import find_browser, has_default_browser, launch
 from soe_auth.desktop.clipboard import clipboard_reader
 from soe_auth.desktop.environment import detect
@@ -19,18 +19,12 @@ from soe_auth.errors import NetworkError, SettingsError, SoeAuthError
 from soe_auth.model.site import VENDOR_DOMAIN, Site
 from soe_auth.model.text import read_profile_name
 from soe_auth.model.token import Scope
+from soe_auth.settings.config_files import Configs
 from soe_auth.settings.project_file import find_project
 from soe_auth.settings.resolve import resolve
+from soe_auth.settings.settings import Settings
 from soe_auth.settings.spec import CLIENT_ID, PASTE, REDIRECT, REDIRECT_HOST, SITE
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from soe_auth.cli.console import Console
-    from soe_auth.cli.prompts import Prompter
-    from soe_auth.settings.config_files import Configs
-    from soe_auth.settings.settings import Settings
-    from soe_auth.site_client.transport import ResponseHead
+from soe_auth.site_client.transport import ResponseHead
 
 _NONE_YET = "none yet"
 # Of each, the second choice is the one with the scope.

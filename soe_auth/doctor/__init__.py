@@ -4,26 +4,19 @@ No check changes anything: no file is written, repaired or moved, and no lock is
 site that the settings name is contacted. No finding contains a secret.
 """
 
-from __future__ import annotations
-
 import os
 import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from traceback import extract_tb
-from typing import TYPE_CHECKING
 
 from soe_auth.doctor import local, remote, stored
 from soe_auth.doctor.finding import Finding, from_error
 from soe_auth.doctor.loopback import check_loopback
 from soe_auth.errors import LoginRequired, SettingsError, SoeAuthError
 from soe_auth.settings.resolve import resolve
-from soe_auth.settings.settings import find_paths
+from soe_auth.settings.settings import Settings, find_paths
 from soe_auth.settings.spec import BROWSER, PORT, REDIRECT, REDIRECT_HOST
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-
-    from soe_auth.settings.settings import Settings
 
 __all__ = ["Finding", "examine"]
 

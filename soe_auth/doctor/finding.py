@@ -1,15 +1,11 @@
 """The result of one check."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, Self
 
+from soe_auth.errors import SoeAuthError
 from soe_auth.model.text import printable
-
-if TYPE_CHECKING:
-    from soe_auth.errors import SoeAuthError
 
 # The user and password of a URL, or of `user:password@host` without a scheme. A password may hold
 # anything but blanks, so this rather removes too much than too little.
@@ -33,7 +29,7 @@ class Finding:
     todo: str = ""
     kind: type[SoeAuthError] | None = None
 
-    def redacted(self) -> Finding:
+    def redacted(self) -> Self:
         """Return the finding as it may be shown: printable, without the credentials of a URL."""
         says, todo = (
             printable(_CREDENTIALS.sub("…@", text), _LONGEST) for text in (self.says, self.todo)

@@ -1,26 +1,19 @@
 """Checks that need nothing but this process: versions, settings, environment, browser."""
 
-from __future__ import annotations
-
 import platform
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from soe_auth.desktop.browser import find_browser, has_default_browser
 from soe_auth.desktop.detect import ROOT
 from soe_auth.desktop.environment import detect
 from soe_auth.doctor.finding import Finding, from_error
 from soe_auth.errors import SettingsError
-from soe_auth.settings.settings import EXAMPLE_PORT
+from soe_auth.settings.settings import EXAMPLE_PORT, Settings
 from soe_auth.settings.spec import TABLE
 from soe_auth.version import __version__
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
-
-    from soe_auth.settings.settings import Settings
 
 _LIBRARIES = ("aiohttp", "httpx", "truststore", "platformdirs", "tomlkit")
 

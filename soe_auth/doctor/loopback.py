@@ -1,28 +1,22 @@
 """Check that the redirect arrives: bind the listener as a login does, and send it requests."""
 
-from __future__ import annotations
-
 import asyncio
 import os
+from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
 
 from soe_auth.doctor.finding import Finding, from_error
 from soe_auth.errors import LoginError, LoopbackUnavailable
 from soe_auth.loopback.server import LocalPaths, serve
 from soe_auth.loopback.socket_owner import why_busy
 from soe_auth.loopback.sockets import LoopbackSockets, bind, lookup_addresses
+from soe_auth.model.network import Ports
 from soe_auth.model.site import Site
 from soe_auth.model.text import printable
 from soe_auth.model.token import Scope
 from soe_auth.oauth.authorization_request import new_authorization_request, redirect_uri_for
 from soe_auth.site_client.failure import describe_os_error
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from soe_auth.model.network import Ports
 
 _TIMEOUT = 3.0  # seconds; an answer takes a millisecond
 _LAUNCH, _RESULT = "/check", "/result"

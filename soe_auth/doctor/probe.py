@@ -3,28 +3,21 @@
 Code, token and key are made up. The report contains neither the site's name nor the client ID.
 """
 
-from __future__ import annotations
-
 import os
-from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, urlencode, urlsplit
+from collections.abc import AsyncIterator, Iterator
+from urllib.parse import SplitResult, parse_qs, urlencode, urlsplit
 
 from soe_auth.errors import MalformedResponse
 from soe_auth.model.secret import Secret
+from soe_auth.model.site import Site
 from soe_auth.model.text import printable
 from soe_auth.model.token import Scope
+from soe_auth.oauth.api_call import ApiResponse
 from soe_auth.oauth.authorization_request import new_authorization_request, redirect_uri_for
 from soe_auth.oauth.bearer import V2_HEADER, V3_HEADER
+from soe_auth.settings.settings import Settings
 from soe_auth.site_client.client import FIRST_LOOK, WHO_AM_I
 from soe_auth.site_client.transport import Request, SiteTransport, open_transport
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-    from urllib.parse import SplitResult
-
-    from soe_auth.model.site import Site
-    from soe_auth.oauth.api_call import ApiResponse
-    from soe_auth.settings.settings import Settings
 
 _MADE_UP = "made-up"
 _PORTS = (49152, 8765)

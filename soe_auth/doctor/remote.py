@@ -1,30 +1,23 @@
 """Checks of the way to the site, and of the site itself."""
 
-from __future__ import annotations
-
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from soe_auth.doctor.finding import Finding, from_error
 from soe_auth.errors import LoginError, NetworkError, ServerError, SettingsError, SoeAuthError
 from soe_auth.loopback.sockets import lookup_addresses
 from soe_auth.model.duration import in_words
-from soe_auth.model.network import Network
+from soe_auth.model.network import Network, Proxy
 from soe_auth.model.site import Site
 from soe_auth.model.text import printable
+from soe_auth.settings.settings import Settings
 from soe_auth.site_client.client import FIRST_LOOK, WHO_AM_I, connect, is_refused
 from soe_auth.site_client.event_loop import run_async
 from soe_auth.site_client.proxy_lookup import proxy_for
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from soe_auth.model.network import Proxy
-    from soe_auth.settings.settings import Settings
-    from soe_auth.site_client.transport import ResponseHead
+from soe_auth.site_client.transport import ResponseHead
 
 _AUTHORIZE = "/oauth"
 _ABSENT = {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.GONE}

@@ -1,34 +1,27 @@
 """Checks of the token store, and of each profile's token."""
 
-from __future__ import annotations
-
 import os
 import sys
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
+from pathlib import Path
 from shlex import quote
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING
 
 from soe_auth.doctor.finding import Finding, from_error
 from soe_auth.errors import SettingsError, StoreError
 from soe_auth.files.atomic_write import exposed_parents
-from soe_auth.model.token import visible_ascii
+from soe_auth.model.token import Token, visible_ascii
 from soe_auth.settings import CONFIG_DIR_VARIABLE, TOKEN_VARIABLE, TOKENS
 from soe_auth.settings.config_files import read_config_files
 from soe_auth.settings.project_file import find_project
 from soe_auth.settings.resolve import resolve
+from soe_auth.settings.settings import Settings
 from soe_auth.settings.spec import STORE
 from soe_auth.storage.file_store import LARGEST_FILE
 from soe_auth.storage.inspection import StoreEntry, inspect_store
 from soe_auth.storage.keyring_backend import KeyringBackend
 from soe_auth.storage.keyring_store import item_name
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
-
-    from soe_auth.model.token import Token
-    from soe_auth.settings.settings import Settings
 
 _OTHER_DIRECTORY = "Check its owner and mode, or set SOE_AUTH_CONFIG_DIR to another directory."
 

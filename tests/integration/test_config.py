@@ -1,4 +1,4 @@
-"""`soe-auth config`: what holds and why, what is kept and where, and a user's own editor."""
+"""`soe-auth config`: values and their origins, changes to config.toml, and the editor."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from threading import Barrier
 import pytest
 from cli_oracle import directories_in, live_in
 from conftest import BROWSER, Command, as_nobody, end_of, let_others_change
-from fake_programs import command_line
+from fake_programs import command_line, program
 
 from soe_auth import SettingsError, Site
 from soe_auth.cli.main import main
@@ -36,7 +36,7 @@ BETA = '[profile.beta]\nsite = "https://beta.stackenterprise.co"\nclient_id = "7
 
 @dataclass
 class User:
-    """A user with a config directory, who types `soe-auth config …` and reads the answer."""
+    """A user with a config directory, who types commands and reads their output."""
 
     home: Path
     capsys: pytest.CaptureFixture[str]
@@ -49,19 +49,20 @@ class User:
         self.config.write_text(text, encoding="utf-8")
 
     def types(self, line: str, **variables: str) -> tuple[int, str, str]:
-        """Type a line; return the exit code, what came as a result, and what was said."""
+        """Type a line; return the exit code, stdout and stderr."""
         environ = {
             **directories_in(self.home),
             "SOE_AUTH_CONFIG_DIR": str(self.home),
             **variables,
         }
         code = main(shlex.split(line), environ)
-        result, said = self.capsys.readouterr()
-        return code, result, said
+        result, stderr = self.capsys.readouterr()
+        return code, result, stderr
 
-    def asks(self, line: str, **variables: str) -> str:
-        code, result, said = self.types(line, **variables)
-        assert (code, said) == (0, "")
+    def reads(self, line: str, **variables: str) -> str:
+        """Type a line that succeeds without a message; return stdout."""
+        code, result, stderr = self.types(line, **variables)
+        assert (code, stderr) == (0, "")
         return result
 
 
@@ -88,10 +89,10 @@ def test_a_config_that_others_can_change_is_not_used(
     path = user.home / "system" / "soe-auth" / "config.toml" if is_system else user.config
     path.write_text('browser = "false"\n')
     let_others_change(path)
-    code, _, said = user.types(line)
+    code, _, stderr = user.types(line)
     assert code == 2
-    assert f"Cannot use {path}, which sets your site and browser: " in said
-    assert " can change it." in said
+    assert f"Cannot use {path}, which sets your site and browser: " in stderr
+    assert " can change it." in stderr
     assert path.read_text() == 'browser = "false"\n'
 
 
@@ -99,18 +100,18 @@ def test_a_config_that_others_can_change_is_not_used(
 def test_help_names_every_key_and_what_it_is_for(user: User, action: str) -> None:
     with pytest.raises(SystemExit):
         user.types(f"config {action} --help")
-    told = " ".join(user.capsys.readouterr().out.partition("\nkeys:\n")[2].split())
+    text = " ".join(user.capsys.readouterr().out.partition("\nkeys:\n")[2].split())
     for key, setting in BY_KEY.items():
-        assert f"{key} {setting.help}" in told
-    assert "default_profile the profile" in told
+        assert f"{key} {setting.help}" in text
+    assert "default_profile the profile" in text
 
 
 # --- list, get, path -----------------------------------------------------------------------------
 
 
-def test_every_setting_is_listed_as_it_would_be_typed(user: User) -> None:
+def test_every_setting_is_listed_as_typed(user: User) -> None:
     user.write(f'timeout = "90m"\n{ACME}scope = ["write_access", "no_expiry"]\n')
-    title, *lines = user.asks("config list").splitlines()
+    title, *lines = user.reads("config list").splitlines()
     assert title == "acme"
     assert [line.split()[0] for line in lines] == list(BY_KEY)
     values = dict(line.split(maxsplit=1) for line in lines)
@@ -121,13 +122,13 @@ def test_every_setting_is_listed_as_it_would_be_typed(user: User) -> None:
     assert values["browser"] == "not set"
 
 
-def test_every_value_is_listed_with_the_place_that_it_is_from(user: User) -> None:
+def test_every_value_is_listed_with_its_origin(user: User) -> None:
     system = user.home / "system" / "soe-auth" / "config.toml"
     system.write_text('\nmin_ttl = "2m"\n')
     project = Path(".soe-auth.toml").absolute()
     project.write_text('# ours\nscope = "write_access"\n')
     user.write(f'timeout = "90m"\n{ACME}')
-    listed = user.asks("config list --show-origin", SOE_AUTH_BROWSER="firefox")
+    listed = user.reads("config list --show-origin", SOE_AUTH_BROWSER="firefox")
     places = dict(re.findall(r"^  (\w+) .*\n    (.*)$", listed, re.MULTILINE))
     assert list(places) == list(BY_KEY)
     assert places["site"] == f"from {user.config} [profile.acme], line 3"
@@ -138,32 +139,32 @@ def test_every_value_is_listed_with_the_place_that_it_is_from(user: User) -> Non
     assert places["redirect"] == "default"
 
 
-def test_the_other_profiles_and_the_default_are_named(user: User) -> None:
+def test_other_profiles_and_the_default_are_named(user: User) -> None:
     sites = 'trusted_sites = ["https://soe.example"]\n'
     user.write(f'default_profile = "acme"\n{sites}{ACME}{BETA}')
-    assert user.asks("config list").startswith("acme (default)\n")
-    listed = user.asks("config list -p beta")
+    assert user.reads("config list").startswith("acme (default)\n")
+    listed = user.reads("config list -p beta")
     assert listed.startswith("beta\n")
     assert listed.endswith(
         "\n\nOther profiles: acme (default)\nTrusted sites: https://soe.example\n"
     )
-    assert user.asks("-p beta config list") == listed
+    assert user.reads("-p beta config list") == listed
 
 
-def test_a_profile_of_variables_only_is_told_as_one(user: User) -> None:
-    listed = user.asks("config list", SOE_AUTH_SITE="gamma")
-    assert listed.startswith("gamma (not kept in config.toml)\n")
+def test_a_profile_of_variables_is_marked(user: User) -> None:
+    listed = user.reads("config list", SOE_AUTH_SITE="gamma")
+    assert listed.startswith("gamma (not in config.toml)\n")
 
 
-def test_before_there_is_a_profile_the_defaults_are_listed(user: User) -> None:
-    assert user.asks("config list").startswith("no profile yet\n  site ")
-    assert json.loads(user.asks("config list --json"))["profile"] is None
-    assert user.asks("config get timeout") == "5m\n"
+def test_without_a_profile_the_defaults_are_listed(user: User) -> None:
+    assert user.reads("config list").startswith("no profile\n  site ")
+    assert json.loads(user.reads("config list --json"))["profile"] is None
+    assert user.reads("config get timeout") == "5m\n"
 
 
-def test_a_program_gets_them_as_json(user: User) -> None:
+def test_the_list_as_json(user: User) -> None:
     user.write(f'default_profile = "acme"\n{ACME}{BETA}')
-    report = json.loads(user.asks("config list --json"))
+    report = json.loads(user.reads("config list --json"))
     assert report["version"] == 1
     assert report["profile"] == report["default_profile"] == "acme"
     assert report["profiles"] == ["acme", "beta"]
@@ -176,16 +177,16 @@ def test_a_program_gets_them_as_json(user: User) -> None:
     assert report["settings"]["browser"] == {"value": None, "origin": "default"}
 
 
-def test_one_value_is_printed_alone(user: User) -> None:
+def test_get_prints_one_value(user: User) -> None:
     user.write(f'default_profile = "acme"\ntrusted_sites = ["a.example"]\n{ACME}{BETA}')
-    assert user.asks("config get site") == "https://acme.stackenterprise.co\n"
-    assert user.asks("config get site -p beta") == "https://beta.stackenterprise.co\n"
-    assert user.asks("config get scope") == "\n"
-    assert user.asks("config get default_profile") == "acme\n"
-    assert user.asks("config get trusted_sites") == "https://a.example\n"
+    assert user.reads("config get site") == "https://acme.stackenterprise.co\n"
+    assert user.reads("config get site -p beta") == "https://beta.stackenterprise.co\n"
+    assert user.reads("config get scope") == "\n"
+    assert user.reads("config get default_profile") == "acme\n"
+    assert user.reads("config get trusted_sites") == "https://a.example\n"
 
 
-def test_a_value_that_there_is_none_of_is_exit_2(user: User) -> None:
+def test_a_missing_value_is_exit_2(user: User) -> None:
     assert user.types("config get browser") == (
         2,
         "",
@@ -195,7 +196,7 @@ def test_a_value_that_there_is_none_of_is_exit_2(user: User) -> None:
 
 
 @pytest.mark.parametrize("line", ["get clientid", "set clientid 1", "unset clientid"])
-def test_a_key_that_there_is_none_of_names_the_nearest(user: User, line: str) -> None:
+def test_an_unknown_key_names_the_nearest(user: User, line: str) -> None:
     assert user.types(f"config {line}") == (
         2,
         "",
@@ -204,18 +205,18 @@ def test_a_key_that_there_is_none_of_names_the_nearest(user: User, line: str) ->
 
 
 @pytest.mark.parametrize("line", ["list", "get timeout", "set timeout 1m", "unset timeout"])
-def test_a_profile_that_there_is_none_of_is_exit_2(user: User, line: str) -> None:
+def test_an_unknown_profile_is_exit_2(user: User, line: str) -> None:
     user.write(ACME)
-    code, _, said = user.types(f"config {line} -p acne")
+    code, _, stderr = user.types(f"config {line} -p acne")
     assert code == 2
-    assert said.startswith("soe-auth: There is no profile acne.\n")
+    assert stderr.startswith("soe-auth: There is no profile acne.\n")
     assert user.config.read_text() == ACME
 
 
-def test_a_byte_order_mark_is_no_part_of_a_config_or_a_project_file(user: User) -> None:
+def test_a_byte_order_mark_is_ignored(user: User) -> None:
     user.config.write_text(ACME, encoding="utf-8-sig")
     Path(".soe-auth.toml").write_text('scope = "write_access"\n', encoding="utf-8-sig")
-    assert user.asks("config get scope") == "write_access\n"
+    assert user.reads("config get scope") == "write_access\n"
     assert user.types("config set client_id 7 -p acme")[0] == 0
     assert user.config.read_text(encoding="utf-8") == ACME.replace("110", "7")
 
@@ -223,28 +224,28 @@ def test_a_byte_order_mark_is_no_part_of_a_config_or_a_project_file(user: User) 
 def test_a_password_is_never_shown(user: User) -> None:
     user.write('proxy = "http://me:canary@proxy.example:8080"\n')
     shown = "http://…@proxy.example:8080"
-    assert user.asks("config get proxy") == f"{shown}\n"
-    listed = user.asks("config list --show-origin")
+    assert user.reads("config get proxy") == f"{shown}\n"
+    listed = user.reads("config list --show-origin")
     assert f"  proxy          {shown}\n" in listed
-    assert "canary" not in listed + user.asks("config list --json")
+    assert "canary" not in listed + user.reads("config list --json")
 
 
-def test_what_a_terminal_would_obey_is_not_listed(user: User) -> None:
+def test_control_characters_are_not_listed(user: User) -> None:
     user.write('browser = "\\u001b[2J\\n  port 1"\n')
-    assert "  browser        \ufffd[2J port 1\n" in user.asks("config list")
+    assert "  browser        \ufffd[2J port 1\n" in user.reads("config list")
 
 
-def test_the_paths_are_one_a_line_and_the_persons_comes_first(user: User) -> None:
+def test_path_prints_one_path_per_line_the_users_first(user: User) -> None:
     system = user.home / "system" / "soe-auth" / "config.toml"
-    assert user.asks("config path") == f"{user.config}\n{system}\n"
+    assert user.reads("config path") == f"{user.config}\n{system}\n"
     project = Path(".soe-auth.toml").absolute()
     project.write_text('scope = "write_access"\n')
-    assert user.asks("config path") == f"{user.config}\n{system}\n{project}\n"
+    assert user.reads("config path") == f"{user.config}\n{system}\n{project}\n"
 
 
-def test_the_paths_are_told_of_a_broken_file_too(user: User) -> None:
+def test_path_works_with_a_broken_file(user: User) -> None:
     user.write("a = \n")
-    assert user.asks("config path").startswith(f"{user.config}\n")
+    assert user.reads("config path").startswith(f"{user.config}\n")
 
 
 @pytest.mark.posix("a user of no name, which Windows has none of")
@@ -268,21 +269,21 @@ def test_without_a_home_directory_variables_do_and_all_else_is_exit_2() -> None:
 # --- set, unset ----------------------------------------------------------------------------------
 
 
-def test_what_is_for_every_profile_is_kept_at_the_top(user: User) -> None:
+def test_a_setting_of_all_profiles_goes_to_the_top(user: User) -> None:
     user.write(f"# mine\n\n{ACME}# the end\n")
-    code, result, said = user.types("config set timeout 90m")
+    code, result, stderr = user.types("config set timeout 90m")
     assert (code, result) == (0, "")
-    assert said == f"timeout is now 1h30m in {user.config}\n"
+    assert stderr == f"Set timeout to 1h30m in {user.config}\n"
     text = user.config.read_text()
     assert tomllib.loads(text)["timeout"] == "1h30m"
     assert text.replace('timeout = "1h30m"\n', "") == f"# mine\n\n{ACME}# the end\n"
 
 
-def test_what_makes_up_a_profile_is_kept_in_the_one_that_is_chosen(user: User) -> None:
+def test_a_setting_of_a_profile_goes_to_the_chosen_profile(user: User) -> None:
     user.write(f'default_profile = "acme"\n{ACME}{BETA}')
     place = f"{user.config} [profile.acme]"
-    said = user.types("config set scope no_expiry,write_access")[2]
-    assert said == f"scope is now no_expiry,write_access in {place}\n"
+    stderr = user.types("config set scope no_expiry,write_access")[2]
+    assert stderr == f"Set scope to no_expiry,write_access in {place}\n"
     user.types("config set port 8765", SOE_AUTH_PROFILE="beta")
     user.types("config set timeout 3m -p beta")
     user.types("-p acme config set scope ''")
@@ -296,31 +297,31 @@ def test_a_wrong_value_changes_nothing(user: User) -> None:
     user.write(ACME)
     before = user.config.stat()
     for key, value in (("timeout", "0"), ("port", "80"), ("site", "http://x"), ("scope", "ä")):
-        code, _, said = user.types(f"config set {key} {value}")
+        code, _, stderr = user.types(f"config set {key} {value}")
         assert code == 2
-        assert said.startswith(f"soe-auth: {key}: ")
+        assert stderr.startswith(f"soe-auth: {key}: ")
     assert user.config.stat() == before
 
 
 def test_a_broken_file_is_not_changed(user: User) -> None:
     user.write("timeout = true\n")
-    code, _, said = user.types("config set timeout 5m")
+    code, _, stderr = user.types("config set timeout 5m")
     assert code == 2
-    assert f"Cannot read timeout from {user.config}, line 1: write it as text" in said
+    assert f"Cannot read timeout from {user.config}, line 1: write it as text" in stderr
     assert user.config.read_text() == "timeout = true\n"
 
 
-def test_a_wrong_value_in_the_file_can_be_put_right(user: User) -> None:
+def test_a_wrong_value_in_the_file_can_be_corrected(user: User) -> None:
     user.write(f"{ACME}port = 80\n")
     assert user.types("config list")[0] == 2
     assert user.types("config set port 8765")[0] == 0
-    assert user.asks("config get port") == "8765\n"
+    assert user.reads("config get port") == "8765\n"
 
 
 def test_a_new_profile_begins_with_its_site(user: User) -> None:
-    code, _, said = user.types("config set site acme/c/team -p mine")
+    code, _, stderr = user.types("config set site acme/c/team -p mine")
     assert code == 0
-    assert "“c/team” is ignored" in said
+    assert "“c/team” is ignored" in stderr
     assert user.types("config set client_id 110")[0] == 0
     assert tomllib.loads(user.config.read_text()) == {
         "default_profile": "mine",
@@ -328,7 +329,7 @@ def test_a_new_profile_begins_with_its_site(user: User) -> None:
     }
 
 
-def test_a_profile_that_nobody_named_is_not_made(user: User) -> None:
+def test_a_profile_without_a_name_is_not_created(user: User) -> None:
     assert user.types("config set site acme")[0] == 3
     assert user.types("config set client_id 1", SOE_AUTH_SITE="gamma")[0] == 2
     assert not user.config.exists()
@@ -336,41 +337,41 @@ def test_a_profile_that_nobody_named_is_not_made(user: User) -> None:
 
 def test_the_default_is_one_of_the_profiles(user: User) -> None:
     user.write(ACME + BETA)
-    code, _, said = user.types("config set default_profile gamma")
+    code, _, stderr = user.types("config set default_profile gamma")
     assert code == 2
-    assert said.startswith("soe-auth: There is no profile gamma.\n  There are: acme, beta. ")
+    assert stderr.startswith("soe-auth: There is no profile gamma.\n  There are: acme, beta. ")
     assert user.types("config set default_profile beta")[0] == 0
-    assert user.asks("config list").startswith("beta (default)\n")
-    code, _, said = user.types("config set default_profile beta -p acme")
-    assert (code, said.splitlines()[1]) == (2, "  Leave -p out.")
+    assert user.reads("config list").startswith("beta (default)\n")
+    code, _, stderr = user.types("config set default_profile beta -p acme")
+    assert (code, stderr.splitlines()[1]) == (2, "  Leave -p out.")
 
 
-def test_consent_to_sites_can_be_given_and_taken_back(user: User) -> None:
+def test_trusted_sites_can_be_set_and_unset(user: User) -> None:
     assert user.types("config set trusted_sites a.example,https://b.example")[0] == 0
     assert tomllib.loads(user.config.read_text()) == {
         "trusted_sites": ["https://a.example", "https://b.example"]
     }
     assert user.types("config unset trusted_sites")[0] == 0
-    assert user.asks("config get trusted_sites") == "\n"
+    assert user.reads("config get trusted_sites") == "\n"
 
 
-def test_a_value_that_does_not_hold_here_says_what_comes_first(user: User) -> None:
+def test_set_names_what_overrides_the_value(user: User) -> None:
     user.write(f'{ACME}timeout = "1m"\n')
-    said = user.types("config set timeout 5m")[2].splitlines()
-    assert said[1:] == [f"But for profile acme, {user.config} [profile.acme], line 6 comes first."]
-    said = user.types("config set scope x", SOE_AUTH_SCOPE="y")[2].splitlines()
-    assert said[1:] == ["But for profile acme, SOE_AUTH_SCOPE comes first."]
+    stderr = user.types("config set timeout 5m")[2].splitlines()
+    assert stderr[1:] == [f"For profile acme, {user.config} [profile.acme], line 6 overrides it."]
+    stderr = user.types("config set scope x", SOE_AUTH_SCOPE="y")[2].splitlines()
+    assert stderr[1:] == ["For profile acme, SOE_AUTH_SCOPE overrides it."]
 
 
 def test_a_password_is_not_taken_from_the_command_line(user: User) -> None:
-    code, _, said = user.types("config set proxy http://me:canary@proxy.example")
+    code, _, stderr = user.types("config set proxy http://me:canary@proxy.example")
     assert code == 2
-    assert "canary" not in said
+    assert "canary" not in stderr
     assert not user.config.exists()
     assert user.types("config set proxy http://proxy.example:8080")[0] == 0
 
 
-def test_quiet_says_nothing_of_what_went_well(user: User) -> None:
+def test_quiet_prints_nothing_on_success(user: User) -> None:
     assert user.types("config set timeout 5m -q") == (0, "", "")
     assert user.types("-q config unset timeout") == (0, "", "")
 
@@ -378,10 +379,10 @@ def test_quiet_says_nothing_of_what_went_well(user: User) -> None:
 def test_a_value_can_be_removed(user: User) -> None:
     user.write(f'timeout = "1m" # short\n{ACME}timeout = "2m"\n')
     place = f"{user.config} [profile.acme]"
-    assert user.types("config unset timeout -p acme")[2] == f"timeout is removed from {place}\n"
-    assert user.asks("config get timeout") == "1m\n"
+    assert user.types("config unset timeout -p acme")[2] == f"Removed timeout from {place}\n"
+    assert user.reads("config get timeout") == "1m\n"
     user.types("config unset timeout")
-    assert user.types("config unset timeout")[2] == f"timeout was not set in {user.config}\n"
+    assert user.types("config unset timeout")[2] == f"timeout is not set in {user.config}\n"
     assert user.config.read_text() == ACME
 
 
@@ -395,20 +396,20 @@ def test_a_value_can_be_removed(user: User) -> None:
         'profile.acme.site = "acme"\n\n[profile.beta]\nsite = "beta"\n',
     ],
 )
-def test_a_file_is_never_changed_into_another_than_was_meant(user: User, text: str) -> None:
+def test_a_file_that_cannot_be_changed_safely_is_not_changed(user: User, text: str) -> None:
     user.write(text)
-    code, _, said = user.types("config set site new -p new")
+    code, _, stderr = user.types("config set site new -p new")
     before = tomllib.loads(text)["profile"]
     after = tomllib.loads(user.config.read_text())["profile"]
     if code:
-        assert "Cannot change " in said
+        assert "Cannot change " in stderr
         assert after == before
     else:
         assert after == {**before, "new": {"site": "https://new.stackenterprise.co"}}
 
 
 @pytest.mark.slow
-def test_changes_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
+def test_concurrent_changes_are_all_saved(tmp_path: Path) -> None:
     config, names = tmp_path / "new" / "config.toml", [f"p{number}" for number in range(8)]
     together = Barrier(len(names))
 
@@ -423,7 +424,7 @@ def test_changes_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
     assert kept == {name: {"site": "acme", "client_id": "4"} for name in names}
 
 
-def test_what_stands_against_a_change_is_looked_at_under_the_lock(tmp_path: Path) -> None:
+def test_the_check_of_a_change_runs_under_the_lock(tmp_path: Path) -> None:
     config, found = tmp_path / "config.toml", []
 
     def check() -> None:
@@ -449,44 +450,44 @@ def test_what_stands_against_a_change_is_looked_at_under_the_lock(tmp_path: Path
         f"url --site acme --client-id abc --code-challenge {'x' * 43}",
     ],
 )
-def test_a_client_id_is_a_number_wherever_it_is_given(user: User, line: str) -> None:
+def test_a_client_id_is_a_number_everywhere(user: User, line: str) -> None:
     user.write(ACME)
-    code, _, said = user.types(line)
+    code, _, stderr = user.types(line)
     assert code == 2
-    assert "a client ID is the number that the site shows for the application" in said
+    assert "a client ID is the number that the site shows for the application" in stderr
     assert user.config.read_text() == ACME
-    code, _, said = user.types("login", SOE_AUTH_CLIENT_ID="n")
-    assert (code, "a client ID is the number" in said) == (2, True)
+    code, _, stderr = user.types("login", SOE_AUTH_CLIENT_ID="n")
+    assert (code, "a client ID is the number" in stderr) == (2, True)
 
 
-def test_a_file_of_cas_that_cannot_be_used_is_not_set(user: User) -> None:
+def test_an_unusable_ca_bundle_is_not_set(user: User) -> None:
     (user.home / "empty.pem").touch()
     for name, why in (("none.pem", "cannot be read"), ("empty.pem", "holds no certificate")):
         path = (user.home / name).as_posix()
-        code, _, said = user.types(f"config set ca_bundle {path}")
+        code, _, stderr = user.types(f"config set ca_bundle {path}")
         assert code == 2
-        assert f"{name} {why}" in said
+        assert f"{name} {why}" in stderr
     assert not user.config.exists()
 
 
 def test_init_asks_about_a_site_that_looks_like_the_vendor_s(user: User) -> None:
     line = "init --site acme.stackenterprise.com --client-id 110 --yes --no-check"
-    code, _, said = user.types(line)
+    code, _, stderr = user.types(line)
     assert code == 2
-    assert "acme.stackenterprise.com is not a site of stackenterprise.co, though it" in said
+    assert "acme.stackenterprise.com is not a site of stackenterprise.co, though it" in stderr
     assert not user.config.exists()
     assert user.types("config set trusted_sites acme.stackenterprise.com")[0] == 0
     assert user.types(line)[0] == 0
 
 
-def test_a_site_that_two_agree_to_at_once_is_trusted_once(tmp_path: Path) -> None:
+def test_a_site_is_trusted_once(tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     for _ in range(2):
         add_trusted_site(config, Site.parse("soe.example"))
     assert tomllib.loads(config.read_text()) == {"trusted_sites": ["https://soe.example"]}
 
 
-def test_only_a_profiles_own_lines_go_with_it(tmp_path: Path) -> None:
+def test_removing_a_profile_removes_only_its_own_lines(tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     config.write_text(
         f"# top\n\n{ACME}# inside\nscope = [\n  'a', # one\n]\n# behind\n\n# about beta\n{BETA}"
@@ -498,7 +499,7 @@ def test_only_a_profiles_own_lines_go_with_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ['profile.acme.site = "acme"\n', "[profile]\nacme = {}\n"])
-def test_a_profile_without_a_header_can_be_forgotten(tmp_path: Path, text: str) -> None:
+def test_a_profile_without_a_header_can_be_removed(tmp_path: Path, text: str) -> None:
     config = tmp_path / "config.toml"
     config.write_text(f"timeout = '1m'\n{text}")
     assert remove_profile(config, "acme")
@@ -512,7 +513,7 @@ def test_a_profile_without_a_header_can_be_forgotten(tmp_path: Path, text: str) 
         f'x = 1\n# about the time\ntimeout = "1m" # short\n\n# about acme\n{ACME}\n# end\n',
     ],
 )
-def test_comments_stay_whatever_is_changed(tmp_path: Path, text: str) -> None:
+def test_comments_are_never_removed(tmp_path: Path, text: str) -> None:
     config = tmp_path / "config.toml"
     config.write_text(text)
     write_setting(config, "min_ttl", "2m")
@@ -532,17 +533,17 @@ def test_comments_stay_whatever_is_changed(tmp_path: Path, text: str) -> None:
 # --- edit ----------------------------------------------------------------------------------------
 
 
-def editor(user: User, program: str) -> str:
-    """Return the command of an editor that runs a program, with `path` as the file."""
+def editor(user: User, code: str) -> str:
+    """Return the command of an editor that runs Python code, with `path` as the file."""
     script = user.home / "an editor.py"
-    script.write_text(f"import sys, pathlib\npath = pathlib.Path(sys.argv[-1])\n{program}\n")
+    script.write_text(f"import sys, pathlib\npath = pathlib.Path(sys.argv[-1])\n{code}\n")
     return command_line([sys.executable, str(script), "--wait"])
 
 
-def test_a_new_file_explains_itself(user: User) -> None:
+def test_a_new_file_describes_every_key(user: User) -> None:
     look = editor(user, "assert sys.platform == 'win32' or path.stat().st_mode % 512 == 0o600")
-    code, _, said = user.types("config edit", EDITOR=look)
-    assert (code, said) == (0, f"All is well in {user.config}\n")
+    code, _, stderr = user.types("config edit", EDITOR=look)
+    assert (code, stderr) == (0, f"No errors in {user.config}\n")
     text = user.config.read_text()
     assert all(line.startswith("#") for line in text.splitlines())
     assert all(re.search(rf"^# .*\b{key}\b", text, re.MULTILINE) for key in BY_KEY)
@@ -553,12 +554,12 @@ def test_a_new_file_explains_itself(user: User) -> None:
 def test_the_file_is_checked_after_it_was_edited(user: User) -> None:
     user.write(ACME)
     write = editor(user, "path.write_text(path.read_text() + 'port = 80\\n')")
-    code, _, said = user.types("config edit", VISUAL=write, EDITOR="/not/this/one")
+    code, _, stderr = user.types("config edit", VISUAL=write, EDITOR="/not/this/one")
     assert code == 2
-    assert said.startswith(
+    assert stderr.startswith(
         f"soe-auth: Cannot read port from {user.config} [profile.acme], line 4: valid"
     )
-    assert "What you wrote is kept" in said
+    assert "Your changes are saved." in stderr
     assert user.config.read_text() == f"{ACME}port = 80\n"
 
 
@@ -571,25 +572,38 @@ def test_the_file_is_checked_after_it_was_edited(user: User) -> None:
         ("[profile.other]\nmin_ttl = 'x'", "line 2: write a duration"),
     ],
 )
-def test_everything_in_it_is_checked(user: User, text: str, message: str) -> None:
-    code, _, said = user.types("config edit", EDITOR=editor(user, f"path.write_text({text!r})"))
+def test_the_whole_file_is_checked(user: User, text: str, message: str) -> None:
+    code, _, stderr = user.types("config edit", EDITOR=editor(user, f"path.write_text({text!r})"))
     assert code == 2
-    assert message in said
+    assert message in stderr
 
 
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        ("", "No editor is known"),
-        ('"', "No editor is known"),
-        ("/does/not/exist", "/does/not/exist could not be started: "),
-        (command_line([sys.executable, "-c", "exit(1)"]), "The editor ended with exit code "),
+        ('"', "Cannot find an editor."),
+        ("/does/not/exist", "Cannot start /does/not/exist: "),
+        (command_line([sys.executable, "-c", "exit(1)"]), "The editor failed with exit code "),
     ],
 )
-def test_an_editor_that_does_not_serve_is_told(user: User, command: str, message: str) -> None:
-    code, _, said = user.types("config edit", EDITOR=command, PATH=os.environ["PATH"])
+def test_an_editor_that_fails_is_an_error(user: User, command: str, message: str) -> None:
+    code, _, stderr = user.types("config edit", EDITOR=command, PATH=os.environ["PATH"])
     assert code == 2
-    assert message in said
+    assert message in stderr
+
+
+@pytest.mark.posix("the fallbacks of POSIX; Windows has notepad")
+def test_without_visual_and_editor_a_usual_editor_runs(user: User, tmp_path: Path) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("vi", "editor"):
+        path = program(programs, name, f"echo {name} >>{tmp_path}/ran")
+        assert user.types("config edit", PATH=str(programs))[0] == 0, path
+    assert (tmp_path / "ran").read_text() == "vi\neditor\n"
+    code, _, stderr = user.types("config edit", PATH=str(tmp_path))
+    assert code == 2
+    assert "Cannot find an editor." in stderr
+    assert f"or edit {user.config} yourself" in stderr
 
 
 def test_no_shell_reads_the_editors_command(user: User) -> None:
@@ -603,7 +617,7 @@ def test_no_shell_reads_the_editors_command(user: User) -> None:
 
 @pytest.mark.posix("types at a pseudo-terminal")
 @pytest.mark.process
-def test_ctrl_c_in_the_editor_is_the_editors(soe_auth: Command) -> None:
+def test_ctrl_c_goes_to_the_editor(soe_auth: Command) -> None:
     program = (
         "import signal, sys\n"
         "assert signal.getsignal(signal.SIGINT) is signal.default_int_handler\n"
@@ -615,7 +629,7 @@ def test_ctrl_c_in_the_editor_is_the_editors(soe_auth: Command) -> None:
     child.expect("ready")
     child.sendintr()
     child.expect("mine")
-    child.expect("All is well")
+    child.expect("No errors in")
     assert end_of(child)[0] == 0
 
 
@@ -624,7 +638,7 @@ def test_ctrl_c_in_the_editor_is_the_editors(soe_auth: Command) -> None:
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
-def test_two_accounts_on_one_site_live_side_by_side(soe_auth: Command, site: Sandbox) -> None:
+def test_two_accounts_on_one_site(soe_auth: Command, site: Sandbox) -> None:
     for profile, account in (("jane", "Jane Doe"), ("john", "John Doe")):
         done = soe_auth(
             *("login", "-p", profile, "--site", site.url, "--client-id", "110"),

@@ -598,10 +598,10 @@ def test_changing_the_store_names_each_token_that_stays_behind(desk: Desk) -> No
     store = FileStore(desk.config, report=print)
     for profile in ("acme", "other", "gone"):
         store.save(profile, IN_FILE)
-    named = r"profile (\w+) stays in the (\w+), and is not used"
+    named = r"profile (\w+) stays in the (\w+) and is no longer used"
     output = desk("config", "set", "store", "keyring").stderr
     assert re.findall(named, output) == [("gone", "file"), ("other", "file")]
-    assert "`soe-auth logout -p other` ends it, `soe-auth login -p other` gets another." in output
+    assert "Type `soe-auth logout -p other`, then `soe-auth login -p other`." in output
     output = desk("config", "unset", "store", "-p", "acme").stderr
     assert re.findall(named, output) == [(name, "file") for name in ("acme", "gone", "other")]
     assert "stays in" not in desk("config", "set", "store", "file").stderr

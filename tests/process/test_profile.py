@@ -41,7 +41,7 @@ def name(site: Sandbox) -> str:
 # --- list and use --------------------------------------------------------------------------------
 
 
-def test_the_list_has_each_profile_with_its_site_and_marks_the_default(soe_auth: Command) -> None:
+def test_list_shows_each_profile_with_its_site_and_marks_the_default(soe_auth: Command) -> None:
     write_config(soe_auth, f'default_profile = "beta"\n{ACME}{BETA}[profile.c]\n')
     assert soe_auth("profile", "list").stdout.splitlines() == [
         "acme  https://acme.stackenterprise.co",
@@ -60,13 +60,13 @@ def test_without_a_profile_each_action_says_so(soe_auth: Command) -> None:
         assert "There is no profile acme." in refused.stderr
 
 
-def test_use_makes_a_profile_the_default_and_tells_what_comes_before_it(soe_auth: Command) -> None:
+def test_use_sets_the_default_and_names_what_overrides_it(soe_auth: Command) -> None:
     config = write_config(soe_auth, f'# mine\ndefault_profile = "acme"\n{ACME}{BETA}')
     used = soe_auth("profile", "use", "beta")
-    assert (used.returncode, used.stderr) == (0, "Profile beta is the default now.\n")
+    assert (used.returncode, used.stderr) == (0, "Profile beta is now the default.\n")
     assert config.read_text(encoding="utf-8").startswith('# mine\ndefault_profile = "beta"\n')
     used = soe_auth.with_variables(SOE_AUTH_PROFILE="beta")("profile", "use", "acme")
-    assert used.stderr.splitlines()[1].endswith("chooses profile beta.")
+    assert used.stderr.splitlines()[1].endswith("overrides it with profile beta.")
 
 
 def test_a_profile_is_named_behind_the_action_and_not_by_p(soe_auth: Command) -> None:
@@ -87,7 +87,7 @@ def test_a_renamed_profile_keeps_its_token_its_comments_and_its_place(
     text = text.replace(f"[profile.{name}]", f"# mine\n[profile.{name}] # work\n# same") + BETA
     config.write_text(text, encoding="utf-8")
     renamed = signed_in("profile", "rename", name, "work.1")
-    assert (renamed.returncode, renamed.stderr) == (0, f"Profile {name} is now work.1.\n")
+    assert (renamed.returncode, renamed.stderr) == (0, f"Renamed profile {name} to work.1.\n")
     assert signed_in("token").stdout == token
     assert signed_in("token", "-p", "work.1").stdout == token
     assert signed_in("token", "-p", name).returncode == 2
@@ -99,26 +99,26 @@ def test_a_renamed_profile_keeps_its_token_its_comments_and_its_place(
 
 
 @pytest.mark.parametrize("new", ["beta", "BETA", "acme", "Acme", "only-a-token"])
-def test_a_name_that_is_taken_is_refused_whatever_its_case(soe_auth: Command, new: str) -> None:
+def test_an_existing_name_is_refused_whatever_its_case(soe_auth: Command, new: str) -> None:
     config = write_config(soe_auth, ACME + BETA)
     files = FileStore(config.parent, report=print)
     files.save("acme", TOKEN)
     files.save("only-a-token", TOKEN)
     refused = soe_auth("profile", "rename", "acme", new)
     assert refused.returncode == 2
-    assert f"There is a profile {new.lower()} already." in refused.stderr
+    assert f"Profile {new.lower()} exists already." in refused.stderr
     assert config.read_text(encoding="utf-8") == ACME + BETA
     assert files.load("acme") == TOKEN
 
 
-def test_what_can_be_no_name_is_refused(soe_auth: Command) -> None:
+def test_an_invalid_name_is_refused(soe_auth: Command) -> None:
     write_config(soe_auth, ACME)
     refused = soe_auth("profile", "rename", "acme", "../beta")
     assert refused.returncode == 2
     assert "Cannot use profile name" in refused.stderr
 
 
-def test_the_token_stays_where_it_was_if_the_file_cannot_be_changed(soe_auth: Command) -> None:
+def test_the_token_keeps_its_name_if_the_file_cannot_be_changed(soe_auth: Command) -> None:
     config = write_config(soe_auth, ACME)
     (config.parent / "second-name").hardlink_to(config)
     files = FileStore(config.parent, report=print)
@@ -140,7 +140,7 @@ def test_a_profile_within_a_line_can_be_renamed(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there its file is below C:\\ProgramData")
-def test_a_profile_of_the_systems_is_neither_renamed_nor_removed(soe_auth: Command) -> None:
+def test_a_profile_of_the_system_is_neither_renamed_nor_removed(soe_auth: Command) -> None:
     system = Path(directories_in(soe_auth.home)["XDG_CONFIG_DIRS"]) / "soe-auth" / "config.toml"
     system.parent.mkdir(parents=True)
     system.write_text(ACME, encoding="utf-8")
@@ -154,32 +154,32 @@ def test_a_profile_of_the_systems_is_neither_renamed_nor_removed(soe_auth: Comma
 # --- remove --------------------------------------------------------------------------------------
 
 
-def test_remove_logs_out_first_and_tells_both(signed_in: Command, site: Sandbox, name: str) -> None:
+def test_remove_logs_out_first(signed_in: Command, site: Sandbox, name: str) -> None:
     removed = signed_in("profile", "remove", name)
     assert removed.returncode == 0
     assert removed.stderr.splitlines() == [
         f"The token of profile {name} is deleted from this machine.",
         f"localhost:{site.port} has revoked it.",
-        f"Profile {name} is removed from {signed_in.home / 'config' / 'config.toml'}",
-        "It was the default; `soe-auth profile use NAME` makes another.",
+        f"Removed profile {name} from {signed_in.home / 'config' / 'config.toml'}",
+        "It was the default. Choose another with `soe-auth profile use NAME`.",
     ]
     assert signed_in("profile", "list").returncode == 3
     assert signed_in("profile", "remove", name).returncode == 2
 
 
-def test_a_profile_whose_token_could_not_be_ended_is_kept(
+def test_a_profile_whose_token_was_not_revoked_is_not_removed(
     signed_in: Command, site: Sandbox, name: str
 ) -> None:
     site.quirks = Quirks(invalidate="server-error")
     kept = signed_in("profile", "remove", name)
     assert kept.returncode == 5
-    assert kept.stderr.splitlines()[-1] == f"  So profile {name} is kept."
+    assert kept.stderr.splitlines()[-1] == f"  Profile {name} was not removed."
     assert name in signed_in("profile", "list").stdout
     assert signed_in("logout", "--local", name).returncode == 0
     assert signed_in("profile", "remove", name).returncode == 0
 
 
-def test_while_a_login_is_under_way_a_profile_is_neither_renamed_nor_removed(
+def test_during_a_login_a_profile_is_neither_renamed_nor_removed(
     soe_auth: Command,
 ) -> None:
     config = write_config(soe_auth, ACME)
@@ -227,7 +227,7 @@ def test_a_first_login_takes_the_site_as_a_word(soe_auth: Command, site: Sandbox
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "message"),
     [
         ("login amce", "There is no profile amce.\n  Did you mean acme?"),
         ("status amce", "There is no profile amce.\n  Did you mean acme?"),
@@ -239,99 +239,97 @@ def test_a_first_login_takes_the_site_as_a_word(soe_auth: Command, site: Sandbox
         ("logout --all acme", "--all names every profile."),
     ],
 )
-def test_a_word_that_is_wrong_is_told(soe_auth: Command, words: str, says: str) -> None:
+def test_a_wrong_word_is_explained(soe_auth: Command, words: str, message: str) -> None:
     write_config(soe_auth, ACME + BETA)
     refused = soe_auth(*words.split())
     assert refused.returncode == 2
-    assert says in refused.stderr
+    assert message in refused.stderr
 
 
 # --- a token from elsewhere ----------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Giver:
-    """A user with a token of the site, which the command does not know yet."""
+class TokenOwner:
+    """A user with a token of the site that is not stored yet."""
 
     soe_auth: Command
     url: str
     token: str
 
-    def gives(self, token: str, *more: str) -> "CompletedProcess[str]":
+    def logs_in_with(self, token: str, *more: str) -> "CompletedProcess[str]":
         words = ["--site", self.url, "--client-id", "110", *more]
         return self.soe_auth("login", "--with-token", *words, stdin=token)
 
 
 @pytest.fixture
-def giver(signed_in: Command, site: Sandbox, tmp_path: Path) -> Giver:
+def owner(signed_in: Command, site: Sandbox, tmp_path: Path) -> TokenOwner:
     token = signed_in("token").stdout
     own = signed_in.with_variables(SOE_AUTH_CONFIG_DIR=str(tmp_path / "own"))
-    return Giver(own, site.url, token)
+    return TokenOwner(own, site.url, token)
 
 
 def test_a_given_token_is_stored_with_its_account_and_the_profile_is_remembered(
-    giver: Giver, name: str
+    owner: TokenOwner, name: str
 ) -> None:
-    given = giver.gives(giver.token, "--expires", "8h", "--scope", "write_access", "--json")
+    given = owner.logs_in_with(owner.token, "--expires", "8h", "--scope", "write_access", "--json")
     assert given.returncode == 0, given.stderr
     report = json.loads(given.stdout)
     assert report["account"] == "Jane Doe"
     assert report["scope"] == report["granted_scope"] == ["write_access"]
     assert 8 * 3600 - 60 < report["seconds_left"] <= 8 * 3600
     assert "as Jane Doe" in given.stderr
-    assert giver.token.strip() not in given.stdout + given.stderr
-    assert giver.soe_auth("token").stdout == giver.token
-    assert giver.soe_auth("profile", "list").stdout.split()[0] == name
+    assert owner.token.strip() not in given.stdout + given.stderr
+    assert owner.soe_auth("token").stdout == owner.token
+    assert owner.soe_auth("profile", "list").stdout.split()[0] == name
 
 
-def test_a_given_token_of_unknown_life_is_taken_for_a_day_and_no_expiry_for_no_end(
-    giver: Giver,
+def test_a_given_token_of_unknown_expiry_counts_as_a_day_or_never_expires(
+    owner: TokenOwner,
 ) -> None:
     for more, ends in (([], "unknown"), (["--scope", "no_expiry"], "never")):
-        given = giver.gives(giver.token, "--json", *more)
+        given = owner.logs_in_with(owner.token, "--json", *more)
         assert json.loads(given.stdout)["expires_at"] == ends
-    assert giver.soe_auth("status", "--check=20h").returncode == 0
+    assert owner.soe_auth("status", "--check=20h").returncode == 0
 
 
-def test_a_given_token_ends_the_one_that_it_replaces_but_not_itself(
-    giver: Giver, signed_in: Command
+def test_a_given_token_revokes_the_one_that_it_replaces_but_not_itself(
+    owner: TokenOwner, signed_in: Command
 ) -> None:
-    giver.gives(giver.token)
-    giver.gives(giver.token)
+    owner.logs_in_with(owner.token)
+    owner.logs_in_with(owner.token)
     assert signed_in("status", "--verify").returncode == 0
     other = signed_in.with_variables(SOE_AUTH_CONFIG_DIR=str(signed_in.home / "other"))
-    words = ["--site", giver.url, "--client-id", "110", "--browser", BROWSER]
+    words = ["--site", owner.url, "--client-id", "110", "--browser", BROWSER]
     assert other("login", *words).returncode == 0
-    giver.gives(other("token").stdout)
+    owner.logs_in_with(other("token").stdout)
     assert signed_in("status", "--verify").returncode == 3
 
 
-def test_what_can_be_no_token_and_what_the_site_refuses_is_not_stored(giver: Giver) -> None:
-    for token, code, says in (
+def test_an_invalid_or_refused_token_is_not_stored(owner: TokenOwner) -> None:
+    for token, code, message in (
         ("", 2, "Cannot read the token: there is none."),
         ("one two", 2, "Cannot read the token: a token is visible ASCII"),
         ("canary-1", 5, "refused the token.\n  Nothing is stored."),
     ):
-        refused = giver.gives(token)
+        refused = owner.logs_in_with(token)
         assert refused.returncode == code
-        assert says in refused.stderr
+        assert message in refused.stderr
         assert "canary" not in refused.stderr
-    assert giver.soe_auth("token").returncode == 3
-    unreachable = replace(giver, url="http://localhost:1").gives(giver.token)
+    assert owner.soe_auth("token").returncode == 3
+    unreachable = replace(owner, url="http://localhost:1").logs_in_with(owner.token)
     assert (unreachable.returncode, "Nothing is stored." in unreachable.stderr) == (6, True)
 
 
-def test_a_site_that_does_not_say_whose_a_given_token_is_is_told(
-    giver: Giver, site: Sandbox
-) -> None:
+def test_a_given_token_without_an_account_is_reported(owner: TokenOwner, site: Sandbox) -> None:
     site.quirks = Quirks(account="html")
-    given = giver.gives(giver.token)
+    given = owner.logs_in_with(owner.token)
     assert given.returncode == 0
     assert given.stderr.startswith("The site did not say whose token it is: ")
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "message"),
     [
         ("--with-token --expires soon", "Cannot read expires from --expires: write a duration"),
         ("--with-token --if-needed", "--with-token opens no browser."),
@@ -340,19 +338,19 @@ def test_a_site_that_does_not_say_whose_a_given_token_is_is_told(
     ],
 )
 def test_an_option_that_does_not_fit_a_given_token_is_refused(
-    soe_auth: Command, words: str, says: str
+    soe_auth: Command, words: str, message: str
 ) -> None:
     refused = soe_auth("login", "acme", "--client-id", "110", *words.split(), stdin="canary\n")
     assert refused.returncode == 2
-    assert says in refused.stderr
+    assert message in refused.stderr
 
 
 def test_a_given_token_goes_to_no_site_that_only_a_project_file_names(
-    giver: Giver, site: Sandbox, tmp_path: Path
+    owner: TokenOwner, site: Sandbox, tmp_path: Path
 ) -> None:
     project = f'site = "{site.url}"\nclient_id = "110"\n'
     (tmp_path / ".soe-auth.toml").write_text(project, encoding="utf-8")
-    refused = giver.soe_auth.within(tmp_path)("login", "--with-token", stdin=giver.token)
+    refused = owner.soe_auth.within(tmp_path)("login", "--with-token", stdin=owner.token)
     assert refused.returncode == 2
     assert "says that the token is for" in refused.stderr
-    assert giver.soe_auth.within(tmp_path)("token").returncode == 3
+    assert owner.soe_auth.within(tmp_path)("token").returncode == 3

@@ -208,7 +208,7 @@ def test_the_sandbox_accepts_a_login_and_ends_with_ctrl_c(soe_auth: Command) -> 
         finally:
             sandbox.kill()
     assert code == 0
-    assert stderr.endswith("The practice site is closed.\n")
+    assert stderr.endswith("The sandbox is closed.\n")
     assert "Traceback" not in stderr
     assert "Exception" not in stderr
 

@@ -202,7 +202,7 @@ def test_a_busy_port_is_reported(soe_auth: Command, site: Sandbox) -> None:
     assert login.returncode == 4
     assert f"port {port} cannot be bound: another program has it." in login.stderr
     assert sandbox.returncode == 2
-    assert f"{port} cannot be had: another program has it." in sandbox.stderr
+    assert f"Cannot bind port {port} from --port: another program has it." in sandbox.stderr
 
 
 # --- redirect = login_success ---

@@ -1,58 +1,54 @@
-"""Print a script with which your shell completes commands, options and the names of profiles.
+"""Print a script that makes your shell complete commands, options and names of profiles.
 
-bash, where the package bash-completion is used, loads it when it is first needed:
+bash, with the package bash-completion:
   mkdir -p ~/.local/share/bash-completion/completions
   soe-auth completion bash > ~/.local/share/bash-completion/completions/soe-auth
-elsewhere this line goes into ~/.bashrc:
+without it, add this line to ~/.bashrc:
   eval "$(soe-auth completion bash)"
 
-zsh has to be told, in ~/.zshrc, where to look for it:
+zsh:
   mkdir -p ~/.zfunc
   soe-auth completion zsh > ~/.zfunc/_soe-auth
-these are the lines for ~/.zshrc:
+and add these lines to ~/.zshrc:
   fpath=(~/.zfunc $fpath)
   autoload -Uz compinit && compinit
 
-fish finds it by itself:
+fish:
   mkdir -p ~/.config/fish/completions
   soe-auth completion fish > ~/.config/fish/completions/soe-auth.fish
 
-PowerShell loads it from your profile; type this once:
+PowerShell, in your profile:
   New-Item -ItemType Directory -Force (Split-Path $PROFILE)
   soe-auth completion powershell > "$(Split-Path $PROFILE)/soe-auth.ps1"
   Add-Content $PROFILE '. "$PSScriptRoot/soe-auth.ps1"'
 
-elvish loads it from ~/.config/elvish/rc.elv; type this once:
+elvish, in ~/.config/elvish/rc.elv:
   mkdir -p ~/.config/elvish/lib
   soe-auth completion elvish > ~/.config/elvish/lib/soe-auth.elv
   echo 'use soe-auth' >> ~/.config/elvish/rc.elv
 
-nushell loads what is in its folder autoload; type this once:
+nushell, in its folder autoload:
   mkdir ($nu.default-config-dir | path join autoload)
   cd ($nu.default-config-dir | path join autoload)
   soe-auth completion nushell | save -f soe-auth.nu
 """
 
-from __future__ import annotations
-
 import argparse
 import json
+from collections.abc import Iterator
+from contextlib import suppress
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
+from soe_auth.cli.console import Console
 from soe_auth.cli.main import COMMANDS, WITHOUT_PROFILE, add_common
 from soe_auth.errors import SoeAuthError
 from soe_auth.settings.config_files import read_config_files
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from soe_auth.cli.console import Console
-
 SHELLS = ("bash", "zsh", "fish", "powershell", "elvish", "nushell")
 
-# What each shell is told beyond what its words are; each asks for the names when they are needed.
-# None may make more of a name, or of a word that is being typed, than text.
+# The functions of each shell that look up profiles, commands and files. In all of them, a name and
+# a word that is being typed stay text, and are never run.
 _PREAMBLE = {
     "bash": """
 _soe_auth_profiles() {
@@ -79,7 +75,7 @@ _soe_auth_command() {
 }
 """,
     "fish": "",
-    # The system's own function quotes the name of a file; shtab's does not.
+    # CompleteFilename quotes the name of a file; shtab's function does not.
     "powershell": r"""
 function _soe_auth_profiles {
   param([string]$WordToComplete)
@@ -110,8 +106,8 @@ _PROFILES = {
     "table": "profiles",
 }
 
-# shtab does not know these two: they get a table, in JSON, and look up in it what can stand there.
-_LOOKING_UP = {
+# shtab does not support these two. Their scripts have a table in JSON of what can follow a word.
+_TABLE_SCRIPTS = {
     "elvish": """use str
 var table = (print 'TABLE' | from-json)
 set edit:completion:arg-completer[soe-auth] = {|@words|
@@ -168,47 +164,41 @@ def configure(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--profiles",
         action="store_true",
-        help="print the name of each profile instead, a line each; tells of no error",
+        help="print the name of each profile instead, one per line, and no error",
     )
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    """Print the script, or the names."""
-    if args.profiles:
-        if names := _names(console):
+    """Print the script, or the names of the profiles."""
+    if not args.profiles:
+        console.result(_script(args.shell))
+        return 0
+    with suppress(SoeAuthError, OSError):  # an error would disturb a half-typed line
+        if names := "\n".join(read_config_files(console.environ).profiles):
             console.result(names)
             console.observer.prints(names)
-    else:
-        console.result(_script(args.shell))
     return 0
-
-
-def _names(console: Console) -> str:
-    try:
-        return "\n".join(read_config_files(console.environ).profiles)
-    except (SoeAuthError, OSError):  # who has typed half a line is told nothing of this
-        return ""
 
 
 def _script(shell: str) -> str:
     import shtab
 
-    commands = _every_command()
-    if shell in _LOOKING_UP:
-        # No quote is left in it that could end the string around it.
-        table = json.dumps(dict(_table(commands, "soe-auth"))).replace("'", "\\u0027")
-        return _LOOKING_UP[shell].replace("TABLE", table)
-    if shell == "powershell":  # its tables cannot tell -H from -h
-        for action in _actions(commands):
+    root = _parser_of_all_commands()
+    if shell in _TABLE_SCRIPTS:
+        # The table stands between single quotes.
+        table = json.dumps(dict(_table(root, "soe-auth"))).replace("'", "\\u0027")
+        return _TABLE_SCRIPTS[shell].replace("TABLE", table)
+    if shell == "powershell":  # its tables do not distinguish -H from -h
+        for action in _actions(root):
             action.option_strings = [name for name in action.option_strings if name.islower()]
-    script = shtab.complete(commands, shell, preamble=_PREAMBLE[shell]).rstrip()
-    # Windows PowerShell 5.1 takes what a program prints for the console's code page, where a byte
-    # of a character in UTF-8 may be a quote.
+    script = shtab.complete(root, shell, preamble=_PREAMBLE[shell]).rstrip()
+    # Windows PowerShell 5.1 decodes a program's output by the console's code page, in which a byte
+    # of a UTF-8 character may be a quote.
     return script.replace("…", "...") if shell == "powershell" else script
 
 
-def _every_command() -> argparse.ArgumentParser:
-    """Return a parser that knows every command, with what completes each value."""
+def _parser_of_all_commands() -> argparse.ArgumentParser:
+    """Return a parser with every command, in which each value has its choices or its lookup."""
     import shtab
 
     from soe_auth.cli.commands.config import KEYS
@@ -221,23 +211,21 @@ def _every_command() -> argparse.ArgumentParser:
         parser = commands.add_parser(name, help=does)
         import_module(f"soe_auth.cli.commands.{name}").configure(parser)
         add_common(parser, profile=name not in WITHOUT_PROFILE)
-    of_run = [action for action in _actions(commands.choices["run"]) if action.nargs != 0]
-    before = sorted((name for action in of_run for name in action.option_strings), key=len)
+    with_values = [action for action in _actions(commands.choices["run"]) if action.nargs != 0]
+    options = sorted((name for each in with_values for name in each.option_strings), key=len)
     files = {**shtab.FILE, "powershell": "_soe_auth_files", "table": "files"}
-    completed = {
+    lookups = {
         **dict.fromkeys(("profile", "target", "name"), _PROFILES),
+        **dict.fromkeys(("output", "shared", "input"), files),
         "cmd": {
             "bash": "_soe_auth_command",
             "zsh": "_soe_auth_command",
-            # Two words go before it, ours and `run`, and the values of these options. A short one
-            # comes first, as fish takes a long one there for its own.
-            "fish": f"(__fish_complete_subcommand --fcs-skip=2 {' '.join(before)})",
+            # Skips `soe-auth run` and the values of these options. The short ones come first, as
+            # fish would take a long one for its own.
+            "fish": f"(__fish_complete_subcommand --fcs-skip=2 {' '.join(options)})",
             "powershell": "_soe_auth_command",
             "table": "files",
         },
-        "output": files,
-        "shared": files,
-        "input": files,
     }
     choices = {
         "key": tuple(KEYS),
@@ -246,39 +234,42 @@ def _every_command() -> argparse.ArgumentParser:
         "setting_redirect_host": ("localhost", "127.0.0.1", "soe-auth.localhost"),
     }
     for action in _actions(root):
-        if action.dest in completed:
-            action.complete = completed[action.dest]  # type: ignore[attr-defined]  # for shtab
+        if action.dest in lookups:
+            action.complete = lookups[action.dest]  # type: ignore[attr-defined]  # for shtab
         action.choices = choices.get(action.dest, action.choices)
     return root
 
 
-def _table(parser: argparse.ArgumentParser, at: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield what can stand behind a command, and behind those below it, each with its help."""
-    words: Any = []  # or the name of what is looked up
+def _table(parser: argparse.ArgumentParser, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the words, options and values that can follow each command, with their help.
+
+    `path` is the command of the parser, such as `soe-auth config`.
+    """
+    words: Any = []  # or the name of a lookup
     options: list[tuple[str, str]] = []
     values: dict[str, Any] = {}
-    for action in parser._actions:  # noqa: SLF001  # shtab as well has no other way to see them
-        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001  # it has no other name
-            of_each = action._get_subactions()  # noqa: SLF001  # their help stands nowhere else
-            words += [(each.dest, each.help or "") for each in of_each]
-            for name, below in action.choices.items():
-                yield from _table(below, f"{at} {name}")
+    for action in parser._actions:  # noqa: SLF001  # argparse has no public list, as for shtab
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001  # has no public name
+            subactions = action._get_subactions()  # noqa: SLF001  # the only place of their help
+            words += [(each.dest, each.help or "") for each in subactions]
+            for name, subparser in action.choices.items():
+                yield from _table(subparser, f"{path} {name}")
             continue
-        offered = getattr(action, "complete", {}).get("table")
-        offered = offered or [(str(each), "") for each in action.choices or ()]
+        lookup = getattr(action, "complete", {}).get("table")
+        follows = lookup or [(str(each), "") for each in action.choices or ()]
         if not action.option_strings:
-            words = offered or words
+            words = follows or words
         for option in action.option_strings:
             options.append((option, action.help or ""))
             if action.nargs != 0:
-                values[option] = offered
-    yield at, {"words": words, "options": options, "values": values}
+                values[option] = follows
+    yield path, {"words": words, "options": options, "values": values}
 
 
 def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
-    """Yield what a parser takes, and what those of its commands do."""
-    for action in parser._actions:  # noqa: SLF001  # shtab as well has no other way to see them
+    """Yield the arguments and options of a parser and of its subparsers."""
+    for action in parser._actions:  # noqa: SLF001  # argparse has no public list, as for shtab
         yield action
-        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001  # as above
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001  # has no public name
             for each in action.choices.values():
                 yield from _actions(each)

@@ -1,22 +1,24 @@
-"""See a whole login happen: a practice site is started, and you sign in to it for real.
+"""Watch a whole login: a sandbox starts, and you sign in to it for real.
 
-Your own settings and tokens are not touched. Where no browser can be shown, the demo walks through
-the pages itself, as the browser.
+Your own settings and tokens are not touched. If no browser can be shown here, a script acts as the
+browser.
 """
 
-from __future__ import annotations
-
+import argparse
 import shlex
 import sys
 import time
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from subprocess import list2cmdline
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 from soe_auth.actions.get_token import from_store
+from soe_auth.actions.login_io import LoginIO
+from soe_auth.cli.console import Console
 from soe_auth.cli.options import open_profile_store
 from soe_auth.desktop.browser import find_browser, has_default_browser
+from soe_auth.desktop.environment import Environment
 from soe_auth.model.site import VENDOR_DOMAIN
 from soe_auth.sandbox import running
 from soe_auth.settings import CONFIG_DIR_VARIABLE, PROFILE_VARIABLE, VARIABLE_PREFIX
@@ -25,14 +27,6 @@ from soe_auth.settings.spec import STORE
 from soe_auth.site_client.client import connect
 from soe_auth.site_client.event_loop import run_async
 
-if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Mapping
-
-    from soe_auth.cli.console import Console
-    from soe_auth.settings.settings import Settings
-    from soe_auth.storage import Store
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
@@ -40,73 +34,75 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    """Show a login, step by step; the exit code is that of its login, then of its log-out."""
-
-    def narrate(sentence: str) -> None:
-        console.say(f"    site: {sentence}")
-
+    """Show a login step by step; the exit code is that of the login, or else of the logout."""
+    browser, is_scripted = args.browser, False
+    if not (
+        browser or find_browser(None, console.environ) or has_default_browser(None, console.environ)
+    ):
+        console.say("There is no browser to show here, so a script acts as the browser.\n")
+        words = [sys.executable, "-P", "-m", "soe_auth.sandbox.scripted_browser"]
+        browser = list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
+        is_scripted = True
     with TemporaryDirectory(prefix="soe-auth-demo-") as directory:
-        environ = _environ_of_its_own(console.environ, Path(directory))
-        browser = _browser(args.browser, console)
-        console.say("1. A practice site starts on this machine. Nothing on it is real.")
-        with running(narrate=narrate, strict=True) as site:
-            console.say(f"   It is {site.url}. Its application 110 may send browsers back here.")
-            console.say("\n2. One command signs in. Pick any account, and approve.")
+        environ = {
+            **{k: v for k, v in console.environ.items() if not k.startswith(VARIABLE_PREFIX)},
+            CONFIG_DIR_VARIABLE: directory,
+            PROFILE_VARIABLE: "demo",
+            STORE.variable: "file",
+        }
+        console.say("1. A sandbox starts on this machine: an SOE site with nothing real on it.")
+        with running(narrate=lambda text: console.say(f"    site: {text}"), strict=True) as site:
+            console.say(f"   It is {site.url}. Its application 110 has the Domain localhost.")
+            who = "The script chooses" if is_scripted else "Choose"
+            console.say(f"\n2. One command signs in. {who} an account, then Approve.")
             login = ["login", "--site", site.url, "--client-id", "110"]
-            if code := _soe_auth(login, environ, console, browser=browser):
+            hidden = ["--browser", browser] if browser else []
+            shown = _without_browser if is_scripted else lambda io: io
+            if code := _soe_auth(login, environ, console, hidden, shown):
                 return code
-            console.say(
-                "\n3. The token is kept for this user, and tools can ask how long it is good."
-            )
+            console.say("\n3. The token is stored for this user. Any tool can see when it expires.")
             _soe_auth(["status"], environ, console)
-            console.say("\n4. Any tool takes it from there, and calls the site's API with it.")
-            settings = resolve({}, environ=environ)
+            console.say("\n4. Any tool can read it, and call the site's API.")
             console.say("   $ soe-auth token --format curl --for users/me | curl -fsS -K -")
-            name = run_async(_whoami(settings, open_profile_store(settings, console)))
+            name = run_async(_account_name(environ, console))
             console.say(f"   The API answers: you are {name}.")
-            console.say("\n5. Logging out ends the token on the site, and removes it here.")
+            console.say("\n5. Logging out revokes the token on the site, and deletes it here.")
             code = _soe_auth(["logout"], environ, console)
     console.say(
-        "\nThat was all of it, and nothing of it is left. With your own site:\n"
+        "\nThat was all, and everything is deleted. With your own site:\n"
         f"   soe-auth login --site NAME.{VENDOR_DOMAIN} --client-id ID"
     )
     return code
 
 
-def _environ_of_its_own(environ: Mapping[str, str], directory: Path) -> dict[str, str]:
-    """Return the environment with settings of the demo's own, so that the user's stay untouched."""
-    foreign = {name: text for name, text in environ.items() if not name.startswith(VARIABLE_PREFIX)}
-    own = {CONFIG_DIR_VARIABLE: str(directory), PROFILE_VARIABLE: "demo", STORE.variable: "file"}
-    return {**foreign, **own}
-
-
-def _browser(chosen: str | None, console: Console) -> str | None:
-    """Return the browser command to give to `login`; None for the desktop's own."""
-    environ = console.environ
-    if chosen or find_browser(None, environ) or has_default_browser(None, environ):
-        return chosen
-    console.say("There is no browser to show here, so the demo walks through the pages itself.\n")
-    scripted = [sys.executable, "-P", "-m", "soe_auth.sandbox.scripted_browser"]
-    return list2cmdline(scripted) if sys.platform == "win32" else shlex.join(scripted)
-
-
 def _soe_auth(
-    argv: list[str],
+    argv: Sequence[str],
     environ: Mapping[str, str],
     console: Console,
-    *,
-    browser: str | None = None,
+    hidden: Sequence[str] = (),
+    accelerate: Callable[[LoginIO], LoginIO] = lambda io: io,
 ) -> int:
-    """Run one of our commands as a person would, and show it; the browser is left unmentioned."""
+    """Show a command and run it, with further options that are not shown."""
     from soe_auth.cli.main import main
 
     console.say(f"   $ soe-auth {shlex.join(argv)}")
-    return main([*argv, "--browser", browser] if browser else argv, environ)
+    return main([*argv, *hidden], environ, accelerate=accelerate)
 
 
-async def _whoami(settings: Settings, store: Store) -> str:
+def _without_browser(io: LoginIO) -> LoginIO:
+    """Drop what a login says about the browser, as none is shown."""
+
+    def announce(text: str) -> None:
+        if not text.startswith("Opening "):
+            io.announce(text)
+
+    return replace(io, announce=announce, environment=Environment(None))
+
+
+async def _account_name(environ: Mapping[str, str], console: Console) -> str:
+    settings = resolve({}, environ=environ)
     site, _ = settings.require_site_and_client
-    token = from_store(settings, store, now=time.time())
+    token = from_store(settings, open_profile_store(settings, console), now=time.time())
     async with connect(site, network=settings.network) as connection:
         name = await connection.account_name(token.access_token)
-    return name or "an account that it does not name"
+    return name or "an account without a name"

@@ -5,22 +5,15 @@ site, if one is set. Exit code 0: no error was found. Otherwise it is that of th
 settings, 4 loopback, 5 site, 6 network, 7 store.
 """
 
-from __future__ import annotations
-
+import argparse
 import json
-from typing import TYPE_CHECKING
 
+from soe_auth.cli.console import Console
 from soe_auth.cli.exit_codes import BUG, EXIT_CODES
 from soe_auth.cli.json_output import FORMAT_VERSION
 from soe_auth.cli.options import add_settings, given_settings, resolve_settings
-from soe_auth.doctor import examine
+from soe_auth.doctor import Finding, examine
 from soe_auth.settings.spec import BROWSER, CLIENT_ID, PORT, REDIRECT, REDIRECT_HOST, SITE
-
-if TYPE_CHECKING:
-    import argparse
-
-    from soe_auth.cli.console import Console
-    from soe_auth.doctor import Finding
 
 _INDENT = 9  # columns of a verdict
 

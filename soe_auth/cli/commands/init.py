@@ -4,16 +4,14 @@ Each question has a default and an option, so that it runs unattended as well. T
 your config.toml.
 """
 
-from __future__ import annotations
-
 import argparse
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from soe_auth.actions.login import login
 from soe_auth.actions.registration import changes, preface, texts_to_share
+from soe_auth.cli.console import Console
 from soe_auth.cli.login_io import login_io
 from soe_auth.cli.options import add_settings, given_settings
 from soe_auth.cli.prompts import Prompter
@@ -21,17 +19,12 @@ from soe_auth.cli.setup_questions import SetupWizard
 from soe_auth.errors import SettingsError
 from soe_auth.model.text import printable
 from soe_auth.settings import PROFILE_VARIABLE
-from soe_auth.settings.config_files import read_config_files
+from soe_auth.settings.config_files import Configs, read_config_files
 from soe_auth.settings.config_writer import save_profile
-from soe_auth.settings.project_file import read_shared_config
+from soe_auth.settings.project_file import ProjectFile, read_shared_config
 from soe_auth.settings.resolve import resolve
+from soe_auth.settings.settings import Settings
 from soe_auth.settings.spec import PROFILE
-
-if TYPE_CHECKING:
-    from soe_auth.cli.console import Console
-    from soe_auth.settings.config_files import Configs
-    from soe_auth.settings.project_file import ProjectFile
-    from soe_auth.settings.settings import Settings
 
 _LONGEST_PATH = 400  # characters, as it is shown
 _WIDEST = 76  # columns of the text to share

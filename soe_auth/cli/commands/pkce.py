@@ -1,22 +1,18 @@
 """By hand, step 1: make a code verifier and its S256 code challenge (RFC 7636).
 
 The verifier is a secret: keep it for `soe-auth exchange`. The challenge goes into `soe-auth url`.
+
+For example:
+  soe-auth pkce
 """
 
-from __future__ import annotations
-
+import argparse
 import json
 import os
-from typing import TYPE_CHECKING
 
-from soe_auth.oauth.authorization_request import challenge_of, draw_secret
-
-if TYPE_CHECKING:
-    import argparse
-
-    from soe_auth.cli.console import Console
-    from soe_auth.model.secret import Secret
-    from soe_auth.oauth.authorization_request import Entropy
+from soe_auth.cli.console import Console
+from soe_auth.model.secret import Secret
+from soe_auth.oauth.authorization_request import Entropy, challenge_of, draw_secret
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -32,15 +28,13 @@ def run(args: argparse.Namespace, console: Console) -> int:
         "code_challenge": code_challenge,
         "code_challenge_method": "S256",
     }
-    if args.json:
-        console.result(json.dumps(pair, indent=2))
-    else:
-        console.result("\n".join(f"{name}={value}" for name, value in pair.items()))
+    lines = "\n".join(f"{name}={value}" for name, value in pair.items())
+    console.result(json.dumps(pair, indent=2) if args.json else lines)
     return 0
 
 
 def draw_pair(entropy: Entropy) -> tuple[Secret, str]:
-    """Draw until the challenge begins with no dash, which a command line takes for an option."""
+    """Draw a pair whose challenge does not create_config with a dash, as an option would."""
     while True:
         code_verifier = draw_secret(entropy)
         code_challenge = challenge_of(code_verifier)

@@ -1,32 +1,33 @@
-"""List, rename and remove profiles, and choose the one that is used where none is named.
+"""List, rename and remove profiles, and choose the default.
 
-A profile is a site with its client ID, scope and redirect, under a name. The first `soe-auth login`
-to a site makes one.
+A profile is a name for a site with its client ID, scope and redirect. `soe-auth init` and the first
+`soe-auth login` to a site create one.
+
+For example:
+  soe-auth profile list
+  soe-auth profile use acme
 """
-
-from __future__ import annotations
 
 import argparse
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from functools import partial
 
+from soe_auth.cli.console import Console
 from soe_auth.cli.main import add_actions
-from soe_auth.errors import LoginRequired, SettingsError
-from soe_auth.settings.config_files import read_config_files
-from soe_auth.settings.config_writer import remove_profile, write_setting
+from soe_auth.errors import LoginRequired, SettingsError, StoreError
+from soe_auth.settings.config_files import check_profile_name, read_config_files
+from soe_auth.settings.config_writer import remove_profile, rename_profile, write_setting
 from soe_auth.settings.resolve import choose_profile, no_profile_yet
 from soe_auth.settings.settings import find_paths
 from soe_auth.settings.spec import DEFAULT_PROFILE
+from soe_auth.storage import find_store_kind, open_store
 from soe_auth.storage.file_store import FileStore
 from soe_auth.storage.login_lock import LoginLock
 
-if TYPE_CHECKING:
-    from soe_auth.cli.console import Console
-
 ACTIONS = {
-    "list": "print each profile, with its site; the default one is marked",
+    "list": "print each profile with its site, and mark the default",
     "use": "make a profile the default",
-    "rename": "give a profile another name; its token moves with it",
+    "rename": "rename a profile, with its token",
     "remove": "log out of a profile, and remove it from your config.toml",
 }
 
@@ -35,26 +36,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the actions, each with a parser of its own."""
     actions = add_actions(parser, ACTIONS, without_profile=ACTIONS)
     for name in ("use", "remove"):
-        actions[name].add_argument("name", metavar="NAME")
-    actions["rename"].add_argument("name", metavar="OLD")
-    actions["rename"].add_argument("new", metavar="NEW")
+        actions[name].add_argument("name", metavar="NAME", help="the profile")
+    actions["rename"].add_argument("name", metavar="OLD", help="the profile")
+    actions["rename"].add_argument("new", metavar="NEW", help="its new name")
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    """Do what was asked for."""
-    match args.action:
-        case "list":
-            _list(console)
-        case "use":
-            _use(args.name, console)
-        case "rename":
-            _rename(args.name, args.new, console)
-        case _:
-            return _remove(args.name, console)
-    return 0
+    """Run the action; the exit code of `remove` is that of its logout."""
+    actions = {"list": _list, "use": _use, "rename": _rename, "remove": _remove}
+    return actions[args.action](args, console)
 
 
-def _list(console: Console) -> None:
+def _list(_: argparse.Namespace, console: Console) -> int:
     configs = read_config_files(console.environ)
     if not configs.profiles:
         raise no_profile_yet()
@@ -62,48 +55,80 @@ def _list(console: Console) -> None:
     for name in configs.profiles:
         mark = "  (default)" if name == configs.default_profile else ""
         console.result(f"{name:{width}}  {configs.site_of(name) or 'no site'}{mark}")
+    return 0
 
 
-def _use(name: str, console: Console) -> None:
-    configs = read_config_files(console.environ)
-    configs.require_profile(name)
-
+def _use(args: argparse.Namespace, console: Console) -> int:
     def check() -> None:
-        """Look again, as another process may have removed the profile meanwhile."""
-        read_config_files(console.environ).require_profile(name)
+        """Check under the lock as well: another process may have removed the profile."""
+        read_config_files(console.environ).require_profile(args.name)
 
-    write_setting(configs.own.path, DEFAULT_PROFILE.key, name, check=check)
-    console.say(f"Profile {name} is the default now.")
+    check()
+    config = find_paths(console.environ).config
+    write_setting(config, DEFAULT_PROFILE.key, args.name, check=check)
+    console.say(f"Profile {args.name} is now the default.")
     with suppress(SettingsError, LoginRequired):
         chosen = choose_profile(environ=console.environ)
-        if chosen != name:
-            console.say(f"But here, a variable or project file chooses profile {chosen}.")
+        if chosen != args.name:
+            console.say(f"Here, a variable or project file overrides it with profile {chosen}.")
+    return 0
 
 
-def _rename(old: str, new: str, console: Console) -> None:
-    from soe_auth.actions.rename_profile import rename
+def _rename(args: argparse.Namespace, console: Console) -> int:
+    """Rename a profile with its token, while no login to either name can run.
 
-    rename(old, new, find_paths(console.environ), report=console.say)
-    console.say(f"Profile {old} is now {new}.")
+    The token is stored under both names until config.toml is written, so that it cannot be lost.
+    """
+    old, new, paths = args.name, args.new, find_paths(console.environ)
+    stored = FileStore(paths.directory, report=console.say).profiles
+    lock = LoginLock(paths.directory, report=console.say)
+
+    def check(tokens: list[str]) -> None:
+        configs = read_config_files(console.environ)
+        configs.require_own_profile(old)
+        check_profile_name(new)
+        # Some file systems do not distinguish names that differ by case alone.
+        used = {name.casefold(): name for name in (*configs.profiles, *tokens)}
+        if name := used.get(new.casefold()):
+            raise SettingsError(f"Profile {name} exists already.", hint="Choose another name.")
+
+    check(stored())
+    with lock.acquire(old), lock.acquire(new):
+        tokens = stored()
+        check(tokens)
+        kind = find_store_kind(paths.directory, old, report=console.say)
+        store = open_store(paths.directory, kind, report=console.say, user_present=True)
+        token = store.load(old)
+        if token:
+            store.save(new, token)
+        try:
+            rename_profile(paths.config, old, new, check=partial(check, tokens))
+        except BaseException:
+            with suppress(StoreError):
+                store.remove(new, token)
+            raise
+        store.remove(old, token)
+    console.say(f"Renamed profile {old} to {new}.")
+    return 0
 
 
-def _remove(name: str, console: Console) -> int:
-    """Log out, and remove the profile unless a token is left; tell of each."""
+def _remove(args: argparse.Namespace, console: Console) -> int:
+    """Log out, and remove the profile unless the token remains; report each result."""
     from soe_auth.cli.commands import logout
 
-    paths, configs = find_paths(console.environ), read_config_files(console.environ)
+    name, paths = args.name, find_paths(console.environ)
+    configs = read_config_files(console.environ)
     files = FileStore(paths.directory, report=console.say)
-    if name in configs.profiles or name not in files.profiles():  # else it has a token alone
+    if name in configs.profiles or name not in files.profiles():  # else there is only a token
         configs.require_own_profile(name)
-    of_logout = argparse.Namespace(all=False, local=False, profile=name, target=None)
-    # A login stores a token and a profile: neither may come between the log-out and the removal.
+    logout_args = argparse.Namespace(all=False, local=False, profile=name, target=None)
+    # A login stores a token and a profile: neither may happen between logout and removal.
     with LoginLock(paths.directory, report=console.say).acquire(name):
-        code = logout.run(of_logout, console)
-        if code:
-            console.error(f"  So profile {name} is kept.")
+        if code := logout.run(logout_args, console):
+            console.error(f"  Profile {name} was not removed.")
             return code
         if remove_profile(paths.config, name):
-            console.say(f"Profile {name} is removed from {paths.config}")
+            console.say(f"Removed profile {name} from {paths.config}")
     if configs.default_profile == name:
-        console.say("It was the default; `soe-auth profile use NAME` makes another.")
+        console.say("It was the default. Choose another with `soe-auth profile use NAME`.")
     return 0
