@@ -29,7 +29,7 @@ _PREFACE = """\
 {keys}
 #
 """
-_WIDTH = 72
+_WIDTH = 72  # columns of a comment
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def steps(site: Site, settings: Settings) -> str:
     return _STEPS.format(url=site, domain=needed)
 
 
-def texts_to_share(settings: Settings, *, width: int = _WIDTH) -> str:
+def texts_to_share(settings: Settings) -> str:
     """Return a project file whose comments are for a colleague and for an administrator.
 
     Raises SettingsError without a site or a client ID.
@@ -131,11 +131,11 @@ def texts_to_share(settings: Settings, *, width: int = _WIDTH) -> str:
     values = [f'site = "{site}"', f'client_id = "{client_id}"']
     if settings.scope.names:
         values.append(f'scope = "{settings.scope}"')
-    administrator = administrator_text(settings, site, width=width)
-    return "\n".join([_comment(for_colleague, width), *values, "", administrator])
+    texts = [_comment(for_colleague), *values, "", administrator_text(settings, site)]
+    return "\n".join(texts)
 
 
-def administrator_text(settings: Settings, site: Site, *, width: int = _WIDTH) -> str:
+def administrator_text(settings: Settings, site: Site) -> str:
     """Return what to send to the administrator who registers the application."""
     needed = domain(site, settings.redirect, settings.redirect_host)
     others = [
@@ -159,15 +159,15 @@ def administrator_text(settings: Settings, site: Site, *, width: int = _WIDTH) -
         "It does not need the secret and the key, which are for servers.",
         "Please send us the Client ID that the site then shows.",
     ]
-    return _comment(lines, width)
+    return _comment(lines)
 
 
-def _comment(lines: Iterable[str], width: int) -> str:
-    """Return lines as TOML comments of at most `width`; an indented line is kept whole, to copy."""
+def _comment(lines: Iterable[str]) -> str:
+    """Return lines as TOML comments; an indented line is not wrapped, as it is copied."""
     from textwrap import wrap
 
     return "\n".join(
         f"# {part}"
         for line in lines
-        for part in ([line] if line[0] == " " else wrap(line, width - 2, break_on_hyphens=False))
+        for part in ([line] if line[0] == " " else wrap(line, _WIDTH - 2, break_on_hyphens=False))
     )

@@ -2,6 +2,9 @@
 
 Your own settings and tokens are not touched. If no browser can be shown here, a script acts as the
 browser.
+
+For example:
+  soe-auth demo
 """
 
 import argparse

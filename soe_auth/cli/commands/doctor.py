@@ -3,6 +3,10 @@
 It changes nothing and shows no secret, so that its output can go into a ticket. It contacts your
 site, if one is set. Exit code 0: no error was found. Otherwise it is that of the first error: 2
 settings, 4 loopback, 5 site, 6 network, 7 store.
+
+For example:
+  soe-auth doctor
+  soe-auth doctor --site acme --client-id 110
 """
 
 import argparse

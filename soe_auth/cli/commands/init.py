@@ -2,10 +2,13 @@
 
 Each question has a default and an option, so that it runs unattended as well. The answers go into
 your config.toml.
+
+For example:
+  soe-auth init
+  soe-auth init --site acme --client-id 110 --yes --share
 """
 
 import argparse
-import shutil
 import sys
 from pathlib import Path
 
@@ -27,7 +30,6 @@ from soe_auth.settings.settings import Settings
 from soe_auth.settings.spec import PROFILE
 
 _LONGEST_PATH = 400  # characters, as it is shown
-_WIDEST = 76  # columns of the text to share
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -77,8 +79,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     settings = wizard.run()
     _write(settings, console)
     if args.share:
-        width = min(_WIDEST, shutil.get_terminal_size().columns)
-        console.result(texts_to_share(settings, width=width))
+        console.result(texts_to_share(settings))
     name = settings.profile
     resolved = resolve({}, profile=name, environ=console.environ)
     for setting in PROFILE:
