@@ -299,7 +299,7 @@ def test_a_wrong_value_changes_nothing(user: User) -> None:
     for key, value in (("timeout", "0"), ("port", "80"), ("site", "http://x"), ("scope", "ä")):
         code, _, stderr = user.types(f"config set {key} {value}")
         assert code == 2
-        assert stderr.startswith(f"soe-auth: {key}: ")
+        assert stderr.startswith(f"soe-auth: Cannot set {key}: ")
     assert user.config.stat() == before
 
 

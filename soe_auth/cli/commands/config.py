@@ -194,7 +194,7 @@ def _set(args: argparse.Namespace, console: Console) -> None:
     try:
         value = setting.read(args.value)
     except ValueError as problem:
-        raise SettingsError(f"{setting.key}: {problem}.") from None
+        raise SettingsError(f"Cannot set {setting.key}: {problem}.") from None
     if _has_password(value):
         raise SettingsError(
             "Cannot take a password from the command line: other programs can read it.",
