@@ -660,7 +660,7 @@ def test_on_a_narrow_terminal_help_wraps_prose_but_no_command(soe_auth: Command)
     for line in narrow("login", "--help").stdout.splitlines():
         assert len(line) <= 40 or line.startswith("  soe-auth")
     help_of_completion = narrow("completion", "--help").stdout
-    assert "Print a script with which your shell\ncompletes commands" in help_of_completion
+    assert "Print a script that makes your shell\ncomplete commands" in help_of_completion
     whole = "  soe-auth completion bash > ~/.local/share/bash-completion/completions/soe-auth\n"
     assert whole in help_of_completion
 
