@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from soe_auth import errors
+from soe_auth.errors import (
+    LoginError,
+    LoginRequired,
+    NetworkError,
+    ServerError,
+    SettingsError,
+    SoeAuthError,
+    StoreError,
+)
 
 BUG = 1  # Python's own, after a traceback
 USAGE = 2
@@ -10,16 +18,16 @@ USAGE = 2
 CANNOT_RUN = 126
 NOT_FOUND = 127
 
-EXIT_CODES: dict[type[errors.SoeAuthError], int] = {
-    errors.SettingsError: USAGE,
-    errors.LoginRequired: 3,
-    errors.LoginError: 4,
-    errors.ServerError: 5,
-    errors.NetworkError: 6,
-    errors.StoreError: 7,
+EXIT_CODES: dict[type[SoeAuthError], int] = {
+    SettingsError: USAGE,
+    LoginRequired: 3,
+    LoginError: 4,
+    ServerError: 5,
+    NetworkError: 6,
+    StoreError: 7,
 }
 
 
-def exit_code(error: errors.SoeAuthError) -> int:
+def exit_code(error: SoeAuthError) -> int:
     """Return the exit code of an error's kind."""
     return next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind))

@@ -177,7 +177,7 @@ def test_help_loads_no_command_and_token_loads_no_http_client(
     place: CachedPlace,
 ) -> None:
     asked = beyond_bare(place, "--help")
-    of_cli = {"cli.main", "cli.console", "cli.exit_codes", "cli.argument_parser"}
+    of_cli = {"cli.main", "cli.console", "cli.exit_codes"}
     assert asked.rooms == SHORT | of_cli | {
         "errors",
         "fast.recorder",
