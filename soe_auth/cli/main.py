@@ -201,6 +201,10 @@ class Help(argparse.RawDescriptionHelpFormatter):
         if self._width < _NARROW:
             self._max_help_position = 8
 
+    def _format_usage(self, *parts: Any) -> str:  # noqa: ANN401  # they are argparse's
+        usage = super()._format_usage(*parts).rstrip()
+        return fitted(usage, self._width + 2, hang=len("usage: ")) + "\n\n"
+
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         del indent  # argparse indents sections only, and there are none
         return "\n\n".join(_filled(paragraph, width) for paragraph in text.strip().split("\n\n"))
