@@ -152,8 +152,7 @@ def timed_out(
         hint = f"{again} Paste the whole address that the browser ends at. {domain}"
     else:
         reason = "no browser opened the address above"
-        hint = f"Open it. If your browser is on another computer: `{command} --no-browser`."
-        hint = again if strays else hint
+        hint = f"{again} If your browser is on another computer, add `--no-browser`."
     if strays:
         hint = f"Use the newest tab, and close older ones. {hint}"
     return LoginTimedOut(in_words(settings.timeout), strays, reason, hint=hint)
