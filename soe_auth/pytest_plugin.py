@@ -1,6 +1,6 @@
-"""Fixtures for the tests of tools that use soe-auth: a site to test against, and a token for it.
+"""Fixtures for the tests of tools that use soe-auth: a sandbox site, and a token for it.
 
-pytest loads this in every run where soe-auth is installed, so it loads nothing until it is used.
+pytest loads this in every run where soe-auth is installed, so it imports nothing until it is used.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from soe_auth.model.token import Token
     from soe_auth.sandbox import Sandbox, SandboxSettings
 
-_PREFACE = 'store = "file"\ntimeout = "20s"\n'  # a login that goes wrong is no person's to wait for
+_CONFIG = 'store = "file"\ntimeout = "20s"\n'  # no user waits for a login that fails
 
 
 @pytest.fixture
 def soe_sandbox_settings() -> SandboxSettings:
-    """Say how `soe_sandbox` is made: with these arguments of `Sandbox`; by default none.
+    """Return the arguments of `Sandbox` with which `soe_sandbox` is made; by default none.
 
     Override it in a test file, a class or a conftest.py, as with `{"lifetime": 30}`.
     """
@@ -30,9 +30,9 @@ def soe_sandbox_settings() -> SandboxSettings:
 
 @pytest.fixture
 def soe_sandbox_profile() -> str:
-    """Name the profile that `soe_sandbox` makes; by default "sandbox".
+    """Return the name of the profile that `soe_sandbox` makes; by default "sandbox".
 
-    Override it where the tool under test asks for a profile by its name.
+    Override it if the tool under test uses a profile by its name.
     """
     return "sandbox"
 
@@ -44,10 +44,10 @@ def soe_sandbox(
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Sandbox]:
-    """Run a practice site, which `soe-auth` takes for the user's own; no one has signed in yet.
+    """Run a sandbox site, configured as the user's site; no one has signed in yet.
 
     Until the test ends, the environment has none of the user's SOE_AUTH_* variables, a new config
-    directory with one profile, for the site, and a BROWSER that signs in and approves. PATH begins
+    directory with one profile for the site, and a BROWSER that signs in and approves. PATH begins
     with the directory of this Python's `soe-auth`.
     """
     import shlex
@@ -62,22 +62,22 @@ def soe_sandbox(
     for name in [name for name in os.environ if name.startswith(VARIABLE_PREFIX)]:
         monkeypatch.delenv(name)
     monkeypatch.setenv(CONFIG_DIR_VARIABLE, str(directory))
-    monkeypatch.setenv(PROFILE_VARIABLE, soe_sandbox_profile)  # sets aside a project's file
+    monkeypatch.setenv(PROFILE_VARIABLE, soe_sandbox_profile)  # takes precedence over project files
     monkeypatch.setenv("XDG_CONFIG_DIRS", str(directory / "system"))
     browser = [sys.executable, "-P", "-m", "soe_auth.sandbox.scripted_browser"]
     monkeypatch.setenv("BROWSER", shlex.join(browser))
     monkeypatch.setenv("PATH", sysconfig.get_path("scripts"), prepend=os.pathsep)
     with running(**soe_sandbox_settings) as sandbox:
         profile = {"site": sandbox.url, "client_id": sandbox.applications[0].client_id}
-        save_profile(directory / "config.toml", soe_sandbox_profile, profile, preface=_PREFACE)
+        save_profile(directory / "config.toml", soe_sandbox_profile, profile, preface=_CONFIG)
         yield sandbox
 
 
 @pytest.fixture
-def soe_token(soe_sandbox: Sandbox) -> Token:  # noqa: ARG001 - where the login goes to
-    """Sign in to `soe_sandbox` as a person would; return the `Token`, which is stored as well.
+def soe_token(soe_sandbox: Sandbox) -> Token:  # noqa: ARG001 - the site of the login
+    """Sign in to `soe_sandbox` as a user would; return the `Token`, which is stored as well.
 
-    Raises what `soe_auth.login` raises, where the site was told to make trouble.
+    Raises what `soe_auth.login` raises if the sandbox is set to make errors.
     """
     import asyncio
     from concurrent.futures import ThreadPoolExecutor
@@ -85,7 +85,7 @@ def soe_token(soe_sandbox: Sandbox) -> Token:  # noqa: ARG001 - where the login 
     from soe_auth.python_api.functions import login
     from soe_auth.sandbox.scripted_browser import visit
 
-    # In threads of their own, as an event loop may be running in this one.
+    # In threads, as an event loop may be running in this one.
     with ThreadPoolExecutor(max_workers=2, thread_name_prefix="soe-token") as threads:
 
         def browser(url: str) -> bool:

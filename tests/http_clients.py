@@ -1,4 +1,4 @@
-"""What the tests of HTTP clients stand on: servers that remember, and one face for each client."""
+"""Servers that record requests, and one function for each HTTP client, for their tests."""
 
 import asyncio
 import ssl
@@ -19,42 +19,42 @@ import trustme
 from tls_servers import tls
 
 import soe_auth
-from soe_auth.python_api.token_provider import Options
+from soe_auth.python_api.auth import Options
 
 
-class Heard(NamedTuple):
+class Received(NamedTuple):
     path: str
     authorization: str | None
     body: bytes
 
 
-class Said(NamedTuple):
+class Reply(NamedTuple):
     status: int = 200
     location: str = ""
 
 
 @dataclass
 class Server:
-    """A server on every loopback name: it hears each request, and says what `answer` has for it."""
+    """A server on the loopback that records each request, and replies as `answer` decides."""
 
     context: ssl.SSLContext | None = None
-    answer: Callable[[Heard], Said] = lambda _heard: Said()
-    heard: list[Heard] = field(default_factory=list)
+    answer: Callable[[Received], Reply] = lambda _heard: Reply()
+    received: list[Received] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        outer = self
+        server = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                heard = Heard(self.path, self.headers.get("Authorization"), body)
-                outer.heard.append(heard)
-                said = outer.answer(heard)
-                self.send_response(said.status)
-                if said.location:
-                    self.send_header("Location", said.location)
+                received = Received(self.path, self.headers.get("Authorization"), body)
+                server.received.append(received)
+                reply = server.answer(received)
+                self.send_response(reply.status)
+                if reply.location:
+                    self.send_header("Location", reply.location)
                 self.send_header("Content-Length", "2")
                 self.end_headers()
                 self.wfile.write(b"ok")
@@ -85,7 +85,7 @@ class Server:
 
     @property
     def tokens(self) -> list[str | None]:
-        return [heard.authorization for heard in self.heard]
+        return [received.authorization for received in self.received]
 
 
 @contextmanager
@@ -109,32 +109,32 @@ class Answer(NamedTuple):
 
 
 class InMemory:
-    """A store of the user's own; it has a length, and so is no truth as long as it is empty."""
+    """A custom store; it has a length, so that an empty one is false."""
 
     def __init__(self) -> None:
         self.tokens: dict[str, soe_auth.Token] = {}
-        self.waits_for: threading.Event | None = None
+        self.blocker: threading.Event | None = None
 
     def __len__(self) -> int:
         return len(self.tokens)
 
     def load(self, profile: str) -> soe_auth.Token | None:
-        if self.waits_for and not self.waits_for.wait(5):
-            raise soe_auth.StoreError("The loop stood still.")
+        if self.blocker and not self.blocker.wait(5):
+            raise soe_auth.StoreError("The event loop was blocked.")
         return self.tokens.get(profile)
 
     def save(self, profile: str, token: soe_auth.Token) -> None:
         self.tokens[profile] = token
 
     def update(self, profile: str, token: soe_auth.Token) -> bool:
-        """Keep a token again, as its account is known now, unless it is gone or replaced."""
+        """Store a token again, with its account, unless it was removed or replaced."""
         known = token.is_same_as(self.tokens.get(profile))
         if known:
             self.tokens[profile] = token
         return known
 
     def remove(self, profile: str, token: soe_auth.Token | None) -> bool:
-        """Remove a token, unless it is gone or replaced."""
+        """Remove a token, unless it was removed or replaced."""
         known = token is not None and token.is_same_as(self.tokens.get(profile))
         if known:
             del self.tokens[profile]
@@ -166,31 +166,31 @@ class Ca:
         return tls(self.ca.issue_cert("localhost", "127.0.0.1"))
 
 
-# --- each client behind one face: GET, or POST with a body; redirects are followed ---
+# --- one function for each client: GET, or POST with a body; redirects are followed ---
 
-PATIENCE = 60.0  # seconds; the usual 5 of httpx may pass on a busy machine
+TIMEOUT = 60.0  # seconds; the default 5 of httpx are too few on a busy machine
 
 Body = bytes | None
-Ask = Callable[..., Answer]
+Send = Callable[..., Answer]
 
 
 def _by(library: Any, auth: Any, ca: Ca, url: str, body: Body) -> Answer:
     with library.Client(
-        auth=auth, verify=ca.context, follow_redirects=True, trust_env=False, timeout=PATIENCE
+        auth=auth, verify=ca.context, follow_redirects=True, trust_env=False, timeout=TIMEOUT
     ) as client:
         answer = client.request("POST" if body else "GET", url, content=body)
     return Answer(answer.status_code, [before.status_code for before in answer.history])
 
 
 def _by_async(library: Any, auth: Any, ca: Ca, url: str, body: Body) -> Answer:
-    async def ask() -> Answer:
+    async def send() -> Answer:
         async with library.AsyncClient(
-            auth=auth, verify=ca.context, follow_redirects=True, trust_env=False, timeout=PATIENCE
+            auth=auth, verify=ca.context, follow_redirects=True, trust_env=False, timeout=TIMEOUT
         ) as client:
             answer = await client.request("POST" if body else "GET", url, content=body)
         return Answer(answer.status_code, [before.status_code for before in answer.history])
 
-    return asyncio.run(ask())
+    return asyncio.run(send())
 
 
 def by_httpx(ca: Ca, url: str, body: Body = None, **options: Unpack[Options]) -> Answer:
@@ -219,7 +219,7 @@ def by_requests(ca: Ca, url: str, body: Body = None, **options: Unpack[Options])
 
 
 def by_aiohttp(ca: Ca, url: str, body: Body = None, **options: Unpack[Options]) -> Answer:
-    async def ask() -> Answer:
+    async def send() -> Answer:
         auth = soe_auth.AiohttpAuth("acme", **options)
         connector = aiohttp.TCPConnector(ssl=ca.context)
         async with aiohttp.ClientSession(middlewares=[auth], connector=connector) as session:
@@ -229,10 +229,10 @@ def by_aiohttp(ca: Ca, url: str, body: Body = None, **options: Unpack[Options]) 
             await connector.close(abort_ssl=True)
         return Answer(answer.status, [before.status for before in answer.history])
 
-    return asyncio.run(ask())
+    return asyncio.run(send())
 
 
-CLIENTS: list[Ask] = [
+CLIENTS: list[Send] = [
     by_httpx,
     by_async_httpx,
     by_httpx2,

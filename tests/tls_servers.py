@@ -1,4 +1,4 @@
-"""What the tests of the calls to the site need of a network: certificates, servers, a proxy."""
+"""Certificates, servers and a proxy for the tests of the calls to the site."""
 
 import asyncio
 import os
@@ -20,9 +20,9 @@ from wine import UNDER_WINE
 import soe_auth
 from soe_auth import Site
 
-needs_roots = pytest.mark.skipif(UNDER_WINE, reason="Wine 8 believes a chain without a known root")
+needs_roots = pytest.mark.skipif(UNDER_WINE, reason="Wine 8 trusts a chain without a known root")
 
-ROOMS = Path(soe_auth.__file__).parent
+PACKAGE = Path(soe_auth.__file__).parent
 NOW = datetime.now(UTC)
 DAY = timedelta(days=1)
 
@@ -31,7 +31,7 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 
 @dataclass
 class Draws:
-    """Entropy that remembers what it gave: the secrets that nothing may show."""
+    """Entropy that records its output: the secrets that nothing may show."""
 
     secrets: list[str] = field(default_factory=list)
 
@@ -47,26 +47,25 @@ class Draws:
 
 
 def shown_by_a_tool_that_prints_locals(error: BaseException) -> str:
-    """The frames of our own rooms in the error's traceback, with their local variables.
+    """Return the frames of soe_auth in an error's traceback, with their local variables.
 
-    Tests and libraries are left out: a test has to hold the secrets, and whoever calls a library
-    with a secret in its arguments has it there. What hangs on `__context__` counts as far as Python
-    itself would print it, which `raise … from None` puts an end to.
+    Tests and libraries are left out, as they have to hold the secrets. A `__context__` counts if
+    Python itself would print it: not after `raise … from None`.
     """
     shown = []
-    told: TracebackException | None = TracebackException.from_exception(error, capture_locals=True)
-    while told:
+    cause: TracebackException | None = TracebackException.from_exception(error, capture_locals=True)
+    while cause:
         shown += [
             f"{frame.name}: {frame.locals}"
-            for frame in told.stack
-            if Path(frame.filename).is_relative_to(ROOMS)
+            for frame in cause.stack
+            if Path(frame.filename).is_relative_to(PACKAGE)
         ]
-        shown += told.format_exception_only()
-        told = told.__cause__ or (None if told.__suppress_context__ else told.__context__)
+        shown += cause.format_exception_only()
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
     return "\n".join(shown)
 
 
-# A browser as a company sets it up: its proxy, its CA; the loopback it asks itself.
+# A browser as in a company: with its proxy and its CA, but without the proxy for the loopback.
 BROWSER_BEHIND_A_PROXY = """
 import html, re, ssl, sys
 import httpx
@@ -125,13 +124,13 @@ def before_1_2(context: ssl.SSLContext) -> ssl.SSLContext:
 
 @asynccontextmanager
 async def served(handle: Handler, context: ssl.SSLContext | None = None) -> AsyncIterator[int]:
-    """Serve on a port of 127.0.0.1, and wait at the end for every connection to be done with."""
-    under_way: set[asyncio.Task[None]] = set()
+    """Serve on a port of 127.0.0.1, and wait at the end for every connection to end."""
+    tasks: set[asyncio.Task[None]] = set()
 
     async def run(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task
-        under_way.add(task)
+        tasks.add(task)
         with suppress(ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
             await handle(reader, writer)
         writer.close()
@@ -142,12 +141,12 @@ async def served(handle: Handler, context: ssl.SSLContext | None = None) -> Asyn
         yield server.sockets[0].getsockname()[1]
         server.close()
         async with asyncio.timeout(5):
-            await asyncio.gather(*under_way)
+            await asyncio.gather(*tasks)
 
 
 @asynccontextmanager
 async def always_answering(answer: bytes) -> AsyncIterator[Site]:
-    """A site that says the same bytes to everything and hangs up."""
+    """A site that sends the same bytes to every request and closes the connection."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -165,14 +164,14 @@ def http(status: int, body: bytes, *headers: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class Proxy:
-    """A forwarding proxy: the head of each request that it got, and what it read in their TLS."""
+    """A forwarding proxy: the head of each request, and what it read in intercepted TLS."""
 
     port: int
-    asked: list[bytes]
+    requests: list[bytes]
     read: bytearray
 
 
-PROXY_LOGIN_WANTED = http(407, b"", b'Proxy-Authenticate: Basic realm="acme"')
+PROXY_LOGIN_REQUIRED = http(407, b"", b'Proxy-Authenticate: Basic realm="acme"')
 
 
 @asynccontextmanager
@@ -183,51 +182,53 @@ async def forwarding(
     login: str = "",
     inspecting: trustme.CA | None = None,
 ) -> AsyncIterator[Proxy]:
-    """A proxy that takes every name for this machine, or answers CONNECT with a refusal.
+    """A proxy that connects every name to this machine, or answers CONNECT with a refusal.
 
-    It may want a `user:password`. One that is `inspecting` opens the TLS of all who believe its CA,
-    reads along, and believes everybody itself.
+    It may require a `user:password`. With `inspecting`, it intercepts TLS with certificates of that
+    CA, records what it reads, and trusts every site.
     """
-    asked: list[bytes] = []
+    requests: list[bytes] = []
     read = bytearray()
     certificate = cache(inspecting.issue_cert) if inspecting else None
 
     async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        asked.append(await reader.readuntil(b"\r\n\r\n"))
-        if refusal or (login and _basic(login) not in asked[-1].split(b"\r\n")):
-            writer.write(refusal or PROXY_LOGIN_WANTED)
+        requests.append(await reader.readuntil(b"\r\n\r\n"))
+        if refusal or (login and _basic(login) not in requests[-1].split(b"\r\n")):
+            writer.write(refusal or PROXY_LOGIN_REQUIRED)
             return
-        host, _, port = asked[-1].split()[1].decode().rpartition(":")
-        to_its_site = credulous() if certificate else None
+        host, _, port = requests[-1].split()[1].decode().rpartition(":")
+        to_its_site = trusting_context() if certificate else None
         from_site, to_site = await asyncio.open_connection("127.0.0.1", int(port), ssl=to_its_site)
         writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         try:
             if certificate:
                 await writer.start_tls(tls(certificate(host)))
-            heard = read if certificate else bytearray()
-            await asyncio.gather(copy(reader, to_site, heard), copy(from_site, writer, bytearray()))
+            recorded = read if certificate else bytearray()
+            await asyncio.gather(
+                copy(reader, to_site, recorded), copy(from_site, writer, bytearray())
+            )
         finally:
             to_site.close()
 
     async def copy(
-        source: asyncio.StreamReader, target: asyncio.StreamWriter, heard: bytearray
+        source: asyncio.StreamReader, target: asyncio.StreamWriter, recorded: bytearray
     ) -> None:
         with suppress(ConnectionError, ssl.SSLError):
             while data := await source.read(2**16):
-                heard += data
+                recorded += data
                 target.write(data)
                 await target.drain()
         target.close()
 
     async with served(connect, context) as port:
-        yield Proxy(port, asked, read)
+        yield Proxy(port, requests, read)
 
 
 def _basic(login: str) -> bytes:
     return b"Proxy-Authorization: Basic " + b64encode(login.encode())
 
 
-def credulous() -> ssl.SSLContext:
+def trusting_context() -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context

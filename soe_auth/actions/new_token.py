@@ -102,7 +102,7 @@ async def revoke_replaced(
     ):
         return
     result = await site.invalidate(
-        replaced.access_token, for_team=replaced.scope.is_for_team, within=_REVOCATION_TIMEOUT
+        replaced.access_token, for_team=replaced.scope.is_for_team, time_limit=_REVOCATION_TIMEOUT
     )
     if result.is_dead:
         io.verbose(f"The replaced token: {result.value}.")

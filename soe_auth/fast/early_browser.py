@@ -1,7 +1,7 @@
-"""Launch the browser of a known login before its settings are read.
+"""Launch the browser of a recorded login before its settings are read.
 
-The cache has what that takes. The kernel's backlog holds the browser until the login listens; state
-and verifier are drawn then.
+The kernel's backlog holds the browser until the login serves the port. State and verifier are made
+only then.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 
 from soe_auth.desktop.browser import start_browser, watch_process
 from soe_auth.errors import LoopbackUnavailable
-from soe_auth.fast.cache import Cache
+from soe_auth.fast.replay import Cache
 from soe_auth.files.lock import try_lock
 from soe_auth.files.private_read import check_replaceable, secure_directory
 from soe_auth.loopback.sockets import bind, local_path
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 
 def start_early(argv: Sequence[str], environ: Mapping[str, str]) -> StartedLogin | None:
-    """Start the login of a command line, if the cache has one that finished.
+    """Start the login of a command line, if one of the same words has finished before.
 
-    Return None, with nothing done, where anything is unusual: the login itself reports it.
+    Return None, with nothing done, if anything is unusual: the login itself reports it.
     """
     try:
         cache = Cache(environ)

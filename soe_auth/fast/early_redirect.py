@@ -1,8 +1,8 @@
-"""Leads the browser on from the short local address while the listener is still being loaded.
+"""Redirect the browser from the short local address to the site while aiohttp is loaded.
 
-That takes 60 ms and more, and a person waits for the site's page. Only the plain request for that
-address is answered here, as the listener would answer it. A connection that brings anything else,
-or nothing yet, is handed on with what it has brought, for the listener to judge.
+That takes 60 ms and more, and the user waits for the site's page. Only a plain request for that
+address is answered here, as the server would answer it. Any other connection is handed to the
+server, with the bytes that it sent.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from soe_auth.loopback.pages import HEADERS
+from soe_auth.loopback.socket_owner import other_user
 from soe_auth.model.secret import Secret
 from soe_auth.oauth.authorization_response import CallbackRequest, check_request
 
@@ -23,13 +24,16 @@ if TYPE_CHECKING:
     from soe_auth.oauth.authorization_request import AuthorizationRequest
 
 _MAX_CONNECTIONS = 16  # the others wait in the kernel's backlog
-_LONGEST_HEAD = 8192
-# What would have a request go on behind its head.
+_MAX_HEAD = 8192  # bytes
+# Headers after which a request may go on behind its head.
 _NOT_PLAIN = frozenset({"content-length", "expect", "transfer-encoding", "upgrade"})
 
 
 class EarlyRedirect:
-    """Stands at the sockets until the listener is there; made by `redirect_early`."""
+    """Accepts connections until the server is loaded; made by `redirect_early`.
+
+    `answer` returns the response to the bytes of a connection, or nothing.
+    """
 
     def __init__(self, answer: Callable[[socket, bytes], bytes]) -> None:
         self._loop = asyncio.get_running_loop()
@@ -38,14 +42,14 @@ class EarlyRedirect:
         self._connections: dict[socket, bytes] = {}
         self.browser_redirected: bool = False
 
-    def begin(self, sockets: Sequence[socket]) -> None:
-        """Let connections in. Raises NotImplementedError where the loop cannot watch a socket."""
+    def start(self, sockets: Sequence[socket]) -> None:
+        """Accept connections. Raises NotImplementedError if the loop cannot watch a socket."""
         for listening in sockets:
             self._loop.add_reader(listening, self._accept, listening)
         self._listening = sockets
 
-    def leave(self) -> dict[socket, bytes]:
-        """Go, and return the connections that are left, and what each has brought."""
+    def stop(self) -> dict[socket, bytes]:
+        """Stop, and return the open connections with the bytes that each has sent."""
         for watched in (*self._listening, *self._connections):
             self._loop.remove_reader(watched)
         connections, self._listening, self._connections = self._connections, (), {}
@@ -54,21 +58,21 @@ class EarlyRedirect:
     def _accept(self, listening: socket) -> None:
         try:
             client, _ = listening.accept()
-        except OSError:  # it has gone again, or there may be no more: the listener will see
+        except OSError:  # it has ended, or no more can be opened: the server reports that
             self._loop.remove_reader(listening)
             return
         client.setblocking(False)  # noqa: FBT003  # the socket module's own signature
         self._connections[client] = b""
-        self._loop.add_reader(client, self._look, client)
+        self._loop.add_reader(client, self._read, client)
         if len(self._connections) == _MAX_CONNECTIONS:
             for each in self._listening:
                 self._loop.remove_reader(each)
 
-    def _look(self, client: socket) -> None:
-        """Look once at what a connection brings; if it is plain, answer, else keep it."""
+    def _read(self, client: socket) -> None:
+        """Read once; answer a plain request, and leave any other to the server."""
         self._loop.remove_reader(client)
         with suppress(OSError):
-            self._connections[client] = client.recv(_LONGEST_HEAD)
+            self._connections[client] = client.recv(_MAX_HEAD)
             if answer := self._answer(client, self._connections[client]):
                 del self._connections[client]
                 with client:
@@ -81,37 +85,37 @@ def redirect_early(
     sockets: LoopbackSockets,
     launch_path: str,
     request: AuthorizationRequest,
-    other_user: Callable[[Address, Address], int | None],
+    other_user: Callable[[Address, Address], int | None] = other_user,
 ) -> Iterator[EarlyRedirect]:
-    """Redirect requests for the launch path to the site until the responder leaves.
+    """Redirect requests for the launch path to the site until `EarlyRedirect.stop`.
 
-    `other_user` tells from the two ends of a connection which other user is at the far one, if any.
+    `other_user` is `socket_owner.other_user`.
     """
 
-    def answer(client: socket, brought: bytes) -> bytes:
-        arrival = read_plain(brought)
+    def answer(client: socket, data: bytes) -> bytes:
+        received = parse_plain_request(data)
         if (
-            arrival
-            and not check_request(arrival, sockets.host, sockets.port)
-            and arrival.target.matches(launch_path)
+            received
+            and not check_request(received, sockets.host, sockets.port)
+            and received.target.matches(launch_path)
             and other_user(client.getpeername()[:2], client.getsockname()[:2]) is None
         ):
             return _see_other(request.url)
         return b""
 
-    responder = EarlyRedirect(answer)
-    with suppress(NotImplementedError):  # the browser waits for the listener then, on Windows
-        responder.begin(sockets.sockets)
+    early = EarlyRedirect(answer)
+    with suppress(NotImplementedError):  # on Windows, the browser waits for the server
+        early.start(sockets.sockets)
     try:
-        yield responder
+        yield early
     finally:
-        for client in responder.leave():
+        for client in early.stop():
             client.close()
 
 
-def read_plain(brought: bytes) -> CallbackRequest | None:
-    """Read a request as a browser writes one; None for what could be understood in two ways."""
-    head, end, more = brought.partition(b"\r\n\r\n")
+def parse_plain_request(data: bytes) -> CallbackRequest | None:
+    """Parse a request as browsers send it; return None if it could be read in two ways."""
+    head, end, more = data.partition(b"\r\n\r\n")
     try:
         first, *lines = head.decode("ascii").split("\r\n")
         method, target, version = first.split(" ")
@@ -130,7 +134,7 @@ def read_plain(brought: bytes) -> CallbackRequest | None:
 
 
 def _see_other(location: str) -> bytes:
-    """Write the redirect as the listener does (RFC 9700 section 4.12)."""
+    """Return the redirect that the server would send (RFC 9700 section 4.12)."""
     headers = {**HEADERS, "Location": location, "Content-Length": "0", "Connection": "close"}
     lines = ["HTTP/1.1 303 See Other", *(f"{name}: {value}" for name, value in headers.items())]
     return "\r\n".join([*lines, "", ""]).encode("ascii")

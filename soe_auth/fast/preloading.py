@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable
     from types import ModuleType
 
     from soe_auth.actions.login_io import LoginIO, PendingAuthorization
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def accelerate(io: LoginIO) -> LoginIO:
-    """Return `io` with factories that load in a thread what they need.
+    """Return `io` with factories that load their libraries in a thread.
 
     Only for a process that runs nothing but this command: see `_load_server`.
     """
@@ -31,19 +31,17 @@ def accelerate(io: LoginIO) -> LoginIO:
 async def open_listener(
     pending: PendingAuthorization, on_stray: Callable[[Stray], None]
 ) -> AsyncIterator[CallbackServer]:
-    """Serve the callback; the browser is redirected early, while aiohttp is loaded."""
+    """Serve the callback; redirect the browser early, while aiohttp is loaded."""
     from soe_auth.fast.early_redirect import redirect_early
-    from soe_auth.loopback.socket_owner import other_user
     from soe_auth.site_client.event_loop import in_thread
 
     sockets, request, launch_path = pending.sockets, pending.request, pending.launch_path
     assert sockets  # noqa: S101  # a login without them opens no listener
-    with redirect_early(sockets, launch_path, request, other_user) as early:
+    with redirect_early(sockets, launch_path, request) as early:
         server = await in_thread(_load_server)
-        connections = early.leave()
+        accepted = early.stop()
     paths = server.LocalPaths(launch_path, pending.result_path)
-    serving = server.serve(sockets, request, paths, on_stray, accepted=connections)
-    async with serving as listener:
+    async with server.serve(sockets, request, paths, on_stray, accepted=accepted) as listener:
         listener.browser_redirected = early.browser_redirected
         yield listener
 
@@ -61,11 +59,17 @@ async def connect_preloaded(site: Site, network: Network) -> AsyncIterator[SiteC
 def _load_server() -> ModuleType:
     """Load the callback server without the CAs that aiohttp reads for its client: 33 ms and 2 MB.
 
-    No other code looks at the variable meanwhile; a client of aiohttp would be refused by it, not
-    deceived.
+    No other code reads the variable meanwhile; with it, a client would refuse every certificate.
     """
-    with _set("SSL_CERT_FILE", os.devnull):
+    before = os.environ.get("SSL_CERT_FILE")
+    os.environ["SSL_CERT_FILE"] = os.devnull
+    try:
         from soe_auth.loopback import server
+    finally:
+        if before is None:
+            del os.environ["SSL_CERT_FILE"]
+        else:
+            os.environ["SSL_CERT_FILE"] = before
     return server
 
 
@@ -73,16 +77,3 @@ def _load_client() -> ModuleType:
     from soe_auth.site_client import client
 
     return client
-
-
-@contextmanager
-def _set(variable: str, value: str) -> Iterator[None]:
-    before = os.environ.get(variable)
-    os.environ[variable] = value
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[variable]
-        else:
-            os.environ[variable] = before

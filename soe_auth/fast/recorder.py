@@ -1,7 +1,7 @@
-"""Record what command lines come to, for `soe_auth.fast.replay` and `early_browser`.
+"""Record the outcomes of command lines, for `replay` and `early_browser`.
 
 An outcome is recorded only if the same words must have it again until a file, a variable or the
-token changes: nothing was told on stderr, and no file changed meanwhile or shortly before.
+token changes: nothing was written to stderr, and no file changed meanwhile or shortly before.
 """
 
 from __future__ import annotations
@@ -11,14 +11,9 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from soe_auth.fast.cache import Cache, file_state, identity, mark_state
+from soe_auth.fast.replay import Cache, file_state, identity, mark_state
 from soe_auth.files.private_read import read_private
-from soe_auth.settings import (
-    CONFIG_DIR_VARIABLE,
-    PROFILE_VARIABLE,
-    TOKEN_VARIABLE,
-    VARIABLE_PREFIX,
-)
+from soe_auth.settings import CONFIG_DIR_VARIABLE, PROFILE_VARIABLE, TOKEN_VARIABLE, VARIABLE_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,16 +21,15 @@ if TYPE_CHECKING:
     from soe_auth.model.token import Token
     from soe_auth.settings.settings import Settings
 
-# A file may change twice in one tick of the clock that its times are from, and the second change
-# leave no trace: one that changed just now is not relied on. Some file systems tick in 2 seconds.
+# A file may change twice within one tick of its time stamps, and the second change leave no trace.
+# Some file systems have ticks of 2 seconds.
 _SETTLED = 3 * 10**9  # nanoseconds
 
 
 class Recorder:
-    """An observer, as `cli.console.Observer` describes it, of one command line.
+    """An observer of one command line, as `cli.console.Observer` describes it.
 
-    `clock` gives nanoseconds since the epoch. What cannot be recorded is left out, silently: the
-    cache is a help, and no need.
+    `clock` gives nanoseconds since the epoch. What cannot be recorded is left out silently.
     """
 
     def __init__(
@@ -53,28 +47,28 @@ class Recorder:
         self._latest = 0
 
     def begins(self) -> None:
-        """Look at the files that settings are made of, before they are read."""
+        """Read the state of the files that decide the settings, before the settings are read."""
         with suppress(ValueError, OSError):
             cache = Cache(self._environ)
             self._latest = self._clock() - _SETTLED
-            self._files = _look(cache, self._environ)
+            self._files = _read_states(cache, self._environ)
             self._cache = cache
 
     def tells(self) -> None:
-        """Note that something is told on stderr, which replay would not tell."""
+        """Note a message on stderr, which replay would not repeat."""
         self._has_told = True
 
     def prints(
         self, text: str | None, settings: Settings | None = None, token: Token | None = None
     ) -> None:
-        """Record that a text is printed, or nothing, with this token in it, or none."""
+        """Record that a text, or nothing, is printed, with or without this token in it."""
         with self._recording() as record:
             if settings and token:
                 source = self._source(settings, token)
                 before, found, after = (text or "").partition(token.access_token.reveal())
                 if text is None:
                     record(self._argv, ["nothing", *source])
-                elif found:  # it was not quoted in any way
+                elif found:  # not quoted in any way
                     record(self._argv, ["print", *source, before, after])
             elif text is not None:
                 record(self._argv, ["text", text])
@@ -82,9 +76,9 @@ class Recorder:
     def executes(
         self, command: Sequence[str], variable: str, settings: Settings, token: Token
     ) -> None:
-        """Record that the command at the end of our command line is exec'ed with the token.
+        """Record that the command at the end of the command line is executed with the token.
 
-        Its words are no part of the key: they may be secret, and others each time.
+        Its words are not part of the key: they may be secret, and differ each time.
         """
         count = len(self._argv) - len(command)
         with self._recording() as record:
@@ -99,13 +93,9 @@ class Recorder:
 
         site, directory, profile = settings.site, settings.paths.directory, settings.profile
         with self._recording() as record:
-            # Of a suffix the user is told before the browser opens.
-            if (
-                settings.of_browser
-                and settings.store == "file"
-                and site
-                and not site.ignored_suffix
-            ):
+            # A message about an ignored suffix precedes the browser.
+            has_message = site is None or site.ignored_suffix
+            if settings.of_browser and settings.store == "file" and not has_message:
                 token = FileStore(directory, report=_ignore).path(profile)
                 lock = LoginLock(directory, report=_ignore).path(profile)
                 assumed = [profile, *settings.of_browser]
@@ -115,7 +105,7 @@ class Recorder:
     def _recording(self) -> Iterator[Callable[[Sequence[str], Sequence[str]], None]]:
         def record(words: Sequence[str], outcome: Sequence[str]) -> None:
             is_settled = all(map(self._is_settled, self._files.values()))
-            if cache and is_settled and _look(cache, self._environ) == self._files:
+            if cache and is_settled and _read_states(cache, self._environ) == self._files:
                 cache.store(words, self._files, outcome)
 
         cache = self._cache
@@ -129,22 +119,22 @@ class Recorder:
         path = FileStore(settings.paths.directory, report=_ignore).path(settings.profile)
         data, others, status = read_private(path, LARGEST_FILE, repair=False)
         secret, state = token.access_token.reveal().encode(), identity(status)
-        is_odd = others or self._has_told or settings.store != "file" or secret not in data
-        if is_odd or not self._is_settled(state) or token_from_json(data) != token:
+        is_unusual = others or self._has_told or settings.store != "file" or secret not in data
+        if is_unusual or not self._is_settled(state) or token_from_json(data) != token:
             raise ValueError
         valid_until = token.ends_at(token.obtained_at) - settings.min_ttl
         return [repr(valid_until), str(path), state, str(data.rindex(secret)), str(len(secret))]
 
     def _is_settled(self, state: str) -> bool:
-        """Say whether a file's times, which end its state, are long past."""
+        """Whether the time stamps at the end of a file's state are old enough."""
         times = [int(part) for part in state.split()[-2:] if part.isdigit()]
         return max(times, default=0) <= self._latest
 
 
-def _look(cache: Cache, environ: Mapping[str, str]) -> dict[str, str]:
+def _read_states(cache: Cache, environ: Mapping[str, str]) -> dict[str, str]:
     """Return each file that decides settings, and its state.
 
-    Raises ValueError where the settings are not those that the cache's key is about; OSError.
+    Raises OSError; ValueError if the settings are not those of the cache's key.
     """
     from pathlib import Path
 
@@ -165,4 +155,4 @@ def _look(cache: Cache, environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _ignore(_: str) -> None:
-    """Tell no one."""
+    """Report nothing."""

@@ -1,54 +1,52 @@
-"""The use cases under their public names, for Python programs."""
+"""The public functions for Python programs, and the defaults of their arguments."""
 
 from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from soe_auth.actions import logout as _logout
-from soe_auth.actions import status as _status
+from soe_auth.actions import logout as logout_action
+from soe_auth.actions import status as status_action
 from soe_auth.actions.get_token import from_environment, from_store
-from soe_auth.actions.login import alogin as _alogin
-from soe_auth.actions.login import login as _login
+from soe_auth.actions.login import alogin as alogin_once
+from soe_auth.actions.login import login as login_once
 from soe_auth.actions.login_if_needed import alogin_if_needed, login_if_needed
-from soe_auth.python_api.defaults import (
-    given_or_own_store,
-    ignore,
-    login_io_for,
-    open_place,
-    require_asyncio,
-    settings_for,
-)
+from soe_auth.actions.login_io import system_login_io
+from soe_auth.errors import LoginError
+from soe_auth.settings.resolve import resolve
 from soe_auth.settings.settings import find_paths
+from soe_auth.storage import find_store_kind, open_store
 from soe_auth.storage.file_store import FileStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from soe_auth.actions.login_io import LoginIO
     from soe_auth.actions.logout import LogoutResult
     from soe_auth.actions.status import ProfileStatus
     from soe_auth.model.secret import Secret
     from soe_auth.model.token import Token
+    from soe_auth.settings.settings import Settings
     from soe_auth.storage import Store
 
 
 def get_token(
     profile: str | None = None, *, min_ttl: float | None = None, store: Store | None = None
 ) -> Secret:
-    """Return a token that lives for at least `min_ttl` seconds more; never opens a browser.
+    """Return a token that is valid for at least `min_ttl` more seconds; never open a browser.
 
-    SOE_AUTH_TOKEN, when set, is the answer; else the token of the profile, or of the default one.
-    `min_ttl` defaults to the setting of that name. `store` is asked in place of the one that the
-    settings name. The token shows itself by `.reveal()`.
+    SOE_AUTH_TOKEN is returned if it is set, else the token of the profile, or of the default one.
+    `min_ttl` defaults to its setting, `store` to the store of the settings. `.reveal()` returns
+    the token as text.
 
-    Raises LoginRequired if a person is needed, SettingsError, StoreError.
+    Raises LoginRequired if a user has to log in, SettingsError, StoreError.
     """
     if access_token := from_environment(os.environ):
         return access_token
     settings = settings_for(profile, min_ttl)
-    own = given_or_own_store(settings, store)
-    return from_store(settings, own, now=time.time()).access_token
+    return from_store(settings, store_for(settings, store), now=time.time()).access_token
 
 
 def login(
@@ -63,21 +61,21 @@ def login(
     announce: Callable[[str], None] | None = None,
     store: Store | None = None,
 ) -> Token:
-    """Log in with a person and their browser; return the token, which is stored as well.
+    """Log in with a user and their browser; store the token and return it.
 
-    `site`, `client_id` and `scope` are written as on the command line and remembered in the same
-    way. With `if_needed`, a stored token that lives for `min_ttl` seconds more will do, and of many
-    threads, tasks and processes that ask at once one logs in, and all get its token. `browser`
-    shows a URL and returns False if it cannot; `announce` tells the person a sentence; by default
-    the desktop's browser is used and nothing is told. `store` is used in place of the one that the
-    settings name. From a login on, the process writes no core dump. Inside a running event loop, as
-    in a notebook, it holds that loop up; `await alogin()` does not.
+    `site`, `client_id` and `scope` are as on the command line, and remembered in the same way. With
+    `if_needed`, a stored token that is valid for `min_ttl` more seconds is returned; of many
+    threads, tasks and processes at once, one logs in and all get its token. `browser` opens a URL
+    and returns False if it cannot; `announce` shows a sentence to the user. By default, the
+    desktop's browser is used and nothing is shown. `store` defaults to the store of the settings.
+    From a login on, the process writes no core dump. Inside a running event loop, as in a notebook,
+    this blocks the loop; `await alogin()` does not.
 
     Raises SettingsError, LoginError, ServerError, NetworkError, StoreError; with `if_needed`,
-    LoginRequired where no browser can be started, or after a login that failed.
+    LoginRequired if no browser can be started, or after a login that failed.
     """
     settings = settings_for(profile, min_ttl, site=site, client_id=client_id, scope=scope)
-    log_in = login_if_needed if if_needed else _login
+    log_in = login_if_needed if if_needed else login_once
     return log_in(settings, login_io_for(settings, store, browser, announce))
 
 
@@ -93,46 +91,103 @@ async def alogin(
     announce: Callable[[str], None] | None = None,
     store: Store | None = None,
 ) -> Token:
-    """Do as `login`, on asyncio; raises RuntimeError on another event loop, such as trio."""
+    """Log in as `login` does, on asyncio; raise RuntimeError on another event loop, as of trio."""
     require_asyncio("alogin()")
     settings = settings_for(profile, min_ttl, site=site, client_id=client_id, scope=scope)
-    log_in = alogin_if_needed if if_needed else _alogin
+    log_in = alogin_if_needed if if_needed else alogin_once
     return await log_in(settings, login_io_for(settings, store, browser, announce))
 
 
 def logout(
     profile: str | None = None, *, local: bool = False, store: Store | None = None
 ) -> LogoutResult | None:
-    """Ask the site to end the profile's token, and remove it from this machine.
+    """Revoke the profile's token on the site, and remove it from this machine.
 
-    The copy here is kept, and `removed` is False, unless the token is dead; with `local` it goes
-    without the site being asked. Returns the token and what the site said; None where there was no
-    token. SOE_AUTH_TOKEN plays no part. Works inside a running event loop as well, and holds it up
-    for as long as the site takes, ten seconds at most.
+    Unless the site confirms that the token is invalid, it stays here, and `removed` is False. With
+    `local`, it is removed and the site is not contacted. Returns the token and the site's answer;
+    None if there was no token. SOE_AUTH_TOKEN is ignored. Inside a running event loop, this blocks
+    the loop for at most ten seconds.
 
-    Raises SettingsError, StoreError; LoginRequired where there is no profile at all.
+    Raises SettingsError, StoreError; LoginRequired if there is no profile at all.
     """
     from soe_auth.site_client.event_loop import run_async
 
     settings = settings_for(profile)
-    stored = open_place(settings, store)
+    if store is None:
+        directory = settings.paths.directory
+        kind = find_store_kind(directory, settings.profile, report=ignore)
+        store = open_store(directory, kind, report=ignore, user_present=True)
     return run_async(
-        _logout.logout(settings.profile, stored, local=local, network=settings.network)
+        logout_action.logout(settings.profile, store, local=local, network=settings.network)
     )
 
 
 def status(profile: str | None = None, *, store: Store | None = None) -> list[ProfileStatus]:
-    """Return the status of every profile, sorted by name, or of the one that is named.
+    """Return the status of every profile, sorted by name, or of the named one.
 
-    No site is asked. SOE_AUTH_TOKEN plays no part.
+    No site is contacted. SOE_AUTH_TOKEN is ignored.
 
-    Raises SettingsError, StoreError; LoginRequired where there is no profile at all.
+    Raises SettingsError, StoreError; LoginRequired if there is no profile at all.
     """
     files = FileStore(find_paths(os.environ).directory, report=ignore)
     listed = (files if store is None else store).profiles
     now, found = time.time(), []
-    for settings in _status.resolve_all(profile, listed, os.environ):
-        token = given_or_own_store(settings, store).load(settings.profile)
-        _status.require_profile_or_token(settings, token)
-        found.append(_status.status_of(settings, token, now))
+    for settings in status_action.resolve_all(profile, listed, os.environ):
+        token = store_for(settings, store).load(settings.profile)
+        status_action.require_profile_or_token(settings, token)
+        found.append(status_action.status_of(settings, token, now))
     return found
+
+
+def ignore(_sentence: str) -> None:
+    """Report nothing."""
+
+
+def settings_for(
+    profile: str | None, min_ttl: float | None = None, **options: str | None
+) -> Settings:
+    """Resolve the settings; the options count as flags. Raises as `resolve` does."""
+    flags = {key: value for key, value in options.items() if value is not None}
+    if min_ttl is not None:
+        flags["min_ttl"] = f"{max(0, round(min_ttl))}s"
+    return resolve(flags, profile=profile)
+
+
+def store_for(settings: Settings, store: Store | None) -> Store:
+    """Return the caller's own store, or open the one of the settings."""
+    if store is not None:
+        return store
+    return open_store(settings.paths.directory, settings.store, report=ignore)
+
+
+def require_asyncio(caller: str) -> None:
+    """Raise RuntimeError, which names a remedy, if no asyncio loop is running, as on trio."""
+    import asyncio
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise RuntimeError(
+            f"{caller} needs asyncio; on trio, use the sync one in trio.to_thread.run_sync()"
+        ) from None
+
+
+def login_io_for(
+    settings: Settings,
+    store: Store | None,
+    browser: Callable[[str], bool] | None,
+    announce: Callable[[str], None] | None,
+) -> LoginIO:
+    """Return the effects of a login, which raises LoginError if no user could see it."""
+    io = system_login_io(settings, os.environ, announce or ignore, store)
+    show = browser or io.open_browser
+
+    def show_or_raise(url: str) -> bool:
+        if show and show(url):
+            return True
+        raise LoginError(
+            "Cannot start a browser, and there is no user to show the address to.",
+            hint="Pass announce=print, or a browser of your own.",
+        )
+
+    return replace(io, open_browser=show if browser or announce else show_or_raise)

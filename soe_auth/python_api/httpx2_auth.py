@@ -1,10 +1,10 @@
-"""The token in what httpx2 sends; that library need not be there."""
+"""The auth class for httpx2, which need not be installed."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from soe_auth.python_api.auth_flow import AuthFlow
+from soe_auth.python_api.auth import AuthFlow
 
 if TYPE_CHECKING:
     from httpx2 import Auth, Request, Response
@@ -16,4 +16,4 @@ else:
 
 
 class Httpx2Auth(AuthFlow["Request", "Response"], Auth):
-    """Has httpx2 send the profile's token to its own site, as `SoeAuth` does for httpx."""
+    """Sends the profile's token with httpx2 requests to its own site, as `SoeAuth` for httpx."""

@@ -1,19 +1,19 @@
-"""The token in what httpx sends: an `auth` for its clients."""
+"""The auth class for httpx."""
 
 from __future__ import annotations
 
 import httpx
 
-from soe_auth.python_api.auth_flow import AuthFlow
+from soe_auth.python_api.auth import AuthFlow
 
 
 class SoeAuth(AuthFlow[httpx.Request, httpx.Response], httpx.Auth):
-    """Has httpx send the profile's token to its own site, and to no other address.
+    """Sends the profile's token with httpx requests to its own site, and to no other address.
 
-    For `httpx.Client` and `httpx.AsyncClient`, of many threads and tasks. Each request asks the
-    store; after a 401, it is sent again once if there is another token by then and its body is
-    still there. No user is asked to log in unless `login` is True.
+    For `httpx.Client` and `httpx.AsyncClient`, in many threads and tasks. Each request reads the
+    store. After a 401, a request is sent once more if there is a newer token and its body is still
+    available. No user is asked to log in unless `login` is True.
 
-    Requests to the site raise LoginRequired if a user is needed, SettingsError, StoreError; with
-    `login`, what `soe_auth.login` raises. On trio they raise RuntimeError.
+    Requests to the site raise LoginRequired if a user has to log in, SettingsError, StoreError;
+    with `login`, what `soe_auth.login` raises. On trio they raise RuntimeError.
     """

@@ -1,8 +1,7 @@
-"""What is asked of the site: the exchange of a code, and the few calls to its API."""
+"""Call a site: exchange a code, look up an account, verify and revoke a token, call the API."""
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from contextlib import asynccontextmanager
@@ -18,6 +17,7 @@ from soe_auth.model.text import printable
 from soe_auth.model.token import Scope
 from soe_auth.oauth.authorization_request import new_authorization_request
 from soe_auth.oauth.bearer import V2_HEADER, V3_HEADER, authorization
+from soe_auth.oauth.token_endpoint import TokenResponse
 from soe_auth.site_client.transport import Request, Timeouts, open_transport
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from soe_auth.model.site import Site
     from soe_auth.oauth.api_call import ApiCall, ApiResponse
     from soe_auth.oauth.authorization_request import AuthorizationRequest
-    from soe_auth.oauth.token_endpoint import TokenResponse
     from soe_auth.settings.settings import Settings
     from soe_auth.site_client.transport import ResponseHead, SiteTransport
 
@@ -38,14 +37,12 @@ _NO_SUCH_CALL = {
     HTTPStatus.GONE,
     HTTPStatus.NOT_IMPLEMENTED,
 }
-
-
 _OUTSIDE_ITS_TEAM = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
-_FOR_ITS_TEAM = "With access_team, a token is good in its own team only, which was not asked."
+_MAX_API_BODY = 64 * 1024 * 1024  # bytes
 
 
 class TokenValidity(Enum):
-    """What the site said when asked whether a token is good."""
+    """A site's answer to the question whether a token is valid."""
 
     GOOD = "good"
     NO_LONGER_GOOD = "no longer good"
@@ -55,7 +52,7 @@ class TokenValidity(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """A token's validity at its site: whose it is if it is good, else in `reason` what came."""
+    """A token's validity at its site: the account if it is valid, else the `reason`."""
 
     validity: TokenValidity
     account: str | None = None
@@ -63,12 +60,12 @@ class Verification:
 
     @property
     def is_good(self) -> bool | None:
-        """Whether the token is good; None where the site did not say."""
+        """Whether the token is valid; None if the site did not say."""
         return {TokenValidity.GOOD: True, TokenValidity.NO_LONGER_GOOD: False}.get(self.validity)
 
 
 class RevocationResult(Enum):
-    """What the site said when asked to end a token."""
+    """A site's answer to a revocation."""
 
     ENDED = "ended"
     ALREADY_INVALID = "already invalid"
@@ -82,22 +79,18 @@ class RevocationResult(Enum):
         return self in {RevocationResult.ENDED, RevocationResult.ALREADY_INVALID}
 
 
-# The answers after which the token may have ended all the same.
-_TO_BE_CHECKED = {RevocationResult.UNCLEAR, RevocationResult.UNREACHABLE}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeLimits(Timeouts):
-    """How long the site may take, in seconds: the transport, and each call as a whole."""
+    """Time limits in seconds: those of the transport, and one for each call as a whole."""
 
     exchange: float = 30.0
-    look_up: float = 3.0  # a person is waiting for the page
+    look_up: float = 3.0  # the user waits for the page
     verification: float = 10.0
     invalidation: float = 10.0
     api_call: float = 120.0
 
 
-# One try for each look: what fails now and then is to be seen, not to be got over.
+# For diagnosis: one attempt each, so that an intermittent failure shows.
 FIRST_LOOK = TimeLimits(connect=5.0, read=5.0, pauses=(), look_up=8.0)
 
 _LIMITS = TimeLimits()
@@ -112,50 +105,49 @@ class SiteConnection:
         self._limits = limits
 
     async def warm_up(self) -> None:
-        """Have all loaded that the first call needs; the site hears nothing of it."""
+        """Load everything that the first call needs, without contacting the site."""
         await self._transport.warm_up()
 
     async def exchange(self, form: Secret) -> TokenResponse:
-        """Post the form to the token endpoint, once; return what comes back, whatever it is.
+        """Post the form to the token endpoint, once; return the answer, whatever it is.
 
-        Raises NetworkError and MalformedResponse, as `SiteTransport.send`.
+        Raises NetworkError, and MalformedResponse as `SiteTransport.send`.
         """
-        return await self._transport.send(
+        answer = await self._transport.send(
             lambda: Request(
                 "POST",
                 "/oauth/access_token/json",
                 {"Content-Type": "application/x-www-form-urlencoded"},
                 form.reveal().encode("ascii"),
             ),
-            within=self._limits.exchange,
+            time_limit=self._limits.exchange,
         )
+        return TokenResponse(answer.status, answer.body)
 
     async def account_name(self, access_token: Secret) -> str | None:
-        """Ask whose token it is; None where the site does not tell, or not in time."""
-        return (await self._introduction(access_token, self._limits.look_up)).account
+        """Return the account of a token; None if the site does not answer with one in time."""
+        limit = self._limits.look_up
+        return (await self.verify(access_token, time_limit=limit)).account
 
-    async def verify(self, access_token: Secret, *, for_team: bool = False) -> Verification:
-        """Ask whether a token is good, and whose it is; see `Scope.is_for_team`."""
-        return await self._introduction(access_token, self._limits.verification, for_team=for_team)
-
-    async def _introduction(
-        self, access_token: Secret, within: float, *, for_team: bool = False
+    async def verify(
+        self, access_token: Secret, *, for_team: bool = False, time_limit: float | None = None
     ) -> Verification:
-        """Ask API v3 who we are, by this token."""
+        """Ask the site whether a token is valid; for `for_team` see `Scope.is_for_team`."""
         try:
             answer = await self._transport.send(
                 lambda: Request("GET", WHO_AM_I, {"Authorization": authorization(access_token)}),
-                within=within,
+                time_limit=time_limit or self._limits.verification,
             )
         except NetworkError as problem:
             return Verification(TokenValidity.UNREACHABLE, reason=str(problem))
         except SoeAuthError as problem:
             return Verification(TokenValidity.UNCLEAR, reason=str(problem))
         if for_team and answer.status in _OUTSIDE_ITS_TEAM:
-            return Verification(TokenValidity.UNCLEAR, reason=_FOR_ITS_TEAM)
+            reason = "A token with access_team is valid in its team only, which was not asked."
+            return Verification(TokenValidity.UNCLEAR, reason=reason)
         if answer.status == HTTPStatus.UNAUTHORIZED:
             return Verification(TokenValidity.NO_LONGER_GOOD)
-        name = _field(answer, "name")
+        name = answer.fields.get("name") if answer.status == HTTPStatus.OK else None
         if not isinstance(name, str):
             site = self._transport.site.authority
             reason = f"{site} answered without a name (HTTP {answer.status})."
@@ -163,102 +155,89 @@ class SiteConnection:
         return Verification(TokenValidity.GOOD, printable(name, 80) or None)
 
     async def invalidate(
-        self, access_token: Secret, *, for_team: bool = False, within: float | None = None
+        self, access_token: Secret, *, for_team: bool = False, time_limit: float | None = None
     ) -> RevocationResult:
-        """Ask API v2.3 to end the token (public Stack Exchange API; SOE may not offer it).
+        """Revoke a token by API v2.3 (public Stack Exchange API; SOE may not offer it).
 
-        Where the answer is unclear or lost, API v3 is asked whether the token is good still.
-        `within` overrides the limit for both calls together, in seconds.
+        If the answer is unclear or lost, API v3 is asked whether the token is still valid.
+        `time_limit` is for both calls together, in seconds.
         """
-        until = time.monotonic() + (within or self._limits.invalidation)
-        result = await self._ask_to_end(access_token, until - time.monotonic())
+        until = time.monotonic() + (time_limit or self._limits.invalidation)
+        result = await self._invalidate_once(access_token, until - time.monotonic())
         left = until - time.monotonic()
-        if result in _TO_BE_CHECKED and left > 0:
-            seen = await self._introduction(access_token, left, for_team=for_team)
-            if seen.validity is TokenValidity.NO_LONGER_GOOD:
+        if result in {RevocationResult.UNCLEAR, RevocationResult.UNREACHABLE} and left > 0:
+            verification = await self.verify(access_token, for_team=for_team, time_limit=left)
+            if verification.validity is TokenValidity.NO_LONGER_GOOD:
                 return RevocationResult.ENDED
         return result
 
-    async def _ask_to_end(self, access_token: Secret, within: float) -> RevocationResult:
-        """Send the call, with the token in its path, as that API wants it."""
+    async def _invalidate_once(self, access_token: Secret, time_limit: float) -> RevocationResult:
         try:
             answer = await self._transport.send(
                 lambda: Request(
                     "GET",
+                    # The API has the token in the path.
                     f"/api/2.3/access-tokens/{quote(access_token.reveal(), safe='')}/invalidate",
                 ),
-                within=within,
+                time_limit=time_limit,
             )
         except NetworkError:
             return RevocationResult.UNREACHABLE
         except SoeAuthError:
             return RevocationResult.UNCLEAR
-        ended = _field(answer, "items")
-        if isinstance(ended, list):
+        ended = answer.fields.get("items")
+        if answer.status == HTTPStatus.OK and isinstance(ended, list):
             return RevocationResult.ENDED if ended else RevocationResult.ALREADY_INVALID
-        is_unknown = _field(answer, "error_name", answer.status) == "no_method"
-        if answer.status in _NO_SUCH_CALL or is_unknown:
+        if answer.status in _NO_SUCH_CALL or answer.fields.get("error_name") == "no_method":
             return RevocationResult.NOT_OFFERED
         return RevocationResult.UNCLEAR
 
     async def refuses(self, request: AuthorizationRequest) -> bool:
-        """Whether the site refuses a request at once, asked without a session: see `is_refused`."""
+        """Whether the site refuses a request before a sign-in: see `is_refused`."""
         path = request.url.removeprefix(str(request.site))
         answer = await self._transport.send(
-            lambda: Request("GET", path, {"Accept": "text/html"}), within=self._limits.look_up
+            lambda: Request("GET", path, {"Accept": "text/html"}), time_limit=self._limits.look_up
         )
-        named = b"redirect_uri" in answer.body or b"client_id" in answer.body
-        is_bad = answer.status == HTTPStatus.BAD_REQUEST and named
+        names_cause = b"redirect_uri" in answer.body or b"client_id" in answer.body
+        is_bad = answer.status == HTTPStatus.BAD_REQUEST and names_cause
         return is_bad or b"redirect_uri is not configured" in answer.body
 
     async def call(self, call: ApiCall, access_token: Secret) -> ApiResponse:
-        """Send a call of the API, with the token in the header that this API wants.
+        """Send a call of the API, with the token in the header of that API.
 
-        Raises NetworkError, and MalformedResponse as `SiteTransport.send`.
+        The answer has 64 MiB at most. Raises NetworkError, and MalformedResponse as
+        `SiteTransport.send`.
         """
 
-        def write() -> Request:
-            header = V2_HEADER if call.is_v2 else V3_HEADER
-            name, _, scheme = header.partition(": ")
-            own = {name: scheme + access_token.reveal()}
-            return Request(call.method, call.path, {**call.headers, **own}, call.content)
+        def make() -> Request:
+            name, _, scheme = (V2_HEADER if call.is_v2 else V3_HEADER).partition(": ")
+            headers = {**call.headers, name: scheme + access_token.reveal()}
+            return Request(call.method, call.path, headers, call.content)
 
-        return await self._transport.call(write, within=self._limits.api_call)
+        limit = self._limits.api_call
+        return await self._transport.send(make, time_limit=limit, max_body=_MAX_API_BODY)
 
     async def fetch_head(self, path: str) -> ResponseHead:
-        """Get a path without any token and look at the head of the answer. Raises NetworkError."""
-        return await self._transport.fetch_head(path, within=self._limits.look_up)
+        """Get a path without a token; return the head of the answer. Raises NetworkError."""
+        return await self._transport.fetch_head(path, time_limit=self._limits.look_up)
 
 
 @asynccontextmanager
 async def connect(
     site: Site, limits: TimeLimits = _LIMITS, *, network: Network = _SYSTEM
 ) -> AsyncIterator[SiteConnection]:
-    """Open a connection to a site, in the way that the settings ask for, or else the system's own.
-
-    Raises SettingsError and NetworkError, as `open_transport`.
-    """
+    """Open a connection to a site. Raises SettingsError and NetworkError, as `open_transport`."""
     async with open_transport(site, limits, network) as transport:
         yield SiteConnection(transport, limits)
 
 
 async def is_refused(settings: Settings) -> bool:
-    """Whether the site refuses the client ID and the redirect URI before anyone signs in.
+    """Whether the site refuses the client ID and the redirect URI before a sign-in.
 
-    False says nothing, as a site may ask for a sign-in first; nothing is followed. Raises
-    SettingsError, NetworkError, and MalformedResponse as `SiteTransport.send`.
+    False is no proof, as a site may ask for a sign-in first. Raises SettingsError, NetworkError,
+    and MalformedResponse as `SiteTransport.send`.
     """
     site, client_id = settings.require_site_and_client
     request = new_authorization_request(site, client_id, Scope(), settings.redirect_uri, os.urandom)
     async with connect(site, FIRST_LOOK, network=settings.network) as connection:
         return await connection.refuses(request)
-
-
-def _field(answer: TokenResponse, name: str, status: int = HTTPStatus.OK) -> object:
-    """Return a field of the JSON that came with this status; None where there is none."""
-    if answer.status != status:
-        return None
-    try:
-        return json.loads(answer.body)[name]
-    except (ValueError, LookupError, TypeError, RecursionError):
-        return None

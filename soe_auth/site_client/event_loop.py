@@ -1,8 +1,8 @@
-"""Run a coroutine in an event loop whose end no name server can hold up.
+"""Run coroutines in an event loop whose end a silent name server cannot delay.
 
-asyncio looks names up in the threads of its default executor, and `asyncio.run` waits for those
-threads: where a name server is silent, ten seconds and more after the work is done or given up. A
-look-up cannot be cut short, so here each has a thread of its own, which is not waited for.
+asyncio looks names up in the threads of its default executor, and `asyncio.run` waits for them: ten
+seconds and more after the work has ended. A look-up cannot be interrupted, so here each has a
+daemon thread of its own.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _Result = TypeVar("_Result")
 
-_INTERRUPT_COMES = 0.2  # seconds between two looks for it
+_POLL_INTERVAL = 0.2  # seconds; on Windows, Ctrl-C does not interrupt a wait without a limit
 
 if sys.platform == "win32":
     from asyncio import ProactorEventLoop as SystemLoop
@@ -32,10 +32,10 @@ else:
 
 
 def run_async(work: Coroutine[Any, Any, _Result]) -> _Result:
-    """Run a coroutine to its end, as `asyncio.run` does, and wait for no look-up of a name.
+    """Run a coroutine to its end, as `asyncio.run` does.
 
-    Inside a running event loop, as in a notebook, it runs in a thread and holds that loop up. What
-    interrupts the wait, such as Ctrl-C, cancels it.
+    Inside a running event loop, as in a notebook, it runs in a thread and blocks that loop. An
+    exception that interrupts the wait, such as KeyboardInterrupt, cancels it.
     """
     started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = Future()
 
@@ -54,67 +54,40 @@ def run_async(work: Coroutine[Any, Any, _Result]) -> _Result:
     except RuntimeError:
         return run()
     result: Future[_Result] = Future()
-
-    def run_in_thread() -> None:
-        try:
-            result.set_result(run())
-        except BaseException as problem:  # noqa: BLE001  # it is raised where it is waited for
-            result.set_exception(problem)
-
-    thread = Thread(target=run_in_thread, daemon=True)
+    thread = Thread(target=_complete, args=(result, run), daemon=True)
     try:
         thread.start()
-        # On Windows, nothing interrupts a wait without an end.
-        while futures.wait([result], _INTERRUPT_COMES).not_done:
+        while futures.wait([result], _POLL_INTERVAL).not_done:
             pass
     except BaseException:
         if thread.is_alive():
             loop, task = started.result()
-            with suppress(RuntimeError):  # it has ended by now
+            with suppress(RuntimeError):  # the loop has ended by now
                 loop.call_soon_threadsafe(task.cancel)
             thread.join()
         raise
     return result.result()
 
 
-class _Loop(SystemLoop):
-    async def getaddrinfo(
-        self,
-        host: bytes | str | None,
-        port: bytes | str | int | None,
-        *,
-        family: int = 0,
-        type: int = 0,  # noqa: A002  # asyncio's own signature
-        proto: int = 0,
-        flags: int = 0,
-    ) -> list[Any]:
-        return await in_thread(partial(socket.getaddrinfo, host, port, family, type, proto, flags))
-
-
 async def in_thread(work: Callable[[], _Result]) -> _Result:
-    """Call `work` in a thread of its own, or in this one where none can be started."""
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[_Result] = loop.create_future()
-
-    def settle(result: _Result | None, problem: Exception | None) -> None:
-        if answer.done():  # it was given up
-            return
-        if problem:
-            answer.set_exception(problem)
-        else:
-            answer.set_result(result)  # type: ignore[arg-type]  # there is one where no problem is
-
-    def ask() -> None:
-        result, problem = None, None
-        try:
-            result = work()
-        except Exception as caught:  # noqa: BLE001  # it is raised where it is waited for
-            problem = caught
-        with suppress(RuntimeError):  # the loop has ended meanwhile
-            loop.call_soon_threadsafe(settle, result, problem)
-
+    """Call `work` in a thread of its own, or in this one if none can be started."""
+    future: Future[_Result] = Future()
+    future.set_running_or_notify_cancel()  # the thread goes on if the wait is cancelled
     try:
-        Thread(target=ask, daemon=True).start()
-    except RuntimeError:  # none can be started
-        ask()
-    return await answer
+        Thread(target=_complete, args=(future, work), daemon=True).start()
+    except RuntimeError:
+        _complete(future, work)
+    return await asyncio.wrap_future(future)
+
+
+def _complete(future: Future[_Result], work: Callable[[], _Result]) -> None:
+    """Set the result of `work`, or its exception, on a future."""
+    try:
+        future.set_result(work())
+    except BaseException as problem:  # noqa: BLE001  # it is raised where it is waited for
+        future.set_exception(problem)
+
+
+class _Loop(SystemLoop):
+    async def getaddrinfo(self, *args: Any, **kwargs: Any) -> list[Any]:  # noqa: ANN401  # as socket's
+        return await in_thread(partial(socket.getaddrinfo, *args, **kwargs))

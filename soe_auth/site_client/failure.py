@@ -1,12 +1,14 @@
-"""Why no answer came, in words: what a person can act on in an error of the wire."""
+"""Explain why no answer came: the cause of a transport error, and who issued a certificate."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import ssl
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -14,13 +16,15 @@ from soe_auth.model.text import printable
 from soe_auth.site_client.proxy_lookup import PROXY_HINT
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
     from soe_auth.model.network import Proxy
 
 # X509_V_ERR_… of OpenSSL's x509_vfy.h; CERT_E_EXPIRED and CERT_E_CN_NO_MATCH of Windows.
 _CERTIFICATE_FAULTS = {
     9: "it is not valid yet, by this machine's clock",
     10: "it has expired, by this machine's clock",
-    18: "it is signed by itself",
+    18: "it is self-signed",
     62: "it is for another name",
     64: "it is for another address",
     0x800B0101: "it has expired or is not valid yet, by this machine's clock",
@@ -28,73 +32,72 @@ _CERTIFICATE_FAULTS = {
 }
 # OpenSSL's two, CERT_E_UNTRUSTEDROOT and CERT_E_CHAINING of Windows, errSecNotTrusted of macOS.
 _UNKNOWN_AUTHORITY = {19, 20, 0x800B0109, 0x800B010A, -67843}
-# ERROR_CONNECTION_REFUSED of Windows, which Python takes for EINVAL, and WSAECONNREFUSED.
+# ERROR_CONNECTION_REFUSED of Windows, for which Python sets EINVAL, and WSAECONNREFUSED.
 _WINDOWS_REFUSED = {1225, 10061}
 _CERTIFICATE_HINT = (
-    "Nothing was sent. If your company looks into TLS, put its own CA into the system's trust"
-    " store, or into a file that ca_bundle or SSL_CERT_FILE names."
+    "Nothing was sent. If your company inspects TLS, add its CA to the system's trust store, or to"
+    " a file that ca_bundle or SSL_CERT_FILE names."
 )
-_LOGIN_WANTED = (
-    "It wants a user and a password: http://USER:PASSWORD@HOST:PORT, in the setting proxy or in"
-    " HTTPS_PROXY."
+_LOGIN_NEEDED = (
+    "It needs a user and a password: set proxy or HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT."
 )
-_LOGIN_REFUSED = "It did not take the user and password in its address; a / in them is written %2F."
+_LOGIN_REFUSED = "It refused the user and password in its address; write a / in them as %2F."
+
+_CHUNK = 2**14  # bytes
+_NAME_FIELDS = ("commonName", "organizationName", "organizationalUnitName")
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why there was no answer, and what to do; `issuer` asks for the certificate's to be named."""
+    """Why no answer came, and what to do; `needs_issuer` if the certificate's is to be named."""
 
-    says: str
+    reason: str
     hint: str | None = None
-    issuer: bool = False
+    needs_issuer: bool = False
 
 
-def failure_of(
+def explain_failure(
     problem: Exception, status: int | None, authority: str, proxy: Proxy | None
 ) -> Failure:
-    """Say what went wrong; the status is None until an answer has begun.
+    """Explain a transport error; `status` is None if no answer has begun.
 
-    What was received is not quoted, as it may repeat what was sent.
+    Nothing that was received is quoted, as it may repeat what was sent.
     """
     timed_out = isinstance(problem, TimeoutError | httpx.TimeoutException)
     if status is not None:
-        if timed_out:
-            return Failure(f"{authority} did not end its answer in time (HTTP {status})")
-        return Failure(f"{authority} broke its answer off (HTTP {status})")
-    unreached = f"{authority} could not be reached"
-    if proxy:
-        unreached = f"{authority} could not be reached through the proxy {proxy}"
+        how = "did not finish its answer in time" if timed_out else "cut its answer off"
+        return Failure(f"{authority} {how} (HTTP {status})")
+    unreached = f"Cannot reach {authority}{f' through the proxy {proxy}' if proxy else ''}"
     if isinstance(problem, httpx.ConnectTimeout):
-        return Failure(f"{unreached} in time", PROXY_HINT if proxy else None)
+        return Failure(f"{unreached}: the connection timed out", PROXY_HINT if proxy else None)
     if timed_out:
         return Failure(f"{authority} did not answer in time")
     if isinstance(problem, httpx.ReadError | httpx.RemoteProtocolError):
-        return Failure(f"{authority} hung up, or its answer is not HTTP")
-    reason = _reason(problem, proxy)
-    return replace(reason, says=f"{unreached}: {reason.says}")
+        return Failure(f"{authority} closed the connection, or its answer is not HTTP")
+    cause = _find_cause(problem, proxy)
+    return replace(cause, reason=f"{unreached}: {cause.reason}")
 
 
 def refuses_certificate(problem: Exception) -> bool:
-    """Whether it was a certificate that was not believed."""
+    """Whether the cause is a certificate that is not trusted."""
     return any(isinstance(inner, ssl.SSLCertVerificationError) for inner in _chain(problem))
 
 
-def _reason(problem: Exception, proxy: Proxy | None) -> Failure:
-    """Find what a person can act on in a chain of wrapped errors, and a hint where there is one."""
+def _find_cause(problem: Exception, proxy: Proxy | None) -> Failure:
+    """Find what a user can act on in a chain of wrapped errors, and its hint."""
     for inner in _chain(problem):
         if isinstance(inner, ssl.SSLCertVerificationError):
-            says = "its certificate is not trusted"
+            untrusted = "its certificate is not trusted"
             if inner.verify_code in _UNKNOWN_AUTHORITY:
-                return Failure(says, _CERTIFICATE_HINT, issuer=True)
+                return Failure(untrusted, _CERTIFICATE_HINT, needs_issuer=True)
             fault = _CERTIFICATE_FAULTS.get(inner.verify_code) or printable(inner.verify_message)
             hint = _CERTIFICATE_HINT
-            if "for another" in fault:  # a NAME.stackenterprise.co that is mistyped answers so
-                hint = f"See first that the site's name is right. {hint}"
-            return Failure(f"{says}: {fault}", hint)
+            if "for another" in fault:  # as for a mistyped NAME.stackenterprise.co
+                hint = f"Check the site's name first. {hint}"
+            return Failure(f"{untrusted}: {fault}", hint)
         if isinstance(inner, ssl.SSLError):
-            how = (inner.reason or "no reason given").replace("_", " ").lower()
-            return Failure(f"no secure connection came about ({printable(how)})")
+            reason = (inner.reason or "no reason given").replace("_", " ").lower()
+            return Failure(f"the TLS handshake failed ({printable(reason)})")
         if isinstance(inner, httpx.ProxyError):
             return Failure(f"it answered {printable(str(inner))}", _proxy_hint(str(inner), proxy))
         if isinstance(inner, OSError) and inner.errno:
@@ -103,11 +106,11 @@ def _reason(problem: Exception, proxy: Proxy | None) -> Failure:
 
 
 def describe_os_error(problem: OSError) -> str:
-    """Return what the system says of a connection that failed."""
-    windows = getattr(problem, "winerror", None)  # whose errno, if any, strerror does not know
+    """Return the system's words for a failed connection."""
+    windows = getattr(problem, "winerror", None)  # strerror does not know its errno, if any
     if windows in _WINDOWS_REFUSED:
         return "Connection refused"
-    # asyncio words a refused connection its own way; those of name look-up are below zero.
+    # asyncio has its own words for a refused connection; look-up errors are below zero.
     number = problem.errno or 0
     return os.strerror(number) if number > 0 and not windows else str(problem.strerror)
 
@@ -115,11 +118,93 @@ def describe_os_error(problem: OSError) -> str:
 def _proxy_hint(answer: str, proxy: Proxy | None) -> str:
     if not answer.startswith(str(HTTPStatus.PROXY_AUTHENTICATION_REQUIRED.value)):
         return PROXY_HINT
-    return _LOGIN_REFUSED if proxy and proxy.authorization else _LOGIN_WANTED
+    return _LOGIN_REFUSED if proxy and proxy.authorization else _LOGIN_NEEDED
 
 
 def _chain(problem: BaseException) -> list[BaseException]:
-    """List an error and what it wraps, the innermost first."""
+    """List an error and the errors that it wraps, the innermost first."""
     wrapped = problem.__cause__ or problem.__context__
-    inner = getattr(problem, "exceptions", [wrapped])[0]  # of a group, the first speaks for all
+    inner = getattr(problem, "exceptions", [wrapped])[0]  # the first of a group stands for all
     return [*(_chain(inner) if inner else []), problem]
+
+
+async def find_issuer(
+    host: str, port: int, *, proxy: Proxy | None, tls: ssl.SSLContext, time_limit: float = 3.0
+) -> str | None:
+    """Return the printable name of the issuer of a host's certificate.
+
+    None if it cannot be found in `time_limit` seconds. The name is what the certificate says, and
+    proves nothing. `tls` checks the certificate of an https proxy.
+    """
+    # Neither handshake makes anything trusted: no request is sent through them, and each is
+    # aborted, usually unfinished, as soon as it has shown the certificate.
+    try:
+        async with asyncio.timeout(time_limit):
+            unchecked = _new_context()
+            unchecked.verify_mode = ssl.CERT_NONE
+            async with _handshake(host, port, proxy, tls, unchecked) as connection:
+                certificate = connection.getpeercert(binary_form=True)
+            # Python parses only a certificate that was checked, so it is checked against itself.
+            itself = _new_context()
+            itself.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+            itself.load_verify_locations(cadata=certificate or b"")
+            async with _handshake(host, port, proxy, tls, itself) as connection:
+                return issuer_name(connection)
+    except (OSError, ValueError, EOFError, asyncio.LimitOverrunError):  # TimeoutError is an OSError
+        return None
+
+
+def issuer_name(connection: ssl.SSLObject) -> str | None:
+    """Return the printable name and organization of the issuer of a connection's certificate.
+
+    None if the certificate was not checked, or if the system checks it in its own way.
+    """
+    certificate: Mapping[str, Any] = connection.getpeercert() or {}
+    issuer = {key: value for part in certificate.get("issuer", ()) for key, value in part}
+    names = [issuer[key] for key in _NAME_FIELDS if key in issuer][:2]
+    return printable(", ".join(dict.fromkeys(names)), 80) or None
+
+
+def _new_context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    return context
+
+
+@asynccontextmanager
+async def _handshake(
+    host: str, port: int, proxy: Proxy | None, tls: ssl.SSLContext, context: ssl.SSLContext
+) -> AsyncIterator[ssl.SSLObject]:
+    """Make a TLS handshake, through the proxy if there is one; abort the connection at the end."""
+    address = (proxy.host, proxy.port) if proxy else (host, port)
+    outer = tls if proxy and proxy.scheme == "https" else None
+    reader, writer = await asyncio.open_connection(*address, ssl=outer)
+    try:
+        if proxy:
+            writer.write(_connect_request(host, port, proxy))
+            head = await reader.readuntil(b"\r\n\r\n")
+            if not head.startswith((b"HTTP/1.1 2", b"HTTP/1.0 2")):
+                raise ConnectionError
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        connection = context.wrap_bio(incoming, outgoing, server_hostname=host)
+        while True:
+            try:
+                connection.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                writer.write(outgoing.read())
+            data = await reader.read(_CHUNK)
+            if not data:
+                raise ConnectionError
+            incoming.write(data)
+        yield connection
+    finally:
+        writer.transport.abort()
+
+
+def _connect_request(host: str, port: int, proxy: Proxy) -> bytes:
+    target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
+    if proxy.authorization:
+        lines.append(f"Proxy-Authorization: {proxy.authorization.reveal()}")
+    return "\r\n".join([*lines, "", ""]).encode("ascii")

@@ -1,4 +1,4 @@
-"""The proxy that a site is reached by: the settings', or the environment's."""
+"""Choose the proxy for a site: that of the settings, or that of the environment."""
 
 from __future__ import annotations
 
@@ -15,48 +15,47 @@ if TYPE_CHECKING:
     from soe_auth.model.site import Site
 
 PROXY_HINT = (
-    "See the setting proxy, HTTPS_PROXY and ALL_PROXY; NO_PROXY names the sites that need none."
+    "Check the setting proxy, and the variables HTTPS_PROXY and ALL_PROXY. NO_PROXY lists the sites"
+    " that need none."
 )
 
 
 def proxy_for(site: Site, network: Network) -> Proxy | None:
-    """Return the proxy of the settings, or else of the environment; none for a loopback site.
+    """Return the proxy of the settings, or of the environment; None for a loopback site.
 
-    Raises NetworkError where the environment names one that cannot be used.
+    Raises NetworkError if the environment's proxy is invalid.
     """
     if _is_loopback(site.host) or network.proxy == "none":
         return None
     if network.proxy:
         return network.proxy
     try:
-        return _of_the_environment(site)
+        return _environment_proxy(site)
     except ValueError:
-        # Not chained, nor quoted: its address may hold a password.
+        # Neither chained nor quoted: the address may hold a password.
         raise NetworkError(
-            "The proxy that the environment names is no http or https address.", hint=PROXY_HINT
+            "Cannot use the proxy of the environment: it is not an http or https address.",
+            hint=PROXY_HINT,
         ) from None
 
 
-def _of_the_environment(site: Site) -> Proxy | None:
+def _environment_proxy(site: Site) -> Proxy | None:
     proxies = getproxies()
-    if proxy_bypass(site.authority) or _is_excepted(site, proxies.get("no", "")):
+    if proxy_bypass(site.authority) or _is_in_no_proxy(site.host, proxies.get("no", "")):
         return None
     address = proxies.get("https") or proxies.get("all")
     return Proxy.parse(address) if address else None
 
 
-def _is_excepted(site: Site, no_proxy: str) -> bool:
-    """Read NO_PROXY as curl: names, addresses and networks, separated by commas or blanks."""
-    entries = [entry.strip(".").lower() for entry in no_proxy.replace(",", " ").split()]
-    return any(
-        f".{site.host}".endswith(f".{entry}") or _is_in(site.host, entry.strip("[]"))
-        for entry in entries
-    )
-
-
-def _is_in(host: str, network: str) -> bool:
-    with suppress(ValueError):
-        return ip_address(host) in ip_network(network, strict=False)
+def _is_in_no_proxy(host: str, no_proxy: str) -> bool:
+    """Read NO_PROXY as curl does: names, addresses and networks, separated by commas or blanks."""
+    for entry in no_proxy.replace(",", " ").split():
+        name = entry.strip(".").lower()
+        if f".{host}".endswith(f".{name}"):
+            return True
+        with suppress(ValueError):  # it is a name
+            if ip_address(host) in ip_network(name.strip("[]"), strict=False):
+                return True
     return False
 
 

@@ -1,4 +1,4 @@
-"""The TLS context: which certificates are trusted."""
+"""Make the TLS context: which certificates are trusted."""
 
 from __future__ import annotations
 
@@ -14,39 +14,41 @@ from soe_auth.model.text import printable
 if TYPE_CHECKING:
     from soe_auth.model.network import Network
 
-_LONGEST_PATH = 400  # as it is shown
-_BUNDLE_HINT = "Name a file in ca_bundle that holds the CAs to believe, in PEM, or leave it out."
+_MAX_PATH = 400  # characters in the message
 
 
 def ssl_context(network: Network) -> ssl.SSLContext:
-    """Return the TLS context that believes the CAs of `ca_bundle`, or else those of the system.
+    """Return a TLS context that trusts the CAs of `ca_bundle`, or those of the system.
 
-    Raises SettingsError where that file cannot be read, or has no certificate in it.
+    Raises SettingsError if that file cannot be read, or holds no certificate.
     """
     if network.ca_bundle is None:
-        return _of_the_system()
+        return _system_context()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    # A user who names a file trusts what is in it, be it a root or not; so does curl.
+    # Any certificate in the file is trusted, even if it is not a root, as by curl.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    problem = "holds no certificate in PEM, or a broken one"
+    problem = "it has no valid certificate in PEM"
     try:
         context.load_verify_locations(cafile=network.ca_bundle)
     except ssl.SSLError:
         pass
-    except (OSError, ValueError) as fault:  # ValueError: no path can be like that
-        problem = f"cannot be read: {getattr(fault, 'strerror', None) or 'it is no path'}"
+    except (OSError, ValueError) as error:  # ValueError: an impossible path
+        problem = getattr(error, "strerror", None) or "it is not a path"
     else:
-        if context.cert_store_stats()["x509"]:  # there may be nothing but revocation lists
+        if context.cert_store_stats()["x509"]:  # the file may hold revocation lists only
             return context
-    path = printable(str(network.ca_bundle), _LONGEST_PATH)
-    raise SettingsError(f"ca_bundle {path} {problem}.", hint=_BUNDLE_HINT)
+    path = printable(str(network.ca_bundle), _MAX_PATH)
+    raise SettingsError(
+        f"Cannot use ca_bundle {path}: {problem}.",
+        hint="Set ca_bundle to a PEM file with the CAs to trust, or remove the setting.",
+    )
 
 
-def _of_the_system() -> ssl.SSLContext:
-    """Return a context that believes whom the system believes.
+def _system_context() -> ssl.SSLContext:
+    """Return a context that trusts the CAs of the system.
 
-    Where OpenSSL finds a file of CAs, they are read here, once, while a person is away: truststore
-    would read the same file for each connection, which takes 20 ms after the redirect.
+    If OpenSSL finds a file of CAs, it is read here, once, while the user is in the browser.
+    truststore would read it for each connection: 20 ms after the redirect.
     """
     if sys.platform not in {"darwin", "win32"}:  # pragma: no branch - they have other stores
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

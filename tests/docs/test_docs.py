@@ -53,7 +53,7 @@ from soe_auth.__main__ import NOT_WRITTEN, READER_GONE, SIGNALLED
 from soe_auth.cli import exit_codes
 from soe_auth.cli.commands import config
 from soe_auth.cli.main import COMMANDS, WITHOUT_PROFILE, main
-from soe_auth.python_api.token_provider import Options, TokenProvider
+from soe_auth.python_api.auth import Options, TokenProvider
 from soe_auth.sandbox import DEFAULT_APPLICATIONS, OWN_DOMAIN, Sandbox
 from soe_auth.settings.project_file import PROJECT_KEYS
 from soe_auth.settings.resolve import resolve

@@ -1,4 +1,4 @@
-"""A home whose outcomes are cached: what replay answers there, beside the command itself."""
+"""A home with a cache: the answers of replay there, beside the outcomes of the command."""
 
 import time
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from soe_auth.fast.replay import Answer, replay
 
 
 def settled() -> int:
-    """Give a time by which what was just written is long settled."""
+    """Return a time long after every file was written."""
     return time.time_ns() + 10**10
 
 
@@ -23,27 +23,27 @@ class CachedPlace(Place):
     def recall(self) -> Path:
         return self.config / "recall"
 
-    def short(self, *argv: str, now: Callable[[], float] = time.time) -> Answer | None:
+    def replay(self, *argv: str, now: Callable[[], float] = time.time) -> Answer | None:
         with standing_in(self):
             return replay(argv, self.environ, now)
 
-    def long(
+    def run(
         self,
         *argv: str,
         observer: Observer | None = None,
         clock: Callable[[], int] = settled,
     ) -> Told:
-        return super().long(*argv, observer=observer or Recorder(argv, self.environ, clock))
+        return self.long(*argv, observer=observer or Recorder(argv, self.environ, clock))
 
 
-def told_by(known: Answer) -> Told:
-    if known.command is not None:
-        return Told(0, became=(known.command, dict(known.environ)))
-    return Told(0, "" if known.text is None else f"{known.text}\n")
+def outcome_of(answer: Answer) -> Told:
+    if answer.command is not None:
+        return Told(0, became=(answer.command, dict(answer.environ)))
+    return Told(0, "" if answer.text is None else f"{answer.text}\n")
 
 
 def tick(directory: Path) -> None:
-    """Wait until the clock of the file system has gone on, so that a change leaves its trace."""
+    """Wait until the time stamps of the file system advance, so that a change leaves a trace."""
     probe = directory / "tick"
     probe.touch()
     before = probe.stat().st_mtime_ns
@@ -52,15 +52,15 @@ def tick(directory: Path) -> None:
     probe.unlink()
 
 
-def remember(there: CachedPlace, *argv: str) -> None:
-    """Have a command line recorded."""
-    there.long(*(argv or ("token",)))
-    tick(there.root)
+def record(place: CachedPlace, *argv: str) -> None:
+    """Record a command line."""
+    place.run(*(argv or ("token",)))
+    tick(place.root)
 
 
 def cached_profiles(home: Path) -> CachedPlace:
     """Make a home with two profiles, in which `token` is recorded."""
-    there = two_profiles(home)
-    cached = CachedPlace(there.root, there.variables, there.cwd)
-    remember(cached)
-    return cached
+    plain = two_profiles(home)
+    place = CachedPlace(plain.root, plain.variables, plain.cwd)
+    record(place)
+    return place

@@ -1,4 +1,4 @@
-"""Random settings, homes with them, and command lines: mostly right, sometimes odd."""
+"""Hypothesis strategies for settings, homes and command lines: mostly valid, sometimes not."""
 
 import os
 import tempfile
@@ -30,7 +30,7 @@ VALUES = {
     "client_id": mostly(["110"], ["111", "1 1"]),
     "scope": mostly(["", "write_access"], ["write_access,no_expiry", '"']),
     "min_ttl": mostly(["1m", "90s"], ["2h", "x"]),
-    "store": mostly(["file"], ["keyring", "drawer"]),
+    "store": mostly(["file"], ["keyring", "unknown"]),
     "port": mostly(["0"], ["8000-8010", "x"]),
     "browser": mostly(["true"], ["'", "a\\u0000b", "a\\u0001b"]),
     "timeout": st.just("5m"),
@@ -41,7 +41,7 @@ VALUES = {
 
 @st.composite
 def tables(draw: st.DrawFn, keys: Sequence[str]) -> str:
-    """Draw the lines of a table; most of them set little."""
+    """Draw the lines of a table with one key at most."""
     chosen = draw(st.lists(st.sampled_from(keys), max_size=1))
     return "".join(f'{key} = "{draw(VALUES[key])}"\n' for key in chosen)
 
@@ -94,7 +94,7 @@ CHANGES = {
 
 @st.composite
 def option(draw: st.DrawFn, names: Sequence[str], values: st.SearchStrategy[str]) -> list[str]:
-    """Draw an option in one of the forms in which it can be written, right or wrong."""
+    """Draw an option in a valid or invalid form."""
     name, value = draw(st.sampled_from(names)), draw(values)
     forms = [[name, value]] * 6 + [[f"{name}={value}"]] * 3 + [[name], [f"{name}{value}"]]
     return draw(st.sampled_from(forms))
@@ -125,10 +125,10 @@ OPTIONS = {
 def command_lines(draw: st.DrawFn) -> list[str]:
     command = draw(st.sampled_from(["token", "token", "status", "run", "completion"]))
     leading = draw(mostly([[]], [draw(PROFILE), ["-q"]]))
-    given = draw(st.lists(st.one_of(PROFILE, *OPTIONS[command]), max_size=2))
+    options = draw(st.lists(st.one_of(PROFILE, *OPTIONS[command]), max_size=2))
     if command == "status" and draw(st.integers(0, 3)) != 0:
-        given.append(["--check"])
-    words = [word for each in given for word in each]
+        options.append(["--check"])
+    words = [word for each in options for word in each]
     if command == "completion":
         words = ["--profiles"]
     if command == "run":
@@ -141,27 +141,27 @@ def command_lines(draw: st.DrawFn) -> list[str]:
 
 @st.composite
 def places(draw: st.DrawFn, root: Path) -> CachedPlace:
-    """Draw all that settings are made of, and tokens that mostly serve them."""
+    """Draw a home with config files and tokens, most of them valid for the settings."""
     home = Path(tempfile.mkdtemp(dir=root))
     cwd = draw(st.sampled_from([home, home / "repository", home / "repository" / "inner"]))
-    there = CachedPlace(home, draw(SETTERS), cwd)
-    for directory in (cwd, home / "repository" / "inner", there.config):
+    place = CachedPlace(home, draw(SETTERS), cwd)
+    for directory in (cwd, home / "repository" / "inner", place.config):
         directory.mkdir(parents=True, exist_ok=True)
     (home / "system" / "soe-auth").mkdir(parents=True)
     if draw(st.booleans()):
         (home / "repository" / ".git").mkdir()
-    (there.config / "config.toml").write_text(draw(configs()))
+    (place.config / "config.toml").write_text(draw(configs()))
     for name in draw(st.lists(st.sampled_from(list(FILES)[1:]), max_size=1)):
         (home / name).write_text(draw(FILES[name]))
     for profile in PROFILES:
-        draw_token(draw, there, profile)
-    return there
+        draw_token(draw, place, profile)
+    return place
 
 
-def draw_token(draw: st.DrawFn, there: CachedPlace, profile: str) -> None:
-    with standing_in(there):
+def draw_token(draw: st.DrawFn, place: CachedPlace, profile: str) -> None:
+    with standing_in(place):
         try:
-            found = resolve({}, profile=profile, environ=there.environ)
+            found = resolve({}, profile=profile, environ=place.environ)
             site, client_id = found.require_site_and_client
         except SoeAuthError:
             return
@@ -173,8 +173,8 @@ def draw_token(draw: st.DrawFn, there: CachedPlace, profile: str) -> None:
         if field == "expires_at" and isinstance(value, float):
             value += token.obtained_at
         token = replace(token, **{field: value})
-    there.save(profile, token)
-    path = there.config / "tokens" / f"{profile}.json"
+    place.save(profile, token)
+    path = place.config / "tokens" / f"{profile}.json"
     match draw(mostly([None], ["loose", "link", "twice", "cut"])):
         case "loose":
             path.chmod(0o644)
@@ -188,11 +188,11 @@ def draw_token(draw: st.DrawFn, there: CachedPlace, profile: str) -> None:
             pass
 
 
-def change(draw: Callable[[st.SearchStrategy[Any]], Any], there: CachedPlace) -> None:
-    """Give a file another content, and then and again another place."""
+def change(draw: Callable[[st.SearchStrategy[Any]], Any], place: CachedPlace) -> None:
+    """Change the content of a file, replace or remove it, or begin or end the repository."""
     name = draw(st.sampled_from(list(FILES)))
-    path = there.root / name
-    tick(there.root)
+    path = place.root / name
+    tick(place.root)
     match draw(st.sampled_from(["replaced", "in place", "removed", "repository"])):
         case "replaced":
             beside = path.with_name("beside")
@@ -203,5 +203,5 @@ def change(draw: Callable[[st.SearchStrategy[Any]], Any], there: CachedPlace) ->
         case "removed":
             path.unlink(missing_ok=True)
         case _:
-            mark = there.root / "repository" / ".git"
+            mark = place.root / "repository" / ".git"
             mark.rmdir() if mark.exists() else mark.mkdir()

@@ -1,4 +1,4 @@
-"""One login, file by file: the steps that the design's page lists are those that are taken."""
+"""The steps of a login that the design page lists are those that are taken."""
 
 import re
 import subprocess
@@ -27,7 +27,7 @@ def user(soe_auth: Command) -> Command:
 NOTED = """
 import inspect, os, sys, threading
 import soe_auth
-told = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT)
+log = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT)
 root, seen = os.path.dirname(soe_auth.__file__) + os.sep, set()
 
 def note(frame, event, _):
@@ -35,7 +35,7 @@ def note(frame, event, _):
     is_function = code.co_flags & inspect.CO_OPTIMIZED
     if event == "call" and is_function and code not in seen and code.co_filename.startswith(root):
         seen.add(code)
-        os.write(told, f"{code.co_filename[len(root):]}: {code.co_qualname}\\n".encode())
+        os.write(log, f"{code.co_filename[len(root):]}: {code.co_qualname}\\n".encode())
 
 from soe_auth.__main__ import entry_point
 sys.argv = ["soe-auth", *sys.argv[2:]]
@@ -46,7 +46,7 @@ entry_point()
 
 
 def steps_of(heading: str) -> list[str]:
-    """Return the functions that a part of the walk names, in its order."""
+    """Return the functions that a section of the page names, in its order."""
     text = DESIGN.read_text(encoding="utf-8")
     part = re.search(rf"^### {heading}\n(.*?)(?=^##)", text, re.MULTILINE | re.DOTALL)
     assert part, heading
@@ -60,10 +60,10 @@ def files_of(called: list[str]) -> set[str]:
     return {line.partition(":")[0] for line in called}
 
 
-def first_out_of_order(told: list[str], called: list[str]) -> str | None:
-    """Return the first that the page tells of and that was not called behind the ones before."""
+def first_out_of_order(listed: list[str], called: list[str]) -> str | None:
+    """Return the first listed step that was not called after the ones before it."""
     rest = iter(called)
-    return next((step for step in told if step not in rest), None)
+    return next((step for step in listed if step not in rest), None)
 
 
 def test_every_file_that_the_design_names_is_there() -> None:

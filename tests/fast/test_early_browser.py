@@ -1,4 +1,4 @@
-"""The head start of a login: the browser is off before the settings are even read."""
+"""The early browser: it starts before the settings are read."""
 
 import os
 import subprocess
@@ -25,11 +25,11 @@ from soe_auth.loopback.sockets import bind
 from soe_auth.sandbox import Sandbox
 from soe_auth.settings.resolve import resolve
 
-pytestmark = pytest.mark.posix("only Linux has the head start")
+pytestmark = pytest.mark.posix("only Linux has the early browser")
 
 
 class Place:
-    """A home with one profile, whose settings are known from the last time."""
+    """A home with one profile, of which a login can be recorded."""
 
     def __init__(self, home: Path) -> None:
         home.mkdir(exist_ok=True)
@@ -52,13 +52,13 @@ class Place:
 
     @property
     def tab(self) -> str:
-        """The address that the browser was sent to, which is to come."""
+        """The address that the browser was started with; waits for it."""
         while not self.opened.exists() or not self.opened.read_text().endswith("\n"):
             os.sched_yield()
         return self.opened.read_text().strip()
 
-    def know(self, *argv: str) -> None:
-        """Have a login recorded, as if the files had been there for long."""
+    def record(self, *argv: str) -> None:
+        """Record a login, as if its files were old."""
         recorder = Recorder(argv or ("login",), self.environ, settled)
         recorder.begins()
         recorder.logged_in(resolve({}, environ=self.environ))
@@ -83,12 +83,12 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
 
 @pytest.fixture
 def started(place: Place) -> Iterator[StartedLogin]:
-    place.know()
-    ahead = place.start()
-    assert ahead
-    yield ahead
-    with suppress(OSError):  # the test has given it up
-        ahead.cancel()
+    place.record()
+    early = place.start()
+    assert early
+    yield early
+    with suppress(OSError):  # the test has cancelled it
+        early.cancel()
 
 
 def test_the_browser_is_started_early_at_a_bound_port(place: Place, started: StartedLogin) -> None:
@@ -99,11 +99,11 @@ def test_the_browser_is_started_early_at_a_bound_port(place: Place, started: Sta
     bind(started.sockets.port, "localhost").close()
 
 
-# --- what is odd ---------------------------------------------------------------------------------
+# --- no early browser ---
 
 
 def test_another_command_line_starts_no_early_browser(place: Place) -> None:
-    place.know()
+    place.record()
     client_id = ["login", "--client-id", "110"]
     for argv in (
         ["login", "-p", "acme"],
@@ -117,7 +117,7 @@ def test_another_command_line_starts_no_early_browser(place: Place) -> None:
     assert not place.opened.exists()
 
 
-def loosen(name: str) -> Callable[[Place], None]:
+def make_public(name: str) -> Callable[[Place], None]:
     return lambda place: (place.config / name).chmod(0o755)
 
 
@@ -138,10 +138,10 @@ def a_changed_file(place: Place) -> None:
 
 
 @pytest.mark.parametrize(
-    "spoil",
+    "break_state",
     [
-        loosen("tokens"),
-        loosen("locks"),
+        make_public("tokens"),
+        make_public("locks"),
         a_link_for_a_token,
         no_browser,
         a_broken_browser,
@@ -149,10 +149,10 @@ def a_changed_file(place: Place) -> None:
     ],
 )
 def test_an_unusual_state_starts_no_early_browser(
-    place: Place, spoil: Callable[[Place], None]
+    place: Place, break_state: Callable[[Place], None]
 ) -> None:
-    place.know()
-    spoil(place)
+    place.record()
+    break_state(place)
     assert place.start() is None
     assert place.is_free
     assert not place.opened.exists()
@@ -169,7 +169,7 @@ def test_no_early_browser_starts_while_the_lock_is_held(place: Place) -> None:
 def test_no_early_browser_starts_if_the_port_is_taken(place: Place) -> None:
     taken = bind(0, "localhost")
     place.write('client_id = "110"', f"port = {taken.port}")
-    place.know()
+    place.record()
     try:
         assert place.start() is None
     finally:
@@ -189,14 +189,14 @@ def test_no_early_browser_starts_if_the_port_is_taken(place: Place) -> None:
 )
 def test_a_login_with_more_conditions_is_not_recorded(place: Place, line: str) -> None:
     place.write('client_id = "110"', line)
-    place.know()
+    place.record()
     assert place.start() is None
     assert not place.opened.exists()
 
 
 def test_no_early_browser_starts_for_a_project_file(place: Place, tmp_path: Path) -> None:
     (tmp_path / ".soe-auth.toml").write_text('site = "acme"\n')
-    place.know()
+    place.record()
     assert place.start() is None
     assert not place.opened.exists()
 
@@ -270,14 +270,14 @@ def test_waiting_for_a_lock_has_a_limit(tmp_path: Path) -> None:
 
 @pytest.fixture
 def known(tmp_path: Path, site: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Command:
-    """The command, for a user whose settings are known and whose scripted browser signs in."""
+    """The command, for a user with a recorded login and a scripted browser that signs in."""
     monkeypatch.chdir(tmp_path)
     command = Command(tmp_path, {"BROWSER": BROWSER}, cwd=tmp_path)
     live_in(command.home, monkeypatch)
     place = Place(tmp_path)
     place.write('client_id = "110"', site=site.url)
     place.environ = command.environ
-    place.know()
+    place.record()
     return command
 
 

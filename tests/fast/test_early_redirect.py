@@ -1,4 +1,4 @@
-"""The responder redirects the browser before the listener exists, and no other client."""
+"""The early redirect: it answers the browser before the server is loaded, and no other client."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soe_auth import Scope, Site
-from soe_auth.fast.early_redirect import EarlyRedirect, read_plain, redirect_early
+from soe_auth.fast.early_redirect import EarlyRedirect, parse_plain_request, redirect_early
 from soe_auth.loopback.server import LocalPaths, serve
 from soe_auth.loopback.socket_owner import other_user
 from soe_auth.loopback.sockets import LoopbackSockets, bind
@@ -45,14 +45,14 @@ PLAIN = (
 
 @dataclass
 class Bound:
-    """A login's sockets, and what stands behind them."""
+    """The sockets and the authorization request of a login."""
 
     sockets: LoopbackSockets
     request: AuthorizationRequest
 
     @asynccontextmanager
-    async def listener(self, responder: EarlyRedirect | None = None) -> AsyncIterator[None]:
-        accepted = responder.leave() if responder else {}
+    async def listener(self, early: EarlyRedirect | None = None) -> AsyncIterator[None]:
+        accepted = early.stop() if early else {}
         async with serve(self.sockets, self.request, PATHS, lambda _: None, accepted=accepted):
             yield
 
@@ -72,10 +72,10 @@ class Visit:
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
 
-    async def answer(self, within: float = 5) -> str:
-        """Return all that is answered; nothing if nothing comes within some seconds."""
+    async def answer(self, wait: float = 5) -> str:
+        """Return the head of the answer; nothing if none comes in `wait` seconds."""
         try:
-            async with asyncio.timeout(within):
+            async with asyncio.timeout(wait):
                 head = (await self.reader.readuntil(b"\r\n\r\n")).decode()
         except (TimeoutError, asyncio.IncompleteReadError, ConnectionError):
             head = ""
@@ -93,14 +93,14 @@ def listening() -> Bound:
 
 @asynccontextmanager
 async def responding() -> AsyncIterator[tuple[Bound, EarlyRedirect]]:
-    there = listening()
-    with redirect_early(there.sockets, PATHS.launch, there.request, other_user) as responder:
-        yield there, responder
-    there.sockets.close()
+    login = listening()
+    with redirect_early(login.sockets, PATHS.launch, login.request, other_user) as early:
+        yield login, early
+    login.sockets.close()
 
 
-def said(head: str) -> dict[str, str]:
-    """Read a head that sends a browser on, without what may differ between two answers."""
+def fields_of(head: str) -> dict[str, str]:
+    """Parse the head of a redirect, without the fields that may differ between two answers."""
     status, *lines = head.strip().split("\r\n")
     fields = {name: value for name, _, value in (line.partition(": ") for line in lines)}
     for name in ("Date", "Content-Length", "Connection"):
@@ -110,24 +110,24 @@ def said(head: str) -> dict[str, str]:
 
 @pytest.mark.posix("the event loop of Windows watches no sockets for the early redirect")
 async def test_the_early_redirect_answers_as_the_server_does() -> None:
-    async with responding() as (there, responder):
-        first = [await (await there.visit(there.plain())).answer() for _ in range(20)]
-        async with there.listener(responder):
-            then = await (await there.visit(there.plain())).answer()
+    async with responding() as (login, early):
+        first = [await (await login.visit(login.plain())).answer() for _ in range(20)]
+        async with login.listener(early):
+            then = await (await login.visit(login.plain())).answer()
     assert "303" in then
-    assert all(said(head) == said(then) for head in first)
-    assert said(then)["Location"] == there.request.url
+    assert all(fields_of(head) == fields_of(then) for head in first)
+    assert fields_of(then)["Location"] == login.request.url
 
 
 @pytest.mark.posix("the event loop of Windows watches no sockets for the early redirect")
 async def test_an_unusual_or_incomplete_request_is_left_to_the_server() -> None:
-    async with responding() as (there, responder):
-        silent, odd = await there.visit(), await there.visit(there.plain("GET / HTTP/1.0"))
-        begun = await there.visit(there.plain(*PLAIN[:3])[:-2])
-        assert "303" in await (await there.visit(there.plain())).answer()
-        async with there.listener(responder):
-            begun.writer.write(there.plain(*PLAIN[3:]))
-            silent.writer.write(there.plain())
+    async with responding() as (login, early):
+        silent, odd = await login.visit(), await login.visit(login.plain("GET / HTTP/1.0"))
+        begun = await login.visit(login.plain(*PLAIN[:3])[:-2])
+        assert "303" in await (await login.visit(login.plain())).answer()
+        async with login.listener(early):
+            begun.writer.write(login.plain(*PLAIN[3:]))
+            silent.writer.write(login.plain())
             assert "421" in await odd.answer()
             assert "303" in await begun.answer()
             assert "303" in await silent.answer()
@@ -135,19 +135,19 @@ async def test_an_unusual_or_incomplete_request_is_left_to_the_server() -> None:
 
 @pytest.mark.posix("the event loop of Windows watches no sockets for the early redirect")
 async def test_a_request_of_another_user_is_left_to_the_server() -> None:
-    there = listening()
-    with redirect_early(there.sockets, PATHS.launch, there.request, lambda *_: 1234) as responder:
-        visit = await there.visit(there.plain())
+    login = listening()
+    with redirect_early(login.sockets, PATHS.launch, login.request, lambda *_: 1234) as early:
+        visit = await login.visit(login.plain())
         await asyncio.sleep(0.1)
-        [(client, brought)] = responder.leave().items()
+        [(client, data)] = early.stop().items()
         client.close()
-        assert brought == there.plain()
+        assert data == login.plain()
     visit.writer.close()
-    there.sockets.close()
+    login.sockets.close()
 
 
 class NoReaders(asyncio.SelectorEventLoop):
-    """Watches no sockets for others, as the event loop of Windows does not."""
+    """An event loop without socket readers, as that of Windows."""
 
     def add_reader(self, *_: object) -> None:
         raise NotImplementedError
@@ -158,11 +158,11 @@ class NoReaders(asyncio.SelectorEventLoop):
 
 def test_without_socket_readers_the_browser_waits_for_the_server() -> None:
     async def visit_and_leave() -> int:
-        async with responding() as (there, responder):
-            visit = await there.visit(there.plain())
+        async with responding() as (login, early):
+            visit = await login.visit(login.plain())
             await asyncio.sleep(0.1)
             visit.writer.close()
-            return len(responder.leave())
+            return len(early.stop())
 
     with asyncio.Runner(loop_factory=NoReaders) as runner:
         assert runner.run(visit_and_leave()) == 0
@@ -170,32 +170,32 @@ def test_without_socket_readers_the_browser_waits_for_the_server() -> None:
 
 @pytest.mark.posix("limits how many files a process may open")
 async def test_without_file_descriptors_connections_are_left_to_the_server() -> None:
-    async with responding() as (there, responder):
-        with socket.socket() as early:
+    async with responding() as (login, early):
+        with socket.socket() as client:
             with no_more_files():
-                early.connect(("127.0.0.1", there.sockets.port))
-                await asyncio.sleep(0.01)  # in which the loop looks at its sockets
-            assert responder.leave() == {}
-            async with there.listener():
-                early.sendall(there.plain())
-                assert b"303" in await asyncio.to_thread(early.recv, 4096)
+                client.connect(("127.0.0.1", login.sockets.port))
+                await asyncio.sleep(0.01)  # lets the loop accept them
+            assert early.stop() == {}
+            async with login.listener():
+                client.sendall(login.plain())
+                assert b"303" in await asyncio.to_thread(client.recv, 4096)
 
 
 @pytest.mark.posix("the event loop of Windows watches no sockets for the early redirect")
 async def test_accepted_connections_are_closed_if_the_server_does_not_start() -> None:
-    async with responding() as (there, responder):
-        visits = [await there.visit() for _ in range(4)]
-        await asyncio.sleep(0.01)  # in which the loop looks at its sockets
-        accepted = responder.leave()
+    async with responding() as (login, early):
+        visits = [await login.visit() for _ in range(4)]
+        await asyncio.sleep(0.01)  # lets the loop accept them
+        accepted = early.stop()
         assert len(accepted) == 4
 
         async def listen() -> None:
-            serving = serve(there.sockets, there.request, PATHS, lambda _: None, accepted=accepted)
+            serving = serve(login.sockets, login.request, PATHS, lambda _: None, accepted=accepted)
             async with serving:
                 await asyncio.Event().wait()
 
         task = asyncio.create_task(listen())
-        for _ in range(2):  # until it has begun to take them over
+        for _ in range(2):  # until it has begun to connect them
             await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -206,9 +206,9 @@ async def test_accepted_connections_are_closed_if_the_server_does_not_start() ->
 
 
 async def test_few_connections_are_accepted_early_and_unused_ones_are_closed() -> None:
-    async with responding() as (there, _):
-        crowd = [await there.visit(b"x") for _ in range(60)]
-    for visit in crowd:
+    async with responding() as (login, _):
+        clients = [await login.visit(b"x") for _ in range(60)]
+    for visit in clients:
         assert await visit.answer() == ""
 
 
@@ -241,7 +241,7 @@ ODD = (
 
 @st.composite
 def heads(draw: st.DrawFn) -> list[str]:
-    """Draw a plain request in which some lines are others, gone, or stand elsewhere."""
+    """Draw a plain request in which some lines are replaced, missing, or moved."""
     first, *fields = PLAIN
     lines = [first, *draw(st.permutations(fields))[: draw(st.integers(len(fields) - 2, 99))]]
     for line in draw(st.lists(st.sampled_from([*ODD, *PLAIN, "DNT: 1"]), max_size=1)):
@@ -252,36 +252,36 @@ def heads(draw: st.DrawFn) -> list[str]:
 
 def test_the_early_redirect_answers_only_what_the_server_would_redirect() -> None:
     seen = Counter[bool]()
-    there = listening()
+    login = listening()
 
     async def answer_of_listener(data: bytes) -> str:
-        return await (await there.visit(data)).answer()
+        return await (await login.visit(data)).answer()
 
     with asyncio.Runner() as runner:
-        serving = there.listener()
+        serving = login.listener()
         runner.run(serving.__aenter__())
 
         @settings(max_examples=300, deadline=None, database=None)
         @given(heads())
         def both(lines: list[str]) -> None:
-            data = there.plain(*lines)
-            arrival = read_plain(data)
-            leads_on = (
-                arrival is not None
-                and check_request(arrival, there.sockets.host, there.sockets.port) is None
-                and arrival.target.matches(PATHS.launch)
+            data = login.plain(*lines)
+            received = parse_plain_request(data)
+            redirects = (
+                received is not None
+                and check_request(received, login.sockets.host, login.sockets.port) is None
+                and received.target.matches(PATHS.launch)
             )
-            seen[leads_on] += 1
-            if leads_on:
+            seen[redirects] += 1
+            if redirects:
                 assert "303" in runner.run(answer_of_listener(data)).partition("\r\n")[0]
 
         both()
         runner.run(serving.__aexit__(None, None, None))
-    there.sockets.close()
+    login.sockets.close()
     assert min(seen.values()) > 30
 
 
-# --- what it waits for ---------------------------------------------------------------------------
+# --- loading ---
 
 LOADED = """
 import asyncio, os, sys
@@ -307,7 +307,7 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
+@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command login")
 @pytest.mark.process
 @pytest.mark.parametrize("known", [True, False])
 def test_only_the_command_line_loads_aiohttp_without_cas(tmp_path: Path, *, known: bool) -> None:

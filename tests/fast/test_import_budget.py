@@ -1,7 +1,6 @@
-"""What makes a command fast or slow, and stays the same on a busy machine: what it loads and asks.
+"""The import budget: what a command loads and asks of the system, even on a busy machine.
 
-All is counted beyond what a bare interpreter does. Who adds an import or a look at a file finds out
-here, and decides whether it is worth it.
+Everything is counted beyond a bare interpreter. An added import or file access fails here first.
 """
 
 import os
@@ -16,7 +15,7 @@ from shutil import which
 import pytest
 from cli_oracle import CONFIG, PATH, PROJECTS, Place, standing_in
 from fake_programs import program
-from replay_oracle import CachedPlace, cached_profiles, remember, settled
+from replay_oracle import CachedPlace, cached_profiles, record, settled
 
 import soe_auth
 from soe_auth.fast.recorder import Recorder
@@ -38,49 +37,48 @@ def place(tmp_path: Path) -> CachedPlace:
     return cached_profiles(tmp_path)
 
 
-# `site` is what each start of a command loads; what is installed for the tests is not added to it.
+# Each start of a command loads `site`; the packages for the tests are not counted.
 BARE = "import sys, site"
 PATHS = [str(Path(soe_auth.__file__).parents[1]), sysconfig.get_path("purelib")]
 COMMAND = f"{BARE}; sys.path += {PATHS}; sys.argv = ['soe-auth', "
 ENTRY = "]; from soe_auth.__main__ import entry_point; entry_point()"
 
-SHORT = {
+REPLAY = {
     "__init__",
     "__main__",
     "cli.__init__",
     "fast.__init__",
     "files.__init__",
     "files.private_read",
-    "fast.cache",
     "fast.replay",
     "settings.__init__",
     "cli.streams",
     "version",
 }
-# What the module signal makes its enums with.
+# Loaded by the module signal for its enums.
 ENUMS = {"collections", "enum", "functools", "keyword", "operator", "reprlib", "types"}
 HEAVY = {"aiohttp", "asyncio", "email", "httpx", "keyring", "ssl", "subprocess", "tomlkit"}
-# What only comes once the browser is on its way, or not at all.
+# Loaded after the browser is started, or never.
 LATER = {"_hashlib", "hashlib", "textwrap"}
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a process loaded and asked of the system.
+class Trace:
+    """What a process loaded, and which system calls it made.
 
-    `rooms` are the modules of ours, `others` all else that came from files of Python's, `files`
-    the other files that were opened, and `read` is in bytes.
+    `modules` are those of soe_auth, `others` all other Python modules, `files` the other files that
+    were opened; `read` is in bytes.
     """
 
-    rooms: set[str]
+    modules: set[str]
     others: set[str]
     files: set[str]
     calls: int
     read: int
 
 
-def traced(place: Place, script: str, until: str | None = None) -> Asked:
-    """Run Python under strace; with `until`, look at no more than comes before that call."""
+def traced(place: Place, script: str, until: str | None = None) -> Trace:
+    """Run Python under strace; with `until`, count only what precedes that call."""
     log = place.root / "calls"
     command = [sys.executable, "-I", "-S", "-c", script]
     environ = {"PATH": PATH, "TZ": "UTC", **place.environ}
@@ -105,8 +103,8 @@ def traced(place: Place, script: str, until: str | None = None) -> Asked:
     ]
     modules = [Path(path) for path in opened if path.endswith((".pyc", ".so"))]
     ours = Path(soe_auth.__file__).parent
-    return Asked(
-        rooms={name(path.relative_to(ours)) for path in modules if path.is_relative_to(ours)},
+    return Trace(
+        modules={name(path.relative_to(ours)) for path in modules if path.is_relative_to(ours)},
         others={name(path) for path in modules if not path.is_relative_to(ours)},
         files={path for path in opened if not path.endswith((".pyc", ".so", ".so.1", ".cache"))},
         calls=len(lines),
@@ -120,21 +118,21 @@ def name(path: Path) -> str:
     return ".".join([*([] if path.is_absolute() else parts), path.name.split(".")[0]])
 
 
-def beyond_bare(place: Place, *argv: str, until: str | None = None) -> Asked:
+def trace_beyond_bare(place: Place, *argv: str, until: str | None = None) -> Trace:
     bare = traced(place, BARE)
-    asked = traced(place, COMMAND + ", ".join(map(repr, argv)) + ENTRY, until)
-    return Asked(
-        rooms=asked.rooms,
-        others=asked.others - bare.others,
-        files={file for file in asked.files - bare.files if Path(file).is_file()},
-        calls=asked.calls - bare.calls,
-        read=asked.read - bare.read,
+    trace = traced(place, COMMAND + ", ".join(map(repr, argv)) + ENTRY, until)
+    return Trace(
+        modules=trace.modules,
+        others=trace.others - bare.others,
+        files={file for file in trace.files - bare.files if Path(file).is_file()},
+        calls=trace.calls - bare.calls,
+        read=trace.read - bare.read,
     )
 
 
-def within(asked: Asked, *, calls: int, read: int) -> bool:
-    """Whether no more was asked than that; what there is now is a fifth below."""
-    return asked.calls <= calls and asked.read <= read * 1024
+def is_within(trace: Trace, *, calls: int, read: int) -> bool:
+    """Whether a trace is within the budget; it is now a fifth below."""
+    return trace.calls <= calls and trace.read <= read * 1024
 
 
 @pytest.mark.parametrize(
@@ -146,50 +144,50 @@ def within(asked: Asked, *, calls: int, read: int) -> bool:
     ],
 )
 def test_replay_opens_the_cache_and_the_token(place: CachedPlace, argv: list[str]) -> None:
-    remember(place, *argv)
-    asked = beyond_bare(place, *argv)
-    assert asked.rooms == SHORT
-    assert asked.others <= {"__future__"}
-    assert asked.files == {str(place.recall), str(place.config / "tokens" / "work.json")}
-    assert within(asked, calls=330, read=62), asked
+    record(place, *argv)
+    trace = trace_beyond_bare(place, *argv)
+    assert trace.modules == REPLAY
+    assert trace.others <= {"__future__"}
+    assert trace.files == {str(place.recall), str(place.config / "tokens" / "work.json")}
+    assert is_within(trace, calls=330, read=62), trace
 
 
 def test_replay_of_profile_names_opens_the_cache_only(place: CachedPlace) -> None:
-    remember(place, "completion", "--profiles")
-    asked = beyond_bare(place, "completion", "--profiles")
-    assert asked.rooms == SHORT
-    assert asked.others <= {"__future__"}
-    assert asked.files == {str(place.recall)}
-    assert within(asked, calls=320, read=60), asked
+    record(place, "completion", "--profiles")
+    trace = trace_beyond_bare(place, "completion", "--profiles")
+    assert trace.modules == REPLAY
+    assert trace.others <= {"__future__"}
+    assert trace.files == {str(place.recall)}
+    assert is_within(trace, calls=320, read=60), trace
 
 
 def test_replay_of_run_loads_little_before_exec(place: CachedPlace) -> None:
-    remember(place, "run", "--", "true")
-    asked = beyond_bare(place, "run", "--", "/bin/true", until='execve("/bin/true"')
-    of_process = {"desktop.__init__", "desktop.process", "model.__init__", "model.secret"}
-    assert asked.rooms == SHORT | of_process
-    assert asked.others <= {"__future__", "signal", *ENUMS}
-    assert asked.files == {str(place.recall), str(place.config / "tokens" / "work.json")}
-    assert within(asked, calls=505, read=380), asked
+    record(place, "run", "--", "true")
+    trace = trace_beyond_bare(place, "run", "--", "/bin/true", until='execve("/bin/true"')
+    process_modules = {"desktop.__init__", "desktop.process", "model.__init__", "model.secret"}
+    assert trace.modules == REPLAY | process_modules
+    assert trace.others <= {"__future__", "signal", *ENUMS}
+    assert trace.files == {str(place.recall), str(place.config / "tokens" / "work.json")}
+    assert is_within(trace, calls=505, read=380), trace
 
 
 def test_help_loads_no_command_and_token_loads_no_http_client(
     place: CachedPlace,
 ) -> None:
-    asked = beyond_bare(place, "--help")
-    of_cli = {"cli.main", "cli.console", "cli.exit_codes"}
-    assert asked.rooms == SHORT | of_cli | {
+    trace = trace_beyond_bare(place, "--help")
+    cli_modules = {"cli.main", "cli.console", "cli.exit_codes"}
+    assert trace.modules == REPLAY | cli_modules | {
         "errors",
         "fast.recorder",
         "model.__init__",
         "model.text",
     }
-    assert not asked.others & {*HEAVY, "dataclasses", "inspect", "json", "pathlib"}
-    assert within(asked, calls=800, read=1250), asked
-    asked = beyond_bare(place, "token", "-v")
-    assert not asked.others & (HEAVY | LATER)
-    calls = 2000 if sys.version_info < (3, 13) else 2020  # whose own library asks a little more
-    assert within(asked, calls=calls, read=2450), asked
+    assert not trace.others & {*HEAVY, "dataclasses", "inspect", "json", "pathlib"}
+    assert is_within(trace, calls=800, read=1250), trace
+    trace = trace_beyond_bare(place, "token", "-v")
+    assert not trace.others & (HEAVY | LATER)
+    calls = 2000 if sys.version_info < (3, 13) else 2020  # its own library makes a few more
+    assert is_within(trace, calls=calls, read=2450), trace
 
 
 @pytest.mark.parametrize(("known", "calls", "read"), [(False, 2500, 2700), (True, 800, 540)])
@@ -208,6 +206,6 @@ def test_a_browser_is_launched_before_heavy_imports(
             recorder.logged_in(resolve({}, environ=place.environ))
     else:
         place.recall.unlink()
-    asked = beyond_bare(place, "login", until=f'execve("{browser}"')
-    assert not asked.others & (HEAVY | LATER)
-    assert within(asked, calls=calls, read=read), asked
+    trace = trace_beyond_bare(place, "login", until=f'execve("{browser}"')
+    assert not trace.others & (HEAVY | LATER)
+    assert is_within(trace, calls=calls, read=read), trace

@@ -1,4 +1,4 @@
-"""The token in the requests of each client: where it goes, and what a 401 leads to."""
+"""The token in the requests of each client: where it is sent, and what happens after a 401."""
 
 import asyncio
 import subprocess
@@ -22,11 +22,11 @@ from conftest import TOKEN
 from http_clients import (
     CLIENTS,
     Answer,
-    Ask,
     Ca,
-    Heard,
     InMemory,
-    Said,
+    Received,
+    Reply,
+    Send,
     Server,
     in_pieces,
     listening,
@@ -56,8 +56,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @dataclass
-class Stage:
-    """A site over TLS with a token for it in the store, and other servers beside it."""
+class Sites:
+    """A site over TLS with a token for it in the store, and two other servers."""
 
     ca: Ca
     site: Server
@@ -65,7 +65,7 @@ class Stage:
     plain: Server
     store: FileStore
 
-    def keep(self, authorization: str, age: float = 3600) -> None:
+    def store_token(self, authorization: str, age: float = 3600) -> None:
         now = time.time()
         token = replace(
             TOKEN,
@@ -78,7 +78,7 @@ class Stage:
 
     @property
     def others(self) -> list[str]:
-        """Addresses that are not the site's, by host, by port and by scheme."""
+        """Addresses that differ from the site in host, port and scheme."""
         return [
             self.site.url("/other-host", host="127.0.0.1"),
             self.tls.url("/other-port"),
@@ -94,35 +94,35 @@ def profile(home: Path, site: str) -> None:
 
 
 @pytest.fixture
-def stage(home: Path, tmp_path: Path) -> Iterator[Stage]:
+def sites(home: Path, tmp_path: Path) -> Iterator[Sites]:
     ca = Ca(tmp_path)
-    found = Stage(
+    found = Sites(
         ca, Server(ca.server()), Server(ca.server()), Server(), FileStore(home, report=print)
     )
     profile(home, found.site.url(""))
-    found.keep(OLD)
+    found.store_token(OLD)
     with listening(found.site, found.tls, found.plain):
         yield found
 
 
-each_client = pytest.mark.parametrize("ask", CLIENTS, ids=lambda ask: ask.__name__)
+each_client = pytest.mark.parametrize("send", CLIENTS, ids=lambda send: send.__name__)
 
 
-# --- where it goes ---
-
-
-@each_client
-def test_the_token_goes_to_its_own_site(ask: Ask, stage: Stage) -> None:
-    assert ask(stage.ca, stage.site.url("/api?q=1")).status == 200
-    assert stage.site.heard == [Heard("/api?q=1", OLD, b"")]
+# --- where the token is sent ---
 
 
 @each_client
-def test_no_other_host_port_or_scheme_gets_the_token(ask: Ask, stage: Stage) -> None:
-    for url in stage.others:
-        assert ask(stage.ca, url).status == 200
-    heard = [*stage.site.heard, *stage.tls.heard, *stage.plain.heard]
-    assert [(one.path, one.authorization) for one in heard] == [
+def test_the_token_goes_to_its_own_site(send: Send, sites: Sites) -> None:
+    assert send(sites.ca, sites.site.url("/api?q=1")).status == 200
+    assert sites.site.received == [Received("/api?q=1", OLD, b"")]
+
+
+@each_client
+def test_no_other_host_port_or_scheme_gets_the_token(send: Send, sites: Sites) -> None:
+    for url in sites.others:
+        assert send(sites.ca, url).status == 200
+    received = [*sites.site.received, *sites.tls.received, *sites.plain.received]
+    assert [(one.path, one.authorization) for one in received] == [
         ("/other-host", None),
         ("/other-port", None),
         ("/other-scheme", None),
@@ -132,40 +132,40 @@ def test_no_other_host_port_or_scheme_gets_the_token(ask: Ask, stage: Stage) -> 
 @pytest.mark.slow
 @each_client
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_no_redirect_sends_the_token_to_another_site(ask: Ask, status: int, stage: Stage) -> None:
-    for url in stage.others:
-        stage.site.answer = lambda heard, url=url: (  # type: ignore[misc]  # mypy sees no default
-            Said(status, url) if heard.path == "/" else Said()
+def test_no_redirect_sends_the_token_to_another_site(send: Send, status: int, sites: Sites) -> None:
+    for url in sites.others:
+        sites.site.answer = lambda received, url=url: (  # type: ignore[misc]  # mypy sees no default
+            Reply(status, url) if received.path == "/" else Reply()
         )
-        assert ask(stage.ca, stage.site.url()) == Answer(200, [status])
-    assert [h.authorization for h in stage.site.heard if h.path == "/"] == [OLD] * 3
-    elsewhere = [h for h in stage.site.heard if h.path != "/"]
-    assert [h.authorization for h in [*elsewhere, *stage.tls.heard, *stage.plain.heard]] == [
+        assert send(sites.ca, sites.site.url()) == Answer(200, [status])
+    assert [h.authorization for h in sites.site.received if h.path == "/"] == [OLD] * 3
+    elsewhere = [h for h in sites.site.received if h.path != "/"]
+    assert [h.authorization for h in [*elsewhere, *sites.tls.received, *sites.plain.received]] == [
         None
     ] * 3
 
 
 @each_client
-def test_a_redirect_within_the_site_keeps_the_token(ask: Ask, stage: Stage) -> None:
-    stage.site.answer = lambda heard: Said(307, "/there") if heard.path == "/" else Said()
-    assert ask(stage.ca, stage.site.url()) == Answer(200, [307])
-    assert stage.site.tokens == [OLD, OLD]
+def test_a_redirect_within_the_site_keeps_the_token(send: Send, sites: Sites) -> None:
+    sites.site.answer = lambda received: Reply(307, "/there") if received.path == "/" else Reply()
+    assert send(sites.ca, sites.site.url()) == Answer(200, [307])
+    assert sites.site.tokens == [OLD, OLD]
 
 
 @each_client
 def test_a_redirect_chain_through_the_site_sends_the_token_nowhere_else(
-    ask: Ask, stage: Stage
+    send: Send, sites: Sites
 ) -> None:
-    stage.site.answer = lambda heard: (
-        Said(307, stage.tls.url("/out")) if heard.path == "/" else Said()
+    sites.site.answer = lambda received: (
+        Reply(307, sites.tls.url("/out")) if received.path == "/" else Reply()
     )
-    stage.tls.answer = lambda _: Said(307, stage.plain.url("/further"))
-    assert ask(stage.ca, stage.site.url()).status == 200
-    assert [*stage.tls.tokens, *stage.plain.tokens] == [None, None]
+    sites.tls.answer = lambda _: Reply(307, sites.plain.url("/further"))
+    assert send(sites.ca, sites.site.url()).status == 200
+    assert [*sites.tls.tokens, *sites.plain.tokens] == [None, None]
 
 
 @pytest.mark.parametrize(
-    ("site", "address", "is_its_own"),
+    ("site", "address", "belongs"),
     [
         ("acme", ("https", "acme.stackenterprise.co", None), True),
         ("acme", ("https", "acme.stackenterprise.co", 443), True),
@@ -185,24 +185,24 @@ def test_a_redirect_chain_through_the_site_sends_the_token_nowhere_else(
     ],
 )
 def test_a_site_is_its_scheme_host_and_port(
-    site: str, address: tuple[str, str | None, int | None], *, is_its_own: bool
+    site: str, address: tuple[str, str | None, int | None], *, belongs: bool
 ) -> None:
-    assert belongs_to(address, Site.parse(site)) is is_its_own
+    assert belongs_to(address, Site.parse(site)) is belongs
 
 
 @each_client
-def test_the_site_as_a_user_name_in_a_url_gets_nothing(ask: Ask, stage: Stage) -> None:
-    ask(stage.ca, stage.tls.url(host=f"localhost:{stage.site.port}@localhost"))
-    ((_, authorization, _),) = stage.tls.heard
+def test_the_site_as_a_user_name_in_a_url_gets_nothing(send: Send, sites: Sites) -> None:
+    send(sites.ca, sites.tls.url(host=f"localhost:{sites.site.port}@localhost"))
+    ((_, authorization, _),) = sites.tls.received
     assert "canary" not in (authorization or "")
 
 
-def test_base_url_streams_and_hooks_of_httpx_still_work(stage: Stage) -> None:
+def test_base_url_streams_and_hooks_of_httpx_still_work(sites: Sites) -> None:
     seen: list[str] = []
     client = httpx.Client(
-        base_url=stage.site.url("/api"),
+        base_url=sites.site.url("/api"),
         auth=soe_auth.SoeAuth("acme"),
-        verify=stage.ca.context,
+        verify=sites.ca.context,
         event_hooks={
             "request": [lambda request: seen.append(repr(request.headers))],
             "response": [lambda response: seen.append(repr(response))],
@@ -210,224 +210,226 @@ def test_base_url_streams_and_hooks_of_httpx_still_work(stage: Stage) -> None:
     )
     with client, client.stream("GET", "/v3/users/me") as answer:
         assert answer.read() == b"ok"
-    assert stage.site.heard == [Heard("/api/v3/users/me", OLD, b"")]
+    assert sites.site.received == [Received("/api/v3/users/me", OLD, b"")]
     assert len(seen) == 2
     assert "'authorization': '[secure]'" in seen[0]
     assert "canary" not in "".join(seen)
 
 
-# --- which it is ---
+# --- which token is sent ---
 
 
 @each_client
-def test_a_login_by_another_process_is_used_by_the_next_request(ask: Ask, stage: Stage) -> None:
-    ask(stage.ca, stage.site.url())
-    stage.keep(NEW)
-    ask(stage.ca, stage.site.url())
-    assert stage.site.tokens == [OLD, NEW]
+def test_a_login_by_another_process_is_used_by_the_next_request(send: Send, sites: Sites) -> None:
+    send(sites.ca, sites.site.url())
+    sites.store_token(NEW)
+    send(sites.ca, sites.site.url())
+    assert sites.site.tokens == [OLD, NEW]
 
 
 @each_client
-def test_nothing_is_sent_if_a_login_is_needed(ask: Ask, stage: Stage) -> None:
+def test_nothing_is_sent_if_a_login_is_needed(send: Send, sites: Sites) -> None:
     with pytest.raises(soe_auth.LoginRequired, match=r"less than min_ttl \(2 h\)"):
-        ask(stage.ca, stage.site.url(), min_ttl=7200)
-    stage.store.remove("acme", stage.store.load("acme"))
+        send(sites.ca, sites.site.url(), min_ttl=7200)
+    sites.store.remove("acme", sites.store.load("acme"))
     with pytest.raises(soe_auth.LoginRequired, match="soe-auth login -p acme"):
-        ask(stage.ca, stage.site.url())
-    assert stage.site.heard == []
+        send(sites.ca, sites.site.url())
+    assert sites.site.received == []
 
 
 @each_client
 @pytest.mark.parametrize("port", ["", ":80"])
 def test_a_site_from_which_a_client_would_forward_the_token_gets_none(
-    ask: Ask, stage: Stage, monkeypatch: pytest.MonkeyPatch, port: str
+    send: Send, sites: Sites, monkeypatch: pytest.MonkeyPatch, port: str
 ) -> None:
     monkeypatch.setenv("SOE_AUTH_SITE", f"http://localhost{port}")
-    with pytest.raises(soe_auth.SettingsError, match="with the token"):
-        ask(stage.ca, f"http://localhost{port}")
+    with pytest.raises(soe_auth.SettingsError, match="Cannot send the token to http"):
+        send(sites.ca, f"http://localhost{port}")
 
 
 @each_client
 def test_the_token_variable_is_sent_to_the_site_of_the_settings(
-    ask: Ask, stage: Stage, monkeypatch: pytest.MonkeyPatch
+    send: Send, sites: Sites, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SOE_AUTH_TOKEN", "from-ci")
-    stage.site.answer = lambda _: Said(401)
-    assert ask(stage.ca, stage.site.url(), login=True) == Answer(401, [])
-    ask(stage.ca, stage.tls.url())
-    assert stage.site.tokens == ["Bearer from-ci"]
-    assert stage.tls.tokens == [None]
+    sites.site.answer = lambda _: Reply(401)
+    assert send(sites.ca, sites.site.url(), login=True) == Answer(401, [])
+    send(sites.ca, sites.tls.url())
+    assert sites.site.tokens == ["Bearer from-ci"]
+    assert sites.tls.tokens == [None]
 
 
 def test_the_token_variable_without_a_site_is_not_sent(
-    stage: Stage, home: Path, monkeypatch: pytest.MonkeyPatch
+    sites: Sites, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SOE_AUTH_TOKEN", "from-ci")
     (home / "config.toml").unlink()
     with pytest.raises(soe_auth.SettingsError) as error:
-        CLIENTS[0](stage.ca, stage.site.url())
+        CLIENTS[0](sites.ca, sites.site.url())
     assert error.value.hint == "Set SOE_AUTH_SITE too."
     monkeypatch.delenv("SOE_AUTH_TOKEN")
     with pytest.raises(soe_auth.SettingsError, match="no profile acme"):
-        CLIENTS[0](stage.ca, stage.site.url())
-    assert stage.site.heard == []
+        CLIENTS[0](sites.ca, sites.site.url())
+    assert sites.site.received == []
 
 
 @each_client
 def test_a_site_that_only_a_project_file_names_gets_nothing(
-    ask: Ask, stage: Stage, home: Path
+    send: Send, sites: Sites, home: Path
 ) -> None:
     (home / "config.toml").unlink()
     (home.parent / ".soe-auth.toml").write_text(
-        f'site = "{stage.site.url("")}"\nclient_id = "110"\nscope = "write_access"\n'
+        f'site = "{sites.site.url("")}"\nclient_id = "110"\nscope = "write_access"\n'
         'profile = "acme"\n'
     )
     with pytest.raises(soe_auth.SettingsError, match="you have not agreed"):
-        ask(stage.ca, stage.site.url(), login=True)
-    assert stage.site.heard == []
+        send(sites.ca, sites.site.url(), login=True)
+    assert sites.site.received == []
 
 
 @each_client
 def test_no_project_file_decides_where_the_token_variable_is_sent(
-    ask: Ask, stage: Stage, home: Path, monkeypatch: pytest.MonkeyPatch
+    send: Send, sites: Sites, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (home / "config.toml").unlink()
     (home.parent / ".soe-auth.toml").write_text('site = "evil"\nprofile = "acme"\n')
     monkeypatch.setenv("SOE_AUTH_TOKEN", "from-ci")
     with pytest.raises(soe_auth.SettingsError, match=r"only .*\.soe-auth\.toml says") as error:
-        ask(stage.ca, "https://evil.stackenterprise.co/")
+        send(sites.ca, "https://evil.stackenterprise.co/")
     assert error.value.hint == "Set SOE_AUTH_SITE too."
-    monkeypatch.setenv("SOE_AUTH_SITE", stage.site.url(""))
-    ask(stage.ca, stage.site.url())
-    assert stage.site.tokens == ["Bearer from-ci"]
+    monkeypatch.setenv("SOE_AUTH_SITE", sites.site.url(""))
+    send(sites.ca, sites.site.url())
+    assert sites.site.tokens == ["Bearer from-ci"]
 
 
 @each_client
-def test_a_custom_store_is_used(ask: Ask, stage: Stage) -> None:
+def test_a_custom_store_is_used(send: Send, sites: Sites) -> None:
     store = InMemory()
-    token = stage.store.load("acme")
+    token = sites.store.load("acme")
     assert token
     store.save("acme", replace(token, access_token=Secret("canary(new)*")))
-    ask(stage.ca, stage.site.url(), store=store)
-    assert stage.site.tokens == [NEW]
+    send(sites.ca, sites.site.url(), store=store)
+    assert sites.site.tokens == [NEW]
     store.remove("acme", store.load("acme"))
     with pytest.raises(soe_auth.LoginRequired):
-        ask(stage.ca, stage.site.url(), store=store)
+        send(sites.ca, sites.site.url(), store=store)
 
 
-async def test_a_slow_store_does_not_block_the_event_loop(stage: Stage) -> None:
+async def test_a_slow_store_does_not_block_the_event_loop(sites: Sites) -> None:
     store = InMemory()
-    token = stage.store.load("acme")
+    token = sites.store.load("acme")
     assert token
     store.save("acme", token)
-    store.waits_for = threading.Event()
+    store.blocker = threading.Event()
     async with httpx.AsyncClient(
-        auth=soe_auth.SoeAuth("acme", store=store), verify=stage.ca.context
+        auth=soe_auth.SoeAuth("acme", store=store), verify=sites.ca.context
     ) as client:
-        request = asyncio.create_task(client.get(stage.site.url()))
+        request = asyncio.create_task(client.get(sites.site.url()))
         await asyncio.sleep(0)
-        store.waits_for.set()  # which only a loop that goes on can do
+        store.blocker.set()  # only a running loop gets here
         assert (await request).status_code == 200
 
 
-# --- what a 401 leads to ---
+# --- after a 401 ---
 
 
-def while_another_process_logs_in(stage: Stage) -> None:
-    """Have the site refuse the old token, just when another process stores the new one."""
+def refuse_old_token(sites: Sites) -> None:
+    """Make the site refuse the old token when another process has stored the new one."""
 
-    def answer(heard: Heard) -> Said:
-        if heard.authorization == NEW:
-            return Said()
-        stage.keep(NEW)
-        return Said(401)
+    def answer(received: Received) -> Reply:
+        if received.authorization == NEW:
+            return Reply()
+        sites.store_token(NEW)
+        return Reply(401)
 
-    stage.site.answer = answer
+    sites.site.answer = answer
 
 
 @each_client
 @pytest.mark.parametrize("body", [None, b"a body"])
-def test_after_a_401_a_newer_token_is_sent_once(ask: Ask, body: bytes | None, stage: Stage) -> None:
-    while_another_process_logs_in(stage)
-    assert ask(stage.ca, stage.site.url(), body).status == 200
-    assert stage.site.tokens == [OLD, NEW]
-    assert [heard.body for heard in stage.site.heard] == [body or b""] * 2
+def test_after_a_401_a_newer_token_is_sent_once(
+    send: Send, body: bytes | None, sites: Sites
+) -> None:
+    refuse_old_token(sites)
+    assert send(sites.ca, sites.site.url(), body).status == 200
+    assert sites.site.tokens == [OLD, NEW]
+    assert [received.body for received in sites.site.received] == [body or b""] * 2
 
 
 @each_client
-def test_a_newer_token_that_is_refused_as_well_is_the_last(ask: Ask, stage: Stage) -> None:
-    def answer(_: Heard) -> Said:
-        stage.keep(f"Bearer canary({len(stage.site.heard)})*")
-        return Said(401)
+def test_a_newer_token_that_is_refused_as_well_is_the_last(send: Send, sites: Sites) -> None:
+    def answer(_: Received) -> Reply:
+        sites.store_token(f"Bearer canary({len(sites.site.received)})*")
+        return Reply(401)
 
-    stage.site.answer = answer
-    assert ask(stage.ca, stage.site.url()).status == 401
-    assert stage.site.tokens == [OLD, "Bearer canary(1)*"]
+    sites.site.answer = answer
+    assert send(sites.ca, sites.site.url()).status == 401
+    assert sites.site.tokens == [OLD, "Bearer canary(1)*"]
 
 
 @each_client
 @pytest.mark.parametrize("is_there", [True, False])
 def test_without_a_newer_token_the_401_is_the_answer(
-    ask: Ask, stage: Stage, *, is_there: bool
+    send: Send, sites: Sites, *, is_there: bool
 ) -> None:
-    def answer(_: Heard) -> Said:
+    def answer(_: Received) -> Reply:
         if not is_there:
-            stage.store.remove("acme", stage.store.load("acme"))
-        return Said(401)
+            sites.store.remove("acme", sites.store.load("acme"))
+        return Reply(401)
 
-    stage.site.answer = answer
-    assert ask(stage.ca, stage.site.url()) == Answer(401, [])
-    assert stage.site.tokens == [OLD]
+    sites.site.answer = answer
+    assert send(sites.ca, sites.site.url()) == Answer(401, [])
+    assert sites.site.tokens == [OLD]
 
 
 @each_client
-def test_a_401_of_another_host_does_not_refuse_the_token(ask: Ask, stage: Stage) -> None:
-    stage.site.answer = lambda _: Said(307, stage.tls.url())
+def test_a_401_of_another_host_does_not_refuse_the_token(send: Send, sites: Sites) -> None:
+    sites.site.answer = lambda _: Reply(307, sites.tls.url())
 
-    def answer(_: Heard) -> Said:
-        stage.keep(NEW)
-        return Said(401)
+    def answer(_: Received) -> Reply:
+        sites.store_token(NEW)
+        return Reply(401)
 
-    stage.tls.answer = answer
-    assert ask(stage.ca, stage.site.url()) == Answer(401, [307])
-    assert [stage.site.tokens, stage.tls.tokens] == [[OLD], [None]]
+    sites.tls.answer = answer
+    assert send(sites.ca, sites.site.url()) == Answer(401, [307])
+    assert [sites.site.tokens, sites.tls.tokens] == [[OLD], [None]]
 
 
-def test_a_consumed_body_is_not_sent_again(stage: Stage) -> None:
-    while_another_process_logs_in(stage)
-    by_piece = iter([b"one", b"two"])
-    with httpx.Client(auth=soe_auth.SoeAuth("acme"), verify=stage.ca.context) as client:
-        assert client.post(stage.site.url(), content=by_piece).status_code == 401
-    stage.keep(OLD)
+def test_a_consumed_body_is_not_sent_again(sites: Sites) -> None:
+    refuse_old_token(sites)
+    pieces = iter([b"one", b"two"])
+    with httpx.Client(auth=soe_auth.SoeAuth("acme"), verify=sites.ca.context) as client:
+        assert client.post(sites.site.url(), content=pieces).status_code == 401
+    sites.store_token(OLD)
     auth = soe_auth.RequestsAuth("acme")
-    by_piece = iter([b"one", b"two"])
+    pieces = iter([b"one", b"two"])
     answer = requests.post(
-        stage.site.url(), data=by_piece, auth=auth, verify=stage.ca.file, timeout=9
+        sites.site.url(), data=pieces, auth=auth, verify=sites.ca.file, timeout=9
     )
     assert answer.status_code == 401
-    assert stage.site.tokens == [OLD, OLD]
+    assert sites.site.tokens == [OLD, OLD]
 
 
-async def test_a_consumed_async_body_is_not_sent_again(stage: Stage) -> None:
-    while_another_process_logs_in(stage)
+async def test_a_consumed_async_body_is_not_sent_again(sites: Sites) -> None:
+    refuse_old_token(sites)
     auth = soe_auth.SoeAuth("acme")
-    async with httpx.AsyncClient(auth=auth, verify=stage.ca.context) as client:
-        assert (await client.post(stage.site.url(), content=in_pieces())).status_code == 401
-    stage.keep(OLD)
+    async with httpx.AsyncClient(auth=auth, verify=sites.ca.context) as client:
+        assert (await client.post(sites.site.url(), content=in_pieces())).status_code == 401
+    sites.store_token(OLD)
     async with (
         aiohttp.ClientSession(middlewares=[soe_auth.AiohttpAuth("acme")]) as session,
-        session.post(stage.site.url(), data=in_pieces(), ssl=stage.ca.context) as answer,
+        session.post(sites.site.url(), data=in_pieces(), ssl=sites.ca.context) as answer,
     ):
         assert answer.status == 401
-    assert stage.site.tokens == [OLD, OLD]
+    assert sites.site.tokens == [OLD, OLD]
 
 
-# --- a login, where one is wanted ---
+# --- with login ---
 
 
 @dataclass
-class Desk:
-    """A practice site, a profile for it, and a user at a browser, who counts the tabs."""
+class LoginSite:
+    """A sandbox, a profile for it, and a browser that records its tabs."""
 
     site: Sandbox
     store: FileStore
@@ -442,16 +444,16 @@ class Desk:
     def me(self) -> str:
         return f"{self.site.url}/api/v3/users/me"
 
-    def as_if_it_were_old(self) -> None:
+    def age_token(self) -> None:
         token = self.store.load("acme")
         assert token
         self.store.save("acme", replace(token, obtained_at=token.obtained_at - 3600))
 
 
 @pytest.fixture
-def desk(home: Path, site: Sandbox) -> Iterator[Desk]:
+def login_site(home: Path, site: Sandbox) -> Iterator[LoginSite]:
     profile(home, site.url)
-    found = Desk(site, FileStore(home, report=print), [])
+    found = LoginSite(site, FileStore(home, report=print), [])
     yield found
     for tab in found.tabs:
         tab.join()
@@ -459,82 +461,88 @@ def desk(home: Path, site: Sandbox) -> Iterator[Desk]:
 
 @each_client
 def test_with_login_there_is_one_login_and_another_after_a_revocation(
-    ask: Ask, desk: Desk, tmp_path: Path
+    send: Send, login_site: LoginSite, tmp_path: Path
 ) -> None:
-    told: list[str] = []
+    messages: list[str] = []
 
-    def ask_me() -> int:
-        return ask(
-            Ca(tmp_path), desk.me, login=True, browser=desk.browser, announce=told.append
+    def get_me() -> int:
+        return send(
+            Ca(tmp_path),
+            login_site.me,
+            login=True,
+            browser=login_site.browser,
+            announce=messages.append,
         ).status
 
-    assert [ask_me(), ask_me()] == [200, 200]
-    assert len(desk.tabs) == 1
-    assert sum("Signed in to" in line for line in told) == 1
-    desk.site.end_tokens()
-    desk.as_if_it_were_old()
-    assert ask_me() == 200
-    assert len(desk.tabs) == 2
+    assert [get_me(), get_me()] == [200, 200]
+    assert len(login_site.tabs) == 1
+    assert sum("Signed in to" in line for line in messages) == 1
+    login_site.site.end_tokens()
+    login_site.age_token()
+    assert get_me() == 200
+    assert len(login_site.tabs) == 2
 
 
 @each_client
 def test_a_401_outside_the_team_of_a_token_opens_no_browser(
-    ask: Ask, stage: Stage, home: Path
+    send: Send, sites: Sites, home: Path
 ) -> None:
     config = home / "config.toml"
     config.write_text(config.read_text().replace("write_access", "access_team"))
-    kept = stage.store.load("acme")
-    assert kept
-    stage.store.save("acme", replace(kept, scope=soe_auth.Scope.parse("access_team")))
-    stage.site.answer = lambda _: Said(401)
-    answer = ask(stage.ca, stage.site.url(), login=True, browser=pytest.fail)
+    stored = sites.store.load("acme")
+    assert stored
+    sites.store.save("acme", replace(stored, scope=soe_auth.Scope.parse("access_team")))
+    sites.site.answer = lambda _: Reply(401)
+    answer = send(sites.ca, sites.site.url(), login=True, browser=pytest.fail)
     assert answer.status == 401
 
 
 @each_client
 def test_a_fresh_token_that_is_refused_opens_no_browser(
-    ask: Ask, desk: Desk, tmp_path: Path
+    send: Send, login_site: LoginSite, tmp_path: Path
 ) -> None:
-    def ask_me() -> int:
-        return ask(Ca(tmp_path), desk.me, login=True, browser=desk.browser).status
+    def get_me() -> int:
+        return send(Ca(tmp_path), login_site.me, login=True, browser=login_site.browser).status
 
-    assert ask_me() == 200
-    desk.site.end_tokens()
-    assert [ask_me(), ask_me()] == [401, 401]
-    assert len(desk.tabs) == 1
+    assert get_me() == 200
+    login_site.site.end_tokens()
+    assert [get_me(), get_me()] == [401, 401]
+    assert len(login_site.tabs) == 1
 
 
 @pytest.mark.parametrize("ended", [False, True])
-def test_many_threads_with_one_client_share_one_login(desk: Desk, *, ended: bool) -> None:
+def test_many_threads_with_one_client_share_one_login(
+    login_site: LoginSite, *, ended: bool
+) -> None:
     with (
         httpx.Client(
-            auth=soe_auth.SoeAuth("acme", login=True, browser=desk.browser), timeout=30
+            auth=soe_auth.SoeAuth("acme", login=True, browser=login_site.browser), timeout=30
         ) as client,
         ThreadPoolExecutor(MANY) as threads,
     ):
         if ended:
-            client.get(desk.me)
-            desk.site.end_tokens()
-            desk.as_if_it_were_old()
-        answers = list(threads.map(client.get, [desk.me] * MANY))
+            client.get(login_site.me)
+            login_site.site.end_tokens()
+            login_site.age_token()
+        answers = list(threads.map(client.get, [login_site.me] * MANY))
     assert {answer.status_code for answer in answers} == {200}
-    assert len(desk.tabs) == (2 if ended else 1)
+    assert len(login_site.tabs) == (2 if ended else 1)
 
 
-async def test_many_tasks_with_one_client_share_one_login(desk: Desk) -> None:
-    auth = soe_auth.SoeAuth("acme", login=True, browser=desk.browser)
+async def test_many_tasks_with_one_client_share_one_login(login_site: LoginSite) -> None:
+    auth = soe_auth.SoeAuth("acme", login=True, browser=login_site.browser)
     async with httpx.AsyncClient(auth=auth, timeout=30) as client:
-        answers = await asyncio.gather(*(client.get(desk.me) for _ in range(MANY)))
+        answers = await asyncio.gather(*(client.get(login_site.me) for _ in range(MANY)))
     assert {answer.status_code for answer in answers} == {200}
-    assert len(desk.tabs) == 1
+    assert len(login_site.tabs) == 1
 
 
-async def test_a_sync_client_inside_a_loop_can_log_in(desk: Desk) -> None:
-    auth = soe_auth.SoeAuth("acme", login=True, browser=desk.browser)
+async def test_a_sync_client_inside_a_loop_can_log_in(login_site: LoginSite) -> None:
+    auth = soe_auth.SoeAuth("acme", login=True, browser=login_site.browser)
     with httpx.Client(auth=auth) as client:
-        answer = client.get(desk.me)  # noqa: ASYNC212 - as a user of a notebook would
+        answer = client.get(login_site.me)  # noqa: ASYNC212 - as a user of a notebook would
     assert answer.status_code == 200
-    assert len(desk.tabs) == 1
+    assert len(login_site.tabs) == 1
 
 
 @pytest.mark.skipif(UNDER_WINE, reason="Wine lacks a call of trio's loop")
@@ -542,15 +550,15 @@ async def test_a_sync_client_inside_a_loop_can_log_in(desk: Desk) -> None:
     ("library", "auth"), [(httpx, soe_auth.SoeAuth), (httpx2, soe_auth.Httpx2Auth)]
 )
 def test_on_trio_an_async_client_raises_and_sends_nothing(
-    library: Any, auth: type[Any], stage: Stage
+    library: Any, auth: type[Any], sites: Sites
 ) -> None:
-    async def ask() -> None:
-        async with library.AsyncClient(auth=auth("acme"), verify=stage.ca.context) as client:
+    async def send() -> None:
+        async with library.AsyncClient(auth=auth("acme"), verify=sites.ca.context) as client:
             with pytest.raises(RuntimeError, match=r"needs asyncio; .* trio\.to_thread\.run_sync"):
-                await client.get(stage.site.url())
+                await client.get(sites.site.url())
 
-    trio.run(ask)
-    assert stage.site.heard == []
+    trio.run(send)
+    assert sites.site.received == []
 
 
 def test_without_httpx2_every_auth_class_can_be_imported() -> None:
@@ -577,35 +585,35 @@ def test_a_token_is_fresh_for_ten_minutes() -> None:
 
 
 @each_client
-def test_no_traceback_of_an_auth_class_shows_a_token(ask: Ask, stage: Stage) -> None:
-    def hang_up(_: Heard) -> Said:
+def test_no_traceback_of_an_auth_class_shows_a_token(send: Send, sites: Sites) -> None:
+    def hang_up(_: Received) -> Reply:
         raise ConnectionError
 
-    stage.site.answer = hang_up
+    sites.site.answer = hang_up
     with pytest.raises(Exception) as error:  # noqa: PT011 - each client has its own
-        ask(stage.ca, stage.site.url())
-    assert stage.site.tokens[0] == OLD
+        send(sites.ca, sites.site.url())
+    assert sites.site.tokens[0] == OLD
     assert "canary" not in shown_by_a_tool_that_prints_locals(error.value)
 
 
 @each_client
 def test_no_traceback_shows_a_token_if_the_store_fails_after_a_401(
-    ask: Ask, stage: Stage, home: Path
+    send: Send, sites: Sites, home: Path
 ) -> None:
-    def answer(_: Heard) -> Said:
+    def answer(_: Received) -> Reply:
         (home / "tokens").rename(home / "elsewhere")
         (home / "tokens").touch()
-        return Said(401)
+        return Reply(401)
 
-    stage.site.answer = answer
+    sites.site.answer = answer
     with pytest.raises(soe_auth.StoreError) as error:
-        ask(stage.ca, stage.site.url())
+        send(sites.ca, sites.site.url())
     shown = shown_by_a_tool_that_prints_locals(error.value)
     assert "Secret(…)" in shown
     assert "canary" not in shown
 
 
-def test_the_repr_of_an_auth_class_has_no_token(stage: Stage) -> None:
+def test_the_repr_of_an_auth_class_has_no_token(sites: Sites) -> None:
     for kind in (
         soe_auth.SoeAuth,
         soe_auth.Httpx2Auth,
@@ -614,6 +622,6 @@ def test_the_repr_of_an_auth_class_has_no_token(stage: Stage) -> None:
     ):
         auth = kind()
         assert "canary" not in repr(auth) + repr(vars(auth))
-    request = requests.Request("GET", stage.site.url(), auth=soe_auth.RequestsAuth()).prepare()
+    request = requests.Request("GET", sites.site.url(), auth=soe_auth.RequestsAuth()).prepare()
     assert request.headers["Authorization"] == OLD
     assert "canary" not in repr(request) + repr(request.hooks)

@@ -24,7 +24,7 @@ from tls_servers import (
     BROWSER_BEHIND_A_PROXY,
     DAY,
     NOW,
-    ROOMS,
+    PACKAGE,
     before_1_2,
     forwarding,
     needs_roots,
@@ -41,8 +41,8 @@ from soe_auth.model.network import Network, Proxy
 from soe_auth.sandbox import Sandbox, running
 from soe_auth.settings.resolve import resolve
 from soe_auth.settings.settings import Settings
-from soe_auth.site_client.certificate_issuer import issuer_of
 from soe_auth.site_client.client import connect
+from soe_auth.site_client.failure import find_issuer
 from soe_auth.site_client.proxy_lookup import proxy_for
 from soe_auth.site_client.tls import ssl_context
 from soe_auth.storage.file_store import FileStore
@@ -80,7 +80,7 @@ async def acme(sites_ca: trustme.CA) -> AsyncIterator[Sandbox]:
 
 @dataclass(frozen=True)
 class Bundles:
-    """Files of certificates, made as they are asked for."""
+    """Makes files of certificates."""
 
     folder: Path
 
@@ -142,7 +142,7 @@ def test_files_and_variables_name_a_bundle_and_a_proxy(tmp_path: Path) -> None:
 
 NOT_WHOLE = ["acme.pem", "./acme.pem"]
 if sys.platform != "win32":  # where ~NAME is beside one's own home, whoever has it
-    NOT_WHOLE += ["~nobody-of-this-name/acme.pem"]
+    NOT_WHOLE += ["~no-such-user/acme.pem"]
 
 
 @pytest.mark.parametrize("written", NOT_WHOLE)
@@ -254,7 +254,7 @@ async def test_a_bundle_does_not_change_other_checks(
     async with Sandbox(
         strict=True, ssl_context=before_1_2(tls(sites_ca.issue_cert("localhost")))
     ) as site:
-        with network_error("no secure connection came about"):
+        with network_error("the TLS handshake failed"):
             await answer_of(site, network)
 
 
@@ -271,11 +271,11 @@ def revocations_only() -> bytes:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (None, "cannot be read: No such file or directory"),
-        (b"", "holds no certificate in PEM, or a broken one"),
-        (b"hello\n", "holds no certificate in PEM, or a broken one"),
-        (trustme.CA().cert_pem.bytes()[:-60], "holds no certificate in PEM, or a broken one"),
-        (revocations_only(), "holds no certificate in PEM, or a broken one"),
+        (None, "No such file or directory"),
+        (b"", "it has no valid certificate in PEM"),
+        (b"hello\n", "it has no valid certificate in PEM"),
+        (trustme.CA().cert_pem.bytes()[:-60], "it has no valid certificate in PEM"),
+        (revocations_only(), "it has no valid certificate in PEM"),
     ],
     ids=["missing", "empty", "no-pem", "cut", "revocations"],
 )
@@ -297,12 +297,12 @@ def test_an_invalid_bundle_is_reported_before_the_browser_opens(
 
     with pytest.raises(SettingsError) as caught:
         package.login(site="acme", client_id="110", browser=browser)
-    assert str(caught.value) == f"ca_bundle {path} {words}."
+    assert str(caught.value) == f"Cannot use ca_bundle {path}: {words}."
     assert caught.value.hint
     assert opened == []
 
 
-@pytest.mark.parametrize(("path", "words"), [("/", "cannot be read: "), ("/a\0b", "it is no path")])
+@pytest.mark.parametrize(("path", "words"), [("/", "ca_bundle /: "), ("/a\0b", "it is not a path")])
 def test_a_bundle_that_is_not_a_file_is_reported(path: str, words: str) -> None:
     with pytest.raises(SettingsError, match=words) as caught:
         ssl_context(Network(Path(path)))
@@ -318,7 +318,7 @@ async def test_a_logout_with_an_invalid_bundle_removes_the_local_token(tmp_path:
     assert store.load("acme") is None
 
 
-# --- the proxy -----------------------------------------------------------------------------------
+# --- the proxy ---
 
 
 def at(port: int, login: str = "") -> Proxy:
@@ -349,7 +349,7 @@ async def test_only_the_proxy_gets_user_and_password(
         assert await answer_of(acme, network) == 400
     [exchange] = acme.exchanges
     assert "Proxy-Authorization" not in exchange.headers
-    assert len(proxy.asked) == 1
+    assert len(proxy.requests) == 1
     assert "canary" not in caplog.text
     assert "Basic" not in caplog.text
 
@@ -357,8 +357,11 @@ async def test_only_the_proxy_gets_user_and_password(
 @pytest.mark.parametrize(
     ("login", "todo"),
     [
-        ("", "It wants a user and a password: http://USER:PASSWORD@HOST:PORT"),
-        ("jane:canary-of-old", "It did not take"),
+        (
+            "",
+            "needs a user and a password: set proxy or HTTPS_PROXY to http://USER:PASSWORD@HOST",
+        ),
+        ("jane:canary-of-old", "It refused the user"),
     ],
 )
 async def test_a_proxy_that_refuses_its_password_is_reported_with_a_hint(
@@ -366,12 +369,12 @@ async def test_a_proxy_that_refuses_its_password_is_reported_with_a_hint(
 ) -> None:
     async with forwarding(login=f"jane:{PASSWORD}") as proxy:
         words = (
-            rf"^acme.test:\d+ could not be reached through the proxy http://127.0.0.1:{proxy.port}:"
+            rf"^Cannot reach acme.test:\d+ through the proxy http://127.0.0.1:{proxy.port}:"
             r" it answered 407 X\.$"
         )
         with network_error(words, todo):
             await answer_of(acme, Network(bundles.of(sites_ca), at(proxy.port, login)))
-    assert len(proxy.asked) == 1
+    assert len(proxy.requests) == 1
     assert acme.exchanges == []
 
 
@@ -380,7 +383,7 @@ async def test_an_unreachable_proxy_is_reported(acme: Sandbox) -> None:
     async with served(lambda *_: asyncio.sleep(0)) as port:
         pass
     with network_error(
-        f"reached through the proxy http://127.0.0.1:{port}: Connection refused", "HTTPS_PROXY"
+        f"through the proxy http://127.0.0.1:{port}: Connection refused", "HTTPS_PROXY"
     ):
         await answer_of(acme, Network(proxy=at(port, "jane:canary")))
 
@@ -392,8 +395,8 @@ async def test_the_setting_takes_precedence_over_the_environment(
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{other.port}")
         monkeypatch.setenv("NO_PROXY", "*")
         assert await answer_of(acme, Network(bundles.of(sites_ca), at(chosen.port))) == 400
-    assert len(chosen.asked) == 1
-    assert other.asked == []
+    assert len(chosen.requests) == 1
+    assert other.requests == []
 
 
 def test_proxy_none_ignores_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -432,7 +435,7 @@ def test_a_loopback_site_ignores_the_proxy_setting(host: str) -> None:
     assert proxy_for(Site.parse(f"https://{host}"), Network(proxy=at(9))) is None
 
 
-# --- who looks into TLS --------------------------------------------------------------------------
+# --- intercepted TLS ---
 
 
 async def test_a_proxy_that_intercepts_tls_is_named_by_its_issuer_and_reads_nothing(
@@ -442,7 +445,7 @@ async def test_a_proxy_that_intercepts_tls_is_named_by_its_issuer_and_reads_noth
         there = at(proxy.port, IN_ADDRESS)
         with network_error(f"{ISSUED_BY_ACME} is not in ca_bundle", "Nothing was sent."):
             await answer_of(acme, Network(bundles.of(sites_ca), there))
-        assert len(proxy.asked) == 3
+        assert len(proxy.requests) == 3
         assert proxy.read == b""
         assert acme.exchanges == []
         known = Network(bundles.of(sites_ca, companys_ca), there)
@@ -459,7 +462,7 @@ async def test_an_issuer_is_named_behind_an_https_proxy(
         there = Proxy.parse(f"https://{IN_ADDRESS}@localhost:{proxy.port}")
         with network_error("it was issued by “trustme.*”, which is not in ca_bundle"):
             await answer_of(acme, Network(bundles.of(companys_ca), there))
-        assert len(proxy.asked) == 3
+        assert len(proxy.requests) == 3
     assert acme.exchanges == []
 
 
@@ -468,26 +471,26 @@ async def test_without_a_bundle_the_machine_does_not_trust_the_issuer(
     companys_ca: trustme.CA,
 ) -> None:
     async with Sandbox(strict=True, ssl_context=tls(companys_ca.issue_cert("localhost"))) as site:
-        with network_error(f"{ISSUED_BY_ACME} this machine does not know"):
+        with network_error(f"{ISSUED_BY_ACME} this machine does not trust"):
             await answer_of(site, Network())
         assert site.exchanges == []
 
 
 @dataclass
 class Once:
-    """A server that shows its certificate once; asked again, it hangs up, or says nothing."""
+    """A server that shows its certificate once, and then closes the connection or hangs."""
 
     context: ssl.SSLContext
     hangs: bool = False
-    asked: int = 0
-    asked_again: asyncio.Event = field(default_factory=asyncio.Event)
+    requests: int = 0
+    connected_again: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.asked += 1
-        if self.asked == 1:
+        self.requests += 1
+        if self.requests == 1:
             await writer.start_tls(self.context)
         else:
-            self.asked_again.set()
+            self.connected_again.set()
             await reader.read(-1 if self.hangs else 2**16)
 
 
@@ -500,17 +503,17 @@ async def test_the_error_is_complete_without_an_issuer(
         served(once) as port,
         connect(Site.parse(f"https://localhost:{port}")) as connection,
     ):
-        with network_error("it comes from an authority that this machine does not know"):
+        with network_error("it was issued by an authority that this machine does not trust"):
             await connection.exchange(CANARY)
-    assert once.asked == 2
+    assert once.requests == 2
 
 
 async def named(context: ssl.SSLContext) -> str | None:
-    async def hang_up(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+    async def close(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
         assert await reader.read() == b""
 
-    async with served(hang_up, context) as port:
-        return await issuer_of("127.0.0.1", port, proxy=None, tls=ssl_context(Network()))
+    async with served(close, context) as port:
+        return await find_issuer("127.0.0.1", port, proxy=None, tls=ssl_context(Network()))
 
 
 async def test_the_name_of_an_issuer_is_made_printable() -> None:
@@ -523,7 +526,7 @@ async def test_the_name_of_an_issuer_is_made_printable() -> None:
 
 
 def signed_by_itself(folder: Path, *names: x509.NameAttribute[str]) -> ssl.SSLContext:
-    """A server whose certificate names who issued it in this way, which is itself."""
+    """A server with a self-signed certificate of these issuer names."""
     key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name(names)
     certificate = x509.CertificateBuilder().subject_name(name).issuer_name(name)
     certificate = certificate.public_key(key.public_key()).serial_number(1)
@@ -573,14 +576,14 @@ async def test_two_alternating_certificates_have_no_issuer(companys_ca: trustme.
         await writer.start_tls(tls(companys_ca.issue_cert("localhost")))
 
     async with served(another) as port:
-        assert await issuer_of("localhost", port, proxy=None, tls=ssl_context(Network())) is None
+        assert await find_issuer("localhost", port, proxy=None, tls=ssl_context(Network())) is None
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "x" * 64 + ".test"])
 async def test_a_closed_port_has_no_issuer(host: str) -> None:
     async with served(lambda *_: asyncio.sleep(0)) as port:
         pass
-    assert await issuer_of(host, port, proxy=None, tls=ssl_context(Network())) is None
+    assert await find_issuer(host, port, proxy=None, tls=ssl_context(Network())) is None
 
 
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 407 X\r\n\r\n", b"x" * 70_000, b"HTTP/1.1 200"])
@@ -590,21 +593,21 @@ async def test_a_proxy_that_does_not_connect_shows_no_issuer(answer: bytes) -> N
         writer.write(answer)
 
     async with served(refuse) as port:
-        assert await issuer_of("::2", 443, proxy=at(port), tls=ssl_context(Network())) is None
+        assert await find_issuer("::2", 443, proxy=at(port), tls=ssl_context(Network())) is None
 
 
 async def test_the_look_up_of_the_issuer_times_out() -> None:
     async def wait(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
         await reader.read()
 
-    tls_of_the_system = ssl_context(Network())
+    context = ssl_context(Network())
     async with served(wait) as port:
         for proxy in (None, at(port)):
-            look = issuer_of("127.0.0.1", port, proxy=proxy, tls=tls_of_the_system, within=0.1)
-            assert await look is None
+            issuer = find_issuer("127.0.0.1", port, proxy=proxy, tls=context, time_limit=0.1)
+            assert await issuer is None
 
 
-# --- the whole -----------------------------------------------------------------------------------
+# --- whole commands ---
 
 
 @pytest.mark.posix("sends a POSIX signal")
@@ -624,13 +627,13 @@ async def test_ctrl_c_ends_the_look_up_of_the_issuer_at_once(
             },
             stderr=asyncio.subprocess.PIPE,
         )
-        await once.asked_again.wait()
+        await once.connected_again.wait()
         command.send_signal(signal.SIGINT)
         before = time.monotonic()
-        _, told = await command.communicate()
+        _, stderr = await command.communicate()
         assert time.monotonic() - before < 1
     assert command.returncode == 130
-    assert told == b"\nsoe-auth: interrupted.\n"
+    assert stderr == b"\nsoe-auth: interrupted.\n"
 
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
@@ -653,7 +656,7 @@ async def test_a_whole_login_behind_an_intercepting_proxy_with_a_password(
             refused = await asyncio.to_thread(command, *login)
             assert refused.returncode == 6
             assert "“Acme Inspection, Testing CA #" in refused.stderr
-            assert "which this machine does not know.\n  Nothing was sent." in refused.stderr
+            assert "which this machine does not trust.\n  Nothing was sent." in refused.stderr
             assert site.exchanges == []
             config.write_text(f'ca_bundle = "{bundle}"\nproxy = "{address}"\n')
             done = await asyncio.to_thread(soe_auth, *login)
@@ -664,18 +667,18 @@ async def test_a_whole_login_behind_an_intercepting_proxy_with_a_password(
         listed = await asyncio.to_thread(soe_auth, "config", "list")
         shown = [refused.stderr, done.stderr, gone.stderr, listed.stdout, listed.stderr]
         assert "canary" not in "".join(shown)
-        kept = [path for path in config.parent.rglob("*") if path.is_file()]
-        assert [path.name for path in kept if b"canary" in path.read_bytes()] == ["config.toml"]
+        files = [path for path in config.parent.rglob("*") if path.is_file()]
+        assert [path.name for path in files if b"canary" in path.read_bytes()] == ["config.toml"]
 
 
 def test_every_call_to_a_site_uses_proxy_and_bundle() -> None:
     calls = [
         (path.name, node)
-        for path in ROOMS.rglob("*.py")
-        if "sandbox" not in path.relative_to(ROOMS).parts
+        for path in PACKAGE.rglob("*.py")
+        if "sandbox" not in path.relative_to(PACKAGE).parts
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call) and ast.unparse(node.func) in {"connect", "exchange.connect"}
     ]
     assert calls
-    for room, call in calls:
-        assert "network" in [keyword.arg for keyword in call.keywords], room
+    for name, call in calls:
+        assert "network" in [keyword.arg for keyword in call.keywords], name

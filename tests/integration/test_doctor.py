@@ -911,7 +911,7 @@ def test_an_unusable_proxy_is_an_error_and_the_site_is_not_contacted(soe_auth: C
     broken = soe_auth.with_variables(ALL_PROXY="socks5://jane:canary@127.0.0.1:9")
     done = broken("doctor", "--site", "https://soe.test")
     assert done.returncode == 6
-    assert "error    proxy: The proxy that the environment names is no http" in done.stdout
+    assert "error    proxy: Cannot use the proxy of the environment: it is not" in done.stdout
     assert "DNS" not in done.stdout
     assert "canary" not in done.stdout
 

@@ -1,4 +1,4 @@
-"""The event loop of the commands: its end waits for no name server."""
+"""The event loop of the commands: its end does not wait for a name server."""
 
 import asyncio
 import socket
@@ -18,17 +18,17 @@ from soe_auth.site_client.event_loop import run_async
 
 @pytest.fixture
 def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
-    """A system whose name server answers nothing; returns the names that it was asked for."""
-    asked: list[object] = []
+    """A system with a silent name server; yields the names that were looked up."""
+    lookups: list[object] = []
     ended = Event()
 
     def getaddrinfo(host: object, *_: object) -> list[object]:
-        asked.append(host)
+        lookups.append(host)
         ended.wait(10)
         raise OSError
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    yield asked
+    yield lookups
     ended.set()
 
 
@@ -39,9 +39,9 @@ def test_a_silent_name_server_does_not_delay_the_end(silent: list[object]) -> No
             await asyncio.wait_for(loop.getaddrinfo("deaf.test", 443), 0.1)
         return "done"
 
-    begun = time.monotonic()
+    started = time.monotonic()
     assert run_async(look_up()) == "done"
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - started < 2
     assert silent == ["deaf.test"]
 
 

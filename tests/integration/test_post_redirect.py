@@ -1,4 +1,4 @@
-"""From the redirect on: what may come late, and what the token does not wait for."""
+"""After the redirect: what is loaded before it, and what the token does not wait for."""
 
 import os
 import ssl
@@ -39,7 +39,7 @@ run_async(main())
 
 @pytest.fixture
 def ca(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trustme.CA:
-    """A CA that stands where the system's are looked for."""
+    """A CA in the place of the system's."""
     ca = trustme.CA()
     ca.cert_pem.write_to_path(tmp_path / "ca.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
@@ -47,20 +47,20 @@ def ca(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trustme.CA:
 
 
 @contextmanager
-def practice(scheme: str, ca: trustme.CA) -> Iterator[Sandbox]:
+def sandbox_site(scheme: str, ca: trustme.CA) -> Iterator[Sandbox]:
     context = tls(ca.issue_cert("localhost")) if scheme == "https" else None
     with running(strict=True, ssl_context=context) as sandbox:
         yield sandbox
 
 
-# --- what has come before ---
+# --- loaded before ---
 
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_after_warm_up_the_first_call_imports_nothing(scheme: str, ca: trustme.CA) -> None:
-    with practice(scheme, ca) as sandbox:
+    with sandbox_site(scheme, ca) as sandbox:
         done = subprocess.run(
             [sys.executable, "-c", LOADED_BY_A_CALL, sandbox.url],
             env=unmeasured(os.environ),
@@ -70,7 +70,7 @@ def test_after_warm_up_the_first_call_imports_nothing(scheme: str, ca: trustme.C
             timeout=30,
         )
         assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
-        assert len(sandbox.exchanges) == 1  # and the site has heard of no rehearsal
+        assert len(sandbox.exchanges) == 1  # the warm-up sent nothing
 
 
 @pytest.mark.posix("Windows itself checks certificates, so that no file of CAs is read")
@@ -81,17 +81,17 @@ def test_the_system_cas_are_read_once_before_any_connection(ca: trustme.CA, tmp_
     assert context.check_hostname
     (tmp_path / "ca.pem").unlink()
     client, server = (ssl.MemoryBIO(), ssl.MemoryBIO()), (ssl.MemoryBIO(), ssl.MemoryBIO())
-    ours = context.wrap_bio(*client, server_hostname="localhost")
-    theirs = tls(ca.issue_cert("localhost")).wrap_bio(*server, server_side=True)
-    for end, (_, said), (heard, _) in [
-        (ours, client, server),
-        (theirs, server, client),
-        (ours, client, server),
+    client_side = context.wrap_bio(*client, server_hostname="localhost")
+    server_side = tls(ca.issue_cert("localhost")).wrap_bio(*server, server_side=True)
+    for end, (_, sent), (received, _) in [
+        (client_side, client, server),
+        (server_side, server, client),
+        (client_side, client, server),
     ]:
         with suppress(ssl.SSLWantReadError):
             end.do_handshake()
-        heard.write(said.read())
-    assert ours.getpeercert()
+        received.write(sent.read())
+    assert client_side.getpeercert()
 
 
 def test_truststore_is_used_where_openssl_finds_no_ca_file(
@@ -102,7 +102,7 @@ def test_truststore_is_used_where_openssl_finds_no_ca_file(
     assert type(ssl_context(Network())).__module__.startswith("truststore")
 
 
-# --- what does not wait ---
+# --- order of the output ---
 
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")

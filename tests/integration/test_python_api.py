@@ -31,7 +31,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def approving() -> Callable[[str], bool]:
-    """Return a browser at which somebody signs in and approves."""
+    """Return a browser that signs in and approves."""
 
     def browser(url: str) -> bool:
         threading.Thread(target=lambda: asyncio.run(visit(url)), daemon=True).start()
@@ -79,7 +79,7 @@ def test_get_token_returns_the_token_variable_first(monkeypatch: pytest.MonkeyPa
 
 
 def test_login_stores_a_token(site: Sandbox) -> None:
-    told: list[str] = []
+    messages: list[str] = []
     threads: list[threading.Thread] = []
 
     def browser(url: str) -> bool:
@@ -87,10 +87,12 @@ def test_login_stores_a_token(site: Sandbox) -> None:
         threads[0].start()
         return True
 
-    token = soe_auth.login(site=site.url, client_id="110", browser=browser, announce=told.append)
+    token = soe_auth.login(
+        site=site.url, client_id="110", browser=browser, announce=messages.append
+    )
     threads[0].join()
     assert token.account == "Jane Doe"
-    assert any(line.startswith("Signed in") for line in told)
+    assert any(line.startswith("Signed in") for line in messages)
     assert soe_auth.get_token() == token.access_token
 
 
@@ -134,7 +136,7 @@ def test_on_trio_alogin_names_what_works_and_that_works(site: Sandbox) -> None:
 
 @pytest.mark.posix("Windows always has a browser to open")
 def test_a_login_without_browser_and_announce_is_refused() -> None:
-    with pytest.raises(soe_auth.LoginError, match="no user to tell"):
+    with pytest.raises(soe_auth.LoginError, match="no user to show"):
         soe_auth.login(site="acme", client_id="110")
 
 
@@ -177,11 +179,11 @@ def test_status_lists_every_profile(home: Path, stored: soe_auth.Token) -> None:
 
 
 def test_the_status_of_an_unknown_profile_is_an_error(stored: soe_auth.Token) -> None:
-    with pytest.raises(soe_auth.SettingsError, match="no profile nobody"):
-        soe_auth.status("nobody")
+    with pytest.raises(soe_auth.SettingsError, match="no profile missing"):
+        soe_auth.status("missing")
     store = InMemory()
-    store.save("nobody", stored)
-    (found,) = soe_auth.status("nobody", store=store)
+    store.save("missing", stored)
+    (found,) = soe_auth.status("missing", store=store)
     assert (found.site, found.problem) == (stored.site, None)
 
 

@@ -1,4 +1,4 @@
-"""The calls to the site, over real sockets, to a sandbox that answers in every way it can."""
+"""The calls to the site, on real sockets, with every answer of the sandbox."""
 
 import asyncio
 import gzip
@@ -57,14 +57,14 @@ from soe_auth.sandbox import TOKEN_ANSWERS, Quirks, Sandbox, running
 from soe_auth.sandbox.scripted_browser import visit
 from soe_auth.sandbox.sockets import bind_loopback
 from soe_auth.site_client.client import TimeLimits, TokenValidity, Verification, connect
-from soe_auth.site_client.failure import failure_of
+from soe_auth.site_client.failure import explain_failure
 from soe_auth.storage.file_store import FileStore
 
 CANARY = Secret("code=canary")
 
 
 @dataclass(frozen=True)
-class Practice:
+class SandboxSite:
     """A sandbox, the CA that its client trusts, and every secret that is drawn."""
 
     sandbox: Sandbox
@@ -85,7 +85,7 @@ class Practice:
         return granted.code, request
 
     async def token(self, scope: str = "", limits: TimeLimits | None = None) -> Token:
-        """Get a code, and redeem it."""
+        """Get a code, and exchange it."""
         code, request = await self.code(scope)
         form = token_request_body(request, code)
         async with connect(self.site, limits or TimeLimits()) as connection:
@@ -107,22 +107,22 @@ def trusted(ca: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture
-async def practice() -> AsyncIterator[Practice]:
+async def plain_site() -> AsyncIterator[SandboxSite]:
     draws = Draws()
     async with Sandbox(strict=True, entropy=draws) as sandbox:
-        yield Practice(sandbox, draws=draws)
+        yield SandboxSite(sandbox, draws=draws)
 
 
 @pytest.fixture(params=["http", "https"])
 async def either(
     request: pytest.FixtureRequest, ca: trustme.CA, trusted: ssl.SSLContext
-) -> AsyncIterator[Practice]:
+) -> AsyncIterator[SandboxSite]:
     """The sandbox over http on loopback, and over TLS."""
     draws = Draws()
     context = tls(ca.issue_cert("localhost")) if request.param == "https" else None
     async with Sandbox(strict=True, entropy=draws, ssl_context=context) as sandbox:
         assert sandbox.url.startswith(f"{request.param}://")
-        yield Practice(sandbox, trusted, draws)
+        yield SandboxSite(sandbox, trusted, draws)
 
 
 @contextmanager
@@ -132,11 +132,11 @@ def network_error(words: str) -> Iterator[None]:
     assert "canary" not in shown_by_a_tool_that_prints_locals(caught.value)
 
 
-# --- what is asked and answered ---
+# --- answers ---
 
 
 @pytest.mark.rfc("9700-4.3.2")
-async def test_a_code_is_exchanged_for_a_token_with_an_account(either: Practice) -> None:
+async def test_a_code_is_exchanged_for_a_token_with_an_account(either: SandboxSite) -> None:
     token = await either.token("write_access")
     assert token.expires_at == 87400.0
     async with connect(token.site) as connection:
@@ -145,10 +145,10 @@ async def test_a_code_is_exchanged_for_a_token_with_an_account(either: Practice)
 
 @pytest.mark.rfc("8252-8.4", "8252-8.5", "7636-4.5", "6749-3.2", "9700-2.4")
 async def test_the_exchange_is_one_post_of_a_form_without_a_secret_in_its_address(
-    practice: Practice,
+    plain_site: SandboxSite,
 ) -> None:
-    await practice.token()
-    [exchange] = practice.sandbox.exchanges
+    await plain_site.token()
+    [exchange] = plain_site.sandbox.exchanges
     assert exchange.method == "POST"
     assert exchange.query == ""
     assert [name for name, _ in exchange.fields] == [
@@ -186,17 +186,17 @@ BAD_ANSWERS: dict[str, tuple[type[SoeAuthError], str]] = {
     "redirect-302": (MalformedResponse, r"HTTP 302 with an empty body"),
     "redirect-307": (MalformedResponse, r"HTTP 307 with an empty body"),
     "redirect-308": (MalformedResponse, r"HTTP 308 with an empty body"),
-    "oversized": (MalformedResponse, r"\(HTTP 200\) is larger than an answer can be"),
-    "compressed": (MalformedResponse, r"\(HTTP 200\) is larger than an answer can be"),
-    "cut-off": (NetworkError, r"broke its answer off \(HTTP 200\)"),
-    "trickle": (NetworkError, r"did not end its answer in time \(HTTP 200\)"),
+    "oversized": (MalformedResponse, r"\(HTTP 200\) is too large"),
+    "compressed": (MalformedResponse, r"\(HTTP 200\) is too large"),
+    "cut-off": (NetworkError, r"cut its answer off \(HTTP 200\)"),
+    "trickle": (NetworkError, r"did not finish its answer in time \(HTTP 200\)"),
     # No answer has begun that a status could be read from.
     "hang": (NetworkError, r"did not answer in time"),
-    "drop": (NetworkError, r"hung up, or its answer is not HTTP"),
-    "not-http": (NetworkError, r"hung up, or its answer is not HTTP"),
-    "huge-header": (NetworkError, r"hung up, or its answer is not HTTP"),
+    "drop": (NetworkError, r"closed the connection, or its answer is not HTTP"),
+    "not-http": (NetworkError, r"closed the connection, or its answer is not HTTP"),
+    "huge-header": (NetworkError, r"closed the connection, or its answer is not HTTP"),
 }
-if sys.version_info < (3, 14):  # whose parser follows it, and finds the token beside it
+if sys.version_info < (3, 14):  # its parser reads deeper, and finds the token
     BAD_ANSWERS["nested-json"] = (MalformedResponse, r"HTTP 200 with no JSON")
 
 ODD_LIVES: dict[str, object] = {
@@ -228,7 +228,7 @@ def test_every_token_answer_is_tested_here() -> None:
 @pytest.mark.rfc("9700-4.12", "an oversized response")
 @pytest.mark.parametrize("quirk", BAD_ANSWERS)
 async def test_a_bad_answer_is_one_clear_error_and_nothing_is_sent_twice(
-    either: Practice, quirk: str
+    either: SandboxSite, quirk: str
 ) -> None:
     kind, words = BAD_ANSWERS[quirk]
     limits = TimeLimits(exchange=1.0) if quirk in {"hang", "trickle"} else TimeLimits()
@@ -245,7 +245,7 @@ async def test_a_bad_answer_is_one_clear_error_and_nothing_is_sent_twice(
 
 
 @pytest.mark.parametrize("quirk", ODD_LIVES)
-async def test_an_unusual_answer_is_understood(either: Practice, quirk: str) -> None:
+async def test_an_unusual_answer_is_understood(either: SandboxSite, quirk: str) -> None:
     either.sandbox.quirks = Quirks(token=quirk, delay=0.01)
     assert (await either.token()).expires_at == ODD_LIVES[quirk]
     assert len(either.sandbox.exchanges) == 1
@@ -290,12 +290,12 @@ async def test_an_empty_answer_may_be_labelled_as_compressed() -> None:
 @pytest.mark.parametrize(
     ("body", "encoding", "why"),
     [
-        (gzipped(b" " * (2**16 + 1)), b"gzip", "is larger than an answer can be"),
+        (gzipped(b" " * (2**16 + 1)), b"gzip", "is too large"),
         (gzipped(b"{}")[:-1], b"gzip", "cannot be decompressed"),
         (gzipped(b"x" * 99)[:12], b"gzip", "cannot be decompressed"),
         (b"{}", b"gzip", "cannot be decompressed"),
-        (b"{}", b"br", "is compressed in a way that was not asked for"),
-        (gzipped(gzipped(b"{}")), b"gzip, gzip", "is compressed in a way"),
+        (b"{}", b"br", "is compressed in an unknown way"),
+        (gzipped(gzipped(b"{}")), b"gzip, gzip", "is compressed in an unknown way"),
     ],
 )
 async def test_an_answer_that_cannot_be_decompressed_is_reported(
@@ -311,10 +311,10 @@ COMMAND_ANSWERS = {
     "refusal-control": (5, "[2J"),
     "refusal-echo": (5, "code_verifier=…"),
     "token-status-500": (5, "HTTP 500 without a refusal's reason"),
-    "compressed": (5, "(HTTP 200) is larger than an answer can be"),
+    "compressed": (5, "(HTTP 200) is too large"),
     "redirect-308": (5, "HTTP 308 with an empty body"),
-    "cut-off": (6, "broke its answer off (HTTP 200)"),
-    "not-http": (6, "hung up, or its answer is not HTTP"),
+    "cut-off": (6, "cut its answer off (HTTP 200)"),
+    "not-http": (6, "closed the connection, or its answer is not HTTP"),
 }
 if sys.version_info < (3, 14):  # as above
     COMMAND_ANSWERS["nested-json"] = (5, "HTTP 200 with no JSON")
@@ -326,15 +326,16 @@ if sys.version_info < (3, 14):  # as above
 def test_the_command_reports_a_bad_answer_in_one_sentence_with_a_hint(
     soe_auth: Command, quirk: str
 ) -> None:
-    code, words = COMMAND_ANSWERS[quirk]
+    exit_status, words = COMMAND_ANSWERS[quirk]
     draws = Draws()
     with running(strict=True, entropy=draws, quirks=Quirks(token=quirk)) as sandbox:
-        given, request = asyncio.run(Practice(sandbox, draws=draws).code())
+        code, request = asyncio.run(SandboxSite(sandbox, draws=draws).code())
         command = soe_auth.with_variables(
-            SOE_AUTH_CODE=given.reveal(), SOE_AUTH_CODE_VERIFIER=request.code_verifier.reveal()
+            SOE_AUTH_CODE=code.reveal(),
+            SOE_AUTH_CODE_VERIFIER=request.code_verifier.reveal(),
         )
         done = command("exchange", "--site", sandbox.url, "--client-id", "112")
-    assert (done.returncode, done.stdout) == (code, "")
+    assert (done.returncode, done.stdout) == (exit_status, "")
     sentence, todo = done.stderr.splitlines()
     assert words in sentence
     assert todo
@@ -374,9 +375,9 @@ def test_the_traceback_of_a_failed_login_shows_no_secret_in_its_locals(
 
 
 @pytest.mark.parametrize("quirk", ["server-error", "html", "not-json", "empty-name", "hang"])
-async def test_an_unknown_account_is_not_an_error(practice: Practice, quirk: str) -> None:
-    token = await practice.token()
-    practice.sandbox.quirks = Quirks(account=quirk)
+async def test_an_unknown_account_is_not_an_error(plain_site: SandboxSite, quirk: str) -> None:
+    token = await plain_site.token()
+    plain_site.sandbox.quirks = Quirks(account=quirk)
     async with connect(token.site, TimeLimits(look_up=0.5)) as connection:
         assert await connection.account_name(token.access_token) is None
 
@@ -402,7 +403,7 @@ async def test_an_unknown_account_is_not_an_error(practice: Practice, quirk: str
     ],
 )
 async def test_only_a_clear_answer_means_that_a_token_is_good(
-    either: Practice, quirk: str, verdict: Verification
+    either: SandboxSite, quirk: str, verdict: Verification
 ) -> None:
     token = await either.token()
     either.sandbox.quirks = Quirks(account=quirk)
@@ -411,7 +412,7 @@ async def test_only_a_clear_answer_means_that_a_token_is_good(
         assert await connection.verify(token.access_token) == replace(verdict, reason=reason)
 
 
-async def test_only_a_401_means_that_a_token_is_invalid(either: Practice) -> None:
+async def test_only_a_401_means_that_a_token_is_invalid(either: SandboxSite) -> None:
     async with connect(either.site) as connection:
         verdict = await connection.verify(Secret("never-given"))
     assert verdict == Verification(TokenValidity.NO_LONGER_GOOD)
@@ -420,17 +421,17 @@ async def test_only_a_401_means_that_a_token_is_invalid(either: Practice) -> Non
         assert (await connection.verify(Secret("x"))).validity is TokenValidity.UNCLEAR
 
 
-async def test_the_name_of_an_account_is_made_printable(practice: Practice) -> None:
-    token = await practice.token()
-    practice.sandbox.quirks = Quirks(account="control-name")
+async def test_the_name_of_an_account_is_made_printable(plain_site: SandboxSite) -> None:
+    token = await plain_site.token()
+    plain_site.sandbox.quirks = Quirks(account="control-name")
     async with connect(token.site) as connection:
         name = await connection.account_name(token.access_token)
     assert name
     assert name.isprintable()
 
 
-async def test_a_token_is_revoked_once(practice: Practice) -> None:
-    token = await practice.token()
+async def test_a_token_is_revoked_once(plain_site: SandboxSite) -> None:
+    token = await plain_site.token()
     async with connect(token.site) as connection:
         assert await connection.invalidate(token.access_token) is RevocationResult.ENDED
         assert await connection.account_name(token.access_token) is None
@@ -438,7 +439,7 @@ async def test_a_token_is_revoked_once(practice: Practice) -> None:
 
 
 @pytest.mark.parametrize(
-    ("quirk", "ending"),
+    ("quirk", "result"),
     [
         ("not-offered", RevocationResult.NOT_OFFERED),
         ("server-error", RevocationResult.UNCLEAR),
@@ -446,16 +447,16 @@ async def test_a_token_is_revoked_once(practice: Practice) -> None:
     ],
 )
 async def test_a_site_without_revocation_is_recognised(
-    practice: Practice, quirk: str, ending: RevocationResult
+    plain_site: SandboxSite, quirk: str, result: RevocationResult
 ) -> None:
-    token = await practice.token()
-    practice.sandbox.quirks = Quirks(invalidate=quirk)
+    token = await plain_site.token()
+    plain_site.sandbox.quirks = Quirks(invalidate=quirk)
     async with connect(token.site, TimeLimits(invalidation=0.5)) as connection:
-        assert await connection.invalidate(token.access_token) is ending
+        assert await connection.invalidate(token.access_token) is result
 
 
 @pytest.mark.parametrize(
-    ("answer", "ending"),
+    ("answer", "result"),
     [
         (http(401, b""), RevocationResult.ENDED),
         (http(400, b'{"error_id": 404, "error_name": "no_method"}'), RevocationResult.NOT_OFFERED),
@@ -467,10 +468,10 @@ async def test_a_site_without_revocation_is_recognised(
     ],
 )
 async def test_only_a_clear_answer_means_that_a_token_was_revoked(
-    answer: bytes, ending: RevocationResult
+    answer: bytes, result: RevocationResult
 ) -> None:
     async with always_answering(answer) as site, connect(site) as connection:
-        assert await connection.invalidate(Secret("x")) is ending
+        assert await connection.invalidate(Secret("x")) is result
 
 
 @pytest.mark.parametrize(
@@ -520,8 +521,10 @@ async def test_the_main_site_does_not_decide_about_a_team_token(status: int) -> 
     assert "access_team" in seen.reason
 
 
-async def test_a_token_is_quoted_in_the_revocation_path(practice: Practice) -> None:
-    async with connect(practice.site) as connection:
+async def test_a_token_too_long_for_a_url_is_verified_by_its_header(
+    plain_site: SandboxSite,
+) -> None:
+    async with connect(plain_site.site) as connection:
         assert await connection.invalidate(Secret("(" * 30000)) is RevocationResult.ENDED
 
 
@@ -533,14 +536,14 @@ async def test_a_name_in_a_refusal_is_not_an_account() -> None:
 
 @pytest.mark.rfc("6749-10.3", "a log")
 async def test_no_call_is_logged_at_any_level(
-    practice: Practice, caplog: pytest.LogCaptureFixture
+    plain_site: SandboxSite, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(0)
-    token = await practice.token()
+    token = await plain_site.token()
     async with connect(token.site) as connection:
         await connection.account_name(token.access_token)
         await connection.invalidate(token.access_token)
-    assert not practice.draws.found_in(caplog.text)
+    assert not plain_site.draws.found_in(caplog.text)
     assert "access-tokens" not in caplog.text
 
 
@@ -559,55 +562,59 @@ class CountedPauses(tuple[float, ...]):  # noqa: SLOT001  # it counts
 
 
 @contextmanager
-def nobody_listens() -> Iterator[tuple[int, ExitStack]]:
+def closed_port() -> Iterator[tuple[int, ExitStack]]:
     """A port of both loopback addresses that is taken and refuses; closing the stack frees it."""
-    with ExitStack() as nobody:
+    with ExitStack() as bound:
         addresses = []
         for listening in bind_loopback(0):
             with listening:
                 addresses.append((listening.family, listening.getsockname()))
         for family, address in addresses:
-            nobody.enter_context(socket.socket(family)).bind(address)
-        yield addresses[0][1][1], nobody
+            bound.enter_context(socket.socket(family)).bind(address)
+        yield addresses[0][1][1], bound
 
 
 @pytest.mark.rfc("an exchange sent twice")
 async def test_a_failed_connection_is_retried_and_one_post_is_sent() -> None:
     pauses = CountedPauses((0.0, 0.3, 1.0))
-    with nobody_listens() as (port, nobody):
+    with closed_port() as (port, bound):
         site = Site.parse(f"http://localhost:{port}")
         async with connect(site, TimeLimits(pauses=pauses)) as connection:
             answer = asyncio.create_task(connection.exchange(CANARY))
             while pauses.tries < 2:  # noqa: ASYNC110  # it has to be a tuple
                 await asyncio.sleep(0.01)
-            nobody.close()
+            bound.close()
             async with Sandbox(strict=True, port=port) as sandbox:
                 assert (await answer).status == 400
                 assert len(sandbox.exchanges) == 1
 
 
+REFUSED = "Connection refused"
+
+
 class OnWindows(OSError):
-    """An error that has a number of Windows, whose `errno` means nothing to strerror."""
+    """An error with a Windows number; strerror does not know its `errno`."""
 
     winerror: int | None = None
 
 
 @pytest.mark.parametrize(
-    ("number", "says"), [(1225, "Connection refused"), (10061, "Connection refused"), (5, "words")]
+    ("number", "reason"),
+    [(1225, REFUSED), (10061, REFUSED), (5, "words")],
 )
-def test_a_windows_error_is_reported_in_its_own_words(number: int, says: str) -> None:
+def test_a_windows_error_is_reported_in_its_own_words(number: int, reason: str) -> None:
     problem = OnWindows(22, "words")
     problem.winerror = number
-    failure = failure_of(problem, None, "acme", None)
-    assert failure.says == f"acme could not be reached: {says}"
+    failure = explain_failure(problem, None, "acme", None)
+    assert failure.reason == f"Cannot reach acme: {reason}"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])  # one address, and two
 async def test_a_refused_connection_is_a_network_error(host: str) -> None:
-    with nobody_listens() as (port, _):
+    with closed_port() as (port, _):
         site = Site.parse(f"http://{host}:{port}")
         async with connect(site, TimeLimits(pauses=(0.0, 0.0))) as connection:
-            with network_error("could not be reached: Connection refused"):
+            with network_error("Cannot reach .*: Connection refused"):
                 await connection.exchange(CANARY)
             assert await connection.invalidate(CANARY) is RevocationResult.UNREACHABLE
             assert await connection.account_name(CANARY) is None
@@ -626,7 +633,7 @@ async def test_a_connection_that_opened_is_never_retried(waits: int) -> None:
 
     async with served(hang_up) as port:
         async with connect(Site.parse(f"http://127.0.0.1:{port}")) as connection:
-            with network_error("hung up, or its answer is not HTTP"):
+            with network_error("closed the connection, or its answer is not HTTP"):
                 await connection.exchange(CANARY)
         assert opened == 1
 
@@ -636,7 +643,7 @@ async def test_a_connection_that_opened_is_never_retried(waits: int) -> None:
 
 @contextmanager
 def full_queue() -> Iterator[int]:
-    """A port whose queue of connections is full, so that none can be opened any more."""
+    """A port whose backlog is full, so that no connection can be opened."""
     with ExitStack() as open_sockets:
         listener = open_sockets.enter_context(socket.socket())
         listener.bind(("127.0.0.1", 0))
@@ -652,7 +659,7 @@ async def test_a_connection_that_never_opens_times_out() -> None:
     with full_queue() as port:
         site = Site.parse(f"http://127.0.0.1:{port}")
         async with connect(site, TimeLimits(connect=0.1)) as connection:
-            with network_error("could not be reached in time"):
+            with network_error("Cannot reach .*: the connection timed out"):
                 await connection.exchange(CANARY)
         async with connect(site, TimeLimits(exchange=0.1)) as connection:
             with network_error("did not answer in time"):
@@ -666,7 +673,7 @@ async def wait_for_the_end(reader: asyncio.StreamReader, _writer: asyncio.Stream
 @pytest.mark.parametrize(
     ("scheme", "limits", "words"),
     [
-        ("https", TimeLimits(connect=0.1), "could not be reached in time"),
+        ("https", TimeLimits(connect=0.1), "Cannot reach .*: the connection timed out"),
         ("http", TimeLimits(read=0.1), "did not answer in time"),
         ("http", TimeLimits(exchange=0.1), "did not answer in time"),
     ],
@@ -694,7 +701,7 @@ async def test_a_site_that_answers_a_byte_at_a_time_times_out() -> None:
     async with served(trickle) as port:
         site = Site.parse(f"http://127.0.0.1:{port}")
         async with connect(site, TimeLimits(exchange=0.3)) as connection:
-            with network_error(r"did not end its answer in time \(HTTP 200\)"):
+            with network_error(r"did not finish its answer in time \(HTTP 200\)"):
                 await connection.exchange(CANARY)
 
 
@@ -715,7 +722,7 @@ async def refusal_of(context: ssl.SSLContext, host: str = "localhost") -> str:
     if "certificate" in str(caught.value):
         assert tries == 1  # what is refused for good is not tried again
     assert "canary" not in shown_by_a_tool_that_prints_locals(caught.value)
-    assert str(caught.value).startswith(f"{site.authority} could not be reached: ")
+    assert str(caught.value).startswith(f"Cannot reach {site.authority}: ")
     return str(caught.value)
 
 
@@ -747,7 +754,7 @@ async def refusal_of(context: ssl.SSLContext, host: str = "localhost") -> str:
         pytest.param(
             lambda _: tls(trustme.CA().issue_cert("localhost")),
             "localhost",
-            "it was issued by “trustme.*”, which this machine does not know",
+            "it was issued by “trustme.*”, which this machine does not trust",
             marks=needs_roots,
         ),
     ],
@@ -766,14 +773,14 @@ async def test_a_bad_certificate_is_refused_before_anything_is_sent(
 async def test_a_self_signed_certificate_is_refused(tmp_path: Path) -> None:
     words = await refusal_of(tls_signed_by_itself(tmp_path))
     # Windows does not tell such a one from any that was issued by an unknown authority.
-    why = "was issued by “" if sys.platform == "win32" else "is signed by itself."
+    why = "was issued by “" if sys.platform == "win32" else "is self-signed."
     assert f"its certificate is not trusted: it {why}" in words
 
 
 @pytest.mark.slow
 async def test_a_tls_older_than_1_2_is_refused(ca: trustme.CA, trusted: ssl.SSLContext) -> None:
     old = before_1_2(tls(ca.issue_cert("localhost")))
-    assert "no secure connection came about (" in await refusal_of(old)
+    assert "the TLS handshake failed (" in await refusal_of(old)
     async with served(wait_for_the_end, old) as port:  # and nothing but its age is wrong with it
         _, writer = await asyncio.open_connection("localhost", port, ssl=before_1_2(trusted))
         assert writer.get_extra_info("ssl_object").version() == "TLSv1.1"
@@ -782,11 +789,11 @@ async def test_a_tls_older_than_1_2_is_refused(ca: trustme.CA, trusted: ssl.SSLC
 
 @pytest.mark.slow
 @pytest.mark.rfc("6749-3.2")
-async def test_plain_http_in_place_of_tls_is_refused(practice: Practice) -> None:
-    async with connect(Site.parse(f"https://localhost:{practice.sandbox.port}")) as connection:
-        with network_error("no secure connection came about"):
+async def test_plain_http_in_place_of_tls_is_refused(plain_site: SandboxSite) -> None:
+    async with connect(Site.parse(f"https://localhost:{plain_site.sandbox.port}")) as connection:
+        with network_error("the TLS handshake failed"):
             await connection.exchange(CANARY)
-    assert practice.sandbox.exchanges == []
+    assert plain_site.sandbox.exchanges == []
 
 
 @pytest.mark.rfc("6749-10.9")
@@ -812,7 +819,7 @@ def test_no_variable_disables_certificate_checks_or_writes_keys(
         command = soe_auth.with_variables(**variables, SSL_CERT_FILE=str(other))
         refused = command(*argv)
         assert refused.returncode == 6
-        assert "”, which this machine does not know." in refused.stderr
+        assert "”, which this machine does not trust." in refused.stderr
         assert sandbox.exchanges == []
         reached = command.with_variables(SSL_CERT_FILE=str(right))(*argv)
         assert reached.returncode == 5
@@ -846,7 +853,7 @@ async def test_the_proxy_of_the_environment_is_used_and_gets_only_the_site_name(
             assert await connection.account_name(CANARY) is None
             assert await connection.invalidate(CANARY) is RevocationResult.ALREADY_INVALID
         assert len(acme.exchanges) == 1
-    heads = [head.decode().split("\r\n") for head in proxy.asked]
+    heads = [head.decode().split("\r\n") for head in proxy.requests]
     assert heads == [
         [
             f"CONNECT acme.test:{acme.port} HTTP/1.1",
@@ -866,7 +873,7 @@ async def test_a_certificate_is_checked_behind_a_proxy_too(
         async with connect(Site.parse(f"https://other.test:{acme.port}")) as connection:
             with network_error("certificate is not trusted: it is for another name"):
                 await connection.exchange(CANARY)
-    assert len(proxy.asked) == 1
+    assert len(proxy.requests) == 1
     assert acme.exchanges == []
 
 
@@ -878,9 +885,9 @@ async def test_no_proxy_excludes_a_site_and_http_proxy_is_ignored(
         monkeypatch.setenv(variable, f"http://127.0.0.1:{proxy.port}")
         monkeypatch.setenv("NO_PROXY", "acme.test" if variable == "HTTPS_PROXY" else "")
         async with connect(Site.parse(acme.url), TimeLimits(pauses=())) as connection:
-            with network_error("acme.test:.* could not be reached: "):
+            with network_error("Cannot reach acme.test:.*: "):
                 await connection.exchange(CANARY)
-    assert proxy.asked == []
+    assert proxy.requests == []
 
 
 @pytest.mark.parametrize("reason", ["403 Forbidden", "407 Proxy Authentication Required"])
@@ -891,12 +898,10 @@ async def test_a_proxy_that_refuses_is_reported(
     async with forwarding(refusal) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
         async with connect(Site.parse(acme.url)) as connection:
-            with network_error(
-                rf"reached through the proxy http://127.0.0.1:\d+: it answered {reason}\."
-            ):
+            with network_error(rf"through the proxy http://127.0.0.1:\d+: it answered {reason}\."):
                 await connection.exchange(CANARY)
-    assert len(proxy.asked) == 1
-    assert b"canary" not in proxy.asked[0]
+    assert len(proxy.requests) == 1
+    assert b"canary" not in proxy.requests[0]
 
 
 @pytest.mark.parametrize(
@@ -907,7 +912,7 @@ async def test_an_invalid_proxy_of_the_environment_is_reported(
     written: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", written.replace("//", "//user:canary@"))
-    with network_error("proxy that the environment names is no http or https address"):
+    with network_error("proxy of the environment: it is not an http or https address"):
         async with connect(Site.parse("acme")):
             pass
 
@@ -928,7 +933,7 @@ async def test_a_proxy_with_control_characters_is_not_quoted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://user:canary@\x7f")
-    with pytest.raises(NetworkError, match="is no http or https address") as caught:
+    with pytest.raises(NetworkError, match="is not an http or https address") as caught:
         async with connect(Site.parse("acme")):
             pass
     assert "canary" not in str(caught.value) + caught.value.hint

@@ -72,7 +72,7 @@ def site() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def desk(signed_in: Command, tmp_path: Path) -> Command:
-    """Where somebody works who has signed in: a directory of their own, and the tools on PATH."""
+    """The working directory of a user who has signed in, with the tools on PATH."""
     directory = tmp_path / "work"
     directory.mkdir()
     return signed_in.on_path().within(directory)
@@ -98,7 +98,7 @@ def answer(desk: Command, *argv: str) -> str:
 
 
 def keep(desk: Command, name: str, block: Block, site: Sandbox) -> str:
-    """Write a block of the page into a file, with the practice site for the real one."""
+    """Write a block of the page into a file, with the sandbox in place of the real site."""
     assert desk.cwd
     (desk.cwd / name).write_text(block.text.replace(REAL_SITE, site.url))
     return name
@@ -253,14 +253,14 @@ def test_the_services_get_the_token_through_a_pipe_and_without_a_newline(
     tokens = tmp_path / "config" / "tokens"
     (tokens / f"localhost-{site.port}.json").rename(tokens / "ci.json")
     assert desk.cwd
-    for name in ("gh", "glab"):  # stand-ins: each keeps what it is sent and what it is told
-        program(desk.cwd, name, 'printf "%s\\n" "$*" > told\ncat > sent')
+    for name in ("gh", "glab"):  # stand-ins that record their arguments and their input
+        program(desk.cwd, name, 'printf "%s\\n" "$*" > arguments\ncat > sent')
     at_hand = desk.with_variables(PATH=f"{desk.cwd}:{desk.environ['PATH']}")
     token = desk("token", "-p", "ci").stdout.strip()
     for pipe in GIVE_TO_CI.text.splitlines():
         answer(at_hand, "sh", "-c", pipe)
         assert (desk.cwd / "sent").read_text() == token
-        assert token not in (desk.cwd / "told").read_text()
+        assert token not in (desk.cwd / "arguments").read_text()
 
 
 def test_the_envrc_of_the_page_holds_no_token_and_chooses_the_profile(desk: Command) -> None:

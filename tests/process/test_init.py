@@ -319,7 +319,7 @@ def test_an_unreachable_site_may_be_retyped_or_used_anyway(start: Start, soe_aut
         (SIGN_IN, "n"),
     )
     assert end_of(child)[0] == 0
-    assert "localhost:1 could not be reached: Connection refused." in shown
+    assert "Cannot reach localhost:1: Connection refused." in shown
     assert profile_of(soe_auth, "localhost-2")["site"] == "http://localhost:2"
 
 
@@ -329,7 +329,7 @@ def test_an_unreachable_site_of_the_command_line_may_be_given_up(start: Start) -
     answer(child, (r"Use it anyway\? \[y/N\]: ", "n"))
     code, text = end_of(child)
     assert code == 6
-    assert "could not be reached" in text
+    assert "Cannot reach" in text
 
 
 @pytest.mark.parametrize("status", [401, 403])

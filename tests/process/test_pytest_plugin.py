@@ -158,17 +158,17 @@ def test_a_run_without_the_fixtures_loads_little(pytester: pytest.Pytester) -> N
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 def test_pytest_and_the_reference_describe_the_fixtures(pytester: pytest.Pytester) -> None:
-    told = pytester.runpytest_subprocess("--fixtures").stdout.str()
-    described = dict(re.findall(r"^(soe_\w+) -- .*\n    (.*)$", told, re.MULTILINE))
+    output = pytester.runpytest_subprocess("--fixtures").stdout.str()
+    described = dict(re.findall(r"^(soe_\w+) -- .*\n    (.*)$", output, re.MULTILINE))
     assert "no docstring available" not in described.values()
     assert set(described) == set(first_cells("The fixtures"))
 
 
 def test_the_reference_lists_the_settings_of_a_sandbox() -> None:
-    told = first_cells("The sandbox")
+    listed = first_cells("The sandbox")
     arguments = set(SandboxSettings.__annotations__)
-    assert arguments < set(told)
-    for name in set(told) - arguments:
+    assert arguments < set(listed)
+    for name in set(listed) - arguments:
         assert hasattr(Sandbox(), name.removesuffix("()"))
 
 

@@ -151,7 +151,7 @@ def test_secrets_are_revealed_only_where_they_leave_the_program() -> None:
         "cli/commands/pkce.py",
         "site_client/client.py",
         "cli/commands/token.py",
-        "site_client/certificate_issuer.py",
+        "site_client/failure.py",
         "oauth/authorization_request.py",
         "oauth/authorization_response.py",
         "oauth/token_endpoint.py",

@@ -64,19 +64,19 @@ def test_values_are_escaped_and_made_printable() -> None:
     assert "&lt;script&gt;&quot;&#x27;&amp;" in page.html
 
 
-# --- for every eye and every hand ---
+# --- accessibility ---
 
 STYLES = {
     "ours": Path(pages.__file__).with_name("page.css"),
-    "the practice site's": Path(sandbox.__file__).parent / "templates" / "style.css",
+    "sandbox": Path(sandbox.__file__).parent / "templates" / "style.css",
 }
-# What is written on what; each pair is a text that has to be read.
-READ_ON = {
+# Each pair is a text colour and its background.
+TEXT_ON = {
     "ours": [
         *(("ink", "card"), ("soft", "card"), ("soft", "ground")),
         *(("good", "card"), ("bad", "card"), ("odd", "card")),
     ],
-    "the practice site's": [
+    "sandbox": [
         *(("ink", "card"), ("quiet", "card"), ("ink", "ground"), ("quiet", "ground")),
         *(("main", "card"), ("main-ink", "main"), ("main-ink", "main-hover"), ("ink", "tint")),
         *(("main", "tint"), ("ribbon-ink", "ribbon"), ("ribbon-ink", "ribbon-2")),
@@ -97,19 +97,19 @@ def luminance(colour: str) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-@pytest.mark.parametrize("whose", STYLES)
-def test_every_text_has_enough_contrast_in_both_schemes(whose: str) -> None:
-    both = schemes(STYLES[whose].read_text())
+@pytest.mark.parametrize("style", STYLES)
+def test_every_text_has_enough_contrast_in_both_schemes(style: str) -> None:
+    both = schemes(STYLES[style].read_text())
     assert len(both) == 2
     for colours in both:
-        for text, ground in READ_ON[whose]:
+        for text, ground in TEXT_ON[style]:
             dark, light = sorted((luminance(colours[text]), luminance(colours[ground])))
             assert (light + 0.05) / (dark + 0.05) >= 4.5, (text, ground)  # WCAG 2.2, 1.4.3
 
 
 def test_our_pages_and_the_sandbox_share_their_colours() -> None:
-    ours, theirs = (schemes(style.read_text()) for style in STYLES.values())
-    for own, other in zip(ours, theirs, strict=True):
+    ours, sandbox_style = (schemes(style.read_text()) for style in STYLES.values())
+    for own, other in zip(ours, sandbox_style, strict=True):
         for name, same in (("ground",) * 2, ("card",) * 2, ("ink",) * 2, ("soft", "quiet")):
             assert own[name] == other[same]
         assert own["line"] == other["line"]
