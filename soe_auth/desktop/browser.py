@@ -175,7 +175,7 @@ def _start_thread(task: Callable[[], object]) -> None:
 
 
 def _opens_window(command: list[str], *, has_display: bool) -> bool:
-    """Return whether a command, whose program was found, shows a page outside the terminal."""
+    """Return whether a command shows a page outside the terminal; its program has been found."""
     # Its name, and the one that links such as /etc/alternatives lead to.
     called, own = (os.path.basename(path) for path in (command[0], os.path.realpath(command[0])))
     names = set(map(os.path.basename, command)) if called == "env" else {called, own}
