@@ -141,7 +141,7 @@ def test_files_and_variables_name_a_bundle_and_a_proxy(tmp_path: Path) -> None:
 
 
 NOT_WHOLE = ["acme.pem", "./acme.pem"]
-if sys.platform != "win32":  # where ~NAME is beside one's own home, whoever has it
+if sys.platform != "win32":  # where ~NAME is another user's home
     NOT_WHOLE += ["~no-such-user/acme.pem"]
 
 

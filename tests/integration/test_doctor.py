@@ -320,7 +320,7 @@ def test_a_missing_client_id_or_profile_is_reported(machine: Machine) -> None:
     no_client_id = machine.examine("settings", site="http://localhost:1")[1]
     assert (no_client_id.verdict, exit_code_of(no_client_id)) == ("warning", 1)
     assert no_client_id.says == "No client ID is set for localhost:1."
-    assert the_error(machine.examine(profile="nobody")).says == "There is no profile nobody."
+    assert the_error(machine.examine(profile="other")).says == "There is no profile other."
 
 
 def test_a_config_that_other_users_can_change_is_an_error(machine: Machine) -> None:

@@ -416,7 +416,9 @@ async def test_only_a_401_means_that_a_token_is_invalid(either: SandboxSite) -> 
     async with connect(either.site) as connection:
         verdict = await connection.verify(Secret("never-given"))
     assert verdict == Verification(TokenValidity.NO_LONGER_GOOD)
-    compressed = http(401, b"{}", b"Content-Encoding: br")  # so it is no answer of ours to read
+    compressed = http(
+        401, b"{}", b"Content-Encoding: br"
+    )  # an encoding that the client did not offer
     async with always_answering(compressed) as site, connect(site) as connection:
         assert (await connection.verify(Secret("x"))).validity is TokenValidity.UNCLEAR
 
