@@ -48,7 +48,7 @@ def add_settings(parser: argparse.ArgumentParser, *settings: Setting[Any]) -> No
         )
 
 
-def given_settings(args: argparse.Namespace) -> dict[str, str]:
+def option_values(args: argparse.Namespace) -> dict[str, str]:
     """Return the values of the settings' options, as typed, by the keys of the settings."""
     return {
         name.removeprefix("setting_"): value
@@ -82,7 +82,7 @@ def take_target(args: argparse.Namespace, console: Console) -> None:
     if getattr(args, key, None):
         raise SettingsError(f"The {name} is named twice.", hint="Leave one of them out.")
     meant = nearest(word, configs.profiles) if word.isalnum() or "-" in word else None
-    if site and meant and not configs.all_of(site) and not given_settings(args):
+    if site and meant and not configs.all_of(site) and not option_values(args):
         raise SettingsError(
             f"There is no profile {printable(word, 80)}.",
             hint=f"Did you mean {meant}? If not, name a site with --site.",
@@ -126,13 +126,13 @@ def read_option(name: str, read: Callable[[str], T], text: str) -> T:
 
 def resolve_settings(args: argparse.Namespace, console: Console) -> Settings:
     """Resolve the settings with the options; say which part of a site is ignored."""
-    settings = resolve(given_settings(args), profile=args.profile, environ=console.environ)
+    settings = resolve(option_values(args), profile=args.profile, environ=console.environ)
     if settings.site:
         tell_ignored_suffix(settings.site, console)
     return settings
 
 
-def resolve_given(args: argparse.Namespace, console: Console) -> Settings:
+def resolve_by_hand(args: argparse.Namespace, console: Console) -> Settings:
     """Resolve the settings from options and variables, and from a profile only if it is named.
 
     The default profile, other profiles of the site and a project file have no effect. Raises
@@ -143,7 +143,7 @@ def resolve_given(args: argparse.Namespace, console: Console) -> Settings:
     configs = read_config_files(console.environ)
     unused = (f"by-hand-{number}" for number in range(len(configs.profiles) + 1))
     settings = resolve(
-        given_settings(args),
+        option_values(args),
         profile=next(name for name in unused if name not in configs.profiles),
         environ=console.environ,
         cwd=_nowhere,
@@ -183,7 +183,7 @@ def add_redirect_uri(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def given_redirect_uri(site: Site, args: argparse.Namespace) -> str:
+def redirect_uri_of(site: Site, args: argparse.Namespace) -> str:
     """Return the redirect URI of the option, else that of the site's own page."""
     from soe_auth.oauth.authorization_request import login_success_uri, read_redirect_uri
 
@@ -191,6 +191,6 @@ def given_redirect_uri(site: Site, args: argparse.Namespace) -> str:
     return read_option("redirect_uri", read_redirect_uri, uri)
 
 
-def given_state(environ: Mapping[str, str]) -> Secret | None:
+def state_variable(environ: Mapping[str, str]) -> Secret | None:
     """Return the state of SOE_AUTH_STATE, if it is set."""
     return Secret(environ["SOE_AUTH_STATE"]) if environ.get("SOE_AUTH_STATE") else None

@@ -155,7 +155,7 @@ def test_a_wrong_answer_is_explained_and_asked_again(
     )
     assert end_of(child)[0] == 0
     for words in (
-        "An answer is needed here.",
+        "An answer is required.",
         "http is for a loopback host only",
         "write a number from 1 to 2",
         "write y or n",
@@ -209,7 +209,7 @@ def test_ctrl_d_at_any_question_writes_nothing_and_says_so(
     code, text = end_of(child)
     assert code == 2
     assert text.startswith("\r\n")
-    assert "You ended the conversation, and nothing was written." in text
+    assert "The input ended, so nothing was written." in text
     assert not config_of(soe_auth).exists()
 
 
@@ -529,7 +529,7 @@ def test_a_profile_of_another_site_is_never_changed(soe_auth: Command) -> None:
             "",
             {"SOE_AUTH_SITE": "a b"},
             [],
-            "The default of --site will not do: a site has no blanks",
+            "Cannot use the default of --site: a site has no blanks",
         ),
     ],
 )

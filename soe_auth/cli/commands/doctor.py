@@ -15,7 +15,7 @@ import json
 from soe_auth.cli.console import Console
 from soe_auth.cli.exit_codes import BUG, EXIT_CODES
 from soe_auth.cli.json_output import FORMAT_VERSION
-from soe_auth.cli.options import add_settings, given_settings, resolve_settings
+from soe_auth.cli.options import add_settings, option_values, resolve_settings
 from soe_auth.doctor import Finding, examine
 from soe_auth.settings.spec import BROWSER, CLIENT_ID, PORT, REDIRECT, REDIRECT_HOST, SITE
 
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     if args.probe:
         return _probe(args, console)
     found = []
-    for finding in examine(given_settings(args), profile=args.profile, environ=console.environ):
+    for finding in examine(option_values(args), profile=args.profile, environ=console.environ):
         found.append(finding)
         if not args.json:
             verdict = finding.verdict

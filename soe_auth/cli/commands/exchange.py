@@ -39,13 +39,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Print the token."""
-    settings = options.resolve_given(args, console)
+    settings = options.resolve_by_hand(args, console)
     require_consent(settings, console.confirm, console.say)
     site, client_id = settings.require_site_and_client
-    redirect_uri = options.given_redirect_uri(site, args)
+    redirect_uri = options.redirect_uri_of(site, args)
     disable_core_dumps()
     code_or_url = options.read_secret("code", console, "SOE_AUTH_CODE")
-    state = options.given_state(console.environ)
+    state = options.state_variable(console.environ)
     try:
         code = parse_pasted_code(code_or_url, site=site, redirect_uri=redirect_uri, state=state)
     except ValueError as problem:

@@ -16,7 +16,7 @@ from soe_auth.actions.login import login
 from soe_auth.actions.registration import changes, preface, texts_to_share
 from soe_auth.cli.console import Console
 from soe_auth.cli.login_io import login_io
-from soe_auth.cli.options import add_settings, given_settings
+from soe_auth.cli.options import add_settings, option_values
 from soe_auth.cli.prompts import Prompter
 from soe_auth.cli.setup_questions import SetupWizard
 from soe_auth.errors import SettingsError
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         prompter=prompter,
         console=console,
         configs=configs,
-        given={**(shared.table.values if shared else {}), **given_settings(args)},
+        given={**(shared.table.values if shared else {}), **option_values(args)},
         profile=args.profile
         or (shared and shared.profile)
         or console.environ.get(PROFILE_VARIABLE),

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, get_args
 
 from soe_auth.actions.logout import logout
 from soe_auth.cli.exit_codes import EXIT_CODES
-from soe_auth.cli.options import add_target, given_settings, take_target
+from soe_auth.cli.options import add_target, option_values, take_target
 from soe_auth.errors import LoginRequired, NetworkError, ServerError, SettingsError, StoreError
 from soe_auth.model.network import Network
 from soe_auth.model.secret import disable_core_dumps
@@ -113,7 +113,7 @@ def _chosen(args: argparse.Namespace, store: FileStore, console: Console) -> str
     Raises SettingsError for a name that no profile and no token has.
     """
     try:
-        settings = resolve(given_settings(args), profile=args.profile, environ=console.environ)
+        settings = resolve(option_values(args), profile=args.profile, environ=console.environ)
     except LoginRequired:
         if len(stored := store.profiles()) == 1:
             return stored[0]

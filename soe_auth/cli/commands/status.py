@@ -94,7 +94,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         return _check(args, console)
     has_variable = from_environment(console.environ) is not None
     rows = _rows(args.profile, console, may_be_none=has_variable)
-    if flags := options.given_settings(args):
+    if flags := options.option_values(args):
         rows = _of_site(Site.parse(flags[SITE.key]), rows, args.target)
     if args.verify:
         rows = _verified(rows, console)
@@ -133,7 +133,7 @@ def _check(args: argparse.Namespace, console: Console) -> int:
     try:
         if from_environment(console.environ) is None:
             settings = resolve(
-                options.given_settings(args), profile=args.profile, environ=console.environ
+                options.option_values(args), profile=args.profile, environ=console.environ
             )
             if min_ttl is not None:
                 settings = replace(settings, min_ttl=min_ttl)

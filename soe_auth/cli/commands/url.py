@@ -30,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Print the URL."""
-    settings = options.resolve_given(args, console)
+    settings = options.resolve_by_hand(args, console)
     site, client_id = settings.require_site_and_client
     require_consent(settings, console.confirm, console.say)
     if not re.fullmatch(r"[A-Za-z0-9_-]{43}", args.code_challenge, re.ASCII):
@@ -42,8 +42,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
         site,
         client_id,
         settings.scope,
-        options.given_redirect_uri(site, args),
-        state=options.given_state(console.environ) or draw_secret(os.urandom),
+        options.redirect_uri_of(site, args),
+        state=options.state_variable(console.environ) or draw_secret(os.urandom),
         code_challenge=args.code_challenge,
     )
     console.result(url)
