@@ -1,8 +1,8 @@
 """Find words and sentences that are hard to read: `make lint` runs this.
 
-It fails on a phrase of PHRASES in a page, a docstring, a comment, a string or a name, on an
-identifier that contains a word of RETIRED, on a sentence of a page that begins with a free
-relative, such as "What is left …", and on one of more than MOST_WORDS words.
+It fails on a phrase of PHRASES in a page, a docstring, a comment, a string or a test's name, on an
+identifier with a word of RETIRED, on a text that begins with a free relative, such as "What is
+left …", and on a sentence of a page with more than MOST_WORDS words.
 """
 
 import re
@@ -64,6 +64,7 @@ def in_code(path: Path) -> list[str]:
             elif tokenize.tok_name[token.type] in {"COMMENT", "STRING", "FSTRING_MIDDLE"}:
                 text.append(token.string.lstrip("# "))
     found = phrases(" ".join(text))
+    found += [f"free relative: {each[:60]}" for each in text if FREE_RELATIVE.fullmatch(each)]
     for name in sorted(names):
         words = [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)]
         found += phrases(" ".join(words)) if words[:1] == ["test"] else []

@@ -1,4 +1,4 @@
-"""What a login tells its user, in the order in which it may be shown."""
+"""The messages of a login, in the order in which they can be shown."""
 
 from __future__ import annotations
 

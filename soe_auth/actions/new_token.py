@@ -1,4 +1,4 @@
-"""What follows once a site has given a token: store it, announce it, revoke the one before."""
+"""The steps after a site has issued a token: store it, announce it, revoke the replaced one."""
 
 from __future__ import annotations
 

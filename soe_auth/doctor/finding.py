@@ -17,7 +17,7 @@ Severity = Literal["ok", "warning", "error"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found, and in `todo` what to do about it.
+    """The result of a check; `todo` says what to do about it.
 
     A login works in spite of a "warning". An "error" stops a login or exposes a secret; `kind` is
     the error that a login would raise, or SoeAuthError itself for a bug.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _ONCE = ("state", "code", "error", "iss")  # RFC 6749 section 3.1
 _CHECKED = {*_ONCE, "error_description"}  # other parameters are the site's business
 
-# What pasting adds to an address: a terminal's paste marks, and characters without width.
+# Pasting can add a terminal's paste marks, and characters without width.
 _PASTE_MARKS = re.compile("\x1b\\[20[01]~|[\u00ad\u200b-\u200f\u2060\ufeff]")
 _QUOTES = "'\"<>`\u2018\u2019\u201c\u201d\u00ab\u00bb"
 

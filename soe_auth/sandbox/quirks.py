@@ -24,7 +24,7 @@ def refuse_malformed(reason: str, error: str = "invalid_request") -> HttpAnswer:
 
 @dataclass(frozen=True, slots=True)
 class ReceivedForm:
-    """What an answer may repeat: the raw body, and this endpoint's URL by another host name."""
+    """The values that an answer can repeat: the raw body, and this URL with another host name."""
 
     body: str = field(repr=False)
     other_url: str
@@ -216,7 +216,7 @@ def answer_account(
     return in_json(200, describe(replace(account, name=name)))
 
 
-# What each quirk can be set to, with descriptions.
+# The values of each quirk, with descriptions.
 
 
 def _described(*tables: Mapping[str, tuple[str, object]]) -> dict[str, str]:

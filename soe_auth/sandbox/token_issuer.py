@@ -55,7 +55,7 @@ class IssuedToken:
 
 @dataclass(slots=True)
 class _Grant:
-    """What a code was issued for, and the token it was exchanged for."""
+    """An issued code: its request, and the token that it was exchanged for."""
 
     request: ConsentRequest
     account: Account

@@ -1,7 +1,7 @@
 """Every setting: its definition, its sources, the files that hold it."""
 
 VARIABLE_PREFIX = "SOE_AUTH_"  # of all our environment variables; `spec` makes those of settings
-# What the environment can say besides: a token, which profile is used, and where config.toml is.
+# Other variables: a token, the profile to use, and the directory of config.toml.
 TOKEN_VARIABLE = f"{VARIABLE_PREFIX}TOKEN"
 PROFILE_VARIABLE = f"{VARIABLE_PREFIX}PROFILE"
 CONFIG_DIR_VARIABLE = f"{VARIABLE_PREFIX}CONFIG_DIR"

@@ -208,7 +208,7 @@ class Settings:
 
     @property
     def project_request(self) -> str:
-        """What the project file requests, as a sentence; empty if nothing."""
+        """The requests of the project file, as a sentence; empty if there are none."""
         values = {
             "site": f"the site {self.site}",
             "client_id": f"the client ID {self.client_id}",

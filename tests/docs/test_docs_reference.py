@@ -254,9 +254,7 @@ def test_oauthlib_has_the_documented_limits() -> None:
 def test_the_table_of_libraries_matches_the_dependencies() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     needed = [*project["dependencies"], *project["optional-dependencies"]["keyring"]]
-    table = rows(
-        section(DOCS / "explanation" / "why-not-a-library.md", "What libraries are used for")
-    )
+    table = rows(section(DOCS / "explanation" / "why-not-a-library.md", "Libraries used"))
     documented = [library for _, library in table[1:]]
     assert sorted(documented) == sorted(
         name for each in needed for name in re.findall(r"^[\w-]+", each)

@@ -21,6 +21,7 @@ LINT = runpy.run_path(str(ROOT / "tools" / "words.py"))
         ("soe_auth/a.py", "class TokenCarrier: ...\n", "soe_auth/a.py: TokenCarrier: carrier"),
         ("soe_auth/usher.py", "", "soe_auth/usher.py: usher: usher"),
         ("docs/page.md", f"A{' very' * 38} long text.\n", "docs/page.md: 41 words: A very"),
+        ("soe_auth/a.py", "x = 1  # What is left\n", "soe_auth/a.py: free relative: What is"),
         ("docs/page.md", "- What is left is old.\n", "docs/page.md: free relative: - What is"),
     ],
 )

@@ -92,7 +92,7 @@ def test_the_described_steps_are_those_that_logins_take(
 
     first = called("login", "--site", site.url, "--client-id", "110")
     assert first_out_of_order(steps_of("The first login"), first) is None
-    assert first_out_of_order(steps_of("What the browser does meanwhile"), first) is None
+    assert first_out_of_order(steps_of("The browser during the login"), first) is None
 
     # How many files a reader has to open for each; these numbers only ever fall.
     assert len(files_of(first)) <= 55, files_of(first)

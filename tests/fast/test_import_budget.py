@@ -64,7 +64,7 @@ LATER = {"_hashlib", "hashlib", "textwrap"}
 
 @dataclass(frozen=True)
 class Trace:
-    """What a process loaded, and which system calls it made.
+    """The modules that a process loaded, and its system calls.
 
     `modules` are those of soe_auth, `others` all other Python modules, `files` the other files that
     were opened; `read` is in bytes.

@@ -599,7 +599,7 @@ def test_without_consent_no_port_is_bound_and_no_browser_opened(
     assert user.opened == []
     token = login(repository.resolve(), user.effects(ask_consent=lambda _: True))
     (user.home / "config.toml").unlink()
-    # What is stored for that site already is good without a question, as nothing is sent.
+    # A stored token of that site needs no question, because nothing is sent.
     assert login_if_needed(repository.resolve(), user.effects()) == token
 
 

@@ -43,7 +43,7 @@ CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"  # RFC 7636 appendix B
 
 SOURCES = sorted(Path(soe_auth.__file__).parent.rglob("*.py"))
 
-# What can show a page inside a program, or drive a browser that the user does not see.
+# Libraries that show a page inside a program, or drive a browser that the user does not see.
 EMBEDDED = {
     *("webview", "PyQt5", "PyQt6", "PySide2", "PySide6", "gi", "wx", "cefpython3", "tkinter"),
     *("playwright", "selenium", "pyppeteer", "mechanize"),

@@ -314,7 +314,7 @@ async def test_the_domain_rule_tld_empties_domains_without_a_top_level_domain(
     assert ('<span class="quiet">empty</span>' in home.text) is not is_accepted
 
 
-# What the site accepts with a warning
+# Requests that the site accepts with a warning
 
 
 @pytest.fixture

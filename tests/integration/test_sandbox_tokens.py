@@ -275,7 +275,7 @@ async def test_the_narration_has_no_secret(program: Program) -> None:
         assert secret not in text
 
 
-# What the site accepts from other clients with a warning
+# Requests of other clients that the site accepts with a warning
 
 
 @pytest.mark.parametrize(
@@ -504,7 +504,7 @@ async def test_a_team_token_is_valid_for_its_team_only(program: Program) -> None
         assert (await team.send(path)).fields["error_name"] == "access_denied"
 
 
-# Who am I
+# The account
 
 
 async def test_both_apis_return_the_account(program: Program) -> None:

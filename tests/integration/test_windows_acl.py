@@ -1,4 +1,4 @@
-"""Who has access, as Windows describes it, in texts of the form that Windows 10 and 11 give."""
+"""Access control lists, in the text form of Windows 10 and 11."""
 
 import pytest
 

@@ -144,7 +144,7 @@ def test_a_notebook_awaits_the_login_and_asks_the_site(desk: Command, site: Sand
     cell = NOTEBOOK.text.replace(REAL_SITE, site.url).replace("acme", f"localhost-{site.port}")
     *_, last = ast.parse(cell, mode="exec").body
     assert isinstance(last, ast.Expr)
-    # What a notebook does with a cell: its last expression is shown, and `await` needs no function.
+    # As in a notebook: a cell's last expression is shown, and `await` needs no function.
     lines = cell.splitlines()
     lines[last.lineno - 1] = f"print({lines[last.lineno - 1]})"
     program = (

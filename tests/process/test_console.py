@@ -44,7 +44,7 @@ def test_details_are_printed_only_with_verbose(capsys: pytest.CaptureFixture[str
 
 
 def on_a_terminal(command: Command, *argv: str, columns: int = 80, term: str = "xterm") -> str:
-    """What a terminal receives from a command that ends by itself."""
+    """Return the output of a command in a terminal, after it has ended."""
     child = command.with_variables(TERM=term).on_a_terminal(*argv, columns=columns)
     return end_of(child)[1]
 

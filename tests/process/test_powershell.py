@@ -1,4 +1,4 @@
-"""What is written for PowerShell, read by a parser of its language: none of it is run here."""
+"""The output for PowerShell, parsed by a parser of its language and not run."""
 
 import re
 from collections.abc import Iterator

@@ -121,7 +121,7 @@ def test_an_invalid_site_is_refused_with_the_reason(typed: str, why: str) -> Non
         ("ACME.StackEnterprise.CO.", "acme.stackenterprise.co", True),
         ("https://acme.stackenterprise.co:443/", "acme.stackenterprise.co", True),
         ("https://a.b.stackenterprise.co", "a.b.stackenterprise.co", True),
-        # What the name service and the browser make of other letters and dots, it is shown as:
+        # Other letters and dots are shown as DNS and the browser convert them:
         ("\uff41cme", "acme.stackenterprise.co", True),
         ("acme\u3002stackenterprise\u3002co", "acme.stackenterprise.co", True),
         ("https://acme.stackenterprise.co:8443", "acme.stackenterprise.co:8443", False),

@@ -23,7 +23,7 @@ CLIENT = ("--client-id", "110")
 
 @dataclass(frozen=True)
 class Addresses:
-    """What a login without a browser tells: the short local address, and the site's."""
+    """The addresses that a login without a browser shows: the short local one, and the site's."""
 
     launch: str
     authorize: str
