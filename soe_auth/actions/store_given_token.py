@@ -1,41 +1,35 @@
-"""Store a token that the user has already, once its site has said whose it is."""
+"""Store a token that the user already has, after its site has accepted it."""
 
-from __future__ import annotations
-
+from collections.abc import Callable
 from dataclasses import replace
 from http import HTTPStatus
-from typing import TYPE_CHECKING
 
 from soe_auth.actions.consent import require_consent
+from soe_auth.actions.login_io import LoginIO
 from soe_auth.actions.new_token import announce_signed_in, revoke_replaced, store_new_token
 from soe_auth.errors import NetworkError, ServerError, SettingsError
+from soe_auth.model.secret import Secret
 from soe_auth.model.token import Token
 from soe_auth.oauth.token_endpoint import parse_expiry
+from soe_auth.settings.settings import Settings
 from soe_auth.site_client.client import TokenValidity
 from soe_auth.site_client.event_loop import run_async
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from soe_auth.actions.login_io import LoginIO
-    from soe_auth.model.secret import Secret
-    from soe_auth.settings.settings import Settings
 
 
 def store_given_token(
     settings: Settings, read: Callable[[], Secret], life: float | None, io: LoginIO
 ) -> Token:
-    """Ask the site whose the token is, and store it in place of the profile's last one.
+    """Look up the token's account, and store the token in place of the profile's last one.
 
-    `life` is in seconds from now, None where it is not known. The token is sent to no site that
-    only a project file names. Raises SettingsError, ServerError, NetworkError, StoreError and
-    LoginBusy; nothing is stored then.
+    `life` is in seconds from now, or None if unknown. The token is never sent to a site that only a
+    project file names. Raises SettingsError, ServerError, NetworkError, StoreError and LoginBusy;
+    nothing is stored then.
     """
     site, client_id = settings.require_site_and_client
     if settings.only_project:
         raise SettingsError(
-            f"Only {settings.project} says that the token is for {site}.",
-            hint=f"Say so yourself: `soe-auth login --with-token --site {site.as_typed}`.",
+            f"Cannot send the token to {site}: only {settings.project} names that site.",
+            hint=f"Name it yourself: `soe-auth login --with-token --site {site.as_typed}`.",
         )
     require_consent(settings, io.ask_consent, io.announce)
     with io.login_lock.acquire(settings.profile):
@@ -61,13 +55,13 @@ async def _verify_and_store(token: Token, settings: Settings, io: LoginIO) -> To
         if found.validity is TokenValidity.NO_LONGER_GOOD:
             raise ServerError(
                 f"{authority} refused the token.",
-                hint="Nothing is stored. See that it is whole, not expired, and of this site.",
+                hint="Nothing is stored. Check that it is complete, not expired, and of this site.",
                 status=HTTPStatus.UNAUTHORIZED,
             )
         if found.validity is TokenValidity.UNREACHABLE:
             raise NetworkError(f"{found.reason} Nothing is stored.")
         if found.validity is TokenValidity.UNCLEAR:
-            io.announce(f"The site did not say whose token it is: {found.reason}")
+            io.announce(f"The site did not name the account of the token: {found.reason}")
         token = replace(token, account=found.account)
         replaced = store_new_token(profile, token, io)
         announce_signed_in(token, replaced, settings, io)

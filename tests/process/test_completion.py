@@ -1,4 +1,4 @@
-"""The scripts for completion, driven in their shells; see test_powershell.py for that one."""
+"""The completion scripts, run in their shells; test_powershell.py checks the one for PowerShell."""
 
 import re
 import subprocess
@@ -42,7 +42,7 @@ PS1='ready'
 
 @pytest.fixture
 def at_home(soe_auth: Command) -> Command:
-    """The command where it is found by its name, with two profiles and a file beside it."""
+    """Return the command in PATH, with two profiles and a file."""
     (soe_auth.home / "handout.toml").touch()
     write_config(soe_auth, '[profile.acme]\nsite = "acme"\n[profile.beta-2]\nsite = "beta"\n')
     return soe_auth.on_path().with_variables(TERM="dumb").within(soe_auth.home)
@@ -187,7 +187,7 @@ def complete(request: pytest.FixtureRequest, at_home: Command) -> Iterator[Compl
 @pytest.mark.posix("runs a POSIX shell")
 @pytest.mark.process
 @pytest.mark.parametrize("shell", EACH_SHELL[:3])
-def test_a_shell_completes_by_the_file_that_the_wheel_brings(shell: str, at_home: Command) -> None:
+def test_the_file_in_the_wheel_completes(shell: str, at_home: Command) -> None:
     [path] = (ROOT / "completions").glob("_*" if shell == "zsh" else f"*.{shell}")
     for complete in DRIVEN[shell](at_home, path.read_text()):
         assert complete("soe-auth tok") == {"token"}
@@ -196,7 +196,7 @@ def test_a_shell_completes_by_the_file_that_the_wheel_brings(shell: str, at_home
 
 @pytest.mark.posix("runs a POSIX shell")
 @pytest.mark.process
-def test_a_shell_completes_what_can_stand_there(
+def test_a_shell_completes_commands_options_and_values(
     complete: Complete, request: pytest.FixtureRequest
 ) -> None:
     assert complete("soe-auth tok") == {"token"}
@@ -244,9 +244,7 @@ def options_with_a_file(command: str, capsys: pytest.CaptureFixture[str]) -> lis
 
 @pytest.mark.posix("runs a POSIX shell")
 @pytest.mark.process
-def test_a_shell_completes_the_names_of_profiles_as_they_are_now(
-    complete: Complete, at_home: Command
-) -> None:
+def test_a_shell_completes_current_profile_names(complete: Complete, at_home: Command) -> None:
     assert complete("soe-auth -p ") == {"acme", "beta-2"}
     assert complete("soe-auth token --profile b") == {"beta-2"}
     assert complete("soe-auth -p acme tok") == {"token"}
@@ -260,9 +258,7 @@ def test_a_shell_completes_the_names_of_profiles_as_they_are_now(
 @pytest.mark.posix("runs a POSIX shell")
 @pytest.mark.process
 @pytest.mark.parametrize("name", ["$(touch here)", "`touch here`", "(touch here)", "a b", "*"])
-def test_no_name_that_stands_in_a_file_is_more_than_text(
-    name: str, complete: Complete, at_home: Command
-) -> None:
+def test_a_profile_name_is_never_run(name: str, complete: Complete, at_home: Command) -> None:
     write_config(at_home, f'[profile."{name}"]\nsite = "acme"\n')
     assert complete("soe-auth token -p ") == set()
     assert not (at_home.home / "here").exists()
@@ -271,7 +267,7 @@ def test_no_name_that_stands_in_a_file_is_more_than_text(
 @pytest.mark.posix("runs a POSIX shell")
 @pytest.mark.process
 @pytest.mark.parametrize("word", ["$(touch here)", "`touch here`", "*"])
-def test_no_word_that_is_typed_is_run(word: str, complete: Complete, at_home: Command) -> None:
+def test_a_typed_word_is_never_run(word: str, complete: Complete, at_home: Command) -> None:
     complete(f"soe-auth token -p {word}".replace(" here", "\\ here"))
     assert not (at_home.home / "here").exists()
 
@@ -292,19 +288,19 @@ def test_an_unknown_shell_is_a_usage_error(
     argv: list[str], why: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["completion", *argv], environ={}) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.splitlines()[0] == f"soe-auth: {why}"
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.splitlines()[0] == f"soe-auth: {why}"
 
 
-def test_its_help_and_the_page_tell_the_same_to_type() -> None:
+def test_help_and_the_page_have_the_same_commands() -> None:
     page = DOCS / "how-to" / "completion.md"
-    told = [line.removeprefix("$ ") for line in page.read_text().splitlines()]
+    shown = [line.removeprefix("$ ") for line in page.read_text().splitlines()]
     to_type = re.findall(r"^  (.+)$", completion.__doc__ or "", re.MULTILINE)
     assert {shell for line in to_type for shell in SHELLS if f"completion {shell}" in line} == {
         *SHELLS
     }
-    assert set(to_type) <= set(told)
+    assert set(to_type) <= set(shown)
 
 
 @pytest.mark.parametrize("shell", [shell for shell in SHELLS if shell != "bash"])
@@ -315,14 +311,14 @@ def test_a_script_says_what_each_command_does(shell: str, place: Place) -> None:
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_a_script_is_the_same_wherever_it_is_made(shell: str, place: Place) -> None:
-    told = place.long("completion", shell)
-    assert (told.code, told.err) == (0, "")
-    assert place.long("completion", shell) == told
+def test_a_script_does_not_depend_on_where_it_is_made(shell: str, place: Place) -> None:
+    shown = place.long("completion", shell)
+    assert (shown.code, shown.err) == (0, "")
+    assert place.long("completion", shell) == shown
     elsewhere = replace(place, variables={"COLUMNS": "40", "HOME": "/"}, cwd=Path("/"))
-    assert elsewhere.long("completion", shell) == told
-    assert str(place.root) not in told.out
-    assert sys.prefix not in told.out
+    assert elsewhere.long("completion", shell) == shown
+    assert str(place.root) not in shown.out
+    assert sys.prefix not in shown.out
 
 
 @pytest.mark.posix("runs a POSIX shell")

@@ -42,7 +42,7 @@ def text(node: Node) -> str:
 
 
 def strings(root: Node) -> list[str]:
-    """The values of the strings between single quotes."""
+    """Return the values of the strings between single quotes."""
     return [
         text(node)[1:-1].replace("''", "'") for node in nodes(root, "verbatim_string_characters")
     ]
@@ -57,7 +57,7 @@ def strings(root: Node) -> list[str]:
 @example(token="''\\'")
 @example(token="';calc;'")
 @example(token="$(calc)`n")
-def test_a_line_for_powershell_is_one_assignment_of_the_very_token(token: str) -> None:
+def test_a_line_for_powershell_is_one_assignment_of_the_token(token: str) -> None:
     line = parse(export(Secret(token), "powershell"))
     assert [text(node) for node in nodes(line, "assignment_expression")] == [text(line)]
     assert [text(node) for node in nodes(line, "variable")] == ["$env:SOE_AUTH_TOKEN"]
@@ -76,7 +76,7 @@ def script(capsys: pytest.CaptureFixture[str]) -> Node:
 
 @pytest.fixture
 def tables(script: Node) -> Tables:
-    """The tables that the script goes by: for each key, its strings."""
+    """Return the tables of the script: for each key, its strings."""
     found = {}
     for assignment in nodes(script, "assignment_expression"):
         name, _, _ = text(assignment).partition(" = ")
@@ -92,7 +92,7 @@ def key(*words: str) -> str:
     return "_".join([KEY, *(re.sub(r"\W", "_", word) for word in words)])
 
 
-def test_the_script_knows_each_command_and_tells_what_it_does(tables: Tables) -> None:
+def test_the_script_has_each_command_with_its_help(tables: Tables) -> None:
     assert tables["subparsers"] == {
         key(): [*COMMANDS],
         key("config"): [*config.ACTIONS],
@@ -103,7 +103,7 @@ def test_the_script_knows_each_command_and_tells_what_it_does(tables: Tables) ->
 
 
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name not in {"config", "profile"}])
-def test_the_script_knows_each_option_and_tells_what_it_does(
+def test_the_script_has_each_option_with_its_help(
     name: str,
     tables: Tables,
     capsys: pytest.CaptureFixture[str],
@@ -112,10 +112,10 @@ def test_the_script_knows_each_option_and_tells_what_it_does(
     monkeypatch.setenv("COLUMNS", "500")  # an entry is a line then, or two
     with pytest.raises(SystemExit):
         main([name, "--help"], environ={})
-    told = capsys.readouterr().out.partition("\noptions:")[2].partition("\n\n")[0]
+    shown = capsys.readouterr().out.partition("\noptions:")[2].partition("\n\n")[0]
     options = {
         option: does.strip()
-        for options, does in re.findall(r"\n  (-.+?)\s{2,}(.+)", told)
+        for options, does in re.findall(r"\n  (-.+?)\s{2,}(.+)", shown)
         for option in re.findall(r"(?<!\S)--?[a-z-]+", options)
     }
     assert {*tables["option_strings"][key(name)]} == {*options}
@@ -123,7 +123,7 @@ def test_the_script_knows_each_option_and_tells_what_it_does(
         assert tables["help"][key(name, option)] == [does.replace("…", "...")]
 
 
-def test_the_script_knows_what_can_be_chosen(tables: Tables) -> None:
+def test_the_script_has_the_choices(tables: Tables) -> None:
     choices = tables["choices"]
     assert choices[key("token", "--format")] == ["plain", "header", "env", "json", "curl"]
     assert choices[key("token", "--shell")] == ["sh", "fish", "powershell", "cmd"]
@@ -139,7 +139,7 @@ def test_the_script_knows_what_can_be_chosen(tables: Tables) -> None:
     ]
 
 
-def test_the_script_has_a_function_for_what_is_looked_up(script: Node, tables: Tables) -> None:
+def test_the_script_has_a_function_for_each_lookup(script: Node, tables: Tables) -> None:
     functions = {text(node) for node in nodes(script, "function_name")}
     used = {word for [word] in tables["compgens"].values()}
     assert used == {"_soe_auth_profiles", "_soe_auth_files", "_soe_auth_command"}
@@ -151,7 +151,7 @@ def test_the_script_has_a_function_for_what_is_looked_up(script: Node, tables: T
     assert tables["compgens"][key("token", "--output")] == ["_soe_auth_files"]
 
 
-def test_the_script_calls_nothing_but_this(script: Node) -> None:
+def test_the_script_calls_no_other_command(script: Node) -> None:
     ours = {text(node) for node in nodes(script, "function_name")}
     called = {text(node) for node in nodes(script, "command_name", "command_name_expr")}
     assert called - ours == {
@@ -171,5 +171,5 @@ def test_the_script_calls_nothing_but_this(script: Node) -> None:
     ]
 
 
-def test_the_script_is_ascii_as_windows_powershell_does_not_expect_utf8(script: Node) -> None:
+def test_the_script_is_ascii_for_windows_powershell(script: Node) -> None:
     assert text(script).isascii()

@@ -171,9 +171,9 @@ def test_a_profile_whose_token_was_not_revoked_is_not_removed(
     signed_in: Command, site: Sandbox, name: str
 ) -> None:
     site.quirks = Quirks(invalidate="server-error")
-    kept = signed_in("profile", "remove", name)
-    assert kept.returncode == 5
-    assert kept.stderr.splitlines()[-1] == f"  Profile {name} was not removed."
+    failed = signed_in("profile", "remove", name)
+    assert failed.returncode == 5
+    assert failed.stderr.splitlines()[-1] == f"  Profile {name} was not removed."
     assert name in signed_in("profile", "list").stdout
     assert signed_in("logout", "--local", name).returncode == 0
     assert signed_in("profile", "remove", name).returncode == 0
@@ -325,7 +325,7 @@ def test_a_given_token_without_an_account_is_reported(owner: TokenOwner, site: S
     site.quirks = Quirks(account="html")
     given = owner.logs_in_with(owner.token)
     assert given.returncode == 0
-    assert given.stderr.startswith("The site did not say whose token it is: ")
+    assert given.stderr.startswith("The site did not name the account of the token: ")
 
 
 @pytest.mark.parametrize(
@@ -352,5 +352,5 @@ def test_a_given_token_goes_to_no_site_that_only_a_project_file_names(
     (tmp_path / ".soe-auth.toml").write_text(project, encoding="utf-8")
     refused = owner.soe_auth.within(tmp_path)("login", "--with-token", stdin=owner.token)
     assert refused.returncode == 2
-    assert "says that the token is for" in refused.stderr
+    assert "Cannot send the token to" in refused.stderr
     assert owner.soe_auth.within(tmp_path)("token").returncode == 3
