@@ -40,8 +40,8 @@ COMMANDS = {
     "pkce": "by hand, step 1: make a code verifier and its challenge",
     "url": "by hand, step 2: make the authorization URL",
     "exchange": "by hand, step 3: exchange a code for a token",
-    "sandbox": "run a practice site on this machine",
-    "demo": "try a whole login on a practice site",
+    "sandbox": "run a sandbox: an SOE site to practise on",
+    "demo": "watch a whole login on a sandbox",
 }
 WITHOUT_PROFILE = frozenset({"profile", "completion", "pkce", "sandbox", "demo"})
 # Commands of other tools, and what to type here.

@@ -34,7 +34,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
 
 def draw_pair(entropy: Entropy) -> tuple[Secret, str]:
-    """Draw a pair whose challenge does not create_config with a dash, as an option would."""
+    """Draw a pair whose challenge does not begin with a dash, as an option would."""
     while True:
         code_verifier = draw_secret(entropy)
         code_challenge = challenge_of(code_verifier)
