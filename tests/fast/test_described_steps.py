@@ -109,7 +109,7 @@ def test_the_described_steps_are_those_that_logins_take(
     main(["token"], user.environ, observer=recorder)
     replayed = called("token")
     assert first_out_of_order(steps_of("A token from the cache"), replayed) is None
-    assert len(files_of(replayed)) <= 5, files_of(replayed)
+    assert len(files_of(replayed)) <= 4, files_of(replayed)
 
     assert user("logout").returncode == 0
     asked_for = called("token", "--login")
