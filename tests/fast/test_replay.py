@@ -35,6 +35,12 @@ from soe_auth.version import __version__
 pytestmark = pytest.mark.posix("only Linux has the cache")
 
 
+@pytest.fixture(autouse=True)
+def without_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands of files are written here, and no test is about a crash: fsync takes most time."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+
+
 @pytest.fixture
 def place(tmp_path: Path) -> CachedPlace:
     return cached_profiles(tmp_path)
