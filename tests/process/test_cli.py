@@ -180,7 +180,7 @@ def test_a_closed_connection_is_exit_6(signed_in: Command, site: Sandbox) -> Non
     site.quirks = Quirks(token="drop")
     done = signed_in("login", "--browser", BROWSER)
     assert done.returncode == 6
-    assert "hung up" in stderr_of(done)
+    assert "closed the connection" in stderr_of(done)
 
 
 def test_an_unreadable_store_is_exit_7(signed_in: Command, site: Sandbox) -> None:
