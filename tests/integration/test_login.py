@@ -782,7 +782,7 @@ def test_a_site_that_cannot_be_reached_is_a_network_error(user: FakeUser, site: 
     site.quirks = Quirks(token="drop")
     with pytest.raises(NetworkError):
         login(user.settings(site=site.url), user.effects())
-    assert "hung up" in user.last_page
+    assert "closed the connection" in user.last_page
 
 
 def test_a_busy_port_is_reported_before_a_browser_opens(user: FakeUser, site: Sandbox) -> None:
