@@ -58,30 +58,30 @@ def lists_v3(url: str, accounts: Iterable[Account]) -> Lists:
         }
         for number in _NUMBERS
     ]
-    results = [{**question, "type": "question"} for question in questions]
     lists: Lists = {path: [] for path in ("articles", "collections", "communities", "user-groups")}
+    results = [{**question, "type": "question"} for question in questions]
     return lists | {"users": users, "tags": tags, "questions": questions, "search": results}
 
 
 def lists_v2(url: str, accounts: Iterable[Account]) -> Lists:
     """Return the lists of API v2.3 by their paths; the first field of an item identifies it."""
     users = [user_v2(account) for account in accounts]
-    tags = [{"name": name, "count": len(_NUMBERS) // len(_TAGS)} for name in _TAGS]
     questions = [
         {
-            "question_id": number,
-            "title": f"Practice question {number}",
-            "tags": [_TAGS[number % len(_TAGS)]],
-            "owner": users[number % len(users)] if users else {},
+            "question_id": question["id"],
+            "title": question["title"],
+            "tags": [tag["name"] for tag in question["tags"]],
+            "owner": users[question["id"] % len(users)] if users else {},
             "score": 0,
-            "view_count": number,
+            "view_count": question["viewCount"],
             "answer_count": 0,
             "is_answered": False,
-            "creation_date": _FIRST_DAY + (number % 28) * _DAY,
-            "link": f"{url}/questions/{number}",
+            "creation_date": _FIRST_DAY + question["id"] % 28 * _DAY,
+            "link": question["webUrl"],
         }
-        for number in _NUMBERS
+        for question in lists_v3(url, ())["questions"]
     ]
+    tags = [{"name": name, "count": len(_NUMBERS) // len(_TAGS)} for name in _TAGS]
     lists: Lists = {path: [] for path in ("answers", "articles", "sites")}
     return lists | {"users": users, "tags": tags, "questions": questions}
 

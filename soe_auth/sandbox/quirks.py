@@ -50,15 +50,12 @@ _BEFORE_EXCHANGE: Final[dict[str, tuple[str, HttpAnswer]]] = {
         refuse("This code is invalid or expired. " * 1900),
     ),
     "refusal-control": (
-        "refuses with control characters, escape sequences and bidi overrides",
+        "refuses with control characters and bidi overrides",
         refuse("\x1b[2J\x1b]0;owned\x07\x9b31m\r\nsigned in\u202e\u2066\u200b\x00\x7f\ud800"),
     ),
-    "html-error": (
-        "an HTML error page with status 400, as from a proxy",
-        in_html(400, "Bad Request"),
-    ),
+    "html-error": ("an HTML page with status 400, as from a proxy", in_html(400, "Bad Request")),
     "login-page": (
-        "a login page with status 200, as from a single sign-on gateway",
+        "a login page with status 200, as from a gateway",
         in_html(200, "Log in to continue"),
     ),
     "empty": ("status 200 and an empty body", HttpAnswer(200, b"")),
@@ -108,7 +105,7 @@ _DEEP: Final = b', "padding": ' + b"[" * 30_000 + b"]" * 30_000 + b"}"
 _AFTER_EXCHANGE: Final[dict[str, tuple[str, Callable[[Fields], HttpAnswer]]]] = {
     "truncated-json": ("JSON that is cut in half", _with_body(lambda body: body[: len(body) // 2])),
     "nested-json": (
-        "JSON that is nested too deeply for a parser",
+        "JSON that is nested too deeply",
         _with_body(lambda body: body.removesuffix(b"}") + _DEEP),
     ),
     "json-list": ("the answer in a JSON list", lambda fields: in_json(200, [fields])),
@@ -120,14 +117,8 @@ _AFTER_EXCHANGE: Final[dict[str, tuple[str, Callable[[Fields], HttpAnswer]]]] = 
     "expires-negative": ("expires below zero", _with(expires=-1)),
     "expires-zero": ("expires is zero", _with(expires=0)),
     "expires-huge": ("expires is 10 to the power of 30", _with(expires=10**30)),
-    "expires-infinite": (
-        "expires is Infinity, which is not JSON but often accepted",
-        _with(expires=float("inf")),
-    ),
-    "expires-nan": (
-        "expires is NaN, which is not JSON but often accepted",
-        _with(expires=float("nan")),
-    ),
+    "expires-infinite": ("expires is Infinity, which is not JSON", _with(expires=float("inf"))),
+    "expires-nan": ("expires is NaN, which is not JSON", _with(expires=float("nan"))),
     "expires-bool": ("expires is true", _with(expires=True)),
     "expires-unreadable": ("expires is a word", _with(expires="tomorrow")),
     "expires-in": (
@@ -135,10 +126,7 @@ _AFTER_EXCHANGE: Final[dict[str, tuple[str, Callable[[Fields], HttpAnswer]]]] = 
         _with(expires=None, expires_in=lambda fields: fields["expires"]),
     ),
     "expires-missing": ("no expires, although the token expires", _with(expires=None)),
-    "scope-other": (
-        "a scope that was not requested, as RFC 6749 section 3.3 allows",
-        _with(scope="read_inbox"),
-    ),
+    "scope-other": ("another scope, as RFC 6749 section 3.3 allows", _with(scope="read_inbox")),
     "token-control-characters": (
         "an access_token with a line break",
         _with(access_token=lambda fields: f"{fields['access_token']}\r\nX-Added: 1"),
@@ -146,7 +134,7 @@ _AFTER_EXCHANGE: Final[dict[str, tuple[str, Callable[[Fields], HttpAnswer]]]] = 
     "token-empty": ("an empty access_token", _with(access_token="")),
     "token-number": ("an access_token that is a number", _with(access_token=20261124)),
     "token-type-bearer": (
-        "a token_type of Bearer, as RFC 6749 section 5.1 requires",
+        "a token_type of Bearer (RFC 6749 section 5.1)",
         _with(token_type="bearer"),  # noqa: S106 - no secret
     ),
     "token-type-other": (
@@ -171,7 +159,7 @@ _AFTER_EXCHANGE: Final[dict[str, tuple[str, Callable[[Fields], HttpAnswer]]]] = 
     ),
     "oversized": ("valid JSON of more than 1 MiB", _oversized),
     "compressed": (
-        "valid JSON of more than 1 MiB, in 1 KiB of gzip that was not requested",
+        "valid JSON of more than 1 MiB, in 1 KiB of gzip",
         lambda fields: compressed(_oversized(fields), "gzip"),
     ),
     "huge-header": (

@@ -6,11 +6,12 @@ and reads the last page. It connects to loopback only.
 
 import argparse
 import asyncio
+import html
+import re
 import ssl
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from html.parser import HTMLParser
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from http.cookies import SimpleCookie
 from typing import Final
@@ -37,14 +38,15 @@ class VisitedPage:
     text: str = field(repr=False)
 
 
-@dataclass(slots=True)
-class _Form:
-    """A form on a page; buttons are (name, value, text)."""
-
-    key: str
-    action: str
-    fields: list[tuple[str, str]] = field(default_factory=list)
-    buttons: list[tuple[str, str, str]] = field(default_factory=list)
+# The sandbox's own forms and fields, as its templates have them.
+_FORM: Final = re.compile(
+    r'<form id="(sign-in|consent)"[^>]* action="([^"]*)">(.*?)</form>', re.DOTALL
+)
+_HIDDEN: Final = re.compile(r'<input type="hidden" name="([^"]*)" value="([^"]*)">')
+_FIRST_OPTION: Final = re.compile(r'<select [^>]*name="([^"]*)">\s*<option value="([^"]*)">')
+_BUTTON: Final = re.compile(
+    r'<button [^>]*name="([^"]*)" value="([^"]*)">(.*?)</button>', re.DOTALL
+)
 
 
 async def visit(
@@ -113,69 +115,30 @@ def _submit(
     page: VisitedPage, account: str | None, *, refuse: bool
 ) -> tuple[str, _FormData] | None:
     """Fill in the form for sign-in or consent; return its address and data, None without one."""
-    parser = _FormParser()
-    parser.feed(page.text)
-    for form in parser.forms:
-        if form.key == "sign-in":
-            buttons = [
-                (name, value)
-                for name, value, text in form.buttons
-                if account is None or account in text
-            ]
-            if not buttons:
-                raise VisitStopped(f"The sign-in page has no account with the name {account!r}.")
-            button = buttons[0]
-        elif form.key == "consent":
-            button = ("decision", "cancel" if refuse else "approve")
+    form = _FORM.search(page.text)
+    if form is None:
+        return None
+    key, action, content = form.groups()
+    fields = [
+        (name, html.unescape(value))
+        for pattern in (_HIDDEN, _FIRST_OPTION)
+        for name, value in pattern.findall(content)
+    ]
+    if key == "consent":
+        fields.append(("decision", "cancel" if refuse else "approve"))
+    else:
+        for name, value, text in _BUTTON.findall(content):
+            if account is None or html.escape(account) in text:
+                fields.append((name, value))
+                break
         else:
-            continue
-        return urljoin(page.url, form.action), (*form.fields, button)
-    return None
+            raise VisitStopped(f"The sign-in page has no account with the name {account!r}.")
+    return urljoin(page.url, action), fields
 
 
 def _without_query(url: str) -> str:
     target = urlsplit(url)
     return f"{target.scheme}://{target.netloc}{target.path}"
-
-
-class _FormParser(HTMLParser):
-    """Find the forms of a page."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.forms: list[_Form] = []
-        self._is_in_button = False
-        self._select = ""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Add a form, a hidden field, the first option of a list, or a button."""
-        found = {name: value or "" for name, value in attrs}
-        name, value = found.get("name", ""), found.get("value", "")
-        if tag == "form":
-            self.forms.append(_Form(found.get("id", ""), found.get("action", "")))
-        elif not self.forms:
-            return
-        elif tag == "input":
-            self.forms[-1].fields.append((name, value))
-        elif tag == "select":
-            self._select = name
-        elif self._select and tag == "option":  # a browser selects the first
-            self.forms[-1].fields.append((self._select, value))
-            self._select = ""
-        elif tag == "button":
-            self.forms[-1].buttons.append((name, value, ""))
-            self._is_in_button = True
-
-    def handle_endtag(self, tag: str) -> None:
-        """End a button."""
-        if tag == "button":
-            self._is_in_button = False
-
-    def handle_data(self, data: str) -> None:
-        """Add the text of a button."""
-        if self._is_in_button:
-            name, value, text = self.forms[-1].buttons[-1]
-            self.forms[-1].buttons[-1] = name, value, text + data
 
 
 def run_scripted_browser(arguments: Sequence[str] | None = None) -> int:
