@@ -171,8 +171,8 @@ def test_a_refusal_is_shown_in_browser_and_terminal(
     page.get_by_role("heading", name="Not signed in").wait_for()
     code, stderr = login.end()
     assert code == 4
-    assert "access_denied" in stderr
-    assert "access_denied" in page.inner_text("main")
+    assert "You chose Cancel on the site" in stderr
+    assert "You chose Cancel on the site" in page.inner_text("main")
     assert "error=" not in page.url
     picture(page, "refused")
 
