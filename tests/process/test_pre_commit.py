@@ -313,7 +313,7 @@ def test_a_token_that_is_expired_or_expires_too_soon_is_refused(
         assert refused.returncode == 1
         text = " ".join(hook_output(refused.stdout))
         assert reason in text
-        assert "`soe-auth login" in text
+        assert ("`soe-auth login" in text) == (reason == expired)  # a new one would be as short
         assert token not in refused.stdout
 
 
