@@ -83,7 +83,7 @@ def test_a_denied_login_is_reported_on_the_page_and_by_the_exit_code(soe_auth: C
         page = browse(addresses.launch, refuse=True)
         code, output, stderr = end_of(login)
     assert (code, output) == (4, ""), stderr
-    assert "access_denied" in stderr
+    assert "You chose Cancel on the site" in stderr
     assert "refused" in page.text
 
 
