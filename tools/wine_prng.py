@@ -1,4 +1,4 @@
-"""Write the DLL bcryptprimitives, which Wine 8 lacks and whatever is made with Rust needs.
+"""Write the DLL bcryptprimitives, which Wine 8 lacks and programs that are built with Rust need.
 
 It has one function, ProcessPrng, which advapi32 has under another name (RtlGenRandom).
 """
