@@ -67,5 +67,5 @@ def from_store(settings: Settings, store: Store, *, now: float) -> Token:
     message = f"The token of profile {settings.profile} {problem}"
     warning = token.lifetime_warning(settings.min_ttl)
     if is_same and warning and token.remaining(now) > 0:  # a new token would not help
-        raise LoginRequired(f"{message}.", hint=warning)
-    raise LoginRequired(f"{message}; type `{settings.login_command}`.", hint=warning)
+        raise LoginRequired(f"{message}. {warning}")
+    raise LoginRequired(f"{message}; type `{settings.login_command}`.")

@@ -232,6 +232,8 @@ def _fitted_entry(line: str, width: int) -> str:
     entry = re.match(r" +(\S+ {2,})", line)
     if line.startswith(" ") and not entry:
         return line
+    if entry and len(entry[1]) > width // 2:
+        return f"{entry[0].rstrip()}\n{fitted('    ' + line[entry.end() :], width)}"
     return fitted(line, width, hang=len(entry[1]) if entry else 0)
 
 
@@ -239,7 +241,10 @@ class Parser(argparse.ArgumentParser):
     """An ArgumentParser that takes no shortened options, and raises SettingsError."""
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401  # they are argparse's
-        super().__init__(formatter_class=Help, allow_abbrev=False, **options)
+        # "resolve", as the sandbox has a --help of its own.
+        super().__init__(
+            formatter_class=Help, allow_abbrev=False, conflict_handler="resolve", **options
+        )
         self._positionals.title = "arguments"
 
     def parse(self, words: Sequence[str], namespace: argparse.Namespace) -> argparse.Namespace:
@@ -310,4 +315,4 @@ def _usage(action: argparse.Action) -> str:
 
 def _listed(choices: Iterable[str]) -> str:
     *others, last = choices
-    return f"{', '.join(others)} or {last}"
+    return f"{', '.join(others)} or {last}" if others else last

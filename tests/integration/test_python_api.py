@@ -61,7 +61,7 @@ def test_a_program_gets_the_stored_token_as_a_secret(stored: soe_auth.Token) -> 
 def test_get_token_raises_login_required() -> None:
     with pytest.raises(soe_auth.LoginRequired, match=r"less than min_ttl \(2 h\)") as error:
         soe_auth.get_token("acme", min_ttl=7200)
-    assert "use `--min-ttl " in error.value.hint
+    assert "use `--min-ttl " in str(error.value)
 
 
 def test_get_token_without_a_profile_raises_login_required() -> None:

@@ -218,8 +218,8 @@ def test_without_a_valid_token_it_is_exit_3_and_one_line_with_the_command(
         assert typed in line
     too_short = signed_in("token", "--min-ttl", "25h")
     assert (too_short.returncode, too_short.stdout) == (3, "")
-    _, hint = stderr_of(too_short).splitlines()  # a login would not help
-    assert "expire after 24 h, but min_ttl is 25 h: use `--min-ttl 16h`" in hint
+    [line] = stderr_of(too_short).splitlines()  # a login would not help
+    assert "expire after 24 h, but min_ttl is 25 h: use `--min-ttl 16h`" in line
 
 
 def test_an_expired_token_is_exit_3(soe_auth: Command) -> None:

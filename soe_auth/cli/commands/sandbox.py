@@ -6,7 +6,7 @@ it.
 
 For example:
   soe-auth sandbox --port 7700
-  soe-auth sandbox --list-quirks
+  soe-auth sandbox --help quirks
   soe-auth sandbox --token server-error
 """
 
@@ -14,9 +14,12 @@ import argparse
 import asyncio
 import signal
 import time
+from collections.abc import Sequence
 
 from soe_auth.cli.console import Console
+from soe_auth.cli.main import Help
 from soe_auth.cli.options import read_option
+from soe_auth.cli.streams import write_stdout
 from soe_auth.errors import SettingsError
 from soe_auth.loopback.sockets import describe_bind_error
 from soe_auth.model.duration import parse_duration
@@ -33,6 +36,15 @@ REQUESTS_CA_BUNDLE or NODE_EXTRA_CA_CERTS.
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
+    parser.add_argument(
+        "-h",
+        "--help",
+        action=_Help,
+        nargs="?",
+        choices=["quirks"],
+        metavar="quirks",
+        help="show this help, or the values of HOW, and exit",
+    )
     parser.add_argument("--port", metavar="PORT", default="0", help="default: any free port")
     parser.add_argument(
         "--lifetime", metavar="DURATION", default="24h", help="of its tokens; default: 24h"
@@ -54,7 +66,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tls", action="store_true", help="serve https; needs the extra tls of soe-auth"
     )
-    pages = []
     for name, changes, values in list_quirks():
         default = next(iter(values))
         parser.add_argument(
@@ -64,14 +75,28 @@ def configure(parser: argparse.ArgumentParser) -> None:
             default=default,
             help=f"quirk of {changes}; default: {default}",
         )
-        lines = "\n".join(f"  {value:26}{does}" for value, does in values.items())
-        pages.append(f"--{name}, {changes}:\n{lines}")
-    parser.add_argument(
-        "--list-quirks",
-        action="version",
-        version="\n\n".join(pages),
-        help="list the values of HOW, and exit",
-    )
+
+
+class _Help(argparse.Action):
+    """Print the help, or the page of the quirks, and exit."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[str] | None,
+        option_string: str | None = None,
+    ) -> None:
+        del namespace, option_string
+        text = parser.format_help()
+        if values:
+            page = Help(parser.prog)
+            for name, changes, quirks in list_quirks():
+                lines = (f"  {value:26}{does}" for value, does in quirks.items())
+                page.add_text("\n".join([f"--{name}, {changes}:", *lines]))
+            text = page.format_help()
+        write_stdout(text, end="")
+        parser.exit()
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
