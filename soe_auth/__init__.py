@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from soe_auth.model.secret import Secret
     from soe_auth.model.site import Site
     from soe_auth.model.token import Expiry, Scope, Token
+    from soe_auth.oauth.revocation import RevocationResult
     from soe_auth.python_api.auth import AiohttpAuth, RequestsAuth
     from soe_auth.python_api.functions import alogin, get_token, login, logout, status
     from soe_auth.python_api.httpx2_auth import Httpx2Auth
     from soe_auth.python_api.httpx_auth import SoeAuth
-    from soe_auth.site_client.client import RevocationResult
     from soe_auth.storage import Store
 
 __all__ = [
@@ -79,11 +79,11 @@ _MODULES = {
     "model.secret": "Secret",
     "model.site": "Site",
     "model.token": "Expiry Scope Token",
+    "oauth.revocation": "RevocationResult",
     "python_api.auth": "AiohttpAuth RequestsAuth",
     "python_api.functions": "alogin get_token login logout status",
     "python_api.httpx2_auth": "Httpx2Auth",
     "python_api.httpx_auth": "SoeAuth",
-    "site_client.client": "RevocationResult",
     "storage": "Store",
 }
 

@@ -20,7 +20,7 @@ from soe_auth.oauth.authorization_request import (
     new_authorization_request,
     redirect_uri_for,
 )
-from soe_auth.oauth.authorization_response import Granted, Stray
+from soe_auth.oauth.callback_check import Granted, Stray
 
 if sys.platform != "win32":
     import resource

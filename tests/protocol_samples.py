@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from soe_auth import Scope, Secret, Site, Token
 from soe_auth.oauth.authorization_request import AuthorizationRequest
-from soe_auth.oauth.authorization_response import CallbackRequest
+from soe_auth.oauth.callback_check import CallbackRequest
 from soe_auth.oauth.token_endpoint import TokenResponse, parse_token_response
 
 ACME = Site.parse("acme")

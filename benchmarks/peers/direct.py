@@ -8,7 +8,7 @@ import sys
 from hashlib import sha256
 
 from soe_auth.desktop.browser import start_browser
-from soe_auth.fast.replay import Cache
+from soe_auth.fast.command_cache import Cache
 from soe_auth.files.lock import try_lock
 from soe_auth.loopback.sockets import bind
 

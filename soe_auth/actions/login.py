@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from soe_auth.actions import login_messages as messages
-from soe_auth.actions.consent import review_project_request
 from soe_auth.actions.login_io import PendingAuthorization
+from soe_auth.actions.project_consent import review_project_request
 from soe_auth.errors import LoopbackUnavailable, SettingsError, SoeAuthError, StoreError
 from soe_auth.loopback.socket_owner import why_busy
 from soe_auth.loopback.sockets import bind, local_path
@@ -150,7 +150,7 @@ async def finish_login(
     import asyncio
 
     from soe_auth.actions import new_token
-    from soe_auth.actions.callback import exchange_code, open_callback_sources
+    from soe_auth.actions.callback_sources import exchange_code, open_callback_sources
     from soe_auth.loopback import pages
 
     io.disable_core_dumps()

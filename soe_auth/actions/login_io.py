@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from soe_auth.model.network import Network
     from soe_auth.model.site import Site
     from soe_auth.oauth.authorization_request import AuthorizationRequest, Entropy
-    from soe_auth.oauth.authorization_response import Stray
+    from soe_auth.oauth.callback_check import Stray
     from soe_auth.settings.settings import Settings
     from soe_auth.site_client.client import SiteConnection
     from soe_auth.storage import Store

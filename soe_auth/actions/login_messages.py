@@ -12,7 +12,7 @@ from soe_auth.model.text import printable
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from soe_auth.actions.callback import CallbackSources
+    from soe_auth.actions.callback_sources import CallbackSources
     from soe_auth.actions.login_io import LoginIO, PendingAuthorization
     from soe_auth.loopback.server import CallbackServer
     from soe_auth.settings.settings import Settings

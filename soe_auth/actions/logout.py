@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from soe_auth.model.token import Token
-    from soe_auth.site_client.client import RevocationResult
+    from soe_auth.oauth.revocation import RevocationResult
     from soe_auth.storage import Store
 
 
@@ -55,13 +55,12 @@ async def logout(
         return None
     on_site = None
     if not local:
-        from soe_auth.site_client.client import RevocationResult, connect
+        from soe_auth.oauth.revocation import RevocationResult
+        from soe_auth.site_client.client import connect
 
         try:
             async with connect(token.site, network=network) as site:
-                on_site = await site.invalidate(
-                    token.access_token, for_team=token.scope.is_for_team
-                )
+                on_site = await site.revoke(token.access_token, for_team=token.scope.is_for_team)
         except (NetworkError, SettingsError):  # of the network settings
             on_site = RevocationResult.UNREACHABLE
         if not (on_site.is_dead or token.has_ended(now())):

@@ -101,7 +101,7 @@ async def revoke_replaced(
         or replaced.has_ended(io.now())
     ):
         return
-    result = await site.invalidate(
+    result = await site.revoke(
         replaced.access_token, for_team=replaced.scope.is_for_team, time_limit=_REVOCATION_TIMEOUT
     )
     if result.is_dead:

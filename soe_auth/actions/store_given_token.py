@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from http import HTTPStatus
 
-from soe_auth.actions.consent import require_consent
 from soe_auth.actions.login_io import LoginIO
 from soe_auth.actions.new_token import announce_signed_in, revoke_replaced, store_new_token
+from soe_auth.actions.project_consent import require_consent
 from soe_auth.errors import NetworkError, ServerError, SettingsError
 from soe_auth.model.secret import Secret
 from soe_auth.model.token import Token

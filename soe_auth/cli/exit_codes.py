@@ -1,4 +1,4 @@
-"""The exit codes: one table from errors to codes. `__main__` has those of signals."""
+"""The exit codes of errors: one table. `signals` and `__main__` have the others."""
 
 from __future__ import annotations
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from itertools import chain, count
 from pathlib import Path
 
-from soe_auth.actions.consent import require_consent
 from soe_auth.actions.login_messages import why_no_browser
+from soe_auth.actions.project_consent import require_consent
 from soe_auth.actions.registration import administrator_text, domain, steps
 from soe_auth.cli.console import Console
 from soe_auth.cli.options import read_option, tell_ignored_suffix

@@ -66,7 +66,7 @@ def find_token(
             if not login:
                 raise
     from soe_auth.actions.login_if_needed import login_if_needed
-    from soe_auth.cli.login_io import login_io
+    from soe_auth.cli.terminal_io import login_io
 
     def notify() -> None:
         if on_stored:

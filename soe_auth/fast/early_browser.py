@@ -10,7 +10,7 @@ import os
 
 from soe_auth.desktop.browser import start_browser, watch_process
 from soe_auth.errors import LoopbackUnavailable
-from soe_auth.fast.replay import Cache
+from soe_auth.fast.command_cache import Cache
 from soe_auth.files.lock import try_lock
 from soe_auth.files.private_read import check_replaceable, secure_directory
 from soe_auth.loopback.sockets import bind, local_path

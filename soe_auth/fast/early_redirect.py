@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from soe_auth.loopback.pages import HEADERS
 from soe_auth.loopback.socket_owner import other_user
 from soe_auth.model.secret import Secret
-from soe_auth.oauth.authorization_response import CallbackRequest, check_request
+from soe_auth.oauth.callback_check import CallbackRequest, check_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -11,7 +11,7 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from soe_auth.fast.replay import Cache, file_state, identity, mark_state
+from soe_auth.fast.command_cache import Cache, file_state, identity, mark_state
 from soe_auth.files.private_read import read_private
 from soe_auth.settings import CONFIG_DIR_VARIABLE, PROFILE_VARIABLE, TOKEN_VARIABLE, VARIABLE_PREFIX
 

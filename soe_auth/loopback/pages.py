@@ -15,7 +15,7 @@ from soe_auth.model.text import printable
 
 _HERE = files(__name__.rpartition(".")[0])  # may be in a zip
 _STYLE = (_HERE / "page.css").read_text(encoding="utf-8")
-_TEMPLATE = Template((_HERE / "page.html").read_text(encoding="utf-8"))
+_TEMPLATE = Template((_HERE / "page_template.html").read_text(encoding="utf-8"))
 _STYLE_HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()
 
 # The terminal shows the same sentences, in which backticks mark what to type.

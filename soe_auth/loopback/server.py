@@ -1,6 +1,6 @@
 """Serve the callback of one login, on aiohttp.
 
-The server decides nothing: `oauth/authorization_response.py` checks the callback, and
+The server decides nothing: `oauth/callback_check.py` checks the callback, and
 `actions/login.py` exchanges its code. Only then is the browser redirected to a clean address, whose
 page shows how the login ended.
 """
@@ -18,11 +18,11 @@ from http import HTTPStatus
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from soe_auth.loopback.accept import accepting
+from soe_auth.loopback.accept_connections import accepting
 from soe_auth.loopback.pages import HEADERS, Page, for_another_user, stray, too_large
 from soe_auth.loopback.socket_owner import ORPHAN, other_user
 from soe_auth.model.secret import Secret
-from soe_auth.oauth.authorization_response import (
+from soe_auth.oauth.callback_check import (
     LAUNCH_REFUSED,
     TOO_LARGE,
     CallbackRequest,

@@ -13,7 +13,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar
 from urllib.parse import urlsplit
 
-from soe_auth.actions.consent import require_consent
 from soe_auth.actions.get_token import (
     from_environment,
     from_store,
@@ -21,6 +20,7 @@ from soe_auth.actions.get_token import (
     site_of_environment,
 )
 from soe_auth.actions.login_if_needed import alogin_if_needed, login_if_needed
+from soe_auth.actions.project_consent import require_consent
 from soe_auth.errors import LoginRequired, SettingsError
 from soe_auth.oauth.bearer import authorization, belongs_to, is_fresh, was_refused
 from soe_auth.python_api import functions

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from enum import Enum
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from soe_auth.errors import NetworkError, SoeAuthError
 from soe_auth.model.network import Network
@@ -17,6 +16,11 @@ from soe_auth.model.text import printable
 from soe_auth.model.token import Scope
 from soe_auth.oauth.authorization_request import new_authorization_request
 from soe_auth.oauth.bearer import V2_HEADER, V3_HEADER, authorization
+from soe_auth.oauth.revocation import (
+    RevocationResult,
+    parse_revocation_response,
+    revocation_path,
+)
 from soe_auth.oauth.token_endpoint import TokenResponse
 from soe_auth.site_client.transport import Request, Timeouts, open_transport
 
@@ -31,12 +35,6 @@ if TYPE_CHECKING:
     from soe_auth.site_client.transport import ResponseHead, SiteTransport
 
 WHO_AM_I = "/api/v3/users/me"
-_NO_SUCH_CALL = {
-    HTTPStatus.NOT_FOUND,
-    HTTPStatus.METHOD_NOT_ALLOWED,
-    HTTPStatus.GONE,
-    HTTPStatus.NOT_IMPLEMENTED,
-}
 _OUTSIDE_ITS_TEAM = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
 _MAX_API_BODY = 64 * 1024 * 1024  # bytes
 
@@ -64,21 +62,6 @@ class Verification:
         return {TokenValidity.GOOD: True, TokenValidity.NO_LONGER_GOOD: False}.get(self.validity)
 
 
-class RevocationResult(Enum):
-    """A site's answer to a revocation."""
-
-    ENDED = "ended"
-    ALREADY_INVALID = "already invalid"
-    NOT_OFFERED = "not offered by this site"
-    UNCLEAR = "no answer that can be read"
-    UNREACHABLE = "site not reachable"
-
-    @property
-    def is_dead(self) -> bool:
-        """Whether the token is certainly no longer valid."""
-        return self in {RevocationResult.ENDED, RevocationResult.ALREADY_INVALID}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeLimits(Timeouts):
     """Time limits in seconds: those of the transport, and one for each call as a whole."""
@@ -86,7 +69,7 @@ class TimeLimits(Timeouts):
     exchange: float = 30.0
     look_up: float = 3.0  # the user waits for the page
     verification: float = 10.0
-    invalidation: float = 10.0
+    revocation: float = 10.0
     api_call: float = 120.0
 
 
@@ -154,7 +137,7 @@ class SiteConnection:
             return Verification(TokenValidity.UNCLEAR, reason=reason)
         return Verification(TokenValidity.GOOD, printable(name, 80) or None)
 
-    async def invalidate(
+    async def revoke(
         self, access_token: Secret, *, for_team: bool = False, time_limit: float | None = None
     ) -> RevocationResult:
         """Revoke a token by API v2.3 (public Stack Exchange API; SOE may not offer it).
@@ -162,8 +145,8 @@ class SiteConnection:
         If the answer is unclear or lost, API v3 is asked whether the token is still valid.
         `time_limit` is for both calls together, in seconds.
         """
-        until = time.monotonic() + (time_limit or self._limits.invalidation)
-        result = await self._invalidate_once(access_token, until - time.monotonic())
+        until = time.monotonic() + (time_limit or self._limits.revocation)
+        result = await self._revoke_once(access_token, until - time.monotonic())
         left = until - time.monotonic()
         if result in {RevocationResult.UNCLEAR, RevocationResult.UNREACHABLE} and left > 0:
             verification = await self.verify(access_token, for_team=for_team, time_limit=left)
@@ -171,26 +154,17 @@ class SiteConnection:
                 return RevocationResult.ENDED
         return result
 
-    async def _invalidate_once(self, access_token: Secret, time_limit: float) -> RevocationResult:
+    async def _revoke_once(self, access_token: Secret, time_limit: float) -> RevocationResult:
         try:
             answer = await self._transport.send(
-                lambda: Request(
-                    "GET",
-                    # The API has the token in the path.
-                    f"/api/2.3/access-tokens/{quote(access_token.reveal(), safe='')}/invalidate",
-                ),
+                lambda: Request("GET", revocation_path(access_token).reveal()),
                 time_limit=time_limit,
             )
         except NetworkError:
             return RevocationResult.UNREACHABLE
         except SoeAuthError:
             return RevocationResult.UNCLEAR
-        ended = answer.fields.get("items")
-        if answer.status == HTTPStatus.OK and isinstance(ended, list):
-            return RevocationResult.ENDED if ended else RevocationResult.ALREADY_INVALID
-        if answer.status in _NO_SUCH_CALL or answer.fields.get("error_name") == "no_method":
-            return RevocationResult.NOT_OFFERED
-        return RevocationResult.UNCLEAR
+        return parse_revocation_response(answer.status, answer.fields)
 
     async def refuses(self, request: AuthorizationRequest) -> bool:
         """Whether the site refuses a request before a sign-in: see `is_refused`."""

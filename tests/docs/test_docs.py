@@ -49,10 +49,11 @@ from docs_parser import (
 
 import soe_auth as package
 from soe_auth import Scope, Token, errors
-from soe_auth.__main__ import NOT_WRITTEN, READER_GONE, SIGNALLED
+from soe_auth.__main__ import NOT_WRITTEN, READER_GONE
 from soe_auth.cli import exit_codes
 from soe_auth.cli.commands import config
 from soe_auth.cli.main import COMMANDS, WITHOUT_PROFILE, main
+from soe_auth.cli.signals import SIGNALLED
 from soe_auth.python_api.auth import Options, TokenProvider
 from soe_auth.sandbox import DEFAULT_APPLICATIONS, OWN_DOMAIN, Sandbox
 from soe_auth.settings.project_file import PROJECT_KEYS

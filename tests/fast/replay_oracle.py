@@ -7,8 +7,8 @@ from pathlib import Path
 from cli_oracle import Place, Told, standing_in, two_profiles
 
 from soe_auth.cli.console import Observer
+from soe_auth.fast.command_cache import Answer, replay
 from soe_auth.fast.recorder import Recorder
-from soe_auth.fast.replay import Answer, replay
 
 
 def settled() -> int:

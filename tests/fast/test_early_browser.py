@@ -17,7 +17,7 @@ from soe_auth import LoginTimedOut
 from soe_auth.actions.login import login, start_login
 from soe_auth.actions.login_io import StartedLogin
 from soe_auth.cli.console import Console
-from soe_auth.cli.login_io import login_io
+from soe_auth.cli.terminal_io import login_io
 from soe_auth.fast.early_browser import start_early
 from soe_auth.fast.recorder import Recorder
 from soe_auth.files.lock import try_lock, wait_for_lock

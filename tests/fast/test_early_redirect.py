@@ -27,7 +27,7 @@ from soe_auth.oauth.authorization_request import (
     new_authorization_request,
     redirect_uri_for,
 )
-from soe_auth.oauth.authorization_response import check_request
+from soe_auth.oauth.callback_check import check_request
 
 PATHS = LocalPaths(launch="/launchme", done="/alldone1")
 PLAIN = (

@@ -7,7 +7,7 @@ import pytest
 
 BROKEN = """
 import sys
-sys.modules["soe_auth.fast.replay"] = None  # importing it fails
+sys.modules["soe_auth.fast.command_cache"] = None  # importing it fails
 sys.argv = ["soe-auth", "--version"]
 from soe_auth.__main__ import entry_point
 entry_point()
@@ -20,4 +20,4 @@ def test_a_missing_module_of_fast_is_an_error() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "ModuleNotFoundError" in done.stderr
-    assert "soe_auth.fast.replay" in done.stderr
+    assert "soe_auth.fast.command_cache" in done.stderr

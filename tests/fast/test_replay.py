@@ -25,8 +25,8 @@ from strategies import OPTIONS, change, command_lines, places
 
 from soe_auth import Secret
 from soe_auth.__main__ import NOT_WRITTEN, READER_GONE
+from soe_auth.fast.command_cache import Answer, Cache
 from soe_auth.fast.recorder import Recorder
-from soe_auth.fast.replay import Answer, Cache
 from soe_auth.settings.resolve import resolve
 from soe_auth.settings.spec import TABLE
 from soe_auth.storage.file_store import token_from_json, token_to_json

@@ -23,7 +23,7 @@ from protocol_samples import GOOD, REDIRECT, REQUEST, arrive
 
 from soe_auth import ExchangeRefused, LoginRequired, MalformedResponse, Secret, SettingsError
 from soe_auth.model.text import is_profile_name
-from soe_auth.oauth.authorization_response import (
+from soe_auth.oauth.callback_check import (
     Denied,
     Granted,
     Stray,

@@ -25,7 +25,7 @@ from hostile_requests import MEGABYTE, REFUSED, REQUESTS, Target, good_request, 
 from yarl import URL
 
 from soe_auth import Secret
-from soe_auth.oauth.authorization_response import Granted
+from soe_auth.oauth.callback_check import Granted
 from soe_auth.sandbox import Sandbox
 from soe_auth.sandbox.scripted_browser import visit
 

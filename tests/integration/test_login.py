@@ -34,7 +34,7 @@ from soe_auth.actions.status import verify
 from soe_auth.desktop.environment import Environment
 from soe_auth.loopback.server import CallbackServer, LocalPaths, serve
 from soe_auth.model.network import Network
-from soe_auth.oauth.authorization_response import Stray
+from soe_auth.oauth.callback_check import Stray
 from soe_auth.sandbox import Application, Quirks, Sandbox, running
 from soe_auth.sandbox.scripted_browser import VisitedPage, visit
 from soe_auth.settings.resolve import resolve

@@ -12,7 +12,7 @@ from callback_server import PAGE, PATHS, Login, no_more_files, raw, waiting
 
 from soe_auth import Secret
 from soe_auth.loopback.pages import not_signed_in
-from soe_auth.oauth.authorization_response import (
+from soe_auth.oauth.callback_check import (
     FROM_OTHER_USER,
     LAUNCH_REFUSED,
     TOO_LARGE,

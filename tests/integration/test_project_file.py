@@ -15,7 +15,7 @@ from fake_programs import noting_browser
 from fake_user import FakeUser
 
 from soe_auth import LoginRequired, Scope, SettingsError, Site
-from soe_auth.actions import consent
+from soe_auth.actions import project_consent as consent
 from soe_auth.actions.get_token import from_store
 from soe_auth.actions.login import login
 from soe_auth.actions.login_if_needed import login_if_needed

@@ -28,7 +28,7 @@ from soe_auth.actions.login import login
 from soe_auth.actions.login_io import LoginIO
 from soe_auth.loopback.pages import HEADERS
 from soe_auth.oauth.authorization_request import draw_secret
-from soe_auth.oauth.authorization_response import (
+from soe_auth.oauth.callback_check import (
     Denied,
     Granted,
     Stray,

@@ -429,7 +429,7 @@ async def test_no_log_record_holds_what_a_site_repeats_of_a_request(
         with suppress(SoeAuthError):
             await connection.exchange(Secret(f"code={CANARY}"))
         await connection.verify(Secret(CANARY))
-        await connection.invalidate(Secret(CANARY))
+        await connection.revoke(Secret(CANARY))
         with suppress(SoeAuthError):
             await connection.fetch_head("/")
     # The exchange, the look at the token, its revocation, and the look after an unclear answer.

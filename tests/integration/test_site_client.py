@@ -51,7 +51,7 @@ from soe_auth.oauth.authorization_request import (
     login_success_uri,
     new_authorization_request,
 )
-from soe_auth.oauth.authorization_response import Granted, check_pasted_url
+from soe_auth.oauth.callback_check import Granted, check_pasted_url
 from soe_auth.oauth.token_endpoint import TokenResponse, parse_token_response, token_request_body
 from soe_auth.sandbox import TOKEN_ANSWERS, Quirks, Sandbox, running
 from soe_auth.sandbox.scripted_browser import visit
@@ -435,9 +435,9 @@ async def test_the_name_of_an_account_is_made_printable(plain_site: SandboxSite)
 async def test_a_token_is_revoked_once(plain_site: SandboxSite) -> None:
     token = await plain_site.token()
     async with connect(token.site) as connection:
-        assert await connection.invalidate(token.access_token) is RevocationResult.ENDED
+        assert await connection.revoke(token.access_token) is RevocationResult.ENDED
         assert await connection.account_name(token.access_token) is None
-        assert await connection.invalidate(token.access_token) is RevocationResult.ALREADY_INVALID
+        assert await connection.revoke(token.access_token) is RevocationResult.ALREADY_INVALID
 
 
 @pytest.mark.parametrize(
@@ -453,8 +453,8 @@ async def test_a_site_without_revocation_is_recognised(
 ) -> None:
     token = await plain_site.token()
     plain_site.sandbox.quirks = Quirks(invalidate=quirk)
-    async with connect(token.site, TimeLimits(invalidation=0.5)) as connection:
-        assert await connection.invalidate(token.access_token) is result
+    async with connect(token.site, TimeLimits(revocation=0.5)) as connection:
+        assert await connection.revoke(token.access_token) is result
 
 
 @pytest.mark.parametrize(
@@ -473,7 +473,7 @@ async def test_only_a_clear_answer_means_that_a_token_was_revoked(
     answer: bytes, result: RevocationResult
 ) -> None:
     async with always_answering(answer) as site, connect(site) as connection:
-        assert await connection.invalidate(Secret("x")) is result
+        assert await connection.revoke(Secret("x")) is result
 
 
 @pytest.mark.parametrize(
@@ -510,7 +510,7 @@ async def test_after_an_unclear_revocation_the_token_is_verified(
         await writer.drain()
 
     async with served(handle) as port, connect(Site.parse(f"http://127.0.0.1:{port}")) as site:
-        result = await site.invalidate(Secret("x"), for_team=for_team)
+        result = await site.revoke(Secret("x"), for_team=for_team)
     assert result.is_dead is is_dead
     assert result is not RevocationResult.NOT_OFFERED
 
@@ -527,7 +527,7 @@ async def test_a_token_too_long_for_a_url_is_verified_by_its_header(
     plain_site: SandboxSite,
 ) -> None:
     async with connect(plain_site.site) as connection:
-        assert await connection.invalidate(Secret("(" * 30000)) is RevocationResult.ENDED
+        assert await connection.revoke(Secret("(" * 30000)) is RevocationResult.ENDED
 
 
 async def test_a_name_in_a_refusal_is_not_an_account() -> None:
@@ -544,7 +544,7 @@ async def test_no_call_is_logged_at_any_level(
     token = await plain_site.token()
     async with connect(token.site) as connection:
         await connection.account_name(token.access_token)
-        await connection.invalidate(token.access_token)
+        await connection.revoke(token.access_token)
     assert not plain_site.draws.found_in(caplog.text)
     assert "access-tokens" not in caplog.text
 
@@ -618,7 +618,7 @@ async def test_a_refused_connection_is_a_network_error(host: str) -> None:
         async with connect(site, TimeLimits(pauses=(0.0, 0.0))) as connection:
             with network_error("Cannot reach .*: Connection refused"):
                 await connection.exchange(CANARY)
-            assert await connection.invalidate(CANARY) is RevocationResult.UNREACHABLE
+            assert await connection.revoke(CANARY) is RevocationResult.UNREACHABLE
             assert await connection.account_name(CANARY) is None
 
 
@@ -719,7 +719,7 @@ async def refusal_of(context: ssl.SSLContext, host: str = "localhost") -> str:
             with pytest.raises(NetworkError) as caught:
                 await connection.exchange(CANARY)
             tries = pauses.tries
-            assert await connection.invalidate(CANARY) is RevocationResult.UNREACHABLE
+            assert await connection.revoke(CANARY) is RevocationResult.UNREACHABLE
         assert sandbox.exchanges == []
     if "certificate" in str(caught.value):
         assert tries == 1  # what is refused for good is not tried again
@@ -853,7 +853,7 @@ async def test_the_proxy_of_the_environment_is_used_and_gets_only_the_site_name(
         async with connect(Site.parse(acme.url)) as connection:
             assert (await connection.exchange(CANARY)).status == 400
             assert await connection.account_name(CANARY) is None
-            assert await connection.invalidate(CANARY) is RevocationResult.ALREADY_INVALID
+            assert await connection.revoke(CANARY) is RevocationResult.ALREADY_INVALID
         assert len(acme.exchanges) == 1
     heads = [head.decode().split("\r\n") for head in proxy.requests]
     assert heads == [

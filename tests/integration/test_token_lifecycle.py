@@ -23,9 +23,10 @@ from soe_auth.actions.login_if_needed import login_if_needed
 from soe_auth.actions.logout import logout
 from soe_auth.actions.status import verify
 from soe_auth.model.network import Network
+from soe_auth.oauth.revocation import RevocationResult
 from soe_auth.sandbox import Quirks, Sandbox, running
 from soe_auth.settings.resolve import resolve
-from soe_auth.site_client.client import RevocationResult, TokenValidity
+from soe_auth.site_client.client import TokenValidity
 from soe_auth.storage.file_store import FileStore, token_from_json, token_to_json
 
 if TYPE_CHECKING:

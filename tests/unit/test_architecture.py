@@ -146,6 +146,7 @@ def test_secrets_are_revealed_only_where_they_leave_the_program() -> None:
     assert revealing | {"fast/recorder.py"} == {
         "fast/recorder.py",
         "oauth/bearer.py",
+        "oauth/revocation.py",
         "cli/commands/exchange.py",
         "cli/json_output.py",
         "cli/commands/pkce.py",
@@ -153,7 +154,7 @@ def test_secrets_are_revealed_only_where_they_leave_the_program() -> None:
         "cli/commands/token.py",
         "site_client/failure.py",
         "oauth/authorization_request.py",
-        "oauth/authorization_response.py",
+        "oauth/callback_check.py",
         "oauth/token_endpoint.py",
         "model/secret.py",
         "desktop/process.py",

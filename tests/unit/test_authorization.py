@@ -17,7 +17,7 @@ from soe_auth.oauth.authorization_request import (
     read_redirect_uri,
     redirect_uri_for,
 )
-from soe_auth.oauth.authorization_response import (
+from soe_auth.oauth.callback_check import (
     CallbackRequest,
     Denied,
     Granted,

@@ -14,14 +14,14 @@ import json
 import re
 import time
 
-from soe_auth.actions.consent import require_consent
+from soe_auth.actions.project_consent import require_consent
 from soe_auth.cli import options
 from soe_auth.cli.console import Console
 from soe_auth.cli.json_output import FORMAT_VERSION, token_report
 from soe_auth.errors import SettingsError
 from soe_auth.model.secret import Secret, disable_core_dumps
 from soe_auth.oauth.authorization_request import AuthorizationRequest
-from soe_auth.oauth.authorization_response import parse_pasted_code
+from soe_auth.oauth.callback_check import parse_pasted_code
 from soe_auth.oauth.token_endpoint import TokenResponse, parse_token_response, token_request_body
 from soe_auth.settings.spec import CLIENT_ID, SCOPE, SITE
 from soe_auth.site_client.client import connect

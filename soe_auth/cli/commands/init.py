@@ -15,10 +15,10 @@ from pathlib import Path
 from soe_auth.actions.login import login
 from soe_auth.actions.registration import changes, preface, texts_to_share
 from soe_auth.cli.console import Console
-from soe_auth.cli.login_io import login_io
 from soe_auth.cli.options import add_settings, option_values
 from soe_auth.cli.prompts import Prompter
 from soe_auth.cli.setup_questions import SetupWizard
+from soe_auth.cli.terminal_io import login_io
 from soe_auth.errors import SettingsError
 from soe_auth.model.text import printable
 from soe_auth.settings import PROFILE_VARIABLE

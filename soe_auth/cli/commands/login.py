@@ -18,7 +18,7 @@ from soe_auth.actions.get_token import from_environment
 from soe_auth.actions.login import login
 from soe_auth.actions.login_if_needed import login_if_needed
 from soe_auth.cli import options
-from soe_auth.cli.login_io import login_io
+from soe_auth.cli.terminal_io import login_io
 from soe_auth.errors import LoginRequired, SettingsError
 from soe_auth.model.duration import parse_duration
 from soe_auth.model.token import visible_ascii

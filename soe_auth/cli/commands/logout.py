@@ -22,12 +22,12 @@ from soe_auth.cli.options import add_target, option_values, take_target
 from soe_auth.errors import LoginRequired, NetworkError, ServerError, SettingsError, StoreError
 from soe_auth.model.network import Network
 from soe_auth.model.secret import disable_core_dumps
+from soe_auth.oauth.revocation import RevocationResult
 from soe_auth.settings.config_files import read_config_files
 from soe_auth.settings.project_file import find_project
 from soe_auth.settings.resolve import resolve
 from soe_auth.settings.settings import find_paths
 from soe_auth.settings.spec import StoreKind
-from soe_auth.site_client.client import RevocationResult
 from soe_auth.site_client.event_loop import run_async
 from soe_auth.storage import find_store_kind, open_store
 from soe_auth.storage.file_store import FileStore

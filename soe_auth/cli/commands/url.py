@@ -11,7 +11,7 @@ import argparse
 import os
 import re
 
-from soe_auth.actions.consent import require_consent
+from soe_auth.actions.project_consent import require_consent
 from soe_auth.cli import options
 from soe_auth.cli.console import Console
 from soe_auth.errors import SettingsError

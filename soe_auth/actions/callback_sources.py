@@ -14,7 +14,7 @@ from soe_auth.actions.login_messages import instruct, timed_out
 from soe_auth.errors import LoginDenied, LoginError
 from soe_auth.loopback.socket_owner import ORPHAN, user_name
 from soe_auth.oauth.authorization_request import login_success_uri, new_authorization_request
-from soe_auth.oauth.authorization_response import (
+from soe_auth.oauth.callback_check import (
     LAUNCH_REFUSED,
     TOO_LARGE,
     Denied,
