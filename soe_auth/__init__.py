@@ -1,6 +1,6 @@
 """Browser login for Stack Overflow for Teams Enterprise.
 
-Public are the names in `__all__` and the package `soe_auth.sandbox`.
+The public API is the names in `__all__` and the package `soe_auth.sandbox`.
 
 >>> import soe_auth
 >>> token = soe_auth.get_token("acme", min_ttl=600)   # LoginRequired if a user is needed
@@ -88,7 +88,7 @@ _MODULES = {
 }
 
 
-if not TYPE_CHECKING:  # for a type checker, __getattr__ would define every name
+if not TYPE_CHECKING:  # with it, a type checker would accept any name
 
     def __getattr__(name: str) -> object:
         """Import a public name when it is first used, so that `import soe_auth` is fast."""

@@ -6,7 +6,7 @@ import os
 import sys
 
 if __name__ == "__main__" and not (sys.flags.safe_path or hasattr(sys, "frozen")):
-    # `python -m` puts the current directory there, which may hold anyone's json.py.
+    # `python -m` adds the current directory, in which another user may have put a json.py.
     del sys.path[0]
 
 from soe_auth.cli.signals import (
@@ -35,7 +35,7 @@ def entry_point() -> NoReturn:
     signals: list[int] = []
     sys.unraisablehook = exit_on_ctrl_c
     try:
-        # All is flushed and synced; the system frees the rest faster.
+        # All output is flushed and synced; this skips Python's slower cleanup.
         os._exit(_run(sys.argv[1:], signals))
     except BaseException as error:
         if signals or is_ctrl_c(error):
@@ -49,7 +49,7 @@ def _run(argv: list[str], signals: list[int]) -> int:
     try:
         options: dict[str, Any] = {}
         if replay := _load_replay():
-            if (answer := replay(argv, os.environ)) and _give(answer):
+            if (answer := replay(argv, os.environ)) and _print_or_execute(answer):
                 return 0
             if "login" in argv:
                 from soe_auth.fast.early_browser import start_early
@@ -64,7 +64,7 @@ def _run(argv: list[str], signals: list[int]) -> int:
             options |= {"accelerate": _accelerate, "observer": Recorder(argv, os.environ)}
         try:
             code = main(argv, **options)
-        except SystemExit as end:  # of argparse
+        except SystemExit as end:  # --help or --version
             code = int(end.code or 0)
         write_stdout(end="")
     except BrokenPipeError:  # the reader has gone (`soe-auth status | head -1`)
@@ -92,7 +92,7 @@ def _accelerate(io: LoginIO) -> LoginIO:
     return accelerate(io)
 
 
-def _give(answer: Answer) -> bool:
+def _print_or_execute(answer: Answer) -> bool:
     """Print the answer's text or execute its command; return False if that cannot be executed."""
     if answer.command is None:
         if answer.text is not None:

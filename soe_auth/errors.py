@@ -3,7 +3,7 @@
     SoeAuthError
     ├── SettingsError           a setting is missing or wrong
     ├── LoginRequired           no valid token; a user is needed
-    ├── LoginError              a login began and did not end
+    ├── LoginError              a login started and failed
     │   ├── LoginDenied
     │   ├── LoginTimedOut
     │   ├── LoginBusy
@@ -12,9 +12,9 @@
     │   ├── ExchangeRefused
     │   └── MalformedResponse
     ├── NetworkError            the site cannot be reached; a retry may help
-    └── StoreError              the token store
+    └── StoreError              the token store cannot be read or written
 
-No message contains a state, code, verifier or token, or a character that controls a terminal.
+No message contains a state, code, verifier or token, or a terminal control character.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ AUTHORIZATION_HINTS = {  # by the codes of RFC 6749 section 4.1.2.1
 
 
 class SoeAuthError(Exception):
-    """The base class. The message says what happened, `hint` what to do."""
+    """The base class. The message says what is wrong, `hint` what to do."""
 
     hint: str = ""
 
@@ -68,14 +68,14 @@ class LoginRequired(SoeAuthError):
 
 
 class LoginError(SoeAuthError):
-    """A login began and did not end."""
+    """A login started and failed."""
 
 
 class LoginDenied(LoginError):
     """The site redirected the browser with an error (RFC 6749 section 4.1.2.1).
 
-    `code` is the error code, `description` the site's words or an empty string. `command` is what
-    starts the login again.
+    `code` is the error code, `description` the site's words or an empty string. `command` starts
+    the login again.
     """
 
     def __init__(self, code: str, description: str, command: str = "soe-auth login") -> None:
@@ -92,7 +92,7 @@ class LoginDenied(LoginError):
 
 
 class LoginTimedOut(LoginError):
-    """No callback came in time; `strays` other requests came."""
+    """No callback came in time; `strays` is the number of other requests."""
 
     def __init__(
         self, timeout: str, strays: Mapping[str, int], reason: str, *, hint: str | None = None
@@ -105,7 +105,7 @@ class LoginTimedOut(LoginError):
 
 
 class LoginBusy(LoginError):
-    """Another process logs in to the profile; it waits at `address`, if that is known."""
+    """Another process is logging in to the profile, at `address` if that is known."""
 
     def __init__(self, profile: str, address: str | None) -> None:
         where = f" at {address} in a browser" if address else ""
@@ -135,9 +135,9 @@ class ExchangeRefused(ServerError):
 
 
 class MalformedResponse(ServerError):
-    """The response is not one of an SOE site: a proxy or an outage may be the cause."""
+    """The response is not that of an SOE site: a proxy or an outage may be the cause."""
 
-    hint = "Open the site in a browser. If it works there, a proxy may answer in its place."
+    hint = "Open the site in a browser. If it works there, a proxy may have answered."
 
 
 class NetworkError(SoeAuthError):

@@ -46,7 +46,7 @@ async def call_pages(
             return
         if page > _MAX_PAGES or (pause := response.backoff) is None:
             raise ServerError(
-                f"Cannot get all pages at once: the site has more; the next is {page}.",
+                f"Cannot get all pages: the site has more; the next is {page}.",
                 hint=f"Continue later with `-f page={page}`.",
                 status=response.status,
             )

@@ -71,11 +71,11 @@ async def open_callback_sources(
 
     def on_stray(stray: Stray) -> None:
         # Once for each reason, so that other programs cannot fill the terminal.
-        is_loud = stray.notable and stray.reason not in reported
+        is_shown = stray.notable and stray.reason not in reported
         reported.add(stray.reason)
-        show = io.announce if is_loud else io.verbose
+        show = io.announce if is_shown else io.verbose
         show(f"Ignored a request to the listener: {stray.reason}. Still waiting.")
-        if is_loud and stray in advice:
+        if is_shown and stray in advice:
             io.instruct(advice[stray])
 
     async with io.open_listener(pending, on_stray) as listener:
@@ -86,7 +86,7 @@ class CallbackSources:
     """The sources of one login's callback.
 
     `pending` and `settings` are those of the current authorization request: pressing Enter replaces
-    it by one whose redirect URI is the site's own page.
+    it by one with the site's own page as redirect URI.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class CallbackSources:
         return callback.code
 
     async def show_result(self, page: Page) -> None:
-        """Show the result of the login to the browser that brought the callback, if one did."""
+        """Show the result of the login in the browser that sent the callback, if one did."""
         if self.listener:
             await self.listener.show_result(page)
 
@@ -149,7 +149,7 @@ class CallbackSources:
             await self._io.enter_pressed()
             self._switch_to_own_page()
             lines = self._io.pasted_lines()
-        assert lines  # noqa: S101  # `wait` reads a terminal only if there is one
+        assert lines  # noqa: S101  # `wait` calls this only with a terminal
         async for line in lines:
             if line.strip():
                 match check_pasted_url(line, self.pending.request):

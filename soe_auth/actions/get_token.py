@@ -1,4 +1,4 @@
-"""Get a token without a user: from the environment or the store."""
+"""Get a token without a login: from the environment or the store."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def from_environment(environ: Mapping[str, str]) -> Secret | None:
-    """Return the token in SOE_AUTH_TOKEN, as a CI job has it. Raises SettingsError."""
+    """Return the token in SOE_AUTH_TOKEN, or None. Raises SettingsError."""
     if not environ.get(TOKEN_VARIABLE):
         return None
     try:
@@ -50,7 +50,7 @@ def no_site_of_environment(reason: str = "no setting says which site it is for")
 def from_store(settings: Settings, store: Store, *, now: float) -> Token:
     """Return the profile's token if it is valid for these settings and for `min_ttl`.
 
-    Takes no lock. Raises LoginRequired, whose message or hint says what to type.
+    Takes no lock. Raises LoginRequired; its message or hint says what to type.
     """
     site, client_id = settings.require_site_and_client
     token = store.load(settings.profile)
@@ -63,7 +63,7 @@ def from_store(settings: Settings, store: Store, *, now: float) -> Token:
         return token
     is_same = (token.site, token.client_id, token.scope) == (site, client_id, settings.scope)
     if not is_same and settings.from_project:
-        problem += f" than {settings.project} asks for"
+        problem += f" than {settings.project} requests"
     message = f"The token of profile {settings.profile} {problem}"
     warning = token.lifetime_warning(settings.min_ttl)
     if is_same and warning and token.remaining(now) > 0:  # a new token would not help

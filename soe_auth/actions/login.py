@@ -1,4 +1,4 @@
-"""Log in: a browser, a callback, a token. The steps are in the order in which they happen.
+"""Log in with a browser. The functions are in the order in which they run.
 
 `start_login` opens the browser before the slow imports: event loop, aiohttp, httpx. `finish_login`
 needs them, and loads them while the browser works.
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from soe_auth.model.token import Token
     from soe_auth.settings.settings import Settings
 
-_ADVICE_AFTER = 30.0  # seconds without a callback until the Domain is named
+_ADVICE_AFTER = 30.0  # seconds without a callback before the advice about the Domain
 
 
 def login(settings: Settings, io: LoginIO, started: StartedLogin | None = None) -> Token:
@@ -86,7 +86,7 @@ def start_login(
         opened = started is not None or pending.open_in(io.open_browser)
         pending = replace(pending, reads_paste=messages.reads_paste(settings, io, opened=opened))
         if automatic:
-            messages.require_someone_to_answer(settings, io, opened=opened)
+            messages.require_user(settings, io, opened=opened)
             io.login_lock.record_failure(settings.profile)
         try:
             messages.instruct(pending, settings, io, opened=opened)
@@ -142,10 +142,10 @@ async def finish_login(
     *,
     advice_after: float = _ADVICE_AFTER,
 ) -> Token:
-    """Wait for the callback, exchange its code, store the token; then tell user and browser.
+    """Wait for the callback, exchange its code, store the token; then show the result.
 
     The token that it replaces is revoked last, after the listener is closed.
-    Raises LoginError, ServerError, NetworkError, StoreError; the browser shows each as well.
+    Raises LoginError, ServerError, NetworkError, StoreError; the browser shows the message, too.
     """
     import asyncio
 

@@ -45,7 +45,7 @@ def login_if_needed(settings: Settings, io: LoginIO, *, refused: Secret | None =
 async def alogin_if_needed(
     settings: Settings, io: LoginIO, *, refused: Secret | None = None
 ) -> Token:
-    """Do as `login_if_needed` inside a running event loop, without blocking it."""
+    """Run `login_if_needed` inside a running event loop, without blocking it."""
     import asyncio
 
     if token := _valid_token(settings, io, refused):

@@ -1,4 +1,4 @@
-"""The effects of a login as arguments, and the values that its steps pass on."""
+"""The I/O of a login as arguments, and the values that its steps pass on."""
 
 from __future__ import annotations
 
@@ -101,10 +101,11 @@ def connect_to_site(site: Site, network: Network) -> AbstractAsyncContextManager
 
 @dataclass(frozen=True, slots=True)
 class LoginIO:
-    """Every effect of a login. Optional ones are None where they are not available.
+    """All I/O of a login. An optional function is None if it is not available.
 
-    announce: shows a sentence; verbose: one for `--verbose` only; instruct: one that the user must
-        act on, shown even with `--quiet`.
+    announce: shows a message.
+    verbose: shows a message with `--verbose` only.
+    instruct: shows what the user must do, even with `--quiet`.
     open_browser: opens a URL; returns False if it cannot.
     ask_consent: asks a yes/no question.
     pasted_lines: yields the lines that the user pastes.
@@ -151,9 +152,9 @@ def system_login_io(
     announce: Callable[[str], None],
     store: Store | None = None,
 ) -> LoginIO:
-    """Return the effects of a login on this desktop, without a terminal.
+    """Return the LoginIO of this desktop, without a terminal.
 
-    `announce` also shows what the user must act on; `store` replaces that of the settings.
+    `announce` also shows what the user must do; `store` replaces that of the settings.
     """
     codes: list[int] = []
     directory = settings.paths.directory

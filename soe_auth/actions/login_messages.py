@@ -22,7 +22,7 @@ _BROWSER_POLL = 0.1  # seconds
 _COUNT_AFTER = 3.0  # seconds until a terminal shows how long the login waits
 
 
-def require_someone_to_answer(settings: Settings, io: LoginIO, *, opened: bool) -> None:
+def require_user(settings: Settings, io: LoginIO, *, opened: bool) -> None:
     """Raise LoginRequired if an automatic login would only wait for its timeout."""
     can_paste = io.pasted_lines is not None
     if why := io.environment.why_unattended(opened=opened, can_paste=can_paste):
@@ -30,9 +30,9 @@ def require_someone_to_answer(settings: Settings, io: LoginIO, *, opened: bool) 
 
 
 def reads_paste(settings: Settings, io: LoginIO, *, opened: bool) -> bool:
-    """Whether a terminal line may be the callback, as the browser may not come back by itself.
+    """Whether to read the callback from the terminal: the browser may not return by itself.
 
-    Otherwise, what the user types meanwhile is left for the shell.
+    Otherwise, the user's input is left for the shell.
     """
     elsewhere = settings.redirect == "login_success" or io.environment.remote_reason
     return io.pasted_lines is not None and bool(elsewhere or not opened)
@@ -41,7 +41,7 @@ def reads_paste(settings: Settings, io: LoginIO, *, opened: bool) -> bool:
 def instruct(
     pending: PendingAuthorization, settings: Settings, io: LoginIO, *, opened: bool
 ) -> None:
-    """Show the addresses to open, and the prompt for a pasted one where it may be needed."""
+    """Show the addresses to open, and the prompt for a pasted one if it may be needed."""
     paste_only = settings.redirect == "login_success"
     if opened:
         io.announce(f"Opening {pending.address} in your browser …")
@@ -71,7 +71,7 @@ def instruct(
 
 
 def why_no_browser(settings: Settings) -> str:
-    """Say that no browser was started, and which one the settings name."""
+    """Return the message that no browser could be started."""
     if not settings.browser:
         return "Cannot open a browser here."
     return (
@@ -84,11 +84,11 @@ def why_no_browser(settings: Settings) -> str:
 async def advise(
     pending: PendingAuthorization, sources: CallbackSources, io: LoginIO, after: float
 ) -> AsyncIterator[None]:
-    """Show, while the login waits, what may be wrong and what to do about it.
+    """Show advice while the login waits.
 
-    That the browser's command failed; that Enter switches to the site's own page; after `after`
-    seconds, the Domain that is needed; and how long the login waits, unless the terminal is read
-    for a pasted address.
+    It is: that the browser's command failed; that Enter switches to the site's own page; after
+    `after` seconds, the Domain that is needed; and the time waited, unless the terminal is read for
+    a pasted address.
     """
     import asyncio
 
@@ -135,7 +135,7 @@ async def advise(
 def timed_out(
     pending: PendingAuthorization, settings: Settings, listener: CallbackServer | None
 ) -> LoginTimedOut:
-    """Return the error of a login that timed out; its hint depends on how far the login came."""
+    """Return the error of a login that timed out; its hint depends on how far the login got."""
     strays = dict(listener.strays) if listener else {}
     command, domain = settings.login_command, _domain_advice(settings)
     if settings.redirect == "login_success" and "redirect" in settings.from_flags:

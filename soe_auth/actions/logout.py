@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LogoutResult:
-    """The result of a logout: the token that was stored, and what its site said.
+    """The result of a logout: the token that was stored, and the result on its site.
 
     `on_site` is None if the site was not asked. `removed` is False if the token is still stored
     here, so that it can be revoked later. `newer` is whether a login has stored another token
@@ -45,9 +45,9 @@ async def logout(
 ) -> LogoutResult | None:
     """Ask the site to revoke the profile's token, then remove it here.
 
-    The token stays stored unless it is dead: revoked, invalid or expired. With `local` the site is
-    not asked, and the token is removed, as are the files of a killed writer. Returns None if there
-    was no token; raises StoreError.
+    The token stays stored unless it is dead: revoked, invalid or expired. With `local`, the site is
+    not asked, and the token is removed. Temporary files of a killed process are removed, too.
+    Returns None if there was no token. Raises StoreError.
     """
     token = store.load(profile)
     if token is None:
@@ -61,7 +61,7 @@ async def logout(
         try:
             async with connect(token.site, network=network) as site:
                 on_site = await site.revoke(token.access_token, for_team=token.scope.is_for_team)
-        except (NetworkError, SettingsError):  # of the network settings
+        except (NetworkError, SettingsError):  # SettingsError: of the network settings
             on_site = RevocationResult.UNREACHABLE
         if not (on_site.is_dead or token.has_ended(now())):
             return LogoutResult(token, on_site, removed=False)

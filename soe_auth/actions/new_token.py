@@ -40,7 +40,7 @@ async def store_account(profile: str, token: Token, io: LoginIO) -> None:
 def announce_signed_in(
     token: Token, replaced: Token | None, settings: Settings, io: LoginIO
 ) -> None:
-    """Say who signed in where and for how long, with warnings; remember the flags as a profile."""
+    """Announce the login with its warnings, and store its flags as a profile."""
     account = f" as {token.account}" if token.account else ""
     io.announce(
         f"Signed in to {token.site.authority}{account}, profile {settings.profile}."
@@ -56,7 +56,7 @@ def announce_signed_in(
 def _remember_profile(settings: Settings, io: LoginIO) -> None:
     """Store the flags as a profile, so that `soe-auth login` alone is enough next time.
 
-    An existing profile gets the flags' values but no variable's; each change is shown with the
+    An existing profile gets the values of flags, not of variables; each change is shown with the
     command that undoes it. Nothing is stored if the site comes from a project file.
     """
     from soe_auth.actions.registration import changes
@@ -75,8 +75,8 @@ def _remember_profile(settings: Settings, io: LoginIO) -> None:
         io.announce(f"Cannot remember the profile: {problem}")
         return
     if changed and not settings.known:
-        way = f" with redirect {settings.redirect}" if settings.redirect != "loopback" else ""
-        io.announce(f"Remembered as profile {settings.profile}{way}: {settings.paths.config}")
+        redirect = f" with redirect {settings.redirect}" if settings.redirect != "loopback" else ""
+        io.announce(f"Remembered as profile {settings.profile}{redirect}: {settings.paths.config}")
     for change in changes(settings, configs) if changed and settings.known else ():
         if change.key in values:
             io.announce(
@@ -84,7 +84,9 @@ def _remember_profile(settings: Settings, io: LoginIO) -> None:
                 f" `{change.undo(settings.profile)}` undoes it."
             )
     if settings.scope.no_expiry and "scope" in settings.from_flags:
-        io.announce("A no_expiry token never expires: `soe-auth logout` when you do not need it.")
+        io.announce(
+            "A no_expiry token never expires: type `soe-auth logout` when you do not need it."
+        )
 
 
 async def revoke_replaced(
@@ -92,7 +94,7 @@ async def revoke_replaced(
 ) -> None:
     """Ask the site to revoke the token that `token` replaces; a failure is only announced.
 
-    A site may give the same token twice: that one stays valid. So does a token of another site.
+    It is not revoked if the site issued the same token twice, or if it is for another site.
     """
     if (
         replaced is None

@@ -23,10 +23,10 @@ Report = Callable[[str], None]
 def review_project_request(
     settings: Settings, stored: Token | None, ask: Ask | None, report: Report
 ) -> None:
-    """Report what the project file requests of a login, and return if the login may go on.
+    """Report what the project file requests, and check that the login may continue.
 
-    `stored` is the token that the login would replace. Raises SettingsError if that is another
-    site's, and as `require_consent`.
+    `stored` is the token that the login would replace. Raises SettingsError if that token is for
+    another site, and as `require_consent`.
     """
     if request := settings.project_request:
         report(request)
@@ -41,9 +41,9 @@ def review_project_request(
 
 
 def require_consent(settings: Settings, ask: Ask | None, report: Report) -> None:
-    """Return if the site is trusted or the user agrees to it, and store the user's consent.
+    """Ask for consent to the site unless it is trusted, and store the consent.
 
-    `ask` is None where there is no user. Raises SettingsError without consent.
+    `ask` is None if there is no user. Raises SettingsError without consent.
     """
     if settings.site is None or not settings.doubt:
         return

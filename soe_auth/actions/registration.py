@@ -24,8 +24,8 @@ _PREFACE = """\
 # `soe-auth status` shows the profiles, `soe-auth login -p NAME` signs in to one.
 # docs/reference/settings.md explains each key, and what overrides this file.
 #
-# default_profile is the profile to use where none is named.
-# At the top of the file, for all profiles, or in the table of one, there may be:
+# default_profile is the profile to use if none is named.
+# These keys can be at the top, for all profiles, or in the table of a profile:
 {keys}
 #
 """
@@ -55,7 +55,7 @@ class Change:
 
 
 def changes(settings: Settings, configs: Configs) -> list[Change]:
-    """Return what config.toml lacks of a profile; a new one gets site and client ID in any case."""
+    """Return the changes that store the settings; a new profile always gets site and client ID."""
     new = settings.profile not in configs.profiles
     found = []
     for setting in spec.PROFILE:
@@ -91,7 +91,7 @@ def domain(site: Site, redirect: spec.Redirect, redirect_host: str) -> str:
 
 
 def steps(site: Site, settings: Settings) -> str:
-    """Return how to register the application; the last step is the client ID, without a stop."""
+    """Return the steps to register the application, without a full stop at the end."""
     needed = domain(site, settings.redirect, settings.redirect_host)
     if needed == spec.REDIRECT_HOST.default:
         choices = (
@@ -127,7 +127,7 @@ def texts_to_share(settings: Settings) -> str:
         for_colleague.append(
             "A project file cannot set the redirect, so each colleague needs the command once."
         )
-    # None of these values can hold a quote or a backslash: their `read` refuses it.
+    # Parsing has refused quotes and backslashes in these values.
     values = [f'site = "{site}"', f'client_id = "{client_id}"']
     if settings.scope.names:
         values.append(f'scope = "{settings.scope}"')

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ProfileStatus:
-    """A profile and its token on this computer; no site was asked.
+    """A profile and its stored token, not verified on the site.
 
     `site` is the token's, or without a token that of the settings. `problem` is why the profile has
     no valid token, such as "expired 3 h ago", or None.
@@ -48,7 +48,7 @@ def resolve_all(
     names = {chosen} if chosen else {*configs.profiles, *stored()}
     if not names:
         raise no_profile_yet()
-    # Other variables override a profile for one command; these lead to the site and the store.
+    # Other variables override a profile for one command; these are needed to reach site and store.
     allowed = {CONFIG_DIR_VARIABLE, CA_BUNDLE.variable, PROXY.variable, STORE.variable}
     plain = {name: value for name, value in environ.items() if name in allowed}
     find = cache(find_project)
@@ -67,7 +67,7 @@ def require_profile_or_token(settings: Settings, token: Token | None) -> None:
 def describe_problem(settings: Settings, token: Token, now: float) -> str | None:
     """Return why the token is not valid for its profile, or None.
 
-    Without a profile in a file, its own site, client ID and scope count.
+    If the profile is in no file, only the expiry is checked.
     """
     own = settings if settings.in_a_file else token
     return token.why_unusable(own.site, own.client_id, own.scope, min_ttl=0, now=now)

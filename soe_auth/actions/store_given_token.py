@@ -17,13 +17,13 @@ from soe_auth.site_client.event_loop import run_async
 
 
 def store_given_token(
-    settings: Settings, read: Callable[[], Secret], life: float | None, io: LoginIO
+    settings: Settings, read: Callable[[], Secret], lifetime: float | None, io: LoginIO
 ) -> Token:
-    """Look up the token's account, and store the token in place of the profile's last one.
+    """Verify the token on its site, and store it; it replaces the profile's token.
 
-    `life` is in seconds from now, or None if unknown. The token is never sent to a site that only a
-    project file names. Raises SettingsError, ServerError, NetworkError, StoreError and LoginBusy;
-    nothing is stored then.
+    `lifetime` is in seconds from now, or None if unknown. The token is never sent to a site that
+    only a project file names. If it raises SettingsError, ServerError, NetworkError, StoreError or
+    LoginBusy, nothing is stored.
     """
     site, client_id = settings.require_site_and_client
     if settings.only_project:
@@ -43,7 +43,7 @@ def store_given_token(
             scope=settings.scope,
             granted_scope=settings.scope,
             obtained_at=now,
-            expires_at=parse_expiry(life, settings.scope, now),
+            expires_at=parse_expiry(lifetime, settings.scope, now),
         )
         return run_async(_verify_and_store(token, settings, io))
 
@@ -55,7 +55,7 @@ async def _verify_and_store(token: Token, settings: Settings, io: LoginIO) -> To
         if found.validity is TokenValidity.NO_LONGER_GOOD:
             raise ServerError(
                 f"{authority} refused the token.",
-                hint="Nothing is stored. Check that it is complete, not expired, and of this site.",
+                hint="Nothing is stored. Is it complete, valid, and for this site?",
                 status=HTTPStatus.UNAUTHORIZED,
             )
         if found.validity is TokenValidity.UNREACHABLE:

@@ -1,4 +1,4 @@
-"""Print for the user, and ask them: results go to stdout, messages and questions to stderr."""
+"""Results go to stdout; messages and questions go to stderr."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Observer(Protocol):
     """
 
     def begins(self) -> None:
-        """Note that the command line was accepted; settings are read next."""
+        """Note that the command line is valid; settings are read next."""
 
     def tells(self) -> None:
         """Note that a message is written to stderr."""
@@ -98,20 +98,20 @@ class Console:
     def coloured(self, text: str, meaning: Severity, stream: TextIO | None = None) -> str:
         """Return the text in the colour of its meaning, if the stream (or stdout) shows colours."""
         # https://no-color.org
-        if self.environ.get("NO_COLOR") or not self._obeys_sequences(stream or sys.stdout):
+        if self.environ.get("NO_COLOR") or not self._has_escapes(stream or sys.stdout):
             return text
         return f"\x1b[{_COLOURS[meaning]}m{text}\x1b[0m"
 
-    def _obeys_sequences(self, stream: TextIO | None) -> bool:
+    def _has_escapes(self, stream: TextIO | None) -> bool:
         return is_terminal(stream) and self.environ.get("TERM", "dumb") != "dumb"
 
     @property
     def show_waiting(self) -> Callable[[str], None] | None:
         """A function that shows a text on a line that the next call rewrites; "" removes it.
 
-        None where such a line is not wanted or cannot be shown.
+        None if such a line is not wanted or cannot be shown.
         """
-        return self._show_waiting if self._obeys_sequences(sys.stderr) and not self._quiet else None
+        return self._show_waiting if self._has_escapes(sys.stderr) and not self._quiet else None
 
     def _show_waiting(self, text: str) -> None:
         columns = min(_columns(sys.stderr), 80)  # a line that wraps could not be rewritten
@@ -120,17 +120,17 @@ class Console:
             self._shows_waiting = bool(text)
 
     def say(self, sentence: str) -> None:
-        """Tell the user, unless --quiet is given."""
+        """Print a message, unless --quiet is given."""
         if not self._quiet:
             self.error(sentence)
 
     def detail(self, sentence: str) -> None:
-        """Tell the user, if --verbose is given."""
+        """Print a message, if --verbose is given."""
         if self._verbose:
             self.error(sentence)
 
     def error(self, sentence: str, *, red: str = "") -> None:
-        """Tell the user about an error, or about something to do; the word `red` is coloured."""
+        """Print an error, or what the user must do; the word `red` is coloured."""
         self.observer.tells()
         if self._shows_waiting:
             self._show_waiting("")
@@ -141,14 +141,14 @@ class Console:
         write_stderr(sentence)
 
     def fail(self, sentence: str) -> None:
-        """Tell the user about the error that ends the command."""
+        """Print the error that ends the command."""
         self.error(f"soe-auth: {sentence}", red="soe-auth:")
 
     @property
     def confirm(self) -> Callable[[str], bool] | None:
         """A function that asks a question and returns whether the user said yes.
 
-        None where no user can answer, or stderr is no terminal, which would not show the question.
+        None if no user can answer, or stderr is not a terminal, so that the question is not seen.
         --quiet does not hide it.
         """
         return _confirm if self.can_ask and is_terminal(sys.stderr) else None
@@ -157,13 +157,13 @@ class Console:
     def ask(self) -> Callable[[str], str | None] | None:
         """A function that asks a question and returns the line, None at the end of the input.
 
-        None where `confirm` is.
+        None if `confirm` is None.
         """
         return _ask if self.confirm else None
 
     @property
     def can_ask(self) -> bool:
-        """Whether a user can type here: stdin is a terminal, and we are in its foreground.
+        """Whether stdin is a terminal, and this process is in its foreground.
 
         The kernel stops a background process that reads from its terminal.
         """
@@ -189,12 +189,12 @@ def in_foreground(terminal: int) -> bool:
         return True
     try:
         return os.tcgetpgrp(terminal) in {0, os.getpgrp()}  # 0: no group is in the foreground
-    except OSError:  # it is not the terminal that started us
+    except OSError:  # it is not this process's controlling terminal
         return True
 
 
 def _columns(terminal: TextIO) -> int:
-    """Return its width; a terminal without a known width says 0, and wraps by itself."""
+    """Return the width of a terminal; sys.maxsize if it reports none, and wraps by itself."""
     return os.get_terminal_size(terminal.fileno()).columns or sys.maxsize
 
 
@@ -223,7 +223,7 @@ def fitted(text: str, columns: int, *, hang: int = 0) -> str:
 
 
 def _confirm(question: str) -> bool:
-    """Ask; everything but a yes is a no. Text typed before the question is discarded."""
+    """Ask; any answer but y or yes means no. Text typed before the question is discarded."""
     if sys.platform == "win32":
         from msvcrt import getwch, kbhit
 

@@ -35,7 +35,7 @@ def token_report(
 
 
 def no_report() -> dict[str, object]:
-    """Return the same keys for a token of which no facts are known."""
+    """Return the same keys, without values, for a token without known facts."""
     keys = "profile site client_id scope granted_scope account obtained_at expires_at seconds_left"
     return {**dict.fromkeys([*keys.split(), "problem"]), "warnings": []}
 

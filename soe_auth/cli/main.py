@@ -44,7 +44,7 @@ COMMANDS = {
     "demo": "watch a whole login on a sandbox",
 }
 WITHOUT_PROFILE = frozenset({"profile", "completion", "pkce", "sandbox", "demo"})
-# Commands of other tools, and what to type here.
+# Commands of other tools, and what to type instead.
 _ALIASES = {
     **dict.fromkeys(("auth", "signin", "sign-in", "authorize"), ("login",)),
     **dict.fromkeys(("refresh", "renew"), ("login --if-needed", "token --login")),
@@ -75,8 +75,8 @@ def main(
 ) -> int:
     """Run one command and return its exit code; `started` is a login that was started early.
 
-    `accelerate` may replace parts of a login by faster ones; `observer` is notified. --help and
-    --version raise SystemExit(0), and Ctrl-C KeyboardInterrupt.
+    `accelerate` may replace parts of a login by faster ones; `observer` is notified of outcomes.
+    --help and --version raise SystemExit(0), and Ctrl-C KeyboardInterrupt.
     """
     try:
         overview = _overview()
@@ -133,7 +133,7 @@ class _Command(argparse.Action):
         if examples:
             parser.epilog = f"examples:\n{examples.rstrip()}\n\n{parser.epilog or ''}"
         parser.parse(rest, namespace)
-        if namespace.verbose and namespace.quiet:  # one of them stands before the command
+        if namespace.verbose and namespace.quiet:  # one of them was given before the command
             parser.error("argument -q/--quiet: not allowed with argument -v/--verbose")
 
 
@@ -187,7 +187,7 @@ def add_actions(
             name,
             help=does,
             description=f"{does[0].upper()}{does[1:]}.",
-            argument_default=argparse.SUPPRESS,  # keeps options that stand before the action
+            argument_default=argparse.SUPPRESS,  # keeps options given before the action
         )
         add_common(made[name], profile=name not in without_profile)
     return made
@@ -249,9 +249,9 @@ class Parser(argparse.ArgumentParser):
 
     def parse(self, words: Sequence[str], namespace: argparse.Namespace) -> argparse.Namespace:
         """Parse all words into `namespace`. Raises SettingsError."""
-        namespace, surplus = self.parse_known_args(words, namespace)
-        if surplus:
-            self._reject_surplus(surplus[0], words.index(surplus[0]) + 1)
+        namespace, unexpected = self.parse_known_args(words, namespace)
+        if unexpected:
+            self._reject_unexpected(unexpected[0], words.index(unexpected[0]) + 1)
         return namespace
 
     def format_help(self) -> str:
@@ -261,8 +261,8 @@ class Parser(argparse.ArgumentParser):
         return super().format_help()
 
     def error(self, message: str) -> NoReturn:
-        """Raise SettingsError, where argparse would exit."""
-        # Behind a quote, argparse repeats what was typed.
+        """Raise SettingsError; argparse would exit."""
+        # After a quote, argparse repeats the user's input.
         sentence = printable(message.removeprefix("argument ").partition(" '")[0])
         choices = [a.choices for a in self._actions if a.choices and not a.option_strings]
         hint = f"Choose {_listed(choices[0])}." if choices and "required" in sentence else ""
@@ -285,7 +285,7 @@ class Parser(argparse.ArgumentParser):
             what = max(action.option_strings, key=len, default=action.dest)
             self.reject(what, value, action.choices, f"Choose {_listed(action.choices)}.")
 
-    def _reject_surplus(self, word: str, position: int) -> NoReturn:
+    def _reject_unexpected(self, word: str, position: int) -> NoReturn:
         name = word.partition("=")[0]
         if name.startswith("-"):
             self.reject("option", name, self._option_string_actions, self._hint)

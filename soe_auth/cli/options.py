@@ -1,4 +1,4 @@
-"""The options that several commands share, and the settings and secrets that they name."""
+"""The options that several commands share, and the settings and secrets given by them."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ def option_values(args: argparse.Namespace) -> dict[str, str]:
 
 
 def add_target(parser: argparse.ArgumentParser) -> None:
-    """Add an argument that can be used in place of -p or --site."""
+    """Add an argument that can be used instead of -p or --site."""
     parser.add_argument("target", metavar="NAME", nargs="?", help="a profile, or else a site")
 
 
 def take_target(args: argparse.Namespace, console: Console) -> None:
-    """Use the argument, if there is one, as -p if there is such a profile, else as --site.
+    """Use the argument, if given, as -p if there is such a profile, else as --site.
 
     Raises SettingsError if it is neither, and if it looks like a mistyped profile.
     """
@@ -106,7 +106,7 @@ def read_secret(
         value = sys.stdin.readline()
     try:
         if not value.strip():
-            raise ValueError("there is none")
+            raise ValueError("it is empty")
         return Secret(check(value.strip()))
     except ValueError as problem:
         raise SettingsError(
@@ -116,7 +116,7 @@ def read_secret(
 
 
 def read_option(name: str, read: Callable[[str], T], text: str) -> T:
-    """Return the value of the option. Raises SettingsError, which names it."""
+    """Return the value of an option. Raises SettingsError with its name."""
     try:
         return read(text)
     except ValueError as problem:
@@ -125,10 +125,10 @@ def read_option(name: str, read: Callable[[str], T], text: str) -> T:
 
 
 def resolve_settings(args: argparse.Namespace, console: Console) -> Settings:
-    """Resolve the settings with the options; say which part of a site is ignored."""
+    """Resolve the settings with the options; report an ignored part of the site's URL."""
     settings = resolve(option_values(args), profile=args.profile, environ=console.environ)
     if settings.site:
-        tell_ignored_suffix(settings.site, console)
+        report_ignored_suffix(settings.site, console)
     return settings
 
 
@@ -154,7 +154,7 @@ def resolve_by_hand(args: argparse.Namespace, console: Console) -> Settings:
             "The steps by hand need a site and a client ID.",
             hint="Give --site and --client-id, or name a profile with -p.",
         )
-    tell_ignored_suffix(settings.site, console)
+    report_ignored_suffix(settings.site, console)
     return settings
 
 
@@ -162,8 +162,8 @@ def _nowhere() -> Path:
     raise FileNotFoundError
 
 
-def tell_ignored_suffix(site: Site, console: Console) -> None:
-    """Say which part of a site's URL is ignored, if any."""
+def report_ignored_suffix(site: Site, console: Console) -> None:
+    """Report the part of a site's URL that is ignored, if any."""
     if site.ignored_suffix:
         console.say(f"The site is {site}; “{printable(site.ignored_suffix, 80)}” is ignored.")
 

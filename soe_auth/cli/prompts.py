@@ -18,28 +18,28 @@ _YES_OR_NO = {"y": True, "yes": True, "n": False, "no": False}
 
 @dataclass(frozen=True, slots=True)
 class Prompter:
-    """Asks a user; without one, every default is taken.
+    """Asks a user; if there is none, every default is used.
 
-    `put` shows a question and returns the line that was typed, or None at the end of the input; it
-    is None itself where there is no user. `tell` prints a sentence.
+    `ask_line` shows a question and returns the line that was typed, or None at the end of the
+    input; it is None itself if there is no user. `show` prints a message.
     """
 
-    put: Callable[[str], str | None] | None
-    tell: Callable[[str], None]
+    ask_line: Callable[[str], str | None] | None
+    show: Callable[[str], None]
 
     @property
     def can_ask(self) -> bool:
         """Whether there is a user to ask."""
-        return self.put is not None
+        return self.ask_line is not None
 
     def ask(self, question: str, read: Callable[[str], T], *, default: str, flag: str) -> T:
         """Ask until `read` accepts the answer; Enter alone takes the default, unless it is empty.
 
         `read` raises ValueError for an answer that it rejects; `flag` is the option that gives the
         same answer. Raises SettingsError after too many wrong answers, at the end of the input, and
-        where there is neither a user nor a default.
+        if there is neither a user nor a default.
         """
-        if self.put is None:
+        if self.ask_line is None:
             if not default:
                 raise SettingsError(
                     f"{flag} is missing.",
@@ -52,7 +52,7 @@ class Prompter:
                     f"Cannot use the default of {flag}: {problem}.", hint=f"Add {flag}."
                 ) from None
         for _ in range(_TRIES):
-            line = self.put(f"{question} [{default}]: " if default else f"{question}: ")
+            line = self.ask_line(f"{question} [{default}]: " if default else f"{question}: ")
             if line is None:
                 raise SettingsError(
                     "The input ended, so nothing was written.",
@@ -61,9 +61,9 @@ class Prompter:
             try:
                 if text := line or default:
                     return read(text)
-                self.tell("An answer is required.")
+                self.show("An answer is required.")
             except ValueError as problem:
-                self.tell(f"Cannot use that: {problem}.")
+                self.show(f"Cannot use that: {problem}.")
         raise SettingsError(
             f"No valid answer in {_TRIES} tries, so nothing was written.",
             hint=f"Start again, or give the answer as an option: {flag}.",
@@ -74,7 +74,7 @@ class Prompter:
     ) -> str:
         """Ask for one of several choices, by number or name; each is a name and a sentence.
 
-        `default` is the name of the one that Enter takes. Raises SettingsError as `ask`.
+        `default` is the name of the choice for Enter alone. Raises SettingsError as `ask`.
         """
         names = [name for name, _ in choices]
         by_text = {str(number): name for number, name in enumerate(names, 1)}
@@ -85,9 +85,9 @@ class Prompter:
                 raise ValueError(f"write a number from 1 to {len(names)}")
             return by_text[text]
 
-        if self.put:
+        if self.ask_line:
             lines = [f"  {number}  {what}" for number, (_, what) in enumerate(choices, 1)]
-            self.tell("\n".join(["", question, *lines]))
+            self.show("\n".join(["", question, *lines]))
         return self.ask("Choice", read, default=str(names.index(default) + 1), flag=flag)
 
     def confirm(self, question: str, *, default: bool, flag: str) -> bool:

@@ -10,7 +10,7 @@ from soe_auth.actions.login_messages import why_no_browser
 from soe_auth.actions.project_consent import require_consent
 from soe_auth.actions.registration import administrator_text, domain, steps
 from soe_auth.cli.console import Console
-from soe_auth.cli.options import read_option, tell_ignored_suffix
+from soe_auth.cli.options import read_option, report_ignored_suffix
 from soe_auth.cli.prompts import Prompter
 from soe_auth.desktop.browser import find_browser, has_default_browser, launch
 from soe_auth.desktop.clipboard import clipboard_reader
@@ -27,7 +27,7 @@ from soe_auth.settings.spec import CLIENT_ID, PASTE, REDIRECT, REDIRECT_HOST, SI
 from soe_auth.site_client.transport import ResponseHead
 
 _NONE_YET = "none yet"
-# Of each, the second choice is the one with the scope.
+# In each question, the second choice adds its scope.
 _SCOPE_QUESTIONS = (
     ("What may the token do?", ("read", "read only"), ("write_access", "read and write")),
     (
@@ -111,7 +111,7 @@ class SetupWizard:
         return ""
 
     def _directory(self) -> Path:
-        """Return where to look for a project file: nowhere unless a user sees what it sets."""
+        """Return the directory to search for a project file; none if no user sees what it sets."""
         if not self.prompter.can_ask:
             raise FileNotFoundError
         return Path.cwd()
@@ -121,7 +121,7 @@ class SetupWizard:
 
         Raises ValueError if it does not and the user wants to name another one.
         """
-        tell_ignored_suffix(site, self.console)
+        report_ignored_suffix(site, self.console)
         if self.profile and self.configs.is_taken(self.profile, site):
             raise SettingsError(
                 f"Profile {self.profile} belongs to another site.",
@@ -172,7 +172,7 @@ class SetupWizard:
         else:
             self.console.say(
                 f"It answers (HTTP {head.status}), but not like an SOE site."
-                " A login page in front of the site does that."
+                " A login page in front of the site may be the cause."
             )
 
     def _is_browser_elsewhere(self, settings: Settings) -> bool:
@@ -215,7 +215,7 @@ class SetupWizard:
         if "paste" in self.given or detect(environ).remote_reason or not clipboard_reader(environ):
             return settings
         chosen = self.prompter.choose(
-            "At a login, how do you hand over the address?",
+            "At a login, how does soe-auth get the address?",
             [("terminal", "I paste it"), ("clipboard", "I copy it; soe-auth reads the clipboard")],
             default=settings.paste,
             flag=PASTE.flag,
@@ -232,20 +232,20 @@ class SetupWizard:
         if client_id:
             return replace(settings, client_id=client_id)
         if "scope" not in self.given:
-            settings = self._ask_scope(settings, 1)  # the application's Status depends on it
+            settings = self._ask_scope(settings, 1)  # the Status of the application depends on it
         self.console.result(administrator_text(settings, site))
         raise SettingsError(
             "There is no client ID yet, so nothing was written.",
-            hint="Send the text above to an administrator of the site. With their number, type"
-            f" `soe-auth init --site {site.as_typed} --client-id NUMBER`.",
+            hint="Send the text above to an administrator of the site. With the client ID, type"
+            f" `soe-auth init --site {site.as_typed} --client-id ID`.",
         )
 
     def _check_registration(self, site: Site, settings: Settings) -> None:
-        """Warn if the site refuses the client ID and the Domain, before anyone signs in."""
+        """Warn if the site refuses the client ID and the Domain, before the user signs in."""
         from soe_auth.site_client.client import is_refused
         from soe_auth.site_client.event_loop import run_async
 
-        with suppress(SoeAuthError):  # a problem of the connection has been reported
+        with suppress(SoeAuthError):  # connection problems were reported above
             if run_async(is_refused(settings)):
                 needed = domain(site, settings.redirect, settings.redirect_host)
                 self.console.error(
@@ -254,7 +254,7 @@ class SetupWizard:
                 )
 
     def _ask_scope(self, settings: Settings, questions: int) -> Settings:
-        """Ask the first so many questions about the scope."""
+        """Ask this number of questions about the scope."""
         names = set(settings.scope.names)
         for question, without, with_scope in _SCOPE_QUESTIONS[:questions]:
             scope = with_scope[0]

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 SIGNALLED = 128  # plus the signal's number, as a shell reports it: Ctrl-C is 130
 _SIGINT = 2  # on every system; importing signal is slow
 
-# How long an interrupted command may clean up. Some waits cannot be cut short, such as the look-up
-# of a host name; Ctrl-C does not wait for them.
+# Seconds that an interrupted command has to clean up. Some calls cannot be interrupted, such as the
+# look-up of a host name; then the command exits without cleanup.
 _GRACE = 0.1
 
 
 def is_ctrl_c(error: BaseException | None) -> bool:
-    """Whether Ctrl-C caused the error: while a class is created, it becomes a RuntimeError."""
+    """Whether Ctrl-C caused the error; in the creation of a class, it becomes a RuntimeError."""
     while error and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__
     return error is not None
@@ -42,7 +42,7 @@ def handle_signals(signals: list[int]) -> None:
     def handle(number: int, _frame: object) -> None:
         signals.append(number)
         if len(signals) > 1:
-            return  # it is ending already
+            return  # the command is ending already
         sys.unraisablehook = lambda _: None  # an interrupted import or destructor prints there
         if sys.platform == "win32":
             from threading import Timer
@@ -55,10 +55,10 @@ def handle_signals(signals: list[int]) -> None:
             signal.setitimer(signal.ITIMER_REAL, _GRACE)
         _interrupt()
 
-    # Windows has SIGBREAK in place of SIGHUP: the console is closed, or Ctrl-Break is pressed.
+    # Windows has SIGBREAK instead of SIGHUP, for a closed console and for Ctrl-Break.
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
         number = getattr(signal, name, None)
-        # nohup, and a shell for its background jobs, have it ignored, and it stays so.
+        # nohup, and a shell for its background jobs, ignore a signal: keep that.
         if number and signal.getsignal(number) in {signal.SIG_DFL, signal.default_int_handler}:
             signal.signal(number, handle)
 
@@ -66,7 +66,7 @@ def handle_signals(signals: list[int]) -> None:
 def _interrupt() -> None:
     """Raise KeyboardInterrupt; in a running event loop, between two callbacks.
 
-    Raised by a handler amid the loop's own code, it might be lost.
+    Inside the loop's own code, the exception might be lost.
     """
     if asyncio := sys.modules.get("asyncio"):
         try:
@@ -84,7 +84,7 @@ def _raise() -> NoReturn:
 
 
 def exit_interrupted(signals: list[int]) -> NoReturn:
-    """Print a line, once and where that cannot block, and exit at once."""
+    """Print one line, if that cannot block, and exit at once."""
     try:
         if sys.platform == "win32":
             _EXITING.acquire()  # the timer's thread may exit at the same time as the main thread
@@ -93,7 +93,7 @@ def exit_interrupted(signals: list[int]) -> NoReturn:
             can_write = bool(_block_signals().poll(0))
         if can_write:
             os.write(2, b"\nsoe-auth: interrupted.\n")
-    except OSError:  # it is closed or full, or its reader has gone
+    except OSError:  # stderr is closed or full, or its reader has gone
         pass
     os._exit(SIGNALLED + (signals or [_SIGINT])[0])
 
@@ -105,9 +105,9 @@ if sys.platform == "win32":
 else:
 
     def _block_signals() -> select.poll:
-        """Block all signals for good, and return what polls whether stderr can be written.
+        """Block all signals until the exit; return a poll object for writing to stderr.
 
-        If the grace period ends meanwhile, its handler exits from here.
+        If the grace period ends meanwhile, its handler exits.
         """
         while True:
             try:

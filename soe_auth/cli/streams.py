@@ -16,22 +16,22 @@ class OutputError(Exception):
 
 
 def prepare() -> None:
-    """Make the standard streams accept any text, and line ends that shells expect."""
+    """Make the standard streams accept any text, and end lines as shells expect."""
     for name in ("stdout", "stderr"):
         if stream := getattr(sys, name):
             # A character that the encoding lacks is replaced. Lines end with "\n" on Windows too:
             # a shell such as Git's keeps a "\r" in what it reads by $(…).
             stream.reconfigure(errors="replace", newline="\n")
-        else:  # it is closed, and the next file that is opened must not get its number
+        else:  # it is closed; else the next opened file would get its number
             setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115  # pathlib is slow to import, and it stays open
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Whether a standard stream, which is None where it is closed, is a terminal."""
+    """Whether a standard stream is a terminal; a closed stream is None."""
     if not stream or not stream.isatty():
         return False
     if sys.platform == "win32":
-        # The C library takes every device for a terminal there, and NUL is a device.
+        # The C library treats every device as a terminal, even NUL.
         from ctypes import byref, c_ulong, c_void_p, windll
         from msvcrt import get_osfhandle
 
@@ -52,12 +52,12 @@ def write_stdout(text: str | bytes = "", end: str = "\n") -> None:
         raise
     except OSError as problem:
         if sys.platform == "win32" and problem.errno == EINVAL:
-            raise BrokenPipeError from None  # Windows has this number for it
+            raise BrokenPipeError from None  # Windows reports a broken pipe so
         raise OutputError(problem.strerror) from None
 
 
 def write_stderr(text: str, end: str = "\n") -> None:
-    """Write text and flush; an error is ignored."""
+    """Write text and flush; ignore an error."""
     try:
         print(text, end=end, file=sys.stderr, flush=True)
     except OSError:

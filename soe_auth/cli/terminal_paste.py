@@ -28,8 +28,8 @@ async def pasted_lines(terminal: int, *, only_enter: bool = False) -> AsyncGener
 
     Nothing is read ahead: a terminal gives one line at a time, and a pipe is read up to the end of
     the line. A terminal is read in the foreground only. An empty line right before pasted text is
-    left out. With `only_enter`, only empty lines are read; at any other line, which is for the
-    shell, the reading ends.
+    skipped. With `only_enter`, only empty lines are read; reading ends at any other line, which is
+    left for the shell.
     """
     queue: asyncio.Queue[bytes] = asyncio.Queue()
     watch = _read_in_thread if sys.platform == "win32" else _read_when_ready
@@ -72,7 +72,7 @@ def _read_when_ready(
             return
         try:
             data = _read_in_foreground(terminal) if is_terminal else os.read(terminal, 1)
-        except OSError:  # the terminal has gone
+        except OSError:  # the terminal was closed
             data = b""
         if not data:
             loop.remove_reader(terminal)
@@ -121,7 +121,7 @@ def _read_in_thread(
             if only_enter and not _enter_is_next(terminal):
                 return
             data = b""
-            with suppress(OSError):  # the terminal has gone
+            with suppress(OSError):  # the terminal was closed
                 data = os.read(terminal, _CHUNK)
             more = data != b""
             if not more:
@@ -158,8 +158,8 @@ def _enter_is_next(terminal: int) -> bool:
     import ctypes
     import msvcrt
 
-    # INPUT_RECORD in words: the event's type at 0, then for a key whether it went down at 2, and
-    # its character at 7.
+    # INPUT_RECORD in 16-bit words: the event's type at 0; for a key, whether it is down at 2, its
+    # character at 7.
     length, is_key = 10, 1
     records, count = (ctypes.c_uint16 * (length * 64))(), ctypes.c_uint32()
     console = ctypes.c_void_p(msvcrt.get_osfhandle(terminal))

@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from soe_auth.model.token import Token
     from soe_auth.settings.settings import Settings
 
-_POLL = 0.5  # seconds between two looks for a user's login
+_POLL = 0.5  # seconds between two checks for a user's login
 
 
 @dataclass(frozen=True, slots=True)
 class TokenSource:
-    """An access token, and the facts about it; None for a token of the environment."""
+    """An access token, with its facts; these are None for SOE_AUTH_TOKEN."""
 
     access_token: Secret
     settings: Settings | None = None
@@ -53,7 +53,7 @@ def find_token(
 
     `on_stored` is called with the token of a login as soon as it is stored, while the login looks
     up the account; not if that fails. Raises LoginRequired if a user is needed, SettingsError,
-    StoreError, and what a login raises.
+    StoreError, and the errors of a login.
     """
     if access_token := from_environment(console.environ):
         disable_core_dumps()
@@ -76,14 +76,14 @@ def find_token(
     login_if_needed(
         settings, login_io(settings, console, accelerate=args.accelerate, on_stored=notify)
     )
-    return stored_token(settings, console)  # a new token may be invalid for the settings, too
+    return stored_token(settings, console)  # even a new token may not be valid for the settings
 
 
 def find_site(args: argparse.Namespace, console: Console) -> tuple[Site, Settings]:
     """Return the site that the token of `find_token` is for, and the settings.
 
-    Raises SettingsError where no site is set, or a project file alone names one for SOE_AUTH_TOKEN;
-    LoginRequired.
+    Raises LoginRequired; SettingsError if no site is set, or if a project file alone names one for
+    SOE_AUTH_TOKEN.
     """
     if not console.environ.get(TOKEN_VARIABLE):
         with _ci_hint(console):
@@ -100,7 +100,7 @@ def find_site(args: argparse.Namespace, console: Console) -> tuple[Site, Setting
 
 @contextmanager
 def _ci_hint(console: Console) -> Iterator[None]:
-    """Add to an error what to do in a CI job, if this is one."""
+    """In a CI job, add to an error's hint what to do there."""
     try:
         yield
     except (LoginRequired, SettingsError) as error:
@@ -144,7 +144,7 @@ def retry_until(
 def stored_token(settings: Settings, console: Console) -> TokenSource:
     """Return the stored token, if it is valid for the settings. Raises LoginRequired, StoreError.
 
-    It disables core dumps; not earlier, because a browser started before would inherit that.
+    It disables core dumps, but not earlier: a browser started before would inherit that.
     """
     now = time.time()
     token = from_store(settings, open_profile_store(settings, console), now=now)

@@ -35,11 +35,11 @@ def write_duration(seconds: float) -> str:
 
 def in_words(seconds: float) -> str:
     """Return seconds in the form that users read: `24 h`, `1 h 30 min`, `12 min`, `45 s`."""
-    if seconds < 120:  # noqa: PLR2004  # under two minutes, each second counts
+    if seconds < 120:  # noqa: PLR2004  # two minutes
         return f"{max(0, round(seconds))} s"
     minutes = round(seconds / 60)
     hours, minutes = divmod(minutes, 60)
-    if hours >= 48:  # noqa: PLR2004  # beyond two days, minutes do not matter
+    if hours >= 48:  # noqa: PLR2004  # two days
         days, hours = divmod(hours, 24)
         return f"{days} d {hours} h" if hours else f"{days} d"
     if not hours:

@@ -85,7 +85,7 @@ class Proxy:
     def parse(cls, text: str) -> Proxy:
         """Parse a URL, with or without `user:password@`; the default scheme is http.
 
-        Raises ValueError, which quotes nothing of the text.
+        Raises ValueError, without the text in its message.
         """
         wrong = ValueError(
             "write an http or https URL such as http://proxy.example:8080, with / ? # @ in a"
@@ -101,8 +101,8 @@ class Proxy:
         except (ValueError, KeyError):
             raise wrong from None
         host = parts.hostname or ""
-        # A slash in a password ends the authority: the password's beginning is then parsed as the
-        # host, which is shown to everyone, and its end as the path.
+        # A slash in a password ends the authority: the first part of the password is then parsed as
+        # the host, which messages show, and the rest as the path.
         rest = parts.path.strip("/") + parts.query + parts.fragment
         if rest or not port or not _HOST.fullmatch(host):
             raise wrong
@@ -120,7 +120,7 @@ class Proxy:
 class Network:
     """How to reach a site; a value that is None is taken from the system.
 
-    `ca_bundle` is a PEM file whose certificates alone are trusted. `proxy` overrides the
+    `ca_bundle` is a PEM file; only its certificates are trusted. `proxy` overrides the
     environment; `none` means no proxy.
     """
 

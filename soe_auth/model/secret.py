@@ -37,7 +37,7 @@ class Secret:
         )
 
     def redact_in(self, text: str) -> str:
-        """Return text with "…" in place of this string, in any escaped form."""
+        """Return text with "…" instead of this string, in any escaped form."""
         import re
 
         pattern = "".join(map(_any_form, self._value[:_MAX_PATTERN]))

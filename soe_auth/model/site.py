@@ -11,7 +11,7 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 DEFAULT_PORTS = {"https": 443, "http": 80}
 _HOST_AND_PORT = re.compile(r"(?:\[([^\[\]%]+)\]|([^\[\]%:]+))(?::([^:]*))?")
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
-# A browser parses a host with such a last label as an IPv4 address, also if it is octal,
+# A browser parses a host with such a last label as an IPv4 address, even if it is octal,
 # hexadecimal or has fewer than four parts (URL Standard, "ends in a number").
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
 _MAX_HOST = 253
@@ -31,7 +31,7 @@ _NOT_A_HOST = f"not a host name; write a site such as acme.{VENDOR_DOMAIN}"
 class Site:
     """An SOE instance: scheme, host (lower case, IDN as punycode) and port, None if the default.
 
-    `ignored_suffix` is the path and query that were typed behind the host.
+    `ignored_suffix` is the path and query that were typed after the host.
     """
 
     scheme: str
@@ -44,13 +44,13 @@ class Site:
         """Parse `acme`, `acme.stackenterprise.co` or a full URL.
 
         The scheme is https, unless the host is loopback (RFC 9700 section 2.6). Raises ValueError,
-        which quotes nothing of the text.
+        without the text in its message.
         """
         text = text.strip()
         # Browsers and urlsplit silently drop or change some of these characters, so that the same
         # text would lead to different hosts.
         if any(c in "\\ " or not c.isprintable() for c in text):
-            raise ValueError("a site has no blanks, backslashes or invisible characters")
+            raise ValueError("a site has no spaces, backslashes or invisible characters")
         try:
             parts = urlsplit(text if "://" in text else f"https://{text}")
         except ValueError:
@@ -95,7 +95,7 @@ class Site:
         # The second-last label may belong to the public suffix, as in co.uk.
         *above, middle, _ = labels
         label = above[-1] if above and len(middle) <= _MAX_SECOND_LEVEL else middle
-        if label.startswith("xn--"):  # non-ASCII letters are encoded behind the last hyphen
+        if label.startswith("xn--"):  # non-ASCII letters are encoded after the last hyphen
             label = label.removeprefix("xn--").rpartition("-")[0]
         return name in label or SequenceMatcher(None, label, name).ratio() >= _MIN_SIMILARITY
 

@@ -20,7 +20,7 @@ def printable(text: str, limit: int = 200) -> str:
     """Return text as one line without control characters, of at most `limit` characters.
 
     Control, format, surrogate and private-use characters, which could move a terminal's cursor or
-    change the direction of writing, become U+FFFD; any white space becomes one blank.
+    change the direction of writing, become U+FFFD; white space becomes one space.
     """
     line = " ".join(text[: 4 * limit].split())
     shown = "".join(c if c.isprintable() else _REPLACEMENT for c in line)
@@ -28,7 +28,7 @@ def printable(text: str, limit: int = 200) -> str:
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """Return the known word that is most like an unknown one, if any is."""
+    """Return the known word that is most similar to a word, or None."""
     from difflib import get_close_matches
 
     return next(iter(get_close_matches(word[:80], known, n=1)), None)

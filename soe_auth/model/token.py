@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _DEFAULT_LIFETIME = 24 * 3600.0  # seconds (SOE guide); assumed where the site gives no expiry
 _WEEK = 7 * 86400 - 3600  # seconds within which a weekday's name is unambiguous
 
-# A token is near its end in its last hour; if its lifetime is short, in its last quarter.
+# Warn in a token's last hour; if its lifetime is short, in its last quarter.
 _LAST_HOUR = 3600.0
 _LAST_PART = 1 / 4
 
@@ -30,17 +30,17 @@ Expiry = float | Literal["never", "unknown"]
 class Scope:
     """A set of scope names, sorted; without names it means read only.
 
-    SOE joins the names by commas (SOE guide), not by blanks as RFC 6749 does.
+    SOE joins the names by commas (SOE guide), not by spaces as RFC 6749 does.
     """
 
     names: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, text: str) -> Scope:
-        """Parse names joined by commas or blanks.
+        """Parse names joined by commas or spaces.
 
-        Raises ValueError for characters that RFC 6749 section 3.3 does not allow, and for too long
-        a text.
+        Raises ValueError for characters that RFC 6749 section 3.3 does not allow, and for a text
+        that is too long.
         """
         if len(text) > _MAX_SCOPE:
             raise ValueError(f"a scope has {_MAX_SCOPE} characters at most")
@@ -70,11 +70,11 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """An access token and what is known of it; times are in seconds since the epoch.
+    """An access token and its facts; times are in seconds since the epoch.
 
-    `expires_at` is "never" for a token requested with `no_expiry`, "unknown" if the site's answer
-    does not tell. `scope` was requested, `granted_scope` granted (the same if the site names none,
-    RFC 6749 section 3.3). `account` is the user's name, if the site told it.
+    `expires_at` is "never" for a token requested with `no_expiry`, "unknown" if the site
+    gave none. `scope` was requested, `granted_scope` granted (the same if the site names none, RFC
+    6749 section 3.3). `account` is the user's name, if the site gave it.
     """
 
     access_token: Secret
@@ -105,14 +105,14 @@ class Token:
         return self.ends_at(now) - now
 
     def is_same_as(self, other: Token | None) -> bool:
-        """Whether both are one token for the site, apart from other fields."""
+        """Whether both are the same token of the same site."""
         return other is not None and (self.site, self.access_token) == (
             other.site,
             other.access_token,
         )
 
     def has_ended(self, now: float) -> bool:
-        """Whether it has a known expiry that is past."""
+        """Whether its expiry is known and past."""
         return isinstance(self.expires_at, float) and self.expires_at <= now
 
     @property
@@ -121,10 +121,10 @@ class Token:
         return self.remaining(self.obtained_at)
 
     def effective_min_ttl(self, min_ttl: float) -> float:
-        """Return the seconds that must remain for no new login to be needed, given min_ttl.
+        """Return the seconds that must remain, or a new login is needed.
 
-        Where the site's lifetime is not longer than min_ttl, a new token would fail as well and
-        each call would start a login; half of the lifetime is required then.
+        That is min_ttl, or half of the token's lifetime if that is not longer than min_ttl: then a
+        new token would not be valid for min_ttl either, and each call would start a login.
         """
         return min_ttl if min_ttl < self.life else self.life / 2
 
@@ -190,7 +190,7 @@ class Token:
             case "never":
                 return "until it is revoked"
             case "unknown":
-                return "for an unknown time, as the site did not say"
+                return "for an unknown time (the site gave no expiry)"
             case _:
                 left = self.remaining(now)
                 form = "%a %H:%M" if left < _WEEK else "%d %b %Y"
@@ -201,10 +201,10 @@ class Token:
 def visible_ascii(value: object) -> str:
     """Return value if it can be a token: a non-empty string of visible ASCII (SOE protocol).
 
-    Raises ValueError, without the value in it.
+    Raises ValueError, without the value in its message.
     """
     if not (isinstance(value, str) and value and all("!" <= c <= "~" for c in value)):
-        raise ValueError("a token is visible ASCII without blanks, and not empty")
+        raise ValueError("a token is visible ASCII without spaces, and not empty")
     if len(value) > _MAX_TOKEN:
         raise ValueError(f"a token has {_MAX_TOKEN} characters at most")
     return value

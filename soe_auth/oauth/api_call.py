@@ -1,4 +1,4 @@
-"""Calls to the site's API, without I/O: URL and headers, the words of an error, the next page.
+"""Calls to the site's API, without I/O: URL, headers, error message, next page.
 
 API v3 is SOE's own (ProblemDetails, `page` of `totalPages`); v2.3 follows the public Stack
 Exchange API (`error_message`, `has_more`, `backoff`).
@@ -76,7 +76,7 @@ class ApiResponse:
         return fields if isinstance(fields, dict) else {}
 
     def reason(self, token: Secret) -> str:
-        """Return the site's words for an error, printable and without the token."""
+        """Return the site's error message, printable and without the token."""
         words: Any = ""
         # A 401 of v3 is plain text, often without a Content-Type.
         kind = self.header("content-type").partition(";")[0].strip()
@@ -98,7 +98,7 @@ class ApiResponse:
 
     @property
     def backoff(self) -> float | None:
-        """Seconds that v2.3 wants before the next page; None if too long."""
+        """Seconds to wait before the next page of v2.3; None if too long."""
         seconds = self.fields.get("backoff", 0)
         return _limited(float(seconds)) if isinstance(seconds, int) else 0.0
 
@@ -113,10 +113,10 @@ def new_api_call(
     headers: Sequence[str] = (),
     content: bytes | None = None,
 ) -> ApiCall:
-    """Return the call for what was typed: a path below the API's, or a URL of the site.
+    """Return the call for `text`: a path below the API's, or a URL of the site.
 
     `fields`, as `key=value`, go into the query of a GET, else into a JSON object. Raises
-    ValueError, which quotes no header.
+    ValueError, without a header in its message.
     """
     method = (method or ("GET" if content is None else "POST")).upper()
     if not _METHOD.fullmatch(method):
@@ -128,7 +128,7 @@ def new_api_call(
         path += ("&" if "?" in path else "?") + urlencode(pairs)
     elif pairs:
         if content is not None:
-            raise ValueError("-f and --input exclude each other, except with GET")
+            raise ValueError("-f cannot be used with --input, except with GET")
         content = json.dumps(dict(pairs)).encode()
     if content is not None:
         own_headers.setdefault("Content-Type", "application/json")
@@ -136,7 +136,7 @@ def new_api_call(
 
 
 def next_page(call: ApiCall, response: ApiResponse) -> int | None:
-    """Return the number of the next page; None if the response promises none."""
+    """Return the number of the next page; None if there is none."""
     last = response.fields.get("totalPages")
     has_more = call.page < last if isinstance(last, int) else response.fields.get("has_more")
     return call.page + 1 if has_more is True else None
@@ -151,7 +151,7 @@ def at_page(call: ApiCall, page: int) -> ApiCall:
 
 def _parse_path(text: str, site: Site, base: str) -> str:
     if not text.isascii() or not text.isprintable() or set(text) & set(' \\#"<>'):
-        raise ValueError("a path has no blanks, backslashes or #; escape them, as in %20")
+        raise ValueError("a path has no spaces, backslashes or #; escape them, as in %20")
     if "://" in text:
         parts = urlsplit(text)
         if not belongs_to((parts.scheme, parts.hostname, parts.port), site):

@@ -23,7 +23,7 @@ _SECRET_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationRequest:
-    """One login's authorization request, with the two secrets that its response is checked by."""
+    """One login's authorization request, with the two secrets for checking its response."""
 
     site: Site
     client_id: str
@@ -86,8 +86,8 @@ def authorize_url(
 ) -> str:
     """Return the URL at which a user approves the request (SOE guide; RFC 6749 section 4.1.1).
 
-    SOE's dialect: the endpoint is `/oauth`, commas join the scopes, no scope means no parameter,
-    and no `response_type` is sent, as SOE may reject it.
+    SOE differs from the RFC: the endpoint is `/oauth`, commas join the scopes, no scope means no
+    parameter, and no `response_type` is sent, as SOE may reject it.
     """
     query = {
         "client_id": client_id,

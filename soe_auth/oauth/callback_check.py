@@ -1,8 +1,8 @@
 """Check, without I/O, whether a request to the listener or a pasted line is the site's response.
 
-The order in `check_callback` is a rule: method, Host, Sec-Fetch, path, then the state in constant
-time, then the other parameters. Until the state matches, nothing in a request comes from the site.
-What fails a check is a `Stray` and changes nothing; the user sees why if the state matched.
+`check_callback` checks in this order: method, Host, Sec-Fetch, path, then the state in constant
+time, then the other parameters. Until the state matches, nothing in a request is trusted. A request
+that fails a check is a `Stray` and changes nothing; the user sees why if the state matched.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from soe_auth.oauth.authorization_request import AuthorizationRequest
 
 _ONCE = ("state", "code", "error", "iss")  # RFC 6749 section 3.1
-_CHECKED = {*_ONCE, "error_description"}  # other parameters are the site's business
+_CHECKED = {*_ONCE, "error_description"}  # other parameters are ignored
 
-# Pasting can add a terminal's paste marks, and characters without width.
+# Pasting can add a terminal's paste marks and zero-width characters.
 _PASTE_MARKS = re.compile("\x1b\\[20[01]~|[\u00ad\u200b-\u200f\u2060\ufeff]")
 _QUOTES = "'\"<>`\u2018\u2019\u201c\u201d\u00ab\u00bb"
 
@@ -82,7 +82,7 @@ TOO_LARGE = Stray("its header is too large, as with very many cookies", 431, not
 
 
 def check_request(callback: CallbackRequest, host: str, port: int) -> Stray | None:
-    """Refuse what a browser never sends when a tab opens this listener, at `host` and `port`.
+    """Return a Stray unless a browser tab that opens `host` and `port` can send the request.
 
     The Host check stops DNS rebinding. Sec-Fetch and Sec-Purpose (Fetch Metadata) stop other
     pages' resources, frames and prefetches, in browsers that send them.
@@ -95,7 +95,7 @@ def check_request(callback: CallbackRequest, host: str, port: int) -> Stray | No
     if headers.get("sec-fetch-mode", "navigate") != "navigate":
         return Stray("it is not a page navigation", status=403)
     if headers.get("sec-fetch-dest", "document") != "document":
-        return Stray("it is not for a page of its own", status=403)
+        return Stray("it is not for a whole page", status=403)
     if "sec-purpose" in headers or "purpose" in headers:
         return Stray("it is a prefetch", status=403)
     return None
@@ -124,7 +124,7 @@ def check_callback(callback: CallbackRequest, request: AuthorizationRequest) -> 
 
 
 def check_pasted_url(text: str, request: AuthorizationRequest) -> Verdict:
-    """Check a pasted redirected URL, or its query, in the same way.
+    """Check a pasted callback URL, or its query, in the same way.
 
     A code alone is refused: without the state, nothing ties it to this login.
     """
@@ -143,7 +143,7 @@ def check_pasted_url(text: str, request: AuthorizationRequest) -> Verdict:
 
 
 def clean_paste(text: str) -> str:
-    """Return pasted text without the marks, quotes and blanks that programs put around a URL.
+    """Return pasted text without the marks, quotes and spaces that programs put around a URL.
 
     None of these characters can occur unescaped inside a URL.
     """
@@ -154,10 +154,9 @@ def clean_paste(text: str) -> str:
 def parse_pasted_code(
     pasted: Secret, *, site: Site, redirect_uri: str, state: Secret | None
 ) -> Secret:
-    """Return the code of a pasted redirected URL, or the text itself if it is a bare code.
+    """Return the code of a pasted callback URL, or the text itself if it is a bare code.
 
-    With `state`, the URL is required and must contain that state. Raises ValueError, which says
-    what is wrong.
+    With `state`, the URL is required and must contain that state. Raises ValueError.
     """
     text = clean_paste(pasted.reveal())
     if "code=" not in text:
@@ -208,7 +207,7 @@ def _has_state(parameters: Mapping[str, list[str]], state: Secret) -> bool:
 def _parse_query(query: str) -> dict[str, list[str]]:
     """Return all values of the parameters that are checked.
 
-    A site may encode its words in any charset: bytes that are not UTF-8 become U+FFFD.
+    A site may encode its description in any charset: bytes that are not UTF-8 become U+FFFD.
     """
     found: dict[str, list[str]] = {}
     for pair in query.split("&"):
@@ -219,8 +218,11 @@ def _parse_query(query: str) -> dict[str, list[str]]:
 
 
 def _stray_without_state(errors: list[str] | None) -> Stray:
-    """Any web page can send an error without a state; an SOE site that drops the state may too."""
+    """Return the Stray for a query without this login's state.
+
+    Any web page can send an error without it; so can an SOE site that drops the state.
+    """
     if errors is None:
         return Stray("the state is not this login's")
-    name = f" ({errors[0]})" if errors[0] in AUTHORIZATION_HINTS else ""  # never quote other words
+    name = f" ({errors[0]})" if errors[0] in AUTHORIZATION_HINTS else ""  # never quote other text
     return Stray(f"an error{name} without this login's state", notable=True)

@@ -1,6 +1,6 @@
 """The exchange of a code for a token, without I/O: request body and response.
 
-SOE's dialect comes first; the forms of RFC 6749 are understood as well.
+Responses may have SOE's own form or that of RFC 6749.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _LONGEST_LIFETIME = 100 * 366 * 86400.0
 def token_request_body(request: AuthorizationRequest, code: Secret) -> Secret:
     """Return the form-encoded body of the exchange (RFC 6749 section 4.1.3).
 
-    SOE's guide has no `grant_type`.
+    As in SOE's guide, there is no `grant_type`.
     """
     fields = {
         "client_id": request.client_id,
@@ -54,7 +54,7 @@ def parse_token_response(
     """Return the token of a response; `now` is when the exchange was sent.
 
     Raises ExchangeRefused for SOE's refusals and those of RFC 6749 section 5.2, MalformedResponse
-    for anything else. Neither quotes the body, except a refusal's words without our secrets.
+    for anything else. Neither quotes the body, except the reason of a refusal, without secrets.
     """
     fields = _read_fields(response, request, code)
     if isinstance(fields, ServerError):
@@ -94,16 +94,16 @@ def _read_fields(
         kind = "a web page" if start == b"<" else "no JSON" if start else "an empty body"
         return malformed(f"with {kind}")
     if not isinstance(fields, dict):
-        return malformed("with JSON of another shape")
+        return malformed("with JSON that is not an object")
     if "error" in fields or "error_message" in fields:
-        words = _words_of_refusal(fields) or "no reason given"
+        words = _refusal_reason(fields) or "no reason given"
         for secret in (code, request.code_verifier, request.state):
             words = secret.redact_in(words)
         words = printable(words).rstrip(".")
         message = f"Cannot exchange the code: {authority} refused it (HTTP {status}): {words}."
         return ExchangeRefused(message, status=status)
     if status != HTTPStatus.OK:
-        return malformed("without a refusal's reason")
+        return malformed("without a reason")
     if str(fields.get("token_type", "Bearer")).lower() != "bearer":
         return malformed("with a token of another type than Bearer")  # RFC 6749 section 7.1
     try:
@@ -113,8 +113,8 @@ def _read_fields(
     return fields
 
 
-def _words_of_refusal(fields: Mapping[str, object]) -> str:
-    """Return the words of `error_message`, of an `error` object, or of RFC 6749's two fields."""
+def _refusal_reason(fields: Mapping[str, object]) -> str:
+    """Return the text of `error_message`, of an `error` object, or of RFC 6749's two fields."""
     match fields:
         case {"error": {**inner}}:
             found = [inner.get("message"), inner.get("type")]

@@ -37,8 +37,8 @@ _NO_SUCH_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG}
 class TomlTable:
     """A table of settings in a file; the values are text, as a user types them.
 
-    `file` is the path of the file, fit to be shown, `text` its whole content, `path` the name of
-    the table in it.
+    `file` is the printable path of the file, `text` its whole content, `path` the name of the table
+    in it.
     """
 
     file: str
@@ -77,7 +77,7 @@ class TomlTable:
         return value
 
     def with_values(self, values: Mapping[str, object], known: Collection[str]) -> TomlTable:
-        """Return this table with values of TOML types as text, for the keys in `known`.
+        """Return this table with its TOML values as text; keys that are not in `known` are refused.
 
         Raises SettingsError with the place.
         """
@@ -133,7 +133,7 @@ class Configs:
 
     @property
     def default_profile(self) -> str | None:
-        """The profile to use where none is named."""
+        """The profile to use if none is named."""
         return next((f.default_profile for f in self.files if f.default_profile), None)
 
     @property
@@ -166,14 +166,14 @@ class Configs:
     def profiles_of(self, site: Site) -> list[str]:
         """Return the profile that is named after a site, else all profiles of that site.
 
-        A site without any gets the name of its first profile.
+        If there is none, return the name for its first profile.
         """
         names = [name for name in self.profiles if _is_site(self.site_of(name), site)]
         default = site.default_profile_name
         return [default] if default in names or not names else names
 
     def all_of(self, site: Site) -> list[str]:
-        """Return all profiles of a site, and the one that is named after it if it has no site."""
+        """Return all profiles of a site, with one that has its default name and no site."""
         return [
             name
             for name in self.profiles
@@ -237,7 +237,7 @@ def read_configs(paths: Sequence[Path]) -> Configs:
 
 def parse_toml(data: bytes, origin: str) -> tuple[dict[str, Any], str]:
     """Return the content of a TOML file, and its text. Raises SettingsError."""
-    if not data:  # no file, as on most machines for one of the two: tomllib is not needed
+    if not data:  # as for a missing file; importing tomllib is slow
         return {}, ""
     import tomllib
 
@@ -245,7 +245,7 @@ def parse_toml(data: bytes, origin: str) -> tuple[dict[str, Any], str]:
         text = data.decode("utf-8-sig")  # editors on Windows write a byte order mark
         return tomllib.loads(text), text
     except RecursionError:
-        problem = "it is nested too deep"
+        problem = "it is nested too deeply"
     except ValueError as error:
         problem = f"it is not valid TOML: {printable(str(error))}"
     raise SettingsError(f"Cannot read {origin}: {problem}.", hint=_TOML_EXAMPLE)
@@ -253,9 +253,9 @@ def parse_toml(data: bytes, origin: str) -> tuple[dict[str, Any], str]:
 
 @contextmanager
 def error_context(setting: Setting[Any], place: Callable[[], str]) -> Iterator[None]:
-    """Turn a ValueError within into a SettingsError with the place of the setting.
+    """Turn a ValueError inside the block into a SettingsError with the place of the setting.
 
-    The text of the setting is no argument: it may hold a password, and would be in this frame.
+    The value is not an argument: it may hold a password, which a traceback could show.
     """
     try:
         yield
@@ -264,7 +264,7 @@ def error_context(setting: Setting[Any], place: Callable[[], str]) -> Iterator[N
 
 
 def check_profile_name(name: str, place: Callable[[], str] | None = None) -> None:
-    """Raise SettingsError, with the place if given, if this cannot be a profile's name."""
+    """Raise SettingsError, with the place if given, if the profile name is not valid."""
     try:
         read_profile_name(name)
     except ValueError as problem:
@@ -277,9 +277,11 @@ def check_profile_name(name: str, place: Callable[[], str] | None = None) -> Non
 def no_such_key(key: str, known: Iterable[str], place: str | None = None) -> SettingsError:
     """Return an error for an unknown setting, with the nearest known one."""
     meant = nearest(key, known)
-    unknown = f"here is no setting {printable(key, 80)!r}."
+    name = printable(key, 80)
     return SettingsError(
-        f"Cannot read {place}: t{unknown}" if place else f"T{unknown}",
+        f"Cannot read {place}: there is no setting {name!r}."
+        if place
+        else f"There is no setting {name!r}.",
         hint=f"Did you mean {meant}?" if meant else f"There are {', '.join(known)}.",
     )
 
@@ -307,7 +309,7 @@ def _read_config(path: Path) -> ConfigFile:
 
 
 def _read_bytes(path: Path) -> bytes:
-    """Return the content of a file; nothing if it is missing.
+    """Return the content of a file; empty if it is missing.
 
     A file that others can change is refused: it names the site and the browser command. On Windows,
     any user can create the system's directory in ProgramData.
@@ -315,10 +317,11 @@ def _read_bytes(path: Path) -> bytes:
     try:
         return read_trusted(path)
     except OtherUsersError as problem:
-        look = f'icacls "{path}"' if sys.platform == "win32" else f"chmod go-w {quote(str(path))}"
+        is_windows = sys.platform == "win32"
+        command = f'icacls "{path}"' if is_windows else f"chmod go-w {quote(str(path))}"
         raise SettingsError(
             f"Cannot use {path}, which sets your site and browser: {problem}.",
-            hint=f"Read it; then let only you or an administrator change it: `{look}`.",
+            hint=f"Read it; then let only you or an administrator change it: `{command}`.",
         ) from None
     except OSError as problem:
         if problem.errno in _NO_SUCH_FILE:

@@ -78,7 +78,7 @@ def remove_profile(config: Path, profile: str) -> bool:
         if not profiles:
             document.pop("profile", None)
 
-    # tomlkit counts the comments above the next table to this one, and would remove them.
+    # tomlkit would also remove the comments above the next table.
     return _rewrite(config, change, edit=lambda text: without_table(text, "profile", profile))
 
 
@@ -124,8 +124,8 @@ def _rewrite(
 ) -> bool:
     """Change config.toml under a lock; return whether that changed it.
 
-    `edit` makes on the text what tomlkit cannot make of `change`. A link is followed: users keep
-    such files elsewhere.
+    `edit` changes the text first, where tomlkit cannot do so well by `change`. A symbolic link is
+    followed: users keep such files elsewhere.
     """
     file = config.resolve()
 
@@ -160,7 +160,7 @@ def _rewrite(
 def _changed(
     text: str, change: Callable[[Document], None], edit: Callable[[str], str]
 ) -> str | None:
-    """Return a changed TOML document; None unless its content is the expected one.
+    """Return the changed TOML document; None if its content is not the expected one.
 
     tomlkit puts a key into the wrong table where a table is spread over dotted keys.
     """

@@ -30,7 +30,7 @@ PROJECT_KEYS = (SITE.key, CLIENT_ID.key, SCOPE.key, "profile")
 
 _MAX_SHOWN_PATH = 400  # characters
 _MAX_FILE = 256 * 1024
-# tomllib takes a step for each dot of a header, at each key below it, and at each dot of that.
+# tomllib's time grows with the dots of a header, times the keys below it and their dots.
 _MAX_STEPS = 3_000_000
 
 
@@ -43,7 +43,7 @@ class ProjectFile:
     profile: str | None
 
     def profiles(self, configs: Configs) -> list[str]:
-        """Return the profiles that the file may be for: one, several, or none if for any."""
+        """Return the profiles that the file may be for; none means any profile."""
         if self.profile is not None:
             return [self.profile]
         return [] if self.site is None else configs.profiles_of(self.site)
@@ -86,7 +86,7 @@ def find_project(cwd: Callable[[], Path]) -> ProjectFile | None:
 def read_shared_config(stream: BinaryIO, origin: str) -> ProjectFile:
     """Read a project file that the user has named, of any owner.
 
-    `origin` is its path or URL, fit to be shown. Raises SettingsError and OSError.
+    `origin` is its path or URL, printable. Raises SettingsError and OSError.
     """
     values, text = _parse(stream.read(_MAX_FILE + 1), origin)
     return _project_file(TomlTable(origin, text), values)
@@ -118,7 +118,7 @@ def _parse_project(data: bytes, path: str) -> ProjectFile | None:
     """Parse a file; None for a pyproject.toml without a table for soe-auth."""
     origin = printable(path, _MAX_SHOWN_PATH)
     is_pyproject = path.endswith(_PYPROJECT)
-    # A pyproject.toml of other tools may be invalid without an error from here.
+    # A pyproject.toml that is not for soe-auth may be invalid.
     if is_pyproject and b"soe-auth" not in data:
         return None
     values, text = _parse(data, origin)

@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class _Layer:
-    """The values of one source, as text; `origin` and `place` tell where a setting is from."""
+    """The values of one source, as text; `origin` and `place` return where a setting comes from."""
 
     values: Mapping[str, str] = field(repr=False)  # may hold a proxy's password
     origin: Callable[[Setting[Any]], str]
@@ -83,8 +83,8 @@ def resolve(
 
     The profile is `profile`, or the one in SOE_AUTH_PROFILE, or the one with the site, client ID
     and scope of flags and variables, or the project file's, or the default, or the only one. If no
-    profile has the given values, it is a new one, so that no existing profile changes unasked.
-    Flags with both site and client ID but no scope ask for the default scope.
+    profile has the given values, it is a new one, so that no existing profile is changed by
+    accident. Flags with both site and client ID but no scope request the default scope.
 
     Raises SettingsError; LoginRequired if there is neither a profile nor a site.
     """
@@ -242,7 +242,7 @@ def _profile_of_site(stated: Site | None, project: ProjectFile | None, configs: 
         if project.site is None:
             return names[0]
         origin = project.table.origin
-        hint = f"{origin} names it for {project.site}; -p {names[0]} sets that file aside."
+        hint = f"{origin} names it for {project.site}; with -p {names[0]}, that file is ignored."
         return _only_one(names, project.site, configs, hint, origin)
     if stated is not None:
         hint = "Give this one a name with -p NAME."

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from soe_auth.model.token import Scope
     from soe_auth.settings.spec import Paste, Redirect, Stored, StoreKind
 
-EXAMPLE_PORT = 8765  # shown where any port will do
+EXAMPLE_PORT = 8765  # shown if any port is allowed
 _NO_FILE = Path(os.devnull, "config.toml")  # never exists
 
 
@@ -71,7 +71,7 @@ def find_paths(environ: Mapping[str, str], *, platform: str = sys.platform) -> P
         except RuntimeError:  # neither HOME nor the user database has a home directory
             return Paths(None, system)
         return Paths(user, system)
-    # A value from a .env file, Docker or systemd did not pass a shell, which expands "~".
+    # Unlike a shell, .env files, Docker and systemd do not expand "~".
     path = os.path.expanduser(directory)  # noqa: PTH111  # pathlib raises where there is no home
     pure = PureWindowsPath if platform == "win32" else PurePosixPath
     if not pure(path).is_absolute():
@@ -88,9 +88,10 @@ def find_paths(environ: Mapping[str, str], *, platform: str = sys.platform) -> P
 class Settings:
     """All settings of one profile, and the origin of each value by its key.
 
-    `profiles` are the names of all profiles in config files. `project` is the project file in use,
-    fit to be shown; `only_project` is whether no other source names the site, `trusts_site` whether
-    it is in trusted_sites. `place(key)` is a value's origin with its line, if it is from a file.
+    `profiles` are the names of all profiles in config files. `project` is the printable path of
+    the project file in use; `only_project` is whether no other source names the site,
+    `trusts_site` whether it is in trusted_sites. `place(key)` is a value's origin with its line, if
+    it is from a file.
     """
 
     profile: str
@@ -132,11 +133,11 @@ class Settings:
     def no_such_profile(self) -> SettingsError:
         """Return the error for a profile that does not exist or has no site."""
         meant = None if self.known else nearest(self.profile, self.profiles)
-        named = f", which {self.project} names" if self.project_names_profile else ""
+        which = f", which {self.project} names," if self.project_names_profile else ""
         return SettingsError(
-            f"Profile {self.profile}{named}{',' * bool(named)} has no site."
+            f"Profile {self.profile}{which} has no site."
             if self.known
-            else f"There is no profile {self.profile}{named}.",
+            else f"There is no profile {self.profile}{which.removesuffix(',')}.",
             hint=f"{f'Did you mean {meant}? If not, make' if meant else 'Make'} it with"
             f" `soe-auth login -p {self.profile} --site NAME --client-id ID`;"
             " `soe-auth status` lists the profiles.",
@@ -159,7 +160,7 @@ class Settings:
         return ""
 
     def untrusted_site(self, command: str) -> SettingsError:
-        """Return the error for a site in `doubt`; `command` is what may name the site instead."""
+        """Return the error for a site in `doubt`; `command` can name the site instead."""
         client_id = f" --client-id {self.client_id}" if self.client_id else ""
         return SettingsError(
             f"{self.doubt}, and you have not agreed to it.",
@@ -183,7 +184,7 @@ class Settings:
 
     @property
     def redirect_uri(self) -> str:
-        """The redirect URI of a login, with port 8765 if any port will do."""
+        """The redirect URI of a login, with port 8765 if any port is allowed."""
         from soe_auth.oauth.authorization_request import login_success_uri, redirect_uri_for
 
         site, _ = self.require_site_and_client

@@ -182,14 +182,14 @@ CA_BUNDLE: Setting[Path | None] = Setting(
     "ca_bundle",
     _read_ca_bundle,
     None,
-    "the file of the CA certificates to trust, in place of the system's",
+    "the file of the CA certificates to trust instead of the system's",
     option=False,
 )
 PROXY: Setting[Proxy | Literal["none"] | None] = Setting(
     "proxy",
     _read_proxy,
     None,
-    "the http or https proxy to use, in place of the environment's; or none",
+    "the http or https proxy to use instead of the environment's; or none",
     option=False,  # it may hold a password, and every process can read a command line
 )
 STORE: Setting[StoreKind] = Setting(
@@ -200,14 +200,14 @@ STORE: Setting[StoreKind] = Setting(
     option=False,
 )
 
-# A profile names a site, what it requests there, and where the answer goes.
+# A profile has a site, the values of its authorization request, and the redirect.
 PROFILE: tuple[Setting[Any], ...] = (SITE, CLIENT_ID, SCOPE, REDIRECT, REDIRECT_HOST, PORT, PASTE)
 TABLE: tuple[Setting[Any], ...] = (*PROFILE, BROWSER, TIMEOUT, MIN_TTL, CA_BUNDLE, PROXY, STORE)
 BY_KEY: Mapping[str, Setting[Any]] = {setting.key: setting for setting in TABLE}
 
 # Keys at the top of config.toml that no flag, variable or project file can set.
 DEFAULT_PROFILE: Setting[str | None] = Setting(
-    "default_profile", read_profile_name, None, "the profile to use where none is named"
+    "default_profile", read_profile_name, None, "the profile to use if none is named"
 )
 TRUSTED_SITES: Setting[tuple[Site, ...]] = Setting(
     "trusted_sites",

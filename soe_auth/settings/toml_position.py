@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Strings of all four kinds and comments may hold brackets and line breaks without a meaning.
+# In strings of all four kinds and in comments, brackets and line breaks have no meaning.
 # https://toml.io/en/v1.0.0#string
 _TOKEN = re.compile(
     r'"""(?:\\.|[^\\])*?"{3,5}'
@@ -67,7 +67,7 @@ def without_table(text: str, *path: str) -> str:
 def with_table_renamed(text: str, path: tuple[str, ...], to: str) -> str:
     """Return a TOML document with another last name in the header of that path.
 
-    A comment behind the header stays.
+    A comment after the header stays.
     """
     lines = text.split("\n")
     for number, statement in _statements(text):

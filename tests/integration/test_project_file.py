@@ -235,10 +235,10 @@ def test_a_project_file_may_set_nothing_else(
         ('profile = "../../evil"', "Cannot use profile name '../../evil' from", ""),
         ('profile = "nul"', "Cannot use profile name 'nul' from", ""),
         ('site = "https://a:b@soe.example"', "a site has no user name", ""),
-        ('site = "https://soe.example\\u001b[2J"', "no blanks, backslashes or invisible", ""),
+        ('site = "https://soe.example\\u001b[2J"', "no spaces, backslashes or invisible", ""),
         ("site = true", "write it as text in quotes", ""),
         ("client_id = 110", "client_id needs a site in the same file", "Add the site"),
-        ("x = [" + "[" * 5000, "nested too deep", ""),
+        ("x = [" + "[" * 5000, "nested too deeply", ""),
         ("\udcff", "is not valid TOML", ""),
     ],
 )
@@ -269,7 +269,7 @@ def test_an_error_in_a_pyproject_names_the_line(repository: Repository) -> None:
     with pytest.raises(SettingsError) as error:
         repository.resolve()
     assert str(error.value).startswith(
-        f"Cannot read site from {path}, line 2: a site has no blanks"
+        f"Cannot read site from {path}, line 2: a site has no spaces"
     )
 
 
@@ -395,7 +395,7 @@ def test_it_cannot_use_a_profile_of_another_site(repository: Repository, text: s
         SettingsError, match=r"Cannot use profile acme for .*: it belongs to another site"
     ) as error:
         repository.resolve()
-    assert error.value.hint == f"{path} names it for {ODD}; -p acme sets that file aside."
+    assert error.value.hint == f"{path} names it for {ODD}; with -p acme, that file is ignored."
     assert repository.resolve("acme").project is None
     assert str(repository.resolve(site=ODD).profile) == "soe.example"
 
@@ -521,7 +521,7 @@ def test_an_error_caused_by_a_project_file_names_it(repository: Repository) -> N
     settings = repository.resolve()
     store = FileStore(repository.home / "config", report=print)
     store.save(settings.profile, replace(TOKEN, scope=Scope()))
-    with pytest.raises(LoginRequired, match=rf"scope than {re.escape(str(path))} asks for; type"):
+    with pytest.raises(LoginRequired, match=rf"scope than {re.escape(str(path))} requests; type"):
         from_store(settings, store, now=TOKEN.obtained_at)
 
 

@@ -573,7 +573,7 @@ def test_the_steps_by_hand_refuse_invalid_values(soe_auth: Command) -> None:
         assert "Cannot read redirect_uri from --redirect-uri: " in stderr_of(redirect)
     empty = soe_auth("exchange", *own)
     assert empty.returncode == 2
-    assert "Cannot read the code: there is none." in stderr_of(empty)
+    assert "Cannot read the code: it is empty." in stderr_of(empty)
     verifier = soe_auth("exchange", *own, stdin="code\nshort canary\n")
     assert verifier.returncode == 2
     assert "43 to 128" in stderr_of(verifier)

@@ -296,7 +296,7 @@ def test_without_a_client_id_the_text_for_an_administrator_is_printed(
     assert "#   Domain   localhost\r\n" in text
     assert "#   Status   Read-write" in text
     assert "Scope of the tokens: write_access." in text
-    assert f"soe-auth init --site {site.url} --client-id NUMBER" in text
+    assert f"soe-auth init --site {site.url} --client-id ID" in text
     assert not config_of(soe_auth).exists()
 
 
@@ -529,7 +529,7 @@ def test_a_profile_of_another_site_is_never_changed(soe_auth: Command) -> None:
             "",
             {"SOE_AUTH_SITE": "a b"},
             [],
-            "Cannot use the default of --site: a site has no blanks",
+            "Cannot use the default of --site: a site has no spaces",
         ),
     ],
 )

@@ -308,7 +308,7 @@ def test_a_given_token_revokes_the_one_that_it_replaces_but_not_itself(
 
 def test_an_invalid_or_refused_token_is_not_stored(owner: TokenOwner) -> None:
     for token, code, message in (
-        ("", 2, "Cannot read the token: there is none."),
+        ("", 2, "Cannot read the token: it is empty."),
         ("one two", 2, "Cannot read the token: a token is visible ASCII"),
         ("canary-1", 5, "refused the token.\n  Nothing is stored."),
     ):

@@ -88,7 +88,7 @@ def test_env_renames_the_variable(signed_in: Command) -> None:
 @pytest.mark.parametrize("name", ["", "1ST", "A B", "A=B", "É", "SOE_AUTH_SITE", "A\n"])
 def test_an_invalid_variable_name_is_refused(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "--env", name, "true"], FED) == 2
-    assert "cannot be the token's variable" in capsys.readouterr().err
+    assert "cannot hold the token" in capsys.readouterr().err
 
 
 # --- the token and its site ----------------------------------------------------------------------

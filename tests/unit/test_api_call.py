@@ -86,7 +86,7 @@ def test_an_input_is_posted() -> None:
     assert own.headers == {"Content-Type": "text/plain"}
     query = call_of("questions", method="GET", content=b"{}", fields=("a=b",))
     assert (query.path, query.content) == ("/api/v3/questions?a=b", b"{}")
-    with pytest.raises(ValueError, match="exclude each other"):
+    with pytest.raises(ValueError, match="-f cannot be used with --input"):
         call_of("questions", content=b"{}", fields=("a=b",))
 
 

@@ -507,15 +507,15 @@ def test_every_shape_of_refusal_is_understood(status: int, body: object, words: 
         (200, b'{"access_token": "cana', "no JSON"),
         (200, b"\xff\xfe\x00", "no JSON"),
         (200, b"[" * 60000, "no JSON"),
-        (200, [{"access_token": "canary"}], "another shape"),
+        (200, [{"access_token": "canary"}], "not an object"),
         (200, {}, "without a token"),
         (200, {"access_token": ""}, "without a token"),
         (200, {"access_token": "canary\n"}, "without a token"),
         (200, {"access_token": "canary\u202e"}, "without a token"),
         (200, {"access_token": ["canary"]}, "without a token"),
         (200, {"access_token": "canary" * 11_000}, "a token has 16384 characters at most"),
-        (302, {"access_token": "canary"}, "without a refusal's reason"),
-        (500, {}, "without a refusal's reason"),
+        (302, {"access_token": "canary"}, "without a reason"),
+        (500, {}, "without a reason"),
     ],
 )
 def test_whatever_else_comes_is_malformed_and_not_quoted(

@@ -112,7 +112,7 @@ def test_the_redirect_host_is_a_name_or_127_0_0_1(home: Path, host: str) -> None
     ("given", "message"),
     [
         ({"site": "http://acme.example"}, "Cannot read site from --site: http is for a loopback"),
-        ({"SOE_AUTH_SITE": "a b"}, "Cannot read site from SOE_AUTH_SITE: a site has no blanks"),
+        ({"SOE_AUTH_SITE": "a b"}, "Cannot read site from SOE_AUTH_SITE: a site has no spaces"),
         ({"client_id": "secret key"}, "Cannot read client_id from --client-id: "),
         (
             {"redirect": "elsewhere"},
@@ -169,7 +169,7 @@ def test_an_error_names_the_value_and_its_origin(
         ('trusted_sites = ["http://soe.example"]\n', "http is for a loopback"),
         ("[profile.acme]\ntrusted_sites = []\n", "there is no setting 'trusted_sites'"),
         (f"port = 0x1{'0' * 5000}\n", "write it as text in quotes"),
-        (f"x = {'[' * 5000}\n", "is nested too deep"),
+        (f"x = {'[' * 5000}\n", "is nested too deeply"),
         (f"{'k' * 5000} = 1\n", "there is no setting 'kkkk"),
         ("a = \n", "is not valid TOML"),
     ],
@@ -222,7 +222,7 @@ def test_an_unknown_key_gets_the_nearest_setting_as_hint(home: Path) -> None:
         (
             '\ntrusted_sites = ["a b"]\n',
             2,
-            "Cannot read trusted_sites from {}: a site has no blanks",
+            "Cannot read trusted_sites from {}: a site has no spaces",
         ),
         ("profile.acme = { port = 80 }\n", 1, "Cannot read port from {}: valid ports are"),
     ],

@@ -52,7 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--field",
         metavar="KEY=VALUE",
         **repeated,
-        help="a field of the query; with another method than GET, of a JSON body; repeatable",
+        help="a field of the query, or of a JSON body if the method is not GET; repeatable",
     )
     parser.add_argument(
         "-H", "--header", metavar="NAME:VALUE", **repeated, help="a header to add; repeatable"
@@ -71,7 +71,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    """Call the API and print what it returns."""
+    """Call the API and print its responses."""
     site, settings = find_site(args, console)
     try:
         call = new_api_call(
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         )
     except ValueError as problem:
         raise SettingsError(
-            f"Cannot make the call: {problem}.",
+            f"Cannot call the API: {problem}.",
             hint="`soe-auth api --help` shows examples.",
         ) from None
     token = find_token(args, console).access_token

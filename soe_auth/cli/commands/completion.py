@@ -47,8 +47,8 @@ from soe_auth.settings.config_files import read_config_files
 
 SHELLS = ("bash", "zsh", "fish", "powershell", "elvish", "nushell")
 
-# The functions of each shell that look up profiles, commands and files. In all of them, a name and
-# a word that is being typed stay text, and are never run.
+# The functions of each shell that look up profiles, commands and files. All of them treat a name
+# and a word that is being typed as text, and never run it.
 _PREAMBLE = {
     "bash": """
 _soe_auth_profiles() {
@@ -145,7 +145,7 @@ $env.config.completions.external.completer = {|spans: list<string>|
       ^soe-auth completion --profiles | lines | where {|name| $name starts-with ($spans | last) } |
         each {|name| {value: $name} }
     } else if $offered == files {
-      null # which has nushell complete files
+      null # nushell then completes files
     } else {
       $offered | where {|each| $each.0 starts-with ($spans | last) } |
         each {|each| {value: $each.0, description: $each.1} }
@@ -173,7 +173,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     if not args.profiles:
         console.result(_script(args.shell))
         return 0
-    with suppress(SoeAuthError, OSError):  # an error would disturb a half-typed line
+    with suppress(SoeAuthError, OSError):  # an error would garble the line that is being typed
         if names := "\n".join(read_config_files(console.environ).profiles):
             console.result(names)
             console.observer.prints(names)
@@ -220,8 +220,8 @@ def _parser_of_all_commands() -> argparse.ArgumentParser:
         "cmd": {
             "bash": "_soe_auth_command",
             "zsh": "_soe_auth_command",
-            # Skips `soe-auth run` and the values of these options. The short ones come first, as
-            # fish would take a long one for its own.
+            # Skip `soe-auth run` and the values of these options. The short ones come first: fish
+            # would parse a long one as its own option.
             "fish": f"(__fish_complete_subcommand --fcs-skip=2 {' '.join(options)})",
             "powershell": "_soe_auth_command",
             "table": "files",

@@ -19,7 +19,7 @@ from soe_auth.actions.registration import preface
 from soe_auth.cli.console import Console, fitted
 from soe_auth.cli.json_output import FORMAT_VERSION
 from soe_auth.cli.main import add_actions
-from soe_auth.cli.options import tell_ignored_suffix
+from soe_auth.cli.options import report_ignored_suffix
 from soe_auth.desktop.process import run_child, split_command
 from soe_auth.errors import LoginRequired, SettingsError, SoeAuthError
 from soe_auth.model.network import Network, Proxy
@@ -62,7 +62,7 @@ KEYS: dict[str, Setting[Any]] = {
     TRUSTED_SITES.key: TRUSTED_SITES,
 }
 _LONGEST_VALUE = 1000  # characters, in the list
-_NO_PROFILE = "none"  # the name to resolve where there is no profile
+_NO_PROFILE = "none"  # the name to resolve if there is no profile
 _EDITORS = ("notepad",) if sys.platform == "win32" else ("editor", "vi")
 
 
@@ -100,7 +100,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-# --- values here ---------------------------------------------------------------------------------
+# --- values in effect ----------------------------------------------------------------------------
 
 
 def _list(args: argparse.Namespace, console: Console) -> None:
@@ -161,7 +161,7 @@ def _get(args: argparse.Namespace, console: Console) -> None:
 def _path(args: argparse.Namespace, console: Console) -> None:
     paths = find_paths(console.environ)
     console.result(f"{paths.config}\n{paths.system_config}")
-    with suppress(SoeAuthError):  # a user who repairs a file needs its path first
+    with suppress(SoeAuthError):  # its path is needed to repair an invalid file
         if project := _resolve(args.profile, console)[1].project:
             console.result(project)
 
@@ -204,7 +204,7 @@ def _set(args: argparse.Namespace, console: Console) -> None:
         from soe_auth.site_client.tls import ssl_context
 
         ssl_context(Network(value))  # raises if no certificate can be read from it
-    read_config_files(console.environ)  # a broken file is not changed
+    read_config_files(console.environ)  # an invalid file is not changed
     config = find_paths(console.environ).config
     profile = _owner(setting, args.profile, console)
 
@@ -220,7 +220,7 @@ def _set(args: argparse.Namespace, console: Console) -> None:
     else:
         save_profile(config, profile, {setting.key: setting.to_toml(value)}, check=check)
     if isinstance(value, Site):
-        tell_ignored_suffix(value, console)
+        report_ignored_suffix(value, console)
     place = _place(config, profile)
     console.say(f"Set {setting.key} to {printable(setting.text(value)) or 'empty'} in {place}")
     with suppress(SoeAuthError):  # another setting is wrong, or there is no profile yet
@@ -234,7 +234,7 @@ def _set(args: argparse.Namespace, console: Console) -> None:
 
 def _unset(args: argparse.Namespace, console: Console) -> None:
     setting = _setting(args.key)
-    configs = read_config_files(console.environ)  # a broken file is not changed
+    configs = read_config_files(console.environ)  # an invalid file is not changed
     config = find_paths(console.environ).config
     profile = _owner(setting, args.profile, console)
     if profile:
@@ -248,10 +248,10 @@ def _unset(args: argparse.Namespace, console: Console) -> None:
 
 
 def _report_unused_tokens(console: Console) -> None:
-    """Name each token that is not in its profile's store; no token is moved."""
+    """Report each token that is not in its profile's store; no token is moved."""
     directory = find_paths(console.environ).directory
     for profile in FileStore(directory, report=console.say).profiles():
-        with suppress(SoeAuthError):  # `status` reports what is wrong with that profile
+        with suppress(SoeAuthError):  # `status` reports the problem
             settings = resolve({}, profile=profile, environ=console.environ)
             if (place := find_store_kind(directory, profile, report=console.say)) != settings.store:
                 console.say(
@@ -296,7 +296,7 @@ def _edit(_: argparse.Namespace, console: Console) -> None:
     except OSError as problem:
         raise SettingsError(
             f"Cannot start {printable(command[0])}: {problem.strerror}.",
-            hint="Set VISUAL, or else EDITOR, to another editor.",
+            hint="Set VISUAL or EDITOR to another editor.",
         ) from None
     try:
         read_config_files(console.environ).check_own()
@@ -314,7 +314,7 @@ def _edit(_: argparse.Namespace, console: Console) -> None:
 
 
 def _editor(environ: Mapping[str, str], config: Path) -> list[str]:
-    """Return the command of VISUAL or EDITOR, or else a usual editor. Raises SettingsError."""
+    """Return the command of VISUAL or EDITOR, or else a common editor. Raises SettingsError."""
     path = environ.get("PATH", "")
     default = next((name for name in _EDITORS if shutil.which(name, path=path)), "")
     try:

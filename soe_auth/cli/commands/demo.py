@@ -1,4 +1,4 @@
-"""Watch a whole login: a sandbox starts, and you sign in to it for real.
+"""Watch a whole login: a sandbox starts, and you sign in to it.
 
 Your own settings and tokens are not touched. If no browser can be shown here, a script acts as the
 browser.
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
             console.say("\n5. Logging out revokes the token on the site, and deletes it here.")
             code = _soe_auth(["logout"], environ, console)
     console.say(
-        "\nThat was all, and everything is deleted. With your own site:\n"
+        "\nThe demo is over, and its files are deleted. With your own site:\n"
         f"   soe-auth login --site NAME.{VENDOR_DOMAIN} --client-id ID"
     )
     return code
@@ -93,7 +93,7 @@ def _soe_auth(
 
 
 def _without_browser(io: LoginIO) -> LoginIO:
-    """Drop what a login says about the browser, as none is shown."""
+    """Hide a login's messages about the browser, as none is shown."""
 
     def announce(text: str) -> None:
         if not text.startswith("Opening "):

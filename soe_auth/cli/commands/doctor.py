@@ -30,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     report.add_argument(
         "--probe",
         action="store_true",
-        help="send the site a few requests without a token, and print a report to hand on",
+        help="send the site a few requests without a token, and print a report to share",
     )
 
 
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
             verdict = finding.verdict
             line = f"{verdict:{_INDENT}}{finding.name}: {finding.says}"
             console.report(line, hang=_INDENT, verdict=verdict)
-            if verdict == "warning" and finding.todo:  # an error's is at the end, where the eye is
+            if verdict == "warning" and finding.todo:  # errors are repeated at the end, with it
                 console.report(f"{'':{_INDENT}}{finding.todo}")
     errors = [finding for finding in found if finding.verdict == "error"]
     if args.json:

@@ -1,9 +1,9 @@
 """By hand, step 3: exchange a code and its verifier for a token, and print the token.
 
 The code and the verifier are read from SOE_AUTH_CODE and SOE_AUTH_CODE_VERIFIER, or as lines of
-standard input, the code first; on a terminal you are asked. They are no options, because other
-processes can read a command line. In place of the code you can give the address at which the
-browser ended; if SOE_AUTH_STATE is set, you must, and its state must match. Nothing is stored.
+standard input, the code first; a terminal shows a prompt. They are not options, because other
+processes can read a command line. Instead of the code you can give the address of the browser's
+last page; if SOE_AUTH_STATE is set, the address is required, with that state. Nothing is stored.
 
 For example:
   soe-auth exchange --site acme --client-id 110
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     except ValueError as problem:
         raise SettingsError(
             f"Cannot use the address with the code: {problem}.",
-            hint="Copy it whole from the browser's address bar, from the page at which it ended.",
+            hint="Copy the whole address of the browser's last page from the address bar.",
         ) from None
     code_verifier = options.read_secret("code verifier", console, "SOE_AUTH_CODE_VERIFIER")
     if not _VERIFIER.fullmatch(code_verifier.reveal()):

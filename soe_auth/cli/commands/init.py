@@ -59,7 +59,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    """Set up a profile, and sign in if that is wanted. Raises as `login`, once it is written."""
+    """Set up a profile, and sign in if the user wants that. Raises as `login`."""
     prompter = Prompter(None if args.yes else console.ask, console.error)
     configs = read_config_files(console.environ)
     shared = _read_shared_config(args.shared) if args.shared else None
@@ -115,11 +115,11 @@ def _read_shared_config(name: str) -> ProjectFile:
 
 
 def _confirm(shared: ProjectFile, configs: Configs, prompter: Prompter, *, confirmed: bool) -> None:
-    """Show a shared config, and return if the user confirms its site. Raises SettingsError."""
+    """Show a shared config, and ask the user to confirm its site. Raises SettingsError."""
     site = shared.site
     lines = [f"  {key}  {printable(text)}" for key, text in shared.table.values.items()]
     lines += [f"  profile  {shared.profile}"] * (shared.profile is not None)
-    prompter.tell("\n".join([f"{shared.table.file} contains:", *lines]))
+    prompter.show("\n".join([f"{shared.table.file} contains:", *lines]))
     if confirmed or site is None:
         return
     if not prompter.can_ask:
@@ -135,7 +135,7 @@ def _confirm(shared: ProjectFile, configs: Configs, prompter: Prompter, *, confi
 
 
 def _write(settings: Settings, console: Console) -> None:
-    """Write what config.toml lacks of the profile, and report the changes."""
+    """Write the changes of the profile to config.toml, and report them."""
     configs, name = read_config_files(console.environ), settings.profile
     changed = changes(settings, configs)
     if changed:
@@ -154,5 +154,5 @@ def _wants_to_sign_in(prompter: Prompter) -> bool:
         return False
     try:
         return prompter.confirm("Sign in now?", default=True, flag="--login")
-    except SettingsError:  # no answer is no failure: the profile is written
+    except SettingsError:  # not an error: the profile is written already
         return False

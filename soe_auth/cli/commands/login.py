@@ -63,7 +63,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="DURATION",
         help="with --with-token: how long it is valid from now; default: unknown",
     )
-    parser.add_argument("--json", action="store_true", help="print who signed in, as JSON")
+    parser.add_argument("--json", action="store_true", help="print account and expiry as JSON")
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     _check_options(args)
     options.take_target(args, console)
     if args.if_needed and from_environment(console.environ):
-        # In a CI job no user can sign in, and the job has its token already.
+        # A CI job has its token already, and no user can sign in there.
         console.say("SOE_AUTH_TOKEN is set: `soe-auth token` prints that token; no login needed.")
         return _report(args, console)
     try:

@@ -1,8 +1,8 @@
 """Revoke the token on the site and delete it from this machine.
 
-The exit code is 0 if it is revoked, or --local does not ask the site; 5 if the site does not offer
-that, or its response is invalid; 6 if the site cannot be reached. With 5 and 6 the token stays
-here, unless it has expired, so that you can try again; --local deletes it.
+The exit code is 0 if it is revoked, and with --local, which does not ask the site; 5 if the site
+does not offer that, or its response is invalid; 6 if the site cannot be reached. With 5 and 6 the
+token stays here, unless it has expired, so that you can try again; --local deletes it.
 
 For example:
   soe-auth logout
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from soe_auth.actions.logout import LogoutResult
     from soe_auth.cli.console import Console
 
-# For each result on the site: the exit code, and what it says about the token.
+# For each result on the site: the exit code and the message.
 _ON_SITE: dict[RevocationResult | None, tuple[int, str]] = {
     None: (0, "{site} was not asked to revoke it; it stays valid there until it expires."),
     RevocationResult.ENDED: (0, "{site} has revoked it."),
@@ -72,12 +72,12 @@ def run(args: argparse.Namespace, console: Console) -> int:
     directory = find_paths(console.environ).directory
     files = FileStore(directory, report=console.say)
     if args.all and (args.profile or args.target):
-        raise SettingsError("--all names every profile.", hint="Leave the other one out.")
+        raise SettingsError("--all names every profile.", hint="Leave --all or the profile out.")
     take_target(args, console)
     profiles = files.profiles() if args.all else [_chosen(args, files, console)]
     if not profiles:
         console.say("There is no token to delete.")
-    # The token is revoked where it is, not where the settings want the next one.
+    # Use the store that has the token, which may differ from that of the settings.
     stores = {
         kind: open_store(directory, kind, report=console.say, user_present=True)
         for kind in get_args(StoreKind)
@@ -88,7 +88,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
     async def log_out(profile: str) -> LogoutResult | StoreError | None:
         network = Network()
-        with suppress(SettingsError):  # invalid settings do not keep the token here
+        with suppress(SettingsError):  # invalid settings must not prevent a logout
             if not args.local:
                 environ = console.environ
                 settings = resolve({}, profile=profile, environ=environ, configs=configs, find=find)

@@ -58,7 +58,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         )
     if args.env == SITE.variable or not _NAME.fullmatch(args.env):
         raise SettingsError(
-            f"env (from --env): {printable(args.env, 40)} cannot be the token's variable.",
+            f"Cannot read env from --env: {printable(args.env, 40)} cannot hold the token.",
             hint="Write a name of letters, digits and _, such as API_TOKEN.",
         )
     environ = _environ(args, console, command)

@@ -1,8 +1,8 @@
 """Run a sandbox on this machine: an SOE site to practise on, with nothing real on it.
 
-It accepts what a real site accepts, and reports what differs from the vendor's guide; --strict
-refuses that. To test a tool, a quirk makes it answer wrongly, slowly or not at all. Ctrl-C stops
-it.
+It accepts the requests that a real site accepts, and reports each that differs from the vendor's
+guide; --strict refuses those. To test a tool, a quirk makes it answer wrongly, slowly or not at
+all. Ctrl-C stops it.
 
 For example:
   soe-auth sandbox --port 7700
@@ -47,13 +47,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--port", metavar="PORT", default="0", help="default: any free port")
     parser.add_argument(
-        "--lifetime", metavar="DURATION", default="24h", help="of its tokens; default: 24h"
+        "--lifetime",
+        metavar="DURATION",
+        default="24h",
+        help="how long its tokens are valid; default: 24h",
     )
     parser.add_argument(
-        "--delay", metavar="DURATION", default="3s", help="of slow answers; default: 3s"
+        "--delay", metavar="DURATION", default="3s", help="how long slow answers take; default: 3s"
     )
     parser.add_argument(
-        "--strict", action="store_true", help="refuse what differs from the vendor's guide"
+        "--strict", action="store_true", help="refuse requests that differ from the vendor's guide"
     )
     parser.add_argument(
         "--domain-rule",

@@ -4,7 +4,7 @@ The exit code is 0 if each profile shown has a token that has not expired, or SO
 else 3. With --json it is 0 in both cases.
 
 --check prints nothing: the exit code is 0 if the token that `soe-auth token` would print stays
-valid for so long, else 3. --verify asks each site whether its token is still valid: the exit code
+valid for that long, else 3. --verify asks each site whether its token is still valid: the exit code
 is 3 if one is not, 6 if a site cannot be reached, 5 if its response is invalid.
 
 For example:
@@ -55,9 +55,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A profile, its token, and the site's verification of it, if that was asked for.
+    """A profile, its token, and with --verify the site's verification of it.
 
-    With `error`, the store cannot say whether there is a token.
+    `error` is set if the store cannot be read.
     """
 
     settings: Settings
@@ -75,7 +75,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="DURATION",
         nargs="?",
         const="",
-        help="print nothing: exit 0 if the token stays valid so long, else 3; default: min_ttl",
+        help="print nothing: exit 0 if the token stays valid that long, else 3; default: min_ttl",
     )
     parser.add_argument(
         "--verify", action="store_true", help="ask each site whether its token is still valid"
@@ -147,7 +147,7 @@ def _check(args: argparse.Namespace, console: Console) -> int:
 def _rows(chosen: str | None, console: Console, *, may_be_none: bool) -> list[_Row]:
     disable_core_dumps()
     files = FileStore(find_paths(console.environ).directory, report=console.say)
-    stores: dict[StoreKind, Store] = {}  # one of each, so that its time-out passes only once
+    stores: dict[StoreKind, Store] = {}  # one of each, so that a keyring times out only once
     rows: list[_Row] = []
     try:
         profiles = resolve_all(chosen, files.profiles, console.environ)
@@ -174,7 +174,7 @@ def _verified(rows: Sequence[_Row], console: Console) -> list[_Row]:
 
     configs, find = read_config_files(console.environ), cache(find_project)
 
-    def network(row: _Row) -> Network:  # which a variable can set, as for any call
+    def network(row: _Row) -> Network:  # with variables, as for any request
         profile, environ = row.settings.profile, console.environ
         return resolve({}, profile=profile, environ=environ, configs=configs, find=find).network
 
@@ -183,7 +183,7 @@ def _verified(rows: Sequence[_Row], console: Console) -> list[_Row]:
 
 
 def _exit_code(rows: Sequence[_Row], now: float, *, has_variable: bool) -> int:
-    """Return the code of the first problem; a login, which the user can do, comes first."""
+    """Return the code of the first problem; a missing login comes before the site's problems."""
     valid = (row.token and not describe_problem(row.settings, row.token, now) for row in rows)
     if not has_variable and not all(valid):
         return EXIT_CODES[LoginRequired]
@@ -217,7 +217,7 @@ def _report(row: _Row, now: float) -> dict[str, object]:
 
 
 def _default(rows: Sequence[_Row], console: Console) -> str | None:
-    """Return the profile, of several, that a command uses here if none is named."""
+    """Return the profile that a command uses here if none is named; None if there is only one."""
     if len(rows) > 1:
         with suppress(SettingsError, LoginRequired):
             return choose_profile(environ=console.environ)
@@ -241,7 +241,7 @@ def _card(row: _Row, now: float, default: str | None, console: Console) -> str:
     elif token is None:
         add("token", "none", "error", to_log_in)
     else:
-        lines.append(f"  account  {token.account or 'not told by the site'}")
+        lines.append(f"  account  {token.account or 'not given by the site'}")
         lines.append(f"  scope    {token.granted_scope.in_words()}")
         if problem := describe_problem(settings, token, now):
             add("token", problem, "error", to_log_in)

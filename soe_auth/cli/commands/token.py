@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 # For each format, the option that goes with it.
 _FORMATS = {"plain": None, "header": "api", "env": "shell", "json": None, "curl": "api"}
 _HEADERS = {"v3": V3_HEADER, "v2.3": V2_HEADER}
-# For each shell, the line that exports a variable, and what it needs escaped between single quotes:
+# For each shell, the line that exports a variable, and the characters to escape in single quotes:
 # POSIX.1-2017, XCU 2.2.2; "The fish language", Quotes; about_Quoting_Rules.
 _EXPORTS: dict[str, tuple[str, dict[str, str | int | None]]] = {
     "sh": ("export {}='{}'", {"'": "'\\''"}),
@@ -52,7 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     waiting = parser.add_mutually_exclusive_group()
     waiting.add_argument("--login", action="store_true", help="sign in first, if that is needed")
     waiting.add_argument(
-        "--wait", metavar="DURATION", help="wait so long, at most, until a user has signed in"
+        "--wait", metavar="DURATION", help="wait up to this long for a user to sign in"
     )
     parser.add_argument(
         "--format",
@@ -92,7 +92,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         if getattr(args, option) is not None and _FORMATS[args.format] != option:
             fitting = [name for name, needs in _FORMATS.items() if needs == option]
             raise SettingsError(
-                f"--{option} has no meaning with --format {args.format}.",
+                f"--{option} cannot be used with --format {args.format}.",
                 hint=f"Leave it out, or use --format {' or '.join(fitting)}.",
             )
     url, api = _call(args, console) if args.url is not None else ("", args.api or "v3")
@@ -104,7 +104,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
             text = f'url = "{url}"\n{text}'
         if args.output in {None, "-"}:
             console.result(text)
-            if source.token and args.format != "json":  # which has the time left
+            if source.token and args.format != "json":  # JSON has the time left
                 console.observer.prints(text, source.settings, source.token)
         else:
             _write(args.output, text)
@@ -113,7 +113,9 @@ def run(args: argparse.Namespace, console: Console) -> int:
     if args.wait is not None:
         source = wait_for_token(args, console, read_option("wait", parse_duration, args.wait))
     else:
-        early = None if args.format == "json" else output  # JSON has the account too, found later
+        early = (
+            None if args.format == "json" else output
+        )  # JSON has the account, which is known later
         source = find_token(args, console, login=args.login, on_stored=early)
     if not printed:
         output(source)
@@ -121,7 +123,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
 
 def _call(args: argparse.Namespace, console: Console) -> tuple[str, str]:
-    """Return the URL of --for, which has to be of the token's site, and its API."""
+    """Return the URL of --for, which must be of the token's site, and its API."""
     from soe_auth.oauth.api_call import new_api_call
 
     site, _ = find_site(args, Console(console.environ, quiet=True))
