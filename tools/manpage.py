@@ -135,7 +135,7 @@ def page() -> Iterator[str]:
 def section(command: str) -> Iterator[str]:
     """Yield the description of a command, and its own options."""
     module = import_module(f"soe_auth.cli.commands.{command}")
-    parser = argparse.ArgumentParser(prog=f"soe-auth {command}")
+    parser = argparse.ArgumentParser(prog=f"soe-auth {command}", conflict_handler="resolve")
     module.configure(parser)
     parsers = [parser]
     yield rf".SS soe\-auth {command}"

@@ -208,7 +208,7 @@ def _parser_of_all_commands() -> argparse.ArgumentParser:
     add_common(root)
     commands = root.add_subparsers()
     for name, does in COMMANDS.items():
-        parser = commands.add_parser(name, help=does)
+        parser = commands.add_parser(name, help=does, conflict_handler="resolve")  # as in Parser
         import_module(f"soe_auth.cli.commands.{name}").configure(parser)
         add_common(parser, profile=name not in WITHOUT_PROFILE)
     with_values = [action for action in _actions(commands.choices["run"]) if action.nargs != 0]
