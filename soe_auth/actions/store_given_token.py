@@ -52,7 +52,7 @@ async def _verify_and_store(token: Token, settings: Settings, io: LoginIO) -> To
     profile, authority = settings.profile, token.site.authority
     async with io.connect(token.site, settings.network) as site:
         found = await site.verify(token.access_token)
-        if found.validity is TokenValidity.NO_LONGER_GOOD:
+        if found.validity is TokenValidity.INVALID:
             raise ServerError(
                 f"{authority} refused the token.",
                 hint="Nothing is stored. Is it complete, valid, and for this site?",

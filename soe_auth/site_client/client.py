@@ -42,8 +42,8 @@ _MAX_API_BODY = 64 * 1024 * 1024  # bytes
 class TokenValidity(Enum):
     """A site's answer to the question whether a token is valid."""
 
-    GOOD = "good"
-    NO_LONGER_GOOD = "no longer good"
+    VALID = "valid"
+    INVALID = "no longer valid"
     UNCLEAR = "no answer that can be read"
     UNREACHABLE = "not reachable"
 
@@ -57,9 +57,9 @@ class Verification:
     reason: str = ""
 
     @property
-    def is_good(self) -> bool | None:
+    def is_valid(self) -> bool | None:
         """Whether the token is valid; None if the site did not say."""
-        return {TokenValidity.GOOD: True, TokenValidity.NO_LONGER_GOOD: False}.get(self.validity)
+        return {TokenValidity.VALID: True, TokenValidity.INVALID: False}.get(self.validity)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,13 +129,13 @@ class SiteConnection:
             reason = "A token with access_team is valid in its team only, which was not asked."
             return Verification(TokenValidity.UNCLEAR, reason=reason)
         if answer.status == HTTPStatus.UNAUTHORIZED:
-            return Verification(TokenValidity.NO_LONGER_GOOD)
+            return Verification(TokenValidity.INVALID)
         name = answer.fields.get("name") if answer.status == HTTPStatus.OK else None
         if not isinstance(name, str):
             site = self._transport.site.authority
             reason = f"{site} answered without a name (HTTP {answer.status})."
             return Verification(TokenValidity.UNCLEAR, reason=reason)
-        return Verification(TokenValidity.GOOD, printable(name, 80) or None)
+        return Verification(TokenValidity.VALID, printable(name, 80) or None)
 
     async def revoke(
         self, access_token: Secret, *, for_team: bool = False, time_limit: float | None = None
@@ -150,7 +150,7 @@ class SiteConnection:
         left = until - time.monotonic()
         if result in {RevocationResult.UNCLEAR, RevocationResult.UNREACHABLE} and left > 0:
             verification = await self.verify(access_token, for_team=for_team, time_limit=left)
-            if verification.validity is TokenValidity.NO_LONGER_GOOD:
+            if verification.validity is TokenValidity.INVALID:
                 return RevocationResult.ENDED
         return result
 

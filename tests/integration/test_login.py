@@ -318,7 +318,7 @@ def test_a_login_by_site_and_client_id_leaves_the_token_of_another_profile_alone
     assert new.expires_at != "never"
     assert user.effects().store.load("ci") == kept
     [asked] = asyncio.run(verify([(kept, Network())]))
-    assert asked.is_good
+    assert asked.is_valid
 
 
 def test_a_change_of_a_profile_is_reported_with_the_command_that_undoes_it(

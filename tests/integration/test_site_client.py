@@ -385,8 +385,8 @@ async def test_an_unknown_account_is_not_an_error(plain_site: SandboxSite, quirk
 @pytest.mark.parametrize(
     ("quirk", "verdict"),
     [
-        ("ok", Verification(TokenValidity.GOOD, "Jane Doe")),
-        ("empty-name", Verification(TokenValidity.GOOD)),
+        ("ok", Verification(TokenValidity.VALID, "Jane Doe")),
+        ("empty-name", Verification(TokenValidity.VALID)),
         (
             "server-error",
             Verification(TokenValidity.UNCLEAR, reason="{} answered without a name (HTTP 500)."),
@@ -415,7 +415,7 @@ async def test_only_a_clear_answer_means_that_a_token_is_good(
 async def test_only_a_401_means_that_a_token_is_invalid(either: SandboxSite) -> None:
     async with connect(either.site) as connection:
         verdict = await connection.verify(Secret("never-given"))
-    assert verdict == Verification(TokenValidity.NO_LONGER_GOOD)
+    assert verdict == Verification(TokenValidity.INVALID)
     compressed = http(
         401, b"{}", b"Content-Encoding: br"
     )  # an encoding that the client did not offer

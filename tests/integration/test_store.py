@@ -149,6 +149,30 @@ def test_a_file_that_another_user_can_change_is_not_read(
         as_nobody(read, USER)
 
 
+def test_a_file_that_its_group_can_change_is_read_if_only_this_user_is_in_the_group(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "config.toml"
+    path.write_bytes(b"x")
+    path.chmod(0o664)
+    with nullcontext() if has_private_group() else pytest.raises(OtherUsersError, match="group"):
+        assert read_trusted(path) == b"x"
+
+
+def has_private_group() -> bool:
+    """Whether a file mode for the group lets only this user in: as on Windows, which has none."""
+    if sys.platform == "win32":
+        return True
+    import grp
+    import pwd
+
+    try:
+        user, group = pwd.getpwuid(os.getuid()), grp.getgrgid(os.getgid())
+    except KeyError:  # a container's user may have no name
+        return False
+    return group.gr_gid != 0 and user.pw_name == group.gr_name and not group.gr_mem
+
+
 @pytest.mark.posix("file modes, which Windows does not have")
 @pytest.mark.parametrize("umask", [0o000, 0o777])
 def test_a_file_is_private_from_its_first_byte(tmp_path: Path, umask: int) -> None:

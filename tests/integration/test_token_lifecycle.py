@@ -40,7 +40,7 @@ def user(tmp_path: Path) -> FakeUser:
     return FakeUser(tmp_path / "config")
 
 
-def is_good(site: Sandbox, token: Token) -> bool:
+def is_valid(site: Sandbox, token: Token) -> bool:
     """Ask the site directly, without code of soe-auth."""
     headers = {"Authorization": f"Bearer {token.access_token.reveal()}"}
     request = Request(f"{site.url}/api/v3/users/me", headers=headers)  # noqa: S310  # our loopback
@@ -222,21 +222,21 @@ def test_a_site_verifies_its_token_and_each_answer_is_reported(
     end_on(site, stored(soe_auth, "ended"))
     good = soe_auth("status", "-p", "good", "--verify")
     assert (good.returncode, good.stderr) == (0, "")
-    assert good.stdout.endswith("\n  on site  good, as Jane Doe\n")
+    assert good.stdout.endswith("\n  on site  valid, as Jane Doe\n")
     ended = soe_auth("status", "-p", "ended", "--verify")
     assert (ended.returncode, ended.stderr) == (3, "")
     assert "  token    valid until" in ended.stdout  # which is what is known here
-    assert ended.stdout.endswith("\n  on site  no longer good\n")
+    assert ended.stdout.endswith("\n  on site  no longer valid\n")
 
     with running(strict=True) as other:
         log_in(soe_auth, "away", other)
     away = soe_auth("status", "-p", "away", "--verify")
     assert (away.returncode, away.stderr) == (6, "")
-    assert "\n  on site  not reachable: localhost" in away.stdout
+    assert "\n  on site  Cannot reach localhost" in away.stdout
     site.quirks = Quirks(account="html")
     unclear = soe_auth("status", "-p", "good", "--verify")
     assert (unclear.returncode, unclear.stderr) == (5, "")
-    assert "\n  on site  no answer that can be read: localhost" in unclear.stdout
+    assert "\n  on site  localhost" in unclear.stdout
     assert unclear.stdout.endswith(" answered without a name (HTTP 200).\n")
 
 
@@ -254,7 +254,7 @@ def test_of_several_answers_the_exit_code_is_the_one_that_a_user_can_fix(
         assert done.returncode == 6
         report = json.loads(done.stdout)
         assert [profile["verified"] for profile in report["profiles"]] == [None, True, None]
-        assert report["profiles"][1]["verification"] == "good, as Jane Doe"
+        assert report["profiles"][1]["verification"] == "valid, as Jane Doe"
         assert "verified" not in json.loads(soe_auth("status", "--json").stdout)["profiles"][1]
         end_on(site, stored(soe_auth, "good"))
         done = soe_auth("status", "--verify", "--json")
@@ -282,7 +282,7 @@ async def test_sites_are_asked_all_at_once_and_each_for_its_own_token_alone() ->
             for port in (one, other)
         ]
         verdicts = await verify([(token, Network()) for token in tokens])
-    assert [verdict.validity for verdict in verdicts] == [TokenValidity.GOOD] * 2
+    assert [verdict.validity for verdict in verdicts] == [TokenValidity.VALID] * 2
     for port in (one, other):
         (head,) = [head for head in heads if b"Host: 127.0.0.1:%d\r\n" % port in head]
         assert b"Authorization: Bearer for-%d\r\n" % port in head
@@ -304,10 +304,10 @@ def test_the_token_that_a_login_replaces_is_ended_on_the_site(
     user: FakeUser, site: Sandbox
 ) -> None:
     old = login(user.settings(site=site.url), user.effects())
-    assert is_good(site, old)
+    assert is_valid(site, old)
     new = login(user.settings(site=site.url), user.effects())
-    assert not is_good(site, old)
-    assert is_good(site, new)
+    assert not is_valid(site, old)
+    assert is_valid(site, new)
     assert user.curious == ["The replaced token: ended."]
 
 
@@ -322,10 +322,10 @@ def test_so_is_one_for_another_scope_or_application_where_the_profile_is_named(
     beside = user.settings(site=site.url, **flags)
     login(beside, user.effects())
     assert beside.profile != f"localhost-{site.port}"
-    assert is_good(site, old)
+    assert is_valid(site, old)
     given = {"site": site.url, "client_id": "110", "timeout": "20s", **flags}
     login(resolve(given, profile=f"localhost-{site.port}", environ=environ), user.effects())
-    assert not is_good(site, old)
+    assert not is_valid(site, old)
 
 
 def test_a_login_names_the_previous_account_if_it_was_another(
@@ -376,7 +376,7 @@ def test_it_is_revoked_only_after_the_new_one_is_stored_and_reported(
     log: list[str] = []
 
     def saving() -> None:
-        assert is_good(site, old)
+        assert is_valid(site, old)
         log.append("saved")
 
     def told_more(_: str) -> None:
@@ -400,13 +400,13 @@ def test_a_login_that_could_not_be_kept_ends_no_token(user: FakeUser, site: Sand
             user.settings(site=site.url),
             user.effects(store=Spy(user.effects().store, before_saving=fail)),
         )
-    assert is_good(site, old)
+    assert is_valid(site, old)
 
 
 def test_an_old_token_that_cannot_be_read_holds_up_no_login(user: FakeUser, site: Sandbox) -> None:
     store = Spy(user.effects().store, before_loading=fail)
     token = login(user.settings(site=site.url), user.effects(store=store))
-    assert is_good(site, token)
+    assert is_valid(site, token)
     assert user.curious == []
 
 
@@ -438,7 +438,7 @@ def test_one_that_lives_on_is_not_passed_over_in_silence(
     site.quirks = Quirks(invalidate="not-offered")
     user.told.clear()
     login(settings, user.effects(now=lambda: old.obtained_at))
-    assert is_good(site, old)
+    assert is_valid(site, old)
     assert user.told[-1] == (
         "Cannot revoke the replaced token: not offered by this site. It is valid"
         f" {old.describe_expiry(old.obtained_at)}. To revoke it, sign in at {site.url} and open"
@@ -464,7 +464,7 @@ def test_one_that_has_ended_or_is_another_sites_is_left_alone(
         else:
             store.save(f"localhost-{site.port}", old)
             login(user.settings(site=site.url), user.effects())
-        assert is_good(first, old)
+        assert is_valid(first, old)
     assert not any("was ended" in told for told in happened)
     assert user.curious == []
 
@@ -512,7 +512,7 @@ def test_in_the_morning_one_command_renews_what_would_not_last_the_day(
     renewed = signed_in(*morning)
     assert renewed.returncode == 0
     assert "Already" not in renewed.stderr
-    assert not is_good(site, old)
+    assert not is_valid(site, old)
     aged(signed_in, profile, 30 * 3600)
     assert signed_in(*morning, "-v").stderr.count("replaced") == 0
     assert len(site.exchanges) == 3

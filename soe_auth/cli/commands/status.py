@@ -193,7 +193,7 @@ def _exit_code(rows: Sequence[_Row], now: float, *, has_variable: bool) -> int:
     from soe_auth.site_client.client import TokenValidity
 
     for validity, kind in (
-        (TokenValidity.NO_LONGER_GOOD, LoginRequired),
+        (TokenValidity.INVALID, LoginRequired),
         (TokenValidity.UNREACHABLE, NetworkError),
         (TokenValidity.UNCLEAR, ServerError),
     ):
@@ -213,7 +213,7 @@ def _report(row: _Row, now: float) -> dict[str, object]:
     )
     if verdict is None:
         return report
-    return {**report, "verified": verdict.is_good, "verification": _in_words(verdict)}
+    return {**report, "verified": verdict.is_valid, "verification": _in_words(verdict)}
 
 
 def _default(rows: Sequence[_Row], console: Console) -> str | None:
@@ -251,7 +251,7 @@ def _card(row: _Row, now: float, default: str | None, console: Console) -> str:
             add("note", warning, "warning")
     if row.verdict:
         meanings: dict[bool | None, Severity] = {None: "warning", True: "ok", False: "error"}
-        add("on site", _in_words(row.verdict), meanings[row.verdict.is_good])
+        add("on site", _in_words(row.verdict), meanings[row.verdict.is_valid])
     return "\n".join(lines)
 
 
@@ -259,4 +259,4 @@ def _in_words(verdict: Verification) -> str:
     words = verdict.validity.value
     if verdict.account:
         return f"{words}, as {verdict.account}"
-    return f"{words}: {verdict.reason}" if verdict.reason else words
+    return verdict.reason or words
