@@ -262,7 +262,7 @@ def test_a_token_is_in_the_secret_service_and_in_no_file(at_home: Command, site:
     first = does("token")
     assert "valid until" in does("status")
     assert does("status", "--check", "2h") == ""
-    assert "good, as Jane Doe" in does("status", "--verify")
+    assert "valid, as Jane Doe" in does("status", "--verify")
     assert re.search(r"keyring: keyring.backends.SecretService.Keyring answers", does("doctor"))
     does(*login)
     second = does("token")
