@@ -21,7 +21,7 @@ _CONFIG = 'store = "file"\ntimeout = "20s"\n'  # no user waits for a login that 
 
 @pytest.fixture
 def soe_sandbox_settings() -> SandboxSettings:
-    """Return the arguments of `Sandbox` with which `soe_sandbox` is made; by default none.
+    """Return the arguments of `Sandbox` for `soe_sandbox`; none by default.
 
     Override it in a test file, a class or a conftest.py, as with `{"lifetime": 30}`.
     """
@@ -30,7 +30,7 @@ def soe_sandbox_settings() -> SandboxSettings:
 
 @pytest.fixture
 def soe_sandbox_profile() -> str:
-    """Return the name of the profile that `soe_sandbox` makes; by default "sandbox".
+    """Return the name of the profile that `soe_sandbox` creates; "sandbox" by default.
 
     Override it if the tool under test uses a profile by its name.
     """
@@ -44,7 +44,7 @@ def soe_sandbox(
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Sandbox]:
-    """Run a sandbox site, configured as the user's site; no one has signed in yet.
+    """Run a sandbox site, with a profile for it; no user has signed in yet.
 
     Until the test ends, the environment has none of the user's SOE_AUTH_* variables, a new config
     directory with one profile for the site, and a BROWSER that signs in and approves. PATH begins

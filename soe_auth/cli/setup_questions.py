@@ -147,11 +147,11 @@ class SetupWizard:
         return next(name for name in names if not self.configs.is_taken(name, site))
 
     def _check_site(self, site: Site, settings: Settings, *, may_retry: bool) -> None:
-        from soe_auth.site_client.client import FIRST_LOOK, WHO_AM_I, connect
+        from soe_auth.site_client.client import ONE_ATTEMPT, WHO_AM_I, connect
         from soe_auth.site_client.event_loop import run_async
 
         async def fetch() -> ResponseHead:
-            async with connect(site, FIRST_LOOK, network=settings.network) as connection:
+            async with connect(site, ONE_ATTEMPT, network=settings.network) as connection:
                 return await connection.fetch_head(WHO_AM_I)
 
         self.console.say(f"Contacting {site.authority} …")

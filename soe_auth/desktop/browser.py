@@ -23,7 +23,7 @@ _TEXT_BROWSERS = frozenset(
         *("retawq", "w3m", "www-browser"),
     }
 )
-# These choose a browser themselves, and a text-mode one without a display.
+# These choose a browser themselves: without a display, a text-mode one.
 _NEED_A_DISPLAY = frozenset({"gio", "sensible-browser", "x-www-browser", "xdg-open"})
 
 # Commands that open a URL on Windows from WSL, without a shell.
@@ -102,7 +102,7 @@ def launch(
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
-                    # Ctrl-C in our console is not for the browser.
+                    # Ctrl-C in our console must not end the browser.
                     creationflags=subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP,
                 )
                 _start_thread(lambda: on_exit(process.wait()))
@@ -147,7 +147,7 @@ def watch_process(pid: int, on_exit: Callable[[int], object]) -> None:
     def reap() -> None:
         try:
             _, status = os.waitpid(pid, 0)
-        except ChildProcessError:  # the program around us reaps all its children
+        except ChildProcessError:  # the calling program reaps all its children
             return
         on_exit(os.waitstatus_to_exitcode(status))
 

@@ -42,7 +42,7 @@ def clipboard_reader(
 
 
 def _read_by_tool(command: Sequence[str], environ: Mapping[str, str]) -> str:
-    """Return the tool's output, cut at a length and a time at which it is killed."""
+    """Return the tool's output; kill the tool at the time limit or the largest size."""
     end = time.monotonic() + _TIMEOUT
     data = b""
     try:

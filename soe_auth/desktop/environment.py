@@ -20,9 +20,9 @@ class Environment:
     """Where this process runs.
 
     `remote_reason` says why the user's browser may not be on this machine; None if it is. `advice`
-    says what to do then; `ssh` are the arguments with which `ssh` reaches this machine, if known.
-    `unattended` is True in a CI job, which no user watches, `forwards` where the user's own browser
-    reaches this machine's ports.
+    says what to do then; `ssh` has the arguments with which `ssh` reaches this machine, if known.
+    `unattended` is True in a CI job, which no user watches; `forwards` is True where the user's own
+    browser reaches this machine's ports.
     """
 
     remote_reason: str | None
@@ -32,7 +32,7 @@ class Environment:
     forwards: bool = False
 
     def describe(self, port: int | None) -> str | None:
-        """Say where this is and what to do, for a redirect to `port`; None if not remote."""
+        """Describe the environment and what to do, for a redirect to `port`; None if not remote."""
         if self.remote_reason is None:
             return None
         advice = self.advice
@@ -42,7 +42,7 @@ class Environment:
         return f"This is {self.remote_reason}: {advice}."
 
     def why_unattended(self, *, opened: bool, can_paste: bool) -> str | None:
-        """Say why no user could answer an automatic login; None if one may.
+        """Return why no user can complete an automatic login; None if one may.
 
         `opened` says whether a browser was started, `can_paste` whether there is a terminal.
         """
@@ -59,29 +59,34 @@ def detect(environ: Mapping[str, str], root: Path | str = ROOT) -> Environment:
 
 
 def _environments(environ: Mapping[str, str], root: Path | str) -> Iterator[Environment]:
-    """Yield all that apply: a CI job first, then what forwards ports."""
+    """Yield all that apply: a CI job first, then environments that forward ports."""
     if job := ci_job(environ):
         advice = "there may be no user to sign in, so give it a token in SOE_AUTH_TOKEN"
         yield Environment(job, advice, unattended=True)
     if environ.get("CODESPACES"):
         yield Environment(
             "a codespace",
-            "VS Code on your own machine forwards the port; with VS Code in a browser, paste",
+            "VS Code on your own machine forwards the port; with VS Code in a"
+            " browser, paste the address of the last page",
         )
     elif environ.get("REMOTE_CONTAINERS") or environ.get("VSCODE_IPC_HOOK_CLI"):
         kind = "development container" if environ.get("REMOTE_CONTAINERS") else "remote window"
-        advice = "it forwards the port, so your own browser finds its way back"
+        advice = "it forwards the port, so the redirect reaches this login"
         yield Environment(f"a {kind} of VS Code", advice, forwards=True)
     if environ.get("SSH_CONNECTION") or environ.get("SSH_TTY"):
         yield Environment("an SSH session", ssh=_ssh_arguments(environ, root))
     if is_wsl(environ, root):
-        yield Environment("WSL", "a browser on Windows finds its way back by itself", forwards=True)
+        yield Environment(
+            "WSL", "the redirect of a browser on Windows reaches this login", forwards=True
+        )
     if is_container(environ, root):
-        yield Environment("a container", "a browser outside may not find its way back")
+        yield Environment(
+            "a container", "the redirect of a browser outside may not reach this login"
+        )
 
 
 def _ssh_arguments(environ: Mapping[str, str], root: Path | str) -> str:
-    """Return the arguments with which `ssh` reaches this machine, as far as it knows.
+    """Return the arguments with which `ssh` reaches this machine, as far as they are known.
 
     The user copies them into a shell, so an unsafe word is replaced by USER or HOST.
     """

@@ -19,12 +19,12 @@ _WINDOWS_EXTENSIONS = ".COM;.EXE;.BAT;.CMD"  # the default of PATHEXT
 
 
 def split_command(command: str, *, platform: str = sys.platform) -> list[str]:
-    """Split a command into words as a shell does; on Windows a backslash is no escape.
+    """Split a command into words as a shell does; on Windows a backslash escapes nothing.
 
     Raises ValueError if a quote is not closed.
     """
     if command.isprintable() and command.isascii() and not {*"'\"\\"} & {*command}:
-        return command.split()  # without an import of shlex
+        return command.split()  # importing shlex takes time
     import shlex
 
     if platform != "win32":
@@ -37,7 +37,7 @@ def split_command(command: str, *, platform: str = sys.platform) -> list[str]:
 def find_program(program: str, path: str, extensions: Sequence[str] = ("",)) -> str | None:
     """Find a program as a shell does, but not in the current directory.
 
-    `path` is the variable PATH; each of the extensions is tried.
+    `path` is the value of PATH; each of the extensions is tried.
     """
     directories = [""] if os.path.dirname(program) else filter(None, path.split(os.pathsep))
     candidates = (os.path.join(each, program) + end for each in directories for end in extensions)

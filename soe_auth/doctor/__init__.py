@@ -20,7 +20,7 @@ from soe_auth.settings.spec import BROWSER, PORT, REDIRECT, REDIRECT_HOST
 
 __all__ = ["Finding", "examine"]
 
-_NO_PROFILE = "none"  # the name to resolve where there is no profile
+_NO_PROFILE = "none"  # the name to resolve if there is no profile
 
 
 def examine(
@@ -31,7 +31,7 @@ def examine(
     cwd: Callable[[], Path] = Path.cwd,
     now: Callable[[], float] = time.time,
 ) -> Iterator[Finding]:
-    """Run each check, the nearest to this machine first; each has a time limit.
+    """Run each check, those of this machine first; each has a time limit.
 
     The arguments are those of `settings.resolve`; `now` returns seconds since the epoch. Raises
     nothing: a check that fails becomes a finding, and the next one runs.
@@ -77,7 +77,7 @@ def _resolve(
     environ: Mapping[str, str],
     cwd: Callable[[], Path],
 ) -> tuple[Settings | None, list[Finding]]:
-    """Resolve the settings, and return the problems met; without a profile, use the defaults."""
+    """Return the settings and the problems found; without a profile, the defaults."""
     try:
         return resolve(flags, profile=profile, environ=environ, cwd=cwd), []
     except LoginRequired:
@@ -90,7 +90,7 @@ def _resolve(
 
 
 def _run(name: str, check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
-    """Yield what a check finds, redacted; an unexpected exception is a finding as well."""
+    """Yield the findings of a check, redacted; an unexpected exception is one as well."""
     try:
         for finding in check():
             yield finding.redacted()

@@ -8,9 +8,9 @@ from soe_auth.errors import SoeAuthError
 from soe_auth.model.text import printable
 
 # The user and password of a URL, or of `user:password@host` without a scheme. A password may hold
-# anything but blanks, so this rather removes too much than too little.
+# anything but blanks, so this may remove more than the password.
 _CREDENTIALS = re.compile(r"(?<=://)\S*@|(?<!\S)[^\s:@/]+:(?!//)\S*@")
-_LONGEST = 1000  # characters of a line; one path alone may be long
+_LONGEST = 1000  # characters of a line; a path may be long
 
 Severity = Literal["ok", "warning", "error"]
 
@@ -30,7 +30,7 @@ class Finding:
     kind: type[SoeAuthError] | None = None
 
     def redacted(self) -> Self:
-        """Return the finding as it may be shown: printable, without the credentials of a URL."""
+        """Return the finding in printable text, without the credentials of a URL."""
         says, todo = (
             printable(_CREDENTIALS.sub("…@", text), _LONGEST) for text in (self.says, self.todo)
         )

@@ -19,7 +19,7 @@ _LIBRARIES = ("aiohttp", "httpx", "truststore", "platformdirs", "tomlkit")
 
 
 def check_versions(libraries: Sequence[str] = _LIBRARIES) -> Iterator[Finding]:
-    """Name the versions of soe-auth, Python, the system and the libraries."""
+    """Report the versions of soe-auth, Python, the system and the libraries."""
     yield Finding(
         "versions",
         "ok",
@@ -32,7 +32,7 @@ def check_versions(libraries: Sequence[str] = _LIBRARIES) -> Iterator[Finding]:
         try:
             found.append(f"{library} {version(library)}")
         except PackageNotFoundError:
-            # In a zip or a frozen program, a library is there without its metadata.
+            # In a zip or a frozen program, libraries have no metadata.
             (found if find_spec(library) else missing).append(library)
     if found:
         yield Finding("versions", "ok", ", ".join(found))
@@ -42,7 +42,7 @@ def check_versions(libraries: Sequence[str] = _LIBRARIES) -> Iterator[Finding]:
 
 
 def check_profile(settings: Settings) -> Iterator[Finding]:
-    """Name the profile, and what a login still needs."""
+    """Report the profile, and a missing site or client ID."""
     stored = "in config.toml" if settings.known else "not in config.toml"
     yield Finding("settings", "ok", f"profile {settings.profile}, {stored}")
     try:
@@ -57,7 +57,7 @@ def check_profile(settings: Settings) -> Iterator[Finding]:
 
 
 def list_values(settings: Settings) -> Iterator[Finding]:
-    """Name each value that is not the default, and its origin."""
+    """Report each value that is not the default, and its origin."""
     for setting in TABLE:
         if settings.origins[setting.key] != "default":
             value = setting.text(getattr(settings, setting.key))
@@ -68,14 +68,14 @@ def list_values(settings: Settings) -> Iterator[Finding]:
 def check_environment(
     environ: Mapping[str, str], port: int | None, root: Path | str = ROOT
 ) -> Iterator[Finding]:
-    """Say whether this is an SSH session, a container and the like; `port` is the fixed port."""
+    """Report an SSH session, a container and the like; `port` is the fixed port, if any."""
     place = detect(environ, root)
     if place.remote_reason is None:
         yield Finding("place", "ok", "local: no SSH session, container or CI job")
     elif place.forwards:
         yield Finding("place", "ok", f"{place.remote_reason}: {place.advice}")
     else:
-        todo = "A login prints its URL. Open it on your own machine, and paste where it ends."
+        todo = "A login prints its URL. Open it on your own machine, and paste the last address."
         if place.ssh and not place.unattended:
             number = port or EXAMPLE_PORT
             todo += (
@@ -86,7 +86,7 @@ def check_environment(
 
 
 def check_browser(chosen: str | None, origin: str, environ: Mapping[str, str]) -> Iterator[Finding]:
-    """Name the command that opens the browser, and what chose it."""
+    """Report the command that opens the browser, and its origin."""
     if command := find_browser(chosen, environ):
         without = {name: value for name, value in environ.items() if name != "BROWSER"}
         if not chosen:

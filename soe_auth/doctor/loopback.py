@@ -58,7 +58,7 @@ def check_loopback(
 
 
 async def _probe_all(bound: LoopbackSockets, names: Mapping[str, tuple[str, ...]]) -> list[Finding]:
-    site = Site.parse("localhost")  # is not contacted: the redirect to it is not followed
+    site = Site.parse("localhost")  # not contacted: the redirect to it is not followed
     redirect_uri = redirect_uri_for(site, bound.host, bound.port)
     request = new_authorization_request(site, "0", Scope(), redirect_uri, os.urandom)
     paths = LocalPaths(_LAUNCH, _RESULT)
@@ -72,7 +72,7 @@ async def _probe_all(bound: LoopbackSockets, names: Mapping[str, tuple[str, ...]
 def finding_for(
     name: str, addresses: tuple[str, ...], port: int, problem: str | None = None
 ) -> Finding:
-    """Return the finding about a name with these addresses; `problem` is how a request failed."""
+    """Return the finding about a name with these addresses; `problem` is a failed request's."""
     shown = f"[{name}]" if ":" in name else name
     if not addresses:
         return Finding(
@@ -106,7 +106,7 @@ def finding_for(
         "loopback",
         "warning",
         f"{says}; a browser resolves this name itself",
-        "If it uses a proxy, DNS over HTTPS or HTTPS-only mode, it needs an exception for it.",
+        "A browser with a proxy, DNS over HTTPS or HTTPS-only mode needs an exception for it.",
     )
 
 
@@ -137,8 +137,8 @@ async def _request(address: str, port: int) -> str | None:
         writer.write(f"GET {_LAUNCH} HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n".encode("ascii"))
         head = await reader.readline()
     finally:
-        # The side that closes first keeps the port in TIME-WAIT (RFC 9293 section 3.6.1): that must
-        # not be the listener's, as the next login needs it.
+        # The side that closes first keeps its port in TIME-WAIT (RFC 9293 section 3.6.1). The
+        # listener must not, as the next login needs its port.
         writer.close()
         with suppress(OSError):
             await writer.wait_closed()

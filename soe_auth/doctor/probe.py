@@ -16,7 +16,7 @@ from soe_auth.oauth.api_call import ApiResponse
 from soe_auth.oauth.authorization_request import new_authorization_request, redirect_uri_for
 from soe_auth.oauth.bearer import V2_HEADER, V3_HEADER
 from soe_auth.settings.settings import Settings
-from soe_auth.site_client.client import FIRST_LOOK, WHO_AM_I
+from soe_auth.site_client.client import ONE_ATTEMPT, WHO_AM_I
 from soe_auth.site_client.transport import Request, SiteTransport, open_transport
 
 _MADE_UP = "made-up"
@@ -30,7 +30,7 @@ _LONGEST = 400  # characters of a response
 async def probe(settings: Settings) -> AsyncIterator[str]:
     """Yield a line for each request. Raises SettingsError and NetworkError."""
     site, client_id = settings.require_site_and_client
-    async with open_transport(site, FIRST_LOOK, settings.network) as transport:
+    async with open_transport(site, ONE_ATTEMPT, settings.network) as transport:
         for number, what, request in _requests(site, client_id):
             try:
                 described = _describe(await _send(transport, request), site)
@@ -77,7 +77,7 @@ def _requests(site: Site, client_id: str) -> Iterator[tuple[int, str, Request]]:
 
 
 def _describe(response: ApiResponse, site: Site) -> str:
-    """Name status, type, compression, target and fields of a response, and why it refuses."""
+    """Describe status, type, compression, target, fields and error of a response."""
     found = [f"HTTP {response.status}", response.header("content-type") or "no Content-Type"]
     found.append(response.header("content-encoding") or "not compressed")
     if location := response.header("location"):

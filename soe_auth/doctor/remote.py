@@ -1,4 +1,4 @@
-"""Checks of the way to the site, and of the site itself."""
+"""Checks of the connection to the site, and of the site itself."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -14,7 +14,7 @@ from soe_auth.model.network import Network, Proxy
 from soe_auth.model.site import Site
 from soe_auth.model.text import printable
 from soe_auth.settings.settings import Settings
-from soe_auth.site_client.client import FIRST_LOOK, WHO_AM_I, connect, is_refused
+from soe_auth.site_client.client import ONE_ATTEMPT, WHO_AM_I, connect, is_refused
 from soe_auth.site_client.event_loop import run_async
 from soe_auth.site_client.proxy_lookup import proxy_for
 from soe_auth.site_client.transport import ResponseHead
@@ -22,16 +22,16 @@ from soe_auth.site_client.transport import ResponseHead
 _AUTHORIZE = "/oauth"
 _ABSENT = {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.GONE}
 
-# Seconds between the two clocks. The site's Date header has whole seconds, and travels for a while.
+# Seconds between the two clocks. The site's Date header has whole seconds, and arrives late.
 _CLOCK_WARNING, _CLOCK_ERROR = 60.0, 300.0
 
 
 def check_http_client() -> Iterator[Finding]:
-    """Send a request to a closed port of this machine, to see that httpx has what is called."""
+    """Send a request to a closed port of this machine, to check that httpx is compatible."""
 
     async def send() -> None:
         closed = Site.parse("http://127.0.0.1:1")
-        async with connect(closed, FIRST_LOOK, network=Network()) as connection:
+        async with connect(closed, ONE_ATTEMPT, network=Network()) as connection:
             await connection.fetch_head(WHO_AM_I)
 
     try:
@@ -84,7 +84,7 @@ def check_site(
 
 
 def proxy_finding(settings: Settings, proxy: Proxy | None, environ: Mapping[str, str]) -> Finding:
-    """Name the proxy for the site, without its password, and what chose it."""
+    """Report the proxy for the site, without its password, and its origin."""
     if proxy is None:
         return Finding("proxy", "ok", "none for this site")
     if settings.proxy is None:
@@ -115,7 +115,7 @@ async def _fetch(
 
     Also returns how many seconds this machine's clock is ahead; None if the site sent no date.
     """
-    async with connect(site, FIRST_LOOK, network=network) as connection:
+    async with connect(site, ONE_ATTEMPT, network=network) as connection:
         before = now()
         api = await connection.fetch_head(WHO_AM_I)
         middle = (before + now()) / 2
@@ -139,7 +139,7 @@ def _clock_finding(ahead: float | None) -> Finding:
 
 
 def _site_finding(site: Site, api: ResponseHead, authorize: ResponseHead) -> Finding:
-    """Say whether both responses are those of an SOE site: its API requires a token."""
+    """Report whether both responses are those of an SOE site: its API requires a token."""
     statuses = f"HTTP {api.status} from its API, {authorize.status} from {_AUTHORIZE}"
     if max(api.status, authorize.status) >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Finding("site", "warning", f"{site} fails: {statuses}", "Try again later.")
@@ -170,11 +170,11 @@ def _site_finding(site: Site, api: ResponseHead, authorize: ResponseHead) -> Fin
 
 
 def _registration_finding(settings: Settings, *, is_refused: bool) -> Finding:
-    """Say whether the site refuses the client ID with this redirect URI before a sign-in."""
+    """Report whether the site refuses the client ID with this redirect URI."""
     site, client_id = settings.require_site_and_client
     pair = f"client ID {client_id} with {settings.redirect_uri}"
     if not is_refused:
-        says = f"{site.authority} does not refuse {pair}; a login tells for certain"
+        says = f"{site.authority} does not refuse {pair}; only a login is proof"
         return Finding("registration", "ok", says)
     host = urlsplit(settings.redirect_uri).netloc
     domain = settings.redirect_host if settings.redirect == "loopback" else host

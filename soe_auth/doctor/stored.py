@@ -27,7 +27,7 @@ _OTHER_DIRECTORY = "Check its owner and mode, or set SOE_AUTH_CONFIG_DIR to anot
 
 
 def check_store(directory: Path) -> Iterator[Finding]:
-    """Say whether tokens can be stored in a config directory, unreadable by others."""
+    """Report whether tokens can be stored in a config directory, unreadable by others."""
     seen = inspect_store(directory)
     problems = [finding for thing in seen if (finding := _store_finding(thing))]
     try:
@@ -49,7 +49,7 @@ def _check_directory(directory: Path) -> Iterator[Finding]:
             "store", "error", f"Cannot write to {existing}.", _OTHER_DIRECTORY, StoreError
         )
     else:
-        try:  # a file without a name, where the system has such
+        try:  # a file without a name, if the system supports that
             with TemporaryFile(dir=existing) as file:
                 file.write(bytes(LARGEST_FILE))
                 file.flush()
@@ -65,7 +65,7 @@ def _check_directory(directory: Path) -> Iterator[Finding]:
 
 
 def _store_finding(seen: StoreEntry) -> Finding | None:
-    """Say what is wrong with one file or directory of the store, or return None."""
+    """Report the problem of one file or directory of the store; None if there is none."""
     is_windows = sys.platform == "win32"
     path = f'"{seen.path}"' if is_windows else quote(str(seen.path))
     show = f"icacls {path}" if is_windows else f"ls -ld {path}"
@@ -76,13 +76,13 @@ def _store_finding(seen: StoreEntry) -> Finding | None:
             todo = f"The next login to its profile removes it, or type `{remove}`."
             return Finding("store", "warning", says, todo)
         case StoreEntry(kind="set aside"):
-            says = f"{seen.path} was moved aside as no token file, and may hold a token."
+            says = f"{seen.path} was renamed as it is not a token file; it may hold a token."
             todo = f"Remove it when you no longer need it: `{remove}`."
             return Finding("store", "warning", says, todo)
         case StoreEntry(problem=str(problem)):
-            again = ", and log in again" if seen.kind == "token" else ""
+            again = "; then log in again" if seen.kind == "token" else ""
             says = f"Cannot use {seen.path}: {problem}."
-            todo = f"Look at it with `{show}`, move it away{again}."
+            todo = f"Inspect it with `{show}`, and move it{again}."
             return Finding("store", "error", says, todo, StoreError)
         case StoreEntry(kind="token", others=others) if others:
             says = f"{others} can read {seen.path}, and so its token."
@@ -104,7 +104,7 @@ def _store_finding(seen: StoreEntry) -> Finding | None:
 
 
 def check_keyring() -> Iterator[Finding]:
-    """Say whether the system's keyring answers, and which it is."""
+    """Report whether the system's keyring answers, and which one it is."""
     try:
         name = KeyringBackend(lambda _: None).check()
         yield Finding("keyring", "ok", f"{name} answers")
@@ -119,7 +119,7 @@ def check_tokens(
     now: float,
     cwd: Callable[[], Path],
 ) -> Iterator[Finding]:
-    """Say when the token of each profile expires, or of the one that is named."""
+    """Report when the token of each profile expires, or that of the named one."""
     yield from _check_variable(environ)
     files = {
         seen.path.stem: seen
@@ -128,9 +128,9 @@ def check_tokens(
     }
     try:
         configs = read_config_files(environ)
-    except SettingsError:  # which the settings' check reports
+    except SettingsError:  # the check of the settings reports it
         if files:
-            says = f"{len(files)} stored; correct the settings to see whose"
+            says = f"{len(files)} stored; correct the settings to check them"
             yield Finding("token", "warning", says)
         return
     # Other variables override a profile for one call; these two say where the tokens are.
@@ -170,7 +170,7 @@ def _check_variable(environ: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def _store_kind_finding(settings: Settings, seen: StoreEntry) -> Finding | None:
-    """Say that a token is not in the store that the settings name, or not only there."""
+    """Report a token that is not in the store of the settings, or not only there."""
     name, store = settings.profile, settings.store
     if (store == "keyring" and seen.token is None) or (store == "file" and seen.mark is None):
         return None

@@ -1,4 +1,5 @@
 """Optimisations: replay of outcomes, early browser launch, early redirect.
 
-None is needed for a right answer: the folder can be deleted. Only `__main__` imports it.
+They change no result: without this folder, each command does the same, only slower. Only `__main__`
+imports it.
 """

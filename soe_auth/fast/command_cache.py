@@ -2,10 +2,10 @@
 
 The key of an entry is the words of a command line, our version, the user, the current directory and
 the variables. The entry lists each file that had an influence, and its state, so a reader needs no
-rule about which files those are. It holds no secret: of a token, only the position in its file.
+rule about which files those are. It holds no secret: of a token, only its position in its file.
 
-`recorder` fills the cache. What it does not hold is left to the command itself, which alone reports
-errors and warnings.
+`recorder` fills the cache. Without an entry, the command itself runs; it alone reports errors and
+warnings.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from soe_auth.files.private_read import read_private, secure_directory
 from soe_auth.settings import CONFIG_DIR_VARIABLE, TOKEN_VARIABLE, VARIABLE_PREFIX
 from soe_auth.version import __version__
 
-TYPE_CHECKING = False  # typing itself is not light
+TYPE_CHECKING = False  # importing typing takes time
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -58,9 +58,9 @@ class Answer:
 def replay(
     argv: Sequence[str], environ: Mapping[str, str], now: Callable[[], float] = time.time
 ) -> Answer | None:
-    """Answer a command line from the cache; return None if the command has to.
+    """Answer a command line from the cache; return None if the command has to run.
 
-    `now` gives seconds since the epoch.
+    `now` returns seconds since the epoch.
     """
     try:
         cache = Cache(environ)
@@ -75,7 +75,7 @@ def replay(
                 case ["nothing", *source] if not child:
                     _read_token(source, now)
                     return Answer()
-                # A word with a dash might still be an option of `run`.
+                # A word that begins with a dash may be an option of `run`.
                 case ["exec", *source, variable, site] if child and child[0][:1] not in {"", "-"}:
                     from soe_auth.desktop.process import child_environment
                     from soe_auth.model.secret import Secret
@@ -107,7 +107,7 @@ class Cache:
     __slots__ = ("_situation", "directory")
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        """Raise ValueError if nothing may be cached, OSError."""
+        """Raise ValueError if nothing may be cached; OSError."""
         self._situation: list[str]  # mypy sees no assignment on the platforms that raise below
         if sys.platform != "linux" or any(environ.get(name) for name in _SECRETS):
             raise ValueError
@@ -182,12 +182,12 @@ def file_state(path: str) -> str:
 
 
 def mark_state(path: str) -> str:
-    """Return whether anything is at a path, which is all that counts of a `.git`."""
+    """Return whether a path exists; the content of a `.git` has no influence."""
     return _MARKS[not os.path.lexists(path)]
 
 
 def identity(status: os.stat_result) -> str:
-    """Return what distinguishes a file from others, and from itself before a change.
+    """Return a file's identity: another file has another one, as has a changed file.
 
     An edit that keeps the size and resets the modification time still changes ctime.
     """

@@ -1,7 +1,7 @@
 """Launch the browser of a recorded login before its settings are read.
 
-The kernel's backlog holds the browser until the login serves the port. State and verifier are made
-only then.
+The kernel's backlog holds the browser's connection until the login serves the port. State and
+verifier are made only then.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from soe_auth.files.lock import try_lock
 from soe_auth.files.private_read import check_replaceable, secure_directory
 from soe_auth.loopback.sockets import bind, local_path
 
-TYPE_CHECKING = False  # typing itself is not light
+TYPE_CHECKING = False  # importing typing takes time
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def start_early(argv: Sequence[str], environ: Mapping[str, str]) -> StartedLogin | None:
-    """Start the login of a command line, if one of the same words has finished before.
+    """Start the login of a command line, if a login with the same words has finished before.
 
     Return None, with nothing done, if anything is unusual: the login itself reports it.
     """
@@ -32,10 +32,10 @@ def start_early(argv: Sequence[str], environ: Mapping[str, str]) -> StartedLogin
         kind, token, lock, *assumed = cache.lookup(cache.load(), argv)
         _, host, first, last, browser = assumed
         ports = range(int(first), int(last) + 1)
-        is_open = any(
+        is_exposed = any(
             secure_directory(os.path.dirname(each), repair=False) for each in (token, lock)
         )
-        if kind != "login" or is_open:
+        if kind != "login" or is_exposed:
             return None
         check_replaceable(token)
         release = try_lock(lock)
@@ -54,7 +54,7 @@ def start_early(argv: Sequence[str], environ: Mapping[str, str]) -> StartedLogin
         sockets.close()
         release()
         return None
-    from soe_auth.actions.login_io import StartedLogin  # slow; the browser is on its way
+    from soe_auth.actions.login_io import StartedLogin  # takes time; the browser starts meanwhile
 
     codes: list[int] = []
     watch_process(pid, codes.append)

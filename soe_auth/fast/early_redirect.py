@@ -1,7 +1,7 @@
 """Redirect the browser from the short local address to the site while aiohttp is loaded.
 
-That takes 60 ms and more, and the user waits for the site's page. Only a plain request for that
-address is answered here, as the server would answer it. Any other connection is handed to the
+Loading takes 60 ms and more, while the user waits for the site's page. Only a plain request for
+that address is answered here, as the server would answer it. Any other connection is handed to the
 server, with the bytes that it sent.
 """
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 _MAX_CONNECTIONS = 16  # the others wait in the kernel's backlog
 _MAX_HEAD = 8192  # bytes
-# Headers after which a request may go on behind its head.
+# Headers after which a request may have more than its head.
 _NOT_PLAIN = frozenset({"content-length", "expect", "transfer-encoding", "upgrade"})
 
 
 class EarlyRedirect:
     """Accepts connections until the server is loaded; made by `redirect_early`.
 
-    `answer` returns the response to the bytes of a connection, or nothing.
+    `answer` returns the response to the bytes of a connection; empty to leave it to the server.
     """
 
     def __init__(self, answer: Callable[[socket, bytes], bytes]) -> None:
@@ -58,7 +58,9 @@ class EarlyRedirect:
     def _accept(self, listening: socket) -> None:
         try:
             client, _ = listening.accept()
-        except OSError:  # it has ended, or no more can be opened: the server reports that
+        except (
+            OSError
+        ):  # the connection has ended, or no more can be opened: the server reports that
             self._loop.remove_reader(listening)
             return
         client.setblocking(False)  # noqa: FBT003  # the socket module's own signature
@@ -114,7 +116,7 @@ def redirect_early(
 
 
 def parse_plain_request(data: bytes) -> CallbackRequest | None:
-    """Parse a request as browsers send it; return None if it could be read in two ways."""
+    """Parse a request in the form that browsers send; return None for an ambiguous one."""
     head, end, more = data.partition(b"\r\n\r\n")
     try:
         first, *lines = head.decode("ascii").split("\r\n")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def accelerate(io: LoginIO) -> LoginIO:
     """Return `io` with factories that load their libraries in a thread.
 
-    Only for a process that runs nothing but this command: see `_load_server`.
+    Only for a process that runs this command alone: see `_load_server`.
     """
     return replace(io, open_listener=open_listener, connect=connect_preloaded)
 
@@ -36,7 +36,7 @@ async def open_listener(
     from soe_auth.site_client.event_loop import in_thread
 
     sockets, request, launch_path = pending.sockets, pending.request, pending.launch_path
-    assert sockets  # noqa: S101  # a login without them opens no listener
+    assert sockets  # noqa: S101  # a login without sockets opens no listener
     with redirect_early(sockets, launch_path, request) as early:
         server = await in_thread(_load_server)
         accepted = early.stop()

@@ -1,7 +1,8 @@
 """Record the outcomes of command lines, for `replay` and `early_browser`.
 
-An outcome is recorded only if the same words must have it again until a file, a variable or the
-token changes: nothing was written to stderr, and no file changed meanwhile or shortly before.
+An outcome is recorded only if the same command line must have the same outcome until a file, a
+variable or the token changes: nothing was written to stderr, and no file changed meanwhile or
+shortly before.
 """
 
 from __future__ import annotations
@@ -21,15 +22,15 @@ if TYPE_CHECKING:
     from soe_auth.model.token import Token
     from soe_auth.settings.settings import Settings
 
-# A file may change twice within one tick of its time stamps, and the second change leave no trace.
+# A file may change twice within one tick of its time stamps: then the second change is not visible.
 # Some file systems have ticks of 2 seconds.
 _SETTLED = 3 * 10**9  # nanoseconds
 
 
 class Recorder:
-    """An observer of one command line, as `cli.console.Observer` describes it.
+    """Records the outcomes of one command line; a `cli.console.Observer`.
 
-    `clock` gives nanoseconds since the epoch. What cannot be recorded is left out silently.
+    `clock` returns nanoseconds since the epoch. An outcome that cannot be recorded is ignored.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class Recorder:
         self._argv = list(argv)
         self._environ = environ
         self._clock = clock
-        self._has_told = False
+        self._has_message = False
         self._cache: Cache | None = None
         self._files: Mapping[str, str] = {}
         self._latest = 0
@@ -56,19 +57,19 @@ class Recorder:
 
     def tells(self) -> None:
         """Note a message on stderr, which replay would not repeat."""
-        self._has_told = True
+        self._has_message = True
 
     def prints(
         self, text: str | None, settings: Settings | None = None, token: Token | None = None
     ) -> None:
-        """Record that a text, or nothing, is printed, with or without this token in it."""
+        """Record the printed text, or None, and the position of the token in it."""
         with self._recording() as record:
             if settings and token:
                 source = self._source(settings, token)
                 before, found, after = (text or "").partition(token.access_token.reveal())
                 if text is None:
                     record(self._argv, ["nothing", *source])
-                elif found:  # not quoted in any way
+                elif found:  # the text has the token unchanged
                     record(self._argv, ["print", *source, before, after])
             elif text is not None:
                 record(self._argv, ["text", text])
@@ -78,7 +79,7 @@ class Recorder:
     ) -> None:
         """Record that the command at the end of the command line is executed with the token.
 
-        Its words are not part of the key: they may be secret, and differ each time.
+        Its words are not part of the key: they may be secret, and may differ each time.
         """
         count = len(self._argv) - len(command)
         with self._recording() as record:
@@ -94,8 +95,8 @@ class Recorder:
         site, directory, profile = settings.site, settings.paths.directory, settings.profile
         with self._recording() as record:
             # A message about an ignored suffix precedes the browser.
-            has_message = site is None or site.ignored_suffix
-            if settings.of_browser and settings.store == "file" and not has_message:
+            has_note = site is None or site.ignored_suffix
+            if settings.of_browser and settings.store == "file" and not has_note:
                 token = FileStore(directory, report=_ignore).path(profile)
                 lock = LoginLock(directory, report=_ignore).path(profile)
                 assumed = [profile, *settings.of_browser]
@@ -113,26 +114,26 @@ class Recorder:
             yield record
 
     def _source(self, settings: Settings, token: Token) -> list[str]:
-        """Return where the token is, and until when. Raises ValueError, OSError."""
+        """Return the token's expiry and its position in its file. Raises ValueError, OSError."""
         from soe_auth.storage.file_store import LARGEST_FILE, FileStore, token_from_json
 
         path = FileStore(settings.paths.directory, report=_ignore).path(settings.profile)
         data, others, status = read_private(path, LARGEST_FILE, repair=False)
         secret, state = token.access_token.reveal().encode(), identity(status)
-        is_unusual = others or self._has_told or settings.store != "file" or secret not in data
+        is_unusual = others or self._has_message or settings.store != "file" or secret not in data
         if is_unusual or not self._is_settled(state) or token_from_json(data) != token:
             raise ValueError
         valid_until = token.ends_at(token.obtained_at) - settings.min_ttl
         return [repr(valid_until), str(path), state, str(data.rindex(secret)), str(len(secret))]
 
     def _is_settled(self, state: str) -> bool:
-        """Whether the time stamps at the end of a file's state are old enough."""
+        """Return whether the time stamps at the end of a file's state are old enough."""
         times = [int(part) for part in state.split()[-2:] if part.isdigit()]
         return max(times, default=0) <= self._latest
 
 
 def _read_states(cache: Cache, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return each file that decides settings, and its state.
+    """Return the state of each file that decides the settings, by path.
 
     Raises OSError; ValueError if the settings are not those of the cache's key.
     """

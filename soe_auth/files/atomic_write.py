@@ -1,6 +1,6 @@
 """Write private files: no other user can read them, and a crash leaves none half written.
 
-Callers translate OSError.
+Callers turn OSError into an error with a hint.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _RANDOM = 8  # bytes in the name of a temporary file
 
 
 def make_private_directory(path: Path) -> str:
-    """Make path a private directory of this user; return and raise as `secure_directory`."""
+    """Create a directory for this user alone; return and raise as `secure_directory`."""
     make_directory(path)
     return secure_directory(path)
 
@@ -105,7 +105,7 @@ def write_private(
                     os.fsync(file)
                 if sys.platform != "win32":  # while it is locked, so that no process removes it
                     temporary.replace(path)
-            if sys.platform == "win32":  # which renames no open file
+            if sys.platform == "win32":  # which cannot rename an open file
                 retry_while_open(lambda: temporary.replace(path))
         except BaseException:
             temporary.unlink(missing_ok=True)
@@ -182,7 +182,7 @@ if sys.platform == "win32":
 
     @contextmanager
     def _locked_beside(path: Path) -> Iterator[None]:
-        """Hold a lock file beside path, as Windows locks no directory. Raises TimeoutError."""
+        """Hold a lock file beside path, as Windows cannot lock a directory. Raises TimeoutError."""
         lock = path.with_name(f".{path.name}.lock")
         release: Release | None = None
         try:
@@ -207,7 +207,7 @@ else:
         """Lock path's directory, and flush it after a durable change. Raises OSError."""
         directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            with suppress(OSError):  # the change itself matters more
+            with suppress(OSError):  # the change itself can still succeed
                 _remove_stale(path)
             lock_directory(directory, shared=shared)
             yield
@@ -236,7 +236,7 @@ def _create_temporary(path: Path) -> tuple[Path, int]:
 
 
 def _remove_stale(path: Path) -> None:
-    """Remove what killed writers of path have left, as it may hold a secret.
+    """Remove temporary files that killed writers of path left, as they may hold a secret.
 
     Other programs use similar names, such as `.env.local.new`: only our pattern is removed.
     """

@@ -51,7 +51,7 @@ def read_private(
     Return the data, which users had access as in `secure_directory`, and the status of the open
     file. Raises OSError: FileNotFoundError, or PermissionError for a file that is not private.
     """
-    if sys.platform == "win32":  # it cannot open a directory, and follows links
+    if sys.platform == "win32":  # os.open follows links there, and cannot open a directory
         _refuse_unusual(os.lstat(path))
     try:
         file = retry_while_open(lambda: os.open(path, _READ))
@@ -106,7 +106,7 @@ def check_replaceable(path: Path | str) -> None:
     except FileNotFoundError:
         return
     _refuse_unusual(status)
-    _refuse_foreign(status)
+    _require_own(status)
     # On POSIX, replacing a file needs no permission for the file itself.
     if sys.platform == "win32" and not status.st_mode & stat.S_IWRITE:
         raise PermissionError(f'it is read-only; type `attrib -r "{path}"`')
@@ -139,7 +139,7 @@ def retry_while_open(
 
 
 def _refuse_unusual(status: os.stat_result) -> None:
-    """Refuse a file that leads elsewhere or has another name."""
+    """Raise PermissionError for a link, a special file or a file with a hard link."""
     if stat.S_ISLNK(status.st_mode):
         raise PermissionError("it is a link")
     if not stat.S_ISREG(status.st_mode):
@@ -148,7 +148,7 @@ def _refuse_unusual(status: os.stat_result) -> None:
         raise PermissionError("it has a second name (a hard link), by which it can be changed")
 
 
-def _refuse_foreign(status: os.stat_result) -> None:
+def _require_own(status: os.stat_result) -> None:
     if sys.platform != "win32" and status.st_uid != os.geteuid():
         raise PermissionError("it belongs to another user")
 
@@ -161,7 +161,7 @@ def _refuse_other_owner(status: os.stat_result, subject: str) -> None:
 def _users_who_can_change(path: Path | str, status: os.stat_result) -> str:
     """Return which other users can change a file of this user or the administrator."""
     if sys.platform == "win32":
-        others = other_users(path, who_change=True)
+        others = other_users(path, can_change=True)
         return others[:1].lower() + others[1:]
     if status.st_mode & stat.S_IWOTH:
         return "every user of this machine"
@@ -171,9 +171,9 @@ def _users_who_can_change(path: Path | str, status: os.stat_result) -> str:
 
 
 def _is_private_group(gid: int) -> bool:
-    """Whether only this user is in the group: the scheme that goes with a umask of 002.
+    """Return whether this user is alone in the group: many systems make one for each user.
 
-    Never group 0, in which containers run other users.
+    Group 0 never counts, as containers run other users in it.
     """
     if sys.platform == "win32":
         return False
@@ -195,7 +195,7 @@ def _remove_access(path: Path | str | int, status: os.stat_result, *, repair: bo
         if others and repair:
             make_private(str(path))
         return others
-    _refuse_foreign(status)
+    _require_own(status)
     if not status.st_mode & OTHERS:
         return ""
     if repair:

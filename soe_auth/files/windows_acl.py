@@ -54,15 +54,15 @@ _CHANGE = _READ_OR_CHANGE & ~0x80000001
 _REPLACE = 0x100D0040
 
 
-def others_in(sddl: str, user: str, *, who_change: bool = False) -> list[str]:
-    """Return the names of those who can read or change the file, but for user and administrators.
+def others_in(sddl: str, user: str, *, can_change: bool = False) -> list[str]:
+    """Return the users who can read or change the file, except `user` and administrators.
 
-    `user` is a SID. With `who_change`, return only those who can change it. Entries that deny
+    `user` is a SID. With `can_change`, return only the users who can change it. Entries that deny
     access are ignored, so the list may be too long, but never too short.
     """
     owner = _OWNER.match(sddl)
     sid = owner[1] if owner else "unknown"
-    others = _grantees(sddl, user, _CHANGE if who_change else _READ_OR_CHANGE)
+    others = _grantees(sddl, user, _CHANGE if can_change else _READ_OR_CHANGE)
     return others if _has_full_access(sid, user) else [f"the owner {sid}", *others]
 
 
@@ -72,9 +72,9 @@ def all_can_replace(sddl: str, user: str) -> bool:
 
 
 def _grantees(sddl: str, user: str, rights: int) -> list[str]:
-    """Return who has one of the rights, but for the user and the administrators."""
+    """Return the users and groups with one of the rights, except `user` and administrators."""
     _, found, dacl = sddl.partition("D:")
-    if not found or "NO_ACCESS_CONTROL" in dacl:  # no list protects nothing
+    if not found or "NO_ACCESS_CONTROL" in dacl:  # without a list, everyone has access
         return [_GROUPS["WD"]]
     names = {
         _GROUPS.get(sid, sid): None
@@ -122,14 +122,14 @@ if sys.platform == "win32":
     _REVISION = 1
     _LARGEST_TOKEN_USER = 128  # two pointers and a SID of 68 bytes at most
 
-    def other_users(path: Path | str, *, who_change: bool = False) -> str:
-        """Return who can read or change path, but for this user and the administrators.
+    def other_users(path: Path | str, *, can_change: bool = False) -> str:
+        """Return which users can read or change path, except this one and administrators.
 
-        With `who_change`, return only those who can change it. The text is "Other users" with
+        With `can_change`, return only the users who can change it. The text is "Other users" with
         their names or with the reason why they are unknown; empty if there are none.
         """
         try:
-            others = others_in(read_sddl(path), _current_user(), who_change=who_change)
+            others = others_in(read_sddl(path), _current_user(), can_change=can_change)
         except OSError as problem:
             return f"Other users, perhaps (its ACL cannot be read: {problem.strerror or problem}),"
         return f"Other users ({', '.join(others)})" if others else ""
@@ -137,7 +137,7 @@ if sys.platform == "win32":
     def replaceable_by_all(path: Path | str) -> bool:
         """Return whether every user can rename or delete a directory or its entries.
 
-        False if its list cannot be read, as for a part of a network share.
+        False if its ACL cannot be read, as for a part of a network share.
         """
         try:
             return all_can_replace(read_sddl(path), _current_user())
@@ -207,7 +207,7 @@ if sys.platform == "win32":
             _kernel32.CloseHandle(token)
 
     def _take(text: wintypes.LPWSTR) -> str:
-        """Return a text that Windows has allocated, and free it."""
+        """Return a text that Windows has allocated, and free its memory."""
         try:
             return text.value or ""
         finally:

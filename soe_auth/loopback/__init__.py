@@ -1,1 +1,1 @@
-"""The redirect's address on this machine: sockets, callback server, pages."""
+"""The loopback redirect of a login: sockets, callback server, pages."""

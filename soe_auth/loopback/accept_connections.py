@@ -30,7 +30,7 @@ async def accepting(
     more; asyncio's own servers would log a traceback then, and another one a second later.
     """
     loop = asyncio.get_running_loop()
-    closing = asyncio.Event()  # a connection accepted after that would not be closed
+    closing = asyncio.Event()  # a connection that is accepted later would not be closed
 
     async def accept(listening: socket.socket) -> None:
         while not closing.is_set():
@@ -50,11 +50,11 @@ async def accepting(
         yield
     finally:
         closing.set()
-        # A loop without readers, as on Windows, itself closes what a cancelled task has accepted.
+        # A loop without readers, as on Windows, itself closes the connections of a cancelled task.
         with suppress(NotImplementedError):
             for listening in sockets.sockets:
                 loop.remove_reader(listening)
-            await asyncio.sleep(0)  # the tasks get what was accepted for them
+            await asyncio.sleep(0)  # the tasks receive their accepted connections
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -64,7 +64,7 @@ async def accepting(
 async def _accept(listening: socket.socket) -> socket.socket:
     """Accept one connection. Raises OSError.
 
-    Windows' own loop logs a traceback for each connection that was reset before.
+    asyncio's loop on Windows logs a traceback for each connection that was reset meanwhile.
     """
     if sys.platform == "win32":
         while True:
@@ -87,7 +87,7 @@ async def _accept(listening: socket.socket) -> socket.socket:
 class _ClientSocket(socket.socket):
     """A connection that can be shut down after the other side has reset it.
 
-    Windows' own loop shuts each one down when it closes it, and logs a traceback if that fails.
+    asyncio's loop on Windows calls this to close a connection, and logs a traceback if it fails.
     """
 
     def shutdown(self, how: int) -> None:

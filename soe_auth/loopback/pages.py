@@ -1,4 +1,4 @@
-"""Make the pages of the browser: one template, every value escaped, nothing from outside."""
+"""Make the pages of a login: one template, every value escaped, nothing external loaded."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _STYLE_HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()
 
 # The terminal shows the same sentences, in which backticks mark what to type.
 _IN_BACKTICKS = re.compile("`([^`]*)`")
-_SIGNS = {"good": "✓", "bad": "!", "odd": "?"}
+_SIGNS = {"ok": "✓", "error": "!", "warning": "?"}
 
 # RFC 9700 section 4.2.4 (nothing from outside, no referrer) and 4.16 (no framing).
 HEADERS = {
@@ -53,37 +53,37 @@ def signed_in(site: str, account: str | None, expiry: str, project: str = "") ->
     """
     title = f"Signed in as {account}" if account else "Signed in"
     text = f"soe-auth has a token for {site} on this computer, valid {expiry}. {project}"
-    return _page("good", title, text, "You can close this window and return to the terminal.")
+    return _page("ok", title, text, "You can close this window and return to the terminal.")
 
 
 def not_signed_in(reason: str, hint: str) -> Page:
     """Make the page of a login that ended without a token."""
-    return _page("bad", "Not signed in", reason, hint)
+    return _page("error", "Not signed in", reason, hint)
 
 
 def stray(status: int) -> Page:
-    """Make the answer to any other request; it says nothing about the login."""
+    """Make the answer to any other request, without details of the login."""
     text = "soe-auth uses this address for one login, and this request does not belong to it."
     todo = "If you are signing in, use the newest tab that soe-auth opened."
-    return _page("odd", "This page has expired", text, todo, status)
+    return _page("warning", "This page has expired", text, todo, status)
 
 
 def too_large() -> Page:
-    """Make the answer to a request with too large a header."""
+    """Make the answer to a request whose header is too large."""
     text = "Your browser sent more cookies to this address than soe-auth accepts."
     todo = "Delete the browser's cookies for this address, then reload this page."
-    return _page("odd", "Too many cookies", text, todo, 431)
+    return _page("warning", "Too many cookies", text, todo, 431)
 
 
 def for_another_user() -> Page:
-    """Make the answer to a browser of another user, who may be the same person."""
+    """Make the answer to a browser of another user, perhaps another account of the same user."""
     text = "This browser belongs to another user of this computer."
     todo = "If you are signing in, open the address that the terminal shows now."
-    return _page("odd", "Open the other address", text, todo, 403)
+    return _page("warning", "Open the other address", text, todo, 403)
 
 
 def _page(
-    tone: Literal["good", "bad", "odd"], title: str, text: str, todo: str, status: int = 200
+    tone: Literal["ok", "error", "warning"], title: str, text: str, todo: str, status: int = 200
 ) -> Page:
     shown = {
         name: _IN_BACKTICKS.sub(r"<code>\1</code>", escape(printable(value, 400)))

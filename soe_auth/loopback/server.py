@@ -1,8 +1,8 @@
 """Serve the callback of one login, on aiohttp.
 
 The server decides nothing: `oauth/callback_check.py` checks the callback, and
-`actions/login.py` exchanges its code. Only then is the browser redirected to a clean address, whose
-page shows how the login ended.
+`actions/login.py` exchanges its code. Then the browser is redirected to an address without the
+code, whose page shows how the login ended.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ _NON_ASCII = re.compile(b"[\x80-\xff]")
 _TOO_MANY = Stray("this process cannot open more connections")
 
 # aiohttp would log a request line with its errors, and the line may hold a code. This logger is
-# outside the tree of loggers, so that no configuration can switch it on.
+# outside the tree of loggers, so that no configuration can enable it.
 _NO_LOG = logging.Logger("nowhere", level=logging.CRITICAL + 1)  # noqa: LOG001  # on purpose
 
 
@@ -103,7 +103,7 @@ class CallbackServer:
         self.browser_redirected: bool = False  # to the site, by the launch path
 
     async def wait_for_callback(self) -> Granted | Denied:
-        """Wait for the site's genuine answer."""
+        """Wait for the callback of the site."""
         return await asyncio.shield(self._callback)
 
     async def show_result(self, page: Page) -> None:
@@ -127,7 +127,7 @@ class CallbackServer:
         self._evictable.pop(connection, None)
 
     def user_at(self, transport: asyncio.BaseTransport) -> int | None:
-        """Return which other user is at the far end of a connection, if one is."""
+        """Return the other user at the far end of a connection, or None."""
         ends = ((transport.get_extra_info(end) or _CLOSED)[:2] for end in ("peername", "sockname"))
         return self._other_user(*ends)
 
@@ -155,7 +155,7 @@ class CallbackServer:
                 return await self._accept_callback(request, callback)
 
     def refuse(self, reason: Stray, page: Page | None = None) -> web.Response:
-        """Count and report a stray, and return its answer, which repeats nothing of it."""
+        """Count and report a stray, and return an answer that quotes nothing of the request."""
         self.strays[reason.reason] += 1
         self._on_stray(reason)
         return _respond(page or stray(reason.status))
@@ -192,8 +192,8 @@ async def serve(
 ) -> AsyncIterator[CallbackServer]:
     """Serve the callback until the block ends, then close sockets and connections.
 
-    `other_user` is `socket_owner.other_user`. `accepted` holds the connections that were accepted
-    before, each with the bytes that it sent.
+    `other_user` is `socket_owner.other_user`. `accepted` has the connections that were accepted
+    earlier, each with the bytes that it sent.
     """
     listener = CallbackServer(request, sockets, paths, on_stray, other_user)
     server = _Server(listener)
@@ -266,7 +266,7 @@ class _Connection(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         if not self.line_read:
-            # A site may have put bytes into the address that must not be in one.
+            # A site may put non-ASCII bytes into the address, although RFC 3986 forbids it.
             line, end, rest = data.partition(b"\n")
             data = _NON_ASCII.sub(lambda byte: b"%%%02X" % ord(byte[0]), line) + end + rest
             self.line_read = end != b""
@@ -302,5 +302,5 @@ def _respond(page: Page) -> web.Response:
 
 
 def _see_other(location: str) -> web.Response:
-    """Redirect the browser with a GET, without what it sent here (RFC 9700 section 4.12)."""
+    """Redirect the browser with a GET, without a body (RFC 9700 section 4.12)."""
     return web.Response(status=303, headers={**HEADERS, "Location": location})

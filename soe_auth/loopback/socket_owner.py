@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from soe_auth.loopback.sockets import Address
 
 PROC = Path("/proc")
-# The user number of a connection's end that no process holds any more.
+# The user number for an end of a connection that no process holds any more.
 ORPHAN = -1
 _ROOT = 0
 
@@ -44,7 +44,7 @@ _BLOCKING = ("127.0.0.1", "0.0.0.0", "::1", "::", "::ffff:127.0.0.1")  # noqa: S
 def find_user(end: Address, other_end: Address) -> int | None:
     """Return the user number of a connection's `end`; None if the kernel does not know it.
 
-    A closed end is an ORPHAN: for it, older kernels name root, and newer ones its last user.
+    For a closed end, return ORPHAN: older kernels give it to root, newer ones to its last user.
     An IPv4 connection is found even if its socket is an IPv6 one.
     """
     if sys.platform != "linux":  # pragma: no cover - other systems have no such sockets
@@ -115,7 +115,7 @@ def user_name(user: int) -> str:
 
 
 def why_busy(port: int, *, proc: Path = PROC) -> str | None:
-    """Return why a local TCP port is busy, as a phrase to follow its number; None if unknown."""
+    """Return why a local TCP port is busy, as a phrase after its number; None if unknown."""
     wanted = {_in_table_form(host, port) for host in _BLOCKING}
     sockets: list[list[str]] = []
     for table in ("tcp", "tcp6"):
@@ -150,7 +150,7 @@ def _read_table(proc: Path, name: str) -> Iterator[list[str]]:
 
 
 def _in_table_form(host: str, port: int) -> str:
-    """Return an address as /proc/net/tcp has it: words in the machine's byte order, in hex."""
+    """Return an address as in /proc/net/tcp: words in the machine's byte order, in hex."""
     packed = socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
     words = struct.unpack(f"={len(packed) // 4}I", packed)
     return f"{''.join(f'{word:08X}' for word in words)}:{port:04X}"

@@ -1,7 +1,7 @@
 """Bind the loopback sockets of a redirect URI, and check that its host is the loopback.
 
-Apart from the server, so that the browser starts before aiohttp is loaded: the kernel's backlog
-holds its connection meanwhile.
+This module does not import aiohttp, so that the browser can start before aiohttp is loaded. The
+kernel's backlog holds its connection meanwhile.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import socket
 import sys
 from binascii import b2a_base64
 
-TYPE_CHECKING = False  # typing itself is not light
+TYPE_CHECKING = False  # importing typing takes time
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
@@ -22,14 +22,14 @@ _LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 _BACKLOG = 128
 _TRIES = 20
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
-_PATH_BYTES = 6  # 48 bits: cannot be guessed through a loopback within a login's time
+_PATH_BYTES = 6  # 48 bits: too many to guess while a login waits
 _LOOKUP_TIMEOUT = 5.0  # seconds; resolvers themselves try for half a minute
 
 
 class LoopbackSockets:
     """Listening sockets on 127.0.0.1 and ::1, if the machine has both, on one port.
 
-    `host` is the name that a browser reaches them by.
+    `host` is the host in their URLs.
     """
 
     __slots__ = ("host", "port", "sockets")
@@ -40,7 +40,7 @@ class LoopbackSockets:
         self.port: int = port
 
     def url(self, path: str) -> str:
-        """Return the URL by which a browser on this machine reaches a path."""
+        """Return the URL of a path, for a browser on this machine."""
         return f"http://{self.host}:{self.port}{path}"
 
     def close(self) -> None:
@@ -85,16 +85,16 @@ def bind(
 
     raise LoopbackUnavailable(
         f"Cannot bind a loopback port for the redirect: {reason}.",
-        hint="Choose another port with --port, stop the program that has it, or use"
+        hint="Choose another port with --port, stop the program that uses it, or use"
         " --redirect login_success.",
     )
 
 
 def describe_bind_error(problem: OSError) -> str:
-    """Return why a port was refused; Windows' own messages are in the machine's language."""
+    """Return why a port cannot be bound, in English also on Windows."""
     if sys.platform == "win32":
         if problem.errno == errno.EADDRINUSE:
-            return "another program has it"
+            return "another program uses it"
         if problem.errno == errno.EACCES:
             return "Windows reserves it, or another program has exclusive use of it"
     return problem.strerror or str(problem)
@@ -112,7 +112,7 @@ def lookup_addresses(
     timeout: float = _LOOKUP_TIMEOUT,
     getaddrinfo: Callable[..., list[Any]] = socket.getaddrinfo,
 ) -> tuple[str, ...]:
-    """Return the addresses of a host. Raises OSError, as TimeoutError after `timeout` seconds.
+    """Return the addresses of a host. Raises OSError: TimeoutError after `timeout` seconds.
 
     A look-up cannot be interrupted, so it runs in a daemon thread.
     """

@@ -1,7 +1,7 @@
 """Send the token with the requests of an HTTP client: aiohttp, requests, httpx or httpx2.
 
-No token is kept: each request reads the store, and so sees at once what another process did. None
-of the libraries is loaded here.
+No token is cached: each request reads the store, so a login or logout of another process applies at
+once. None of the libraries is loaded here.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 class Options(TypedDict, total=False):
-    """The options of an auth class; each has the meaning that it has for `soe_auth.login`.
+    """The options of an auth class, with the same meaning as for `soe_auth.login`.
 
     With `login`, a user logs in if that is needed, once for all requests at that time.
     """
@@ -64,7 +64,7 @@ class TokenProvider:
     announce: Callable[[str], None] | None = None
 
     def token_for(self, origin: Origin, refused: Secret | None = None) -> Secret | None:
-        """Return the token for a request to this origin; None if it may carry none.
+        """Return the token for a request to this origin; None if it must not have one.
 
         After a 401, `refused` is the token that was sent; None means that there is no other.
         Raises LoginRequired if a user has to log in, SettingsError, StoreError; with `login`, what
@@ -143,7 +143,7 @@ class AuthFlow(Generic[RequestT, ResponseT]):
                 yield _with_token(request, newer)
 
     async def async_auth_flow(self, request: RequestT) -> AsyncGenerator[RequestT, ResponseT]:
-        """Do as `sync_auth_flow`, on asyncio."""
+        """Send the request as `sync_auth_flow` does, on asyncio."""
         origin = _httpx_origin(request)
         token = await self._provider.atoken_for(origin)
         response = yield _with_token(request, token)
@@ -165,13 +165,13 @@ def _with_token(request: Any, token: Secret | None) -> Any:  # noqa: ANN401
 
 
 def _can_retry(token: Secret, request: Any, response: Any) -> bool:  # noqa: ANN401
-    """Whether the token was refused, and the body can be sent again: a stream cannot."""
+    """Return whether the token was refused, and the body can be sent again: a stream cannot."""
     sent = response.request.headers.get("Authorization")
     if not was_refused(token, response.status_code, sent):
         return False
     try:
         _ = request.content
-    except RuntimeError:  # the library's RequestNotRead
+    except RuntimeError:  # RequestNotRead of the library
         return False
     return True
 
@@ -217,7 +217,7 @@ class RequestsAuth:
         self._provider = TokenProvider(profile, **options)
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        """Add the token to a request, if it may carry one. The client calls it."""
+        """Add the token to a request to its site. The client calls it."""
         if token := self._provider.token_for(_requests_origin(request)):
             request.headers["Authorization"] = authorization(token)
             retry = partial(self._retry, token)
@@ -242,7 +242,7 @@ class RequestsAuth:
         response.close()
         again = request.copy()
         again.headers["Authorization"] = authorization(newer)
-        # Below the session, as HTTPDigestAuth does, so that no hook sees it: it is the last.
+        # Sent below the session, as by HTTPDigestAuth: no hook sees it, so it is the last attempt.
         answer: Response = response.connection.send(again, **options)
         answer.history.append(response)
         answer.request = again

@@ -68,8 +68,8 @@ def login(
     threads, tasks and processes at once, one logs in and all get its token. `browser` opens a URL
     and returns False if it cannot; `announce` shows a sentence to the user. By default, the
     desktop's browser is used and nothing is shown. `store` defaults to the store of the settings.
-    From a login on, the process writes no core dump. Inside a running event loop, as in a notebook,
-    this blocks the loop; `await alogin()` does not.
+    After a login has begun, the process writes no core dump. Inside a running event loop, as in a
+    notebook, this blocks the loop; `await alogin()` does not.
 
     Raises SettingsError, LoginError, ServerError, NetworkError, StoreError; with `if_needed`,
     LoginRequired if no browser can be started, or after a login that failed.
@@ -103,10 +103,10 @@ def logout(
 ) -> LogoutResult | None:
     """Revoke the profile's token on the site, and remove it from this machine.
 
-    Unless the site confirms that the token is invalid, it stays here, and `removed` is False. With
-    `local`, it is removed and the site is not contacted. Returns the token and the site's answer;
-    None if there was no token. SOE_AUTH_TOKEN is ignored. Inside a running event loop, this blocks
-    the loop for at most ten seconds.
+    Unless the site confirms that the token is invalid, the token is not removed, and `removed` is
+    False. With `local`, it is removed and the site is not contacted. Returns the token and the
+    site's answer; None if there was no token. SOE_AUTH_TOKEN is ignored. Inside a running event
+    loop, this blocks the loop for at most ten seconds.
 
     Raises SettingsError, StoreError; LoginRequired if there is no profile at all.
     """
@@ -146,7 +146,7 @@ def ignore(_sentence: str) -> None:
 def settings_for(
     profile: str | None, min_ttl: float | None = None, **options: str | None
 ) -> Settings:
-    """Resolve the settings; the options count as flags. Raises as `resolve` does."""
+    """Resolve the settings, with the options as flags. Raises as `resolve` does."""
     flags = {key: value for key, value in options.items() if value is not None}
     if min_ttl is not None:
         flags["min_ttl"] = f"{max(0, round(min_ttl))}s"
@@ -161,7 +161,7 @@ def store_for(settings: Settings, store: Store | None) -> Store:
 
 
 def require_asyncio(caller: str) -> None:
-    """Raise RuntimeError, which names a remedy, if no asyncio loop is running, as on trio."""
+    """Raise RuntimeError with a remedy if no asyncio loop is running, as on trio."""
     import asyncio
 
     try:
@@ -178,7 +178,7 @@ def login_io_for(
     browser: Callable[[str], bool] | None,
     announce: Callable[[str], None] | None,
 ) -> LoginIO:
-    """Return the effects of a login, which raises LoginError if no user could see it."""
+    """Return the I/O of a login, which raises LoginError if no user can see its URL."""
     io = system_login_io(settings, os.environ, announce or ignore, store)
     show = browser or io.open_browser
 

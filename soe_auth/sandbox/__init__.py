@@ -1,7 +1,7 @@
 """A local stand-in for a Stack Overflow for Teams Enterprise site, for practice and tests.
 
-It shares no code with the client, so that the two can disagree. `soe_auth.sandbox.scripted_browser`
-signs in to it without a user.
+It shares no code with the client, so that tests compare two implementations.
+`soe_auth.sandbox.scripted_browser` signs in to it without a user.
 """
 
 import os

@@ -46,13 +46,12 @@ class ApiRoutes:
     """The APIs v3 and v2.3 of one site."""
 
     def __init__(self, state: SiteState) -> None:
-        """Take the state of the site."""
         self._state = state
         self._v3_lists = lists_v3(state.url, state.accounts.values())
         self._v2_lists = lists_v2(state.url, state.accounts.values())
 
     def table(self) -> list[web.RouteDef]:
-        """List the routes; as at the vendor's, a call about a token has the token in its path."""
+        """List the routes; as in the vendor's API, calls about a token have it in their path."""
         about = {
             "access-tokens/{token}": lambda _token: None,
             "access-tokens/{token}/invalidate": self._invalidate,
@@ -77,7 +76,7 @@ class ApiRoutes:
             except _Refused as refused:
                 answer, quirk = refused.answer, "ok"
                 self._state.narrate(f"API call refused with HTTP {answer.status}: {refused}")
-            if "/api/2.3/" in request.path:  # always compressed, as the vendor's
+            if "/api/2.3/" in request.path:  # always compressed, as by the vendor
                 answer = compressed(answer, request.headers.get("Accept-Encoding", ""))
             return await self._state.send(request, answer, quirk)
 
@@ -89,7 +88,7 @@ class ApiRoutes:
         if "access_token" in request.query:  # RFC 9700 section 4.3.2
             raise _problem(400, _IN_QUERY)
         if token is None:
-            # Without a token, the vendor's refusal has no Content-Type; see add_headers.
+            # The vendor's answer to a call without a token has no Content-Type: see add_headers.
             body, content_type = "Invalid access token", "text/plain" if secret else ""
             challenge = {"WWW-Authenticate": "Bearer"}
             raise _Refused(body, HttpAnswer(401, body.encode(), content_type, challenge))
@@ -150,7 +149,7 @@ class ApiRoutes:
                 raise _error(400, "bad_parameter", _IN_QUERY)
             self._state.warn("the token is in the query string, which servers and proxies log")
             secret = secret or query["access_token"]
-        if path in {"sites", "filters/create"}:  # which need no token
+        if path in {"sites", "filters/create"}:  # these need no token
             return self._read_v2(request, path), "ok"
         token = self._state.issuer.find_token(secret)
         if not secret:

@@ -11,7 +11,7 @@ DOMAIN_RULES: Final[tuple[DomainRule, ...]] = ("any", "tld")
 """Domains that the registration form accepts: any host, or only hosts with a top-level domain."""
 
 OWN_DOMAIN: Final = "(this site)"
-"""As a Domain: the sandbox's own host and port, which are known once it runs."""
+"""As a Domain: the sandbox's own host and port, which are known after its start."""
 
 _LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
@@ -33,7 +33,8 @@ class Application:
     """An API application, as registered in the site's settings.
 
     `domain` is a host with an optional scheme and port, or `OWN_DOMAIN`. It may be empty; then no
-    login works. `status` is whether its tokens may write. Raises ValueError for another Domain.
+    login works. `status` says whether its tokens may write. Raises ValueError for a malformed
+    Domain.
     """
 
     client_id: str
@@ -90,7 +91,7 @@ class NotUnderDomain(InvalidRedirectUri):
 
 
 def has_top_level_domain(domain: str) -> bool:
-    """Tell whether a Domain has a top-level domain; `soe-auth.localhost` counts."""
+    """Return whether a Domain has a top-level domain; `soe-auth.localhost` counts."""
     return bool(domain and _HAS_TLD.fullmatch(_split_domain(domain)[0]))
 
 
@@ -138,7 +139,7 @@ def _split_redirect_uri(redirect_uri: str) -> SplitResult:
 
 def _is_subdomain(host: str, parent: str) -> bool:
     try:
-        ipaddress.ip_address(parent)  # which has no subdomains
+        ipaddress.ip_address(parent)  # an address has no subdomains
     except ValueError:
         return host.endswith(f".{parent}")
     return False

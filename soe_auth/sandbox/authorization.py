@@ -24,14 +24,15 @@ _SCOPES: Final = frozenset({"read_inbox", NO_EXPIRY, WRITE_ACCESS, "private_info
 
 _CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _STATE: Final = re.compile(r"[ -~]+")
-_NOT_CONFIGURED: Final = "redirect_uri is not configured"  # in SOE's words
+_NOT_CONFIGURED: Final = "redirect_uri is not configured"  # the text of SOE
 
 
 @dataclass(frozen=True, slots=True)
 class ConsentRequest:
     """A valid request; `scope` is empty for read only.
 
-    `team` is the one that the user selects. `warnings` name what clients should not send.
+    `team` is the one that the user selects. `warnings` name what clients should not
+    send.
     """
 
     application: Application
@@ -53,7 +54,7 @@ class UntrustedRequest:
 
 @dataclass(frozen=True, slots=True)
 class RefusedRequest:
-    """An invalid request with a valid redirect URI, which gets the error."""
+    """An invalid request with a valid redirect URI: the browser is redirected with the error."""
 
     redirect_uri: str
     state: str | None = field(repr=False)
@@ -66,7 +67,7 @@ def check_authorization_request(
 ) -> ConsentRequest | UntrustedRequest | RefusedRequest:
     """Validate the query string of an authorization request.
 
-    Unless `strict`, what other clients send and a real site accepts is accepted.
+    Unless `strict`, accept parameters that other clients send and a real site accepts.
     """
     allowed = _PARAMETERS if strict else _PARAMETERS | {"response_type"}
     try:

@@ -31,7 +31,6 @@ class BrowserRoutes:
     """The pages of one site."""
 
     def __init__(self, state: SiteState) -> None:
-        """Take the state of the site."""
         self._state = state
         self._cookie = f"sandbox-session-{state.port}"  # cookies do not depend on the port
 
@@ -62,7 +61,7 @@ class BrowserRoutes:
             return self._redirect_error(checked)
         session = self._session(request)
         if session is None or session.account is None:
-            state.narrate("No account is signed in with this browser: it is sent to sign in.")
+            state.narrate("No account is signed in: the browser is redirected to the sign-in page.")
             return _see_other(f"/users/login?returnurl={quote(request.path_qs, safe='')}")
         scopes = ", ".join(("read", *checked.scope))
         state.narrate(f"The application '{checked.application.name}' requests: {scopes}.")
@@ -121,8 +120,8 @@ class BrowserRoutes:
             raise web.HTTPBadRequest(text=str(malformed)) from None
         path = _local_path(fields)
         session = self._session(request) or self._state.sessions.start()
-        asking = self._check(urlsplit(path).query)
-        page = pages.sign_in(self._state.accounts.values(), session, path, asking)
+        authorization = self._check(urlsplit(path).query)
+        page = pages.sign_in(self._state.accounts.values(), session, path, authorization)
         return self._set_cookie(page, session)
 
     async def _sign_in(self, request: web.Request) -> web.Response:
@@ -196,7 +195,7 @@ class BrowserRoutes:
 
 
 def _local_path(fields: dict[str, str]) -> str:
-    """Return the path to go to after sign-in; no other site (RFC 9700 section 4.11)."""
+    """Return the path to load after sign-in, on this site (RFC 9700 section 4.11)."""
     path = fields.get("returnurl", "/")
     if not _LOCAL_PATH.fullmatch(path):
         raise web.HTTPBadRequest(text="The returnurl is not a path of this site.")

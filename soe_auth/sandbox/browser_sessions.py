@@ -1,4 +1,4 @@
-"""Browser sessions: who is signed in, pending consent requests, remembered approvals."""
+"""Browser sessions: signed-in accounts, pending consent requests, remembered approvals."""
 
 import base64
 import hmac
@@ -20,22 +20,24 @@ class BrowserSession:
     account: Account | None
 
     def owns_form(self, form_token: str) -> bool:
-        """Tell whether a form has this session's token (RFC 6749 section 10.12)."""
+        """Return whether a form has this session's token (RFC 6749 section 10.12)."""
         return hmac.compare_digest(form_token.encode(), self.form_token.encode())
 
 
 class BrowserSessions:
-    """All sessions, pending requests and approvals of one site."""
+    """All sessions, pending requests and approvals of one site.
+
+    `entropy(n)` returns n random bytes.
+    """
 
     def __init__(self, entropy: Callable[[int], bytes]) -> None:
-        """Take a source of random bytes."""
         self._entropy = entropy
         self._sessions: dict[str, BrowserSession] = {}
         self._pending: dict[tuple[str, str], ConsentRequest] = {}
         self._approvals: dict[_Approval, str | None] = {}
 
     def find(self, key: str | None) -> BrowserSession | None:
-        """Return the session with this cookie."""
+        """Return the session with this cookie, or None."""
         return self._sessions.get(key or "")
 
     def start(self, account: Account | None = None) -> BrowserSession:

@@ -62,7 +62,7 @@ async def send(
 ) -> web.StreamResponse:
     """Send an answer as the quirk says; any name outside `DELIVERIES` sends it normally.
 
-    `delay` is in seconds. No wait outlasts `closing`, so the site can stop at any time.
+    `delay` is in seconds. Each wait ends when `closing` is set, so the site can stop at any time.
     """
 
     async def pause() -> None:

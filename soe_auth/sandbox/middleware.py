@@ -34,13 +34,15 @@ def make_guard(state: SiteState) -> Middleware:
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
-            if request.headers.getall("Host", []) not in hosts:  # DNS rebinding has another
+            if request.headers.getall("Host", []) not in hosts:  # as in DNS rebinding
                 state.narrate("A request for another host name was refused.")
-                raise web.HTTPMisdirectedRequest(text="Only names of this computer are answered.")
+                raise web.HTTPMisdirectedRequest(
+                    text="This site answers to the names of this computer only."
+                )
             return await handler(request)
         except web.HTTPException as error:
             text = error.text or ""
-            if text.startswith(str(error.status)):  # aiohttp's own
+            if text.startswith(str(error.status)):  # text of aiohttp
                 text = "Go back and start again."
             heading = _HEADINGS.get(error.status, error.reason)
             page = pages.message(heading, text, status=error.status)

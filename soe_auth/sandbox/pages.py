@@ -153,7 +153,7 @@ def consent(
     teams: Iterable[str],
     lifetime: int,
 ) -> web.Response:
-    """Ask the user; `path` is this page's, `lifetime` the token's in seconds."""
+    """Show the consent page at `path`; a token's `lifetime` is in seconds."""
     team = _Html("")
     if ACCESS_TEAM in request.scope:
         team = _fill("team.html", options=_join(_fill("option.html", team=slug) for slug in teams))
@@ -180,7 +180,7 @@ def consent(
 
 
 def login_success() -> web.Response:
-    """Show the page whose address the user copies; the real one has the same heading alone."""
+    """Show the page at the address that the user copies; a real site shows the heading only."""
     return _page("Authorizing Application", _fill("login_success.html"))
 
 

@@ -1,4 +1,4 @@
-"""Quirks: the ways in which the site can be told to answer wrongly, each with its description."""
+"""Quirks: wrong answers that the site can be set to give, each with its description."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -30,7 +30,7 @@ class ReceivedForm:
     other_url: str
 
 
-# Answers in place of the exchange, as from a proxy: the code is not looked at, and stays valid.
+# Answers in place of the exchange, as from a proxy: the code is not read, and remains valid.
 
 _BEFORE_EXCHANGE: Final[dict[str, tuple[str, HttpAnswer]]] = {
     "vendor-refusal": (
@@ -67,7 +67,7 @@ _REDIRECTS: Final = {f"redirect-{status}": status for status in (302, 307, 308)}
 
 
 def answer_before_exchange(quirk: str, received: ReceivedForm) -> HttpAnswer | None:
-    """Return the answer that a quirk gives in place of the exchange, or None."""
+    """Return the answer of a quirk in place of the exchange, or None."""
     if quirk == "refusal-echo":
         body = received.body
         return refuse(f"The code is invalid in {body} or, decoded, in {unquote_plus(body)}")
@@ -76,7 +76,7 @@ def answer_before_exchange(quirk: str, received: ReceivedForm) -> HttpAnswer | N
     return _BEFORE_EXCHANGE[quirk][1] if quirk in _BEFORE_EXCHANGE else None
 
 
-# Wrong reports of a token that was issued.
+# Wrong answers after a token was issued.
 
 
 def _with(**changes: object) -> Callable[[Fields], HttpAnswer]:
@@ -170,11 +170,11 @@ _AFTER_EXCHANGE: Final[dict[str, tuple[str, Callable[[Fields], HttpAnswer]]]] = 
 
 
 def answer_after_exchange(quirk: str, fields: Fields) -> HttpAnswer:
-    """Report an issued token in the way that the quirk says."""
+    """Return the answer of a quirk about an issued token."""
     return _AFTER_EXCHANGE[quirk][1](fields) if quirk in _AFTER_EXCHANGE else in_json(200, fields)
 
 
-# Wrong answers to the question who the token's account is.
+# Wrong answers to the account lookup.
 
 _ACCOUNT_BODIES: Final[dict[str, tuple[str, HttpAnswer]]] = {
     "server-error": ("status 500", in_html(500, "Internal Server Error")),
@@ -197,7 +197,7 @@ _ACCOUNT_NAMES: Final[dict[str, tuple[str, str]]] = {
 def answer_account(
     quirk: str, account: Account, describe: Callable[[Account], object]
 ) -> HttpAnswer:
-    """Describe an account in the way that the quirk says."""
+    """Return the answer of a quirk about an account."""
     if quirk in _ACCOUNT_BODIES:
         return _ACCOUNT_BODIES[quirk][1]
     _, name = _ACCOUNT_NAMES.get(quirk, ("", account.name))
@@ -235,7 +235,7 @@ API_ANSWERS: Final[Mapping[str, str]] = {
 }
 INVALIDATE_ANSWERS: Final[Mapping[str, str]] = {
     "ok": "the correct answer, as the public API gives it",
-    "not-offered": "no_method: the site does not have the calls about tokens",
+    "not-offered": "no_method: the site has no calls about tokens",
     "server-error": "internal_error, and the token stays valid",
     "hang": DELIVERIES["hang"],
 }

@@ -59,8 +59,8 @@ async def visit(
 ) -> VisitedPage:
     """Open a URL as a user would: follow redirects, sign in, approve, read the last page.
 
-    `account` is the name to sign in with, None for the first one. With `refuse`, Cancel is pressed
-    in place of Approve. `narrate` gets a sentence about each page, never a secret. Raises
+    `account` is the name to sign in with, None for the first one. With `refuse`, press Cancel in
+    place of Approve. `narrate` gets a sentence about each page, never a secret. Raises
     `VisitStopped`, or OSError or http.client.HTTPException if a page cannot be loaded.
     """
     cookies: dict[str, str] = {}
@@ -114,7 +114,7 @@ def _load(
 def _submit(
     page: VisitedPage, account: str | None, *, refuse: bool
 ) -> tuple[str, _FormData] | None:
-    """Fill in the form for sign-in or consent; return its address and data, None without one."""
+    """Fill in the form for sign-in or consent; return its address and data, or None."""
     form = _FORM.search(page.text)
     if form is None:
         return None

@@ -53,10 +53,10 @@ class Sandbox:
     """A practice site, which runs in an `async with`.
 
     `port` 0 lets the system choose. `host` is the name in its URL; it listens on loopback only.
-    `teams` are the slugs of private teams. With the `domain_rule` "tld" a Domain without a
-    top-level domain is not accepted, and stays empty. Unless `strict`, the site accepts what a real
+    `teams` are the slugs of private teams. With the `domain_rule` "tld", a Domain without a
+    top-level domain is replaced by an empty one. Unless `strict`, the site accepts what a real
     one accepts from clients that do not follow the vendor's guide, and narrates a warning.
-    `lifetime` is a token's in seconds. `clock` returns seconds since the epoch, `entropy` that many
+    `lifetime` of a token is in seconds. `clock` returns seconds since the epoch, `entropy(n)` n
     random bytes. `narrate` gets a sentence about each event, never a secret. With `ssl_context` the
     site speaks TLS; with `tls`, it makes a certificate, whose CA is in `ca_file` while it runs.
     `quirks` may be replaced while it runs. `exchanges` lists the requests to the token endpoint.
@@ -111,7 +111,7 @@ class Sandbox:
         self._issuer.revoke_all()
 
     async def __aenter__(self) -> Self:
-        """Bind the sockets and start to answer; from now on `port` is the real one."""
+        """Bind the sockets and start to answer; set `port` to the real one."""
         with ExitStack() as on_failure:
             on_failure.callback(self._directory.close)
             if self.tls:
@@ -226,7 +226,7 @@ def running(**settings: Unpack[SandboxSettings]) -> Iterator[Sandbox]:
         either: list[Future[Any]] = [serving, started]
         wait(either, return_when=FIRST_COMPLETED)
         if not started.done():
-            serving.result()  # raises why it did not start
+            serving.result()  # raises the error of its start
         try:
             yield site
         finally:

@@ -18,7 +18,7 @@ class Exchange:
     """A request to the token endpoint; its repr has only the method and the outcome.
 
     `fields` are the parameters as pairs in the order sent, empty if they could not be parsed.
-    `query` is the raw query string. `headers` ignore case. `granted` tells whether a token was
+    `query` is the raw query string. `headers` ignore case. `granted` says whether a token was
     issued, even if the answer never arrived.
     """
 
@@ -49,12 +49,12 @@ class SiteState:
     closing: asyncio.Event
 
     def warn(self, *warnings: str) -> None:
-        """Narrate what was accepted, although clients should not send it."""
+        """Narrate parameters that were accepted, although clients should not send them."""
         for warning in warnings:
             self.narrate(f"Accepted, but bad practice: {warning}.")
 
     async def send(
         self, request: web.Request, answer: HttpAnswer, quirk: str = "ok"
     ) -> web.StreamResponse:
-        """Send an answer in the way that the quirk names, if it names one."""
+        """Send an answer, changed by the quirk if that is one of DELIVERIES."""
         return await send(request, answer, quirk, self.quirks().delay, self.closing)

@@ -35,7 +35,7 @@ _VERIFIER: Final = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 class CodeRejected(Exception):
     """The token request was refused; the message is a sentence without secrets.
 
-    `answer` is the vendor's text for it where that is known, else the message.
+    `answer` is the vendor's text if that is known, else the message.
     """
 
     def __init__(self, reason: str, answer: str | None = None) -> None:
@@ -65,12 +65,14 @@ class _Grant:
 
 
 class TokenIssuer:
-    """All codes and tokens of one site."""
+    """All codes and tokens of one site.
+
+    `clock` returns seconds since the epoch, `entropy(n)` n random bytes; `lifetime` is in seconds.
+    """
 
     def __init__(
         self, *, clock: Callable[[], float], entropy: Callable[[int], bytes], lifetime: int
     ) -> None:
-        """Take a clock in seconds since the epoch, random bytes, and a token's lifetime (s)."""
         self._clock = clock
         self._entropy = entropy
         self._lifetime = lifetime
@@ -120,14 +122,14 @@ class TokenIssuer:
         return token
 
     def find_token(self, secret: str) -> IssuedToken | None:
-        """Return the token if it is valid."""
+        """Return the token, or None if it is not valid."""
         token = self._tokens.get(secret)
         if token and token.expires_at is not None and self._clock() >= token.expires_at:
             return None
         return token
 
     def is_rate_limited(self, token: IssuedToken) -> bool:
-        """Count a call of API v3; tell whether it exceeds the limit."""
+        """Count a call of API v3; return whether it exceeds the limit."""
         calls = self._calls.setdefault(token.secret, deque(maxlen=_MAX_CALLS))
         if len(calls) == _MAX_CALLS and self._clock() - calls[0] < RATE_WINDOW:
             return True

@@ -1,4 +1,4 @@
-"""The token endpoint (RFC 6749 section 4.1.3, in the vendor's dialect)."""
+"""The token endpoint (RFC 6749 section 4.1.3, as in the vendor's guide)."""
 
 from aiohttp import web
 
@@ -27,7 +27,6 @@ class TokenRoutes:
     """The token endpoint of one site."""
 
     def __init__(self, state: SiteState) -> None:
-        """Take the state of the site."""
         self._state = state
 
     def table(self) -> list[web.RouteDef]:
@@ -40,7 +39,7 @@ class TokenRoutes:
             raise web.HTTPMethodNotAllowed(request.method, ["POST"])
         quirk = self._state.quirks().token
         if quirk != "ok":
-            self._state.narrate(f"The token endpoint answers by the quirk '{quirk}'.")
+            self._state.narrate(f"The token endpoint answers with the quirk '{quirk}'.")
         answer = answer_before_exchange(quirk, await self._received(request))
         pairs: Pairs = []
         granted = False
@@ -100,7 +99,7 @@ class TokenRoutes:
         )
 
     async def _received(self, request: web.Request) -> ReceivedForm:
-        """Return what an answer may repeat; the other host name shows a client that follows."""
+        """Return what an answer may repeat; a client that follows redirects uses the other host."""
         scheme, _, _ = self._state.url.partition(":")
         host = "localhost" if request.host.startswith("127.") else "127.0.0.1"
         body = (await request.read()).decode("ascii", "replace")

@@ -40,7 +40,7 @@ _MAX_API_BODY = 64 * 1024 * 1024  # bytes
 
 
 class TokenValidity(Enum):
-    """A site's answer to the question whether a token is valid."""
+    """Whether a token is valid, by its site's answer."""
 
     VALID = "valid"
     INVALID = "no longer valid"
@@ -67,14 +67,14 @@ class TimeLimits(Timeouts):
     """Time limits in seconds: those of the transport, and one for each call as a whole."""
 
     exchange: float = 30.0
-    look_up: float = 3.0  # the user waits for the page
+    look_up: float = 3.0  # the user waits for the result page
     verification: float = 10.0
     revocation: float = 10.0
     api_call: float = 120.0
 
 
-# For diagnosis: one attempt each, so that an intermittent failure shows.
-FIRST_LOOK = TimeLimits(connect=5.0, read=5.0, pauses=(), look_up=8.0)
+# For diagnosis: no call is repeated, so that an intermittent failure shows.
+ONE_ATTEMPT = TimeLimits(connect=5.0, read=5.0, pauses=(), look_up=8.0)
 
 _LIMITS = TimeLimits()
 _SYSTEM = Network()
@@ -88,11 +88,11 @@ class SiteConnection:
         self._limits = limits
 
     async def warm_up(self) -> None:
-        """Load everything that the first call needs, without contacting the site."""
+        """Load all modules that the first call needs, without contacting the site."""
         await self._transport.warm_up()
 
     async def exchange(self, form: Secret) -> TokenResponse:
-        """Post the form to the token endpoint, once; return the answer, whatever it is.
+        """Post the form to the token endpoint once; return the answer, whatever its status.
 
         Raises NetworkError, and MalformedResponse as `SiteTransport.send`.
         """
@@ -126,7 +126,9 @@ class SiteConnection:
         except SoeAuthError as problem:
             return Verification(TokenValidity.UNCLEAR, reason=str(problem))
         if for_team and answer.status in _OUTSIDE_ITS_TEAM:
-            reason = "A token with access_team is valid in its team only, which was not asked."
+            reason = (
+                "A token with access_team is valid only for its team's API, which was not called."
+            )
             return Verification(TokenValidity.UNCLEAR, reason=reason)
         if answer.status == HTTPStatus.UNAUTHORIZED:
             return Verification(TokenValidity.INVALID)
@@ -140,9 +142,9 @@ class SiteConnection:
     async def revoke(
         self, access_token: Secret, *, for_team: bool = False, time_limit: float | None = None
     ) -> RevocationResult:
-        """Revoke a token by API v2.3 (public Stack Exchange API; SOE may not offer it).
+        """Revoke a token by API v2.3 (of the public Stack Exchange API; SOE may lack it).
 
-        If the answer is unclear or lost, API v3 is asked whether the token is still valid.
+        If the answer is unclear or lost, `verify` checks whether the token is still valid.
         `time_limit` is for both calls together, in seconds.
         """
         until = time.monotonic() + (time_limit or self._limits.revocation)
@@ -167,7 +169,7 @@ class SiteConnection:
         return parse_revocation_response(answer.status, answer.fields)
 
     async def refuses(self, request: AuthorizationRequest) -> bool:
-        """Whether the site refuses a request before a sign-in: see `is_refused`."""
+        """Return whether the site refuses a request before a sign-in: see `is_refused`."""
         path = request.url.removeprefix(str(request.site))
         answer = await self._transport.send(
             lambda: Request("GET", path, {"Accept": "text/html"}), time_limit=self._limits.look_up
@@ -177,7 +179,7 @@ class SiteConnection:
         return is_bad or b"redirect_uri is not configured" in answer.body
 
     async def call(self, call: ApiCall, access_token: Secret) -> ApiResponse:
-        """Send a call of the API, with the token in the header of that API.
+        """Call the API, with the token in the header of its version.
 
         The answer has 64 MiB at most. Raises NetworkError, and MalformedResponse as
         `SiteTransport.send`.
@@ -206,12 +208,12 @@ async def connect(
 
 
 async def is_refused(settings: Settings) -> bool:
-    """Whether the site refuses the client ID and the redirect URI before a sign-in.
+    """Return whether the site refuses the client ID and the redirect URI before a sign-in.
 
-    False is no proof, as a site may ask for a sign-in first. Raises SettingsError, NetworkError,
+    False proves nothing, as a site may require a sign-in first. Raises SettingsError, NetworkError,
     and MalformedResponse as `SiteTransport.send`.
     """
     site, client_id = settings.require_site_and_client
     request = new_authorization_request(site, client_id, Scope(), settings.redirect_uri, os.urandom)
-    async with connect(site, FIRST_LOOK, network=settings.network) as connection:
+    async with connect(site, ONE_ATTEMPT, network=settings.network) as connection:
         return await connection.refuses(request)

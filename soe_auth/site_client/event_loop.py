@@ -1,8 +1,7 @@
-"""Run coroutines in an event loop whose end a silent name server cannot delay.
+"""Run coroutines in an event loop that ends without waiting for name servers.
 
-asyncio looks names up in the threads of its default executor, and `asyncio.run` waits for them: ten
-seconds and more after the work has ended. A look-up cannot be interrupted, so here each has a
-daemon thread of its own.
+asyncio looks names up in threads that `asyncio.run` waits for: ten seconds and more after the work
+has ended. A look-up cannot be interrupted, so here each runs in its own daemon thread.
 """
 
 from __future__ import annotations
@@ -70,7 +69,7 @@ def run_async(work: Coroutine[Any, Any, _Result]) -> _Result:
 
 
 async def in_thread(work: Callable[[], _Result]) -> _Result:
-    """Call `work` in a thread of its own, or in this one if none can be started."""
+    """Call `work` in a new thread, or in this one if none can be started."""
     future: Future[_Result] = Future()
     future.set_running_or_notify_cancel()  # the thread goes on if the wait is cancelled
     try:
@@ -84,7 +83,7 @@ def _complete(future: Future[_Result], work: Callable[[], _Result]) -> None:
     """Set the result of `work`, or its exception, on a future."""
     try:
         future.set_result(work())
-    except BaseException as problem:  # noqa: BLE001  # it is raised where it is waited for
+    except BaseException as problem:  # noqa: BLE001  # the waiting code raises it
         future.set_exception(problem)
 
 

@@ -1,4 +1,4 @@
-"""Explain why no answer came: the cause of a transport error, and who issued a certificate."""
+"""Explain a failed request: the cause of a transport error, the issuer of a certificate."""
 
 from __future__ import annotations
 
@@ -38,10 +38,8 @@ _CERTIFICATE_HINT = (
     "Nothing was sent. If your company inspects TLS, add its CA to the system's trust store, or to"
     " a file that ca_bundle or SSL_CERT_FILE names."
 )
-_LOGIN_NEEDED = (
-    "It needs a user and a password: set proxy or HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT."
-)
-_LOGIN_REFUSED = "It refused the user and password in its address; write a / in them as %2F."
+_LOGIN_NEEDED = "The proxy needs a user and a password: set proxy or HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT."
+_LOGIN_REFUSED = "The proxy refused the user and password in its address; write a / in them as %2F."
 
 _CHUNK = 2**14  # bytes
 _NAME_FIELDS = ("commonName", "organizationName", "organizationalUnitName")
@@ -49,7 +47,7 @@ _NAME_FIELDS = ("commonName", "organizationName", "organizationalUnitName")
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why no answer came, and what to do; `needs_issuer` if the certificate's is to be named."""
+    """Why a request failed; with `needs_issuer`, the message names the certificate's issuer."""
 
     reason: str
     hint: str | None = None
@@ -61,11 +59,11 @@ def explain_failure(
 ) -> Failure:
     """Explain a transport error; `status` is None if no answer has begun.
 
-    Nothing that was received is quoted, as it may repeat what was sent.
+    The answer is not quoted, as it may repeat a secret of the request.
     """
     timed_out = isinstance(problem, TimeoutError | httpx.TimeoutException)
     if status is not None:
-        how = "did not finish its answer in time" if timed_out else "cut its answer off"
+        how = "did not finish its answer in time" if timed_out else "did not send its whole answer"
         return Failure(f"{authority} {how} (HTTP {status})")
     unreached = f"Cannot reach {authority}{f' through the proxy {proxy}' if proxy else ''}"
     if isinstance(problem, httpx.ConnectTimeout):
@@ -79,12 +77,12 @@ def explain_failure(
 
 
 def refuses_certificate(problem: Exception) -> bool:
-    """Whether the cause is a certificate that is not trusted."""
+    """Return whether the cause is a certificate that is not trusted."""
     return any(isinstance(inner, ssl.SSLCertVerificationError) for inner in _chain(problem))
 
 
 def _find_cause(problem: Exception, proxy: Proxy | None) -> Failure:
-    """Find what a user can act on in a chain of wrapped errors, and its hint."""
+    """Find the error that a user can act on, in a chain of wrapped errors, and its hint."""
     for inner in _chain(problem):
         if isinstance(inner, ssl.SSLCertVerificationError):
             untrusted = "its certificate is not trusted"
@@ -106,11 +104,11 @@ def _find_cause(problem: Exception, proxy: Proxy | None) -> Failure:
 
 
 def describe_os_error(problem: OSError) -> str:
-    """Return the system's words for a failed connection."""
+    """Return the system's message for a failed connection."""
     windows = getattr(problem, "winerror", None)  # strerror does not know its errno, if any
     if windows in _WINDOWS_REFUSED:
         return "Connection refused"
-    # asyncio has its own words for a refused connection; look-up errors are below zero.
+    # asyncio has its own message for a refused connection; look-up errors are below zero.
     number = problem.errno or 0
     return os.strerror(number) if number > 0 and not windows else str(problem.strerror)
 
@@ -133,18 +131,18 @@ async def find_issuer(
 ) -> str | None:
     """Return the printable name of the issuer of a host's certificate.
 
-    None if it cannot be found in `time_limit` seconds. The name is what the certificate says, and
-    proves nothing. `tls` checks the certificate of an https proxy.
+    None if it cannot be found in `time_limit` seconds. The certificate claims the name, and proves
+    nothing. `tls` checks the certificate of an https proxy.
     """
-    # Neither handshake makes anything trusted: no request is sent through them, and each is
-    # aborted, usually unfinished, as soon as it has shown the certificate.
+    # Neither handshake makes a site trusted: no request is sent, and each connection is aborted
+    # as soon as the certificate is known.
     try:
         async with asyncio.timeout(time_limit):
             unchecked = _new_context()
             unchecked.verify_mode = ssl.CERT_NONE
             async with _handshake(host, port, proxy, tls, unchecked) as connection:
                 certificate = connection.getpeercert(binary_form=True)
-            # Python parses only a certificate that was checked, so it is checked against itself.
+            # Python parses only a verified certificate, so this handshake trusts it as a root.
             itself = _new_context()
             itself.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
             itself.load_verify_locations(cadata=certificate or b"")
@@ -157,7 +155,7 @@ async def find_issuer(
 def issuer_name(connection: ssl.SSLObject) -> str | None:
     """Return the printable name and organization of the issuer of a connection's certificate.
 
-    None if the certificate was not checked, or if the system checks it in its own way.
+    None if the certificate was not verified, or if the system verified it in place of OpenSSL.
     """
     certificate: Mapping[str, Any] = connection.getpeercert() or {}
     issuer = {key: value for part in certificate.get("issuer", ()) for key, value in part}

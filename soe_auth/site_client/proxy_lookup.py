@@ -1,4 +1,4 @@
-"""Choose the proxy for a site: that of the settings, or that of the environment."""
+"""Choose the proxy for a site, from the settings or the environment."""
 
 from __future__ import annotations
 

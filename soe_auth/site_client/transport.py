@@ -3,8 +3,8 @@
 Requests go through httpx's transport, below its client: no redirect is followed, no cookie stored,
 no netrc read, and no URL logged, because one of them holds the token.
 
-Some tools print tracebacks with their local variables. So a secret in clear is made in a frame that
-raises no SoeAuthError, and never bound to a name in a frame that does.
+Some tools print tracebacks with their local variables. So a frame that raises SoeAuthError binds no
+name to a secret in clear text.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ _in_request: ContextVar[bool] = ContextVar("in_request", default=False)
 class Timeouts:
     """Time limits of the transport, in seconds.
 
-    `connect` is for opening a connection, `read` for each wait for bytes; `pauses` lie between the
-    attempts to connect.
+    `connect` is for opening a connection, `read` for each wait for bytes; `pauses` are the waits
+    before further attempts to connect.
     """
 
     connect: float = 10.0
@@ -63,7 +63,7 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request to send; all of it but the method may hold a secret."""
+    """A request to send; everything but the method may hold a secret."""
 
     method: str
     path: str = field(repr=False)
@@ -73,7 +73,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class ResponseHead:
-    """The head of an answer; `date` is as it was sent, `issuer` None if it is unknown."""
+    """The head of an answer: `date` as sent, `issuer` of the certificate or None if unknown."""
 
     status: int
     is_json: bool
@@ -91,7 +91,8 @@ class ResponseHead:
 class SiteTransport:
     """The transport to one site; made by `open_transport`.
 
-    A request is passed as a function that makes it, so that it is in clear only while it is sent.
+    A request is passed as a function that makes it, so that its secrets are in clear text only
+    while it is sent.
     """
 
     site: Site
@@ -102,7 +103,7 @@ class SiteTransport:
     transport: httpx.AsyncBaseTransport
 
     async def warm_up(self) -> None:
-        """Make httpx load what it needs for its first connection: 14 ms.
+        """Load the modules that httpx needs for its first connection, which takes 14 ms.
 
         It connects to port 0, which no server has; no name server and no site is contacted.
         """
@@ -148,16 +149,16 @@ class SiteTransport:
                         await response.aclose()
         except (TimeoutError, httpx.TransportError, httpx.InvalidURL) as problem:
             failure = explain_failure(problem, status, self.site.authority, self.proxy)
-        # Outside the except block, so that the error has no context: that holds the request, and
-        # the request holds secrets.
+        # Outside the except block, so that the error has no context, which would hold the
+        # request and its secrets.
         raise await self._error(failure)
 
     async def _open(self, make: Callable[[], Request]) -> httpx.Response:
         """Send the request and wait for the head of the answer.
 
         Only a connection that failed is retried, as nothing was sent then: a code must not be used
-        twice (RFC 6749 section 4.1.2). A certificate that is not trusted stays so, and a connection
-        that timed out was retried by TCP.
+        twice (RFC 6749 section 4.1.2). A retry cannot help if a certificate is not trusted,
+        or after a time-out, as TCP has retried.
         """
         for pause in self.timeouts.pauses:
             try:
@@ -206,7 +207,7 @@ async def open_transport(
     """Open the transport to a site, with the proxy and the CAs of `network` or of the system.
 
     Raises SettingsError if `ca_bundle` cannot be used, NetworkError if the environment's proxy
-    cannot be.
+    is invalid.
     """
     tls, proxy = ssl_context(network), proxy_for(site, network)
     transport = httpx.AsyncHTTPTransport(verify=tls, proxy=_httpx_proxy(proxy, tls))
@@ -251,7 +252,7 @@ def _httpx_proxy(proxy: Proxy | None, tls: ssl.SSLContext) -> httpx.Proxy | None
 
 
 async def _read_answer(max_body: int, response: httpx.Response) -> ApiResponse | MalformedResponse:
-    """Read an answer, decompressed, and no further than the limit.
+    """Read an answer up to the size limit, and decompress it.
 
     An error is returned and not raised, because the body is in this frame.
     """
@@ -269,7 +270,7 @@ async def _read_answer(max_body: int, response: httpx.Response) -> ApiResponse |
         except zlib.error:
             problem = "cannot be decompressed"
     elif encoding not in {"", "identity"}:
-        problem = "is compressed in an unknown way"
+        problem = "has an unknown compression"
     if len(body) > max_body:
         problem = "is too large"
     status = response.status_code

@@ -21,10 +21,10 @@ class Store(Protocol):
         """Return the profile's token, or None."""
 
     def save(self, profile: str, token: Token) -> None:
-        """Store the token durably in place of the profile's last one."""
+        """Store the profile's token durably, in place of an earlier one."""
 
     def update(self, profile: str, token: Token) -> bool:
-        """Store a stored token again, with its account; return False if it is no longer stored."""
+        """Save a stored token again, with its account; return False if it is no longer stored."""
 
     def remove(self, profile: str, token: Token | None) -> bool:
         """Remove the token that `load` returned; return False if it is no longer stored."""
@@ -39,7 +39,7 @@ class Store(Protocol):
 def open_store(
     directory: Path, kind: StoreKind, *, report: Callable[[str], None], user_present: bool = False
 ) -> Store:
-    """Return the store of that kind below a config directory.
+    """Open the store of that kind in a config directory.
 
     `report` is called with a sentence for each problem found or repaired. A call to the keyring
     takes 10 seconds at most; 60 with `user_present`, as the user may have to unlock it.
@@ -54,6 +54,6 @@ def open_store(
 
 
 def find_store_kind(directory: Path, profile: str, *, report: Callable[[str], None]) -> StoreKind:
-    """Return where the profile's token is, whatever the settings say. Raises StoreError."""
+    """Return which store holds the profile's token, without the settings. Raises StoreError."""
     _, mark = FileStore(directory, report=report).load_with_mark(profile)
     return "keyring" if mark else "file"

@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 
 LARGEST_FILE = 64 * 1024
 FILE_VERSION = 1
-_LATEST = 253402300799  # the end of the year 9999, the last that a calendar has
+_LATEST = 253402300799  # the end of the year 9999, the last that datetime has
 
-# Where a token is, by its file: in the keyring alone, or here and perhaps in the keyring as well.
+# A file with a mark: only the keyring has the token, or the file and perhaps the keyring have it.
 Mark = Literal["in_keyring", "in_both"]
 
 
 def token_to_json(token: Token, mark: Mark | None = None) -> bytes:
-    """Return the file form of a token, without its secret if that is in the keyring alone."""
+    """Encode a token as its file, without its secret if only the keyring has it."""
     fields = {
         "version": FILE_VERSION,
         "site": str(token.site),
@@ -55,13 +55,14 @@ def token_to_json(token: Token, mark: Mark | None = None) -> bytes:
         fields["kept_in"] = "keyring"
     if mark != "in_keyring":
         fields["access_token"] = token.access_token.reveal()
-    # Not escaped: the command cache reads the token in place. A name may hold lone surrogates.
+    # Not escaped: the command cache reads the token by its position. An account's name may hold
+    # lone surrogates.
     text = json.dumps(fields, indent=1, ensure_ascii=False)
     return text.encode("utf-8", "surrogatepass") + b"\n"
 
 
 def token_from_json(data: bytes) -> Token:
-    """Read the file form. Raises ValueError for anything that `token_to_json` would not write."""
+    """Decode a token file. Raises ValueError for anything that `token_to_json` does not write."""
     try:
         fields = json.loads(data)
         if fields["version"] != FILE_VERSION:
@@ -147,12 +148,12 @@ class FileStore:
         self._now = now
 
     def load(self, profile: str) -> Token | None:
-        """Return the profile's token, or None. A file that cannot be parsed is set aside."""
+        """Return the profile's token, or None. A file that cannot be parsed is renamed."""
         token, mark = self.load_with_mark(profile)
         if mark == "in_keyring":
             self._report(
-                f"The token of profile {profile} is in the keyring, and is not used, as the"
-                f" settings say store = file. To revoke it, type `soe-auth logout -p {profile}`."
+                f"The token of profile {profile} is in the keyring, but the setting is store ="
+                f" file. To revoke it, type `soe-auth logout -p {profile}`."
             )
         return token
 
@@ -175,26 +176,26 @@ class FileStore:
                 renamed = quarantine(path, data, LARGEST_FILE, name)
                 if renamed is None:  # another process has replaced it
                     return self.load_with_mark(profile)
-                self._report(f"{path} was set aside as {renamed.name}: {problem}.")
+                self._report(f"{path} was renamed to {renamed.name}: {problem}.")
                 return None, None
 
     def save(self, profile: str, token: Token) -> None:
-        """Store the token durably: a crash leaves the old one or this one, whole.
+        """Store the token durably: after a crash, the file holds the old token or the new one.
 
-        A link, another user's file, one with a second name or with a mark is refused.
+        Raises StoreError for a link, a hard link, another user's file or a file with a mark.
         """
         self._check_unmarked(profile)
         self.write(profile, token, None)
 
     def update(self, profile: str, token: Token) -> bool:
-        """Store a stored token again, with its account; return False if it is no longer stored."""
+        """Save a stored token again, with its account; return False if it is no longer stored."""
         self._check_unmarked(profile)
         return self.write(profile, token, None, over=token)
 
     def write(
         self, profile: str, token: Token, mark: Mark | None, *, over: Token | None = None
     ) -> bool:
-        """Store the token with that mark; with `over`, only if that token is stored now."""
+        """Write the token with that mark; with `over`, only if the file holds that token now."""
         path = self.path(profile)
         with as_store_error("write", path):
             self._make_directory()
@@ -218,7 +219,7 @@ class FileStore:
             return remove_private(path, only_if=is_stored)
 
     def discard(self, profile: str) -> bool:
-        """Remove the profile's file, whatever is in it; return whether there was one."""
+        """Remove the profile's file without reading it; return whether there was one."""
         path = self.path(profile)
         with as_store_error("remove", path):
             return remove_private(path)
@@ -235,7 +236,7 @@ class FileStore:
         self._check_unmarked(profile)
 
     def check_writable(self, profile: str) -> None:
-        """Check as `prepare` does, whatever the file's mark."""
+        """Check that the profile's file can be written, with any mark."""
         path = self.path(profile)
         with as_store_error("write", path):
             self._make_directory()
@@ -249,7 +250,7 @@ class FileStore:
         report_access(self._tokens, make_private_directory(self._tokens), self._report)
 
     def _has(self, profile: str, token: Token | None) -> bool:
-        """Return whether the profile's file holds that token, whatever its mark. Raises OSError."""
+        """Return whether the profile's file holds that token, with any mark. Raises OSError."""
         try:
             stored = token_from_json(read_private(self.path(profile), LARGEST_FILE)[0])
         except ValueError:

@@ -1,4 +1,4 @@
-"""Inspect the store for `soe-auth doctor`, without a change to it."""
+"""Inspect the store for `soe-auth doctor`, without changing it."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ Kind = Literal["directory", "token", "half written", "set aside", "lock"]
 class StoreEntry:
     """A directory or file of the store, as found.
 
-    `others` are the users whom its mode or ACL admits, empty if none; `problem` is the reason why
-    it cannot be used. A "token" has a `token`, unless there is a problem or `mark` says that the
-    keyring has it.
+    `others` are the other users with access to it, empty if none; `problem` is the reason why it
+    cannot be used. An entry of kind "token" has a `token`, unless there is a problem or `mark`
+    says that the keyring has it.
     """
 
     path: Path
@@ -40,7 +40,7 @@ class StoreEntry:
 def inspect_store(directory: Path) -> list[StoreEntry]:
     """Inspect the store below a config directory: no repair, no rename, no lock.
 
-    Files of other programs are left out.
+    Files of other programs are ignored.
     """
     return [entry for name in (TOKENS, LOCKS) for entry in _inspect_directory(directory / name)]
 

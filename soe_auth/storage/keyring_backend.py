@@ -1,7 +1,7 @@
 """Call the system's keyring with a time limit; the only module that imports the library.
 
 A backend of the library may hang, return another text, or quote a token in an exception. So each
-call runs in a daemon thread, plain text never leaves that thread, and each change is read back.
+call runs in a daemon thread, which alone handles plain text, and each change is read back.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class KeyringBackend:
         return self._call(work)
 
     def get(self, name: str) -> Token | None:
-        """Return the token of that name, or None. An item that is no token is reported."""
+        """Return the token of that name, or None. An item that is not a token is reported."""
 
         def work(backend: Backend) -> tuple[bool, Token | None]:
             text = backend.get_password(SERVICE, name)
@@ -71,7 +71,7 @@ class KeyringBackend:
         is_there, token = self._call(work)
         if is_there and token is None:
             self._report(
-                f"The item {printable(name)} in the keyring is no token;"
+                f"The item {printable(name)} in the keyring is not a token;"
                 " the next login replaces it."
             )
         return token
@@ -123,7 +123,7 @@ class KeyringBackend:
             except BaseException as problem:  # noqa: BLE001  # each one becomes a StoreError
                 errors.append(_as_store_error(problem))
 
-        # A daemon, so that the process can end while the keyring hangs.
+        # A daemon thread, so that the process can end while the keyring hangs.
         thread = Thread(target=run, name="keyring", daemon=True)
         try:
             thread.start()
@@ -151,7 +151,7 @@ def _parse(text: str | None) -> Token | None:
 
 
 def _open_backend() -> Backend:
-    """Find a backend that may be trusted with a token. Raises StoreError."""
+    """Find a backend that is safe for a token. Raises StoreError."""
     try:
         import keyring
         from keyring.backends import chainer, fail, null
@@ -163,8 +163,8 @@ def _open_backend() -> Backend:
     try:
         backend = keyring.get_keyring()
         if is_chained := isinstance(backend, chainer.ChainerBackend):
-            # A chain goes on to the next backend if one refuses, which may store plain text: so
-            # use the first one alone.
+            # If a backend fails, a chain tries the next, which may store plain text: use the
+            # first one alone.
             backend = next(iter(backend.backends), backend)
         is_weak = backend.priority < _RECOMMENDED and (is_chained or not _is_configured(backend))
     except Exception as problem:  # noqa: BLE001  # a backend's own code runs here
@@ -203,7 +203,7 @@ def _unusable(reason: str, hint: str) -> StoreError:
 
 
 def _as_store_error(problem: BaseException) -> StoreError:
-    """Return a new error, without the backend's words or frames, which may hold a token."""
+    """Return a new error, without the backend's message and frames, which may hold a token."""
     if isinstance(problem, StoreError):
         return StoreError(str(problem), hint=problem.hint)
     from keyring.errors import KeyringLocked

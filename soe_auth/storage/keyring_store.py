@@ -1,7 +1,7 @@
 """Store tokens in the system's keyring, each with a marked file.
 
-The item in the keyring is the whole token. The file `tokens/PROFILE.json` is marked before the
-first write to the keyring and until after the last removal, so that a crash leaves no unknown item.
+The item in the keyring holds the whole token. The file `tokens/PROFILE.json` has a mark from before
+the first write to the keyring until after the last removal: no crash leaves an item without a mark.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class KeyringStore:
         token = self._keyring.get(self._item(profile))
         if self._files.load_with_mark(profile)[0]:
             self._report(
-                f"The token of profile {profile} is in a file, and is not used, as the settings say"
-                f" store = keyring. To replace it, type `soe-auth login -p {profile}`."
+                f"The token of profile {profile} is in a file, but the setting is store = keyring."
+                f" To replace it, type `soe-auth login -p {profile}`."
             )
         return token
 
@@ -54,7 +54,7 @@ class KeyringStore:
             self._save(profile, token)
 
     def update(self, profile: str, token: Token) -> bool:
-        """Store a stored token again, with its account; return False if it is no longer stored."""
+        """Save a stored token again, with its account; return False if it is no longer stored."""
         with self._lock(profile):
             is_stored = token.is_same_as(self._keyring.get(self._item(profile)))
             if is_stored:
@@ -64,7 +64,7 @@ class KeyringStore:
     def remove(self, profile: str, token: Token | None) -> bool:
         """Remove that token from keyring and file; return False if it is no longer stored.
 
-        Another token in the file stays, and is reported.
+        Another token in the file is reported, and not removed.
         """
         with self._lock(profile):
             stored = self._keyring.get(self._item(profile))
@@ -75,7 +75,7 @@ class KeyringStore:
             if in_file is None or in_file.is_same_as(token):
                 return self._files.discard(profile) or is_removed
             self._files.write(profile, in_file, None)
-            self._report(f"Another token of profile {profile} is in a file, and stays there.")
+            self._report(f"Another token of profile {profile} is in a file, and was not removed.")
             return is_removed
 
     def profiles(self) -> list[str]:
@@ -83,7 +83,7 @@ class KeyringStore:
         return self._files.profiles()
 
     def prepare(self, profile: str) -> None:
-        """Check that the keyring answers, and move a token there that is in a file."""
+        """Check that the keyring answers, and move a token from the file to the keyring."""
         self._files.check_writable(profile)
         with self._lock(profile):
             in_keyring = self._keyring.get(self._item(profile))
@@ -104,7 +104,7 @@ class KeyringStore:
 
     @contextmanager
     def _lock(self, profile: str) -> Iterator[None]:
-        """Keep other processes from the profile's item and file; wait at most ten seconds."""
+        """Lock the profile's item and file; wait at most ten seconds for another process."""
         path = self._directory / LOCKS / f".{profile}.keyring.lock"
         with ExitStack() as stack:
             with as_store_error("lock", path):
@@ -116,6 +116,6 @@ class KeyringStore:
 
 
 def item_name(directory: Path, profile: str) -> str:
-    """Return the name of a profile's item, which contains the config directory."""
+    """Return the name of a profile's item, which includes the config directory."""
     name = f"{profile} ({os.path.realpath(directory)})"
     return name.encode("utf-8", "backslashreplace").decode()

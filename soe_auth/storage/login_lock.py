@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from soe_auth.files.lock import Release
 
 # Delay after a failed automatic login, in seconds: it doubles, so that unattended jobs open few
-# tabs, and outlasts the other hooks of a commit.
+# tabs. The first is long enough for the other hooks of a commit to end.
 _FIRST_DELAY = 60.0
 _LONGEST_DELAY = 3600.0
 
 
 class LoginLock:
-    """Lock files in `locks` below the config directory; reading and saving a token take no lock.
+    """The login locks of the profiles, in `locks` below the config directory.
 
     `report` is called once with each sentence about a problem found or repaired; `now` returns
     seconds since the epoch. Every method raises StoreError if the disk fails.
@@ -67,7 +67,7 @@ class LoginLock:
 
     @contextmanager
     def publish_address(self, profile: str, address: str | None) -> Iterator[None]:
-        """Show other processes that find the lock held the address at which its holder waits."""
+        """Publish the address of this login, for processes that find its lock held."""
         path = self._address_path(profile)
         with as_store_error("write", path):
             if address:

@@ -361,7 +361,7 @@ async def test_only_the_proxy_gets_user_and_password(
             "",
             "needs a user and a password: set proxy or HTTPS_PROXY to http://USER:PASSWORD@HOST",
         ),
-        ("jane:canary-of-old", "It refused the user"),
+        ("jane:canary-of-old", "The proxy refused the user"),
     ],
 )
 async def test_a_proxy_that_refuses_its_password_is_reported_with_a_hint(

@@ -493,7 +493,7 @@ def test_leftover_files_are_warnings_and_foreign_files_are_ignored(machine: Mach
     found = machine.examine("store")
     assert [finding.verdict for finding in found] == ["warning", "warning"]
     assert "is incomplete" in found[0].says
-    assert "was moved aside" in found[1].says
+    assert "was renamed as" in found[1].says
 
 
 @pytest.mark.posix("file modes, which Windows does not have")
@@ -702,7 +702,7 @@ def test_a_refused_client_id_or_domain_is_an_error(
     assert found.verdict == verdict
     assert f"client ID {client_id} with http://{host}:" in found.says
     if verdict == "ok":
-        assert found.says.endswith("a login tells for certain")
+        assert found.says.endswith("only a login is proof")
     assert site.exchanges == []
 
 

@@ -36,7 +36,7 @@ from soe_auth.actions.login import alogin, login
 from soe_auth.actions.logout import logout
 from soe_auth.sandbox import TOKEN_ANSWERS, Quirks, Sandbox, running
 from soe_auth.sandbox.scripted_browser import visit
-from soe_auth.site_client.client import FIRST_LOOK, connect
+from soe_auth.site_client.client import ONE_ATTEMPT, connect
 from soe_auth.storage.file_store import FileStore
 
 if sys.platform != "win32":
@@ -245,7 +245,7 @@ def test_a_token_that_cannot_be_one_is_not_repeated(watched: Watched, tmp_path: 
     named = watched.command.with_variables(SOE_AUTH_SITE="acme", SOE_AUTH_CLIENT_ID="1")
     done = named("token", "-p", "acme", "-v")
     assert done.returncode == 3
-    assert "set aside" in done.stderr
+    assert "was renamed to" in done.stderr
     assert not found({CANARY}, done.stdout, done.stderr)
 
 
@@ -424,7 +424,7 @@ ECHOES = [echo_target, echo_head, echo_as_status_line, echo_as_body, echo_as_chu
 async def test_no_log_record_holds_what_a_site_repeats_of_a_request(
     everything: Everything, echo: Callable[[bytes], bytes]
 ) -> None:
-    async with echoing(echo) as (site, got), connect(site, FIRST_LOOK) as connection:
+    async with echoing(echo) as (site, got), connect(site, ONE_ATTEMPT) as connection:
         await connection.warm_up()
         with suppress(SoeAuthError):
             await connection.exchange(Secret(f"code={CANARY}"))
@@ -451,7 +451,7 @@ async def test_no_log_record_holds_what_a_site_repeats_to_a_sync_logout(
 
 
 async def test_the_program_s_own_requests_are_logged_as_before(everything: Everything) -> None:
-    async with echoing(echo_head) as (site, _), connect(site, FIRST_LOOK) as connection:
+    async with echoing(echo_head) as (site, _), connect(site, ONE_ATTEMPT) as connection:
         async with httpx.AsyncClient() as own:
             await asyncio.gather(own.get(f"{site}/own"), connection.fetch_head("/ours"))
         by_thread = asyncio.to_thread(httpx.get, f"{site}/thread")

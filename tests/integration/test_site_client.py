@@ -188,7 +188,7 @@ BAD_ANSWERS: dict[str, tuple[type[SoeAuthError], str]] = {
     "redirect-308": (MalformedResponse, r"HTTP 308 with an empty body"),
     "oversized": (MalformedResponse, r"\(HTTP 200\) is too large"),
     "compressed": (MalformedResponse, r"\(HTTP 200\) is too large"),
-    "cut-off": (NetworkError, r"cut its answer off \(HTTP 200\)"),
+    "cut-off": (NetworkError, r"did not send its whole answer \(HTTP 200\)"),
     "trickle": (NetworkError, r"did not finish its answer in time \(HTTP 200\)"),
     # No answer has begun that a status could be read from.
     "hang": (NetworkError, r"did not answer in time"),
@@ -294,8 +294,8 @@ async def test_an_empty_answer_may_be_labelled_as_compressed() -> None:
         (gzipped(b"{}")[:-1], b"gzip", "cannot be decompressed"),
         (gzipped(b"x" * 99)[:12], b"gzip", "cannot be decompressed"),
         (b"{}", b"gzip", "cannot be decompressed"),
-        (b"{}", b"br", "is compressed in an unknown way"),
-        (gzipped(gzipped(b"{}")), b"gzip, gzip", "is compressed in an unknown way"),
+        (b"{}", b"br", "has an unknown compression"),
+        (gzipped(gzipped(b"{}")), b"gzip, gzip", "has an unknown compression"),
     ],
 )
 async def test_an_answer_that_cannot_be_decompressed_is_reported(
@@ -313,7 +313,7 @@ COMMAND_ANSWERS = {
     "token-status-500": (5, "HTTP 500 without a reason"),
     "compressed": (5, "(HTTP 200) is too large"),
     "redirect-308": (5, "HTTP 308 with an empty body"),
-    "cut-off": (6, "cut its answer off (HTTP 200)"),
+    "cut-off": (6, "did not send its whole answer (HTTP 200)"),
     "not-http": (6, "closed the connection, or its answer is not HTTP"),
 }
 if sys.version_info < (3, 14):  # as above
@@ -402,7 +402,7 @@ async def test_an_unknown_account_is_not_an_error(plain_site: SandboxSite, quirk
         ("hang", Verification(TokenValidity.UNREACHABLE, reason="{} did not answer in time.")),
     ],
 )
-async def test_only_a_clear_answer_means_that_a_token_is_good(
+async def test_only_a_clear_answer_means_that_a_token_is_valid(
     either: SandboxSite, quirk: str, verdict: Verification
 ) -> None:
     token = await either.token()

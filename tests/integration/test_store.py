@@ -410,7 +410,7 @@ def test_removing_from_the_keyring_leaves_another_token_in_the_file(
     in_keyring.save("acme", OLD)
     store.write("acme", TOKEN, "in_both")  # a killed process may leave this
     assert in_keyring.remove("acme", OLD)
-    assert reports == ["Another token of profile acme is in a file, and stays there."]
+    assert reports == ["Another token of profile acme is in a file, and was not removed."]
     assert in_keyring.load("acme") is None
     assert store.remove("acme", TOKEN)
 

@@ -647,7 +647,7 @@ def test_a_log_out_removes_invalid_and_half_written_files_or_reports_them(
     token_file(soe_auth, "a").write_bytes(b"{")
     done = soe_auth("logout", "-p", "a")
     assert done.returncode == 0
-    assert "was set aside as a.json.corrupt-" in done.stderr
+    assert "was renamed to a.json.corrupt-" in done.stderr
     assert "Profile a has no token here" in done.stderr
     (aside,) = tokens.iterdir()
     assert aside.name.startswith("a.json.corrupt-")

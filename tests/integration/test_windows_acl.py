@@ -83,5 +83,5 @@ def test_a_directory_that_every_user_can_replace(sddl: str, *, can: bool) -> Non
         (f"(A;;WD;;;{BOB})", [BOB]),
     ],
 )
-def test_who_change_leaves_out_those_who_can_only_read(dacl: str, others: list[str]) -> None:
-    assert others_in(MINE + dacl, ME, who_change=True) == others
+def test_can_change_leaves_out_those_who_can_only_read(dacl: str, others: list[str]) -> None:
+    assert others_in(MINE + dacl, ME, can_change=True) == others

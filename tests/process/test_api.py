@@ -131,7 +131,7 @@ def test_status_and_headers_are_printed_on_request(api: Command, api_site: ApiSi
             "refused the token (HTTP 401: Invalid access token)",
         ),
         ((200, {"Content-Encoding": "gzip"}, b"x"), 5, "cannot be decompressed"),
-        ((200, {"Content-Length": "9"}, b"x"), 6, "cut its answer off"),
+        ((200, {"Content-Length": "9"}, b"x"), 6, "did not send its whole answer"),
     ],
 )
 def test_an_error_has_the_sites_message_and_an_exit_code(

@@ -444,7 +444,7 @@ def test_an_item_that_is_no_token_is_reported_and_counts_as_none(desk: Desk) -> 
     desk.box.write_text(json.dumps({desk.item: "{"}))
     done = desk("token")
     assert done.returncode == 3
-    assert "is no token; the next login replaces it." in done.stderr
+    assert "is not a token; the next login replaces it." in done.stderr
 
 
 def test_a_call_to_a_hanging_keyring_times_out_and_the_process_ends(desk: Desk) -> None:
@@ -506,7 +506,7 @@ def test_a_token_in_a_file_is_not_used_with_store_keyring(desk: Desk) -> None:
     desk.put_in_file()
     done = desk("token")
     assert (done.returncode, done.stdout) == (3, "")
-    assert "is in a file, and is not used" in done.stderr
+    assert "is in a file, but the setting is store = keyring." in done.stderr
     assert "is in a file" in desk("status").stderr
     assert "is in a file" in desk("doctor").stdout
     assert "Type `soe-auth logout -p acme`, then `soe-auth login" in desk("doctor").stdout
@@ -518,7 +518,7 @@ def test_a_token_in_the_keyring_is_not_used_with_store_file(desk: Desk) -> None:
     desk.settle("file")
     done = desk("token", BOX="hang")  # which is not called
     assert (done.returncode, done.stdout) == (3, "")
-    assert "is in the keyring, and is not used" in done.stderr
+    assert "is in the keyring, but the setting is store = file." in done.stderr
     assert "is in the keyring" in desk("doctor").stdout
     assert desk.places == {"keyring", "marked"}
 

@@ -74,7 +74,7 @@ STYLES = {
 TEXT_ON = {
     "ours": [
         *(("ink", "card"), ("soft", "card"), ("soft", "ground")),
-        *(("good", "card"), ("bad", "card"), ("odd", "card")),
+        *(("ok", "card"), ("error", "card"), ("warning", "card")),
     ],
     "sandbox": [
         *(("ink", "card"), ("quiet", "card"), ("ink", "ground"), ("quiet", "ground")),
@@ -113,7 +113,7 @@ def test_our_pages_and_the_sandbox_share_their_colours() -> None:
         for name, same in (("ground",) * 2, ("card",) * 2, ("ink",) * 2, ("soft", "quiet")):
             assert own[name] == other[same]
         assert own["line"] == other["line"]
-        assert own["good"] == other["main"]
+        assert own["ok"] == other["main"]
 
 
 @pytest.mark.parametrize("page", PAGES)

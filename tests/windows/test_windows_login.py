@@ -200,9 +200,9 @@ def test_a_busy_port_is_reported(soe_auth: Command, site: Sandbox) -> None:
         login = soe_auth("login", "--site", site.url, *CLIENT, "--port", port)
         sandbox = soe_auth("sandbox", "--port", port)
     assert login.returncode == 4
-    assert f"port {port} cannot be bound: another program has it." in login.stderr
+    assert f"port {port} cannot be bound: another program uses it." in login.stderr
     assert sandbox.returncode == 2
-    assert f"Cannot bind port {port} from --port: another program has it." in sandbox.stderr
+    assert f"Cannot bind port {port} from --port: another program uses it." in sandbox.stderr
 
 
 # --- redirect = login_success ---
