@@ -40,9 +40,9 @@ def find_browser(
 ) -> list[str] | None:
     """Return the command that opens a URL, without the URL, or None.
 
-    In order: `chosen` (the setting) alone, BROWSER, the commands of Windows under WSL, the
-    desktop's own. Windows needs none, see `has_default_browser`. A `%s` in the command stands for
-    the URL, which otherwise comes last.
+    If `chosen` (the setting) is set, try it alone; else BROWSER, the commands of Windows under WSL
+    and those of the desktop. Windows needs none, see `has_default_browser`. The URL replaces `%s`
+    in the command, or comes last.
     """
     path = environ.get("PATH", os.defpath)
     has_display = platform in {"darwin", "win32"} or bool(
@@ -176,7 +176,7 @@ def _start_thread(task: Callable[[], object]) -> None:
 
 def _opens_window(command: list[str], *, has_display: bool) -> bool:
     """Return whether a command shows a page outside the terminal; its program has been found."""
-    # Its name, and the one that links such as /etc/alternatives lead to.
+    # Its name, and the name after links such as those of /etc/alternatives.
     called, own = (os.path.basename(path) for path in (command[0], os.path.realpath(command[0])))
     names = set(map(os.path.basename, command)) if called == "env" else {called, own}
     return not names & _TEXT_BROWSERS and (has_display or own not in _NEED_A_DISPLAY)

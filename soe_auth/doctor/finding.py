@@ -19,8 +19,8 @@ Severity = Literal["ok", "warning", "error"]
 class Finding:
     """The result of a check; `todo` says what to do about it.
 
-    A login works in spite of a "warning". An "error" stops a login or exposes a secret; `kind` is
-    the error that a login would raise, or SoeAuthError itself for a bug.
+    A "warning" does not stop a login. An "error" stops one or exposes a secret; `kind` is the error
+    that a login would raise, or SoeAuthError itself for a bug.
     """
 
     name: str

@@ -69,20 +69,20 @@ def check_environment(
     environ: Mapping[str, str], port: int | None, root: Path | str = ROOT
 ) -> Iterator[Finding]:
     """Report an SSH session, a container and the like; `port` is the fixed port, if any."""
-    place = detect(environ, root)
-    if place.remote_reason is None:
+    found = detect(environ, root)
+    if found.remote_reason is None:
         yield Finding("place", "ok", "local: no SSH session, container or CI job")
-    elif place.forwards:
-        yield Finding("place", "ok", f"{place.remote_reason}: {place.advice}")
+    elif found.forwards:
+        yield Finding("place", "ok", f"{found.remote_reason}: {found.advice}")
     else:
         todo = "A login prints its URL. Open it on your own machine, and paste the last address."
-        if place.ssh and not place.unattended:
+        if found.ssh and not found.unattended:
             number = port or EXAMPLE_PORT
             todo += (
-                f" Or type `ssh -L {number}:localhost:{number} {place.ssh}` on your own machine,"
+                f" Or type `ssh -L {number}:localhost:{number} {found.ssh}` on your own machine,"
                 f" and log in with --port {number}."
             )
-        yield Finding("place", "warning", f"{place.remote_reason}: {place.advice}", todo)
+        yield Finding("place", "warning", f"{found.remote_reason}: {found.advice}", todo)
 
 
 def check_browser(chosen: str | None, origin: str, environ: Mapping[str, str]) -> Iterator[Finding]:

@@ -28,8 +28,8 @@ _OTHER_DIRECTORY = "Check its owner and mode, or set SOE_AUTH_CONFIG_DIR to anot
 
 def check_store(directory: Path) -> Iterator[Finding]:
     """Report whether tokens can be stored in a config directory, unreadable by others."""
-    seen = inspect_store(directory)
-    problems = [finding for thing in seen if (finding := _store_finding(thing))]
+    entries = inspect_store(directory)
+    problems = [finding for entry in entries if (finding := _store_finding(entry))]
     try:
         problems += _check_directory(directory)
     except OSError as problem:
@@ -37,7 +37,7 @@ def check_store(directory: Path) -> Iterator[Finding]:
         problems.append(Finding("store", "error", says, _OTHER_DIRECTORY, StoreError))
     yield from problems
     if not problems:
-        count = sum(thing.kind == "token" for thing in seen)
+        count = sum(entry.kind == "token" for entry in entries)
         tokens = f"{count or 'no'} token{'' if count == 1 else 's'}"
         yield Finding("store", "ok", f"{tokens} in {directory}, private")
 
@@ -64,28 +64,28 @@ def _check_directory(directory: Path) -> Iterator[Finding]:
         yield Finding("store", "error", says, todo, StoreError)
 
 
-def _store_finding(seen: StoreEntry) -> Finding | None:
+def _store_finding(entry: StoreEntry) -> Finding | None:
     """Report the problem of one file or directory of the store; None if there is none."""
     is_windows = sys.platform == "win32"
-    path = f'"{seen.path}"' if is_windows else quote(str(seen.path))
+    path = f'"{entry.path}"' if is_windows else quote(str(entry.path))
     show = f"icacls {path}" if is_windows else f"ls -ld {path}"
     remove = f"del {path}" if is_windows else f"rm {path}"
-    match seen:
+    match entry:
         case StoreEntry(kind="half written"):
-            says = f"{seen.path} is incomplete, and may hold a token."
+            says = f"{entry.path} is incomplete, and may hold a token."
             todo = f"The next login to its profile removes it, or type `{remove}`."
             return Finding("store", "warning", says, todo)
         case StoreEntry(kind="set aside"):
-            says = f"{seen.path} was renamed as it is not a token file; it may hold a token."
+            says = f"{entry.path} was renamed as it is not a token file; it may hold a token."
             todo = f"Remove it when you no longer need it: `{remove}`."
             return Finding("store", "warning", says, todo)
         case StoreEntry(problem=str(problem)):
-            again = "; then log in again" if seen.kind == "token" else ""
-            says = f"Cannot use {seen.path}: {problem}."
+            again = "; then log in again" if entry.kind == "token" else ""
+            says = f"Cannot use {entry.path}: {problem}."
             todo = f"Inspect it with `{show}`, and move it{again}."
             return Finding("store", "error", says, todo, StoreError)
         case StoreEntry(kind="token", others=others) if others:
-            says = f"{others} can read {seen.path}, and so its token."
+            says = f"{others} can read {entry.path}, and so its token."
             todo = (
                 "Type `soe-auth logout`, then log in: that makes the file private where the disk"
                 " has ACLs."
@@ -94,7 +94,7 @@ def _store_finding(seen: StoreEntry) -> Finding | None:
             )
             return Finding("store", "error", says, todo, StoreError)
         case StoreEntry(kind=kind, others=others) if others:
-            says = f"{others} can read {seen.path}; the next login repairs that."
+            says = f"{others} can read {entry.path}; the next login repairs that."
             mode = "700" if kind == "directory" else "600"
             repair = f"To repair it now, type `chmod {mode} {path}`."
             todo = f"To see who can, type `{show}`." if is_windows else repair
@@ -122,9 +122,9 @@ def check_tokens(
     """Report when the token of each profile expires, or that of the named one."""
     yield from _check_variable(environ)
     files = {
-        seen.path.stem: seen
-        for seen in inspect_store(directory)
-        if seen.kind == "token" and not seen.problem
+        entry.path.stem: entry
+        for entry in inspect_store(directory)
+        if entry.kind == "token" and not entry.problem
     }
     try:
         configs = read_config_files(environ)
@@ -138,15 +138,15 @@ def check_tokens(
     find = cache(find_project)
     keyring = KeyringBackend(lambda _: None)
     for name in [profile] if profile else sorted({*configs.profiles, *files}):
-        seen = files.get(name)
+        entry = files.get(name)
         try:
             settings = resolve({}, profile=name, environ=own, cwd=cwd, configs=configs, find=find)
-            if seen and (misplaced := _store_kind_finding(settings, seen)):
+            if entry and (misplaced := _store_kind_finding(settings, entry)):
                 yield misplaced
             if settings.store == "keyring":
                 token = keyring.get(item_name(directory, name))
             else:
-                token = seen.token if seen else None
+                token = entry.token if entry else None
         except SettingsError as problem:
             yield from_error("token", problem)
         except StoreError as problem:
@@ -169,16 +169,16 @@ def _check_variable(environ: Mapping[str, str]) -> Iterator[Finding]:
         yield Finding("token", "warning", says, "Unset it to use the profile's token.")
 
 
-def _store_kind_finding(settings: Settings, seen: StoreEntry) -> Finding | None:
+def _store_kind_finding(settings: Settings, entry: StoreEntry) -> Finding | None:
     """Report a token that is not in the store of the settings, or not only there."""
     name, store = settings.profile, settings.store
-    if (store == "keyring" and seen.token is None) or (store == "file" and seen.mark is None):
+    if (store == "keyring" and entry.token is None) or (store == "file" and entry.mark is None):
         return None
     place = {
         None: "in a file",
         "in_keyring": "in the keyring",
         "in_both": "in a file, and maybe in the keyring",
-    }[seen.mark]
+    }[entry.mark]
     says = f"profile {name}: its token is {place}, but the setting is store = {store}"
     todo = f"Type `soe-auth logout -p {name}`, then `{settings.login_command}`."
     return Finding("store", "warning", says, todo)

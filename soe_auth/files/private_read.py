@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-# Windows has neither flag: a link needs a privilege there, and a directory holds no pipe.
+# Windows has neither flag: there a link needs a privilege, and no directory can have a pipe.
 NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _READ = os.O_RDONLY | NO_FOLLOW | getattr(os, "O_NONBLOCK", 0)  # do not wait for a pipe's writer
 OTHERS = 0o077

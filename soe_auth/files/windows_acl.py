@@ -20,7 +20,7 @@ _ACE = re.compile(r"\((\w+);(\w*);(\w*);[^;()]*;[^;()]*;([\w-]+)")
 _GRANTS = {"A", "XA", "OA", "ZA"}
 
 # SYSTEM and administrators can take any access: SYSTEM, Administrators, domain and enterprise
-# administrators, TrustedInstaller. "OW" is the owner, who is checked apart. A package's SID
+# administrators, TrustedInstaller. "OW" is the owner, which is checked separately. A package's SID
 # (S-1-15) grants nothing that the rest of the list does not.
 _ADMINISTRATORS = re.compile(
     r"SY|BA|LA|DA|EA|OW|AC|S-1-5-18|S-1-5-32-544|S-1-5-21-[\d-]+-(?:500|512|519)|S-1-3-4"

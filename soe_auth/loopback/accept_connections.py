@@ -64,7 +64,7 @@ async def accepting(
 async def _accept(listening: socket.socket) -> socket.socket:
     """Accept one connection. Raises OSError.
 
-    asyncio's loop on Windows logs a traceback for each connection that was reset meanwhile.
+    asyncio's loop on Windows logs a traceback for each connection that was reset earlier.
     """
     if sys.platform == "win32":
         while True:

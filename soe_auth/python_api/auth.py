@@ -87,7 +87,7 @@ class TokenProvider:
         return found
 
     def _find(self, origin: Origin, refused: Secret | None) -> Secret | Settings | None:
-        """Return the token, or the settings for a login if one is needed and wanted."""
+        """Return the token, or the settings for a login if one is needed and allowed."""
         variable = from_environment(os.environ)
         settings = functions.settings_for(self.profile, self.min_ttl)
         site = site_of_environment(settings) if variable else settings.require_site_and_client[0]
@@ -221,7 +221,7 @@ class RequestsAuth:
         if token := self._provider.token_for(_requests_origin(request)):
             request.headers["Authorization"] = authorization(token)
             retry = partial(self._retry, token)
-            request.register_hook("response", retry)  # type: ignore[no-untyped-call]  # as its stubs have it
+            request.register_hook("response", retry)  # type: ignore[no-untyped-call]  # untyped in its stubs
         return request
 
     def _retry(self, token: Secret, response: Response, **options: Any) -> Response:  # noqa: ANN401 - requests' own

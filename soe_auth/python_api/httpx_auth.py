@@ -12,7 +12,7 @@ class SoeAuth(AuthFlow[httpx.Request, httpx.Response], httpx.Auth):
 
     For `httpx.Client` and `httpx.AsyncClient`, in many threads and tasks. Each request reads the
     store. After a 401, a request is sent once more if there is a newer token and its body is still
-    available. No user is asked to log in unless `login` is True.
+    available. A login is started only if `login` is True.
 
     Requests to the site raise LoginRequired if a user has to log in, SettingsError, StoreError;
     with `login`, what `soe_auth.login` raises. On trio they raise RuntimeError.

@@ -58,7 +58,7 @@ class Sandbox:
     one accepts from clients that do not follow the vendor's guide, and narrates a warning.
     `lifetime` of a token is in seconds. `clock` returns seconds since the epoch, `entropy(n)` n
     random bytes. `narrate` gets a sentence about each event, never a secret. With `ssl_context` the
-    site speaks TLS; with `tls`, it makes a certificate, whose CA is in `ca_file` while it runs.
+    site uses TLS; with `tls`, it makes a certificate, whose CA is in `ca_file` while it runs.
     `quirks` may be replaced while it runs. `exchanges` lists the requests to the token endpoint.
     `end_tokens` may be called from any thread. Raises ValueError if two applications or two
     accounts have the same ID. Entering raises OSError if the port is in use, and ImportError for

@@ -147,11 +147,11 @@ class SiteConnection:
         If the answer is unclear or lost, `verify` checks whether the token is still valid.
         `time_limit` is for both calls together, in seconds.
         """
-        until = time.monotonic() + (time_limit or self._limits.revocation)
-        result = await self._revoke_once(access_token, until - time.monotonic())
-        left = until - time.monotonic()
-        if result in {RevocationResult.UNCLEAR, RevocationResult.UNREACHABLE} and left > 0:
-            verification = await self.verify(access_token, for_team=for_team, time_limit=left)
+        deadline = time.monotonic() + (time_limit or self._limits.revocation)
+        result = await self._revoke_once(access_token, deadline - time.monotonic())
+        remaining = deadline - time.monotonic()
+        if result in {RevocationResult.UNCLEAR, RevocationResult.UNREACHABLE} and remaining > 0:
+            verification = await self.verify(access_token, for_team=for_team, time_limit=remaining)
             if verification.validity is TokenValidity.INVALID:
                 return RevocationResult.ENDED
         return result

@@ -71,7 +71,7 @@ def run_async(work: Coroutine[Any, Any, _Result]) -> _Result:
 async def in_thread(work: Callable[[], _Result]) -> _Result:
     """Call `work` in a new thread, or in this one if none can be started."""
     future: Future[_Result] = Future()
-    future.set_running_or_notify_cancel()  # the thread goes on if the wait is cancelled
+    future.set_running_or_notify_cancel()  # the thread continues if the wait is cancelled
     try:
         Thread(target=_complete, args=(future, work), daemon=True).start()
     except RuntimeError:

@@ -109,10 +109,10 @@ class SiteTransport:
         """
         codecs.lookup("utf-8-sig")  # for the JSON of the answers
         limit = {"timeout": {"connect": 0.1}}
-        nowhere = httpx.Request("GET", "http://127.0.0.1:0", extensions=limit)
+        request = httpx.Request("GET", "http://127.0.0.1:0", extensions=limit)
         with _unlogged(), suppress(httpx.TransportError):
             async with httpx.AsyncHTTPTransport(verify=self.tls) as transport:
-                await transport.handle_async_request(nowhere)
+                await transport.handle_async_request(request)
 
     async def send(
         self, make: Callable[[], Request], *, time_limit: float, max_body: int = _MAX_BODY
