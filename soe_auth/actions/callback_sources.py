@@ -86,7 +86,7 @@ class CallbackSources:
     """The sources of one login's callback.
 
     `pending` and `settings` are those of the current authorization request: pressing Enter replaces
-    it by one with the site's own page as redirect URI.
+    it with one that has the site's own page as redirect URI.
     """
 
     def __init__(

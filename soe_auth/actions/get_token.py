@@ -50,7 +50,7 @@ def no_site_of_environment(reason: str = "no setting says which site it is for")
 def from_store(settings: Settings, store: Store, *, now: float) -> Token:
     """Return the profile's token if it is valid for these settings and for `min_ttl`.
 
-    Takes no lock. Raises LoginRequired; its message or hint says what to type.
+    Takes no lock. Raises LoginRequired; its message says what to type.
     """
     site, client_id = settings.require_site_and_client
     token = store.load(settings.profile)

@@ -82,7 +82,7 @@ def status_of(settings: Settings, token: Token | None, now: float) -> ProfileSta
 
 
 async def verify(tokens: Iterable[tuple[Token, Network]]) -> list[Verification]:
-    """Ask each token's own site whether it is valid, all at once."""
+    """Verify each token on its own site, all at the same time."""
     import asyncio
 
     return await asyncio.gather(*(_verify_at_site(token, network) for token, network in tokens))

@@ -24,7 +24,7 @@ _ERASE_LINE = "\r\x1b[K"  # ECMA-48, EL
 
 
 class Observer(Protocol):
-    """Is notified of what a command does.
+    """Receives notifications from a command.
 
     `prints`, `executes` and `logged_in` are called only if the same command line has the same
     outcome, as long as the files, the variables and the token stay as they are.
@@ -33,7 +33,7 @@ class Observer(Protocol):
     def begins(self) -> None:
         """Note that the command line is valid; settings are read next."""
 
-    def tells(self) -> None:
+    def writes_message(self) -> None:
         """Note that a message is written to stderr."""
 
     def prints(
@@ -54,13 +54,13 @@ class Observer(Protocol):
 
 
 class _NoObserver:
-    """Notes nothing."""
+    """Ignores all notifications."""
 
     @staticmethod
     def begins(*_: object, **__: object) -> None:
         """Do nothing."""
 
-    tells = prints = executes = logged_in = begins
+    writes_message = prints = executes = logged_in = begins
 
 
 class Console:
@@ -131,7 +131,7 @@ class Console:
 
     def error(self, sentence: str, *, red: str = "") -> None:
         """Print an error, or what the user must do; the word `red` is coloured."""
-        self.observer.tells()
+        self.observer.writes_message()
         if self._shows_waiting:
             self._show_waiting("")
         if is_terminal(sys.stderr):
@@ -146,7 +146,7 @@ class Console:
 
     @property
     def confirm(self) -> Callable[[str], bool] | None:
-        """A function that asks a question and returns whether the user said yes.
+        """A function that asks a question and returns whether the answer was yes.
 
         None if no user can answer, or stderr is not a terminal, so that the question is not seen.
         --quiet does not hide it.

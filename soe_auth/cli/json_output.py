@@ -14,9 +14,9 @@ FORMAT_VERSION = 1
 
 
 def token_report(
-    profile: str | None, token: Token, now: float, *, why_not: str | None = None
+    profile: str | None, token: Token, now: float, *, problem: str | None = None
 ) -> dict[str, object]:
-    """Return the facts about a token; `why_not` says why it is invalid for its profile."""
+    """Return the facts about a token; `problem` is why it is invalid for its profile."""
     left = token.remaining(now)
     expires_at = token.expires_at
     return {
@@ -29,12 +29,12 @@ def token_report(
         "obtained_at": _iso(token.obtained_at),
         "expires_at": expires_at if isinstance(expires_at, str) else _iso(token.ends_at(now)),
         "seconds_left": None if math.isinf(left) else max(0, int(left)),
-        "problem": why_not,
+        "problem": problem,
         "warnings": token.warnings(now),
     }
 
 
-def no_report() -> dict[str, object]:
+def empty_report() -> dict[str, object]:
     """Return the same keys, without values, for a token without known facts."""
     keys = "profile site client_id scope granted_scope account obtained_at expires_at seconds_left"
     return {**dict.fromkeys([*keys.split(), "problem"]), "warnings": []}
@@ -45,7 +45,7 @@ def source_report(source: TokenSource, now: float) -> dict[str, object]:
     if source.token and source.settings:
         report = token_report(source.settings.profile, source.token, now)
     else:
-        report = no_report()
+        report = empty_report()
     return {"version": FORMAT_VERSION, **report, "access_token": source.access_token.reveal()}
 
 

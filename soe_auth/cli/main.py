@@ -40,7 +40,7 @@ COMMANDS = {
     "pkce": "by hand, step 1: make a code verifier and its challenge",
     "url": "by hand, step 2: make the authorization URL",
     "exchange": "by hand, step 3: exchange a code for a token",
-    "sandbox": "run a sandbox: an SOE site to practise on",
+    "sandbox": "run a sandbox: a local SOE site for tests",
     "demo": "watch a whole login on a sandbox",
 }
 WITHOUT_PROFILE = frozenset({"profile", "completion", "pkce", "sandbox", "demo"})
@@ -241,7 +241,7 @@ class Parser(argparse.ArgumentParser):
     """An ArgumentParser that takes no shortened options, and raises SettingsError."""
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401  # they are argparse's
-        # "resolve", as the sandbox has a --help of its own.
+        # "resolve", as the sandbox defines its own --help.
         super().__init__(
             formatter_class=Help, allow_abbrev=False, conflict_handler="resolve", **options
         )

@@ -102,7 +102,7 @@ class SetupWizard:
         project = find_project(self._directory)
         if project is None or project.site is None:
             return ""
-        if project.site.in_cloud or self.configs.name_site(project.site):
+        if project.site.in_cloud or self.configs.has_site(project.site):
             return project.site.as_typed
         self.console.error(
             f"{project.table.origin} names the site {project.site}, outside"
@@ -177,11 +177,11 @@ class SetupWizard:
 
     def _is_browser_elsewhere(self, settings: Settings) -> bool:
         """Ask where the browser is, unless it is here or the settings choose the redirect."""
-        place = detect(self.console.environ)
+        environment = detect(self.console.environ)
         chosen = settings.origins[REDIRECT.key] != "default"
-        if chosen or place.remote_reason is None or place.forwards:
+        if chosen or environment.remote_reason is None or environment.forwards:
             return False
-        self.console.error(f"\nThis is {place.remote_reason}.")
+        self.console.error(f"\nThis is {environment.remote_reason}.")
         choices = [("yes", "yes"), ("no", "no, I will paste")]
         question = "Is your browser on this computer?"
         return self.prompter.choose(question, choices, default="no", flag=REDIRECT.flag) == "no"
@@ -263,7 +263,7 @@ class SetupWizard:
             answer = self.prompter.choose(question, choices, default=default, flag="--scope")
             names = names | {scope} if answer == scope else names - {scope}
         if others := names - {scope for _, _, (scope, _) in _SCOPE_QUESTIONS}:
-            self.console.error(f"Other scopes stay: {', '.join(sorted(others))}.")
+            self.console.error(f"Other scopes are kept: {', '.join(sorted(others))}.")
         return replace(settings, scope=Scope(tuple(sorted(names))))
 
     def _ask_name(self, site: Site, settings: Settings) -> Settings:

@@ -1,4 +1,4 @@
-"""Write to the standard streams, and find out what they are."""
+"""Write to the standard streams, and detect terminals."""
 
 from __future__ import annotations
 

@@ -152,7 +152,7 @@ def _is_stopped_before_key(terminal: int, stopped: Event) -> bool:
 
 
 def _enter_is_next(terminal: int) -> bool:
-    """Whether the next key of a console, which stays there, is Enter."""
+    """Whether the next key of a console is Enter; the key is not read."""
     if sys.platform != "win32":
         return False
     import ctypes

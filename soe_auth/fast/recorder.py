@@ -55,7 +55,7 @@ class Recorder:
             self._files = _read_states(cache, self._environ)
             self._cache = cache
 
-    def tells(self) -> None:
+    def writes_message(self) -> None:
         """Note a message on stderr, which replay would not repeat."""
         self._has_message = True
 

@@ -1,4 +1,4 @@
-"""An access token: its scope, what it belongs to, and how long it is valid."""
+"""An access token: its site, scope, account and expiry."""
 
 from __future__ import annotations
 
@@ -123,8 +123,9 @@ class Token:
     def effective_min_ttl(self, min_ttl: float) -> float:
         """Return the seconds that must remain, or a new login is needed.
 
-        That is min_ttl, or half of the token's lifetime if that is not longer than min_ttl: then a
-        new token would not be valid for min_ttl either, and each call would start a login.
+        Usually that is min_ttl. If the token's lifetime is not longer than min_ttl, it is half of
+        the lifetime: a new token would not be valid for min_ttl either, so each call would start a
+        login.
         """
         return min_ttl if min_ttl < self.life else self.life / 2
 

@@ -112,7 +112,7 @@ def redirect_uri_for(site: Site, host: str, port: int) -> str:
 
 
 def login_success_uri(site: Site) -> str:
-    """Return the site's own page, from which the user copies the code (SOE guide)."""
+    """Return the URL of the site's own page, from which the user copies the code (SOE guide)."""
     return f"{site}/oauth/login_success"
 
 

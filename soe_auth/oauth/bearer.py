@@ -44,5 +44,5 @@ def was_refused(token: Secret, status: int, carried: str | None) -> bool:
 
 
 def is_fresh(obtained_at: float, now: float) -> bool:
-    """Whether a token is too new for a login to help; in seconds since the epoch."""
+    """Whether a token is too new for a login to help; times are in seconds since the epoch."""
     return 0 <= now - obtained_at < _FRESH

@@ -124,7 +124,7 @@ def check_callback(callback: CallbackRequest, request: AuthorizationRequest) -> 
 
 
 def check_pasted_url(text: str, request: AuthorizationRequest) -> Verdict:
-    """Check a pasted callback URL, or its query, in the same way.
+    """Check a pasted callback URL, or its query, as `check_callback` does.
 
     A code alone is refused: without the state, nothing ties it to this login.
     """

@@ -1,4 +1,4 @@
-"""Revoke an access token: the call of API v2.3, and its answer.
+"""Revoke an access token: the call of API v2.3, and its response.
 
 SOE documents no revocation endpoint (RFC 7009). The public Stack Exchange API has
 `/access-tokens/{accessTokens}/invalidate`, which an SOE site may or may not offer.
@@ -25,7 +25,7 @@ _NO_SUCH_CALL = {
 
 
 class RevocationResult(Enum):
-    """A site's answer to a revocation."""
+    """The result of a revocation on the site."""
 
     ENDED = "ended"
     ALREADY_INVALID = "already invalid"
@@ -45,7 +45,7 @@ def revocation_path(access_token: Secret) -> Secret:
 
 
 def parse_revocation_response(status: int, fields: Mapping[str, object]) -> RevocationResult:
-    """Return what the answer says; `fields` are those of its JSON object, if it is one."""
+    """Return the result of a response; `fields` are those of its JSON object, or empty."""
     ended = fields.get("items")
     if status == HTTPStatus.OK and isinstance(ended, list):
         return RevocationResult.ENDED if ended else RevocationResult.ALREADY_INVALID

@@ -186,7 +186,7 @@ class Configs:
         own = self.site_of(profile)
         return own is not None and not _is_site(own, site)
 
-    def name_site(self, site: Site) -> bool:
+    def has_site(self, site: Site) -> bool:
         """Whether any file names a site: in a profile, at the top or in trusted_sites."""
         texts = [table.values.get(SITE.key) for file in self.files for table in file.tables]
         return any(_is_site(text, site) for text in texts) or site in self.trusted_sites

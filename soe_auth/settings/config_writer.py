@@ -124,8 +124,8 @@ def _rewrite(
 ) -> bool:
     """Change config.toml under a lock; return whether that changed it.
 
-    `edit` changes the text first, where tomlkit cannot do so well by `change`. A symbolic link is
-    followed: users keep such files elsewhere.
+    `edit` changes the text before `change`, where tomlkit alone would lose comments. A symbolic
+    link is followed: users keep such files elsewhere.
     """
     file = config.resolve()
 

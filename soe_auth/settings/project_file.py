@@ -86,7 +86,7 @@ def find_project(cwd: Callable[[], Path]) -> ProjectFile | None:
 def read_shared_config(stream: BinaryIO, origin: str) -> ProjectFile:
     """Read a project file that the user has named, of any owner.
 
-    `origin` is its path or URL, printable. Raises SettingsError and OSError.
+    `origin` is its printable path or URL. Raises SettingsError and OSError.
     """
     values, text = _parse(stream.read(_MAX_FILE + 1), origin)
     return _project_file(TomlTable(origin, text), values)

@@ -47,7 +47,7 @@ class _Layer:
 
 
 class _Stated(NamedTuple):
-    """The site, client ID and scope that flags and variables give, if they do."""
+    """The site, client ID and scope of flags and variables; None if not given."""
 
     site: Site | None
     client_id: str | None
@@ -112,7 +112,7 @@ def resolve(
             project
             and project.site
             and sources.stated is None
-            and not configs.name_site(project.site)
+            and not configs.has_site(project.site)
         ),
         project_names_profile=bool(project and project.profile == sources.profile),
         trusts_site=site in configs.trusted_sites,

@@ -72,7 +72,7 @@ def find_paths(environ: Mapping[str, str], *, platform: str = sys.platform) -> P
             return Paths(None, system)
         return Paths(user, system)
     # Unlike a shell, .env files, Docker and systemd do not expand "~".
-    path = os.path.expanduser(directory)  # noqa: PTH111  # pathlib raises where there is no home
+    path = os.path.expanduser(directory)  # noqa: PTH111  # pathlib raises without a home directory
     pure = PureWindowsPath if platform == "win32" else PurePosixPath
     if not pure(path).is_absolute():
         example = r"C:\Users\you\soe-auth" if platform == "win32" else "~/soe-auth"

@@ -110,7 +110,7 @@ def _read_browser(text: str) -> str:
 
 
 def _read_ca_bundle(text: str) -> Path:
-    path = Path(os.path.expanduser(text))  # noqa: PTH111  # pathlib raises where there is no home
+    path = Path(os.path.expanduser(text))  # noqa: PTH111  # pathlib raises without a home directory
     if path.is_absolute():
         return path
     raise ValueError("the path is relative; write it in full, or from ~")

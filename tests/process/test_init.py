@@ -402,7 +402,7 @@ def test_an_existing_profile_supplies_the_defaults_and_keeps_its_comments(
         (SIGN_IN, "n"),
     )
     assert end_of(child)[0] == 0
-    assert "Other scopes stay: private_info." in shown
+    assert "Other scopes are kept: private_info." in shown
     assert "Changed profile mine: client_id from 110 to 111." in shown
     assert config.read_text() == (
         f'# mine\n\n[profile.mine]  # the one\nclient_id = "111"  # old\nsite = "{site.url}"\n'

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from soe_auth import LoginRequired, Secret
 from soe_auth.cli.commands.token import curl_config, export
-from soe_auth.cli.json_output import no_report, source_report, token_report
+from soe_auth.cli.json_output import empty_report, source_report, token_report
 from soe_auth.cli.main import main
 from soe_auth.cli.token_source import TokenSource, retry_until
 from soe_auth.sandbox import Sandbox
@@ -219,7 +219,7 @@ def test_json_has_the_same_keys_for_every_token_source(tmp_path: Path) -> None:
     stored = source_report(TokenSource(TOKEN.access_token, settings, TOKEN), 2000.0)
     given_one = source_report(TokenSource(Secret("x")), 2000.0)
     assert list(stored) == list(given_one)
-    assert list(no_report()) == list(token_report("acme", TOKEN, 2000.0))
+    assert list(empty_report()) == list(token_report("acme", TOKEN, 2000.0))
     assert stored["version"] == given_one["version"] == 1
     assert (stored["profile"], stored["site"]) == ("acme", "https://acme.stackenterprise.co")
     assert (stored["seconds_left"], stored["access_token"]) == (85400, "canary(1)*")

@@ -105,7 +105,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
 
 def _print(response: ApiResponse, token: Secret, *, include: bool) -> None:
-    """Print the body as it is; on a terminal, indent JSON and escape control characters."""
+    """Print the body unchanged; on a terminal, indent JSON and escape control characters."""
     if include:
         fields = (f"{name}: {value}" for name, value in response.headers)
         for line in (f"HTTP {response.status}", *fields):

@@ -268,7 +268,7 @@ def _setting(key: str) -> Setting[Any]:
 
 
 def _owner(setting: Setting[Any], profile: str | None, console: Console) -> str | None:
-    """Return the profile to set it in; None for the top of the file."""
+    """Return the profile to set a key in; None for the top of the file."""
     if setting.key not in BY_KEY and profile:
         raise SettingsError(f"{setting.key} is not a setting of a profile.", hint="Leave -p out.")
     if not profile and setting not in PROFILE:

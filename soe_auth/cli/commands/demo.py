@@ -53,11 +53,11 @@ def run(args: argparse.Namespace, console: Console) -> int:
             PROFILE_VARIABLE: "demo",
             STORE.variable: "file",
         }
-        console.say("1. A sandbox starts on this machine: an SOE site with nothing real on it.")
+        console.say("1. A sandbox starts on this machine: an SOE site without real data.")
         with running(narrate=lambda text: console.say(f"    site: {text}"), strict=True) as site:
             console.say(f"   It is {site.url}. Its application 110 has the Domain localhost.")
-            who = "The script chooses" if is_scripted else "Choose"
-            console.say(f"\n2. One command signs in. {who} an account, then Approve.")
+            choose = "The script chooses" if is_scripted else "Choose"
+            console.say(f"\n2. One command signs in. {choose} an account, then Approve.")
             login = ["login", "--site", site.url, "--client-id", "110"]
             hidden = ["--browser", browser] if browser else []
             shown = _without_browser if is_scripted else lambda io: io

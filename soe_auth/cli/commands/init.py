@@ -124,9 +124,10 @@ def _confirm(shared: ProjectFile, configs: Configs, prompter: Prompter, *, confi
         return
     if not prompter.can_ask:
         raise SettingsError(
-            "--yes is missing.", hint="Add it if that is the right site; no user can be asked here."
+            "--yes is missing.",
+            hint="Add it if that is the right site: without a terminal, no question is asked.",
         )
-    is_known = site.in_cloud or configs.name_site(site)
+    is_known = site.in_cloud or configs.has_site(site)
     if not prompter.confirm("Is that your site?", default=is_known, flag="--yes"):
         raise SettingsError(
             f"You did not agree to {site}, so nothing was written.",

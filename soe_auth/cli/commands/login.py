@@ -125,9 +125,9 @@ def _report(
     args: argparse.Namespace, console: Console, profile: str = "", token: Token | None = None
 ) -> int:
     if args.json:
-        from soe_auth.cli.json_output import FORMAT_VERSION, no_report, token_report
+        from soe_auth.cli.json_output import FORMAT_VERSION, empty_report, token_report
 
-        report = token_report(profile, token, time.time()) if token else no_report()
+        report = token_report(profile, token, time.time()) if token else empty_report()
         console.result(json.dumps({"version": FORMAT_VERSION, **report}, indent=2))
     return 0
 

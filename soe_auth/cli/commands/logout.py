@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 # For each result on the site: the exit code and the message.
 _ON_SITE: dict[RevocationResult | None, tuple[int, str]] = {
-    None: (0, "{site} was not asked to revoke it; it stays valid there until it expires."),
+    None: (0, "It is not revoked on {site}; it stays valid there until it expires."),
     RevocationResult.ENDED: (0, "{site} has revoked it."),
     RevocationResult.ALREADY_INVALID: (0, "It was no longer valid on {site}."),
     RevocationResult.NOT_OFFERED: (

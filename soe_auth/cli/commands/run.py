@@ -50,7 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    """Replace this process by the command; return only if that fails."""
+    """Replace this process with the command; return only if that fails."""
     command = args.cmd[1:] if args.cmd[:1] == ["--"] else args.cmd
     if not command or not command[0]:
         raise SettingsError(

@@ -1,4 +1,4 @@
-"""Run a sandbox on this machine: an SOE site to practise on, with nothing real on it.
+"""Run a sandbox on this machine: an SOE site for tests, without real data.
 
 It accepts the requests that a real site accepts, and reports each that differs from the vendor's
 guide; --strict refuses those. To test a tool, a quirk makes it answer wrongly, slowly or not at
@@ -81,7 +81,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 class _Help(argparse.Action):
-    """Print the help, or the page of the quirks, and exit."""
+    """Print the help, or the list of the quirks, and exit."""
 
     def __call__(
         self,
@@ -117,7 +117,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         narrate=lambda sentence: console.say(f"{time.strftime('%H:%M:%S')}  {sentence}"),
         tls=args.tls,
     )
-    # Ctrl-C is the usual end here: __main__'s handler, which exits at once, would skip the cleanup.
+    # Ctrl-C is the usual end here; the handler of `cli.signals` would skip the cleanup.
     for number in (signal.SIGINT, signal.SIGTERM):
         if callable(signal.getsignal(number)):
             signal.signal(number, signal.default_int_handler)
@@ -129,7 +129,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     except ImportError:
         raise SettingsError(
             "Cannot serve https: the library trustme is not installed.",
-            hint="Install trustme beside soe-auth, or leave --tls out.",
+            hint="Install trustme in the environment of soe-auth, or leave --tls out.",
         ) from None
     except OSError as problem:
         raise SettingsError(

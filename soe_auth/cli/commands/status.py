@@ -209,7 +209,7 @@ def _report(row: _Row, now: float) -> dict[str, object]:
         problem = {"problem": str(row.error)} if row.error else {}
         return {"profile": settings.profile, "site": site, "token": None, **problem}
     report = token_report(
-        settings.profile, token, now, why_not=describe_problem(settings, token, now)
+        settings.profile, token, now, problem=describe_problem(settings, token, now)
     )
     if verdict is None:
         return report

@@ -90,10 +90,10 @@ def run(args: argparse.Namespace, console: Console) -> int:
     """Print the token, or write it to a file."""
     for option in ("api", "shell"):
         if getattr(args, option) is not None and _FORMATS[args.format] != option:
-            fitting = [name for name, needs in _FORMATS.items() if needs == option]
+            formats = [name for name, needs in _FORMATS.items() if needs == option]
             raise SettingsError(
                 f"--{option} cannot be used with --format {args.format}.",
-                hint=f"Leave it out, or use --format {' or '.join(fitting)}.",
+                hint=f"Leave it out, or use --format {' or '.join(formats)}.",
             )
     url, api = _call(args, console) if args.url is not None else ("", args.api or "v3")
     printed: list[TokenSource] = []
