@@ -72,7 +72,7 @@ async def _probe_all(bound: LoopbackSockets, names: Mapping[str, tuple[str, ...]
 def finding_for(
     name: str, addresses: tuple[str, ...], port: int, problem: str | None = None
 ) -> Finding:
-    """Return the finding about a name with these addresses; `problem` is a failed request's."""
+    """Return the finding about a name with these addresses; `problem` says why none answered."""
     shown = f"[{name}]" if ":" in name else name
     if not addresses:
         return Finding(

@@ -187,7 +187,7 @@ def mark_state(path: str) -> str:
 
 
 def identity(status: os.stat_result) -> str:
-    """Return a file's identity: another file has another one, as has a changed file.
+    """Return a text that differs for each file, and after each change of a file.
 
     An edit that keeps the size and resets the modification time still changes ctime.
     """

@@ -1,4 +1,4 @@
-"""Record the outcomes of command lines, for `replay` and `early_browser`.
+"""Record the outcomes of command lines, for `command_cache` and `early_browser`.
 
 An outcome is recorded only if the same command line must have the same outcome until a file, a
 variable or the token changes: nothing was written to stderr, and no file changed meanwhile or

@@ -39,7 +39,7 @@ _RANDOM = 8  # bytes in the name of a temporary file
 
 
 def make_private_directory(path: Path) -> str:
-    """Create a directory for this user alone; return and raise as `secure_directory`."""
+    """Create a directory, or make it private; return and raise as `secure_directory`."""
     make_directory(path)
     return secure_directory(path)
 

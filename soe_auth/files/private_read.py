@@ -171,7 +171,7 @@ def _users_who_can_change(path: Path | str, status: os.stat_result) -> str:
 
 
 def _is_private_group(gid: int) -> bool:
-    """Return whether this user is alone in the group: many systems make one for each user.
+    """Return whether only this user is in the group; many systems create one for each user.
 
     Group 0 never counts, as containers run other users in it.
     """

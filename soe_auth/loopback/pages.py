@@ -76,7 +76,7 @@ def too_large() -> Page:
 
 
 def for_another_user() -> Page:
-    """Make the answer to a browser of another user, perhaps another account of the same user."""
+    """Make the answer to a browser that runs as another user."""
     text = "This browser belongs to another user of this computer."
     todo = "If you are signing in, open the address that the terminal shows now."
     return _page("warning", "Open the other address", text, todo, 403)

@@ -163,7 +163,7 @@ class CallbackServer:
     async def _accept_callback(
         self, request: web.BaseRequest, callback: Granted | Denied
     ) -> web.StreamResponse:
-        """Take the first callback; keep every tab that brings one waiting until the login ends."""
+        """Accept the first callback; each tab with a callback waits until the login ends."""
         self.release_connection(request.protocol)
         if not self._callback.done():
             self._callback.set_result(callback)

@@ -31,8 +31,8 @@ _NOT_CONFIGURED: Final = "redirect_uri is not configured"  # the text of SOE
 class ConsentRequest:
     """A valid request; `scope` is empty for read only.
 
-    `team` is the one that the user selects. `warnings` name what clients should not
-    send.
+    `team` is the one that the user selects. `warnings` name what clients
+    should not send.
     """
 
     application: Application

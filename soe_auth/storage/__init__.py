@@ -54,6 +54,6 @@ def open_store(
 
 
 def find_store_kind(directory: Path, profile: str, *, report: Callable[[str], None]) -> StoreKind:
-    """Return which store holds the profile's token, without the settings. Raises StoreError."""
+    """Return which store has the profile's token, by its file's mark. Raises StoreError."""
     _, mark = FileStore(directory, report=report).load_with_mark(profile)
     return "keyring" if mark else "file"
