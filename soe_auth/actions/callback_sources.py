@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from soe_auth.actions.login_messages import instruct, timed_out
+from soe_auth.actions.login_messages import command_to_start_again, instruct, timed_out
 from soe_auth.errors import LoginDenied, LoginError
 from soe_auth.loopback.socket_owner import ORPHAN, user_name
 from soe_auth.oauth.authorization_request import login_success_uri, new_authorization_request
@@ -127,14 +127,14 @@ class CallbackSources:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         if not done:
-            raise timed_out(self.pending, self.settings, self.listener)
+            raise timed_out(self.pending, self.settings, self._io, self.listener)
         callback = done.pop().result()
         if callback.other_user is not None:
             is_unknown = callback.other_user == ORPHAN
             user = "an unknown user" if is_unknown else user_name(callback.other_user)
             self._io.instruct(f"The callback came from a program of {user}.")
         if isinstance(callback, Denied):
-            command = self.settings.login_command
+            command = command_to_start_again(self.settings, self._io)
             raise LoginDenied(callback.code, callback.description, command)
         return callback.code
 
@@ -162,9 +162,10 @@ class CallbackSources:
             else:
                 self._io.instruct("Paste the address of the browser's last page, then press Enter:")
         if self.settings.redirect == "login_success":
+            command = command_to_start_again(self.settings, self._io)
             raise LoginError(
                 "Cannot sign in: the input ended before an address was pasted.",
-                hint="Start again, and keep the terminal or the pipe open.",
+                hint=f"Start again: `{command}`, and keep the terminal or the pipe open.",
             )
         # The listener stays open: wait for a future that never gets a result.
         never: asyncio.Future[Granted | Denied] = asyncio.get_running_loop().create_future()

@@ -84,7 +84,8 @@ def start_login(
     pending = request_authorization(settings, io, started)
     with closing(pending), io.login_lock.publish_address(settings.profile, pending.address):
         opened = started is not None or pending.open_in(io.open_browser)
-        pending = replace(pending, reads_paste=messages.reads_paste(settings, io, opened=opened))
+        reads_paste = messages.reads_paste(settings, io, opened=opened)
+        pending = replace(pending, reads_paste=reads_paste, opened=opened)
         if automatic:
             messages.require_user(settings, io, opened=opened)
             io.login_lock.record_failure(settings.profile)
@@ -127,7 +128,8 @@ def _bind_for_launch(settings: Settings, io: LoginIO) -> LoopbackSockets | None:
     if io.pasted_lines is None:
         raise SettingsError(
             "Cannot use redirect login_success: it needs a terminal or a pipe for the address.",
-            hint="Type `soe-auth login` in a terminal, or add `--redirect loopback`.",
+            hint=f"Type `{messages.command_to_start_again(settings, io)}` in a terminal, or use"
+            " `--redirect loopback`.",
         )
     if io.open_browser:
         with suppress(LoopbackUnavailable):

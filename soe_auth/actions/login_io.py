@@ -37,7 +37,8 @@ class PendingAuthorization:
 
     With `redirect = "login_success"` the callback is pasted: the sockets only redirect the browser
     to the site, and are None if no port could be bound. The browser reads the result of the login
-    at `result_path`. `reads_paste` is whether a line of the terminal may be the callback.
+    at `result_path`. `reads_paste` is whether a line of the terminal may be the callback, `opened`
+    whether a browser was started.
     """
 
     request: AuthorizationRequest
@@ -45,6 +46,7 @@ class PendingAuthorization:
     launch_path: str
     result_path: str
     reads_paste: bool = True
+    opened: bool = False
 
     @property
     def address(self) -> str | None:

@@ -106,7 +106,7 @@ async def advise(
             io.announce("If the site shows an error about redirect_uri, press Enter.")
         await asyncio.sleep(max(0.0, after - _OFFER_AFTER))
         io.announce(f"Still waiting. {_domain_advice(sources.settings)}")
-        if not pending.reads_paste:
+        if pending.opened and not pending.reads_paste:
             io.announce("If your browser is on another computer, start again with `--no-browser`.")
 
     async def count_seconds(show: Callable[[str], None]) -> None:
@@ -132,27 +132,36 @@ async def advise(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+def command_to_start_again(settings: Settings, io: LoginIO) -> str:
+    """Return the command of this login, with --no-browser if no browser was wanted."""
+    return settings.login_command + ("" if io.open_browser else " --no-browser")
+
+
 def timed_out(
-    pending: PendingAuthorization, settings: Settings, listener: CallbackServer | None
+    pending: PendingAuthorization,
+    settings: Settings,
+    io: LoginIO,
+    listener: CallbackServer | None,
 ) -> LoginTimedOut:
     """Return the error of a login that timed out; its hint depends on how far the login got."""
     strays = dict(listener.strays) if listener else {}
-    command, domain = settings.login_command, _domain_advice(settings)
-    if settings.redirect == "login_success" and "redirect" in settings.from_flags:
-        command += " --redirect login_success"
-    again = f"Start again: `{command}`."
+    domain = _domain_advice(settings)
+    again = f"Start again: `{command_to_start_again(settings, io)}`."
     if settings.redirect == "login_success":
         reason = "no address was pasted"
         hint = f"{again} Paste the whole address that the browser ends at. {domain}"
     elif listener and listener.browser_redirected:
         reason = "the site did not send the browser back"
         hint = f"{domain} If it is the site's own name, add `--redirect login_success`. {again}"
+        hint += " If that fails too, type `soe-auth doctor`."
     elif pending.reads_paste:
         reason = "no browser came back, and no address was pasted"
         hint = f"{again} Paste the whole address that the browser ends at. {domain}"
     else:
         reason = "no browser opened the address above"
-        hint = f"{again} If your browser is on another computer, add `--no-browser`."
+        hint = again
+        if pending.opened:
+            hint += " If your browser is on another computer, add `--no-browser`."
     if strays:
         hint = f"Use the newest tab, and close older ones. {hint}"
     return LoginTimedOut(in_words(settings.timeout), strays, reason, hint=hint)

@@ -105,6 +105,7 @@ def resolve(
     project, configs, site = sources.project, sources.configs, values[SITE.key]
     return Settings(
         profile=sources.profile,
+        is_named=bool(profile or environ.get(PROFILE_VARIABLE)),
         paths=sources.paths,
         profiles=configs.profiles,
         project=project.table.origin if project else None,

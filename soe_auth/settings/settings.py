@@ -13,7 +13,7 @@ from soe_auth.model.network import Network
 from soe_auth.model.site import VENDOR_DOMAIN
 from soe_auth.model.text import nearest, printable
 from soe_auth.settings import CONFIG_DIR_VARIABLE
-from soe_auth.settings.spec import PROFILE, SITE, TABLE
+from soe_auth.settings.spec import BROWSER, CLIENT_ID, PROFILE, SITE, TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -88,13 +88,14 @@ def find_paths(environ: Mapping[str, str], *, platform: str = sys.platform) -> P
 class Settings:
     """All settings of one profile, and the origin of each value by its key.
 
-    `profiles` are the names of all profiles in config files. `project` is the printable path of
-    the project file in use; `only_project` is whether no other source names the site,
-    `trusts_site` whether it is in trusted_sites. `place(key)` is a value's origin with its line, if
-    it is from a file.
+    `is_named` is whether the user named the profile; `profiles` are the names of all profiles in
+    config files. `project` is the printable path of the project file in use; `only_project` is
+    whether no other source names the site, `trusts_site` whether it is in trusted_sites.
+    `place(key)` is a value's origin with its line, if it is from a file.
     """
 
     profile: str
+    is_named: bool
     paths: Paths
     profiles: Sequence[str]
     project: str | None
@@ -126,7 +127,7 @@ class Settings:
             named = f", which {self.project} names" if SITE.key in self.from_project else ""
             raise SettingsError(
                 f"No client ID is set for {self.site.authority}{named}.",
-                hint=f"Set it: `soe-auth login --site {self.site.as_typed} --client-id ID`.",
+                hint=f"Set it: `{self.login_command}`.",
             )
         return self.site, self.client_id
 
@@ -235,8 +236,22 @@ class Settings:
 
     @property
     def login_command(self) -> str:
-        """The command that logs in to this profile."""
-        if self.in_a_file:
-            return f"soe-auth login -p {self.profile}"
-        site = self.site.as_typed if self.site else "NAME"
-        return f"soe-auth login --site {site} --client-id {self.client_id or 'ID'}"
+        """The command that logs in to this profile, with the options that the user gave.
+
+        It has NAME and ID in place of a missing site and client ID.
+        """
+        from shlex import quote
+
+        words = ["soe-auth login"]
+        if self.is_named or self.in_a_file:
+            words.append(f"-p {self.profile}")
+        placeholders = {SITE.key: "NAME", CLIENT_ID.key: "ID"}
+        for setting in (*PROFILE, BROWSER):
+            value = getattr(self, setting.key)
+            is_needed = setting.key in placeholders and (value is None or not self.in_a_file)
+            is_given = self.origins[setting.key] == setting.flag
+            if is_needed or is_given:
+                text = self.site.as_typed if setting is SITE and self.site else setting.text(value)
+                text = text or placeholders.get(setting.key, "")
+                words.append(f"{setting.flag} {printable(quote(text))}")
+        return " ".join(words)

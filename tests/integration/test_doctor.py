@@ -542,7 +542,7 @@ def test_the_token_of_each_profile_is_listed_and_no_token_is_a_warning(machine: 
     acme, beta, odd_one = machine.examine("token", site="http://localhost:1")
     assert acme.says.startswith("profile acme: token valid until ")
     assert (beta.verdict, beta.says) == ("warning", "profile beta: no token")
-    assert beta.todo == "Type `soe-auth login -p beta`."
+    assert beta.todo == "Type `soe-auth login -p beta --client-id ID`."
     assert odd_one.verdict == "ok"
     machine.now = lambda: time.time() + 7200
     late = one(machine.examine("token", profile="acme"))
@@ -766,6 +766,13 @@ async def test_a_probe_prints_no_control_characters(soe_auth: Command) -> None:
     assert done.returncode == 0, done.stderr
     assert "[2Jcleared" in done.stdout
     assert all(line.isprintable() for line in done.stdout.splitlines())
+
+
+@pytest.mark.process
+def test_a_probe_without_a_client_id_names_the_option(soe_auth: Command) -> None:
+    done = soe_auth("doctor", "--probe", "--site", "http://localhost:1")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == "  Add `--client-id ID`."
 
 
 @pytest.mark.process

@@ -27,7 +27,7 @@ from soe_auth import (
     SettingsError,
     StoreError,
 )
-from soe_auth.actions.login import alogin, finish_login, login, request_authorization
+from soe_auth.actions.login import alogin, finish_login, login, request_authorization, start_login
 from soe_auth.actions.login_if_needed import alogin_if_needed, login_if_needed
 from soe_auth.actions.login_io import PendingAuthorization
 from soe_auth.actions.status import verify
@@ -458,9 +458,38 @@ def test_a_browser_that_stays_at_the_site_differs_from_none_in_the_message(
     user: FakeUser, site: Sandbox
 ) -> None:
     settings = user.settings(site=site.url, client_id="113", timeout="1s")
-    with pytest.raises(LoginTimedOut, match="the site did not send the browser back"):
+    with pytest.raises(LoginTimedOut, match="the site did not send the browser back") as timed_out:
         login(settings, user.effects())
     assert "redirect_uri" in user.last_page
+    assert timed_out.value.hint.endswith(" If that fails too, type `soe-auth doctor`.")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("browser", ["opened", "failed", "unwanted"])
+def test_only_after_a_browser_was_opened_is_no_browser_advised(
+    user: FakeUser, site: Sandbox, browser: str
+) -> None:
+    settings = user.settings(site=site.url, timeout="1s")
+    open_browser = None if browser == "unwanted" else lambda _: browser == "opened"
+    effects = user.effects(open_browser=open_browser)
+    with (
+        effects.login_lock.acquire(settings.profile),
+        start_login(settings, effects) as pending,
+        pytest.raises(LoginTimedOut) as timed_out,
+    ):
+        asyncio.run(finish_login(pending, settings, effects, advice_after=0.1))
+    waiting = "If your browser is on another computer, start again with `--no-browser`."
+    assert (waiting in user.told) == (browser == "opened")
+    command = f"soe-auth login --site {site.url} --client-id 110"
+    hint = f"Start again: `{command}`."
+    assert (
+        timed_out.value.hint
+        == {
+            "opened": f"{hint} If your browser is on another computer, add `--no-browser`.",
+            "failed": hint,
+            "unwanted": f"Start again: `{command} --no-browser`.",
+        }[browser]
+    )
 
 
 def test_a_failing_browser_is_reported_with_the_address_and_the_login_continues(
@@ -655,10 +684,17 @@ def test_the_sites_own_page_is_paste_only(user: FakeUser, site: Sandbox) -> None
 
 def test_the_sites_own_page_needs_a_terminal(user: FakeUser, site: Sandbox) -> None:
     settings = user.settings(site=site.url, client_id="112", redirect="login_success")
-    with pytest.raises(SettingsError, match="needs a terminal"):
+    command = f"soe-auth login --site {site.url} --client-id 112 --redirect login_success"
+    with pytest.raises(SettingsError, match="needs a terminal") as no_terminal:
         login(settings, user.effects())
-    with pytest.raises(LoginError, match="input ended before an address was pasted"):
+    assert no_terminal.value.hint == (
+        f"Type `{command}` in a terminal, or use `--redirect loopback`."
+    )
+    with pytest.raises(LoginError, match="input ended before an address was pasted") as ended:
         login(settings, user.effects(open_browser=None, pasted_lines=pasting(told=["x/oauth?"])))
+    assert ended.value.hint == (
+        f"Start again: `{command} --no-browser`, and keep the terminal or the pipe open."
+    )
 
 
 @pytest.mark.slow

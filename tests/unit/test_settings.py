@@ -292,6 +292,32 @@ def test_the_only_profile_is_chosen(home: Path) -> None:
     assert settings.login_command == "soe-auth login -p beta"
 
 
+def test_the_login_command_repeats_the_profile_and_the_options_that_were_typed(home: Path) -> None:
+    flags = {
+        "site": "acme",
+        "client_id": "110",
+        "redirect_host": "127.0.0.1",
+        "port": "8765",
+        "browser": "firefox -P admin",
+    }
+    settings = settings_of(home, "new", SOE_AUTH_SCOPE="write_access", **flags)
+    assert settings.login_command == (
+        "soe-auth login -p new --site acme.stackenterprise.co --client-id 110"
+        " --redirect-host 127.0.0.1 --port 8765 --browser 'firefox -P admin'"
+    )
+
+
+def test_the_login_command_has_a_placeholder_for_what_a_profile_lacks(home: Path) -> None:
+    write(home, '[profile.new]\nsite = "acme"\n[profile.empty]\n')
+    settings = settings_of(home, "new")
+    assert settings.login_command == "soe-auth login -p new --client-id ID"
+    with pytest.raises(SettingsError, match="No client ID is set") as missing:
+        _ = settings.require_site_and_client
+    assert missing.value.hint == f"Set it: `{settings.login_command}`."
+    command = "soe-auth login -p empty --site NAME --client-id ID"
+    assert settings_of(home, "empty").login_command == command
+
+
 def test_of_several_profiles_the_default_is_chosen(home: Path) -> None:
     write(home, f'default_profile = "beta"\n{ACME}{BETA}')
     assert settings_of(home).profile == "beta"

@@ -17,6 +17,7 @@ from soe_auth.cli.exit_codes import BUG, EXIT_CODES
 from soe_auth.cli.json_output import FORMAT_VERSION
 from soe_auth.cli.options import add_settings, option_values, resolve_settings
 from soe_auth.doctor import Finding, examine
+from soe_auth.errors import SettingsError
 from soe_auth.settings.spec import BROWSER, CLIENT_ID, PORT, REDIRECT, REDIRECT_HOST, SITE
 
 _INDENT = 9  # columns of a verdict
@@ -69,6 +70,12 @@ def _probe(args: argparse.Namespace, console: Console) -> int:
     settings = resolve_settings(args, console)
     if settings.doubt:
         raise settings.untrusted_site("soe-auth doctor --probe")
+    try:
+        _ = settings.require_site_and_client
+    except SettingsError as problem:
+        if settings.site:
+            problem.hint = "Add `--client-id ID`."
+        raise
 
     async def report() -> None:
         async for line in probe(settings):

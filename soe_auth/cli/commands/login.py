@@ -37,7 +37,7 @@ _REGISTRATION = """\
 To sign in, soe-auth needs the client ID of an API application on {site}:
 
 {steps}, and type it here:
-       soe-auth login --site {typed} --client-id 110{flags}
+       {command}
 """
 _OTHER_DOMAIN = """\
 With another Domain than localhost, add --redirect-host and that name; with the site's own, add
@@ -140,8 +140,7 @@ def _explain_registration(site: Site, settings: Settings, console: Console) -> N
         _REGISTRATION.format(
             site=site.authority,
             steps=steps(site, settings),
-            typed=site.as_typed,
-            flags=" --redirect login_success" if own_page else "",
+            command=settings.login_command.replace("--client-id ID", "--client-id 110"),
         )
     )
     if not own_page:
