@@ -75,7 +75,7 @@ def in_code(path: Path) -> list[str]:
 def main(root: Path = ROOT) -> int:
     """Print what is wrong, a line each, and return the exit code."""
     found = [
-        f"{path.relative_to(root)}: {each}\n"
+        f"{path.relative_to(root).as_posix()}: {each}\n"
         for globs, check in ((PAGES, in_page), (CODE, in_code))
         for path in sorted({path for glob in globs for path in root.glob(glob)})
         if path.name not in EXEMPT

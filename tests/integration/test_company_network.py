@@ -302,7 +302,9 @@ def test_an_invalid_bundle_is_reported_before_the_browser_opens(
     assert opened == []
 
 
-@pytest.mark.parametrize(("path", "words"), [("/", "ca_bundle /: "), ("/a\0b", "it is not a path")])
+@pytest.mark.parametrize(
+    ("path", "words"), [("/", r"ca_bundle [/\\]: "), ("/a\0b", "it is not a path")]
+)
 def test_a_bundle_that_is_not_a_file_is_reported(path: str, words: str) -> None:
     with pytest.raises(SettingsError, match=words) as caught:
         ssl_context(Network(Path(path)))

@@ -220,6 +220,6 @@ def test_the_demo_signs_in_and_out_and_leaves_nothing(soe_auth: Command, tmp_pat
     demo = apart("demo", "--browser", BROWSER)
     assert demo.returncode == 0, demo.stderr
     assert "The API answers: you are Jane Doe." in demo.stderr
-    assert "ended" in demo.stderr
+    assert "revoked" in demo.stderr
     assert list(temporary.iterdir()) == []
     assert not (soe_auth.home / "config").exists()

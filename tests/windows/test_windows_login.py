@@ -69,7 +69,7 @@ def test_first_login_second_login_and_logout(soe_auth: Command, site: Sandbox) -
 
     out = soe_auth("logout")
     assert out.returncode == 0, out.stderr
-    assert "ended" in out.stderr
+    assert "revoked" in out.stderr
     assert tokens_of(soe_auth) == []
     assert soe_auth("token").returncode == 3
 
