@@ -107,6 +107,6 @@ def _valid_token(settings: Settings, io: LoginIO, refused: Secret | None) -> Tok
         f"Already signed in to {site.authority}, profile {settings.profile}."
         f" The token is valid {token.describe_expiry(io.now())}."
     )
-    if warning := token.lifetime_warning(settings.min_ttl):
+    if io.warn_of_lifetime and (warning := token.lifetime_warning(settings.min_ttl)):
         io.announce(warning)
     return token

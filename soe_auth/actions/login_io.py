@@ -118,6 +118,7 @@ class LoginIO:
     wake_on_signals: makes signals wake the event loop inside the block.
     disable_core_dumps: called before a code arrives.
     on_stored: called when the token is stored.
+    warn_of_lifetime: whether to announce that even a new token expires within min_ttl.
     now: returns seconds since the epoch.
     """
 
@@ -137,6 +138,7 @@ class LoginIO:
     wake_on_signals: Callable[[], AbstractContextManager[None]] = nullcontext
     disable_core_dumps: Callable[[], None] = disable_core_dumps
     on_stored: Callable[[], None] = lambda: None
+    warn_of_lifetime: bool = True
     now: Callable[[], float] = time.time
     entropy: Entropy = os.urandom
     open_listener: Callable[

@@ -46,7 +46,7 @@ def announce_signed_in(
         f"Signed in to {token.site.authority}{account}, profile {settings.profile}."
         f" The token is valid {token.describe_expiry(io.now())}."
     )
-    if warning := token.lifetime_warning(settings.min_ttl):
+    if io.warn_of_lifetime and (warning := token.lifetime_warning(settings.min_ttl)):
         io.announce(warning)
     if replaced and (warning := token.account_warning(replaced, settings.profile)):
         io.announce(warning)
@@ -85,7 +85,8 @@ def _remember_profile(settings: Settings, io: LoginIO) -> None:
             )
     if settings.scope.no_expiry and "scope" in settings.from_flags:
         io.announce(
-            "A no_expiry token never expires: type `soe-auth logout` when you do not need it."
+            "A no_expiry token never expires. When you no longer need it, type"
+            f" `soe-auth logout -p {settings.profile}`."
         )
 
 

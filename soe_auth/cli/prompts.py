@@ -42,8 +42,9 @@ class Prompter:
         if self.ask_line is None:
             if not default:
                 raise SettingsError(
-                    f"{flag} is missing.",
-                    hint="With --yes, or without a terminal, no question is asked: add the option.",
+                    f"Cannot ask for {flag}: with --yes, or without a terminal, no question is"
+                    " asked.",
+                    hint=f"Add {flag}.",
                 )
             try:
                 return read(default)

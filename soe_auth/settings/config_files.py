@@ -61,7 +61,8 @@ class TomlTable:
 
     def read(self, setting: Setting[T]) -> T:
         """Parse a setting that the table has. Raises SettingsError with the place."""
-        with error_context(setting, lambda: self.place(setting.key)):
+        quoted = setting.quote(self.values[setting.key])
+        with error_context(setting, lambda: self.place(setting.key), quoted):
             return setting.read(self.values[setting.key])
 
     def check(self) -> None:
@@ -88,10 +89,15 @@ class TomlTable:
 
     def _as_text(self, key: str, value: object) -> str:
         is_list = key == SCOPE.key  # the only key whose value may also be a list
+        is_number = key != SITE.key
         match value:
             case str():
                 return value
-            case int() if not isinstance(value, bool) and value.bit_length() <= _MAX_INTEGER_BITS:
+            case int() if (
+                is_number
+                and not isinstance(value, bool)
+                and value.bit_length() <= _MAX_INTEGER_BITS
+            ):
                 return str(value)
             case list() if is_list and all(isinstance(item, str) for item in value):
                 return ",".join(value)
@@ -135,6 +141,12 @@ class Configs:
     def default_profile(self) -> str | None:
         """The profile to use if none is named."""
         return next((f.default_profile for f in self.files if f.default_profile), None)
+
+    @property
+    def default_profile_place(self) -> str:
+        """The file and line of `default_profile`; empty if no file sets it."""
+        tops = (file.top for file in self.files if file.default_profile)
+        return next((top.place(DEFAULT_PROFILE.key) for top in tops), "")
 
     @property
     def trusted_sites(self) -> list[Site]:
@@ -246,21 +258,26 @@ def parse_toml(data: bytes, origin: str) -> tuple[dict[str, Any], str]:
         return tomllib.loads(text), text
     except RecursionError:
         problem = "it is nested too deeply"
+    except UnicodeDecodeError:
+        problem = "it is not UTF-8"
     except ValueError as error:
         problem = f"it is not valid TOML: {printable(str(error))}"
     raise SettingsError(f"Cannot read {origin}: {problem}.", hint=_TOML_EXAMPLE)
 
 
 @contextmanager
-def error_context(setting: Setting[Any], place: Callable[[], str]) -> Iterator[None]:
+def error_context(
+    setting: Setting[Any], place: Callable[[], str], quoted: str = ""
+) -> Iterator[None]:
     """Turn a ValueError inside the block into a SettingsError with the place of the setting.
 
-    The value is not an argument: it may hold a password, which a traceback could show.
+    `quoted` is from `Setting.quote`, which does not return a password: a traceback could show it.
     """
+    name = f"{setting.key} {quoted}" if quoted else setting.key
     try:
         yield
     except ValueError as problem:
-        raise SettingsError(f"Cannot read {setting.key} from {place()}: {problem}.") from None
+        raise SettingsError(f"Cannot read {name} from {place()}: {problem}.") from None
 
 
 def check_profile_name(name: str, place: Callable[[], str] | None = None) -> None:
@@ -268,7 +285,8 @@ def check_profile_name(name: str, place: Callable[[], str] | None = None) -> Non
     try:
         read_profile_name(name)
     except ValueError as problem:
-        origin = f" from {place()}" if place else ""
+        source = place() if place else ""
+        origin = f" from {source}" if source else ""
         raise SettingsError(
             f"Cannot use profile name {printable(name, 80)!r}{origin}: {problem}."
         ) from None

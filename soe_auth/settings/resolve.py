@@ -42,7 +42,8 @@ class _Layer:
 
     def read(self, setting: Setting[T]) -> T:
         """Parse a setting that the source has. Raises SettingsError with the place."""
-        with error_context(setting, lambda: self.place(setting)):
+        quoted = setting.quote(self.values[setting.key])
+        with error_context(setting, lambda: self.place(setting), quoted):
             return setting.read(self.values[setting.key])
 
 
@@ -64,6 +65,7 @@ class _Sources:
     project: ProjectFile | None
     stated: Site | None
     layers: Sequence[_Layer]
+    profile_place: Callable[[], str]
 
 
 def resolve(
@@ -115,10 +117,10 @@ def resolve(
             and sources.stated is None
             and not configs.has_site(project.site)
         ),
-        project_names_profile=bool(project and project.profile == sources.profile),
         trusts_site=site in configs.trusted_sites,
         origins={s.key: used[s.key].origin(s) if s.key in used else "default" for s in TABLE},
         place=place,
+        profile_place=sources.profile_place,
         **values,
     )
 
@@ -175,9 +177,20 @@ def _find_sources(
             scope = next((t.read(SCOPE) for t in tops if SCOPE.key in t.values), SCOPE.default)
             stated = stated._replace(scope=scope)
         name, tables = _choose(stated, project, configs)
-    check_profile_name(name)
+
+    def profile_place() -> str:
+        if project and project.profile == name:
+            return project.table.origin
+        if profile:
+            return ""
+        if environ.get(PROFILE_VARIABLE):
+            return PROFILE_VARIABLE
+        return configs.default_profile_place if configs.default_profile == name else ""
+
+    check_profile_name(name, profile_place)
     stored = map(_layer_of, [*own, *(tables or configs.tables_of(name))])
-    return _Sources(name, paths, configs, project, stated.site, [*typed, *stored])
+    layers = [*typed, *stored]
+    return _Sources(name, paths, configs, project, stated.site, layers, profile_place)
 
 
 def _layer_of(table: TomlTable) -> _Layer:

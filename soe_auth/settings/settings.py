@@ -91,7 +91,8 @@ class Settings:
     `is_named` is whether the user named the profile; `profiles` are the names of all profiles in
     config files. `project` is the printable path of the project file in use; `only_project` is
     whether no other source names the site, `trusts_site` whether it is in trusted_sites.
-    `place(key)` is a value's origin with its line, if it is from a file.
+    `place(key)` is a value's origin with its line, if it is from a file; `profile_place()` that of
+    the profile's name, empty if it is not from a variable or a file.
     """
 
     profile: str
@@ -101,7 +102,6 @@ class Settings:
     project: str | None
     only_project: bool
     trusts_site: bool
-    project_names_profile: bool
     site: Site | None
     client_id: str | None
     scope: Scope
@@ -117,6 +117,7 @@ class Settings:
     store: StoreKind
     origins: Mapping[str, str]
     place: Callable[[str], str] = field(repr=False, compare=False)
+    profile_place: Callable[[], str] = field(repr=False, compare=False)
 
     @property
     def require_site_and_client(self) -> tuple[Site, str]:
@@ -134,7 +135,8 @@ class Settings:
     def no_such_profile(self) -> SettingsError:
         """Return the error for a profile that does not exist or has no site."""
         meant = None if self.known else nearest(self.profile, self.profiles)
-        which = f", which {self.project} names," if self.project_names_profile else ""
+        place = self.profile_place()
+        which = f", which {place} names," if place else ""
         return SettingsError(
             f"Profile {self.profile}{which} has no site."
             if self.known

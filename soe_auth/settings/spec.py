@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 from soe_auth.model.duration import parse_duration, write_duration
 from soe_auth.model.network import ANY_PORT, Ports, Proxy
 from soe_auth.model.site import VENDOR_DOMAIN, Site
-from soe_auth.model.text import read_profile_name
+from soe_auth.model.text import printable, read_profile_name
 from soe_auth.model.token import Scope
 from soe_auth.settings import VARIABLE_PREFIX
 
@@ -29,13 +29,16 @@ Paste = Literal["terminal", "clipboard"]
 StoreKind = Literal["file", "keyring"]
 Stored = str | int | list[str]
 
+_MAX_QUOTED = 40  # characters of a value in an error message
+
 
 @dataclass(frozen=True, slots=True)
 class Setting(Generic[T]):
     """One setting.
 
     `read` parses its text and raises ValueError; `write` is the reverse, for a value other than
-    None. A setting without an `option` is set in files and by its variable only.
+    None. A setting without an `option` is set in files and by its variable only. Error messages
+    show the text of a `public` one; others may hold a password.
     """
 
     key: str
@@ -44,10 +47,15 @@ class Setting(Generic[T]):
     help: str
     write: Callable[[Any], str] = str
     option: bool = True
+    public: bool = False
 
     def text(self, value: T) -> str:
         """Return the value as a user types it; empty for None."""
         return "" if value is None else self.write(value)
+
+    def quote(self, text: str) -> str:
+        """Return the text in quotes, for an error message; empty if it may be secret."""
+        return repr(printable(text, _MAX_QUOTED)) if self.public else ""
 
     def to_toml(self, value: T) -> Stored:
         """Return the value as config.toml holds it."""
@@ -144,6 +152,7 @@ REDIRECT: Setting[Redirect] = Setting(
     "loopback",
     "where the site sends the browser: loopback (this machine), or login_success (the site's own "
     "page, whose address you paste)",
+    public=True,
 )
 REDIRECT_HOST: Setting[str] = Setting(
     "redirect_host",
@@ -151,12 +160,14 @@ REDIRECT_HOST: Setting[str] = Setting(
     "localhost",
     "the host of the redirect URI: localhost, 127.0.0.1, soe-auth.localhost, or another name that "
     "resolves to loopback",
+    public=True,
 )
 PORT = Setting(
     "port",
     Ports.parse,
     ANY_PORT,
     "the loopback port: a number, a range such as 8000-8010, or 0 for any free port",
+    public=True,
 )
 PASTE: Setting[Paste] = Setting(
     "paste",
@@ -164,12 +175,18 @@ PASTE: Setting[Paste] = Setting(
     "terminal",
     "with redirect login_success, where the address is read from: the terminal, or also the "
     "clipboard",
+    public=True,
 )
 BROWSER: Setting[str | None] = Setting(
     "browser", _read_browser, None, "the command that opens a URL"
 )
 TIMEOUT = Setting(
-    "timeout", _read_timeout, 300.0, "how long to wait for the user", write=write_duration
+    "timeout",
+    _read_timeout,
+    300.0,
+    "how long to wait for the user",
+    write=write_duration,
+    public=True,
 )
 MIN_TTL = Setting(
     "min_ttl",
@@ -177,6 +194,7 @@ MIN_TTL = Setting(
     60.0,
     "how long the token must stay valid",
     write=write_duration,
+    public=True,
 )
 CA_BUNDLE: Setting[Path | None] = Setting(
     "ca_bundle",
@@ -198,6 +216,7 @@ STORE: Setting[StoreKind] = Setting(
     "file",
     "where tokens are stored: file, or keyring for the system's",
     option=False,
+    public=True,
 )
 
 # A profile has a site, the values of its authorization request, and the redirect.

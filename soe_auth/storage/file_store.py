@@ -64,7 +64,10 @@ def token_to_json(token: Token, mark: Mark | None = None) -> bytes:
 def token_from_json(data: bytes) -> Token:
     """Decode a token file. Raises ValueError for anything that `token_to_json` does not write."""
     try:
-        fields = json.loads(data)
+        try:
+            fields = json.loads(data)
+        except ValueError:
+            raise ValueError("it is not JSON") from None
         if fields["version"] != FILE_VERSION:
             raise ValueError(f"its format version is not {FILE_VERSION}")
         expires_at, account = fields["expires_at"], fields["account"]

@@ -557,7 +557,7 @@ def test_the_file_is_checked_after_it_was_edited(user: User) -> None:
     code, _, stderr = user.types("config edit", VISUAL=write, EDITOR="/not/this/one")
     assert code == 2
     assert stderr.startswith(
-        f"soe-auth: Cannot read port from {user.config} [profile.acme], line 4: valid"
+        f"soe-auth: Cannot read port '80' from {user.config} [profile.acme], line 4: valid"
     )
     assert "Your changes are saved." in stderr
     assert user.config.read_text() == f"{ACME}port = 80\n"
@@ -583,7 +583,7 @@ def test_the_whole_file_is_checked(user: User, text: str, message: str) -> None:
     [
         ('"', "Cannot find an editor."),
         ("/does/not/exist", "Cannot start /does/not/exist: "),
-        (command_line([sys.executable, "-c", "exit(1)"]), "The editor failed with exit code "),
+        (command_line([sys.executable, "-c", "exit(1)"]), ": the editor ended with exit code "),
     ],
 )
 def test_an_editor_that_fails_is_an_error(user: User, command: str, message: str) -> None:
@@ -593,9 +593,15 @@ def test_an_editor_that_fails_is_an_error(user: User, command: str, message: str
 
 
 @pytest.mark.posix("the fallbacks of POSIX; Windows has notepad")
-def test_without_visual_and_editor_a_usual_editor_runs(user: User, tmp_path: Path) -> None:
+def test_on_a_terminal_without_visual_and_editor_a_usual_editor_runs(
+    user: User, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     programs = tmp_path / "bin"
     programs.mkdir()
+    code, _, stderr = user.types("config edit", PATH=str(programs))
+    assert code == 2
+    assert f"Cannot edit {user.config}: there is no terminal.\n  Set VISUAL or EDITOR, or" in stderr
+    monkeypatch.setattr("soe_auth.cli.commands.config.is_terminal", lambda _: True)
     for name in ("vi", "editor"):
         path = program(programs, name, f"echo {name} >>{tmp_path}/ran")
         assert user.types("config edit", PATH=str(programs))[0] == 0, path
@@ -604,6 +610,13 @@ def test_without_visual_and_editor_a_usual_editor_runs(user: User, tmp_path: Pat
     assert code == 2
     assert "Cannot find an editor." in stderr
     assert f"or edit {user.config} yourself" in stderr
+
+
+def test_a_config_file_that_is_a_directory_is_not_edited(user: User) -> None:
+    user.config.mkdir()
+    code, _, stderr = user.types("config edit", EDITOR="/does/not/exist")
+    assert code == 2
+    assert stderr.startswith(f"soe-auth: Cannot edit {user.config}: it is a directory.\n")
 
 
 def test_no_shell_reads_the_editors_command(user: User) -> None:

@@ -313,7 +313,7 @@ def test_a_broken_config_is_an_error_and_other_checks_run(machine: Machine) -> N
 def test_a_wrong_value_in_another_profile_is_reported_with_its_token(machine: Machine) -> None:
     machine.write(CONFIG.format("http://localhost:1") + '[profile.beta]\nport = "x"\n')
     found = [finding for finding in machine.examine("token") if finding.verdict == "error"]
-    assert one(found).says.startswith("Cannot read port from ")
+    assert one(found).says.startswith("Cannot read port 'x' from ")
 
 
 def test_a_missing_client_id_or_profile_is_reported(machine: Machine) -> None:
@@ -451,7 +451,7 @@ def nonsense(path: Path) -> None:
     [
         (second_name, r"it has a second name \(a hard link\), by which it can be changed"),
         (lambda path: path.mkdir(), "Is a directory|it is not a regular file"),
-        (nonsense, "Expecting property name"),
+        (nonsense, "it is not JSON"),
         *OF_POSIX,
     ],
 )

@@ -374,7 +374,9 @@ def test_a_token_without_end_is_warned_of_when_it_is_first_asked_for(
     user: FakeUser, site: Sandbox
 ) -> None:
     login(user.settings(site=site.url, scope="no_expiry"), user.effects())
-    assert "never expires" in user.told[-1]
+    command = f"soe-auth logout -p {token_profile(site)}"
+    assert user.told[-1].startswith("A no_expiry token never expires.")
+    assert user.told[-1].endswith(f"type `{command}`.")
     user.told.clear()
     login(resolve({}, environ={"SOE_AUTH_CONFIG_DIR": str(user.home)}), user.effects())
     assert not any("never expires" in line for line in user.told)

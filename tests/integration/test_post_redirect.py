@@ -144,6 +144,7 @@ def test_an_error_in_printing_the_token_is_reported_once_at_the_end(
     too_short = command("token", "--login", "--min-ttl", "25h")
     assert (too_short.returncode, too_short.stdout) == (3, "")
     assert too_short.stderr.count("soe-auth: ") == 1
+    assert too_short.stderr.count("min_ttl is 25 h") == 1
 
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")

@@ -239,7 +239,7 @@ def test_a_project_file_may_set_nothing_else(
         ("site = true", "write it as text in quotes", ""),
         ("client_id = 110", "client_id needs a site in the same file", "Add the site"),
         ("x = [" + "[" * 5000, "nested too deeply", ""),
-        ("\udcff", "is not valid TOML", ""),
+        ("\udcff", "it is not UTF-8", ""),
     ],
 )
 def test_an_error_names_the_project_file(

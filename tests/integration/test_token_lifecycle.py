@@ -104,6 +104,7 @@ def test_a_prompt_learns_by_the_exit_code_alone(signed_in: Command) -> None:
     why = signed_in("status", "--check", "25h", "-v")
     assert (why.returncode, why.stdout) == (3, "")
     assert "less than min_ttl (25 h)" in why.stderr
+    assert "use `--check 16h`" in why.stderr
 
 
 @process
@@ -207,6 +208,9 @@ def test_status_warns_and_token_does_not_unless_it_is_asked_to_tell_more(
     expired = soe_auth("status", "-p", "near").stdout
     assert "  token    expired 30 min ago; type `soe-auth login -p near`" in expired
     assert "note" not in expired
+    for profile, end in (("endless", "is revoked"), ("near", "expires")):
+        deleted = soe_auth("logout", "--local", "-p", profile).stderr
+        assert f"it stays valid there until it {end}." in deleted
 
 
 # --- status --verify ---
@@ -538,7 +542,7 @@ def test_where_the_site_gives_less_than_is_asked_for_no_login_is_repeated(
         for _ in range(2):
             refused = scripts("token", "--min-ttl", "8h", "--login")
             assert (refused.returncode, refused.stdout) == (3, "")
-            assert words in refused.stderr
+            assert refused.stderr.count(words) == 1
         assert len(site.exchanges) == 1
         aged(soe_auth, profile, 3601)  # the second half of its life: a new one gains something
         assert soe_auth(*morning).returncode == 0

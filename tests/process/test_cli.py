@@ -529,6 +529,17 @@ def test_the_steps_of_the_vendors_guide_work(
     )("exchange", *own)
     assert again.returncode == 5
     assert "Cannot exchange the code: " in stderr_of(again)
+    assert "Start again: `soe-auth url`." in stderr_of(again)
+
+
+def test_exchange_reports_the_sites_error(soe_auth: Command) -> None:
+    address = "https://acme.stackenterprise.co/oauth/login_success?error=access_denied&state=q"
+    denied = soe_auth("exchange", "--site", "acme", "--client-id", "110", stdin=address)
+    assert denied.returncode == 4
+    assert stderr_of(denied).splitlines() == [
+        "soe-auth: Cannot exchange a code: the site answered access_denied.",
+        "  Start again: `soe-auth url`, and choose Approve.",
+    ]
 
 
 def test_exchange_json_has_the_token_and_its_lifetime(
@@ -565,7 +576,7 @@ def test_the_steps_by_hand_refuse_invalid_values(soe_auth: Command) -> None:
     own = ("--site", "acme", "--client-id", "110")
     challenge = soe_auth("url", *own, "--code-challenge", "short")
     assert challenge.returncode == 2
-    assert "--code-challenge" in stderr_of(challenge)
+    assert "--code-challenge: write 43 characters" in stderr_of(challenge)
     right = ("--code-challenge", challenge_of(numbered(0)))
     for uri in ("http://evil.example/x", "https://acme.stackenterprise.co/#x", "/x"):
         redirect = soe_auth("url", *own, *right, "--redirect-uri", uri)
@@ -758,7 +769,7 @@ def test_a_settings_error_names_the_setting_and_its_origin(soe_auth: Command) ->
     done = soe_auth.with_variables(SOE_AUTH_TIMEOUT="soon")("login", "--site", "acme")
     assert done.returncode == 2
     assert stderr_of(done).startswith(
-        "soe-auth: Cannot read timeout from SOE_AUTH_TIMEOUT: write a duration"
+        "soe-auth: Cannot read timeout 'soon' from SOE_AUTH_TIMEOUT: write a duration"
     )
 
 

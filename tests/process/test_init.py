@@ -436,7 +436,7 @@ def test_an_untrusted_site_of_a_project_file_must_be_typed(
     child.expect(r"its URL\): ")
     done = soe_auth.within(checkout)("init", "--yes", "--no-check")
     assert done.returncode == 2
-    assert "--site is missing" in done.stderr
+    assert "Cannot ask for --site: " in done.stderr
 
 
 @pytest.mark.posix("types at a pseudo-terminal")
@@ -487,9 +487,9 @@ def test_unattended_it_writes_the_profile_and_shares_on_request(
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        ([], "--site is missing"),
-        (["--yes"], "--site is missing"),
-        (["--site", "acme"], "--client-id is missing"),
+        ([], "Cannot ask for --site: "),
+        (["--yes"], "Cannot ask for --site: "),
+        (["--site", "acme"], "Cannot ask for --client-id: "),
         (["--site", "http://acme", "--client-id", "1"], "Cannot read site from --site"),
         (["--site", "acme", "--client-id", "a b"], "Cannot read client_id from --client-id"),
         (["--site", "acme", "--client-id", "1", "-p", "../up"], "Cannot use profile name"),
@@ -524,7 +524,7 @@ def test_a_profile_of_another_site_is_never_changed(soe_auth: Command) -> None:
 @pytest.mark.parametrize(
     ("config", "variables", "argv", "words"),
     [
-        ('[profile.bare]\nclient_id = "1"\n', {}, ["-p", "bare"], "--site is missing"),
+        ('[profile.bare]\nclient_id = "1"\n', {}, ["-p", "bare"], "Cannot ask for --site: "),
         (
             "",
             {"SOE_AUTH_SITE": "a b"},
@@ -633,7 +633,7 @@ def test_the_site_of_a_shared_file_needs_consent(
     answer(child, (SIGN_IN, "n"))
     assert end_of(child)[0] == 0
     assert profile_of(soe_auth, "theirs")["client_id"] == "110"
-    assert "--yes is missing" in soe_auth("init", "--from", str(shared)).stderr
+    assert "Cannot ask whether that is your site" in soe_auth("init", "--from", str(shared)).stderr
 
 
 @pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")

@@ -85,10 +85,15 @@ def test_env_renames_the_variable(signed_in: Command) -> None:
     assert named.stdout.count("canary(1)*") == 1
 
 
-@pytest.mark.parametrize("name", ["", "1ST", "A B", "A=B", "É", "SOE_AUTH_SITE", "A\n"])
+@pytest.mark.parametrize("name", ["", "1ST", "A B", "A=B", "É", "A\n"])
 def test_an_invalid_variable_name_is_refused(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "--env", name, "true"], FED) == 2
     assert "cannot hold the token" in capsys.readouterr().err
+
+
+def test_the_variable_of_the_site_is_reserved(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "--env", "SOE_AUTH_SITE", "true"], FED) == 2
+    assert "SOE_AUTH_SITE is reserved" in capsys.readouterr().err
 
 
 # --- the token and its site ----------------------------------------------------------------------

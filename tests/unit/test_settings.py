@@ -116,29 +116,32 @@ def test_the_redirect_host_is_a_name_or_127_0_0_1(home: Path, host: str) -> None
         ({"client_id": "secret key"}, "Cannot read client_id from --client-id: "),
         (
             {"redirect": "elsewhere"},
-            "Cannot read redirect from --redirect: valid values are loopback and",
+            "Cannot read redirect 'elsewhere' from --redirect: valid values are loopback and",
         ),
         *(
             (
                 {"redirect_host": host},
-                "Cannot read redirect_host from --redirect-host: valid values are",
+                f"Cannot read redirect_host {host!r} from --redirect-host: valid values are",
             )
             for host in ("0.0.0.0", "127.0.0.2", "[::1]", "localhost:80", "http://localhost")  # noqa: S104
         ),
         (
             {"paste": "mouse"},
-            "Cannot read paste from --paste: valid values are terminal and clipboard",
+            "Cannot read paste 'mouse' from --paste: valid values are terminal and clipboard",
         ),
-        ({"port": "80"}, "Cannot read port from --port: valid ports are"),
-        ({"port": "8000-"}, "Cannot read port from --port: valid ports are"),
-        ({"port": "80-8000"}, "Cannot read port from --port: valid ports are"),
-        ({"port": "0-8000"}, "Cannot read port from --port: valid ports are"),
-        ({"port": "8000-70000"}, "Cannot read port from --port: valid ports are"),
-        ({"port": "8010-8000"}, "Cannot read port from --port: the lower port comes first"),
+        ({"port": "80"}, "Cannot read port '80' from --port: valid ports are"),
+        ({"port": "8000-"}, "Cannot read port '8000-' from --port: valid ports are"),
+        ({"port": "80-8000"}, "Cannot read port '80-8000' from --port: valid ports are"),
+        ({"port": "0-8000"}, "Cannot read port '0-8000' from --port: valid ports are"),
+        ({"port": "8000-70000"}, "Cannot read port '8000-70000' from --port: valid ports are"),
+        (
+            {"port": "8010-8000"},
+            "Cannot read port '8010-8000' from --port: the lower port comes first",
+        ),
         ({"browser": "fire 'fox"}, "Cannot read browser from --browser: a quote in the command"),
-        ({"port": "x"}, "Cannot read port from --port: valid ports are"),
-        ({"timeout": "0"}, "Cannot read timeout from --timeout: a timeout is longer than 0"),
-        ({"min_ttl": "10x"}, "Cannot read min_ttl from --min-ttl: write a duration"),
+        ({"port": "x"}, "Cannot read port 'x' from --port: valid ports are"),
+        ({"timeout": "0"}, "Cannot read timeout '0' from --timeout: a timeout is longer than 0"),
+        ({"min_ttl": "10x"}, "Cannot read min_ttl '10x' from --min-ttl: write a duration"),
         ({"scope": 'a"b'}, "Cannot read scope from --scope: "),
     ],
 )
@@ -192,8 +195,12 @@ def test_an_unknown_key_gets_the_nearest_setting_as_hint(home: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
-        ('# a\ntimeout = "5x"\n', 2, "Cannot read timeout from {}: write a duration such as"),
-        ("[profile.acme]\n\nport = 80\n", 3, "Cannot read port from {}: valid ports are 1024 to"),
+        ('# a\ntimeout = "5x"\n', 2, "Cannot read timeout '5x' from {}: write a duration such as"),
+        (
+            "[profile.acme]\n\nport = 80\n",
+            3,
+            "Cannot read port '80' from {}: valid ports are 1024 to",
+        ),
         (
             "[profile.acme]\nport = 8765.0\n",
             2,
@@ -201,6 +208,11 @@ def test_an_unknown_key_gets_the_nearest_setting_as_hint(home: Path) -> None:
         ),
         (
             "[profile.acme]\nsite = true\n",
+            2,
+            "Cannot read site from {}: write it as text in quotes.",
+        ),
+        (
+            "[profile.acme]\nsite = 1\n",
             2,
             "Cannot read site from {}: write it as text in quotes.",
         ),
@@ -224,7 +236,7 @@ def test_an_unknown_key_gets_the_nearest_setting_as_hint(home: Path) -> None:
             2,
             "Cannot read trusted_sites from {}: a site has no spaces",
         ),
-        ("profile.acme = { port = 80 }\n", 1, "Cannot read port from {}: valid ports are"),
+        ("profile.acme = { port = 80 }\n", 1, "Cannot read port '80' from {}: valid ports are"),
     ],
 )
 def test_an_error_in_a_file_names_the_line(home: Path, text: str, line: int, message: str) -> None:
@@ -447,7 +459,7 @@ def test_a_profile_name_cannot_leave_its_directory(home: Path, name: str) -> Non
     with pytest.raises((SettingsError, LoginRequired)) as by_variable:
         settings_of(home, SOE_AUTH_PROFILE=name)
     assert str(by_option.value).isprintable()
-    assert str(by_option.value) == str(by_variable.value)
+    assert str(by_option.value) == str(by_variable.value).replace(" from SOE_AUTH_PROFILE", "")
     assert not is_profile_name(name)
 
 
@@ -471,6 +483,35 @@ def test_a_missing_site_or_client_id_is_a_settings_error(home: Path) -> None:
     write(home, "[profile.acme]\nclient_id = 1\n")
     with pytest.raises(SettingsError, match="Profile acme has no site"):
         _ = settings_of(home, "acme").require_site_and_client
+
+
+def test_the_error_for_a_missing_profile_names_its_source(home: Path) -> None:
+    write(home, '\ndefault_profile = "zz"\n[profile.acme]\nsite = "acme"\n')
+    by_file = f"There is no profile zz, which {home / 'config.toml'}, line 2 names."
+    by_variable = "There is no profile zz, which SOE_AUTH_PROFILE names."
+    for settings, message in (
+        (settings_of(home), by_file),
+        (settings_of(home, SOE_AUTH_PROFILE="zz"), by_variable),
+        (settings_of(home, "zz"), "There is no profile zz."),
+    ):
+        with pytest.raises(SettingsError) as error:
+            _ = settings.require_site_and_client
+        assert str(error.value) == message
+    with pytest.raises(SettingsError, match="Cannot use profile name 'a b' from SOE_AUTH_PROFILE"):
+        settings_of(home, SOE_AUTH_PROFILE="a b")
+
+
+def test_a_value_that_may_hold_a_password_is_not_shown(home: Path) -> None:
+    for key, value in (("proxy", "ftp://me:secret@host"), ("site", "https://me:secret@acme")):
+        with pytest.raises(SettingsError) as error:
+            settings_of(home, "acme", **{f"SOE_AUTH_{key.upper()}": value})
+        assert "secret" not in str(error.value)
+
+
+def test_a_file_that_is_not_utf_8_is_refused(home: Path) -> None:
+    (home / "config.toml").write_bytes(b'site = "\xff"\n')
+    with pytest.raises(SettingsError, match=r"config\.toml: it is not UTF-8\.$"):
+        settings_of(home)
 
 
 def test_the_config_directory_is_the_platforms_unless_a_variable_sets_it(home: Path) -> None:

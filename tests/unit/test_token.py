@@ -58,12 +58,12 @@ def test_a_missing_field_is_refused(field: str) -> None:
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_token_or_a_value_error(data: bytes) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011  # json's own words, whatever they are
+    with pytest.raises(ValueError, match="it is not"):
         token_from_json(data)
 
 
 def test_a_deeply_nested_file_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"token file|Expecting value"):  # the latter by 3.14
+    with pytest.raises(ValueError, match=r"token file|not JSON"):  # the latter by 3.14
         token_from_json(b"[" * 60000)
 
 

@@ -20,6 +20,7 @@ from soe_auth.cli.console import Console, fitted
 from soe_auth.cli.json_output import FORMAT_VERSION
 from soe_auth.cli.main import add_actions
 from soe_auth.cli.options import report_ignored_suffix
+from soe_auth.cli.streams import is_terminal
 from soe_auth.desktop.process import run_child, split_command
 from soe_auth.errors import LoginRequired, SettingsError, SoeAuthError
 from soe_auth.model.network import Network, Proxy
@@ -288,6 +289,10 @@ def _place(config: Path, profile: str | None) -> str:
 
 def _edit(_: argparse.Namespace, console: Console) -> None:
     config = find_paths(console.environ).config
+    if config.is_dir():
+        raise SettingsError(
+            f"Cannot edit {config}: it is a directory.", hint="Remove or rename it, then try again."
+        )
     command = _editor(console.environ, config)
     if not config.exists():
         create_config(config, preface())
@@ -307,7 +312,7 @@ def _edit(_: argparse.Namespace, console: Console) -> None:
         ) from None
     if code:
         raise SettingsError(
-            f"The editor failed with exit code {code}.",
+            f"Cannot edit {config}: the editor ended with exit code {code}.",
             hint="`soe-auth config list` shows whether it saved your changes.",
         )
     console.say(f"No errors in {config}")
@@ -315,10 +320,16 @@ def _edit(_: argparse.Namespace, console: Console) -> None:
 
 def _editor(environ: Mapping[str, str], config: Path) -> list[str]:
     """Return the command of VISUAL or EDITOR, or else a common editor. Raises SettingsError."""
+    chosen = environ.get("VISUAL") or environ.get("EDITOR")
+    if not chosen and not (is_terminal(sys.stdin) and is_terminal(sys.stdout)):
+        raise SettingsError(
+            f"Cannot edit {config}: there is no terminal.",
+            hint="Set VISUAL or EDITOR, or type `soe-auth config set KEY VALUE`.",
+        )
     path = environ.get("PATH", "")
     default = next((name for name in _EDITORS if shutil.which(name, path=path)), "")
     try:
-        command = split_command(environ.get("VISUAL") or environ.get("EDITOR") or default)
+        command = split_command(chosen or default)
     except ValueError:
         command = []
     if command:

@@ -18,7 +18,13 @@ from soe_auth.actions.project_consent import require_consent
 from soe_auth.cli import options
 from soe_auth.cli.console import Console
 from soe_auth.cli.json_output import FORMAT_VERSION, token_report
-from soe_auth.errors import SettingsError
+from soe_auth.errors import (
+    AUTHORIZATION_HINTS,
+    ExchangeRefused,
+    LoginDenied,
+    LoginError,
+    SettingsError,
+)
 from soe_auth.model.secret import Secret, disable_core_dumps
 from soe_auth.oauth.authorization_request import AuthorizationRequest
 from soe_auth.oauth.callback_check import parse_pasted_code
@@ -27,6 +33,7 @@ from soe_auth.settings.spec import CLIENT_ID, SCOPE, SITE
 from soe_auth.site_client.client import connect
 from soe_auth.site_client.event_loop import run_async
 
+_PREVIOUS_STEP = "soe-auth url"
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}", re.ASCII)  # RFC 7636 section 4.1
 
 
@@ -53,6 +60,12 @@ def run(args: argparse.Namespace, console: Console) -> int:
             f"Cannot use the address with the code: {problem}.",
             hint="Copy the whole address of the browser's last page from the address bar.",
         ) from None
+    except LoginDenied as denied:
+        words = f" ({denied.description})" if denied.description else ""
+        raise LoginError(
+            f"Cannot exchange a code: the site answered {denied.code}{words}.",
+            hint=AUTHORIZATION_HINTS.get(denied.code, "Start again: `{}`.").format(_PREVIOUS_STEP),
+        ) from None
     code_verifier = options.read_secret("code verifier", console, "SOE_AUTH_CODE_VERIFIER")
     if not _VERIFIER.fullmatch(code_verifier.reveal()):
         raise SettingsError(
@@ -69,7 +82,11 @@ def run(args: argparse.Namespace, console: Console) -> int:
             return await connection.exchange(token_request_body(request, code))
 
     now = time.time()
-    token = parse_token_response(run_async(send()), request, code, now=now)
+    try:
+        token = parse_token_response(run_async(send()), request, code, now=now)
+    except ExchangeRefused as refused:
+        refused.hint = f"A code works once, for a few minutes. Start again: `{_PREVIOUS_STEP}`."
+        raise
     if warning := token.scope_warning:
         console.say(warning)
     secret = token.access_token.reveal()

@@ -124,8 +124,8 @@ def _confirm(shared: ProjectFile, configs: Configs, prompter: Prompter, *, confi
         return
     if not prompter.can_ask:
         raise SettingsError(
-            "--yes is missing.",
-            hint="Add it if that is the right site: without a terminal, no question is asked.",
+            "Cannot ask whether that is your site: there is no terminal.",
+            hint="If it is, add --yes.",
         )
     is_known = site.in_cloud or configs.has_site(site)
     if not prompter.confirm("Is that your site?", default=is_known, flag="--yes"):

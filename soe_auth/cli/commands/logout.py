@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 # For each result on the site: the exit code and the message.
 _ON_SITE: dict[RevocationResult | None, tuple[int, str]] = {
-    None: (0, "It is not revoked on {site}; it stays valid there until it expires."),
+    None: (0, "It is not revoked on {site}; it stays valid there until it {ends}."),
     RevocationResult.ENDED: (0, "{site} has revoked it."),
     RevocationResult.ALREADY_INVALID: (0, "It was no longer valid on {site}."),
     RevocationResult.NOT_OFFERED: (
@@ -141,10 +141,12 @@ def _report(profile: str, result: LogoutResult | StoreError | None, console: Con
         return 0
     url = result.token.site
     code, sentence = _ON_SITE[result.on_site]
+    ends = "is revoked" if result.token.expires_at == "never" else "expires"
+    sentence = sentence.format(site=url.authority, ends=ends)
     if not code:
-        console.say(sentence.format(site=url.authority))
+        console.say(sentence)
         return code
-    console.fail(sentence.format(site=url.authority))
+    console.fail(sentence)
     console.error(f"  Revoke it by hand: sign in at {url}, open your avatar, Settings.")
     if not result.removed:
         console.error(

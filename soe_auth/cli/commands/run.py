@@ -56,10 +56,12 @@ def run(args: argparse.Namespace, console: Console) -> int:
         raise SettingsError(
             "There is no command to run.", hint="Put it last: `soe-auth run -- CMD …`."
         )
-    if args.env == SITE.variable or not _NAME.fullmatch(args.env):
+    is_reserved = args.env == SITE.variable
+    if is_reserved or not _NAME.fullmatch(args.env):
+        reason = "is reserved for the site" if is_reserved else "cannot hold the token"
         raise SettingsError(
-            f"Cannot read env from --env: {printable(args.env, 40)} cannot hold the token.",
-            hint="Write a name of letters, digits and _, such as API_TOKEN.",
+            f"Cannot read env from --env: {printable(args.env, 40)} {reason}.",
+            hint="Write another name, of letters, digits and _, such as API_TOKEN.",
         )
     environ = _environ(args, console, command)
     try:

@@ -139,7 +139,7 @@ def _check(args: argparse.Namespace, console: Console) -> int:
                 settings = replace(settings, min_ttl=min_ttl)
             console.observer.prints(None, settings, stored_token(settings, console).token)
     except LoginRequired as problem:
-        console.detail(str(problem))
+        console.detail(str(problem).replace("`--min-ttl ", "`--check "))
         return EXIT_CODES[LoginRequired]
     return 0
 

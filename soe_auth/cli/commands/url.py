@@ -35,7 +35,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
     require_consent(settings, console.confirm, console.say)
     if not re.fullmatch(r"[A-Za-z0-9_-]{43}", args.code_challenge, re.ASCII):
         raise SettingsError(
-            "Cannot read code_challenge from --code-challenge: it is not 43 of A-Z a-z 0-9 - _.",
+            "Cannot read code_challenge from --code-challenge: write 43 characters of A-Z, a-z,"
+            " 0-9, - and _.",
             hint="Make one with `soe-auth pkce`.",
         )
     url = authorize_url(
