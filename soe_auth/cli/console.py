@@ -201,6 +201,7 @@ def _columns(terminal: TextIO) -> int:
 def fitted(text: str, columns: int, *, hang: int = 0) -> str:
     """Wrap lines that are longer than `columns`; the rest is indented as before, plus `hang`.
 
+    Without `hang`, the rest of an entry such as "  1. Open …" is below its text.
     An address and a command in backticks stay whole, to be copied.
     """
     from textwrap import wrap
@@ -209,11 +210,12 @@ def fitted(text: str, columns: int, *, hang: int = 0) -> str:
         if len(line) <= columns:
             return line
         indent = line[: len(line) - len(line.lstrip())]
+        entry = re.match(r" +(\d+\. |\S+ {2,})", line)
         parts = wrap(
             re.sub("`[^`]*`", lambda code: code[0].replace(" ", "\0"), line.strip()),
             max(columns, len(indent) + 20),
             initial_indent=indent,
-            subsequent_indent=indent + " " * hang,
+            subsequent_indent=indent + " " * (hang or (len(entry[1]) if entry else 0)),
             break_long_words=False,
             break_on_hyphens=False,
         )

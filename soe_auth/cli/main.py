@@ -63,6 +63,17 @@ _ALIASES = {
 _NARROW = 60  # columns; below that, the help of an option goes on a line of its own
 # The words that a message may repeat. Any other could be a token, a code or a password.
 _HARMLESS = re.compile(r"-{0,2}[a-z][a-z,-]{0,19}|-[A-Z]")
+_SHORT = 12  # characters; a shorter value of letters and digits may be repeated too
+# The messages of argparse, and what to write instead.
+_NAME = r"(?:\S+/)?(\S+)"  # of `-q/--quiet`, the last
+_MESSAGES = (
+    (rf"argument {_NAME}: not allowed with argument {_NAME}", r"Cannot use \1 with \2"),
+    (rf"argument {_NAME}: expected (?:one|1) argument", r"\1 needs a value"),
+    (rf"argument {_NAME}: ignored explicit argument.*", r"\1 takes no value"),
+    (r"the following arguments are required: ([^,]+)", r"\1 is missing"),
+    (r"the following arguments are required: (.+)", r"\1 are missing"),
+    (r"one of the arguments (\S+) (\S+) is required", r"\1 or \2 is missing"),
+)
 
 
 def main(
@@ -110,9 +121,11 @@ class _Command(argparse.Action):
         _: str | None = None,
     ) -> None:
         name, *rest = values or ()
+        about: list[str] = []  # the words after `help COMMAND`
         if name == "help":
-            name, *rest = [*rest, "--help"]
-        if name == "--help":
+            name, *about = rest or ["help"]
+            rest = ["--help", *about] if name == "sandbox" else [*about, "--help"]
+        if name in {"help", "--help"}:
             overview.print_help()
             overview.exit()
         assert isinstance(overview, Parser)  # noqa: S101  # there is no other
@@ -123,7 +136,10 @@ class _Command(argparse.Action):
             short = "`soe-auth help` lists the commands."
             hint = short if nearest(name, COMMANDS) else f"Choose {_listed(COMMANDS)}."
             overview.reject("command", name, COMMANDS, hint)
-        if namespace.profile and name in WITHOUT_PROFILE:
+        named = namespace.profile or any(
+            word.startswith("-p") or word.partition("=")[0] == "--profile" for word in rest
+        )
+        if named and name in WITHOUT_PROFILE:
             raise SettingsError(f"`soe-auth {name}` uses no profile.", hint="Leave -p out.")
         namespace.command = import_module(f"soe_auth.cli.commands.{name}")
         description, _, examples = namespace.command.__doc__.partition("\n\nFor example:\n")
@@ -132,6 +148,9 @@ class _Command(argparse.Action):
         add_common(parser, profile=name not in WITHOUT_PROFILE)
         if examples:
             parser.epilog = f"examples:\n{examples.rstrip()}\n\n{parser.epilog or ''}"
+        if len(about) > (name == "sandbox" or parser.has_choices):
+            hint = f"Type `soe-auth help {name}`."
+            raise SettingsError("The last word after `soe-auth help` is one too many.", hint=hint)
         parser.parse(rest, namespace)
         if namespace.verbose and namespace.quiet:  # one of them was given before the command
             parser.error("argument -q/--quiet: not allowed with argument -v/--verbose")
@@ -263,16 +282,42 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise SettingsError; argparse would exit."""
         # After a quote, argparse repeats the user's input.
-        sentence = printable(message.removeprefix("argument ").partition(" '")[0])
-        choices = [a.choices for a in self._actions if a.choices and not a.option_strings]
-        hint = f"Choose {_listed(choices[0])}." if choices and "required" in sentence else ""
-        raise SettingsError(f"{sentence[0].upper()}{sentence[1:]}.", hint=hint or self._hint)
+        sentence = printable(message.partition(" '")[0])
+        for pattern, better in _MESSAGES:
+            if match := re.fullmatch(pattern, sentence):
+                sentence = match.expand(better).replace(", ", " and ")
+                break
+        hint = self._hint
+        if sentence.endswith(" missing"):
+            for action in self._actions:
+                if action.required and action.option_strings and action.help:
+                    hint = f"Add {_usage(action)}, {action.help}."
+                elif action.choices and not action.option_strings:
+                    hint = f"Choose {_listed(action.choices)}."
+        sentence = sentence.removeprefix("argument ")
+        raise SettingsError(f"{sentence[0].upper()}{sentence[1:]}.", hint=hint)
 
-    def reject(self, what: str, word: str, known: Iterable[str], hint: str) -> NoReturn:
-        """Raise SettingsError for a word that is not among the known ones."""
-        if not _HARMLESS.fullmatch(word):
+    @property
+    def has_choices(self) -> bool:
+        """Whether an argument, such as an action, is one of several words."""
+        return any(each.choices and not each.option_strings for each in self._actions)
+
+    def reject(
+        self,
+        what: str,
+        word: str,
+        known: Iterable[str],
+        hint: str,
+        *,
+        harmless: bool = False,
+    ) -> NoReturn:
+        """Raise SettingsError for a word that is not among the known ones.
+
+        The message repeats the word only if it is `harmless`, or looks so.
+        """
+        if not harmless and not _HARMLESS.fullmatch(word):
             raise SettingsError(f"Unknown {what}.", hint=hint)
-        meant = nearest(word, known)
+        meant = nearest(word.lower(), known, cutoff=0.7 if what == "option" else 0.6)
         hint = f"Did you mean {meant}? {hint}" if meant else hint
         raise SettingsError(f"Unknown {what} {word!r}.", hint=hint)
 
@@ -283,14 +328,21 @@ class Parser(argparse.ArgumentParser):
     def _check_value(self, action: argparse.Action, value: Any) -> None:  # noqa: ANN401  # argparse's
         if action.choices is not None and value not in action.choices:
             what = max(action.option_strings, key=len, default=action.dest)
-            self.reject(what, value, action.choices, f"Choose {_listed(action.choices)}.")
+            hint = f"Choose {_listed(action.choices)}."
+            harmless = len(value) < _SHORT and value.isascii() and value.isalnum()
+            self.reject(what, value, action.choices, hint, harmless=harmless)
 
     def _reject_unexpected(self, word: str, position: int) -> NoReturn:
         name = word.partition("=")[0]
-        if name.startswith("-"):
-            self.reject("option", name, self._option_string_actions, self._hint)
         options = self._option_string_actions
-        hint = "Name a profile with -p." if "-p" in options else self._hint
+        if name.startswith("-"):
+            # Others are rarely meant: a mistyped option has its first letter right.
+            likely = {
+                each for each in options if each.startswith(name[:3]) and len(each) > len("-p")
+            }
+            self.reject("option", name, likely - {"--help", "--version"}, self._hint)
+        arguments = [each for each in self._actions if not each.option_strings]
+        hint = "Name a profile with -p." if "-p" in options and not arguments else self._hint
         if "--site" in options:
             hint = "Name a site with --site, a profile with -p."
         if _HARMLESS.fullmatch(name):

@@ -80,11 +80,13 @@ class Prompter:
         names = [name for name, _ in choices]
         by_text = {str(number): name for number, name in enumerate(names, 1)}
         by_text |= {name: name for name in names}
+        if set(names) <= _YES_OR_NO.keys():
+            by_text |= {name[0]: name for name in names}
 
         def read(text: str) -> str:
-            if text not in by_text:
+            if text.lower() not in by_text:
                 raise ValueError(f"write a number from 1 to {len(names)}")
-            return by_text[text]
+            return by_text[text.lower()]
 
         if self.ask_line:
             lines = [f"  {number}  {what}" for number, (_, what) in enumerate(choices, 1)]

@@ -59,8 +59,11 @@ class SetupWizard:
     check: bool
     browser: bool
 
-    def run(self) -> Settings:
-        """Ask the questions in order. Raises SettingsError and NetworkError."""
+    def run(self) -> tuple[Settings, bool]:
+        """Ask the questions in order; return the answers, and whether the site refuses them.
+
+        Raises SettingsError and NetworkError.
+        """
         site, settings = self._ask_site()
         can_ask = self.prompter.can_ask
         ask_redirect = can_ask and not self.given.keys() & {"redirect", "redirect_host", "port"}
@@ -73,13 +76,20 @@ class SetupWizard:
             settings = self._ask_domain(site, settings)
         if "client_id" not in self.given:
             settings = self._ask_client_id(site, settings)
-        if self.check:
-            self._check_registration(site, settings)
+        refused = self.check and self._is_refused(site, settings)
+        while refused and can_ask:
+            before = settings
+            if ask_redirect and not pastes:
+                settings = self._ask_domain(site, settings)
+            settings = self._ask_client_id(site, settings)
+            if settings == before:
+                break
+            refused = self._is_refused(site, settings)
         if can_ask and "scope" not in self.given:
             settings = self._ask_scope(settings, len(_SCOPE_QUESTIONS))
         elif settings.scope.no_expiry:
             self.console.say("Anyone who finds such a token can use it until you log out.")
-        return settings if self.profile else self._ask_name(site, settings)
+        return settings if self.profile else self._ask_name(site, settings), refused
 
     def _ask_site(self) -> tuple[Site, Settings]:
         if "site" in self.given:
@@ -240,18 +250,20 @@ class SetupWizard:
             f" `soe-auth init --site {site.as_typed} --client-id ID`.",
         )
 
-    def _check_registration(self, site: Site, settings: Settings) -> None:
-        """Warn if the site refuses the client ID and the Domain, before the user signs in."""
+    def _is_refused(self, site: Site, settings: Settings) -> bool:
+        """Whether the site refuses the client ID and the Domain; if so, show a warning."""
         from soe_auth.site_client.client import is_refused
         from soe_auth.site_client.event_loop import run_async
 
         with suppress(SoeAuthError):  # connection problems were reported above
-            if run_async(is_refused(settings)):
+            if refused := run_async(is_refused(settings)):
                 needed = domain(site, settings.redirect, settings.redirect_host)
                 self.console.error(
                     f"{site.authority} refuses client ID {settings.client_id} with the Domain"
                     f" {needed}. Compare both with the site's page."
                 )
+            return refused
+        return False
 
     def _ask_scope(self, settings: Settings, questions: int) -> Settings:
         """Ask this number of questions about the scope."""

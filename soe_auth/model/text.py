@@ -27,11 +27,14 @@ def printable(text: str, limit: int = 200) -> str:
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """Return the known word that is most similar to a word, or None."""
+def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+    """Return the known word that is most similar to a word, or None.
+
+    `cutoff` is the least similarity, from 0 to 1, as difflib has it.
+    """
     from difflib import get_close_matches
 
-    return next(iter(get_close_matches(word[:80], known, n=1)), None)
+    return next(iter(get_close_matches(word[:80], known, n=1, cutoff=cutoff)), None)
 
 
 def read_profile_name(text: str) -> str:

@@ -209,7 +209,8 @@ class Configs:
             names = ", ".join(self.profiles) or "none yet"
             raise SettingsError(
                 f"There is no profile {printable(profile, 80)}.",
-                hint=f"There are: {names}. `soe-auth login -p NAME --site SITE` adds one.",
+                hint=f"There are: {names}."
+                " `soe-auth login -p NAME --site SITE --client-id ID` adds one.",
             )
 
     def require_own_profile(self, profile: str) -> None:
@@ -242,9 +243,9 @@ def read_config_files(environ: Mapping[str, str] = os.environ) -> Configs:
 def read_configs(paths: Sequence[Path]) -> Configs:
     """Read config.toml files in order of precedence; a missing file counts as empty.
 
-    Raises SettingsError with the file and the problem.
+    The first is the user's own. Raises SettingsError with the file and the problem.
     """
-    return Configs([_read_config(path) for path in paths])
+    return Configs([_read_config(path, editable=path == paths[0]) for path in paths])
 
 
 def parse_toml(data: bytes, origin: str) -> tuple[dict[str, Any], str]:
@@ -304,8 +305,19 @@ def no_such_key(key: str, known: Iterable[str], place: str | None = None) -> Set
     )
 
 
-def _read_config(path: Path) -> ConfigFile:
-    values, text = parse_toml(_read_bytes(path), str(path))
+def _read_config(path: Path, *, editable: bool) -> ConfigFile:
+    data = _read_bytes(path)
+    try:
+        return _parse_config(path, data)
+    except SettingsError as problem:
+        if not editable:
+            raise
+        hint = f"{problem.hint} `soe-auth config edit` opens the file.".lstrip()
+        raise SettingsError(str(problem), hint=hint) from None
+
+
+def _parse_config(path: Path, data: bytes) -> ConfigFile:
+    values, text = parse_toml(data, str(path))
     top = TomlTable(str(path), text)
     profiles = values.pop("profile", {})
     default = values.pop(DEFAULT_PROFILE.key, None)

@@ -422,7 +422,10 @@ def test_logout_of_an_unknown_profile_is_an_error(signed_in: Command) -> None:
     name = next((signed_in.home / "config" / "tokens").glob("*.json")).stem
     done = signed_in("logout", "-p", name[:-1])
     assert done.returncode == 2
-    assert f"Did you mean {name}?" in stderr_of(done)
+    assert f"Did you mean {name}? `soe-auth status` lists them." in stderr_of(done)
+    done = signed_in("logout", "unknown.example")
+    assert done.returncode == 2
+    assert stderr_of(done).startswith("soe-auth: There is no profile or token unknown")
     assert signed_in.with_variables(SOE_AUTH_PROFILE="nope")("logout").returncode == 2
     assert signed_in("token").returncode == 0
 
@@ -694,17 +697,31 @@ def test_on_a_narrow_terminal_help_wraps_prose_but_no_command(soe_auth: Command)
         ("list", "Unknown command 'list'.", "Type `soe-auth status` or `soe-auth profile list`."),
         ("--nope", "Unknown option '--nope'.", "`soe-auth --help` lists the options."),
         ("login --sight=x", "Unknown option '--sight'.", "Did you mean --site?"),
-        ("login --site", "--site: expected one argument.", "`soe-auth login --help` lists"),
+        ("login --site", "--site needs a value.", "`soe-auth login --help` lists"),
         ("token acme", "Unexpected argument 'acme'.", "Name a profile with -p."),
         ("doctor acme", "Unexpected argument 'acme'.", "Name a site with --site, a profile with"),
         ("pkce acme", "Unexpected argument 'acme'.", "`soe-auth pkce --help` lists"),
         ("token --format env,json", "Unknown --format 'env,json'.", "Did you mean json? Choose"),
         ("token --format xml", "Unknown --format 'xml'.", "Choose plain, header, env, json or"),
-        ("token -v -q", "-q/--quiet: not allowed with argument -v/--verbose.", "`soe-auth token"),
-        ("config", "The following arguments are required: ACTION.", "Choose list, get, set,"),
+        ("login -p", "--profile needs a value.", "`soe-auth login --help` lists"),
+        ("login --json=x", "--json takes no value.", "`soe-auth login --help` lists"),
+        ("token -v -q", "Cannot use --quiet with --verbose.", "`soe-auth token"),
+        ("config", "ACTION is missing.", "Choose list, get, set,"),
+        ("profile rename", "OLD and NEW are missing.", "`soe-auth profile rename --help`"),
+        ("url", "--code-challenge is missing.", "Add --code-challenge CHALLENGE, from `soe-auth p"),
+        ("api --jq", "Unknown option '--jq'.", "`soe-auth api --help` lists"),
+        ("logout --json", "Unknown option '--json'.", "`soe-auth logout --help` lists"),
+        ("exchange --code", "Unknown option '--code'.", "`soe-auth exchange --help` lists"),
+        ("completion bash --shell", "Unknown option '--shell'.", "`soe-auth completion --help`"),
+        ("completion BASH", "Unknown shell 'BASH'.", "Did you mean bash? Choose bash, zsh,"),
+        ("api --api v9 users/me", "Unknown --api 'v9'.", "Choose v3 or v2.3."),
+        ("api users/me name", "Unexpected argument 'name'.", "`soe-auth api --help` lists"),
+        ("help login status", "The last word after `soe-auth help` is one too many.", "Type `"),
         ("config sett x", "Unknown action 'sett'.", "Did you mean set? Choose list,"),
         ("-p acme pkce", "`soe-auth pkce` uses no profile.", "Leave -p out."),
-        ("pkce -p acme", "Unknown option '-p'.", "`soe-auth pkce --help` lists"),
+        ("pkce -p acme", "`soe-auth pkce` uses no profile.", "Leave -p out."),
+        ("profile use -p acme", "`soe-auth profile` uses no profile.", "Leave -p out."),
+        ("profile -p acme list", "`soe-auth profile` uses no profile.", "Leave -p out."),
     ],
 )
 def test_a_usage_error_names_the_word_and_lists_the_choices(
@@ -715,6 +732,14 @@ def test_a_usage_error_names_the_word_and_lists_the_choices(
     first, second = stderr_of(done).splitlines()
     assert first == f"soe-auth: {what}"
     assert second.startswith(f"  {to_do}")
+
+
+def test_help_of_help_and_of_a_topic_is_shown(soe_auth: Command) -> None:
+    assert soe_auth("help", "help").stdout == soe_auth("--help").stdout
+    assert soe_auth("help", "sandbox").stdout == soe_auth("sandbox", "--help").stdout
+    quirks = soe_auth("sandbox", "--help", "quirks").stdout
+    assert soe_auth("help", "sandbox", "quirks").stdout == quirks
+    assert "usage: soe-auth profile use" in soe_auth("help", "profile", "use").stdout
 
 
 def test_a_profile_behind_check_gets_a_hint(soe_auth: Command) -> None:
@@ -734,6 +759,7 @@ def test_a_profile_behind_check_gets_a_hint(soe_auth: Command) -> None:
         "token --format Canary(1)",
         "token --Canary(1)",
         "login --json=Canary(1)",
+        "login --json=Canary'1",
         "status --Canary=Canary",
         "config set extra proxy http://user:Canary@proxy:1",
         "Canary(1)",

@@ -278,10 +278,10 @@ def test_a_typed_word_is_never_run(word: str, complete: Complete, at_home: Comma
 @pytest.mark.parametrize(
     ("argv", "why"),
     [
-        ([], "One of the arguments SHELL --profiles is required."),
+        ([], "SHELL or --profiles is missing."),
         (["tcsh"], "Unknown shell 'tcsh'."),
         (["bash", "zsh"], "Unexpected argument 'zsh'."),
-        (["bash", "--profiles"], "--profiles: not allowed with argument SHELL."),
+        (["bash", "--profiles"], "Cannot use --profiles with SHELL."),
     ],
 )
 def test_an_unknown_shell_is_a_usage_error(

@@ -25,6 +25,11 @@ def test_a_long_line_wraps_between_words() -> None:
     assert fitted(text, 200) == text
 
 
+def test_the_rest_of_an_entry_is_below_its_text() -> None:
+    assert fitted("  3. Copy its Client ID.", 20) == "  3. Copy its Client\n     ID."
+    assert fitted("  2  never (risky: it ends)", 20) == "  2  never (risky: it\n     ends)"
+
+
 def test_commands_and_addresses_are_not_wrapped() -> None:
     command = "`soe-auth login --site NAME.stackenterprise.co --client-id ID`"
     address = "https://acme.stackenterprise.co/oauth?client_id=110&state=" + "x" * 43

@@ -28,7 +28,7 @@ MAY = rf"(?s)What may the token do\?.*?{AGAIN}"
 EXPIRY = rf"(?s)When does the token expire\?.*?{AGAIN}"
 FOR = rf"(?s)What is the token for\?.*?{AGAIN}"
 NAME = r"Name of this profile \[[^]]*\]: "
-SIGN_IN = r"Sign in now\? \[Y/n\]: "
+SIGN_IN = r"Sign in now\? \[[Yy]/[Nn]\]: "
 
 
 @pytest.fixture
@@ -143,6 +143,8 @@ def test_a_wrong_answer_is_explained_and_asked_again(
         (DOMAIN, "Login.corp.example"),
         (CLIENT_ID, "one hundred"),
         (CLIENT_ID, "110"),
+        (DOMAIN, ""),  # the site refuses them; Enter keeps them
+        (CLIENT_ID, ""),
         (MAY, "all"),
         (AGAIN, "read"),
         (EXPIRY, "0"),
@@ -153,7 +155,9 @@ def test_a_wrong_answer_is_explained_and_asked_again(
         (NAME, "free"),
         (SIGN_IN, "n"),
     )
-    assert end_of(child)[0] == 0
+    code, text = end_of(child)
+    assert code == 0
+    assert "Next: compare client ID and Domain with the site's page, then `soe-auth login" in text
     for words in (
         "An answer is required.",
         "http is for a loopback host only",
@@ -169,6 +173,15 @@ def test_a_wrong_answer_is_explained_and_asked_again(
     assert profile_of(soe_auth, "free")["redirect_host"] == "login.corp.example"
     assert profile_of(soe_auth, "free")["client_id"] == "110"
     assert profile_of(soe_auth, "taken")["client_id"] == "1"
+
+
+def test_unattended_a_refusal_is_in_the_next_step(soe_auth: Command, site: Sandbox) -> None:
+    words = ("--client-id", "110", "--redirect-host", "login.corp.example", "--yes", "-p", "mine")
+    done = soe_auth("init", "--site", site.url, *words)
+    assert done.returncode == 0
+    assert done.stderr.endswith(
+        "Next: compare client ID and Domain with the site's page, then `soe-auth login -p mine`\n"
+    )
 
 
 @pytest.mark.posix("types at a pseudo-terminal")
@@ -272,7 +285,7 @@ def test_in_an_ssh_session_the_site_s_own_page_is_the_default(
 @pytest.mark.posix("types at a pseudo-terminal")
 def test_in_an_ssh_session_the_browser_may_be_on_this_computer(start: Start, site: Sandbox) -> None:
     child = start(SSH_CONNECTION="192.0.2.1 1 192.0.2.2 22")
-    shown = answer(child, (SITE, site.url), (ELSEWHERE, "1"), (PAGE, "n"), (DOMAIN, ""))
+    shown = answer(child, (SITE, site.url), (ELSEWHERE, "Y"), (PAGE, "n"), (DOMAIN, ""))
     assert "Domain of the application [localhost]: " in shown
 
 
@@ -387,7 +400,7 @@ def test_an_existing_profile_supplies_the_defaults_and_keeps_its_comments(
     config = config_of(soe_auth)
     config.parent.mkdir()
     config.write_text(
-        f'# mine\n\n[profile.mine]  # the one\nclient_id = "110"  # old\nsite = "{site.url}"\n'
+        f'# mine\n\n[profile.mine]  # the one\nclient_id = "111"  # old\nsite = "{site.url}"\n'
         'scope = ["private_info", "write_access"]\nport = 8765\n'
     )
     child = start("-p", "mine")
@@ -395,17 +408,20 @@ def test_an_existing_profile_supplies_the_defaults_and_keeps_its_comments(
         child,
         (SITE, ""),
         (DOMAIN, ""),
-        (CLIENT_ID, "111"),
+        (CLIENT_ID, ""),
+        (DOMAIN, ""),  # the site refuses client ID 111 with this one
+        (CLIENT_ID, "110"),
         (MAY, ""),
         (EXPIRY, ""),
         (FOR, ""),
         (SIGN_IN, "n"),
     )
     assert end_of(child)[0] == 0
+    assert shown.count("refuses client ID") == 1
     assert "Other scopes are kept: private_info." in shown
-    assert "Changed profile mine: client_id from 110 to 111." in shown
+    assert "Changed profile mine: client_id from 111 to 110." in shown
     assert config.read_text() == (
-        f'# mine\n\n[profile.mine]  # the one\nclient_id = "111"  # old\nsite = "{site.url}"\n'
+        f'# mine\n\n[profile.mine]  # the one\nclient_id = "110"  # old\nsite = "{site.url}"\n'
         'scope = ["private_info", "write_access"]\nport = 8765\n'
     )
 

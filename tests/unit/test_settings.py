@@ -189,7 +189,7 @@ def test_an_unknown_key_gets_the_nearest_setting_as_hint(home: Path) -> None:
     write(home, "clientid = 1\n")
     with pytest.raises(SettingsError) as error:
         settings_of(home, site="acme")
-    assert error.value.hint == "Did you mean client_id?"
+    assert error.value.hint == "Did you mean client_id? `soe-auth config edit` opens the file."
 
 
 @pytest.mark.parametrize(
@@ -261,7 +261,9 @@ def test_the_nearest_setting_may_be_a_key_of_the_top(home: Path) -> None:
     write(home, 'default_profil = "acme"\n')
     with pytest.raises(SettingsError) as error:
         settings_of(home, "acme")
-    assert error.value.hint == "Did you mean default_profile?"
+    assert (
+        error.value.hint == "Did you mean default_profile? `soe-auth config edit` opens the file."
+    )
 
 
 def test_every_value_has_the_line_in_its_file(home: Path) -> None:

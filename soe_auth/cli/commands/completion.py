@@ -17,17 +17,17 @@ fish:
   mkdir -p ~/.config/fish/completions
   soe-auth completion fish > ~/.config/fish/completions/soe-auth.fish
 
-PowerShell, in your profile:
+PowerShell:
   New-Item -ItemType Directory -Force (Split-Path $PROFILE)
   soe-auth completion powershell > "$(Split-Path $PROFILE)/soe-auth.ps1"
   Add-Content $PROFILE '. "$PSScriptRoot/soe-auth.ps1"'
 
-elvish, in ~/.config/elvish/rc.elv:
+elvish:
   mkdir -p ~/.config/elvish/lib
   soe-auth completion elvish > ~/.config/elvish/lib/soe-auth.elv
   echo 'use soe-auth' >> ~/.config/elvish/rc.elv
 
-nushell, in its folder autoload:
+nushell:
   mkdir ($nu.default-config-dir | path join autoload)
   cd ($nu.default-config-dir | path join autoload)
   soe-auth completion nushell | save -f soe-auth.nu

@@ -76,7 +76,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         check=not args.no_check,
         browser=not args.no_browser,
     )
-    settings = wizard.run()
+    settings, refused = wizard.run()
     _write(settings, console)
     if args.share:
         console.result(texts_to_share(settings))
@@ -87,11 +87,15 @@ def run(args: argparse.Namespace, console: Console) -> int:
             console.say(f"{resolved.origins[setting.key]} overrides {setting.key}.")
     wanted = args.login
     if wanted is None:
-        wanted = _wants_to_sign_in(prompter)
+        wanted = _wants_to_sign_in(prompter, default=not refused)
     if wanted:
         browser, accelerate = not args.no_browser, args.accelerate
         login(resolved, login_io(resolved, console, browser=browser, accelerate=accelerate))
-    console.say(f"Next: `{f'soe-auth token -p {name}' if wanted else resolved.login_command}`")
+    first = (
+        "" if wanted or not refused else "compare client ID and Domain with the site's page, then "
+    )
+    command = f"soe-auth token -p {name}" if wanted else resolved.login_command
+    console.say(f"Next: {first}`{command}`")
     return 0
 
 
@@ -150,10 +154,10 @@ def _write(settings: Settings, console: Console) -> None:
         console.say(f"Profile {name} is unchanged.")
 
 
-def _wants_to_sign_in(prompter: Prompter) -> bool:
+def _wants_to_sign_in(prompter: Prompter, *, default: bool) -> bool:
     if not prompter.can_ask:
         return False
     try:
-        return prompter.confirm("Sign in now?", default=True, flag="--login")
+        return prompter.confirm("Sign in now?", default=default, flag="--login")
     except SettingsError:  # not an error: the profile is written already
         return False

@@ -22,6 +22,7 @@ from soe_auth.cli.options import add_target, option_values, take_target
 from soe_auth.errors import LoginRequired, NetworkError, ServerError, SettingsError, StoreError
 from soe_auth.model.network import Network
 from soe_auth.model.secret import disable_core_dumps
+from soe_auth.model.text import nearest
 from soe_auth.oauth.revocation import RevocationResult
 from soe_auth.settings.config_files import read_config_files
 from soe_auth.settings.project_file import find_project
@@ -120,7 +121,11 @@ def _chosen(args: argparse.Namespace, store: FileStore, console: Console) -> str
         raise
     named = args.profile or args.target or console.environ.get("SOE_AUTH_PROFILE")
     if named and not settings.known and settings.profile not in store.profiles():
-        raise settings.no_such_profile()
+        meant = nearest(settings.profile, settings.profiles)
+        raise SettingsError(
+            f"There is no profile or token {settings.profile}.",
+            hint=f"{f'Did you mean {meant}? ' if meant else ''}`soe-auth status` lists them.",
+        )
     return settings.profile
 
 

@@ -129,6 +129,6 @@ def _remove(args: argparse.Namespace, console: Console) -> int:
             return code
         if remove_profile(paths.config, name):
             console.say(f"Removed profile {name} from {paths.config}")
-    if configs.default_profile == name:
+    if configs.default_profile == name and configs.profiles != [name]:
         console.say("It was the default. Choose another with `soe-auth profile use NAME`.")
     return 0
