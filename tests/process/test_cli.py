@@ -709,7 +709,7 @@ def test_on_a_narrow_terminal_help_wraps_prose_but_no_command(soe_auth: Command)
         ("config", "ACTION is missing.", "Choose list, get, set,"),
         ("profile rename", "OLD and NEW are missing.", "`soe-auth profile rename --help`"),
         ("url", "--code-challenge is missing.", "Add --code-challenge CHALLENGE, from `soe-auth p"),
-        ("api --jq", "Unknown option '--jq'.", "`soe-auth api --help` lists"),
+        ("api x --jq", "Unknown option '--jq'.", "`soe-auth api --help` lists"),
         ("logout --json", "Unknown option '--json'.", "`soe-auth logout --help` lists"),
         ("exchange --code", "Unknown option '--code'.", "`soe-auth exchange --help` lists"),
         ("completion bash --shell", "Unknown option '--shell'.", "`soe-auth completion --help`"),
