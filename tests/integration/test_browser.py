@@ -360,3 +360,7 @@ def test_without_a_display_or_a_tool_there_is_no_clipboard(tmp_path: Path) -> No
     read = clipboard_reader({"DISPLAY": ":0", "PATH": str(tmp_path)}, platform="linux")
     assert read
     assert read() == ""
+
+
+def test_windows_needs_no_tool_to_read_the_clipboard() -> None:
+    assert clipboard_reader({}, platform="win32")

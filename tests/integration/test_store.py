@@ -15,7 +15,7 @@ import pytest
 from conftest import NOBODY, TOKEN, as_nobody
 
 from soe_auth import Secret, Store, StoreError, Token
-from soe_auth.files.atomic_write import locked, quarantine, write_private
+from soe_auth.files.atomic_write import locked, make_private_directory, quarantine, write_private
 from soe_auth.files.lock import lock_directory
 from soe_auth.files.private_read import (
     OtherUsersError,
@@ -159,6 +159,23 @@ def test_a_file_that_its_group_can_change_is_read_if_only_this_user_is_in_the_gr
         assert read_trusted(path) == b"x"
 
 
+def test_a_file_that_every_user_can_change_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_bytes(b"x")
+    path.chmod(0o646)
+    is_private = sys.platform == "win32"  # which has no such mode
+    with nullcontext() if is_private else pytest.raises(OtherUsersError, match="every user"):
+        assert read_trusted(path) == b"x"
+
+
+def test_a_file_that_is_no_token_does_not_hold_one(tmp_path: Path) -> None:
+    store = FileStore(tmp_path, report=print)
+    store.save("acme", TOKEN)
+    store.path("acme").write_bytes(b"x")
+    assert not store.update("acme", TOKEN)
+    assert not store.remove("acme", TOKEN)
+
+
 def has_private_group() -> bool:
     """Whether a file mode for the group lets only this user in: as on Windows, which has none."""
     if sys.platform == "win32":
@@ -175,13 +192,15 @@ def has_private_group() -> bool:
 
 @pytest.mark.posix("file modes, which Windows does not have")
 @pytest.mark.parametrize("umask", [0o000, 0o777])
-def test_a_file_is_private_from_its_first_byte(tmp_path: Path, umask: int) -> None:
+def test_a_file_or_directory_is_private_from_the_start(tmp_path: Path, umask: int) -> None:
     before = os.umask(umask)
     try:
         write_private(tmp_path / "file", b"x" * 2**20)
+        make_private_directory(tmp_path / "directory")
     finally:
         os.umask(before)
     assert mode(tmp_path / "file") == 0o600
+    assert mode(tmp_path / "directory") == 0o700
 
 
 @pytest.mark.posix("file modes, which Windows does not have")

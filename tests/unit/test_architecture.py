@@ -12,7 +12,7 @@ from conftest import unmeasured
 import soe_auth
 from soe_auth import SoeAuthError, errors
 from soe_auth.cli.exit_codes import EXIT_CODES, exit_code
-from soe_auth.cli.main import COMMANDS
+from soe_auth.cli.main import COMMANDS, main
 
 PACKAGE = Path(soe_auth.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
@@ -208,3 +208,14 @@ def test_public_functions_and_classes_have_unique_names() -> None:
                 if not (node.name.startswith("_") or is_command or is_public):
                     modules_of.setdefault(node.name, []).append(module)
     assert {name: modules for name, modules in modules_of.items() if len(modules) > 1} == {}
+
+
+def test_the_page_of_quirks_fits_40_columns(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    with pytest.raises(SystemExit):
+        main(["sandbox", "--help", "quirks"], {})
+    page = capsys.readouterr().out.splitlines()
+    assert "  server-error" in page
+    assert max(map(len, page)) <= 40

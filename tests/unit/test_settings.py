@@ -11,7 +11,7 @@ from soe_auth.model.text import is_profile_name
 from soe_auth.settings.config_files import read_config_files
 from soe_auth.settings.config_writer import save_profile
 from soe_auth.settings.resolve import resolve
-from soe_auth.settings.settings import Settings, find_paths
+from soe_auth.settings.settings import Paths, Settings, find_paths
 from soe_auth.settings.spec import BY_KEY, TABLE
 
 ACME = '[profile.acme]\nsite = "acme"\nclient_id = 110\n'
@@ -617,3 +617,8 @@ def test_a_profile_stores_only_values_that_are_not_defaults(home: Path) -> None:
         "scope": "",
         "port": 8311,
     }
+
+
+def test_without_a_home_directory_the_config_directory_is_unknown() -> None:
+    with pytest.raises(SettingsError, match="your home directory is unknown"):
+        _ = Paths(None, Path("config.toml")).directory
