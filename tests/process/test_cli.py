@@ -535,6 +535,21 @@ def test_the_steps_of_the_vendors_guide_work(
     assert "Start again: `soe-auth url`." in stderr_of(again)
 
 
+def test_exchange_reads_code_and_verifier_from_variables(
+    site: Sandbox, pair: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environ = {"SOE_AUTH_CONFIG_DIR": str(tmp_path)}
+    own = ("--site", site.url, "--client-id", "112")
+    assert main(["url", *own, "--code-challenge", pair["code_challenge"]], environ) == 0
+    url = capsys.readouterr().out.strip()
+    environ["SOE_AUTH_CODE"] = code_of(url, parse_qs(urlsplit(url).query)["state"][0])
+    environ["SOE_AUTH_CODE_VERIFIER"] = pair["code_verifier"]
+    assert main(["exchange", *own], environ) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1
+    assert main(["exchange", *own], environ) == 5  # a code works once
+    assert "Cannot exchange the code: " in capsys.readouterr().err
+
+
 def test_exchange_reports_the_sites_error(soe_auth: Command) -> None:
     address = "https://acme.stackenterprise.co/oauth/login_success?error=access_denied&state=q"
     denied = soe_auth("exchange", "--site", "acme", "--client-id", "110", stdin=address)
