@@ -26,6 +26,7 @@ from soe_auth.errors import (
     SettingsError,
 )
 from soe_auth.model.secret import Secret, disable_core_dumps
+from soe_auth.model.token import Token
 from soe_auth.oauth.authorization_request import AuthorizationRequest
 from soe_auth.oauth.callback_check import parse_pasted_code
 from soe_auth.oauth.token_endpoint import TokenResponse, parse_token_response, token_request_body
@@ -87,6 +88,11 @@ def run(args: argparse.Namespace, console: Console) -> int:
     except ExchangeRefused as refused:
         refused.hint = f"A code works once, for a few minutes. Start again: `{_PREVIOUS_STEP}`."
         raise
+    _report(args, console, token)
+    return 0
+
+
+def _report(args: argparse.Namespace, console: Console, token: Token) -> None:
     if warning := token.scope_warning:
         console.say(warning)
     secret = token.access_token.reveal()
@@ -96,4 +102,3 @@ def run(args: argparse.Namespace, console: Console) -> int:
         console.result(json.dumps(report, indent=2))
     else:
         console.result(secret)
-    return 0
