@@ -63,19 +63,23 @@ def run(args: argparse.Namespace, console: Console) -> int:
             shown = _without_browser if is_scripted else lambda io: io
             if code := _soe_auth(login, environ, console, hidden, shown):
                 return code
-            console.say("\n3. The token is stored for this user. Any tool can see when it expires.")
-            _soe_auth(["status"], environ, console)
-            console.say("\n4. Any tool can read it, and call the site's API.")
-            console.say("   $ soe-auth token --format curl --for users/me | curl -fsS -K -")
-            name = run_async(_account_name(environ, console))
-            console.say(f"   The API answers: you are {name}.")
-            console.say("\n5. Logging out revokes the token on the site, and deletes it here.")
-            code = _soe_auth(["logout"], environ, console)
+            code = _use_token_and_log_out(environ, console)
     console.say(
         "\nThe demo is over, and its files are deleted. With your own site:\n"
         f"   soe-auth login --site NAME.{VENDOR_DOMAIN} --client-id ID"
     )
     return code
+
+
+def _use_token_and_log_out(environ: Mapping[str, str], console: Console) -> int:
+    console.say("\n3. The token is stored for this user. Any tool can see when it expires.")
+    _soe_auth(["status"], environ, console)
+    console.say("\n4. Any tool can read it, and call the site's API.")
+    console.say("   $ soe-auth token --format curl --for users/me | curl -fsS -K -")
+    name = run_async(_account_name(environ, console))
+    console.say(f"   The API answers: you are {name}.")
+    console.say("\n5. Logging out revokes the token on the site, and deletes it here.")
+    return _soe_auth(["logout"], environ, console)
 
 
 def _soe_auth(
