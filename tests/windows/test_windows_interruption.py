@@ -97,13 +97,16 @@ def test_ctrl_c_during_an_exchange_that_hangs(soe_auth: Command) -> None:
     assert list((soe_auth.home / "config" / "tokens").iterdir()) == []
 
 
-@pytest.mark.parametrize("redirect", ["loopback", "login_success"])
+@pytest.mark.parametrize(
+    ("redirect", "asked_for"),
+    [("loopback", "copy its address here"), ("login_success", "paste the address")],
+)
 def test_ctrl_c_on_a_console_that_accepts_a_pasted_address(
-    soe_auth: Command, site: Sandbox, redirect: str
+    soe_auth: Command, site: Sandbox, redirect: str, asked_for: str
 ) -> None:
     argv = ["login", "--site", site.url, *CLIENT, "--no-browser", "--redirect", redirect]
     with Terminal([soe_auth.path, *argv], soe_auth.environ) as terminal:
-        terminal.expect("aste the address")
+        terminal.expect(asked_for)
         press_ctrl_c(terminal.process_id)
         before = time.monotonic()
         shown = terminal.expect("soe-auth: interrupted.")
