@@ -64,6 +64,16 @@ def test_logins_are_measured_and_all_processes_of_a_peer_are_ended(
     assert row["rss"]["median"] > hostile["x"]["rss"] > 2**20
 
 
+@pytest.mark.process
+def test_logins_of_other_tools_leave_the_token_for_the_next_part(tmp_path: Path) -> None:
+    written = tmp_path / "bench.json"
+    done = bench("--only", "return", "in-a-row", "--json", written)
+    assert (done.returncode, done.stderr) == (0, "")
+    logins, in_a_row = json.loads(written.read_text())
+    assert "redirect to token, https" in {row["what"] for row in logins["rows"]}
+    assert all(row["wall"]["x"] > 1 for row in in_a_row["rows"])
+
+
 @pytest.mark.browser
 @pytest.mark.process
 def test_the_benchmark_measures_the_time_to_the_sign_in_page_in_a_browser(tmp_path: Path) -> None:
