@@ -72,15 +72,15 @@ def _remember_profile(settings: Settings, io: LoginIO) -> None:
         configs = read_configs(settings.paths.files)
         changed = save_profile(settings.paths.config, settings.profile, values)
     except SettingsError as problem:
-        io.announce(f"Cannot remember the profile: {problem}")
+        io.announce(f"Cannot save the profile: {problem}")
         return
     if changed and not settings.known:
         redirect = f" with redirect {settings.redirect}" if settings.redirect != "loopback" else ""
-        io.announce(f"Remembered as profile {settings.profile}{redirect}: {settings.paths.config}")
+        io.announce(f"Saved profile {settings.profile}{redirect}: {settings.paths.config}")
     for change in changes(settings, configs) if changed and settings.known else ():
         if change.key in values:
             io.announce(
-                f"Remembered in profile {settings.profile}: {change}."
+                f"Saved in profile {settings.profile}: {change}."
                 f" `{change.undo(settings.profile)}` undoes it."
             )
     if settings.scope.no_expiry and "scope" in settings.from_flags:

@@ -230,9 +230,9 @@ async def test_more_connections_than_file_descriptors_do_not_block_the_browser(
             page = await visit(address)
             assert await login.wait() == 0
         assert "Signed in as Jane Doe" in page.text
-        signed_in, remembered = (await messages_of(login)).splitlines()
+        signed_in, saved = (await messages_of(login)).splitlines()
         assert signed_in.startswith("Signed in")
-        assert remembered.startswith("Remembered")
+        assert saved.startswith("Saved profile")
         for _, writer in held:
             writer.transport.abort()
 

@@ -140,14 +140,14 @@ def test_enter_at_the_sites_error_page_goes_on_with_the_sites_own_page(
     [exchange] = site.exchanges
     assert dict(exchange.fields)["redirect_uri"] == f"{site.url}/oauth/login_success"
     assert 'redirect = "login_success"' in config.read_text()
-    remembered = [line for line in user.told if line.startswith("Remembered")]
+    saved = [line for line in user.told if line.startswith("Saved")]
     if is_known:
         undo = f"`soe-auth config unset redirect -p {profile}` undoes it."
         change = "redirect from loopback to login_success"
-        assert remembered == [f"Remembered in profile {profile}: {change}. {undo}"]
+        assert saved == [f"Saved in profile {profile}: {change}. {undo}"]
     else:
         name = f"{profile} with redirect login_success"
-        assert remembered == [f"Remembered as profile {name}: {config}"]
+        assert saved == [f"Saved profile {name}: {config}"]
 
 
 def test_the_copied_address_of_this_login_signs_in_and_nothing_else_is_taken(
@@ -282,11 +282,11 @@ def test_a_token_is_handed_over_as_soon_as_it_is_safe(user: FakeUser, site: Sand
     assert token.account == "Jane Doe"
 
 
-def test_flags_are_remembered_as_a_profile_and_then_nothing_needs_to_be_said(
+def test_options_are_saved_as_a_profile_so_the_next_login_needs_none(
     user: FakeUser, site: Sandbox
 ) -> None:
     login(user.settings(site=site.url, scope="write_access"), user.effects())
-    assert any(line.startswith("Remembered as profile") for line in user.told)
+    assert any(line.startswith("Saved profile") for line in user.told)
     again = resolve({}, environ={"SOE_AUTH_CONFIG_DIR": str(user.home)})
     assert str(again.scope) == "write_access"
     user.told.clear()
@@ -331,14 +331,14 @@ def test_a_change_of_a_profile_is_reported_with_the_command_that_undoes_it(
     )
     user.told.clear()
     login(resolve({"scope": "write_access"}, profile="me", environ=environ), user.effects())
-    told = "Remembered in profile me: scope from none to write_access."
+    told = "Saved in profile me: scope from none to write_access."
     assert f"{told} `soe-auth config unset scope -p me` undoes it." in user.told
     login(resolve({"scope": "no_expiry"}, profile="me", environ=environ), user.effects())
-    told = "Remembered in profile me: scope from write_access to no_expiry."
+    told = "Saved in profile me: scope from write_access to no_expiry."
     assert f"{told} `soe-auth config set scope write_access -p me` undoes it." in user.told
 
 
-def test_a_variable_is_not_remembered_beside_a_flag(user: FakeUser, site: Sandbox) -> None:
+def test_a_variable_is_not_saved_beside_an_option(user: FakeUser, site: Sandbox) -> None:
     environ = {"SOE_AUTH_CONFIG_DIR": str(user.home)}
     login(
         resolve({"site": site.url, "client_id": "110"}, profile="me", environ=environ),
@@ -350,7 +350,7 @@ def test_a_variable_is_not_remembered_beside_a_flag(user: FakeUser, site: Sandbo
     assert str(resolve({}, environ=environ).scope) == ""
 
 
-def test_what_variables_say_is_not_remembered(user: FakeUser, site: Sandbox) -> None:
+def test_values_of_variables_are_not_saved(user: FakeUser, site: Sandbox) -> None:
     environ = {
         "SOE_AUTH_CONFIG_DIR": str(user.home),
         "SOE_AUTH_SITE": site.url,
@@ -366,7 +366,7 @@ def test_a_profile_that_cannot_be_stored_is_reported_and_no_failure(
     settings = user.settings(site=site.url)
     (user.home / "config.toml").mkdir(parents=True)
     assert login(settings, user.effects()).account == "Jane Doe"
-    assert any("Cannot remember the profile" in line for line in user.told)
+    assert any("Cannot save the profile" in line for line in user.told)
 
 
 @pytest.mark.rfc("9700-2.3")

@@ -78,7 +78,7 @@ def test_the_second_login_needs_no_flags(signed_in: Command) -> None:
     assert again.returncode == 0
     assert again.stdout == ""
     assert "Signed in to localhost" in stderr_of(again)
-    assert "Remembered" not in stderr_of(again)
+    assert "Saved" not in stderr_of(again)
 
 
 def test_login_json_names_the_account_and_no_secret(signed_in: Command) -> None:

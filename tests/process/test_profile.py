@@ -268,7 +268,7 @@ def owner(signed_in: Command, site: Sandbox, tmp_path: Path) -> TokenOwner:
     return TokenOwner(own, site.url, token)
 
 
-def test_a_given_token_is_stored_with_its_account_and_the_profile_is_remembered(
+def test_a_given_token_is_stored_with_its_account_and_the_profile_is_saved(
     owner: TokenOwner, name: str
 ) -> None:
     given = owner.logs_in_with(owner.token, "--expires", "8h", "--scope", "write_access", "--json")

@@ -242,9 +242,9 @@ def test_a_disk_fault_at_any_system_call_is_reported_and_loses_nothing(
         ("flock:error=ENOSYS", 0, "has no locks: logins that run at the same time do not wait"),
         ("flock:error=EOPNOTSUPP", 0, "has no locks: logins that run at the same time do not"),
         # The second fsync of each file is that of its directory.
-        ("fsync:error=EINVAL:when=2+2", 0, "Remembered as profile"),
-        ("fsync:error=EOPNOTSUPP:when=2+2", 0, "Remembered as profile"),
-        ("fchmod,chmod,fchmodat:error=EPERM", 0, "Remembered as profile"),
+        ("fsync:error=EINVAL:when=2+2", 0, "Saved profile"),
+        ("fsync:error=EOPNOTSUPP:when=2+2", 0, "Saved profile"),
+        ("fchmod,chmod,fchmodat:error=EPERM", 0, "Saved profile"),
         ("fchmod,chmod,fchmodat:retval=0", 7, "cannot be changed (its file system keeps it)"),
     ],
 )

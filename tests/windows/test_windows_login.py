@@ -53,13 +53,13 @@ def test_first_login_second_login_and_logout(soe_auth: Command, site: Sandbox) -
     assert first.returncode == 0, first.stderr
     assert "in your browser" in first.stderr
     assert f"Signed in to localhost:{site.port} as Jane Doe, profile " in first.stderr
-    assert f"Remembered as profile {profile_of(site)}" in first.stderr
+    assert f"Saved profile {profile_of(site)}" in first.stderr
     token = tokens_of(soe_auth)
 
     again = soe_auth.with_variables(SOE_AUTH_BROWSER=BROWSER)("login", "--json")
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout)["account"] == "Jane Doe"
-    assert "Remembered" not in again.stderr
+    assert "Saved" not in again.stderr
     assert tokens_of(soe_auth) != token
     assert is_free(soe_auth, profile_of(site))
 
