@@ -22,7 +22,7 @@ from soe_auth.oauth.revocation import (
     revocation_path,
 )
 from soe_auth.oauth.token_endpoint import TokenResponse
-from soe_auth.site_client.transport import Request, Timeouts, open_transport
+from soe_auth.site_client.transport import Request, TimeLimits, open_transport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -62,17 +62,6 @@ class Verification:
         return {TokenValidity.VALID: True, TokenValidity.INVALID: False}.get(self.validity)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TimeLimits(Timeouts):
-    """Time limits in seconds: those of the transport, and one for each call as a whole."""
-
-    exchange: float = 30.0
-    look_up: float = 3.0  # the user waits for the result page
-    verification: float = 10.0
-    revocation: float = 10.0
-    api_call: float = 120.0
-
-
 # For diagnosis: no call is repeated, so that an intermittent failure shows.
 ONE_ATTEMPT = TimeLimits(connect=5.0, read=5.0, pauses=(), look_up=8.0)
 
@@ -83,9 +72,9 @@ _SYSTEM = Network()
 class SiteConnection:
     """Calls to one site; made by `connect`."""
 
-    def __init__(self, transport: SiteTransport, limits: TimeLimits) -> None:
+    def __init__(self, transport: SiteTransport) -> None:
         self._transport = transport
-        self._limits = limits
+        self._limits = transport.limits
 
     async def warm_up(self) -> None:
         """Load all modules that the first call needs, without contacting the site."""
@@ -204,7 +193,7 @@ async def connect(
 ) -> AsyncIterator[SiteConnection]:
     """Open a connection to a site. Raises SettingsError and NetworkError, as `open_transport`."""
     async with open_transport(site, limits, network) as transport:
-        yield SiteConnection(transport, limits)
+        yield SiteConnection(transport)
 
 
 async def is_refused(settings: Settings) -> bool:

@@ -49,16 +49,21 @@ _in_request: ContextVar[bool] = ContextVar("in_request", default=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Timeouts:
-    """Time limits of the transport, in seconds.
+class TimeLimits:
+    """Time limits in seconds.
 
     `connect` is for opening a connection, `read` for each wait for bytes; `pauses` are the waits
-    before further attempts to connect.
+    before further attempts to connect. The others are for one call as a whole.
     """
 
     connect: float = 10.0
     read: float = 20.0
     pauses: tuple[float, ...] = (0.3, 1.0)
+    exchange: float = 30.0
+    look_up: float = 3.0  # the user waits for the result page
+    verification: float = 10.0
+    revocation: float = 10.0
+    api_call: float = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +101,7 @@ class SiteTransport:
     """
 
     site: Site
-    timeouts: Timeouts
+    limits: TimeLimits
     network: Network
     proxy: Proxy | None
     tls: ssl.SSLContext
@@ -160,7 +165,7 @@ class SiteTransport:
         twice (RFC 6749 section 4.1.2). A retry cannot help if a certificate is not trusted,
         or after a time-out, as TCP has retried.
         """
-        for pause in self.timeouts.pauses:
+        for pause in self.limits.pauses:
             try:
                 return await self.transport.handle_async_request(self._complete(make()))
             except httpx.ConnectError as problem:
@@ -170,7 +175,7 @@ class SiteTransport:
         return await self.transport.handle_async_request(self._complete(make()))
 
     def _complete(self, request: Request) -> httpx.Request:
-        connect, read = self.timeouts.connect, self.timeouts.read
+        connect, read = self.limits.connect, self.limits.read
         timeouts = {"connect": connect, "read": read, "write": read, "pool": connect}
         headers = httpx.Headers(
             {
@@ -202,7 +207,7 @@ class SiteTransport:
 
 @asynccontextmanager
 async def open_transport(
-    site: Site, timeouts: Timeouts, network: Network
+    site: Site, limits: TimeLimits, network: Network
 ) -> AsyncIterator[SiteTransport]:
     """Open the transport to a site, with the proxy and the CAs of `network` or of the system.
 
@@ -212,7 +217,7 @@ async def open_transport(
     tls, proxy = ssl_context(network), proxy_for(site, network)
     transport = httpx.AsyncHTTPTransport(verify=tls, proxy=_httpx_proxy(proxy, tls))
     try:
-        yield SiteTransport(site, timeouts, network, proxy, tls, transport)
+        yield SiteTransport(site, limits, network, proxy, tls, transport)
     finally:
         with _unlogged():
             await transport.aclose()

@@ -56,8 +56,9 @@ from soe_auth.oauth.token_endpoint import TokenResponse, parse_token_response, t
 from soe_auth.sandbox import TOKEN_ANSWERS, Quirks, Sandbox, running
 from soe_auth.sandbox.scripted_browser import visit
 from soe_auth.sandbox.sockets import bind_loopback
-from soe_auth.site_client.client import TimeLimits, TokenValidity, Verification, connect
+from soe_auth.site_client.client import TokenValidity, Verification, connect
 from soe_auth.site_client.failure import explain_failure
+from soe_auth.site_client.transport import TimeLimits
 from soe_auth.storage.file_store import FileStore
 
 CANARY = Secret("code=canary")
