@@ -19,12 +19,12 @@ from soe_auth.errors import NetworkError, SettingsError, SoeAuthError
 from soe_auth.model.site import VENDOR_DOMAIN, Site
 from soe_auth.model.text import read_profile_name
 from soe_auth.model.token import Scope
+from soe_auth.oauth.api_call import ApiResponse
 from soe_auth.settings.config_files import Configs
 from soe_auth.settings.project_file import find_project
 from soe_auth.settings.resolve import resolve
 from soe_auth.settings.settings import Settings
 from soe_auth.settings.spec import CLIENT_ID, PASTE, REDIRECT, REDIRECT_HOST, SITE
-from soe_auth.site_client.transport import ResponseHead
 
 _NONE_YET = "none yet"
 # In each question, the second choice adds its scope.
@@ -160,7 +160,7 @@ class SetupWizard:
         from soe_auth.site_client.client import ONE_ATTEMPT, WHO_AM_I, connect
         from soe_auth.site_client.event_loop import run_async
 
-        async def fetch() -> ResponseHead:
+        async def fetch() -> ApiResponse:
             async with connect(site, ONE_ATTEMPT, network=settings.network) as connection:
                 return await connection.fetch_head(WHO_AM_I)
 

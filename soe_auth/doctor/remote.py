@@ -13,11 +13,11 @@ from soe_auth.model.duration import in_words
 from soe_auth.model.network import Network, Proxy
 from soe_auth.model.site import Site
 from soe_auth.model.text import printable
+from soe_auth.oauth.api_call import ApiResponse
 from soe_auth.settings.settings import Settings
 from soe_auth.site_client.client import ONE_ATTEMPT, WHO_AM_I, connect, is_refused
 from soe_auth.site_client.event_loop import run_async
 from soe_auth.site_client.proxy_lookup import proxy_for
-from soe_auth.site_client.transport import ResponseHead
 
 _AUTHORIZE = "/oauth"
 _ABSENT = {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.GONE}
@@ -110,7 +110,7 @@ def _dns_finding(site: Site, *, behind_proxy: bool) -> Finding:
 
 async def _fetch(
     site: Site, network: Network, now: Callable[[], float]
-) -> tuple[ResponseHead, ResponseHead, float | None]:
+) -> tuple[ApiResponse, ApiResponse, float | None]:
     """Send two requests without a token, to the API and to the start of a login.
 
     Also returns how many seconds this machine's clock is ahead; None if the site sent no date.
@@ -120,7 +120,7 @@ async def _fetch(
         api = await connection.fetch_head(WHO_AM_I)
         middle = (before + now()) / 2
         try:
-            ahead = middle - parsedate_to_datetime(api.date or "").timestamp()
+            ahead = middle - parsedate_to_datetime(api.header("date")).timestamp()
         except (ValueError, OverflowError):
             ahead = None
         return api, await connection.fetch_head(_AUTHORIZE), ahead
@@ -138,20 +138,21 @@ def _clock_finding(ahead: float | None) -> Finding:
     return Finding("clock", "error", says, todo, SettingsError)
 
 
-def _site_finding(site: Site, api: ResponseHead, authorize: ResponseHead) -> Finding:
+def _site_finding(site: Site, api: ApiResponse, authorize: ApiResponse) -> Finding:
     """Report whether both responses are those of an SOE site: its API requires a token."""
     statuses = f"HTTP {api.status} from its API, {authorize.status} from {_AUTHORIZE}"
     if max(api.status, authorize.status) >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Finding("site", "warning", f"{site} fails: {statuses}", "Try again later.")
     if api.status in range(300, 400):
+        target = _host_in(api.header("location")) or "its own page"
         return Finding(
             "site",
             "warning",
-            f"{site} redirects API requests to {_host_in(api.location) or 'its own page'}",
+            f"{site} redirects API requests to {target}",
             "If a company sign-in protects the site, ask its administrators to let /api and"
             " /oauth/access_token through.",
         )
-    if api.status == HTTPStatus.FORBIDDEN and not api.is_json:
+    if api.status == HTTPStatus.FORBIDDEN and "json" not in api.header("content-type"):
         return Finding(
             "site",
             "warning",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -56,11 +57,20 @@ class ApiCall:
 
 @dataclass(frozen=True, slots=True)
 class ApiResponse:
-    """A response: status, header fields in order, and the decompressed body."""
+    """A response: status, header fields in order, decompressed body, issuer of the certificate.
+
+    The body is empty, and the issuer may be known, if only the head was read.
+    """
 
     status: int
     headers: Sequence[tuple[str, str]]
     body: bytes = field(repr=False)
+    issuer: str | None = None
+
+    @property
+    def requires_token(self) -> bool:
+        """Whether the site refuses a request without a token."""
+        return self.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 
     def header(self, name: str) -> str:
         """Return the first header of that lower-case name, or an empty string."""

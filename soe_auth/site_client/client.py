@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from soe_auth.oauth.api_call import ApiCall, ApiResponse
     from soe_auth.oauth.authorization_request import AuthorizationRequest
     from soe_auth.settings.settings import Settings
-    from soe_auth.site_client.transport import ResponseHead, SiteTransport
+    from soe_auth.site_client.transport import SiteTransport
 
 WHO_AM_I = "/api/v3/users/me"
 _OUTSIDE_ITS_TEAM = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
@@ -182,9 +182,11 @@ class SiteConnection:
         limit = self._limits.api_call
         return await self._transport.send(make, time_limit=limit, max_body=_MAX_API_BODY)
 
-    async def fetch_head(self, path: str) -> ResponseHead:
-        """Get a path without a token; return the head of the answer. Raises NetworkError."""
-        return await self._transport.fetch_head(path, time_limit=self._limits.look_up)
+    async def fetch_head(self, path: str) -> ApiResponse:
+        """Get a path without a token; return the answer without its body. Raises NetworkError."""
+        return await self._transport.send(
+            lambda: Request("GET", path), time_limit=self._limits.look_up, max_body=None
+        )
 
 
 @asynccontextmanager

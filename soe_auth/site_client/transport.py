@@ -16,9 +16,7 @@ import zlib
 from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from functools import partial
-from http import HTTPStatus
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import httpx
 
@@ -36,13 +34,11 @@ from soe_auth.version import __version__
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
     from soe_auth.model.network import Network, Proxy
     from soe_auth.model.site import Site
     from soe_auth.site_client.failure import Failure
-
-_Answer = TypeVar("_Answer")
 
 _MAX_BODY = 64 * 1024  # bytes
 _in_request: ContextVar[bool] = ContextVar("in_request", default=False)
@@ -77,22 +73,6 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class ResponseHead:
-    """The head of an answer: `date` as sent, `issuer` of the certificate or None if unknown."""
-
-    status: int
-    is_json: bool
-    location: str
-    date: str | None
-    issuer: str | None
-
-    @property
-    def requires_token(self) -> bool:
-        """Whether the site refuses a request without a token."""
-        return self.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
-
-
-@dataclass(frozen=True, slots=True)
 class SiteTransport:
     """The transport to one site; made by `open_transport`.
 
@@ -120,28 +100,13 @@ class SiteTransport:
                 await transport.handle_async_request(request)
 
     async def send(
-        self, make: Callable[[], Request], *, time_limit: float, max_body: int = _MAX_BODY
+        self, make: Callable[[], Request], *, time_limit: float, max_body: int | None = _MAX_BODY
     ) -> ApiResponse:
         """Send a request once; return the answer, whatever its status.
 
-        `time_limit` is in seconds. Raises NetworkError; MalformedResponse if the body cannot be
-        decompressed, or has more than `max_body` bytes.
+        `time_limit` is in seconds; without `max_body`, only the head is read. Raises NetworkError;
+        MalformedResponse if the body cannot be decompressed, or has more than `max_body` bytes.
         """
-        answer = await self._exchange(make, partial(_read_answer, max_body), time_limit)
-        if isinstance(answer, MalformedResponse):
-            raise answer
-        return answer
-
-    async def fetch_head(self, path: str, *, time_limit: float) -> ResponseHead:
-        """Get a path without a token; return the head of the answer. Raises NetworkError."""
-        return await self._exchange(lambda: Request("GET", path), _read_head, time_limit)
-
-    async def _exchange(
-        self,
-        make: Callable[[], Request],
-        read: Callable[[httpx.Response], Awaitable[_Answer]],
-        time_limit: float,
-    ) -> _Answer:
         status = None
         try:
             with _unlogged():
@@ -149,11 +114,15 @@ class SiteTransport:
                     response = await self._open(make)
                     status = response.status_code
                     try:
-                        return await read(response)
+                        answer = await _read_answer(response, max_body)
                     finally:
                         await response.aclose()
         except (TimeoutError, httpx.TransportError, httpx.InvalidURL) as problem:
             failure = explain_failure(problem, status, self.site.authority, self.proxy)
+        else:
+            if isinstance(answer, MalformedResponse):
+                raise answer
+            return answer
         # Outside the except block, so that the error has no context, which would hold the
         # request and its secrets.
         raise await self._error(failure)
@@ -256,11 +225,18 @@ def _httpx_proxy(proxy: Proxy | None, tls: ssl.SSLContext) -> httpx.Proxy | None
     )
 
 
-async def _read_answer(max_body: int, response: httpx.Response) -> ApiResponse | MalformedResponse:
-    """Read an answer up to the size limit, and decompress it.
+async def _read_answer(
+    response: httpx.Response, max_body: int | None
+) -> ApiResponse | MalformedResponse:
+    """Read an answer up to the size limit, and decompress it; without a limit, read its head.
 
     An error is returned and not raised, because the body is in this frame.
     """
+    status, headers = response.status_code, response.headers.multi_items()
+    if max_body is None:
+        stream = response.extensions.get("network_stream")
+        tls = stream.get_extra_info("ssl_object") if stream else None
+        return ApiResponse(status, headers, b"", issuer_name(tls) if tls else None)
     raw, problem = bytearray(), ""
     async for chunk in response.aiter_raw():
         raw += chunk
@@ -278,10 +254,9 @@ async def _read_answer(max_body: int, response: httpx.Response) -> ApiResponse |
         problem = "has an unknown compression"
     if len(body) > max_body:
         problem = "is too large"
-    status = response.status_code
     if problem:
         return MalformedResponse(f"The site's answer (HTTP {status}) {problem}.", status=status)
-    return ApiResponse(status, response.headers.multi_items(), body)
+    return ApiResponse(status, headers, body)
 
 
 def _decompress(body: bytes, limit: int) -> bytes:
@@ -300,16 +275,3 @@ def _decompress(body: bytes, limit: int) -> bytes:
     if not decoder.eof and len(decoded) <= limit:
         raise zlib.error
     return decoded
-
-
-async def _read_head(response: httpx.Response) -> ResponseHead:
-    headers = response.headers
-    stream = response.extensions.get("network_stream")
-    tls = stream.get_extra_info("ssl_object") if stream else None
-    return ResponseHead(
-        response.status_code,
-        "json" in headers.get("Content-Type", ""),
-        headers.get("Location", ""),
-        headers.get("Date"),
-        issuer_name(tls) if tls else None,
-    )
