@@ -5,9 +5,10 @@ from dataclasses import replace
 from urllib.parse import urlencode
 
 from soe_auth import Scope, Secret, Site, Token
+from soe_auth.oauth.api_call import SiteResponse
 from soe_auth.oauth.authorization_request import AuthorizationRequest
 from soe_auth.oauth.callback_check import CallbackRequest
-from soe_auth.oauth.token_endpoint import TokenResponse, parse_token_response
+from soe_auth.oauth.token_endpoint import parse_token_response
 
 ACME = Site.parse("acme")
 PORT = 51423
@@ -39,7 +40,7 @@ def arrive(
 def read(status: int, body: bytes | object, scope: str = "") -> Token:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     return parse_token_response(
-        TokenResponse(status, data),
+        SiteResponse(status, [], data),
         replace(REQUEST, scope=Scope.parse(scope)),
         Secret("c(o)d*e"),
         now=1000.0,

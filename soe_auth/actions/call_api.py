@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from soe_auth.model.secret import Secret
-    from soe_auth.oauth.api_call import ApiCall, ApiResponse
+    from soe_auth.oauth.api_call import ApiCall, SiteResponse
     from soe_auth.site_client.client import SiteConnection
 
 _MAX_PAGES = 1000
@@ -26,7 +26,7 @@ async def call_pages(
     *,
     paginate: bool,
     sleep: Callable[[float], Awaitable[None]],
-) -> AsyncIterator[ApiResponse]:
+) -> AsyncIterator[SiteResponse]:
     """Yield the response, and with `paginate` those of the next pages; the last may be an error.
 
     After a 429, the same page is requested again after the time that the site names.
@@ -55,7 +55,7 @@ async def call_pages(
             await sleep(pause)
 
 
-def raise_for_status(response: ApiResponse, token: Secret, site: str, *, advice: str) -> None:
+def raise_for_status(response: SiteResponse, token: Secret, site: str, *, advice: str) -> None:
     """Raise for an error response: LoginRequired for 401, ServerError for any other."""
     status = response.status
     if status < HTTPStatus.MULTIPLE_CHOICES:

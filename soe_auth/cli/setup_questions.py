@@ -19,7 +19,7 @@ from soe_auth.errors import NetworkError, SettingsError, SoeAuthError
 from soe_auth.model.site import VENDOR_DOMAIN, Site
 from soe_auth.model.text import read_profile_name
 from soe_auth.model.token import Scope
-from soe_auth.oauth.api_call import ApiResponse
+from soe_auth.oauth.api_call import SiteResponse
 from soe_auth.settings.config_files import Configs
 from soe_auth.settings.project_file import find_project
 from soe_auth.settings.resolve import resolve
@@ -160,7 +160,7 @@ class SetupWizard:
         from soe_auth.site_client.client import ONE_ATTEMPT, WHO_AM_I, connect
         from soe_auth.site_client.event_loop import run_async
 
-        async def fetch() -> ApiResponse:
+        async def fetch() -> SiteResponse:
             async with connect(site, ONE_ATTEMPT, network=settings.network) as connection:
                 return await connection.fetch_head(WHO_AM_I)
 

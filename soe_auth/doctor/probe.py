@@ -12,7 +12,7 @@ from soe_auth.model.secret import Secret
 from soe_auth.model.site import Site
 from soe_auth.model.text import printable
 from soe_auth.model.token import Scope
-from soe_auth.oauth.api_call import ApiResponse
+from soe_auth.oauth.api_call import SiteResponse
 from soe_auth.oauth.authorization_request import new_authorization_request, redirect_uri_for
 from soe_auth.oauth.bearer import V2_HEADER, V3_HEADER
 from soe_auth.settings.settings import Settings
@@ -39,7 +39,7 @@ async def probe(settings: Settings) -> AsyncIterator[str]:
             yield f"{number:>2}  {what}: {printable(described, _LONGEST)}"
 
 
-async def _send(transport: SiteTransport, request: Request) -> ApiResponse:
+async def _send(transport: SiteTransport, request: Request) -> SiteResponse:
     return await transport.send(lambda: request, time_limit=10.0, max_body=_MAX_BODY)
 
 
@@ -76,7 +76,7 @@ def _requests(site: Site, client_id: str) -> Iterator[tuple[int, str, Request]]:
     yield 13, "API 2.3 with Bearer", Request("GET", _V2_ME, header(V3_HEADER))
 
 
-def _describe(response: ApiResponse, site: Site) -> str:
+def _describe(response: SiteResponse, site: Site) -> str:
     """Describe status, type, compression, target, fields and error of a response."""
     found = [f"HTTP {response.status}", response.header("content-type") or "no Content-Type"]
     found.append(response.header("content-encoding") or "not compressed")

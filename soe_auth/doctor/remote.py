@@ -13,7 +13,7 @@ from soe_auth.model.duration import in_words
 from soe_auth.model.network import Network, Proxy
 from soe_auth.model.site import Site
 from soe_auth.model.text import printable
-from soe_auth.oauth.api_call import ApiResponse
+from soe_auth.oauth.api_call import SiteResponse
 from soe_auth.settings.settings import Settings
 from soe_auth.site_client.client import ONE_ATTEMPT, WHO_AM_I, connect, is_refused
 from soe_auth.site_client.event_loop import run_async
@@ -110,7 +110,7 @@ def _dns_finding(site: Site, *, behind_proxy: bool) -> Finding:
 
 async def _fetch(
     site: Site, network: Network, now: Callable[[], float]
-) -> tuple[ApiResponse, ApiResponse, float | None]:
+) -> tuple[SiteResponse, SiteResponse, float | None]:
     """Send two requests without a token, to the API and to the start of a login.
 
     Also returns how many seconds this machine's clock is ahead; None if the site sent no date.
@@ -138,7 +138,7 @@ def _clock_finding(ahead: float | None) -> Finding:
     return Finding("clock", "error", says, todo, SettingsError)
 
 
-def _site_finding(site: Site, api: ApiResponse, authorize: ApiResponse) -> Finding:
+def _site_finding(site: Site, api: SiteResponse, authorize: SiteResponse) -> Finding:
     """Report whether both responses are those of an SOE site: its API requires a token."""
     statuses = f"HTTP {api.status} from its API, {authorize.status} from {_AUTHORIZE}"
     if max(api.status, authorize.status) >= HTTPStatus.INTERNAL_SERVER_ERROR:

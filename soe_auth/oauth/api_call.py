@@ -56,7 +56,7 @@ class ApiCall:
 
 
 @dataclass(frozen=True, slots=True)
-class ApiResponse:
+class SiteResponse:
     """A response: status, header fields in order, decompressed body, issuer of the certificate.
 
     The body is empty, and the issuer may be known, if only the head was read.
@@ -145,7 +145,7 @@ def new_api_call(
     return ApiCall(method, path, own_headers, content)
 
 
-def next_page(call: ApiCall, response: ApiResponse) -> int | None:
+def next_page(call: ApiCall, response: SiteResponse) -> int | None:
     """Return the number of the next page; None if there is none."""
     last = response.fields.get("totalPages")
     has_more = call.page < last if isinstance(last, int) else response.fields.get("has_more")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import math
 from contextlib import suppress
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -21,6 +20,7 @@ from soe_auth.model.token import Expiry, Scope, Token, visible_ascii
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from soe_auth.oauth.api_call import SiteResponse
     from soe_auth.oauth.authorization_request import AuthorizationRequest
 
 _LONGEST_LIFETIME = 100 * 366 * 86400.0
@@ -40,16 +40,8 @@ def token_request_body(request: AuthorizationRequest, code: Secret) -> Secret:
     return Secret(urlencode(fields, errors="surrogateescape"))  # a typed code may not be UTF-8
 
 
-@dataclass(frozen=True, slots=True)
-class TokenResponse:
-    """A response of the token endpoint: HTTP status, and the body, which may hold a token."""
-
-    status: int
-    body: bytes = field(repr=False)
-
-
 def parse_token_response(
-    response: TokenResponse, request: AuthorizationRequest, code: Secret, *, now: float
+    response: SiteResponse, request: AuthorizationRequest, code: Secret, *, now: float
 ) -> Token:
     """Return the token of a response; `now` is when the exchange was sent.
 
@@ -75,7 +67,7 @@ def parse_token_response(
 
 
 def _read_fields(
-    response: TokenResponse, request: AuthorizationRequest, code: Secret
+    response: SiteResponse, request: AuthorizationRequest, code: Secret
 ) -> dict[str, Any] | ServerError:
     """Return the fields of a response that has a token, else the error to raise.
 
@@ -88,7 +80,7 @@ def _read_fields(
         return MalformedResponse(message, status=status)
 
     try:
-        fields = json.loads(response.body.decode("utf-8-sig"))
+        fields = json.loads(response.body)
     except (ValueError, RecursionError):
         start = response.body.strip()[:1]
         kind = "a web page" if start == b"<" else "no JSON" if start else "an empty body"

@@ -21,7 +21,6 @@ from soe_auth.oauth.revocation import (
     parse_revocation_response,
     revocation_path,
 )
-from soe_auth.oauth.token_endpoint import TokenResponse
 from soe_auth.site_client.transport import Request, TimeLimits, open_transport
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
     from soe_auth.model.secret import Secret
     from soe_auth.model.site import Site
-    from soe_auth.oauth.api_call import ApiCall, ApiResponse
+    from soe_auth.oauth.api_call import ApiCall, SiteResponse
     from soe_auth.oauth.authorization_request import AuthorizationRequest
     from soe_auth.settings.settings import Settings
     from soe_auth.site_client.transport import SiteTransport
@@ -80,12 +79,12 @@ class SiteConnection:
         """Load all modules that the first call needs, without contacting the site."""
         await self._transport.warm_up()
 
-    async def exchange(self, form: Secret) -> TokenResponse:
+    async def exchange(self, form: Secret) -> SiteResponse:
         """Post the form to the token endpoint once; return the answer, whatever its status.
 
         Raises NetworkError, and MalformedResponse as `SiteTransport.send`.
         """
-        answer = await self._transport.send(
+        return await self._transport.send(
             lambda: Request(
                 "POST",
                 "/oauth/access_token/json",
@@ -94,7 +93,6 @@ class SiteConnection:
             ),
             time_limit=self._limits.exchange,
         )
-        return TokenResponse(answer.status, answer.body)
 
     async def account_name(self, access_token: Secret) -> str | None:
         """Return the account of a token; None if the site does not answer with one in time."""
@@ -167,7 +165,7 @@ class SiteConnection:
         is_bad = answer.status == HTTPStatus.BAD_REQUEST and names_cause
         return is_bad or b"redirect_uri is not configured" in answer.body
 
-    async def call(self, call: ApiCall, access_token: Secret) -> ApiResponse:
+    async def call(self, call: ApiCall, access_token: Secret) -> SiteResponse:
         """Call the API, with the token in the header of its version.
 
         The answer has 64 MiB at most. Raises NetworkError, and MalformedResponse as
@@ -182,7 +180,7 @@ class SiteConnection:
         limit = self._limits.api_call
         return await self._transport.send(make, time_limit=limit, max_body=_MAX_API_BODY)
 
-    async def fetch_head(self, path: str) -> ApiResponse:
+    async def fetch_head(self, path: str) -> SiteResponse:
         """Get a path without a token; return the answer without its body. Raises NetworkError."""
         return await self._transport.send(
             lambda: Request("GET", path), time_limit=self._limits.look_up, max_body=None

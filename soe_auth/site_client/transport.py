@@ -10,7 +10,6 @@ name to a secret in clear text.
 from __future__ import annotations
 
 import asyncio
-import codecs
 import logging
 import zlib
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from soe_auth.errors import MalformedResponse, NetworkError
-from soe_auth.oauth.api_call import ApiResponse
+from soe_auth.oauth.api_call import SiteResponse
 from soe_auth.site_client.failure import (
     explain_failure,
     find_issuer,
@@ -92,7 +91,6 @@ class SiteTransport:
 
         It connects to port 0, which no server has; no name server and no site is contacted.
         """
-        codecs.lookup("utf-8-sig")  # for the JSON of the answers
         limit = {"timeout": {"connect": 0.1}}
         request = httpx.Request("GET", "http://127.0.0.1:0", extensions=limit)
         with _unlogged(), suppress(httpx.TransportError):
@@ -101,7 +99,7 @@ class SiteTransport:
 
     async def send(
         self, make: Callable[[], Request], *, time_limit: float, max_body: int | None = _MAX_BODY
-    ) -> ApiResponse:
+    ) -> SiteResponse:
         """Send a request once; return the answer, whatever its status.
 
         `time_limit` is in seconds; without `max_body`, only the head is read. Raises NetworkError;
@@ -227,7 +225,7 @@ def _httpx_proxy(proxy: Proxy | None, tls: ssl.SSLContext) -> httpx.Proxy | None
 
 async def _read_answer(
     response: httpx.Response, max_body: int | None
-) -> ApiResponse | MalformedResponse:
+) -> SiteResponse | MalformedResponse:
     """Read an answer up to the size limit, and decompress it; without a limit, read its head.
 
     An error is returned and not raised, because the body is in this frame.
@@ -236,7 +234,7 @@ async def _read_answer(
     if max_body is None:
         stream = response.extensions.get("network_stream")
         tls = stream.get_extra_info("ssl_object") if stream else None
-        return ApiResponse(status, headers, b"", issuer_name(tls) if tls else None)
+        return SiteResponse(status, headers, b"", issuer_name(tls) if tls else None)
     raw, problem = bytearray(), ""
     async for chunk in response.aiter_raw():
         raw += chunk
@@ -256,7 +254,7 @@ async def _read_answer(
         problem = "is too large"
     if problem:
         return MalformedResponse(f"The site's answer (HTTP {status}) {problem}.", status=status)
-    return ApiResponse(status, headers, body)
+    return SiteResponse(status, headers, body)
 
 
 def _decompress(body: bytes, limit: int) -> bytes:

@@ -23,6 +23,7 @@ from protocol_samples import GOOD, REDIRECT, REQUEST, arrive
 
 from soe_auth import ExchangeRefused, LoginRequired, MalformedResponse, Secret, SettingsError
 from soe_auth.model.text import is_profile_name
+from soe_auth.oauth.api_call import SiteResponse
 from soe_auth.oauth.callback_check import (
     Denied,
     Granted,
@@ -30,7 +31,7 @@ from soe_auth.oauth.callback_check import (
     check_callback,
     check_pasted_url,
 )
-from soe_auth.oauth.token_endpoint import TokenResponse, parse_token_response
+from soe_auth.oauth.token_endpoint import parse_token_response
 from soe_auth.settings.project_file import PROJECT_KEYS
 from soe_auth.settings.resolve import resolve
 from soe_auth.storage.file_store import token_from_json, token_to_json
@@ -99,9 +100,9 @@ def test_any_paste_gets_a_verdict(text: str) -> None:
 def test_any_answer_of_the_site_is_a_token_or_one_clear_error(
     status: int, answer: dict[str, object]
 ) -> None:
-    body = json.dumps(answer).encode()
+    response = SiteResponse(status, [], json.dumps(answer).encode())
     try:
-        token = parse_token_response(TokenResponse(status, body), REQUEST, Secret("code"), now=0.0)
+        token = parse_token_response(response, REQUEST, Secret("code"), now=0.0)
     except (ExchangeRefused, MalformedResponse) as error:
         assert str(error).isprintable()  # noqa: PT017  # both ways are right
     else:

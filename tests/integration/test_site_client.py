@@ -52,7 +52,7 @@ from soe_auth.oauth.authorization_request import (
     new_authorization_request,
 )
 from soe_auth.oauth.callback_check import Granted, check_pasted_url
-from soe_auth.oauth.token_endpoint import TokenResponse, parse_token_response, token_request_body
+from soe_auth.oauth.token_endpoint import parse_token_response, token_request_body
 from soe_auth.sandbox import TOKEN_ANSWERS, Quirks, Sandbox, running
 from soe_auth.sandbox.scripted_browser import visit
 from soe_auth.sandbox.sockets import bind_loopback
@@ -279,13 +279,15 @@ async def test_an_answer_may_be_compressed(
 ) -> None:
     answer = http(400, encode(body), b"Content-Encoding: " + encoding)
     async with always_answering(answer) as site, connect(site) as connection:
-        assert await connection.exchange(CANARY) == TokenResponse(400, body)
+        got = await connection.exchange(CANARY)
+    assert (got.status, got.body) == (400, body)
 
 
 async def test_an_empty_answer_may_be_labelled_as_compressed() -> None:
     answer = http(400, b"", b"Content-Encoding: gzip")
     async with always_answering(answer) as site, connect(site) as connection:
-        assert await connection.exchange(CANARY) == TokenResponse(400, b"")
+        got = await connection.exchange(CANARY)
+    assert (got.status, got.body) == (400, b"")
 
 
 @pytest.mark.parametrize(

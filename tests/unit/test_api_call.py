@@ -5,7 +5,7 @@ import json
 import pytest
 
 from soe_auth import Secret, Site
-from soe_auth.oauth.api_call import ApiCall, ApiResponse, at_page, new_api_call, next_page
+from soe_auth.oauth.api_call import ApiCall, SiteResponse, at_page, new_api_call, next_page
 
 ACME = Site.parse("acme")
 ROOT = "https://acme.stackenterprise.co"
@@ -119,9 +119,9 @@ def test_a_method_is_a_word(method: str) -> None:
         assert call_of("users/me", method=method).method == "GET"
 
 
-def answer_of(body: object, status: int = 200, **headers: str) -> ApiResponse:
+def answer_of(body: object, status: int = 200, **headers: str) -> SiteResponse:
     fields = [(name.replace("_", "-"), value) for name, value in headers.items()]
-    return ApiResponse(
+    return SiteResponse(
         status, fields, body if isinstance(body, bytes) else json.dumps(body).encode()
     )
 
@@ -176,7 +176,7 @@ def test_a_call_for_another_page_is_the_same_but_for_that() -> None:
     ],
 )
 def test_the_words_of_an_error_are_the_sites_without_the_token(
-    answer: ApiResponse, words: str
+    answer: SiteResponse, words: str
 ) -> None:
     assert answer.reason(Secret("s3cret(1)")) == words
 

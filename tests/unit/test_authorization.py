@@ -9,6 +9,7 @@ from oauthlib.oauth2 import WebApplicationClient
 from protocol_samples import ACME, GOOD, PORT, REDIRECT, REQUEST, arrive, read
 
 from soe_auth import ExchangeRefused, MalformedResponse, Scope, Secret, Site
+from soe_auth.oauth.api_call import SiteResponse
 from soe_auth.oauth.authorization_request import (
     challenge_of,
     draw_secret,
@@ -26,7 +27,7 @@ from soe_auth.oauth.callback_check import (
     check_pasted_url,
     parse_pasted_code,
 )
-from soe_auth.oauth.token_endpoint import TokenResponse, token_request_body
+from soe_auth.oauth.token_endpoint import token_request_body
 
 # --- the authorization request ---
 
@@ -542,7 +543,7 @@ def test_the_text_of_a_refusal_is_shown_without_values_of_the_request() -> None:
 
 def test_an_arrival_and_an_answer_show_themselves_without_what_they_hold() -> None:
     assert "canary" not in repr(arrive(code="canary", cookie="canary"))
-    assert "canary" not in repr(TokenResponse(200, b"canary"))
+    assert "canary" not in repr(SiteResponse(200, [], b"canary"))
 
 
 @given(st.integers(100, 599), st.binary(max_size=300))

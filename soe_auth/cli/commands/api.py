@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from soe_auth.cli.console import Console
     from soe_auth.model.secret import Secret
-    from soe_auth.oauth.api_call import ApiResponse
+    from soe_auth.oauth.api_call import SiteResponse
 
 _LARGEST_INPUT = 64 * 1024 * 1024
 
@@ -104,7 +104,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def _print(response: ApiResponse, token: Secret, *, include: bool) -> None:
+def _print(response: SiteResponse, token: Secret, *, include: bool) -> None:
     """Print the body unchanged; on a terminal, indent JSON and escape control characters."""
     if include:
         fields = (f"{name}: {value}" for name, value in response.headers)

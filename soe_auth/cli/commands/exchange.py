@@ -27,9 +27,10 @@ from soe_auth.errors import (
 )
 from soe_auth.model.secret import Secret, disable_core_dumps
 from soe_auth.model.token import Token
+from soe_auth.oauth.api_call import SiteResponse
 from soe_auth.oauth.authorization_request import AuthorizationRequest
 from soe_auth.oauth.callback_check import parse_pasted_code
-from soe_auth.oauth.token_endpoint import TokenResponse, parse_token_response, token_request_body
+from soe_auth.oauth.token_endpoint import parse_token_response, token_request_body
 from soe_auth.settings.spec import CLIENT_ID, SCOPE, SITE
 from soe_auth.site_client.client import connect
 from soe_auth.site_client.event_loop import run_async
@@ -78,7 +79,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         site, client_id, settings.scope, redirect_uri, state or Secret(""), code_verifier
     )
 
-    async def send() -> TokenResponse:
+    async def send() -> SiteResponse:
         async with connect(site, network=settings.network) as connection:
             return await connection.exchange(token_request_body(request, code))
 
