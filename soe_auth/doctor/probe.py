@@ -23,7 +23,6 @@ _MADE_UP = "made-up"
 _PORTS = (49152, 8765)
 _NAMED = ("redirect_uri is not configured", "redirect_uri", "client_id")
 _V2_ME = "/api/2.3/me"
-_MAX_BODY = 2**26  # bytes
 _LONGEST = 400  # characters of a response
 
 
@@ -40,7 +39,7 @@ async def probe(settings: Settings) -> AsyncIterator[str]:
 
 
 async def _send(transport: SiteTransport, request: Request) -> SiteResponse:
-    return await transport.send(lambda: request, time_limit=10.0, max_body=_MAX_BODY)
+    return await transport.send(lambda: request, time_limit=10.0)
 
 
 def _requests(site: Site, client_id: str) -> Iterator[tuple[int, str, Request]]:

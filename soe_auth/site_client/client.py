@@ -29,13 +29,12 @@ if TYPE_CHECKING:
     from soe_auth.model.secret import Secret
     from soe_auth.model.site import Site
     from soe_auth.oauth.api_call import ApiCall, SiteResponse
-    from soe_auth.oauth.authorization_request import AuthorizationRequest
     from soe_auth.settings.settings import Settings
     from soe_auth.site_client.transport import SiteTransport
 
 WHO_AM_I = "/api/v3/users/me"
 _OUTSIDE_ITS_TEAM = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
-_MAX_API_BODY = 64 * 1024 * 1024  # bytes
+_MAX_TOKEN_RESPONSE = 64 * 1024  # bytes
 
 
 class TokenValidity(Enum):
@@ -92,6 +91,7 @@ class SiteConnection:
                 form.reveal().encode("ascii"),
             ),
             time_limit=self._limits.exchange,
+            max_body=_MAX_TOKEN_RESPONSE,
         )
 
     async def account_name(self, access_token: Secret) -> str | None:
@@ -134,8 +134,18 @@ class SiteConnection:
         If the answer is unclear or lost, `verify` checks whether the token is still valid.
         `time_limit` is for both calls together, in seconds.
         """
-        deadline = time.monotonic() + (time_limit or self._limits.revocation)
-        result = await self._revoke_once(access_token, deadline - time.monotonic())
+        limit = time_limit or self._limits.revocation
+        deadline = time.monotonic() + limit
+        try:
+            answer = await self._transport.send(
+                lambda: Request("GET", revocation_path(access_token).reveal()), time_limit=limit
+            )
+        except NetworkError:
+            result = RevocationResult.UNREACHABLE
+        except SoeAuthError:
+            result = RevocationResult.UNCLEAR
+        else:
+            result = parse_revocation_response(answer.status, answer.fields)
         remaining = deadline - time.monotonic()
         if result in {RevocationResult.UNCLEAR, RevocationResult.UNREACHABLE} and remaining > 0:
             verification = await self.verify(access_token, for_team=for_team, time_limit=remaining)
@@ -143,33 +153,10 @@ class SiteConnection:
                 return RevocationResult.ENDED
         return result
 
-    async def _revoke_once(self, access_token: Secret, time_limit: float) -> RevocationResult:
-        try:
-            answer = await self._transport.send(
-                lambda: Request("GET", revocation_path(access_token).reveal()),
-                time_limit=time_limit,
-            )
-        except NetworkError:
-            return RevocationResult.UNREACHABLE
-        except SoeAuthError:
-            return RevocationResult.UNCLEAR
-        return parse_revocation_response(answer.status, answer.fields)
-
-    async def refuses(self, request: AuthorizationRequest) -> bool:
-        """Return whether the site refuses a request before a sign-in: see `is_refused`."""
-        path = request.url.removeprefix(str(request.site))
-        answer = await self._transport.send(
-            lambda: Request("GET", path, {"Accept": "text/html"}), time_limit=self._limits.look_up
-        )
-        names_cause = b"redirect_uri" in answer.body or b"client_id" in answer.body
-        is_bad = answer.status == HTTPStatus.BAD_REQUEST and names_cause
-        return is_bad or b"redirect_uri is not configured" in answer.body
-
     async def call(self, call: ApiCall, access_token: Secret) -> SiteResponse:
         """Call the API, with the token in the header of its version.
 
-        The answer has 64 MiB at most. Raises NetworkError, and MalformedResponse as
-        `SiteTransport.send`.
+        Raises NetworkError, and MalformedResponse as `SiteTransport.send`.
         """
 
         def make() -> Request:
@@ -177,8 +164,7 @@ class SiteConnection:
             headers = {**call.headers, name: scheme + access_token.reveal()}
             return Request(call.method, call.path, headers, call.content)
 
-        limit = self._limits.api_call
-        return await self._transport.send(make, time_limit=limit, max_body=_MAX_API_BODY)
+        return await self._transport.send(make, time_limit=self._limits.api_call)
 
     async def fetch_head(self, path: str) -> SiteResponse:
         """Get a path without a token; return the answer without its body. Raises NetworkError."""
@@ -204,5 +190,11 @@ async def is_refused(settings: Settings) -> bool:
     """
     site, client_id = settings.require_site_and_client
     request = new_authorization_request(site, client_id, Scope(), settings.redirect_uri, os.urandom)
-    async with connect(site, ONE_ATTEMPT, network=settings.network) as connection:
-        return await connection.refuses(request)
+    path = request.url.removeprefix(str(site))
+    async with open_transport(site, ONE_ATTEMPT, settings.network) as transport:
+        answer = await transport.send(
+            lambda: Request("GET", path, {"Accept": "text/html"}), time_limit=ONE_ATTEMPT.look_up
+        )
+    names_cause = b"redirect_uri" in answer.body or b"client_id" in answer.body
+    is_bad = answer.status == HTTPStatus.BAD_REQUEST and names_cause
+    return is_bad or b"redirect_uri is not configured" in answer.body

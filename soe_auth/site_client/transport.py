@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from soe_auth.model.site import Site
     from soe_auth.site_client.failure import Failure
 
-_MAX_BODY = 64 * 1024  # bytes
+_MAX_BODY = 64 * 1024 * 1024  # bytes; an error of an API may be a whole web page
 _in_request: ContextVar[bool] = ContextVar("in_request", default=False)
 
 

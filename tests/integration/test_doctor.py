@@ -727,6 +727,14 @@ async def test_only_the_vendor_s_refusal_counts_as_a_refusal(
     assert one(found).verdict == ("error" if is_refused else "ok")
 
 
+async def test_a_refusal_in_a_page_of_a_megabyte_is_an_error(machine: Machine) -> None:
+    page = http(400, b"<!-- styles -->" * 2**16 + b"redirect_uri is not configured")
+    async with always_answering(page) as site:
+        machine.write(f'[profile.acme]\nsite = "{site}"\nclient_id = "110"\n')
+        found = await asyncio.to_thread(machine.examine, "registration")
+    assert one(found).verdict == "error"
+
+
 @pytest.mark.process
 def test_a_probe_reports_responses_without_site_name_or_secret(
     soe_auth: Command, site: Sandbox

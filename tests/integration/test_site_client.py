@@ -518,6 +518,19 @@ async def test_after_an_unclear_revocation_the_token_is_verified(
     assert result is not RevocationResult.NOT_OFFERED
 
 
+PAGE = b"<!-- styles -->" * 2**13
+
+
+async def test_an_error_page_of_any_length_tells_whether_a_token_is_valid() -> None:
+    async with always_answering(http(401, PAGE)) as site, connect(site) as connection:
+        assert (await connection.verify(Secret("x"))).validity is TokenValidity.INVALID
+
+
+async def test_an_error_page_of_any_length_tells_that_a_site_has_no_revocation() -> None:
+    async with always_answering(http(404, PAGE)) as site, connect(site) as connection:
+        assert await connection.revoke(Secret("x")) is RevocationResult.NOT_OFFERED
+
+
 @pytest.mark.parametrize("status", [401, 403, 404])
 async def test_the_main_site_does_not_decide_about_a_team_token(status: int) -> None:
     async with always_answering(http(status, b"{}")) as site, connect(site) as connection:
