@@ -15,6 +15,8 @@ from soe_auth.model.token import Scope
 from soe_auth.oauth.api_call import SiteResponse
 from soe_auth.oauth.authorization_request import new_authorization_request, redirect_uri_for
 from soe_auth.oauth.bearer import V2_HEADER, V3_HEADER
+from soe_auth.oauth.revocation import REVOCATION_PATH
+from soe_auth.oauth.token_endpoint import EXCHANGE_PATH
 from soe_auth.settings.settings import Settings
 from soe_auth.site_client.client import ONE_ATTEMPT, WHO_AM_I
 from soe_auth.site_client.transport import Request, SiteTransport, open_transport
@@ -63,12 +65,12 @@ def _requests(site: Site, client_id: str) -> Iterator[tuple[int, str, Request]]:
     form = {"client_id": client_id, "code": _MADE_UP, "redirect_uri": redirect_uri}
     fields = urlencode({**form, "code_verifier": "x" * 43})
     kind = {"Content-Type": "application/x-www-form-urlencoded"}
-    path = "/oauth/access_token/json"
-    yield 4, "exchange of a made-up code, in the body", Request("POST", path, kind, fields.encode())
-    yield 4, "the same in the query", Request("POST", f"{path}?{fields}", kind, b"")
+    exchange = Request("POST", EXCHANGE_PATH, kind, fields.encode())
+    yield 4, "exchange of a made-up code, in the body", exchange
+    yield 4, "the same in the query", Request("POST", f"{EXCHANGE_PATH}?{fields}", kind, b"")
     yield 6, "response_type=code", authorize(redirect_uri, more="&response_type=code")
     yield 7, "an unknown scope", authorize(redirect_uri, scope=_MADE_UP)
-    invalidate = f"/api/2.3/access-tokens/{_MADE_UP}/invalidate"
+    invalidate = REVOCATION_PATH.format(_MADE_UP)
     yield 11, "invalidate of a made-up token", Request("GET", invalidate)
     yield 11, "the same with a made-up key", Request("GET", f"{invalidate}?key={_MADE_UP}")
     yield 13, "API 2.3 with its own header", Request("GET", _V2_ME, header(V2_HEADER))

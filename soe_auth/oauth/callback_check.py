@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus, urlsplit
 
-from soe_auth.errors import AUTHORIZATION_HINTS, LoginDenied
+from soe_auth.errors import AUTHORIZATION_HINTS
 from soe_auth.model.secret import Secret
 from soe_auth.model.text import printable
 
@@ -151,30 +151,25 @@ def clean_paste(text: str) -> str:
     return text.strip().strip(_QUOTES).strip().replace("&amp;", "&")
 
 
-def parse_pasted_code(
+def parse_pasted_callback(
     pasted: Secret, *, site: Site, redirect_uri: str, state: Secret | None
-) -> Secret:
-    """Return the code of a pasted callback URL, or the text itself if it is a bare code.
+) -> Granted | Denied:
+    """Return the code or the site's error of a pasted callback URL; text without both is a code.
 
-    With `state`, the URL is required and must contain that state. Raises ValueError; LoginDenied
-    for a URL with the site's error.
+    With `state`, the URL is required and must contain that state. Raises ValueError.
     """
     text = clean_paste(pasted.reveal())
     if "code=" not in text and "error=" not in text:
         if state:
             raise ValueError("a code alone cannot be checked against SOE_AUTH_STATE")
-        return pasted
+        return Granted(pasted)
     address, query = _split_url(text)
     if "://" in text and address != redirect_uri:
         raise ValueError(f"it does not begin with {redirect_uri}")
     verdict = _check_query(query or text, site, state)
-    match verdict:
-        case Granted():
-            return verdict.code
-        case Denied():
-            raise LoginDenied(verdict.code, verdict.description)
-        case Stray():
-            raise ValueError(verdict.reason)
+    if isinstance(verdict, Granted | Denied):
+        return verdict
+    raise ValueError(verdict.reason)
 
 
 def _split_url(url: str) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from soe_auth.model.secret import Secret
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+REVOCATION_PATH = "/api/2.3/access-tokens/{}/invalidate"
 _NO_SUCH_CALL = {
     HTTPStatus.NOT_FOUND,
     HTTPStatus.METHOD_NOT_ALLOWED,
@@ -41,7 +42,7 @@ class RevocationResult(Enum):
 
 def revocation_path(access_token: Secret) -> Secret:
     """Return the path to request with GET, which holds the token."""
-    return Secret(f"/api/2.3/access-tokens/{quote(access_token.reveal(), safe='')}/invalidate")
+    return Secret(REVOCATION_PATH.format(quote(access_token.reveal(), safe="")))
 
 
 def parse_revocation_response(status: int, fields: Mapping[str, object]) -> RevocationResult:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from soe_auth.oauth.api_call import SiteResponse
     from soe_auth.oauth.authorization_request import AuthorizationRequest
 
+EXCHANGE_PATH = "/oauth/access_token/json"
 _LONGEST_LIFETIME = 100 * 366 * 86400.0
 
 

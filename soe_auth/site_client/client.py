@@ -21,6 +21,7 @@ from soe_auth.oauth.revocation import (
     parse_revocation_response,
     revocation_path,
 )
+from soe_auth.oauth.token_endpoint import EXCHANGE_PATH
 from soe_auth.site_client.transport import Request, TimeLimits, open_transport
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class SiteConnection:
         return await self._transport.send(
             lambda: Request(
                 "POST",
-                "/oauth/access_token/json",
+                EXCHANGE_PATH,
                 {"Content-Type": "application/x-www-form-urlencoded"},
                 form.reveal().encode("ascii"),
             ),

@@ -25,7 +25,7 @@ from soe_auth.oauth.callback_check import (
     Stray,
     check_callback,
     check_pasted_url,
-    parse_pasted_code,
+    parse_pasted_callback,
 )
 from soe_auth.oauth.token_endpoint import token_request_body
 
@@ -394,8 +394,8 @@ def test_the_sites_own_page_can_be_the_redirect_for_a_paste() -> None:
 def test_a_code_may_be_given_by_hand_bare_or_in_its_address(
     text: str, state: Secret | None
 ) -> None:
-    code = parse_pasted_code(Secret(text), site=ACME, redirect_uri=REDIRECT, state=state)
-    assert code == Secret("c(o)d*e")
+    verdict = parse_pasted_callback(Secret(text), site=ACME, redirect_uri=REDIRECT, state=state)
+    assert verdict == Granted(Secret("c(o)d*e"))
 
 
 @pytest.mark.rfc("6749-3.1")
@@ -412,7 +412,7 @@ def test_a_code_may_be_given_by_hand_bare_or_in_its_address(
 )
 def test_an_address_that_is_not_the_right_one_is_refused(text: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
-        parse_pasted_code(Secret(text), site=ACME, redirect_uri=REDIRECT, state=REQUEST.state)
+        parse_pasted_callback(Secret(text), site=ACME, redirect_uri=REDIRECT, state=REQUEST.state)
 
 
 # --- the answer ---

@@ -18,18 +18,12 @@ from soe_auth.actions.project_consent import require_consent
 from soe_auth.cli import options
 from soe_auth.cli.console import Console
 from soe_auth.cli.json_output import FORMAT_VERSION, token_report
-from soe_auth.errors import (
-    AUTHORIZATION_HINTS,
-    ExchangeRefused,
-    LoginDenied,
-    LoginError,
-    SettingsError,
-)
+from soe_auth.errors import AUTHORIZATION_HINTS, ExchangeRefused, LoginError, SettingsError
 from soe_auth.model.secret import Secret, disable_core_dumps
 from soe_auth.model.token import Token
 from soe_auth.oauth.api_call import SiteResponse
 from soe_auth.oauth.authorization_request import AuthorizationRequest
-from soe_auth.oauth.callback_check import parse_pasted_code
+from soe_auth.oauth.callback_check import Denied, parse_pasted_callback
 from soe_auth.oauth.token_endpoint import parse_token_response, token_request_body
 from soe_auth.settings.spec import CLIENT_ID, SCOPE, SITE
 from soe_auth.site_client.client import connect
@@ -56,18 +50,20 @@ def run(args: argparse.Namespace, console: Console) -> int:
     code_or_url = options.read_secret("code", console, "SOE_AUTH_CODE")
     state = options.state_variable(console.environ)
     try:
-        code = parse_pasted_code(code_or_url, site=site, redirect_uri=redirect_uri, state=state)
+        verdict = parse_pasted_callback(
+            code_or_url, site=site, redirect_uri=redirect_uri, state=state
+        )
     except ValueError as problem:
         raise SettingsError(
             f"Cannot use the address with the code: {problem}.",
             hint="Copy the whole address of the browser's last page from the address bar.",
         ) from None
-    except LoginDenied as denied:
-        words = f" ({denied.description})" if denied.description else ""
+    if isinstance(verdict, Denied):
+        words = f" ({verdict.description})" if verdict.description else ""
         raise LoginError(
-            f"Cannot exchange a code: the site answered {denied.code}{words}.",
-            hint=AUTHORIZATION_HINTS.get(denied.code, "Start again: `{}`.").format(_PREVIOUS_STEP),
-        ) from None
+            f"Cannot exchange a code: the site answered {verdict.code}{words}.",
+            hint=AUTHORIZATION_HINTS.get(verdict.code, "Start again: `{}`.").format(_PREVIOUS_STEP),
+        )
     code_verifier = options.read_secret("code verifier", console, "SOE_AUTH_CODE_VERIFIER")
     if not _VERIFIER.fullmatch(code_verifier.reveal()):
         raise SettingsError(
@@ -81,11 +77,11 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
     async def send() -> SiteResponse:
         async with connect(site, network=settings.network) as connection:
-            return await connection.exchange(token_request_body(request, code))
+            return await connection.exchange(token_request_body(request, verdict.code))
 
     now = time.time()
     try:
-        token = parse_token_response(run_async(send()), request, code, now=now)
+        token = parse_token_response(run_async(send()), request, verdict.code, now=now)
     except ExchangeRefused as refused:
         refused.hint = f"A code works once, for a few minutes. Start again: `{_PREVIOUS_STEP}`."
         raise
