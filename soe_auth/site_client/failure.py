@@ -41,7 +41,6 @@ _CERTIFICATE_HINT = (
 _LOGIN_NEEDED = "The proxy needs a user and a password: set proxy or HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT."
 _LOGIN_REFUSED = "The proxy refused the user and password in its address; write a / in them as %2F."
 
-_CHUNK = 2**14  # bytes
 _NAME_FIELDS = ("commonName", "organizationName", "organizationalUnitName")
 
 
@@ -183,19 +182,8 @@ async def _handshake(
             head = await reader.readuntil(b"\r\n\r\n")
             if not head.startswith((b"HTTP/1.1 2", b"HTTP/1.0 2")):
                 raise ConnectionError
-        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        connection = context.wrap_bio(incoming, outgoing, server_hostname=host)
-        while True:
-            try:
-                connection.do_handshake()
-                break
-            except ssl.SSLWantReadError:
-                writer.write(outgoing.read())
-            data = await reader.read(_CHUNK)
-            if not data:
-                raise ConnectionError
-            incoming.write(data)
-        yield connection
+        await writer.start_tls(context, server_hostname=host)
+        yield writer.get_extra_info("ssl_object")
     finally:
         writer.transport.abort()
 
