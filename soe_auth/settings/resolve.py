@@ -126,16 +126,13 @@ def resolve(
 
 
 def choose_profile(
-    profile: str | None = None,
-    *,
-    environ: Mapping[str, str] = os.environ,
-    cwd: Callable[[], Path] = Path.cwd,
+    environ: Mapping[str, str], profile: str | None = None, flags: Mapping[str, str] | None = None
 ) -> str:
     """Return the profile that `resolve` chooses, without parsing all its values.
 
     Raises SettingsError and LoginRequired as `resolve`.
     """
-    return _find_sources({}, profile, environ, cwd).profile
+    return _find_sources(flags or {}, profile, environ, Path.cwd).profile
 
 
 def no_profile_yet() -> LoginRequired:

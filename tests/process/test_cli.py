@@ -430,6 +430,20 @@ def test_logout_of_an_unknown_profile_is_an_error(signed_in: Command) -> None:
     assert signed_in("token").returncode == 0
 
 
+@pytest.mark.parametrize("spoil", [None, 'port = "x"', 'prot = "0"', "port = true", "port = "])
+def test_whatever_config_toml_holds_a_named_profile_can_log_out(
+    signed_in: Command, site: Sandbox, spoil: str | None
+) -> None:
+    name, config = f"localhost-{site.port}", signed_in.home / "config" / "config.toml"
+    if spoil is None:
+        config.unlink()
+        config.mkdir()
+    else:
+        config.write_text(f"{config.read_text(encoding='utf-8')}{spoil}\n", encoding="utf-8")
+    done = signed_in("logout", "-p", name)
+    assert (done.returncode, "has revoked it" in stderr_of(done)) == (0, True), done.stderr
+
+
 def test_the_steps_by_hand_use_a_profile_only_if_it_is_named(
     soe_auth: Command,
 ) -> None:

@@ -166,6 +166,15 @@ def test_remove_logs_out_first(signed_in: Command, site: Sandbox, name: str) -> 
     assert signed_in("profile", "remove", name).returncode == 2
 
 
+def test_a_profile_with_a_wrong_value_can_be_removed(signed_in: Command, name: str) -> None:
+    config = signed_in.home / "config" / "config.toml"
+    config.write_text(f'{config.read_text(encoding="utf-8")}port = "x"\n', encoding="utf-8")
+    removed = signed_in("profile", "remove", name)
+    assert removed.returncode == 0, removed.stderr
+    assert removed.stderr.splitlines()[1].endswith(" has revoked it.")
+    assert "port" not in config.read_text(encoding="utf-8")
+
+
 def test_a_profile_whose_token_was_not_revoked_is_not_removed(
     signed_in: Command, site: Sandbox, name: str
 ) -> None:

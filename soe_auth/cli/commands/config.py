@@ -277,7 +277,7 @@ def _owner(setting: Setting[Any], profile: str | None, console: Console) -> str 
     # The variable of a profile's setting overrides a value, but does not choose the profile.
     own = {setting.variable for setting in PROFILE if setting is not SITE}
     environ = {name: value for name, value in console.environ.items() if name not in own}
-    return choose_profile(profile, environ=environ)
+    return choose_profile(environ, profile)
 
 
 def _place(config: Path, profile: str | None) -> str:

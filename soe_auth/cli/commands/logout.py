@@ -24,9 +24,10 @@ from soe_auth.model.network import Network
 from soe_auth.model.secret import disable_core_dumps
 from soe_auth.model.text import nearest
 from soe_auth.oauth.revocation import RevocationResult
+from soe_auth.settings import PROFILE_VARIABLE
 from soe_auth.settings.config_files import read_config_files
 from soe_auth.settings.project_file import find_project
-from soe_auth.settings.resolve import resolve
+from soe_auth.settings.resolve import choose_profile, resolve
 from soe_auth.settings.settings import find_paths
 from soe_auth.settings.spec import StoreKind
 from soe_auth.site_client.event_loop import run_async
@@ -35,6 +36,7 @@ from soe_auth.storage.file_store import FileStore
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from soe_auth.actions.logout import LogoutResult
     from soe_auth.cli.console import Console
@@ -69,15 +71,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Log out of one profile, or of all; the exit code is that of the worst result."""
-    disable_core_dumps()
-    directory = find_paths(console.environ).directory
-    files = FileStore(directory, report=console.say)
+    files = FileStore(find_paths(console.environ).directory, report=console.say)
     if args.all and (args.profile or args.target):
         raise SettingsError("--all names every profile.", hint="Leave --all or the profile out.")
     take_target(args, console)
-    profiles = files.profiles() if args.all else [_chosen(args, files, console)]
+    stored = files.profiles()
+    profiles = stored if args.all else [_choose(args, stored, console)]
     if not profiles:
         console.say("There is no token to delete.")
+    return log_out(profiles, console, local=args.local)
+
+
+def log_out(profiles: Sequence[str], console: Console, *, local: bool) -> int:
+    """Log out of each profile and report it; the exit code is that of the worst result."""
+    disable_core_dumps()
+    directory = find_paths(console.environ).directory
     # Use the store that has the token, which may differ from that of the settings.
     stores = {
         kind: open_store(directory, kind, report=console.say, user_present=True)
@@ -87,46 +95,50 @@ def run(args: argparse.Namespace, console: Console) -> int:
     with suppress(SettingsError):
         configs = read_config_files(console.environ)
 
-    async def log_out(profile: str) -> LogoutResult | StoreError | None:
+    async def log_out_of(profile: str) -> LogoutResult | StoreError | None:
         network = Network()
         with suppress(SettingsError):  # invalid settings must not prevent a logout
-            if not args.local:
+            if not local:
                 environ = console.environ
                 settings = resolve({}, profile=profile, environ=environ, configs=configs, find=find)
                 network = settings.network
         try:
             store = stores[find_store_kind(directory, profile, report=console.say)]
-            return await logout(profile, store, local=args.local, network=network)
+            return await logout(profile, store, local=local, network=network)
         except StoreError as problem:
             return problem
 
     async def log_out_of_all() -> list[LogoutResult | StoreError | None]:
         """Log out at the same time: a slow site or a bad file delays no other."""
-        return await asyncio.gather(*map(log_out, profiles))
+        return await asyncio.gather(*map(log_out_of, profiles))
 
     results = run_async(log_out_of_all())
     return max((_report(*each, console) for each in zip(profiles, results, strict=True)), default=0)
 
 
-def _chosen(args: argparse.Namespace, store: FileStore, console: Console) -> str:
+def _choose(args: argparse.Namespace, stored: Sequence[str], console: Console) -> str:
     """Return the profile; without profiles, a token from variables alone can be stored.
 
-    Raises SettingsError for a name that no profile and no token has.
+    Invalid settings do not prevent the logout of a named profile that has a token. Raises
+    SettingsError for a name that no profile and no token has.
     """
+    named = args.profile or console.environ.get(PROFILE_VARIABLE)
+    if named and named in stored:
+        return named
     try:
-        settings = resolve(option_values(args), profile=args.profile, environ=console.environ)
+        name = choose_profile(console.environ, args.profile, option_values(args))
     except LoginRequired:
-        if len(stored := store.profiles()) == 1:
+        if len(stored) == 1:
             return stored[0]
         raise
-    named = args.profile or args.target or console.environ.get("SOE_AUTH_PROFILE")
-    if named and not settings.known and settings.profile not in store.profiles():
-        meant = nearest(settings.profile, settings.profiles)
+    profiles = read_config_files(console.environ).profiles
+    if (named or args.target) and name not in (*profiles, *stored):
+        meant = nearest(name, profiles)
         raise SettingsError(
-            f"There is no profile or token {settings.profile}.",
+            f"There is no profile or token {name}.",
             hint=f"{f'Did you mean {meant}? ' if meant else ''}`soe-auth status` lists them.",
         )
-    return settings.profile
+    return name
 
 
 def _report(profile: str, result: LogoutResult | StoreError | None, console: Console) -> int:

@@ -68,7 +68,7 @@ def _use(args: argparse.Namespace, console: Console) -> int:
     write_setting(config, DEFAULT_PROFILE.key, args.name, check=check)
     console.say(f"Profile {args.name} is now the default.")
     with suppress(SettingsError, LoginRequired):
-        chosen = choose_profile(environ=console.environ)
+        chosen = choose_profile(console.environ)
         if chosen != args.name:
             console.say(f"Here, a variable or project file overrides it with profile {chosen}.")
     return 0
@@ -114,17 +114,16 @@ def _rename(args: argparse.Namespace, console: Console) -> int:
 
 def _remove(args: argparse.Namespace, console: Console) -> int:
     """Log out, and remove the profile unless the token remains; report each result."""
-    from soe_auth.cli.commands import logout
+    from soe_auth.cli.commands.logout import log_out
 
     name, paths = args.name, find_paths(console.environ)
     configs = read_config_files(console.environ)
     files = FileStore(paths.directory, report=console.say)
     if name in configs.profiles or name not in files.profiles():  # else there is only a token
         configs.require_own_profile(name)
-    logout_args = argparse.Namespace(all=False, local=False, profile=name, target=None)
     # A login stores a token and a profile: neither may happen between logout and removal.
     with LoginLock(paths.directory, report=console.say).acquire(name):
-        if code := logout.run(logout_args, console):
+        if code := log_out([name], console, local=False):
             console.error(f"  Profile {name} was not removed.")
             return code
         if remove_profile(paths.config, name):

@@ -220,7 +220,7 @@ def _default(rows: Sequence[_Row], console: Console) -> str | None:
     """Return the profile that a command uses here if none is named; None if there is only one."""
     if len(rows) > 1:
         with suppress(SettingsError, LoginRequired):
-            return choose_profile(environ=console.environ)
+            return choose_profile(console.environ)
     return None
 
 
