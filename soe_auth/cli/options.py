@@ -70,7 +70,7 @@ def take_target(args: argparse.Namespace, console: Console) -> None:
     word = args.target
     if word is None:
         return
-    configs = read_config_files(console.environ)
+    configs = read_config_files(console.environ, tolerant=True)  # here only names matter
     try:
         site = None if word in configs.profiles else Site.parse(word)
     except ValueError as problem:

@@ -15,7 +15,8 @@ from soe_auth.actions.login import login as login_once
 from soe_auth.actions.login_if_needed import alogin_if_needed, login_if_needed
 from soe_auth.actions.login_io import system_login_io
 from soe_auth.errors import LoginError
-from soe_auth.settings.resolve import resolve
+from soe_auth.settings.config_files import read_config_files
+from soe_auth.settings.resolve import choose_profile, find_network, resolve
 from soe_auth.settings.settings import find_paths
 from soe_auth.storage import find_store_kind, open_store
 from soe_auth.storage.file_store import FileStore
@@ -112,14 +113,15 @@ def logout(
     """
     from soe_auth.site_client.event_loop import run_async
 
-    settings = settings_for(profile)
+    # Other invalid settings do not prevent the logout of a named profile.
+    configs = read_config_files(os.environ, tolerant=profile is not None)
+    name = choose_profile(os.environ, profile, configs=configs)
+    network = find_network(name, os.environ, configs)
     if store is None:
-        directory = settings.paths.directory
-        kind = find_store_kind(directory, settings.profile, report=ignore)
+        directory = find_paths(os.environ).directory
+        kind = find_store_kind(directory, name, report=ignore)
         store = open_store(directory, kind, report=ignore, user_present=True)
-    return run_async(
-        logout_action.logout(settings.profile, store, local=local, network=settings.network)
-    )
+    return run_async(logout_action.logout(name, store, local=local, network=network))
 
 
 def status(profile: str | None = None, *, store: Store | None = None) -> list[ProfileStatus]:

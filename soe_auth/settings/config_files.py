@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import errno
-import os
 import sys
-from contextlib import contextmanager
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from shlex import quote
@@ -61,9 +60,7 @@ class TomlTable:
 
     def read(self, setting: Setting[T]) -> T:
         """Parse a setting that the table has. Raises SettingsError with the place."""
-        quoted = setting.quote(self.values[setting.key])
-        with error_context(setting, lambda: self.place(setting.key), quoted):
-            return setting.read(self.values[setting.key])
+        return read_setting(setting, self.values[setting.key], lambda: self.place(setting.key))
 
     def check(self) -> None:
         """Parse every setting in the table. Raises SettingsError with the place."""
@@ -77,15 +74,21 @@ class TomlTable:
         check_profile_name(value, lambda: self.place(*key))
         return value
 
-    def with_values(self, values: Mapping[str, object], known: Collection[str]) -> TomlTable:
+    def with_values(
+        self, values: Mapping[str, object], known: Collection[str], *, tolerant: bool = False
+    ) -> TomlTable:
         """Return this table with its TOML values as text; keys that are not in `known` are refused.
 
-        Raises SettingsError with the place.
+        Raises SettingsError with the place; with `tolerant`, leaves such a key out.
         """
-        for key in values:
-            if key not in known:
-                raise no_such_key(key, known, self.place(key))
-        return replace(self, values={key: self._as_text(key, values[key]) for key in values})
+        texts = {}
+        checked = suppress(SettingsError) if tolerant else nullcontext()
+        for key, value in values.items():
+            with checked:
+                if key not in known:
+                    raise no_such_key(key, known, self.place(key))
+                texts[key] = self._as_text(key, value)
+        return replace(self, values=texts)
 
     def _as_text(self, key: str, value: object) -> str:
         is_list = key == SCOPE.key  # the only key whose value may also be a list
@@ -109,7 +112,6 @@ class TomlTable:
 class ConfigFile:
     """The content of a config.toml; the values of its tables are not parsed yet."""
 
-    path: Path
     top: TomlTable
     default_profile: str | None
     profiles: Mapping[str, TomlTable]
@@ -131,11 +133,6 @@ class Configs:
     def profiles(self) -> list[str]:
         """The names of all profiles, sorted."""
         return sorted({name for file in self.files for name in file.profiles})
-
-    @property
-    def own(self) -> ConfigFile:
-        """The user's config.toml."""
-        return self.files[0]
 
     @property
     def default_profile(self) -> str | None:
@@ -224,28 +221,36 @@ class Configs:
 
     def check_own(self) -> None:
         """Parse every value in the user's config.toml. Raises SettingsError."""
-        for table in self.own.tables:
+        own = self.files[0]
+        for table in own.tables:
             table.check()
-        default = self.own.default_profile
+        default = own.default_profile
         if default not in (None, *self.profiles):
-            place = self.own.top.place(DEFAULT_PROFILE.key)
+            place = own.top.place(DEFAULT_PROFILE.key)
             raise SettingsError(
                 f"Cannot read {DEFAULT_PROFILE.key} from {place}: there is no profile {default}.",
                 hint="Set it to a profile that exists: `soe-auth profile use NAME`.",
             )
 
 
-def read_config_files(environ: Mapping[str, str] = os.environ) -> Configs:
-    """Read the user's and the system's config.toml. Raises SettingsError."""
-    return read_configs(find_paths(environ).files)
+def read_config_files(environ: Mapping[str, str], *, tolerant: bool = False) -> Configs:
+    """Read the user's and the system's config.toml. Raises SettingsError.
+
+    With `tolerant`, leave out unknown keys and values of a wrong type, so that the command that
+    corrects or removes them can run.
+    """
+    return read_configs(find_paths(environ).files, tolerant=tolerant)
 
 
-def read_configs(paths: Sequence[Path]) -> Configs:
+def read_configs(paths: Sequence[Path], *, tolerant: bool = False) -> Configs:
     """Read config.toml files in order of precedence; a missing file counts as empty.
 
-    The first is the user's own. Raises SettingsError with the file and the problem.
+    The first is the user's own; `tolerant` as in `read_config_files`. Raises SettingsError with the
+    file and the problem.
     """
-    return Configs([_read_config(path, editable=path == paths[0]) for path in paths])
+    return Configs(
+        [_read_config(path, editable=path == paths[0], tolerant=tolerant) for path in paths]
+    )
 
 
 def parse_toml(data: bytes, origin: str) -> tuple[dict[str, Any], str]:
@@ -266,18 +271,14 @@ def parse_toml(data: bytes, origin: str) -> tuple[dict[str, Any], str]:
     raise SettingsError(f"Cannot read {origin}: {problem}.", hint=_TOML_EXAMPLE)
 
 
-@contextmanager
-def error_context(
-    setting: Setting[Any], place: Callable[[], str], quoted: str = ""
-) -> Iterator[None]:
-    """Turn a ValueError inside the block into a SettingsError with the place of the setting.
-
-    `quoted` is from `Setting.quote`, which does not return a password: a traceback could show it.
-    """
-    name = f"{setting.key} {quoted}" if quoted else setting.key
+def read_setting(setting: Setting[T], text: str, place: Callable[[], str]) -> T:
+    """Parse the text of a setting. Raises SettingsError with the place that it comes from."""
     try:
-        yield
+        return setting.read(text)
     except ValueError as problem:
+        quoted = setting.quote(text)  # empty for a password
+        del text  # a traceback could show it
+        name = f"{setting.key} {quoted}" if quoted else setting.key
         raise SettingsError(f"Cannot read {name} from {place()}: {problem}.") from None
 
 
@@ -305,10 +306,10 @@ def no_such_key(key: str, known: Iterable[str], place: str | None = None) -> Set
     )
 
 
-def _read_config(path: Path, *, editable: bool) -> ConfigFile:
+def _read_config(path: Path, *, editable: bool, tolerant: bool) -> ConfigFile:
     data = _read_bytes(path)
     try:
-        return _parse_config(path, data)
+        return _parse_config(path, data, tolerant=tolerant)
     except SettingsError as problem:
         if not editable:
             raise
@@ -316,7 +317,7 @@ def _read_config(path: Path, *, editable: bool) -> ConfigFile:
         raise SettingsError(str(problem), hint=hint) from None
 
 
-def _parse_config(path: Path, data: bytes) -> ConfigFile:
+def _parse_config(path: Path, data: bytes, *, tolerant: bool) -> ConfigFile:
     values, text = parse_toml(data, str(path))
     top = TomlTable(str(path), text)
     profiles = values.pop("profile", {})
@@ -326,15 +327,23 @@ def _parse_config(path: Path, data: bytes) -> ConfigFile:
         raise _wrong_type("profile", top.place("profile"), "one table per profile, [profile.NAME]")
     for name in profiles:
         top.profile_name(name, "profile", name)
+    default_profile, trusted_sites = None, list[Site]()
+    checked = suppress(SettingsError) if tolerant else nullcontext()
+    with checked:
+        if default is not None:
+            default_profile = top.profile_name(default, DEFAULT_PROFILE.key)
+    with checked:
+        trusted_sites = _parse_trusted_sites(trusted, top)
     return ConfigFile(
-        path,
-        top.with_values(values, (*BY_KEY, *CONFIG_KEYS)),
-        None if default is None else top.profile_name(default, DEFAULT_PROFILE.key),
+        top.with_values(values, (*BY_KEY, *CONFIG_KEYS), tolerant=tolerant),
+        default_profile,
         {
-            name: TomlTable(str(path), text, ("profile", name)).with_values(values, BY_KEY)
+            name: replace(top, path=("profile", name)).with_values(
+                values, BY_KEY, tolerant=tolerant
+            )
             for name, values in profiles.items()
         },
-        _parse_trusted_sites(trusted, top),
+        trusted_sites,
     )
 
 
@@ -366,8 +375,11 @@ def _parse_trusted_sites(value: object, table: TomlTable) -> list[Site]:
     if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
         place = table.place(TRUSTED_SITES.key)
         raise _wrong_type(TRUSTED_SITES.key, place, "a list of sites, each in quotes")
-    with error_context(TRUSTED_SITES, lambda: table.place(TRUSTED_SITES.key)):
+    try:
         return [Site.parse(text) for text in value]
+    except ValueError as problem:
+        place = table.place(TRUSTED_SITES.key)
+        raise SettingsError(f"Cannot read {TRUSTED_SITES.key} from {place}: {problem}.") from None
 
 
 def _wrong_type(key: str, place: str, expected: str) -> SettingsError:

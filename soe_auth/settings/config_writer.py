@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from soe_auth.settings import LOCKS
 from soe_auth.settings.toml_position import with_table_renamed, without_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
     from soe_auth.model.site import Site
@@ -56,13 +56,14 @@ def write_setting(
 def remove_setting(config: Path, profile: str | None, key: str) -> bool:
     """Remove a key from a profile, or from the top for None; return whether it existed.
 
-    Raises SettingsError.
+    A table is not removed. Raises SettingsError.
     """
 
     def change(document: Document) -> None:
         profiles = document.get("profile", {})
         table = document if profile is None else profiles.get(profile, {})
-        table.pop(key, None)
+        if not isinstance(table.get(key), Mapping):
+            table.pop(key, None)
 
     return _rewrite(config, change)
 

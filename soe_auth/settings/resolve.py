@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from soe_auth.errors import LoginRequired, SettingsError
+from soe_auth.model.network import Network
 from soe_auth.settings import PROFILE_VARIABLE
-from soe_auth.settings.config_files import check_profile_name, error_context, read_configs
+from soe_auth.settings.config_files import check_profile_name, read_configs, read_setting
 from soe_auth.settings.project_file import find_project
 from soe_auth.settings.settings import Settings, find_paths
-from soe_auth.settings.spec import BY_KEY, CLIENT_ID, SCOPE, SITE, TABLE, Setting
+from soe_auth.settings.spec import BY_KEY, CA_BUNDLE, CLIENT_ID, PROXY, SCOPE, SITE, TABLE, Setting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from soe_auth.model.site import Site
     from soe_auth.model.token import Scope
@@ -42,9 +43,7 @@ class _Layer:
 
     def read(self, setting: Setting[T]) -> T:
         """Parse a setting that the source has. Raises SettingsError with the place."""
-        quoted = setting.quote(self.values[setting.key])
-        with error_context(setting, lambda: self.place(setting), quoted):
-            return setting.read(self.values[setting.key])
+        return read_setting(setting, self.values[setting.key], lambda: self.place(setting))
 
 
 class _Stated(NamedTuple):
@@ -91,19 +90,15 @@ def resolve(
     Raises SettingsError; LoginRequired if there is neither a profile nor a site.
     """
     sources = _find_sources(flags, profile, environ, cwd, configs, find)
-    used: dict[str, _Layer] = {}
-
-    def pick(setting: Setting[T]) -> T:
-        for layer in sources.layers:
-            if setting.key in layer.values:
-                used[setting.key] = layer
-                return layer.read(setting)
-        return setting.default
+    used = {key: layer for layer in reversed(sources.layers) for key in layer.values}
 
     def place(key: str) -> str:
         return used[key].place(BY_KEY[key]) if key in used else "default"
 
-    values: dict[str, Any] = {setting.key: pick(setting) for setting in TABLE}
+    values: dict[str, Any] = {
+        key: used[key].read(setting) if key in used else setting.default
+        for key, setting in BY_KEY.items()
+    }
     project, configs, site = sources.project, sources.configs, values[SITE.key]
     return Settings(
         profile=sources.profile,
@@ -126,13 +121,26 @@ def resolve(
 
 
 def choose_profile(
-    environ: Mapping[str, str], profile: str | None = None, flags: Mapping[str, str] | None = None
+    environ: Mapping[str, str],
+    profile: str | None = None,
+    *,
+    flags: Mapping[str, str] | None = None,
+    configs: Configs | None = None,
 ) -> str:
     """Return the profile that `resolve` chooses, without parsing all its values.
 
     Raises SettingsError and LoginRequired as `resolve`.
     """
-    return _find_sources(flags or {}, profile, environ, Path.cwd).profile
+    return _find_sources(flags or {}, profile, environ, Path.cwd, configs).profile
+
+
+def find_network(profile: str, environ: Mapping[str, str], configs: Configs) -> Network:
+    """Return the `network` of a profile's settings, whose other values may be invalid.
+
+    Raises SettingsError.
+    """
+    layers = [_layer_of_variables(environ), *map(_layer_of, configs.tables_of(profile))]
+    return Network(_first(layers, CA_BUNDLE), _first(layers, PROXY))
 
 
 def no_profile_yet() -> LoginRequired:
@@ -150,29 +158,24 @@ def _find_sources(
 ) -> _Sources:
     paths = find_paths(environ)
     configs = configs or read_configs(paths.files)
-    variables = {s.key: environ[s.variable] for s in TABLE if environ.get(s.variable)}
     typed = [
         _Layer(flags, lambda setting: setting.flag, lambda setting: setting.flag),
-        _Layer(variables, lambda setting: setting.variable, lambda setting: setting.variable),
+        _layer_of_variables(environ),
     ]
-
-    def read(setting: Setting[T]) -> T | None:
-        return next((layer.read(setting) for layer in typed if setting.key in layer.values), None)
-
     name, tables = profile or environ.get(PROFILE_VARIABLE) or "", None
     # Only the site decides whether the project file applies to a profile that is named.
-    stated = _Stated(read(SITE), None, None)
+    stated = _Stated(_first(typed, SITE), None, None)
     if not name:
-        stated = _Stated(stated.site, read(CLIENT_ID), read(SCOPE))
+        scope = _first(typed, SCOPE) if any(SCOPE.key in each.values for each in typed) else None
+        stated = _Stated(stated.site, _first(typed, CLIENT_ID), scope)
     project = find(cwd)
     if project and not project.is_for(name, stated.site, configs):
         project = None
     own = [project.table] if project else []
     if not name:
         if {SITE.key, CLIENT_ID.key} <= flags.keys() and stated.scope is None:
-            tops = [*own, *(file.top for file in configs.files)]
-            scope = next((t.read(SCOPE) for t in tops if SCOPE.key in t.values), SCOPE.default)
-            stated = stated._replace(scope=scope)
+            tops = map(_layer_of, [*own, *(file.top for file in configs.files)])
+            stated = stated._replace(scope=_first(tops, SCOPE))
         name, tables = _choose(stated, project, configs)
 
     def profile_place() -> str:
@@ -188,6 +191,17 @@ def _find_sources(
     stored = map(_layer_of, [*own, *(tables or configs.tables_of(name))])
     layers = [*typed, *stored]
     return _Sources(name, paths, configs, project, stated.site, layers, profile_place)
+
+
+def _layer_of_variables(environ: Mapping[str, str]) -> _Layer:
+    values = {s.key: environ[s.variable] for s in TABLE if environ.get(s.variable)}
+    return _Layer(values, lambda setting: setting.variable, lambda setting: setting.variable)
+
+
+def _first(layers: Iterable[_Layer], setting: Setting[T]) -> T:
+    """Return the setting's value in the first layer that has it, or its default."""
+    found = (layer.read(setting) for layer in layers if setting.key in layer.values)
+    return next(found, setting.default)
 
 
 def _layer_of(table: TomlTable) -> _Layer:

@@ -39,7 +39,8 @@ from soe_auth import NetworkError, RevocationResult, Secret, SettingsError, Site
 from soe_auth.actions.logout import logout
 from soe_auth.model.network import Network, Proxy
 from soe_auth.sandbox import Sandbox, running
-from soe_auth.settings.resolve import resolve
+from soe_auth.settings.config_files import read_config_files
+from soe_auth.settings.resolve import find_network, resolve
 from soe_auth.settings.settings import Settings
 from soe_auth.site_client.client import connect
 from soe_auth.site_client.failure import find_issuer
@@ -138,6 +139,14 @@ def test_files_and_variables_name_a_bundle_and_a_proxy(tmp_path: Path) -> None:
     assert settings.network == Network(
         Path.home() / "acme.pem", Proxy("http", "proxy.acme.test", 3128)
     )
+
+
+def test_a_logout_uses_the_proxy_although_another_value_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('[profile.acme]\nproxy = "none"\nport = "x"\nprot = 0\n')
+    environ = {"SOE_AUTH_CONFIG_DIR": str(tmp_path), "SOE_AUTH_CA_BUNDLE": "~/acme.pem"}
+    configs = read_config_files(environ, tolerant=True)
+    network = Network(Path.home() / "acme.pem", "none")
+    assert find_network("acme", environ, configs) == network
 
 
 NOT_WHOLE = ["acme.pem", "./acme.pem"]

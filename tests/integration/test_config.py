@@ -304,11 +304,12 @@ def test_a_wrong_value_changes_nothing(user: User) -> None:
 
 
 def test_a_broken_file_is_not_changed(user: User) -> None:
-    user.write("timeout = true\n")
-    code, _, stderr = user.types("config set timeout 5m")
-    assert code == 2
-    assert f"Cannot read timeout from {user.config}, line 1: write it as text" in stderr
-    assert user.config.read_text() == "timeout = true\n"
+    user.write("timeout = \n")
+    for line in ("config set timeout 5m", "config unset timeout", "config unset nonsense"):
+        code, _, stderr = user.types(line)
+        assert code == 2
+        assert f"Cannot read {user.config}: it is not valid TOML" in stderr
+    assert user.config.read_text() == "timeout = \n"
 
 
 def test_a_wrong_value_in_the_file_can_be_corrected(user: User) -> None:
@@ -316,6 +317,59 @@ def test_a_wrong_value_in_the_file_can_be_corrected(user: User) -> None:
     assert user.types("config list")[0] == 2
     assert user.types("config set port 8765")[0] == 0
     assert user.reads("config get port") == "8765\n"
+
+
+WRONG = f"""
+default_profile = 5
+trusted_sites = ["http://x y"]
+timeout = true
+timeuot = "5m"
+{ACME}port = true
+prot = "8765"
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "removed"),
+    [
+        ("config unset default_profile", "default_profile = 5"),
+        ("config unset trusted_sites", 'trusted_sites = ["http://x y"]'),
+        ("config unset timeout", "timeout = true"),
+        ("config unset timeuot", 'timeuot = "5m"'),
+        ("config unset port", "port = true"),
+        ("config unset prot -p acme", 'prot = "8765"'),
+        ("profile remove acme", f'{ACME}port = true\nprot = "8765"'),
+    ],
+)
+def test_what_is_wrong_in_the_file_can_be_removed(user: User, line: str, removed: str) -> None:
+    user.write(WRONG)
+    code, _, stderr = user.types(line)
+    assert code == 0, stderr
+    assert user.config.read_text().strip() == WRONG.replace(f"{removed}\n", "").strip()
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "value"),
+    [
+        ("config set trusted_sites https://a.example", "trusted_sites", ["https://a.example"]),
+        ("config set timeout 5m", "timeout", "5m"),
+        ("profile use acme", "default_profile", "acme"),
+    ],
+)
+def test_a_value_of_a_wrong_type_can_be_corrected(
+    user: User, line: str, key: str, value: object
+) -> None:
+    user.write(WRONG)
+    assert user.types(line)[0] == 0
+    assert tomllib.loads(user.config.read_text())[key] == value
+
+
+def test_only_a_key_of_the_file_is_removed_and_no_table(user: User) -> None:
+    user.write(f"{ACME}[other]\nsite = 1\n")
+    for line in ("config unset profile", "config unset other", "config unset acme -p acme"):
+        code, _, stderr = user.types(line)
+        assert (code, "There is no setting" in stderr) == (2, True)
+    assert user.config.read_text() == f"{ACME}[other]\nsite = 1\n"
 
 
 def test_a_new_profile_begins_with_its_site(user: User) -> None:
@@ -559,7 +613,8 @@ def test_the_file_is_checked_after_it_was_edited(user: User) -> None:
     assert stderr.startswith(
         f"soe-auth: Cannot read port '80' from {user.config} [profile.acme], line 4: valid"
     )
-    assert "Your changes are saved." in stderr
+    hint = "  Your changes are saved. Correct them: `soe-auth config edit`."
+    assert stderr.splitlines()[-1] == hint
     assert user.config.read_text() == f"{ACME}port = 80\n"
 
 

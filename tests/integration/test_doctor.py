@@ -154,6 +154,12 @@ def test_errors_are_summed_up_at_the_end_with_what_to_do(soe_auth: Command) -> N
     assert "connection:" not in done.stdout
 
 
+@pytest.mark.process
+def test_an_error_without_a_remedy_has_no_empty_line_at_the_end(soe_auth: Command) -> None:
+    done = soe_auth.with_variables(SOE_AUTH_TIMEOUT="0")("doctor")
+    assert done.stdout.splitlines()[-1].startswith("  settings: Cannot read timeout '0' from SOE_")
+
+
 @pytest.mark.posix("types at a pseudo-terminal")
 @pytest.mark.process
 @pytest.mark.parametrize("columns", [40, 80])

@@ -160,6 +160,16 @@ def test_logout_returns_the_revocation_result(site: Sandbox, home: Path) -> None
     )
 
 
+def test_a_wrong_value_does_not_prevent_the_logout_of_a_named_profile(
+    home: Path, stored: soe_auth.Token
+) -> None:
+    with (home / "config.toml").open("a") as config:
+        config.write('timeout = "x"\n[profile.other]\nport = true\n')
+    assert soe_auth.logout("acme", local=True) == soe_auth.LogoutResult(stored, None)
+    with pytest.raises(soe_auth.SettingsError, match="port"):
+        soe_auth.logout()
+
+
 def test_a_local_logout_does_not_contact_the_site(stored: soe_auth.Token) -> None:
     assert soe_auth.logout("acme", local=True) == soe_auth.LogoutResult(stored, None)
 

@@ -205,15 +205,15 @@ def _set(args: argparse.Namespace, console: Console) -> None:
         from soe_auth.site_client.tls import ssl_context
 
         ssl_context(Network(value))  # raises if no certificate can be read from it
-    read_config_files(console.environ)  # an invalid file is not changed
     config = find_paths(console.environ).config
     profile = _owner(setting, args.profile, console)
 
     def check() -> None:
         """Check under the lock: another process may have removed the profile."""
+        configs = _read_to_change(console)
         needed = value if setting is DEFAULT_PROFILE else profile
         if needed and not (setting is SITE and args.profile):
-            read_config_files(console.environ).require_profile(needed)
+            configs.require_profile(needed)
 
     check()
     if profile is None:
@@ -234,16 +234,17 @@ def _set(args: argparse.Namespace, console: Console) -> None:
 
 
 def _unset(args: argparse.Namespace, console: Console) -> None:
-    setting = _setting(args.key)
-    configs = read_config_files(console.environ)  # an invalid file is not changed
+    setting, configs = KEYS.get(args.key), _read_to_change(console)
     config = find_paths(console.environ).config
-    profile = _owner(setting, args.profile, console)
+    profile = _owner(setting, args.profile, console) if setting else args.profile
     if profile:
         configs.require_profile(profile)
-    removed = remove_setting(config, profile, setting.key)
+    removed = remove_setting(config, profile, args.key)
+    if not setting and not removed:
+        raise no_such_key(args.key, KEYS)
     place = _place(config, profile)
-    missing = f"{setting.key} is not set in {place}"
-    console.say(f"Removed {setting.key} from {place}" if removed else missing)
+    missing = f"{args.key} is not set in {place}"
+    console.say(f"Removed {printable(args.key)} from {place}" if removed else missing)
     if setting is STORE:
         _report_unused_tokens(console)
 
@@ -261,11 +262,16 @@ def _report_unused_tokens(console: Console) -> None:
                 )
 
 
+def _read_to_change(console: Console) -> Configs:
+    """Read the config files for a change, which may correct an unknown key or a wrong type."""
+    return read_config_files(console.environ, tolerant=True)
+
+
 def _setting(key: str) -> Setting[Any]:
     try:
         return KEYS[key]
     except KeyError:
-        raise no_such_key(key, list(KEYS)) from None
+        raise no_such_key(key, KEYS) from None
 
 
 def _owner(setting: Setting[Any], profile: str | None, console: Console) -> str | None:
@@ -277,7 +283,7 @@ def _owner(setting: Setting[Any], profile: str | None, console: Console) -> str 
     # The variable of a profile's setting overrides a value, but does not choose the profile.
     own = {setting.variable for setting in PROFILE if setting is not SITE}
     environ = {name: value for name, value in console.environ.items() if name not in own}
-    return choose_profile(environ, profile)
+    return choose_profile(environ, profile, configs=_read_to_change(console))
 
 
 def _place(config: Path, profile: str | None) -> str:
@@ -306,10 +312,8 @@ def _edit(_: argparse.Namespace, console: Console) -> None:
     try:
         read_config_files(console.environ).check_own()
     except SettingsError as problem:
-        raise SettingsError(
-            str(problem),
-            hint=f"Your changes are saved. {problem.hint} Correct them: `soe-auth config edit`.",
-        ) from None
+        hint = problem.hint or "Correct them: `soe-auth config edit`."
+        raise SettingsError(str(problem), hint=f"Your changes are saved. {hint}") from None
     if code:
         raise SettingsError(
             f"Cannot edit {config}: the editor ended with exit code {code}.",

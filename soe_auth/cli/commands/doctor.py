@@ -59,7 +59,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
         console.report("\nErrors, and what to do:" if errors else "\nNo errors.")
         for finding in errors:
             console.report(f"  {finding.name}: {finding.says}")
-            console.report(f"    {finding.todo}")
+            if finding.todo:
+                console.report(f"    {finding.todo}")
     return exit_code_of(errors[0]) if errors else 0
 
 

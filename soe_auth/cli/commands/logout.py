@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from functools import cache
 from typing import TYPE_CHECKING, get_args
 
 from soe_auth.actions.logout import logout
@@ -25,9 +24,8 @@ from soe_auth.model.secret import disable_core_dumps
 from soe_auth.model.text import nearest
 from soe_auth.oauth.revocation import RevocationResult
 from soe_auth.settings import PROFILE_VARIABLE
-from soe_auth.settings.config_files import read_config_files
-from soe_auth.settings.project_file import find_project
-from soe_auth.settings.resolve import choose_profile, resolve
+from soe_auth.settings.config_files import Configs, read_config_files
+from soe_auth.settings.resolve import choose_profile, find_network
 from soe_auth.settings.settings import find_paths
 from soe_auth.settings.spec import StoreKind
 from soe_auth.site_client.event_loop import run_async
@@ -91,17 +89,14 @@ def log_out(profiles: Sequence[str], console: Console, *, local: bool) -> int:
         kind: open_store(directory, kind, report=console.say, user_present=True)
         for kind in get_args(StoreKind)
     }
-    configs, find = None, cache(find_project)
-    with suppress(SettingsError):
-        configs = read_config_files(console.environ)
+    configs = Configs([])
+    with suppress(SettingsError):  # invalid settings must not prevent a logout
+        configs = read_config_files(console.environ, tolerant=True)
 
     async def log_out_of(profile: str) -> LogoutResult | StoreError | None:
         network = Network()
-        with suppress(SettingsError):  # invalid settings must not prevent a logout
-            if not local:
-                environ = console.environ
-                settings = resolve({}, profile=profile, environ=environ, configs=configs, find=find)
-                network = settings.network
+        with suppress(SettingsError):
+            network = find_network(profile, console.environ, configs)
         try:
             store = stores[find_store_kind(directory, profile, report=console.say)]
             return await logout(profile, store, local=local, network=network)
@@ -125,15 +120,17 @@ def _choose(args: argparse.Namespace, stored: Sequence[str], console: Console) -
     named = args.profile or console.environ.get(PROFILE_VARIABLE)
     if named and named in stored:
         return named
+    # Without a name, the profile may depend on what is invalid.
+    configs = read_config_files(console.environ, tolerant=bool(named))
+    flags = option_values(args)
     try:
-        name = choose_profile(console.environ, args.profile, option_values(args))
+        name = choose_profile(console.environ, args.profile, flags=flags, configs=configs)
     except LoginRequired:
         if len(stored) == 1:
             return stored[0]
         raise
-    profiles = read_config_files(console.environ).profiles
-    if (named or args.target) and name not in (*profiles, *stored):
-        meant = nearest(name, profiles)
+    if (named or args.target) and name not in (*configs.profiles, *stored):
+        meant = nearest(name, configs.profiles)
         raise SettingsError(
             f"There is no profile or token {name}.",
             hint=f"{f'Did you mean {meant}? ' if meant else ''}`soe-auth status` lists them.",

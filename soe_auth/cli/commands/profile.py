@@ -61,7 +61,7 @@ def _list(_: argparse.Namespace, console: Console) -> int:
 def _use(args: argparse.Namespace, console: Console) -> int:
     def check() -> None:
         """Check under the lock as well: another process may have removed the profile."""
-        read_config_files(console.environ).require_profile(args.name)
+        read_config_files(console.environ, tolerant=True).require_profile(args.name)
 
     check()
     config = find_paths(console.environ).config
@@ -84,7 +84,7 @@ def _rename(args: argparse.Namespace, console: Console) -> int:
     lock = LoginLock(paths.directory, report=console.say)
 
     def check(tokens: list[str]) -> None:
-        configs = read_config_files(console.environ)
+        configs = read_config_files(console.environ, tolerant=True)
         configs.require_own_profile(old)
         check_profile_name(new)
         # Some file systems do not distinguish names that differ by case alone.
@@ -117,7 +117,7 @@ def _remove(args: argparse.Namespace, console: Console) -> int:
     from soe_auth.cli.commands.logout import log_out
 
     name, paths = args.name, find_paths(console.environ)
-    configs = read_config_files(console.environ)
+    configs = read_config_files(console.environ, tolerant=True)
     files = FileStore(paths.directory, report=console.say)
     if name in configs.profiles or name not in files.profiles():  # else there is only a token
         configs.require_own_profile(name)
