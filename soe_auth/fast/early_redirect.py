@@ -58,9 +58,8 @@ class EarlyRedirect:
     def _accept(self, listening: socket) -> None:
         try:
             client, _ = listening.accept()
-        except (
-            OSError
-        ):  # the connection has ended, or no more can be opened: the server reports that
+        except OSError:
+            # The connection has ended, or no more can be opened: the server reports that.
             self._loop.remove_reader(listening)
             return
         client.setblocking(False)  # noqa: FBT003  # the socket module's own signature
@@ -102,7 +101,7 @@ def redirect_early(
             and received.target.matches(launch_path)
             and other_user(client.getpeername()[:2], client.getsockname()[:2]) is None
         ):
-            return _see_other(request.url)
+            return _raw_redirect(request.url)
         return b""
 
     early = EarlyRedirect(answer)
@@ -135,7 +134,7 @@ def parse_plain_request(data: bytes) -> CallbackRequest | None:
     return CallbackRequest(method, Secret(target), headers) if is_plain else None
 
 
-def _see_other(location: str) -> bytes:
+def _raw_redirect(location: str) -> bytes:
     """Return the redirect that the server would send (RFC 9700 section 4.12)."""
     headers = {**HEADERS, "Location": location, "Content-Length": "0", "Connection": "close"}
     lines = ["HTTP/1.1 303 See Other", *(f"{name}: {value}" for name, value in headers.items())]

@@ -12,6 +12,7 @@ from string import Template
 from typing import Literal
 
 from soe_auth.model.text import printable
+from soe_auth.oauth.callback_check import LAUNCH_REFUSED, TOO_LARGE, Stray
 
 _HERE = files(__name__.rpartition(".")[0])  # may be in a zip
 _STYLE = (_HERE / "page.css").read_text(encoding="utf-8")
@@ -61,25 +62,21 @@ def not_signed_in(reason: str, hint: str) -> Page:
     return _page("error", "Not signed in", reason, hint)
 
 
-def stray(status: int) -> Page:
+def stray(reason: Stray) -> Page:
     """Make the answer to any other request, without details of the login."""
-    text = "soe-auth uses this address for one login, and this request does not belong to it."
-    todo = "If you are signing in, use the newest tab that soe-auth opened."
-    return _page("warning", "This page has expired", text, todo, status)
-
-
-def too_large() -> Page:
-    """Make the answer to a request whose header is too large."""
-    text = "Your browser sent more cookies to this address than soe-auth accepts."
-    todo = "Delete the browser's cookies for this address, then reload this page."
-    return _page("warning", "Too many cookies", text, todo, 431)
-
-
-def for_another_user() -> Page:
-    """Make the answer to a browser that runs as another user."""
-    text = "This browser belongs to another user of this computer."
-    todo = "If you are signing in, open the address that the terminal shows now."
-    return _page("warning", "Open the other address", text, todo, 403)
+    if reason == LAUNCH_REFUSED:
+        title = "Open the other address"
+        text = "This browser belongs to another user of this computer."
+        todo = "If you are signing in, open the address that the terminal shows now."
+    elif reason == TOO_LARGE:
+        title = "Too many cookies"
+        text = "Your browser sent more cookies to this address than soe-auth accepts."
+        todo = "Delete the browser's cookies for this address, then reload this page."
+    else:
+        title = "This page has expired"
+        text = "soe-auth uses this address for one login, and this request does not belong to it."
+        todo = "If you are signing in, use the newest tab that soe-auth opened."
+    return _page("warning", title, text, todo, reason.status)
 
 
 def _page(

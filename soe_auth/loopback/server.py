@@ -19,7 +19,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from soe_auth.loopback.accept_connections import accepting
-from soe_auth.loopback.pages import HEADERS, Page, for_another_user, stray, too_large
+from soe_auth.loopback.pages import HEADERS, Page, stray
 from soe_auth.loopback.socket_owner import ORPHAN, other_user
 from soe_auth.model.secret import Secret
 from soe_auth.oauth.callback_check import (
@@ -131,21 +131,24 @@ class CallbackServer:
         ends = ((transport.get_extra_info(end) or _CLOSED)[:2] for end in ("peername", "sockname"))
         return self._other_user(*ends)
 
-    async def handle(self, request: web.BaseRequest, user: int | None) -> web.StreamResponse:
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one HTTP request."""
+        connection = request.protocol
+        assert isinstance(connection, _Connection)  # noqa: S101  # `serve` makes no others
+        connection.unread, connection.line_read = 0, False
         received = CallbackRequest(
             request.method,
             Secret(request.raw_path),
             {name.lower(): ", ".join(request.headers.getall(name)) for name in request.headers},
-            user,
+            connection.user,
         )
         if check_request(received, self._sockets.host, self._sockets.port) is None:
             if received.target.matches(self._paths.launch):
                 # Other users may have read the address in the browser's command line.
-                if user is not None:
-                    return self.refuse(LAUNCH_REFUSED, for_another_user())
+                if connection.user is not None:
+                    return self.refuse(LAUNCH_REFUSED)
                 self.browser_redirected = True
-                return _see_other(self.request.url)
+                return _redirect(self.request.url)
             if received.target.matches(self._paths.done) and self._page.done():
                 return await self._send_result(request, self._page.result())
         match check_callback(received, self.request):
@@ -154,11 +157,11 @@ class CallbackServer:
             case callback:
                 return await self._accept_callback(request, callback)
 
-    def refuse(self, reason: Stray, page: Page | None = None) -> web.Response:
+    def refuse(self, reason: Stray) -> web.Response:
         """Count and report a stray, and return an answer that quotes nothing of the request."""
         self.strays[reason.reason] += 1
         self._on_stray(reason)
-        return _respond(page or stray(reason.status))
+        return _respond(stray(reason))
 
     async def _accept_callback(
         self, request: web.BaseRequest, callback: Granted | Denied
@@ -170,7 +173,7 @@ class CallbackServer:
         await asyncio.shield(self._page)
         if request.transport is None:
             self._shown.set()  # the tab is closed and will not fetch the page
-        return _see_other(self._paths.done)
+        return _redirect(self._paths.done)
 
     async def _send_result(self, request: web.BaseRequest, page: Page) -> web.StreamResponse:
         response = _respond(page)
@@ -196,16 +199,17 @@ async def serve(
     earlier, each with the bytes that it sent.
     """
     listener = CallbackServer(request, sockets, paths, on_stray, other_user)
-    server = _Server(listener)
+    server = web.Server(listener.handle)
+    connection = partial(_Connection, server, listener)
     runner = web.ServerRunner(server, shutdown_timeout=0.1)
     await runner.setup()
+    loop = asyncio.get_running_loop()
     unconnected = dict(accepted)
     try:
         for client, sent in accepted.items():
-            connection = partial(_Connection, server, listener, sent)
-            await asyncio.get_running_loop().connect_accepted_socket(connection, client)
+            await loop.connect_accepted_socket(partial(connection, sent), client)
             del unconnected[client]
-        async with accepting(sockets, server, lambda: listener.refuse(_TOO_MANY)):
+        async with accepting(sockets, connection, lambda: listener.refuse(_TOO_MANY)):
             yield listener
     finally:
         for client in unconnected:
@@ -213,29 +217,12 @@ async def serve(
         await runner.cleanup()
 
 
-class _Server(web.Server):
-    """Makes the connections of one CallbackServer."""
-
-    def __init__(self, listener: CallbackServer) -> None:
-        super().__init__(self._answer)
-        self._listener = listener
-
-    def __call__(self) -> web.RequestHandler:
-        return _Connection(self, self._listener)
-
-    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        connection = request.protocol
-        assert isinstance(connection, _Connection)  # noqa: S101  # it makes no others
-        connection.unread, connection.line_read = 0, False
-        return await self._listener.handle(request, connection.user)
-
-
 class _Connection(web.RequestHandler):
     """Treats invalid HTTP as a stray; aiohttp's own answer would repeat it."""
 
     __slots__ = ("_last_bytes", "_listener", "_sent", "line_read", "unread", "user")
 
-    def __init__(self, server: _Server, listener: CallbackServer, sent: bytes = b"") -> None:
+    def __init__(self, server: web.Server, listener: CallbackServer, sent: bytes = b"") -> None:
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
@@ -291,7 +278,7 @@ class _Connection(web.RequestHandler):
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return self._listener.refuse(Stray("soe-auth failed on it", status, notable=True))
         if self.unread > _MAX_HEAD:
-            return self._listener.refuse(TOO_LARGE, too_large())
+            return self._listener.refuse(TOO_LARGE)
         return self._listener.refuse(Stray("it was not valid HTTP", status))
 
 
@@ -301,6 +288,6 @@ def _respond(page: Page) -> web.Response:
     return response
 
 
-def _see_other(location: str) -> web.Response:
+def _redirect(location: str) -> web.Response:
     """Redirect the browser with a GET, without a body (RFC 9700 section 4.12)."""
     return web.Response(status=303, headers={**HEADERS, "Location": location})

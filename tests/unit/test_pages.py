@@ -8,12 +8,13 @@ import pytest
 from soe_auth import sandbox
 from soe_auth.loopback import pages
 from soe_auth.loopback.pages import HEADERS, Page, not_signed_in, signed_in, stray
+from soe_auth.oauth.callback_check import LAUNCH_REFUSED, TOO_LARGE, Stray
 
 PAGES = [
     signed_in("acme.stackenterprise.co", "Jane Doe", "until Tue 09:12 (24 h)"),
     signed_in("acme.stackenterprise.co", None, "until it is revoked"),
     not_signed_in("You chose Cancel on the site.", "Start again."),
-    stray(404),
+    *map(stray, (Stray("it has no code", 404), LAUNCH_REFUSED, TOO_LARGE)),
 ]
 
 
