@@ -36,14 +36,14 @@ def entry_point() -> NoReturn:
     sys.unraisablehook = exit_on_ctrl_c
     try:
         # All output is flushed and synced; this skips Python's slower cleanup.
-        os._exit(_run(sys.argv[1:], signals))
+        os._exit(_replay_or_run(sys.argv[1:], signals))
     except BaseException as error:
         if signals or is_ctrl_c(error):
             exit_interrupted(signals)
         raise
 
 
-def _run(argv: list[str], signals: list[int]) -> int:
+def _replay_or_run(argv: list[str], signals: list[int]) -> int:
     """Replay the command or run it; return the exit code, with all output flushed."""
     prepare()
     try:
@@ -94,14 +94,14 @@ def _accelerate(io: LoginIO) -> LoginIO:
 
 def _print_or_execute(answer: Answer) -> bool:
     """Print the answer's text or execute its command; return False if that cannot be executed."""
-    if answer.command is None:
-        if answer.text is not None:
-            write_stdout(answer.text)
+    text, command, environ = answer
+    write_stdout(text, end="")
+    if not command:
         return True
     from soe_auth.desktop.process import exec_command
 
     try:
-        exec_command(answer.command, answer.environ)
+        exec_command(command, environ)
     except OSError:  # `soe-auth run` reports it
         return False
 

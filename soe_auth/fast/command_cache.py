@@ -22,6 +22,9 @@ TYPE_CHECKING = False  # importing typing takes time
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    # The text to print, or the command to execute and its environment. The exit code is 0.
+    Answer = tuple[str, list[str], Mapping[str, str]]
+
 NAME = "recall"
 _MAX_ENTRIES = 64  # newest first
 _MAX_ENTRY = 8 * 1024  # bytes
@@ -39,22 +42,6 @@ _SECRETS = (TOKEN_VARIABLE, f"{VARIABLE_PREFIX}PROXY")  # the latter may hold a 
 _MARKS = ("there", "not there")
 
 
-class Answer:
-    """The text to print, if any, or the command to exec in its environment; the exit code is 0."""
-
-    __slots__ = ("command", "environ", "text")
-
-    def __init__(
-        self,
-        text: str | None = None,
-        command: list[str] | None = None,
-        environ: Mapping[str, str] | None = None,
-    ) -> None:
-        self.text: str | None = text
-        self.command: list[str] | None = command
-        self.environ: Mapping[str, str] = environ or {}
-
-
 def replay(
     argv: Sequence[str], environ: Mapping[str, str], now: Callable[[], float] = time.time
 ) -> Answer | None:
@@ -69,19 +56,19 @@ def replay(
             words, child = list(argv[:count]), list(argv[count:])
             match cache.lookup(data, words):
                 case ["text", text] if not child:
-                    return Answer(text)
+                    return f"{text}\n", [], {}
                 case ["print", *source, before, after] if not child:
-                    return Answer(before + _read_token(source, now) + after)
+                    return f"{before}{_read_token(source, now)}{after}\n", [], {}
                 case ["nothing", *source] if not child:
                     _read_token(source, now)
-                    return Answer()
+                    return "", [], {}
                 # A word that begins with a dash may be an option of `run`.
                 case ["exec", *source, variable, site] if child and child[0][:1] not in {"", "-"}:
                     from soe_auth.desktop.process import child_environment
                     from soe_auth.model.secret import Secret
 
                     token = Secret(_read_token(source, now))
-                    return Answer(None, child, child_environment(token, site, environ, variable))
+                    return "", child, child_environment(token, site, environ, variable)
                 case _:
                     pass
     except (OSError, ValueError):

@@ -3,12 +3,16 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cli_oracle import Place, Told, standing_in, two_profiles
 
 from soe_auth.cli.console import Observer
-from soe_auth.fast.command_cache import Answer, replay
+from soe_auth.fast.command_cache import replay
 from soe_auth.fast.recorder import Recorder
+
+if TYPE_CHECKING:
+    from soe_auth.fast.command_cache import Answer
 
 
 def settled() -> int:
@@ -23,7 +27,7 @@ class CachedPlace(Place):
     def recall(self) -> Path:
         return self.config / "recall"
 
-    def replay(self, *argv: str, now: Callable[[], float] = time.time) -> Answer | None:
+    def replay(self, *argv: str, now: Callable[[], float] = time.time) -> "Answer | None":
         with standing_in(self):
             return replay(argv, self.environ, now)
 
@@ -36,10 +40,9 @@ class CachedPlace(Place):
         return self.long(*argv, observer=observer or Recorder(argv, self.environ, clock))
 
 
-def outcome_of(answer: Answer) -> Told:
-    if answer.command is not None:
-        return Told(0, became=(answer.command, dict(answer.environ)))
-    return Told(0, "" if answer.text is None else f"{answer.text}\n")
+def outcome_of(answer: "Answer") -> Told:
+    text, command, environ = answer
+    return Told(0, text, became=(command, dict(environ)) if command else None)
 
 
 def tick(directory: Path) -> None:

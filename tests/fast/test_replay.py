@@ -13,7 +13,7 @@ from contextlib import chdir, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import which
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cli_oracle import CONFIG, PROJECTS, SHOW, SYSTEMS, USERS, Told, living, standing_in
@@ -25,12 +25,15 @@ from strategies import OPTIONS, change, command_lines, places
 
 from soe_auth import Secret
 from soe_auth.__main__ import NOT_WRITTEN, READER_GONE
-from soe_auth.fast.command_cache import Answer, Cache
+from soe_auth.fast.command_cache import Cache
 from soe_auth.fast.recorder import Recorder
 from soe_auth.settings.resolve import resolve
 from soe_auth.settings.spec import TABLE
 from soe_auth.storage.file_store import token_from_json, token_to_json
 from soe_auth.version import __version__
+
+if TYPE_CHECKING:
+    from soe_auth.fast.command_cache import Answer
 
 pytestmark = pytest.mark.posix("only Linux has the cache")
 
@@ -46,7 +49,7 @@ def place(tmp_path: Path) -> CachedPlace:
     return cached_profiles(tmp_path)
 
 
-def recorded(place: CachedPlace, *argv: str) -> Answer:
+def recorded(place: CachedPlace, *argv: str) -> "Answer":
     """Record a command line, and return the answer of replay."""
     outcome = place.run(*(argv or ("token",)))
     answer = place.replay(*(argv or ("token",)))
@@ -56,11 +59,12 @@ def recorded(place: CachedPlace, *argv: str) -> Answer:
     return answer
 
 
-def is_replayed(answer: Answer | None, outcome: Told) -> bool:
+def is_replayed(answer: "Answer | None", outcome: Told) -> bool:
     """Whether replay has answered; then it must be the outcome of the command."""
     if answer is None:
         return False
-    if answer.command and which(answer.command[0]) is None:
+    _, command, _ = answer
+    if command and which(command[0]) is None:
         assert outcome.code == 127  # left to the command, as it cannot be executed
         return False
     assert outcome == outcome_of(answer)
@@ -301,11 +305,11 @@ def test_a_system_file_that_appears_is_noticed(place: CachedPlace) -> None:
 
 def test_a_repository_that_begins_or_ends_is_noticed(place: CachedPlace) -> None:
     (place.root / PROJECTS).write_text(OTHER_TEXT[PROJECTS])
-    assert recorded(place).text == "token-of-home"
+    assert outcome_of(recorded(place)).out == "token-of-home\n"
     mark = place.root / "repository" / ".git"
     mark.rmdir()
     assert place.replay("token") is None
-    assert recorded(place).text == "token-of-work"
+    assert outcome_of(recorded(place)).out == "token-of-work\n"
     mark.write_text("gitdir: elsewhere\n")  # as in a work tree
     assert both(place, "token") == (Told(0, "token-of-home\n"), False)
     assert both(place, "token") == (Told(0, "token-of-home\n"), True)
@@ -321,7 +325,7 @@ def test_a_change_of_directory_is_noticed(place: CachedPlace) -> None:
     elsewhere.mkdir()
     outside = replace(place, cwd=elsewhere)
     assert outside.replay("token") is None
-    assert recorded(outside).text == "token-of-work"
+    assert outcome_of(recorded(outside)).out == "token-of-work\n"
 
 
 def test_a_deleted_current_directory_does_no_harm(place: CachedPlace) -> None:
