@@ -9,7 +9,7 @@ The public API is the names in `__all__` and the package `soe_auth.sandbox`.
 
 from soe_auth.version import __version__
 
-TYPE_CHECKING = False  # importing typing is slow
+TYPE_CHECKING = False  # importing typing takes time
 if TYPE_CHECKING:
     from soe_auth.actions.logout import LogoutResult
     from soe_auth.actions.status import ProfileStatus

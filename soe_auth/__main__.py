@@ -18,7 +18,7 @@ from soe_auth.cli.signals import (
 )
 from soe_auth.cli.streams import OutputError, prepare, write_stderr, write_stdout
 
-TYPE_CHECKING = False  # importing typing is slow
+TYPE_CHECKING = False  # importing typing takes time
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any, NoReturn

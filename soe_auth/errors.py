@@ -19,7 +19,7 @@ No message contains a state, code, verifier or token, or a terminal control char
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # importing typing is slow
+TYPE_CHECKING = False  # importing typing takes time
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -48,15 +48,7 @@ class SoeAuthError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         """Support pickle and copy, although the subclasses' constructors differ."""
-        return _restore, (type(self), self.args, self.__dict__)
-
-
-def _restore(
-    kind: type[SoeAuthError], args: tuple[object, ...], state: Mapping[str, object]
-) -> SoeAuthError:
-    error = kind.__new__(kind, *args)
-    error.__dict__.update(state)
-    return error
+        return Exception.__new__, (type(self), *self.args), self.__dict__
 
 
 class SettingsError(SoeAuthError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
-TYPE_CHECKING = False  # importing typing is slow
+TYPE_CHECKING = False  # importing typing takes time
 if TYPE_CHECKING:
     import select
     from typing import NoReturn

@@ -6,7 +6,7 @@ import os
 import sys
 from errno import EINVAL
 
-TYPE_CHECKING = False  # importing typing is slow
+TYPE_CHECKING = False  # importing typing takes time
 if TYPE_CHECKING:
     from typing import TextIO
 

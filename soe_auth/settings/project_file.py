@@ -88,7 +88,7 @@ def read_shared_config(stream: BinaryIO, origin: str) -> ProjectFile:
 
     `origin` is its printable path or URL. Raises SettingsError and OSError.
     """
-    values, text = _parse(stream.read(_MAX_FILE + 1), origin)
+    values, text = _parse_untrusted(stream.read(_MAX_FILE + 1), origin)
     return _project_file(TomlTable(origin, text), values)
 
 
@@ -121,7 +121,7 @@ def _parse_project(data: bytes, path: str) -> ProjectFile | None:
     # A pyproject.toml that is not for soe-auth may be invalid.
     if is_pyproject and b"soe-auth" not in data:
         return None
-    values, text = _parse(data, origin)
+    values, text = _parse_untrusted(data, origin)
     if not is_pyproject:
         return _project_file(TomlTable(origin, text), values)
     tool = values.get("tool")
@@ -134,7 +134,7 @@ def _parse_project(data: bytes, path: str) -> ProjectFile | None:
     return _project_file(table, own)
 
 
-def _parse(data: bytes, origin: str) -> tuple[dict[str, Any], str]:
+def _parse_untrusted(data: bytes, origin: str) -> tuple[dict[str, Any], str]:
     """Parse untrusted TOML. Raises SettingsError, also if it would take too much time."""
     dots = [line.count(b".") for line in data.splitlines()]
     if len(data) > _MAX_FILE or max(dots, default=0) * (sum(dots) + len(dots)) > _MAX_STEPS:

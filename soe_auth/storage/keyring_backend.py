@@ -66,7 +66,7 @@ class KeyringBackend:
 
         def work(backend: Backend) -> tuple[bool, Token | None]:
             text = backend.get_password(SERVICE, name)
-            return text is not None, _parse(text)
+            return text is not None, _token_or_none(text)
 
         is_there, token = self._call(work)
         if is_there and token is None:
@@ -83,7 +83,7 @@ class KeyringBackend:
             # One short line: a backend may store no more than a line, or 2,560 bytes of UTF-16.
             text = json.dumps(json.loads(token_to_json(token)), separators=(",", ":"))
             backend.set_password(SERVICE, name, text)
-            if _parse(backend.get_password(SERVICE, name)) == token:
+            if _token_or_none(backend.get_password(SERVICE, name)) == token:
                 return
             with suppress(Exception):  # a part of it may be there
                 backend.delete_password(SERVICE, name)
@@ -143,7 +143,7 @@ class KeyringBackend:
         raise timed_out
 
 
-def _parse(text: str | None) -> Token | None:
+def _token_or_none(text: str | None) -> Token | None:
     try:
         return None if text is None else token_from_json(text.encode())
     except ValueError:
