@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from soe_auth.actions.login_messages import command_to_start_again, instruct, timed_out
 from soe_auth.errors import LoginDenied, LoginError
-from soe_auth.loopback.socket_owner import ORPHAN, user_name
+from soe_auth.loopback.socket_owner import user_name
 from soe_auth.oauth.authorization_request import login_success_uri, new_authorization_request
 from soe_auth.oauth.callback_check import (
     LAUNCH_REFUSED,
@@ -130,8 +130,7 @@ class CallbackSources:
             raise timed_out(self.pending, self.settings, self._io, self.listener)
         callback = done.pop().result()
         if callback.other_user is not None:
-            is_unknown = callback.other_user == ORPHAN
-            user = "an unknown user" if is_unknown else user_name(callback.other_user)
+            user = user_name(callback.other_user)
             self._io.instruct(f"The callback came from a program of {user}.")
         if isinstance(callback, Denied):
             command = command_to_start_again(self.settings, self._io)
@@ -192,8 +191,8 @@ class CallbackSources:
         )
         origins = {**self.settings.origins, REDIRECT.key: REDIRECT.flag}
         self.settings = replace(self.settings, redirect="login_success", origins=origins)
-        self.pending = replace(self.pending, request=request, reads_paste=True)
         if self.listener:
             self.listener.request = request
         opened = self.pending.open_in(self._io.open_browser)
-        instruct(self.pending, self.settings, self._io, opened=opened)
+        self.pending = replace(self.pending, request=request, reads_paste=True, opened=opened)
+        instruct(self.pending, self.settings, self._io)

@@ -90,7 +90,7 @@ def start_login(
             messages.require_user(settings, io, opened=opened)
             io.login_lock.record_failure(settings.profile)
         try:
-            messages.instruct(pending, settings, io, opened=opened)
+            messages.instruct(pending, settings, io)
             yield pending
         except BaseException:
             if automatic:  # restart the delay

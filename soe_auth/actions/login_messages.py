@@ -24,9 +24,13 @@ _COUNT_AFTER = 3.0  # seconds until a terminal shows how long the login waits
 
 def require_user(settings: Settings, io: LoginIO, *, opened: bool) -> None:
     """Raise LoginRequired if an automatic login would only wait for its timeout."""
-    can_paste = io.pasted_lines is not None
-    if why := io.environment.why_unattended(opened=opened, can_paste=can_paste):
-        raise LoginRequired(f"{why}; type `{settings.login_command}`, or set SOE_AUTH_TOKEN.")
+    if opened or io.pasted_lines is not None:
+        return
+    if io.environment.unattended:
+        why = f"This is {io.environment.remote_reason}, and no user is here to sign in"
+    else:
+        why = "There is neither a browser nor a terminal here to sign in with"
+    raise LoginRequired(f"{why}; type `{settings.login_command}`, or set SOE_AUTH_TOKEN.")
 
 
 def reads_paste(settings: Settings, io: LoginIO, *, opened: bool) -> bool:
@@ -38,25 +42,23 @@ def reads_paste(settings: Settings, io: LoginIO, *, opened: bool) -> bool:
     return io.pasted_lines is not None and bool(elsewhere or not opened)
 
 
-def instruct(
-    pending: PendingAuthorization, settings: Settings, io: LoginIO, *, opened: bool
-) -> None:
+def instruct(pending: PendingAuthorization, settings: Settings, io: LoginIO) -> None:
     """Show the addresses to open, and the prompt for a pasted one if it may be needed."""
     paste_only = settings.redirect == "login_success"
-    if opened:
+    if pending.opened:
         io.announce(f"Opening {pending.address} in your browser …")
     elif io.open_browser:
         io.announce(why_no_browser(settings))
     port = pending.sockets.port if pending.sockets and not paste_only else None
     if sentence := io.environment.describe(port):
         io.announce(sentence)
-    show = io.announce if opened else io.instruct
-    if opened and (io.environment.remote_reason or paste_only):
+    show = io.announce if pending.opened else io.instruct
+    if pending.opened and (io.environment.remote_reason or paste_only):
         show(f"If no browser opens, open this address:\n  {pending.request.url}")
-    elif not opened and pending.address and not paste_only:
+    elif not pending.opened and pending.address and not paste_only:
         show(f"Open this address in a browser on this computer:\n  {pending.address}")
         show(f"Or this one in a browser on any computer:\n  {pending.request.url}")
-    elif not opened:
+    elif not pending.opened:
         show(f"Open this address in a browser on any computer:\n  {pending.request.url}")
     if not pending.reads_paste or not io.pasted_lines:
         return

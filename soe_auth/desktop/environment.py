@@ -41,17 +41,6 @@ class Environment:
             advice = f"for a browser on your own machine, type `{command}` there"
         return f"This is {self.remote_reason}: {advice}."
 
-    def why_unattended(self, *, opened: bool, can_paste: bool) -> str | None:
-        """Return why no user can complete an automatic login; None if one may.
-
-        `opened` says whether a browser was started, `can_paste` whether there is a terminal.
-        """
-        if opened or can_paste:
-            return None
-        if self.unattended:
-            return f"This is {self.remote_reason}, and no user is here to sign in"
-        return "There is neither a browser nor a terminal here to sign in with"
-
 
 def detect(environ: Mapping[str, str], root: Path | str = ROOT) -> Environment:
     """Return where this process runs: the most specific environment of those that apply."""

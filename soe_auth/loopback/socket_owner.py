@@ -105,7 +105,9 @@ def _users_in_tables(peer: Address, own: Address, proc: Path) -> set[int]:
 
 
 def user_name(user: int) -> str:
-    """Return `user NAME`, or `user NUMBER` if the number has no name."""
+    """Return `user NAME`, or `user NUMBER` if the number has no name; ORPHAN is unknown."""
+    if user == ORPHAN:
+        return "an unknown user"
     if sys.platform != "win32":
         from pwd import getpwuid
 

@@ -130,17 +130,6 @@ def test_an_unsafe_host_name_becomes_a_placeholder(tmp_path: Path) -> None:
         assert place.ssh == "you@HOST"
 
 
-@pytest.mark.parametrize("environ", [{}, {"CI": "true"}], ids=["anywhere", "CI"])
-def test_a_login_is_unattended_without_browser_and_terminal(
-    tmp_path: Path, environ: dict[str, str]
-) -> None:
-    place = detect(environ, root=tmp_path)
-    assert place.why_unattended(opened=True, can_paste=False) is None
-    assert place.why_unattended(opened=False, can_paste=True) is None
-    why = place.why_unattended(opened=False, can_paste=False) or ""
-    assert ("CI job" in why) == bool(environ)
-
-
 @pytest.mark.rfc("8252-B.5")
 def test_the_browser_setting_precedes_the_variable_and_the_desktop(tmp_path: Path) -> None:
     for name in ("mine", "theirs", "xdg-open"):

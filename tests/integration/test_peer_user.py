@@ -117,6 +117,7 @@ def test_an_end_that_was_closed_is_an_orphan_and_not_roots(
 
 def test_a_user_is_shown_by_name_or_by_number() -> None:
     assert user_name(123_456_789) == "user 123456789"
+    assert user_name(ORPHAN) == "an unknown user"
     if os.name == "posix":
         assert user_name(0) == "user root"
 
