@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from soe_auth.errors import NetworkError, SettingsError
-from soe_auth.model.network import Network
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from soe_auth.model.network import Network
     from soe_auth.model.token import Token
     from soe_auth.oauth.revocation import RevocationResult
     from soe_auth.storage import Store
@@ -32,15 +32,12 @@ class LogoutResult:
     newer: bool = False
 
 
-_SYSTEM = Network()
-
-
 async def logout(
     profile: str,
     store: Store,
     *,
+    network: Network,
     local: bool = False,
-    network: Network = _SYSTEM,
     now: Callable[[], float] = time.time,
 ) -> LogoutResult | None:
     """Ask the site to revoke the profile's token, then remove it here.

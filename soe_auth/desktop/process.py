@@ -50,7 +50,7 @@ def without_own_variables(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def child_environment(
-    token: Secret, site: str | None, environ: Mapping[str, str], variable: str = TOKEN_VARIABLE
+    token: Secret, site: str | None, environ: Mapping[str, str], variable: str
 ) -> dict[str, str]:
     """Return the environment with the token in a variable, and the site's URL if it is known."""
     changed = {name: value for name, value in environ.items() if name != TOKEN_VARIABLE}

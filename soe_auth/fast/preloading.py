@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ async def connect_preloaded(site: Site, network: Network) -> AsyncIterator[SiteC
     """Open a connection to the site; httpx is loaded while the listener answers."""
     from soe_auth.site_client.event_loop import in_thread
 
-    client = await in_thread(_load_client)
+    client = await in_thread(lambda: import_module("soe_auth.site_client.client"))
     async with client.connect(site, network=network) as connection:
         yield connection
 
@@ -71,9 +72,3 @@ def _load_server() -> ModuleType:
         else:
             os.environ["SSL_CERT_FILE"] = before
     return server
-
-
-def _load_client() -> ModuleType:
-    from soe_auth.site_client import client
-
-    return client

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from soe_auth.files.lock import flock, lock_directory, make_mode_private, wait_for_lock
 from soe_auth.files.private_read import (
     NO_FOLLOW,
+    PRIVATE_FILE,
     check_replaceable,
     read_private,
     retry_while_open,
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from soe_auth.files.lock import Release
 
 _PRIVATE_DIRECTORY = 0o700
-_PRIVATE_FILE = 0o600
 _CANNOT_FLUSH = {EINVAL, ENOSYS, ENOTSUP}  # a directory, on SMB and FUSE
 _RANDOM = 8  # bytes in the name of a temporary file
 
@@ -225,7 +225,7 @@ def _create_temporary(path: Path) -> tuple[Path, int]:
     """Create a file beside path, locked while it is open."""
     while True:
         temporary = path.with_name(f".{path.name}.{os.urandom(_RANDOM).hex()}.new")
-        file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_FOLLOW, _PRIVATE_FILE)
+        file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_FOLLOW, PRIVATE_FILE)
         try:
             is_ours = flock(file) and os.fstat(file).st_nlink > 0
         except OSError:  # no locks on this file system, so no process removes it as stale

@@ -7,7 +7,7 @@ import sys
 import time
 from errno import EACCES, EAGAIN, EINVAL, ENOLCK, ENOSYS, ENOTSUP, EOPNOTSUPP
 
-from soe_auth.files.private_read import NO_FOLLOW, OTHERS
+from soe_auth.files.private_read import NO_FOLLOW, OTHERS, PRIVATE_FILE
 
 if sys.platform == "win32":
     import _winapi
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     Release = Callable[[], None]
 
-_PRIVATE_FILE = 0o600
 # Errors of flock(2) on file systems without locks, such as some NFS, SMB, Lustre and FUSE.
 _NO_LOCKS = {EINVAL, ENOLCK, ENOSYS, ENOTSUP, EOPNOTSUPP}
 _SHARING_VIOLATION = 32  # Windows: another process has the file open
@@ -52,7 +51,7 @@ def try_lock(path: Path | str, warn: Callable[[], None] = lambda: None) -> Relea
         return lambda: _winapi.CloseHandle(handle)
     import fcntl
 
-    file = os.open(path, os.O_RDWR | os.O_CREAT | NO_FOLLOW, _PRIVATE_FILE)
+    file = os.open(path, os.O_RDWR | os.O_CREAT | NO_FOLLOW, PRIVATE_FILE)
     try:
         make_mode_private(file)
         is_locked = flock(file)
@@ -132,5 +131,5 @@ def flock(file: int, *, shared: bool = False) -> bool:
 
 def make_mode_private(file: int) -> None:
     """Set mode 0600 on an open file that we created, as an unusual umask may have reduced it."""
-    if sys.platform != "win32" and os.fstat(file).st_mode & 0o777 != _PRIVATE_FILE:
-        os.fchmod(file, _PRIVATE_FILE)
+    if sys.platform != "win32" and os.fstat(file).st_mode & 0o777 != PRIVATE_FILE:
+        os.fchmod(file, PRIVATE_FILE)

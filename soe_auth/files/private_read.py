@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _READ = os.O_RDONLY | NO_FOLLOW | getattr(os, "O_NONBLOCK", 0)  # do not wait for a pipe's writer
 OTHERS = 0o077
+PRIVATE_FILE = 0o600
 _MAX_LINKS = 40  # as in Linux
 _PAUSES = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.5)  # in seconds, 1.13 in total
 

@@ -11,6 +11,8 @@ import socket
 import sys
 from binascii import b2a_base64
 
+from soe_auth.errors import LoopbackUnavailable
+
 TYPE_CHECKING = False  # importing typing takes time
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -81,8 +83,6 @@ def bind(
     else:
         busy = f"port {first} {why_busy(first) or f'cannot be bound: {problems[first]}'}"
         reason = f"none of {first}-{others[-1]} is free; {busy}" if others else busy
-    from soe_auth.errors import LoopbackUnavailable
-
     raise LoopbackUnavailable(
         f"Cannot bind a loopback port for the redirect: {reason}.",
         hint="Choose another port with --port, stop the program that uses it, or use"
@@ -151,8 +151,6 @@ def require_loopback(
     except OSError as problem:
         reason = f"it does not resolve: {problem.strerror or problem}"
     if reason:
-        from soe_auth.errors import LoopbackUnavailable
-
         raise LoopbackUnavailable(
             f"Cannot use {host} for the redirect: {reason}.",
             hint=f"Add `127.0.0.1 {host}` to the hosts file or your DNS, choose another host with"

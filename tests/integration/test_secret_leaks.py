@@ -350,7 +350,7 @@ async def log_in_and_out(user: FakeUser, site: Sandbox, store: WatchingStore) ->
     settings = user.settings(site=site.url)
     token = await alogin(settings, user.effects(store=store))
     assert CANARY in token.access_token.reveal()
-    assert await logout(settings.profile, user.effects().store)
+    assert await logout(settings.profile, user.effects().store, network=settings.network)
 
 
 @pytest.mark.posix("looks at the limit of core dumps")

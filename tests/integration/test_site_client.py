@@ -46,6 +46,7 @@ from soe_auth import (
 )
 from soe_auth.actions.logout import logout
 from soe_auth.cli.exit_codes import exit_code
+from soe_auth.model.network import Network
 from soe_auth.oauth.authorization_request import (
     AuthorizationRequest,
     login_success_uri,
@@ -941,7 +942,7 @@ async def test_a_logout_with_an_invalid_proxy_removes_the_local_token(
     monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:9")
     store = FileStore(tmp_path, report=print)
     store.save("acme", TOKEN)
-    result = await logout("acme", store)
+    result = await logout("acme", store, network=Network())
     assert result
     assert result.on_site is RevocationResult.UNREACHABLE
     assert store.load("acme") is None

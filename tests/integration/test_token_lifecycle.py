@@ -571,7 +571,7 @@ async def test_a_log_out_keeps_the_token_that_a_login_stores_meanwhile(tmp_path:
     async with served(answer) as port:
         site = Site.parse(f"http://localhost:{port}")
         store.save("acme", replace(TOKEN, site=site))
-        result = await logout("acme", store)
+        result = await logout("acme", store, network=Network())
     assert result
     assert result.on_site is not RevocationResult.UNREACHABLE
     assert result.newer

@@ -22,9 +22,10 @@ from soe_auth.cli.console import Console
 from soe_auth.cli.options import open_profile_store
 from soe_auth.desktop.browser import find_browser, has_default_browser
 from soe_auth.desktop.environment import Environment
+from soe_auth.desktop.process import without_own_variables
 from soe_auth.model.site import VENDOR_DOMAIN
 from soe_auth.sandbox import running
-from soe_auth.settings import CONFIG_DIR_VARIABLE, PROFILE_VARIABLE, VARIABLE_PREFIX
+from soe_auth.settings import CONFIG_DIR_VARIABLE, PROFILE_VARIABLE
 from soe_auth.settings.resolve import resolve
 from soe_auth.settings.spec import STORE
 from soe_auth.site_client.client import connect
@@ -48,7 +49,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         is_scripted = True
     with TemporaryDirectory(prefix="soe-auth-demo-") as directory:
         environ = {
-            **{k: v for k, v in console.environ.items() if not k.startswith(VARIABLE_PREFIX)},
+            **without_own_variables(console.environ),
             CONFIG_DIR_VARIABLE: directory,
             PROFILE_VARIABLE: "demo",
             STORE.variable: "file",
