@@ -51,7 +51,7 @@ def store_given_token(
 async def _verify_and_store(token: Token, settings: Settings, io: LoginIO) -> Token:
     profile, authority = settings.profile, token.site.authority
     async with io.connect(token.site, settings.network) as site:
-        found = await site.verify(token.access_token)
+        found = await site.verify(token.access_token, for_team=token.scope.is_for_team)
         if found.validity is TokenValidity.INVALID:
             raise ServerError(
                 f"{authority} refused the token.",

@@ -22,6 +22,7 @@ from soe_auth.actions.login import alogin, login
 from soe_auth.actions.login_if_needed import login_if_needed
 from soe_auth.actions.logout import logout
 from soe_auth.actions.status import verify
+from soe_auth.actions.store_given_token import store_given_token
 from soe_auth.model.network import Network
 from soe_auth.oauth.revocation import RevocationResult
 from soe_auth.sandbox import Quirks, Sandbox, running
@@ -290,6 +291,18 @@ async def test_sites_are_asked_all_at_once_and_each_for_its_own_token_alone() ->
     for port in (one, other):
         (head,) = [head for head in heads if b"Host: 127.0.0.1:%d\r\n" % port in head]
         assert b"Authorization: Bearer for-%d\r\n" % port in head
+
+
+def test_a_401_outside_its_team_does_not_refuse_a_given_token(
+    user: FakeUser, site: Sandbox
+) -> None:
+    settings = user.settings(site=site.url, scope="access_team")
+    token = store_given_token(settings, lambda: Secret("token-of-a-team"), None, user.effects())
+    assert user.effects().store.load(settings.profile) == token
+    assert user.told[0] == (
+        "The site did not name the account of the token: A token with access_team is valid only for"
+        " its team's API, which was not called."
+    )
 
 
 async def test_a_site_that_no_way_leads_to_is_not_reachable(
