@@ -102,7 +102,7 @@ class Console:
             return text
         return f"\x1b[{_COLOURS[meaning]}m{text}\x1b[0m"
 
-    def _has_escapes(self, stream: TextIO | None) -> bool:
+    def _has_escapes(self, stream: TextIO) -> bool:
         return is_terminal(stream) and self.environ.get("TERM", "dumb") != "dumb"
 
     @property
@@ -177,8 +177,6 @@ class Console:
     @property
     def has_pipe(self) -> bool:
         """Whether stdin is a pipe or a socket, to which another program can write."""
-        if not sys.stdin:
-            return False
         mode = os.fstat(sys.stdin.fileno()).st_mode
         return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 

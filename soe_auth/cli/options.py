@@ -97,22 +97,32 @@ def read_secret(
 
     `check` raises ValueError for an impossible value. Raises SettingsError.
     """
-    value = console.environ.get(variable, "") if variable else ""
-    if not value and console.can_ask:
-        from getpass import getpass
-
-        value = getpass(f"{what.capitalize()}: ")
-    elif not value:
-        value = sys.stdin.readline()
+    given = console.environ.get(variable, "") if variable else ""
     try:
-        if not value.strip():
+        value = (given or _read_secret_line(what, console)).strip()
+        if not value:
             raise ValueError("it is empty")
-        return Secret(check(value.strip()))
+        return Secret(check(value))
     except ValueError as problem:
         raise SettingsError(
             f"Cannot read the {what}: {problem}.",
             hint=f"Give it {f'in {variable} or ' if variable else ''}as a line of standard input.",
         ) from None
+
+
+def _read_secret_line(what: str, console: Console) -> str:
+    """Read a line from a terminal, without echo, or from standard input. Raises ValueError."""
+    try:
+        if not console.can_ask:
+            return sys.stdin.readline()
+        from getpass import getpass
+
+        return getpass(f"{what.capitalize()}: ")
+    except OSError as problem:
+        raise ValueError(problem.strerror) from None
+    except (EOFError, UnicodeError):
+        console.error("")  # ends the line of the prompt
+        raise ValueError("type a line of UTF-8 text") from None
 
 
 def read_option(name: str, read: Callable[[str], T], text: str) -> T:
@@ -192,5 +202,11 @@ def redirect_uri_of(site: Site, args: argparse.Namespace) -> str:
 
 
 def state_variable(environ: Mapping[str, str]) -> Secret | None:
-    """Return the state of SOE_AUTH_STATE, if it is set."""
-    return Secret(environ["SOE_AUTH_STATE"]) if environ.get("SOE_AUTH_STATE") else None
+    """Return the state of SOE_AUTH_STATE, if it is set. Raises SettingsError."""
+    state = environ.get("SOE_AUTH_STATE", "")
+    if not (state.isascii() and state.isprintable()):  # RFC 6749 appendix A.5
+        raise SettingsError(
+            "Cannot use SOE_AUTH_STATE: a state is printable ASCII.",
+            hint="Unset it, and `soe-auth url` draws one.",
+        )
+    return Secret(state) if state else None

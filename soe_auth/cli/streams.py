@@ -1,4 +1,4 @@
-"""Write to the standard streams, and detect terminals."""
+"""Prepare the standard streams, write to them, and detect terminals."""
 
 from __future__ import annotations
 
@@ -17,18 +17,17 @@ class OutputError(Exception):
 
 def prepare() -> None:
     """Make the standard streams accept any text, and end lines as shells expect."""
-    for name in ("stdout", "stderr"):
+    # Lines end with "\n" on Windows too: a shell such as Git's keeps a "\r" of what $(…) reads.
+    for name, mode, newline in (("stdin", "r", None), ("stdout", "w", "\n"), ("stderr", "w", "\n")):
         if stream := getattr(sys, name):
-            # A character that the encoding lacks is replaced. Lines end with "\n" on Windows too:
-            # a shell such as Git's keeps a "\r" in what it reads by $(…).
-            stream.reconfigure(errors="replace", newline="\n")
+            stream.reconfigure(errors="replace", newline=newline)
         else:  # it is closed; else the next opened file would get its number
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115  # pathlib is slow to import, and it stays open
+            setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115  # pathlib is slow to import, and it stays open
 
 
-def is_terminal(stream: TextIO | None) -> bool:
-    """Whether a standard stream is a terminal; a closed stream is None."""
-    if not stream or not stream.isatty():
+def is_terminal(stream: TextIO) -> bool:
+    """Whether a standard stream is a terminal."""
+    if not stream.isatty():
         return False
     if sys.platform == "win32":
         # The C library treats every device as a terminal, even NUL.

@@ -881,19 +881,32 @@ def test_a_closed_pipe_is_an_exit_code_without_a_message(
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("closed", ["1", "2", "12", "012"])
-@pytest.mark.parametrize("argv", [["token"], ["status", "--check"], ["token", "-v"], ["nothing"]])
+@pytest.mark.parametrize("closed", ["0", "1", "2", "12", "012"])
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["token"],
+        ["status", "--check"],
+        ["token", "-v"],
+        ["nothing"],
+        ["exchange", "--site", "acme", "--client-id", "110"],
+        ["login", "--with-token"],
+        ["init", "--from", "-", "--yes"],
+        ["api", "--input", "-", "https://other.example/api"],
+    ],
+)
 def test_closed_streams_do_no_harm(processes: Processes, argv: list[str], closed: str) -> None:
     script = 'exec "$@" ' + " ".join(f"{number}>&-" for number in closed)
     done = subprocess.run(
         ["sh", "-c", script, "sh", *processes.command(*argv)],
         env=processes.environ(),
         cwd=processes.place.cwd,
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         check=False,
         timeout=30,
     )
-    assert done.returncode == (2 if argv == ["nothing"] else 0)
+    assert done.returncode == (0 if argv[0] in {"token", "status"} else 2)
     assert done.stdout == (b"token-of-work\n" if "token" in argv and "1" not in closed else b"")
     assert b"Traceback" not in done.stderr
 

@@ -296,7 +296,13 @@ def test_a_setting_of_a_profile_goes_to_the_chosen_profile(user: User) -> None:
 def test_a_wrong_value_changes_nothing(user: User) -> None:
     user.write(ACME)
     before = user.config.stat()
-    for key, value in (("timeout", "0"), ("port", "80"), ("site", "http://x"), ("scope", "ä")):
+    for key, value in (
+        ("timeout", "0"),
+        ("port", "80"),
+        ("site", "http://x"),
+        ("scope", "ä"),
+        ("browser", "\udcff"),
+    ):
         code, _, stderr = user.types(f"config set {key} {value}")
         assert code == 2
         assert stderr.startswith(f"soe-auth: Cannot set {key}: ")

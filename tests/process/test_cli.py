@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 from urllib.parse import parse_qs, urlsplit
 from urllib.request import Request, urlopen
 
@@ -604,6 +605,43 @@ def code_of(url: str, state: str) -> str:
     return query["code"][0]
 
 
+@pytest.mark.parametrize("problem", [EOFError, UnicodeDecodeError("utf-8", b"\xff", 0, 1, "")])
+def test_a_prompt_without_a_line_of_text_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], problem: Exception
+) -> None:
+    monkeypatch.setattr("soe_auth.cli.console.Console.can_ask", True)
+    monkeypatch.setattr("getpass.getpass", Mock(side_effect=problem))
+    assert main(["exchange", "--site", "acme", "--client-id", "110"], {}) == 2
+    assert (
+        "\nsoe-auth: Cannot read the code: type a line of UTF-8 text.\n" in capsys.readouterr().err
+    )
+
+
+def test_a_secret_that_is_not_utf_8_is_refused(soe_auth: Command) -> None:
+    strict = soe_auth.with_variables(PYTHONIOENCODING="utf-8:strict")
+    done = subprocess.run(
+        [strict.path, "login", "--with-token", "--site", "acme", "--client-id", "110"],
+        env=strict.environ,
+        input=b"\xff\n",
+        capture_output=True,
+        check=False,
+        timeout=40,
+    )
+    assert done.returncode == 2
+    assert b"Cannot read the token: a token is visible ASCII" in done.stderr
+
+
+def test_standard_input_that_cannot_be_read_is_an_error(soe_auth: Command, tmp_path: Path) -> None:
+    with (tmp_path / "unreadable").open("wb") as stream:
+        exchange = soe_auth.started(
+            *("exchange", "--site", "acme", "--client-id", "110"), stdin=stream.fileno()
+        )
+    _, err = exchange.communicate(timeout=40)
+    assert exchange.returncode == 2
+    assert "Cannot read the code: " in err
+    assert "Traceback" not in err
+
+
 def test_the_steps_by_hand_refuse_invalid_values(soe_auth: Command) -> None:
     own = ("--site", "acme", "--client-id", "110")
     challenge = soe_auth("url", *own, "--code-challenge", "short")
@@ -614,6 +652,9 @@ def test_the_steps_by_hand_refuse_invalid_values(soe_auth: Command) -> None:
         redirect = soe_auth("url", *own, *right, "--redirect-uri", uri)
         assert (redirect.returncode, redirect.stdout) == (2, "")
         assert "Cannot read redirect_uri from --redirect-uri: " in stderr_of(redirect)
+    state = soe_auth.with_variables(SOE_AUTH_STATE="é")("url", *own, *right)
+    assert (state.returncode, state.stdout) == (2, "")
+    assert "Cannot use SOE_AUTH_STATE: a state is printable ASCII." in stderr_of(state)
     empty = soe_auth("exchange", *own)
     assert empty.returncode == 2
     assert "Cannot read the code: it is empty." in stderr_of(empty)

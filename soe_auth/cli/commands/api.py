@@ -129,7 +129,7 @@ def _input(name: str | None) -> bytes | None:
         return None
     try:
         if name == "-":
-            content = sys.stdin.buffer.read(_LARGEST_INPUT + 1) if sys.stdin else b""
+            content = sys.stdin.buffer.read(_LARGEST_INPUT + 1)
         else:
             with Path(name).open("rb") as file:
                 content = file.read(_LARGEST_INPUT + 1)

@@ -194,8 +194,10 @@ def _set(args: argparse.Namespace, console: Console) -> None:
     setting = _setting(args.key)
     try:
         value = setting.read(args.value)
+        args.value.encode()  # TOML is UTF-8
     except ValueError as problem:
-        raise SettingsError(f"Cannot set {setting.key}: {problem}.") from None
+        reason = "it is not UTF-8" if isinstance(problem, UnicodeError) else problem
+        raise SettingsError(f"Cannot set {setting.key}: {reason}.") from None
     if _has_password(value):
         raise SettingsError(
             "Cannot take a password from the command line: other programs can read it.",
