@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import TextIO
 
+    from soe_auth.actions.login_io import LoginIO, StartedLogin
     from soe_auth.doctor.finding import Severity
     from soe_auth.model.token import Token
     from soe_auth.settings.settings import Settings
@@ -64,7 +65,10 @@ class _NoObserver:
 
 
 class Console:
-    """The standard streams, and the environment that the command was called in."""
+    """The standard streams, and the environment that the command was called in.
+
+    `started` and `accelerate` are those of `main`.
+    """
 
     def __init__(
         self,
@@ -73,9 +77,13 @@ class Console:
         verbose: bool = False,
         quiet: bool = False,
         observer: Observer | None = None,
+        started: StartedLogin | None = None,
+        accelerate: Callable[[LoginIO], LoginIO] = lambda io: io,
     ) -> None:
         self.environ = environ
         self.observer: Observer = observer or _NoObserver()
+        self.started = started
+        self.accelerate = accelerate
         self._verbose = verbose
         self._quiet = quiet
         self._shows_waiting = False

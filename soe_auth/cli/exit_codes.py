@@ -28,6 +28,6 @@ EXIT_CODES: dict[type[SoeAuthError], int] = {
 }
 
 
-def exit_code(error: SoeAuthError) -> int:
-    """Return the exit code of an error's kind."""
-    return next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind))
+def exit_code(kind: type[SoeAuthError] | None) -> int:
+    """Return the exit code of a kind of error; None is a bug."""
+    return next((code for base, code in EXIT_CODES.items() if kind and issubclass(kind, base)), BUG)

@@ -11,15 +11,17 @@ import re
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from soe_auth.cli.console import Console, fitted
+from soe_auth.cli.console import Console
 from soe_auth.cli.exit_codes import USAGE, exit_code
+from soe_auth.cli.help_format import Help
 from soe_auth.cli.streams import write_stderr
 from soe_auth.errors import SettingsError, SoeAuthError
 from soe_auth.model.text import nearest, printable
 from soe_auth.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from types import ModuleType
     from typing import NoReturn
 
     from soe_auth.actions.login_io import LoginIO, StartedLogin
@@ -59,8 +61,6 @@ _ALIASES = {
     "curl": ("api PATH",),
     "version": ("--version",),
 }
-
-_NARROW = 60  # columns; below that, the help of an option goes on a line of its own
 # The words that a message may repeat. Any other could be a token, a code or a password.
 _HARMLESS = re.compile(r"-{0,2}[a-z][a-z,-]{0,19}|-[A-Z]")
 _SHORT = 12  # characters; a shorter value of letters and digits may be repeated too
@@ -91,69 +91,63 @@ def main(
     """
     try:
         overview = _overview()
-        namespace = argparse.Namespace(started=started, accelerate=accelerate)
-        args = overview.parse(argv, namespace)
-        if args.command is None:
+        args = overview.parse(argv, argparse.Namespace())
+        if not args.words:
             write_stderr(overview.format_help(), end="")
             return USAGE
-        # Messages of --verbose are not the same each time, so no outcome is recorded.
-        observer = None if args.verbose else observer
-        console = Console(environ, verbose=args.verbose, quiet=args.quiet, observer=observer)
+        command = _parse_command(overview, args)
+        console = Console(
+            environ,
+            verbose=args.verbose,
+            quiet=args.quiet,
+            # Messages of --verbose are not the same each time, so no outcome is recorded.
+            observer=None if args.verbose else observer,
+            started=started,
+            accelerate=accelerate,
+        )
         console.observer.begins()
-        code: int = args.command.run(args, console)
+        code: int = command.run(args, console)
     except SoeAuthError as error:
         console = Console(environ)
         console.fail(str(error))
         if error.hint:
             console.error(f"  {error.hint}")
-        return exit_code(error)
+        return exit_code(type(error))
     return code
 
 
-class _Command(argparse.Action):
-    """A positional argument that loads the command it names, which parses all that follows."""
-
-    def __call__(
-        self,
-        overview: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: str | Sequence[str] | None,
-        _: str | None = None,
-    ) -> None:
-        name, *rest = values or ()
-        about: list[str] = []  # the words after `help COMMAND`
-        if name == "help":
-            name, *about = rest or ["help"]
-            rest = ["--help", *about] if name == "sandbox" else [*about, "--help"]
-        if name in {"help", "--help"}:
-            overview.print_help()
-            overview.exit()
-        assert isinstance(overview, Parser)  # noqa: S101  # there is no other
-        if near := _ALIASES.get(name):
-            commands = " or ".join(f"`soe-auth {words}`" for words in near)
-            raise SettingsError(f"Unknown command {name!r}.", hint=f"Type {commands}.")
-        if name not in COMMANDS:
-            short = "`soe-auth help` lists the commands."
-            hint = short if nearest(name, COMMANDS) else f"Choose {_listed(COMMANDS)}."
-            overview.reject("command", name, COMMANDS, hint)
-        named = namespace.profile or any(
-            word.startswith("-p") or word.partition("=")[0] == "--profile" for word in rest
-        )
-        if named and name in WITHOUT_PROFILE:
-            raise SettingsError(f"`soe-auth {name}` uses no profile.", hint="Leave -p out.")
-        namespace.command = import_module(f"soe_auth.cli.commands.{name}")
-        description, _, examples = namespace.command.__doc__.partition("\n\nFor example:\n")
-        parser = Parser(prog=f"soe-auth {name}", description=description)
-        namespace.command.configure(parser)
-        add_common(parser, profile=name not in WITHOUT_PROFILE)
-        if examples:
-            parser.epilog = f"examples:\n{examples.rstrip()}\n\n{parser.epilog or ''}"
-        if len(about) > (name == "sandbox" or parser.has_choices):
-            hint = f"Type `soe-auth help {name}`."
-            raise SettingsError("The last word after `soe-auth help` is one too many.", hint=hint)
-        parser.parse(rest, namespace)
-        if namespace.verbose and namespace.quiet:  # one of them was given before the command
-            parser.error("argument -q/--quiet: not allowed with argument -v/--verbose")
+def _parse_command(overview: Parser, args: argparse.Namespace) -> ModuleType:
+    """Load the command of `args.words`, parse its options into `args`, and return its module."""
+    name, *rest = args.words
+    is_help = name == "help"
+    if is_help:
+        name, *rest = rest or ["help"]
+    if name in {"help", "--help"}:
+        overview.print_help()
+        overview.exit()
+    if near := _ALIASES.get(name):
+        commands = " or ".join(f"`soe-auth {words}`" for words in near)
+        raise SettingsError(f"Unknown command {name!r}.", hint=f"Type {commands}.")
+    if name not in COMMANDS:
+        short = "`soe-auth help` lists the commands."
+        hint = short if nearest(name, COMMANDS) else f"Choose {_listed(COMMANDS)}."
+        overview.reject("command", name, COMMANDS, hint)
+    named = args.profile or any(
+        word.startswith("-p") or word.partition("=")[0] == "--profile" for word in rest
+    )
+    if named and name in WITHOUT_PROFILE:
+        raise SettingsError(f"`soe-auth {name}` uses no profile.", hint="Leave -p out.")
+    command = import_module(f"soe_auth.cli.commands.{name}")
+    description, _, examples = (command.__doc__ or "").partition("\n\nFor example:\n")
+    parser = Parser(prog=f"soe-auth {name}", description=description)
+    command.configure(parser)
+    add_common(parser, profile=name not in WITHOUT_PROFILE)
+    if examples:
+        parser.epilog = f"examples:\n{examples.rstrip()}\n\n{parser.epilog or ''}"
+    parser.parse(parser.words_for_help(rest) if is_help else rest, args)
+    if args.verbose and args.quiet:  # one of them was given before the command
+        parser.error("argument -q/--quiet: not allowed with argument -v/--verbose")
+    return command
 
 
 def _overview() -> Parser:
@@ -167,9 +161,8 @@ def _overview() -> Parser:
         " New here? `soe-auth demo`, then `soe-auth init`.",
     )
     add_common(parser)
-    parser.add_argument(
-        "command", nargs=argparse.PARSER, action=_Command, help=argparse.SUPPRESS
-    ).required = False
+    words = parser.add_argument("words", nargs=argparse.PARSER, help=argparse.SUPPRESS)
+    words.required = False
     return parser
 
 
@@ -191,69 +184,26 @@ def add_common(parser: argparse.ArgumentParser, *, profile: bool = True) -> None
 
 def add_actions(
     parser: argparse.ArgumentParser,
-    actions: Mapping[str, str],
+    actions: Mapping[str, tuple[Callable[[argparse.Namespace, Console], object], str]],
     *,
-    without_profile: Collection[str] = (),
+    profile: bool = True,
 ) -> dict[str, argparse.ArgumentParser]:
-    """Add actions, given with their help, and the common options; return the parsers by name.
+    """Add actions with their common options; return the parsers by name.
 
-    Those `without_profile` take no -p.
+    Each action is a function, which the parsed options have as `act`, and its help.
     """
     made = {}
     each = parser.add_subparsers(dest="action", metavar="ACTION", required=True, title="actions")
-    for name, does in actions.items():
+    for name, (act, does) in actions.items():
         made[name] = each.add_parser(
             name,
             help=does,
             description=f"{does[0].upper()}{does[1:]}.",
             argument_default=argparse.SUPPRESS,  # keeps options given before the action
         )
-        add_common(made[name], profile=name not in without_profile)
+        made[name].set_defaults(act=act)
+        add_common(made[name], profile=profile)
     return made
-
-
-class Help(argparse.RawDescriptionHelpFormatter):
-    """Help that fits the terminal: prose is wrapped, indented lines such as commands are not."""
-
-    def __init__(self, prog: str, **options: Any) -> None:  # noqa: ANN401  # they are argparse's
-        super().__init__(prog, **options)
-        if self._width < _NARROW:
-            self._max_help_position = 8
-
-    def _format_usage(self, *parts: Any) -> str:  # noqa: ANN401  # they are argparse's
-        usage = super()._format_usage(*parts).rstrip()
-        return fitted(usage, self._width + 2, hang=len("usage: ")) + "\n\n"
-
-    def _fill_text(self, text: str, width: int, indent: str) -> str:
-        del indent  # argparse indents sections only, and there are none
-        return "\n\n".join(_filled(paragraph, width) for paragraph in text.strip().split("\n\n"))
-
-    def _split_lines(self, text: str, width: int) -> list[str]:
-        return fitted(text, width).split("\n")
-
-    def _format_action_invocation(self, action: argparse.Action) -> str:
-        """Write `-o, --output FILE`, as Python 3.13 does, and not each name with its value."""
-        if not action.option_strings or action.nargs == 0:
-            return super()._format_action_invocation(action)
-        return (
-            f"{', '.join(action.option_strings)} {self._format_args(action, action.dest.upper())}"
-        )
-
-
-def _filled(paragraph: str, width: int) -> str:
-    if "\n  " in paragraph:
-        return "\n".join(_fitted_entry(line, width) for line in paragraph.split("\n"))
-    return fitted(" ".join(paragraph.split()), width)
-
-
-def _fitted_entry(line: str, width: int) -> str:
-    """Wrap the explanation of a word below itself; a command stays whole, to be copied."""
-    entry = re.match(r" +(\S+ {2,})", line)
-    if line.startswith(" ") and not entry:
-        return line
-    if entry and len(entry[1]) > width // 2:
-        return f"{entry[0].rstrip()}\n{fitted('    ' + line[entry.end() :], width)}"
-    return fitted(line, width, hang=len(entry[1]) if entry else 0)
 
 
 class Parser(argparse.ArgumentParser):
@@ -297,10 +247,17 @@ class Parser(argparse.ArgumentParser):
         sentence = sentence.removeprefix("argument ")
         raise SettingsError(f"{sentence[0].upper()}{sentence[1:]}.", hint=hint)
 
-    @property
-    def has_choices(self) -> bool:
-        """Whether an argument, such as an action, is one of several words."""
-        return any(each.choices and not each.option_strings for each in self._actions)
+    def words_for_help(self, about: list[str]) -> list[str]:
+        """Return the words that show the help of this command, or of one of its actions or topics.
+
+        Raises SettingsError if `about` has a second word, or the command no such word.
+        """
+        topics = self._option_string_actions["--help"].choices
+        actions = any(each.choices and not each.option_strings for each in self._actions)
+        if len(about) > bool(topics or actions):
+            hint = f"Type `soe-auth help {self.prog.split()[-1]}`."
+            raise SettingsError("The last word after `soe-auth help` is one too many.", hint=hint)
+        return ["--help", *about] if topics else [*about, "--help"]
 
     def reject(
         self,

@@ -26,13 +26,12 @@ def login_io(
     *,
     browser: bool = True,
     by_pipe: bool = False,
-    accelerate: Callable[[LoginIO], LoginIO],
     on_stored: Callable[[], None] = lambda: None,
 ) -> LoginIO:
     """Return the LoginIO of the command line.
 
     With `by_pipe`, the address that redirect login_success needs can be read from a pipe.
-    `accelerate` is that of `main`; `on_stored` is called as soon as the token is stored.
+    `on_stored` is called as soon as the token is stored.
     """
     # A pipe may be meant for a hook or a command to run, so it is read for an address only.
     reads_pipe = by_pipe and settings.redirect == "login_success" and console.has_pipe
@@ -72,7 +71,7 @@ def login_io(
         wake_on_signals=wake_on_signals,
         on_stored=on_stored,
     )
-    return accelerate(io if browser else replace(io, open_browser=None))
+    return console.accelerate(io if browser else replace(io, open_browser=None))
 
 
 @contextmanager

@@ -73,7 +73,7 @@ def find_token(
             with suppress(SoeAuthError, OSError):  # the end of the login reports it
                 on_stored(stored_token(settings, Console(console.environ, quiet=True)))
 
-    io = login_io(settings, console, accelerate=args.accelerate, on_stored=notify)
+    io = login_io(settings, console, on_stored=notify)
     # The error of stored_token has the warning, too.
     login_if_needed(settings, replace(io, warn_of_lifetime=False))
     return stored_token(settings, console)  # even a new token may not be valid for the settings

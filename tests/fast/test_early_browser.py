@@ -208,7 +208,7 @@ def test_an_early_login_for_other_settings_is_cancelled(
     place.write('client_id = "110"', 'redirect_host = "127.0.0.1"')
     settings = resolve({"timeout": "1s"}, environ=place.environ)
     port = started.sockets.port
-    io = login_io(settings, Console(place.environ), browser=False, accelerate=lambda io: io)
+    io = login_io(settings, Console(place.environ), browser=False)
     with pytest.raises(LoginTimedOut):
         login(settings, io, started)
     assert place.is_free
@@ -217,7 +217,7 @@ def test_an_early_login_for_other_settings_is_cancelled(
 
 def test_an_early_login_keeps_its_port_and_its_lock(place: Place, started: StartedLogin) -> None:
     settings = resolve({}, environ=place.environ)
-    io = login_io(settings, Console(place.environ), accelerate=lambda io: io)
+    io = login_io(settings, Console(place.environ))
     with (
         io.login_lock.acquire(settings.profile, started.release),
         start_login(settings, io, started) as pending,

@@ -176,7 +176,7 @@ def test_help_loads_no_command_and_token_loads_no_http_client(
     place: CachedPlace,
 ) -> None:
     trace = trace_beyond_bare(place, "--help")
-    cli_modules = {"cli.main", "cli.console", "cli.exit_codes"}
+    cli_modules = {"cli.main", "cli.console", "cli.exit_codes", "cli.help_format"}
     assert trace.modules == REPLAY | cli_modules | {
         "errors",
         "fast.recorder",

@@ -24,7 +24,7 @@ from tls_servers import always_answering, forwarding, http, tls
 from wine import UNDER_WINE
 
 from soe_auth import LoginError, NetworkError, ServerError, SettingsError, StoreError
-from soe_auth.cli.commands.doctor import exit_code_of
+from soe_auth.cli.exit_codes import exit_code
 from soe_auth.doctor import Finding, examine
 from soe_auth.doctor.local import check_environment, check_versions
 from soe_auth.doctor.loopback import check_loopback, finding_for, probe_port
@@ -253,7 +253,7 @@ def test_no_secret_is_shown(signed_in: Command, form: list[str]) -> None:
 
 def test_the_first_error_gives_the_exit_code() -> None:
     kinds = (SettingsError, LoginError, ServerError, NetworkError, StoreError)
-    codes = [exit_code_of(Finding("x", "error", "", "", kind)) for kind in kinds]
+    codes = [exit_code(kind) for kind in kinds]
     assert codes == [2, 4, 5, 6, 7]
 
 
@@ -267,7 +267,7 @@ def test_a_check_with_a_bug_is_reported_and_the_next_one_runs(machine: Machine) 
     bug = the_error(found)
     assert bug.name == "token"
     assert re.fullmatch(r"this check failed: ZeroDivisionError in \w+\.py, line \d+", bug.says)
-    assert exit_code_of(bug) == 1
+    assert exit_code(bug.kind) == 1
     assert [finding.name for finding in found].index("loopback") > found.index(bug)
 
 
@@ -312,7 +312,7 @@ def test_a_broken_config_is_an_error_and_other_checks_run(machine: Machine) -> N
     assert one([f for f in found if f.name == "token"]).says.startswith("1 stored")
     broken = the_error(found)
     assert "config.toml: it is not valid TOML" in broken.says
-    assert exit_code_of(broken) == 2
+    assert exit_code(broken.kind) == 2
     assert [finding.name for finding in found][-1] == "loopback"
 
 
@@ -324,7 +324,7 @@ def test_a_wrong_value_in_another_profile_is_reported_with_its_token(machine: Ma
 
 def test_a_missing_client_id_or_profile_is_reported(machine: Machine) -> None:
     no_client_id = machine.examine("settings", site="http://localhost:1")[1]
-    assert (no_client_id.verdict, exit_code_of(no_client_id)) == ("warning", 1)
+    assert (no_client_id.verdict, exit_code(no_client_id.kind)) == ("warning", 1)
     assert no_client_id.says == "No client ID is set for localhost:1."
     assert the_error(machine.examine(profile="other")).says == "There is no profile other."
 
@@ -408,7 +408,7 @@ def test_a_token_that_others_can_read_is_an_error(machine: Machine) -> None:
     path = machine.save_token()
     path.chmod(0o640)
     found = one(machine.examine("store"))
-    assert (found.verdict, exit_code_of(found)) == ("error", 7)
+    assert (found.verdict, exit_code(found.kind)) == ("error", 7)
     assert found.says == f"Other users can read {path}, and so its token."
     assert f"`chmod 600 {path}`" in found.todo
 
@@ -576,7 +576,7 @@ def taken() -> Iterator[int]:
 
 def test_a_busy_fixed_port_is_an_error(machine: Machine, taken: int) -> None:
     found = one(machine.examine("loopback", port=str(taken)))
-    assert (found.verdict, exit_code_of(found)) == ("error", 4)
+    assert (found.verdict, exit_code(found.kind)) == ("error", 4)
     assert f"port {taken}" in found.says
     needless = machine.examine("loopback", port=str(taken), redirect="login_success")
     assert one(needless).verdict == "warning"

@@ -241,7 +241,7 @@ async def test_a_bad_answer_is_one_clear_error_and_nothing_is_sent_twice(
     assert len(either.sandbox.exchanges) == 1
     assert (str(error) + error.hint).isprintable()
     assert len(str(error)) < 300
-    assert exit_code(error) == (6 if kind is NetworkError else 5)
+    assert exit_code(type(error)) == (6 if kind is NetworkError else 5)
     assert either.draws.found_in(str(either.sandbox.exchanges[0].fields))
     assert not either.draws.found_in(shown_by_a_tool_that_prints_locals(error))
 

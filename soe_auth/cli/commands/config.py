@@ -48,15 +48,6 @@ from soe_auth.settings.spec import (
 from soe_auth.storage import find_store_kind
 from soe_auth.storage.file_store import FileStore
 
-ACTIONS = {
-    "list": "show the value of each setting here, and the profiles",
-    "get": "print one value",
-    "set": "set a value in your config.toml",
-    "unset": "remove a value from your config.toml",
-    "path": "print the paths of your file, the system's and the project's",
-    "edit": "open your config.toml in your editor, then check it",
-}
-
 KEYS: dict[str, Setting[Any]] = {
     **BY_KEY,
     DEFAULT_PROFILE.key: DEFAULT_PROFILE,
@@ -89,15 +80,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Run the action."""
-    actions = {
-        "list": _list,
-        "get": _get,
-        "set": _set,
-        "unset": _unset,
-        "path": _path,
-        "edit": _edit,
-    }
-    actions[args.action](args, console)
+    args.act(args, console)
     return 0
 
 
@@ -343,3 +326,13 @@ def _editor(environ: Mapping[str, str], config: Path) -> list[str]:
     raise SettingsError(
         "Cannot find an editor.", hint=f"Set VISUAL or EDITOR to one, or edit {config} yourself."
     )
+
+
+ACTIONS = {
+    "list": (_list, "show the value of each setting here, and the profiles"),
+    "get": (_get, "print one value"),
+    "set": (_set, "set a value in your config.toml"),
+    "unset": (_unset, "remove a value from your config.toml"),
+    "path": (_path, "print the paths of your file, the system's and the project's"),
+    "edit": (_edit, "open your config.toml in your editor, then check it"),
+}

@@ -13,10 +13,10 @@ import argparse
 import json
 
 from soe_auth.cli.console import Console
-from soe_auth.cli.exit_codes import BUG, EXIT_CODES
+from soe_auth.cli.exit_codes import exit_code
 from soe_auth.cli.json_output import FORMAT_VERSION
 from soe_auth.cli.options import add_settings, option_values, resolve_settings
-from soe_auth.doctor import Finding, examine
+from soe_auth.doctor import examine
 from soe_auth.errors import SettingsError
 from soe_auth.settings.spec import BROWSER, CLIENT_ID, PORT, REDIRECT, REDIRECT_HOST, SITE
 
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
             console.report(f"  {finding.name}: {finding.says}")
             if finding.todo:
                 console.report(f"    {finding.todo}")
-    return exit_code_of(errors[0]) if errors else 0
+    return exit_code(errors[0].kind) if errors else 0
 
 
 def _probe(args: argparse.Namespace, console: Console) -> int:
@@ -84,9 +84,3 @@ def _probe(args: argparse.Namespace, console: Console) -> int:
 
     run_async(report())
     return 0
-
-
-def exit_code_of(finding: Finding) -> int:
-    """Return the exit code of a login that fails for this reason."""
-    kind = finding.kind or object
-    return next((code for base, code in EXIT_CODES.items() if issubclass(kind, base)), BUG)

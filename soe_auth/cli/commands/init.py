@@ -89,8 +89,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     if wanted is None:
         wanted = _wants_to_sign_in(prompter, default=not refused)
     if wanted:
-        browser, accelerate = not args.no_browser, args.accelerate
-        login(resolved, login_io(resolved, console, browser=browser, accelerate=accelerate))
+        login(resolved, login_io(resolved, console, browser=not args.no_browser))
     first = (
         "" if wanted or not refused else "compare client ID and Domain with the site's page, then "
     )

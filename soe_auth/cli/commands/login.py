@@ -87,7 +87,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
         expires = args.expires
         lifetime = options.read_option("expires", parse_duration, expires) if expires else None
-        io = login_io(settings, console, browser=False, accelerate=args.accelerate)
+        io = login_io(settings, console, browser=False)
 
         def read() -> Secret:
             return options.read_secret("token", console, check=visible_ascii)
@@ -96,14 +96,11 @@ def run(args: argparse.Namespace, console: Console) -> int:
         return _report(args, console, settings.profile, token)
     if settings.site and not settings.client_id and not settings.doubt:
         _explain_registration(settings.site, settings, console)
-    io = login_io(
-        settings,
-        console,
-        browser=not args.no_browser,
-        by_pipe=not args.if_needed,
-        accelerate=args.accelerate,
-    )
-    token = login_if_needed(settings, io) if args.if_needed else login(settings, io, args.started)
+    io = login_io(settings, console, browser=not args.no_browser, by_pipe=not args.if_needed)
+    if args.if_needed:
+        token = login_if_needed(settings, io)
+    else:
+        token = login(settings, io, console.started)
     if not (args.if_needed or args.no_browser):
         console.observer.logged_in(settings)
     return _report(args, console, settings.profile, token)

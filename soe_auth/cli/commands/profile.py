@@ -24,17 +24,10 @@ from soe_auth.storage import find_store_kind, open_store
 from soe_auth.storage.file_store import FileStore
 from soe_auth.storage.login_lock import LoginLock
 
-ACTIONS = {
-    "list": "print each profile with its site, and mark the default",
-    "use": "make a profile the default",
-    "rename": "rename a profile, with its token",
-    "remove": "log out of a profile, and remove it from your config.toml",
-}
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the actions, each with a parser of its own."""
-    actions = add_actions(parser, ACTIONS, without_profile=ACTIONS)
+    actions = add_actions(parser, ACTIONS, profile=False)
     for name in ("use", "remove"):
         actions[name].add_argument("name", metavar="NAME", help="the profile")
     actions["rename"].add_argument("name", metavar="OLD", help="the profile")
@@ -43,8 +36,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Run the action; the exit code of `remove` is that of its logout."""
-    actions = {"list": _list, "use": _use, "rename": _rename, "remove": _remove}
-    return actions[args.action](args, console)
+    code: int = args.act(args, console)
+    return code
 
 
 def _list(_: argparse.Namespace, console: Console) -> int:
@@ -131,3 +124,11 @@ def _remove(args: argparse.Namespace, console: Console) -> int:
     if configs.default_profile == name and configs.profiles != [name]:
         console.say("It was the default. Choose another with `soe-auth profile use NAME`.")
     return 0
+
+
+ACTIONS = {
+    "list": (_list, "print each profile with its site, and mark the default"),
+    "use": (_use, "make a profile the default"),
+    "rename": (_rename, "rename a profile, with its token"),
+    "remove": (_remove, "log out of a profile, and remove it from your config.toml"),
+}

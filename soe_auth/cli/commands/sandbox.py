@@ -17,7 +17,7 @@ import time
 from collections.abc import Sequence
 
 from soe_auth.cli.console import Console
-from soe_auth.cli.main import Help
+from soe_auth.cli.help_format import Help
 from soe_auth.cli.options import read_option
 from soe_auth.cli.streams import write_stdout
 from soe_auth.errors import SettingsError
