@@ -191,6 +191,7 @@ for host, some in itertools.product(
 """
 
 
+@pytest.mark.rfc("8252-B.5")
 @pytest.mark.process
 @pytest.mark.as_root
 def test_no_socket_option_lets_another_process_share_the_port() -> None:
