@@ -88,8 +88,8 @@ def check_environment(
 def check_browser(chosen: str | None, origin: str, environ: Mapping[str, str]) -> Iterator[Finding]:
     """Report the command that opens the browser, and its origin."""
     if command := find_browser(chosen, environ):
-        without = {name: value for name, value in environ.items() if name != "BROWSER"}
         if not chosen:
+            without = {name: value for name, value in environ.items() if name != "BROWSER"}
             is_default = find_browser(None, without) == command
             origin = "desktop default" if is_default else "BROWSER"
         yield Finding("browser", "ok", f"{' '.join(command)} ({origin})")

@@ -80,7 +80,7 @@ def check_site(
     yield _site_finding(site, api, authorize)
     if settings.client_id:
         with suppress(SoeAuthError):  # the connection's problems have been reported
-            yield _registration_finding(settings, is_refused=run_async(is_refused(settings)))
+            yield _registration_finding(settings, refused=run_async(is_refused(settings)))
 
 
 def proxy_finding(settings: Settings, proxy: Proxy | None, environ: Mapping[str, str]) -> Finding:
@@ -170,11 +170,11 @@ def _site_finding(site: Site, api: SiteResponse, authorize: SiteResponse) -> Fin
     )
 
 
-def _registration_finding(settings: Settings, *, is_refused: bool) -> Finding:
+def _registration_finding(settings: Settings, *, refused: bool) -> Finding:
     """Report whether the site refuses the client ID with this redirect URI."""
     site, client_id = settings.require_site_and_client
     pair = f"client ID {client_id} with {settings.redirect_uri}"
-    if not is_refused:
+    if not refused:
         says = f"{site.authority} does not refuse {pair}; only a login is proof"
         return Finding("registration", "ok", says)
     host = urlsplit(settings.redirect_uri).netloc
