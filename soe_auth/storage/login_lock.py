@@ -60,7 +60,7 @@ class LoginLock:
             raise LoginBusy(profile, self._published_address(profile))
         try:
             with suppress(OSError):  # a killed process may have left it
-                remove_private(self._address_path(profile), durable=False)
+                remove_private(self.path(profile, "waiting"), durable=False)
             yield
         finally:
             release()
@@ -68,7 +68,7 @@ class LoginLock:
     @contextmanager
     def publish_address(self, profile: str, address: str | None) -> Iterator[None]:
         """Publish the address of this login, for processes that find its lock held."""
-        path = self._address_path(profile)
+        path = self.path(profile, "waiting")
         with as_store_error("write", path):
             if address:
                 write_private(path, address.encode(), durable=False)
@@ -80,7 +80,7 @@ class LoginLock:
 
     def retry_delay(self, profile: str) -> float:
         """Return how many seconds the next automatic login has to wait; 0 or less for none."""
-        path = self._failure_path(profile)
+        path = self.path(profile, "unanswered")
         with as_store_error("read", path):
             count, failed_at = _read_failures(path)
         elapsed = self._now() - failed_at
@@ -90,7 +90,7 @@ class LoginLock:
 
     def record_failure(self, profile: str, *, again: bool = False) -> None:
         """Count a failed automatic login; with `again`, only restart the delay."""
-        path = self._failure_path(profile)
+        path = self.path(profile, "unanswered")
         with as_store_error("write", path):
             count, _ = _read_failures(path)
             count = max(1, count if again else count + 1)
@@ -98,13 +98,13 @@ class LoginLock:
 
     def clear_failure(self, profile: str) -> None:
         """Allow the next automatic login at once."""
-        path = self._failure_path(profile)
+        path = self.path(profile, "unanswered")
         with as_store_error("remove", path):
             remove_private(path, durable=False)
 
-    def path(self, profile: str) -> Path:
-        """Return the path of the lock file."""
-        return self._locks / f"{profile}.lock"
+    def path(self, profile: str, kind: str = "lock") -> Path:
+        """Return the path of the profile's lock file, or of its file of another kind."""
+        return self._locks / f"{profile}.{kind}"
 
     def _warn(self) -> None:
         self._report(
@@ -114,16 +114,10 @@ class LoginLock:
 
     def _published_address(self, profile: str) -> str | None:
         try:
-            address = read_private(self._address_path(profile), LARGEST_FILE)[0]
+            address = read_private(self.path(profile, "waiting"), LARGEST_FILE)[0]
         except OSError:
             return None
         return printable(address.decode("utf-8", "replace"))
-
-    def _address_path(self, profile: str) -> Path:
-        return self._locks / f"{profile}.waiting"
-
-    def _failure_path(self, profile: str) -> Path:
-        return self._locks / f"{profile}.unanswered"
 
 
 def _read_failures(path: Path) -> tuple[int, int]:
