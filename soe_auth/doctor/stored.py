@@ -20,8 +20,7 @@ from soe_auth.settings.settings import Settings
 from soe_auth.settings.spec import STORE
 from soe_auth.storage.file_store import LARGEST_FILE
 from soe_auth.storage.inspection import StoreEntry, inspect_store
-from soe_auth.storage.keyring_backend import KeyringBackend
-from soe_auth.storage.keyring_store import item_name
+from soe_auth.storage.keyring_store import KeyringBackend, item_name
 
 _OTHER_DIRECTORY = "Check its owner and mode, or set SOE_AUTH_CONFIG_DIR to another directory."
 

@@ -46,11 +46,10 @@ def open_store(
     """
     if kind == "file":
         return FileStore(directory, report=report)
-    from soe_auth.storage.keyring_backend import UNATTENDED_TIMEOUT, USER_TIMEOUT, KeyringBackend
-    from soe_auth.storage.keyring_store import KeyringStore
+    from soe_auth.storage.keyring_store import USER_TIMEOUT, KeyringBackend, KeyringStore
 
-    timeout = USER_TIMEOUT if user_present else UNATTENDED_TIMEOUT
-    return KeyringStore(directory, KeyringBackend(report, timeout), report=report)
+    keyring = KeyringBackend(report, USER_TIMEOUT) if user_present else KeyringBackend(report)
+    return KeyringStore(directory, keyring, report=report)
 
 
 def find_store_kind(directory: Path, profile: str, *, report: Callable[[str], None]) -> StoreKind:

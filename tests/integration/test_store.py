@@ -26,8 +26,7 @@ from soe_auth.files.private_read import (
 )
 from soe_auth.settings.config_writer import save_profile
 from soe_auth.storage.file_store import FileStore, token_to_json
-from soe_auth.storage.keyring_backend import KeyringBackend
-from soe_auth.storage.keyring_store import KeyringStore
+from soe_auth.storage.keyring_store import KeyringBackend, KeyringStore
 from soe_auth.storage.login_lock import LoginLock
 
 if sys.platform != "win32":

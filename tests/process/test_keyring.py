@@ -475,7 +475,7 @@ def test_a_second_call_to_a_hanging_keyring_fails_at_once(desk: Desk) -> None:
     script = """
 import time
 from soe_auth import StoreError
-from soe_auth.storage.keyring_backend import KeyringBackend
+from soe_auth.storage.keyring_store import KeyringBackend
 reports = []
 keyring = KeyringBackend(reports.append, timeout=0.3)
 for _ in range(2):
