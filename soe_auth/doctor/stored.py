@@ -3,26 +3,48 @@
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from shlex import quote
 from tempfile import TemporaryFile
+from typing import Literal
 
 from soe_auth.doctor.finding import Finding, from_error
 from soe_auth.errors import SettingsError, StoreError
 from soe_auth.files.atomic_write import exposed_parents
+from soe_auth.files.private_read import read_private, secure_directory
+from soe_auth.model.text import is_profile_name
 from soe_auth.model.token import Token, visible_ascii
-from soe_auth.settings import CONFIG_DIR_VARIABLE, TOKEN_VARIABLE, TOKENS
+from soe_auth.settings import CONFIG_DIR_VARIABLE, LOCKS, TOKEN_VARIABLE, TOKENS
 from soe_auth.settings.config_files import read_config_files
 from soe_auth.settings.project_file import find_project
 from soe_auth.settings.resolve import resolve
 from soe_auth.settings.settings import Settings
 from soe_auth.settings.spec import STORE
-from soe_auth.storage.file_store import LARGEST_FILE
-from soe_auth.storage.inspection import StoreEntry, inspect_store
+from soe_auth.storage.file_store import LARGEST_FILE, Mark, mark_of, token_from_json
 from soe_auth.storage.keyring_store import KeyringBackend, item_name
 
 _OTHER_DIRECTORY = "Check its owner and mode, or set SOE_AUTH_CONFIG_DIR to another directory."
+
+Kind = Literal["directory", "token", "half written", "set aside", "lock"]
+
+
+@dataclass(frozen=True, slots=True)
+class StoreEntry:
+    """A directory or file of the store, as found.
+
+    `others` are the other users with access to it, empty if none; `problem` is the reason why it
+    cannot be used. An entry of kind "token" has a `token`, unless there is a problem or `mark`
+    says that the keyring has it.
+    """
+
+    path: Path
+    kind: Kind
+    others: str = ""
+    problem: str | None = None
+    token: Token | None = None
+    mark: Mark | None = None
 
 
 def check_store(directory: Path) -> Iterator[Finding]:
@@ -100,6 +122,58 @@ def _store_finding(entry: StoreEntry) -> Finding | None:
             return Finding("store", "warning", says, todo)
         case _:
             return None
+
+
+def inspect_store(directory: Path) -> list[StoreEntry]:
+    """Inspect the store below a config directory: no repair, no rename, no lock.
+
+    Files of other programs are ignored.
+    """
+    return [entry for name in (TOKENS, LOCKS) for entry in _inspect_directory(directory / name)]
+
+
+def _inspect_directory(directory: Path) -> Iterator[StoreEntry]:
+    try:
+        others = secure_directory(directory, repair=False)
+        paths = sorted(directory.iterdir())
+    except FileNotFoundError:
+        return
+    except OSError as problem:
+        yield StoreEntry(directory, "directory", problem=problem.strerror or str(problem))
+        return
+    yield StoreEntry(directory, "directory", others)
+    for path in paths:
+        if (kind := _kind_of(path)) and (entry := _inspect_file(path, kind)):
+            yield entry
+
+
+def _kind_of(path: Path) -> Kind | None:
+    if path.parent.name == LOCKS:
+        return "lock"
+    if path.name.startswith(".") and path.name.endswith(".new"):
+        return "half written"
+    if ".json.corrupt-" in path.name:
+        return "set aside"
+    return "token" if path.suffix == ".json" and is_profile_name(path.stem) else None
+
+
+def _inspect_file(path: Path, kind: Kind) -> StoreEntry | None:
+    if kind in {"half written", "set aside"}:
+        return StoreEntry(path, kind)
+    try:
+        data, others, _ = read_private(path, LARGEST_FILE, repair=False)
+    except FileNotFoundError:  # pragma: no cover - removed since it was listed
+        return None
+    except OSError as problem:
+        return StoreEntry(path, kind, problem=problem.strerror or str(problem))
+    if kind == "lock":
+        return StoreEntry(path, kind, others)
+    mark = mark_of(data)
+    try:
+        token = None if mark == "in_keyring" else token_from_json(data)
+    except ValueError as problem:
+        return StoreEntry(path, kind, others, str(problem))
+    return StoreEntry(path, kind, others, token=token, mark=mark)
 
 
 def check_keyring() -> Iterator[Finding]:
