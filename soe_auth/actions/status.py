@@ -64,21 +64,11 @@ def require_profile_or_token(settings: Settings, token: Token | None) -> None:
         _ = settings.require_site_and_client
 
 
-def describe_problem(settings: Settings, token: Token, now: float) -> str | None:
-    """Return why the token is not valid for its profile, or None.
-
-    If the profile is in no file, only the expiry is checked.
-    """
-    own = settings if settings.in_a_file else token
-    return token.why_unusable(own.site, own.client_id, own.scope, min_ttl=0, now=now)
-
-
 def status_of(settings: Settings, token: Token | None, now: float) -> ProfileStatus:
     """Return the profile's status; `now` is in seconds since the epoch."""
     if token is None:
         return ProfileStatus(settings.profile, settings.site, None, "has no token")
-    problem = describe_problem(settings, token, now)
-    return ProfileStatus(settings.profile, token.site, token, problem)
+    return ProfileStatus(settings.profile, token.site, token, settings.problem_of(token, now))
 
 
 async def verify(tokens: Iterable[tuple[Token, Network]]) -> list[Verification]:

@@ -261,7 +261,6 @@ def _token_finding(settings: Settings, token: Token | None, now: float) -> Findi
     name, todo = settings.profile, f"Type `{settings.login_command}`."
     if token is None:
         return Finding("token", "warning", f"profile {name}: no token", todo)
-    own = settings if settings.in_a_file else token
-    if problem := token.why_unusable(own.site, own.client_id, own.scope, min_ttl=0, now=now):
+    if problem := settings.problem_of(token, now):
         return Finding("token", "warning", f"profile {name}: token {problem}", todo)
     return Finding("token", "ok", f"profile {name}: token valid {token.describe_expiry(now)}")

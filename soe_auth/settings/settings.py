@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from soe_auth.model.network import Ports, Proxy
     from soe_auth.model.site import Site
-    from soe_auth.model.token import Scope
+    from soe_auth.model.token import Scope, Token
     from soe_auth.settings.spec import Paste, Redirect, Stored, StoreKind
 
 EXAMPLE_PORT = 8765  # shown if any port is allowed
@@ -232,9 +232,17 @@ class Settings:
         }
 
     @property
-    def in_a_file(self) -> bool:
+    def _in_a_file(self) -> bool:
         """Whether the profile is in a file, and not in variables alone."""
         return self.known or SITE.key in self.from_project
+
+    def problem_of(self, token: Token, now: float) -> str | None:
+        """Return why the token is not valid for this profile, or None.
+
+        If the profile is in no file, only the expiry is checked.
+        """
+        own = self if self._in_a_file else token
+        return token.why_unusable(own.site, own.client_id, own.scope, min_ttl=0, now=now)
 
     @property
     def login_command(self) -> str:
@@ -245,12 +253,12 @@ class Settings:
         from shlex import quote
 
         words = ["soe-auth login"]
-        if self.is_named or self.in_a_file:
+        if self.is_named or self._in_a_file:
             words.append(f"-p {self.profile}")
         placeholders = {SITE.key: "NAME", CLIENT_ID.key: "ID"}
         for setting in (*PROFILE, BROWSER):
             value = getattr(self, setting.key)
-            is_needed = setting.key in placeholders and (value is None or not self.in_a_file)
+            is_needed = setting.key in placeholders and (value is None or not self._in_a_file)
             is_given = self.origins[setting.key] == setting.flag
             if is_needed or is_given:
                 text = self.site.as_typed if setting is SITE and self.site else setting.text(value)

@@ -18,11 +18,10 @@ import json
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import TYPE_CHECKING
 
 from soe_auth.actions.get_token import from_environment
-from soe_auth.actions.status import describe_problem, require_profile_or_token, resolve_all
+from soe_auth.actions.status import require_profile_or_token, resolve_all, status_of
 from soe_auth.cli import options
 from soe_auth.cli.exit_codes import EXIT_CODES
 from soe_auth.cli.json_output import FORMAT_VERSION, token_report
@@ -32,8 +31,6 @@ from soe_auth.model.duration import parse_duration
 from soe_auth.model.secret import disable_core_dumps
 from soe_auth.model.site import Site
 from soe_auth.model.text import printable
-from soe_auth.settings.config_files import read_config_files
-from soe_auth.settings.project_file import find_project
 from soe_auth.settings.resolve import choose_profile, resolve
 from soe_auth.settings.settings import find_paths
 from soe_auth.settings.spec import SITE
@@ -43,10 +40,9 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    from soe_auth.actions.status import ProfileStatus
     from soe_auth.cli.console import Console
     from soe_auth.doctor.finding import Severity
-    from soe_auth.model.network import Network
-    from soe_auth.model.token import Token
     from soe_auth.settings.settings import Settings
     from soe_auth.settings.spec import StoreKind
     from soe_auth.site_client.client import Verification
@@ -55,13 +51,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A profile, its token, and with --verify the site's verification of it.
+    """A profile, its status, and with --verify the site's verification of its token.
 
     `error` is set if the store cannot be read.
     """
 
     settings: Settings
-    token: Token | None
+    status: ProfileStatus
     verdict: Verification | None = None
     error: StoreError | None = None
 
@@ -93,12 +89,12 @@ def run(args: argparse.Namespace, console: Console) -> int:
             )
         return _check(args, console)
     has_variable = from_environment(console.environ) is not None
-    rows = _rows(args.profile, console, may_be_none=has_variable)
+    now = time.time()
+    rows = _rows(args.profile, console, now, may_be_none=has_variable)
     if flags := options.option_values(args):
         rows = _of_site(Site.parse(flags[SITE.key]), rows, args.target)
     if args.verify:
-        rows = _verified(rows, console)
-    now = time.time()
+        rows = _verified(rows)
     if args.json:
         profiles = [_report(row, now) for row in rows]
         console.result(json.dumps({"version": FORMAT_VERSION, "profiles": profiles}, indent=2))
@@ -111,11 +107,11 @@ def run(args: argparse.Namespace, console: Console) -> int:
         raise error
     if args.json and not args.verify:
         return 0
-    return _exit_code(rows, now, has_variable=has_variable)
+    return _exit_code(rows, has_variable=has_variable)
 
 
 def _of_site(site: Site, rows: Sequence[_Row], typed: str) -> list[_Row]:
-    if found := [row for row in rows if (row.token or row.settings).site == site]:
+    if found := [row for row in rows if row.status.site == site]:
         return found
     raise SettingsError(
         f"There is no profile {printable(typed, 80)}, and none of that site.",
@@ -144,7 +140,7 @@ def _check(args: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def _rows(chosen: str | None, console: Console, *, may_be_none: bool) -> list[_Row]:
+def _rows(chosen: str | None, console: Console, now: float, *, may_be_none: bool) -> list[_Row]:
     disable_core_dumps()
     files = FileStore(find_paths(console.environ).directory, report=console.say)
     stores: dict[StoreKind, Store] = {}  # one of each, so that a keyring times out only once
@@ -159,58 +155,48 @@ def _rows(chosen: str | None, console: Console, *, may_be_none: bool) -> list[_R
         if settings.store not in stores:
             stores[settings.store] = options.open_profile_store(settings, console)
         try:
-            row = _Row(settings, stores[settings.store].load(settings.profile))
+            token = stores[settings.store].load(settings.profile)
         except StoreError as error:
-            row = _Row(settings, None, error=error)
+            rows.append(_Row(settings, status_of(settings, None, now), error=error))
         else:
-            require_profile_or_token(settings, row.token)
-        rows.append(row)
+            require_profile_or_token(settings, token)
+            rows.append(_Row(settings, status_of(settings, token, now)))
     return rows
 
 
-def _verified(rows: Sequence[_Row], console: Console) -> list[_Row]:
+def _verified(rows: Sequence[_Row]) -> list[_Row]:
     from soe_auth.actions.status import verify
     from soe_auth.site_client.event_loop import run_async
 
-    configs, find = read_config_files(console.environ), cache(find_project)
-
-    def network(row: _Row) -> Network:  # with variables, as for any request
-        profile, environ = row.settings.profile, console.environ
-        return resolve({}, profile=profile, environ=environ, configs=configs, find=find).network
-
-    verdicts = iter(run_async(verify([(row.token, network(row)) for row in rows if row.token])))
-    return [replace(row, verdict=next(verdicts)) if row.token else row for row in rows]
+    tokens = [(row.status.token, row.settings.network) for row in rows]
+    verdicts = iter(run_async(verify([(token, network) for token, network in tokens if token])))
+    return [replace(row, verdict=next(verdicts)) if row.status.token else row for row in rows]
 
 
-def _exit_code(rows: Sequence[_Row], now: float, *, has_variable: bool) -> int:
+def _exit_code(rows: Sequence[_Row], *, has_variable: bool) -> int:
     """Return the code of the first problem; a missing login comes before the site's problems."""
-    valid = (row.token and not describe_problem(row.settings, row.token, now) for row in rows)
-    if not has_variable and not all(valid):
+    if not has_variable and any(row.status.problem for row in rows):
         return EXIT_CODES[LoginRequired]
     verdicts = {row.verdict.validity for row in rows if row.verdict}
     if not verdicts:
         return 0
     from soe_auth.site_client.client import TokenValidity
 
-    for validity, kind in (
-        (TokenValidity.INVALID, LoginRequired),
-        (TokenValidity.UNREACHABLE, NetworkError),
-        (TokenValidity.UNCLEAR, ServerError),
-    ):
-        if validity in verdicts:
-            return EXIT_CODES[kind]
-    return 0
+    kinds = {
+        TokenValidity.INVALID: LoginRequired,
+        TokenValidity.UNREACHABLE: NetworkError,
+        TokenValidity.UNCLEAR: ServerError,
+    }
+    return next((EXIT_CODES[kind] for found, kind in kinds.items() if found in verdicts), 0)
 
 
 def _report(row: _Row, now: float) -> dict[str, object]:
-    settings, token, verdict = row.settings, row.token, row.verdict
-    if token is None:
-        site = str(settings.site) if settings.site else None
+    status, verdict = row.status, row.verdict
+    if status.token is None:
+        site = str(status.site) if status.site else None
         problem = {"problem": str(row.error)} if row.error else {}
-        return {"profile": settings.profile, "site": site, "token": None, **problem}
-    report = token_report(
-        settings.profile, token, now, problem=describe_problem(settings, token, now)
-    )
+        return {"profile": status.profile, "site": site, "token": None, **problem}
+    report = token_report(status.profile, status.token, now, problem=status.problem)
     if verdict is None:
         return report
     return {**report, "verified": verdict.is_valid, "verification": _in_words(verdict)}
@@ -225,17 +211,16 @@ def _default(rows: Sequence[_Row], console: Console) -> str | None:
 
 
 def _card(row: _Row, now: float, default: str | None, console: Console) -> str:
-    settings, token = row.settings, row.token
-    site = token.site if token else settings.site
+    status, token = row.status, row.status.token
     lines = [
-        settings.profile + (" (default here)" if settings.profile == default else ""),
-        f"  site     {site or 'not set'}",
+        status.profile + (" (default here)" if status.profile == default else ""),
+        f"  site     {status.site or 'not set'}",
     ]
 
     def add(name: str, text: str, meaning: Severity, after: str = "") -> None:
         lines.append(f"  {name:7}  {console.coloured(text, meaning)}{after}")
 
-    to_log_in = f"; type `{settings.login_command}`"
+    to_log_in = f"; type `{row.settings.login_command}`"
     if row.error:
         add("token", "cannot be read", "error")
     elif token is None:
@@ -243,8 +228,8 @@ def _card(row: _Row, now: float, default: str | None, console: Console) -> str:
     else:
         lines.append(f"  account  {token.account or 'not given by the site'}")
         lines.append(f"  scope    {token.granted_scope.in_words()}")
-        if problem := describe_problem(settings, token, now):
-            add("token", problem, "error", to_log_in)
+        if status.problem:
+            add("token", status.problem, "error", to_log_in)
         else:
             add("token", f"valid {token.describe_expiry(now)}", "ok")
         for warning in token.warnings(now):
