@@ -56,7 +56,7 @@ def soe_sandbox(
 
     from soe_auth.sandbox import running
     from soe_auth.settings import CONFIG_DIR_VARIABLE, PROFILE_VARIABLE, VARIABLE_PREFIX
-    from soe_auth.settings.config_writer import save_profile
+    from soe_auth.settings.config_writer import write_settings
 
     directory = tmp_path_factory.mktemp("soe-auth")
     for name in [name for name in os.environ if name.startswith(VARIABLE_PREFIX)]:
@@ -69,7 +69,7 @@ def soe_sandbox(
     monkeypatch.setenv("PATH", sysconfig.get_path("scripts"), prepend=os.pathsep)
     with running(**soe_sandbox_settings) as sandbox:
         profile = {"site": sandbox.url, "client_id": sandbox.applications[0].client_id}
-        save_profile(directory / "config.toml", soe_sandbox_profile, profile, preface=_CONFIG)
+        write_settings(directory / "config.toml", soe_sandbox_profile, profile, preface=_CONFIG)
         yield sandbox
 
 

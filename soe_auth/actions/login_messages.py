@@ -170,11 +170,7 @@ def timed_out(
 
 
 def _domain_advice(settings: Settings) -> str:
-    from soe_auth.actions.registration import domain
-
-    site, _ = settings.require_site_and_client
-    needed = domain(site, settings.redirect, settings.redirect_host)
     return (
         "If the site shows an error about redirect_uri, the application's Domain there must be"
-        f" {needed}."
+        f" {settings.domain}."
     )

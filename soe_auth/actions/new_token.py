@@ -61,7 +61,7 @@ def _remember_profile(settings: Settings, io: LoginIO) -> None:
     """
     from soe_auth.actions.registration import changes
     from soe_auth.settings.config_files import read_configs
-    from soe_auth.settings.config_writer import save_profile
+    from soe_auth.settings.config_writer import write_settings
 
     values = settings.profile_values
     if settings.known:
@@ -70,7 +70,7 @@ def _remember_profile(settings: Settings, io: LoginIO) -> None:
         return
     try:
         configs = read_configs(settings.paths.files)
-        changed = save_profile(settings.paths.config, settings.profile, values)
+        changed = write_settings(settings.paths.config, settings.profile, values)
     except SettingsError as problem:
         io.announce(f"Cannot save the profile: {problem}")
         return

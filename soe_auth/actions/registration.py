@@ -85,14 +85,9 @@ def preface() -> str:
     return _PREFACE.format(keys="\n".join(keys))
 
 
-def domain(site: Site, redirect: spec.Redirect, redirect_host: str) -> str:
-    """Return the application's Domain for a redirect: the host that the browser returns to."""
-    return site.authority if redirect == "login_success" else redirect_host
-
-
 def steps(site: Site, settings: Settings) -> str:
     """Return the steps to register the application, without a full stop at the end."""
-    needed = domain(site, settings.redirect, settings.redirect_host)
+    needed = settings.domain
     if needed == spec.REDIRECT_HOST.default:
         choices = (
             "localhost",
@@ -137,7 +132,7 @@ def texts_to_share(settings: Settings) -> str:
 
 def administrator_text(settings: Settings, site: Site) -> str:
     """Return what to send to the administrator who registers the application."""
-    needed = domain(site, settings.redirect, settings.redirect_host)
+    needed = settings.domain
     others = [
         f"  {'':9}or the next that the form accepts: 127.0.0.1, soe-auth.localhost,",
         f"  {'':9}{site.authority}; then tell us which one",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from soe_auth.actions.login_messages import why_no_browser
 from soe_auth.actions.project_consent import require_consent
-from soe_auth.actions.registration import administrator_text, domain, steps
+from soe_auth.actions.registration import administrator_text, steps
 from soe_auth.cli.console import Console
 from soe_auth.cli.options import read_option, report_ignored_suffix
 from soe_auth.cli.prompts import Prompter
@@ -216,7 +216,7 @@ class SetupWizard:
         chosen = self.prompter.ask(
             "Domain of the application",
             read,
-            default=domain(site, settings.redirect, settings.redirect_host),
+            default=settings.domain,
             flag=f"{REDIRECT.flag} or {REDIRECT_HOST.flag}",
         )
         if chosen != site.authority:
@@ -257,10 +257,9 @@ class SetupWizard:
 
         with suppress(SoeAuthError):  # connection problems were reported above
             if refused := run_async(is_refused(settings)):
-                needed = domain(site, settings.redirect, settings.redirect_host)
                 self.console.error(
                     f"{site.authority} refuses client ID {settings.client_id} with the Domain"
-                    f" {needed}. Compare both with the site's page."
+                    f" {settings.domain}. Compare both with the site's page."
                 )
             return refused
         return False

@@ -177,14 +177,12 @@ def _registration_finding(settings: Settings, *, refused: bool) -> Finding:
     if not refused:
         says = f"{site.authority} does not refuse {pair}; only a login is proof"
         return Finding("registration", "ok", says)
-    host = urlsplit(settings.redirect_uri).netloc
-    domain = settings.redirect_host if settings.redirect == "loopback" else host
     return Finding(
         "registration",
         "error",
         f"{site.authority} refuses {pair}",
-        f"On the site's page, check the application: Client ID {client_id}, Domain {domain}. If"
-        " its Domain is the site's own, add `--redirect login_success`.",
+        f"On the site's page, check the application: Client ID {client_id}, Domain"
+        f" {settings.domain}. If its Domain is the site's own, add `--redirect login_success`.",
         LoginError,
     )
 

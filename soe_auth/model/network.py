@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _HOST = re.compile(r"[a-z0-9._-]{1,253}|[0-9a-f.:]*:[0-9a-f.:]*", re.ASCII)  # a name, or IPv6
+_PROXY_FORM = (
+    "write an http or https URL such as http://proxy.example:8080, with / ? # @ in a password as"
+    " %2F %3F %23 %40"
+)
 _USER_PORTS = range(1024, 65536)  # lower ones need a privilege
 
 
@@ -87,25 +91,21 @@ class Proxy:
 
         Raises ValueError, without the text in its message.
         """
-        wrong = ValueError(
-            "write an http or https URL such as http://proxy.example:8080, with / ? # @ in a"
-            " password as %2F %3F %23 %40"
-        )
         # urlsplit silently drops some of these characters.
         if any(c in "\\ " or not c.isprintable() for c in text):
-            raise wrong
+            raise ValueError(_PROXY_FORM)
         try:
             parts = urlsplit(text if "://" in text else f"http://{text}")
             default = DEFAULT_PORTS[parts.scheme]
             port = default if parts.port is None else parts.port
         except (ValueError, KeyError):
-            raise wrong from None
+            raise ValueError(_PROXY_FORM) from None
         host = parts.hostname or ""
         # A slash in a password ends the authority: the first part of the password is then parsed as
         # the host, which messages show, and the rest as the path.
         rest = parts.path.strip("/") + parts.query + parts.fragment
         if rest or not port or not _HOST.fullmatch(host):
-            raise wrong
+            raise ValueError(_PROXY_FORM)
         if not (parts.username or parts.password):
             return cls(parts.scheme, host, port)
         login = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"

@@ -49,7 +49,7 @@ class TomlTable:
     def origin(self) -> str:
         """The file, and the profile if the table is a profile's."""
         is_profile = self.path[:1] == ("profile",)
-        return f"{self.file} [profile.{self.path[1]}]" if is_profile else self.file
+        return origin_of(self.file, self.path[1] if is_profile else None)
 
     def place(self, *key: str) -> str:
         """Return the origin of a key, with its line."""
@@ -231,6 +231,11 @@ class Configs:
                 f"Cannot read {DEFAULT_PROFILE.key} from {place}: there is no profile {default}.",
                 hint="Set it to a profile that exists: `soe-auth profile use NAME`.",
             )
+
+
+def origin_of(file: Path | str, profile: str | None) -> str:
+    """Return the text for the table of a profile in a file, or for the top of the file."""
+    return f"{file} [profile.{profile}]" if profile else str(file)
 
 
 def read_config_files(environ: Mapping[str, str], *, tolerant: bool = False) -> Configs:

@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 Document = MutableMapping[str, Any]  # a TOML document of tomlkit, or a dict of tomllib
 
 
-def save_profile(
+def write_settings(
     config: Path,
-    profile: str,
+    profile: str | None,
     values: Mapping[str, Stored],
     *,
     preface: str = "",
     check: Callable[[], None] = lambda: None,
 ) -> bool:
-    """Set keys of a profile in config.toml; return whether that changed the file.
+    """Set keys of a profile, or of the top for None; return whether that changed config.toml.
 
     The first profile becomes the default. A new file begins with `preface`, which is TOML. `check`
     is called under the lock and may raise to prevent the change. Raises SettingsError.
@@ -38,19 +38,15 @@ def save_profile(
     import tomlkit
 
     def change(document: Document) -> None:
+        if profile is None:
+            document.update(values)
+            return
         if "profile" not in document:
             document.setdefault("default_profile", profile)
             document["profile"] = tomlkit.table(is_super_table=True)
         document["profile"].setdefault(profile, tomlkit.table()).update(values)
 
     return _rewrite(config, change, preface, check=check)
-
-
-def write_setting(
-    config: Path, key: str, value: Stored, *, check: Callable[[], None] = lambda: None
-) -> None:
-    """Set a key at the top of config.toml; `check` as in `save_profile`. Raises SettingsError."""
-    _rewrite(config, lambda document: document.update({key: value}), check=check)
 
 
 def remove_setting(config: Path, profile: str | None, key: str) -> bool:
@@ -84,7 +80,7 @@ def remove_profile(config: Path, profile: str) -> bool:
 
 
 def rename_profile(config: Path, old: str, new: str, *, check: Callable[[], None]) -> None:
-    """Rename a profile, also as the default; `check` as in `save_profile`. Raises SettingsError."""
+    """Rename a profile, also the default; `check` as in `write_settings`. Raises SettingsError."""
 
     def change(document: Document) -> None:
         if document.get("default_profile") == old:

@@ -186,6 +186,13 @@ class Settings:
         return [self.redirect_host, str(self.port.first), str(self.port.last), browser]
 
     @property
+    def domain(self) -> str:
+        """The application's Domain, the host that the browser returns to; empty without a site."""
+        if self.redirect == "loopback":
+            return self.redirect_host
+        return self.site.authority if self.site else ""
+
+    @property
     def redirect_uri(self) -> str:
         """The redirect URI of a login, with port 8765 if any port is allowed."""
         from soe_auth.oauth.authorization_request import login_success_uri, redirect_uri_for

@@ -24,8 +24,7 @@ from soe_auth.settings.config_writer import (
     add_trusted_site,
     remove_profile,
     remove_setting,
-    save_profile,
-    write_setting,
+    write_settings,
 )
 from soe_auth.settings.settings import find_paths
 from soe_auth.settings.spec import BY_KEY
@@ -476,7 +475,7 @@ def test_concurrent_changes_are_all_saved(tmp_path: Path) -> None:
     def change(name: str) -> None:
         for client_id in map(str, range(5)):
             together.wait(20)
-            save_profile(config, name, {"site": "acme", "client_id": client_id})
+            write_settings(config, name, {"site": "acme", "client_id": client_id})
 
     with ThreadPoolExecutor(len(names)) as pool:
         list(pool.map(change, names))
@@ -491,12 +490,9 @@ def test_the_check_of_a_change_runs_under_the_lock(tmp_path: Path) -> None:
         found.append(try_lock(tmp_path / "locks" / ".config.lock"))
         raise SettingsError("There is no profile beta.")
 
-    for change in (
-        lambda: write_setting(config, "default_profile", "beta", check=check),
-        lambda: save_profile(config, "beta", {"port": "80"}, check=check),
-    ):
+    for profile, values in ((None, {"default_profile": "beta"}), ("beta", {"port": "80"})):
         with pytest.raises(SettingsError, match="no profile beta"):
-            change()
+            write_settings(config, profile, values, check=check)
     assert found == [None, None]
     assert not config.exists()
 
@@ -576,9 +572,9 @@ def test_a_profile_without_a_header_can_be_removed(tmp_path: Path, text: str) ->
 def test_comments_are_never_removed(tmp_path: Path, text: str) -> None:
     config = tmp_path / "config.toml"
     config.write_text(text)
-    write_setting(config, "min_ttl", "2m")
-    write_setting(config, "trusted_sites", ["https://a.example"])
-    save_profile(config, "new", {"site": "new"})
+    write_settings(config, None, {"min_ttl": "2m"})
+    write_settings(config, None, {"trusted_sites": ["https://a.example"]})
+    write_settings(config, "new", {"site": "new"})
     assert remove_setting(config, "new", "site")
     assert not remove_setting(config, "new", "site")
     assert not remove_setting(config, "none", "site")

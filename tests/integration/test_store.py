@@ -24,7 +24,7 @@ from soe_auth.files.private_read import (
     retry_while_open,
     secure_directory,
 )
-from soe_auth.settings.config_writer import save_profile
+from soe_auth.settings.config_writer import write_settings
 from soe_auth.storage.file_store import FileStore, token_to_json
 from soe_auth.storage.keyring_store import KeyringBackend, KeyringStore
 from soe_auth.storage.login_lock import LoginLock
@@ -95,7 +95,7 @@ def test_files_and_directories_are_private_under_any_umask(tmp_path: Path, umask
             login_lock.record_failure("acme")
             assert store.load("acme") == TOKEN
             assert {mode(path) for path in directory.rglob("*") if path.is_file()} == {0o600}
-        save_profile(directory / "b" / "config" / "config.toml", "acme", {"site": "acme"})
+        write_settings(directory / "b" / "config" / "config.toml", "acme", {"site": "acme"})
         assert {mode(path) for path in directory.rglob("*") if path.is_dir()} == {0o700}
 
     def use_home() -> None:

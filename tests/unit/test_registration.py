@@ -13,7 +13,6 @@ from soe_auth import Scope, SettingsError, Site
 from soe_auth.actions.registration import (
     administrator_text,
     changes,
-    domain,
     preface,
     steps,
     texts_to_share,
@@ -44,10 +43,10 @@ def settings_of(environ: dict[str, str], **flags: str) -> Settings:
     )
 
 
-def test_the_domain_is_where_the_browser_returns() -> None:
-    assert domain(ACME, "loopback", "localhost") == "localhost"
-    assert domain(ACME, "loopback", "127.0.0.1") == "127.0.0.1"
-    assert domain(ACME, "login_success", "127.0.0.1") == "acme.stackenterprise.co"
+def test_the_domain_is_where_the_browser_returns(environ: dict[str, str]) -> None:
+    assert settings_of(environ).domain == "localhost"
+    assert settings_of(environ, redirect_host="127.0.0.1").domain == "127.0.0.1"
+    assert settings_of(environ, redirect="login_success").domain == "acme.stackenterprise.co"
 
 
 def test_the_steps_name_the_page_and_each_field(environ: dict[str, str]) -> None:

@@ -9,7 +9,7 @@ from cli_oracle import directories_in, live_in
 from soe_auth import LoginRequired, Scope, SettingsError
 from soe_auth.model.text import is_profile_name
 from soe_auth.settings.config_files import read_config_files
-from soe_auth.settings.config_writer import save_profile
+from soe_auth.settings.config_writer import write_settings
 from soe_auth.settings.resolve import resolve
 from soe_auth.settings.settings import Paths, Settings, find_paths
 from soe_auth.settings.spec import BY_KEY, TABLE
@@ -567,7 +567,7 @@ def test_each_setting_has_one_flag_and_one_variable() -> None:
 
 def test_the_first_saved_profile_becomes_the_default(home: Path) -> None:
     config = home / "new" / "config.toml"
-    assert save_profile(config, "acme", {"site": "acme", "port": 8311})
+    assert write_settings(config, "acme", {"site": "acme", "port": 8311})
     assert config.read_text() == (
         'default_profile = "acme"\n\n[profile.acme]\nsite = "acme"\nport = 8311\n'
     )
@@ -575,8 +575,8 @@ def test_the_first_saved_profile_becomes_the_default(home: Path) -> None:
 
 def test_saving_a_profile_keeps_comments_and_other_values(home: Path) -> None:
     write(home, f'# mine\ntimeout = "2s" # short\n\n{ACME}# the end\n')
-    assert save_profile(home / "config.toml", "acme", {"scope": "no_expiry"})
-    assert save_profile(home / "config.toml", "beta", {"site": "beta"})
+    assert write_settings(home / "config.toml", "acme", {"scope": "no_expiry"})
+    assert write_settings(home / "config.toml", "beta", {"site": "beta"})
     text = (home / "config.toml").read_text()
     assert "# mine" in text
     assert "# short" in text
@@ -586,9 +586,9 @@ def test_saving_a_profile_keeps_comments_and_other_values(home: Path) -> None:
 
 
 def test_an_unchanged_profile_is_not_written(home: Path) -> None:
-    save_profile(home / "config.toml", "acme", {"site": "acme"})
+    write_settings(home / "config.toml", "acme", {"site": "acme"})
     before = (home / "config.toml").stat()
-    assert not save_profile(home / "config.toml", "acme", {"site": "acme"})
+    assert not write_settings(home / "config.toml", "acme", {"site": "acme"})
     assert (home / "config.toml").stat().st_ino == before.st_ino
 
 
@@ -597,7 +597,7 @@ def test_a_linked_config_stays_a_link(home: Path) -> None:
     (home / "dotfiles").mkdir()
     (home / "dotfiles" / "real.toml").write_text(ACME)
     (home / "config.toml").symlink_to(home / "dotfiles" / "real.toml")
-    assert save_profile(home / "config.toml", "acme", {"scope": "no_expiry"})
+    assert write_settings(home / "config.toml", "acme", {"scope": "no_expiry"})
     assert (home / "config.toml").is_symlink()
     assert "no_expiry" in (home / "dotfiles" / "real.toml").read_text()
 
@@ -605,7 +605,7 @@ def test_a_linked_config_stays_a_link(home: Path) -> None:
 def test_an_unwritable_config_is_a_settings_error(home: Path) -> None:
     (home / "file").touch()
     with pytest.raises(SettingsError, match="Cannot write"):
-        save_profile(home / "file" / "config.toml", "acme", {"site": "acme"})
+        write_settings(home / "file" / "config.toml", "acme", {"site": "acme"})
 
 
 def test_a_profile_stores_only_values_that_are_not_defaults(home: Path) -> None:

@@ -26,13 +26,8 @@ from soe_auth.errors import LoginRequired, SettingsError, SoeAuthError
 from soe_auth.model.network import Network, Proxy
 from soe_auth.model.site import Site
 from soe_auth.model.text import printable
-from soe_auth.settings.config_files import Configs, no_such_key, read_config_files
-from soe_auth.settings.config_writer import (
-    create_config,
-    remove_setting,
-    save_profile,
-    write_setting,
-)
+from soe_auth.settings.config_files import Configs, no_such_key, origin_of, read_config_files
+from soe_auth.settings.config_writer import create_config, remove_setting, write_settings
 from soe_auth.settings.resolve import choose_profile, resolve
 from soe_auth.settings.settings import Settings, find_paths
 from soe_auth.settings.spec import (
@@ -201,13 +196,10 @@ def _set(args: argparse.Namespace, console: Console) -> None:
             configs.require_profile(needed)
 
     check()
-    if profile is None:
-        write_setting(config, setting.key, setting.to_toml(value), check=check)
-    else:
-        save_profile(config, profile, {setting.key: setting.to_toml(value)}, check=check)
+    write_settings(config, profile, {setting.key: setting.to_toml(value)}, check=check)
     if isinstance(value, Site):
         report_ignored_suffix(value, console)
-    place = _place(config, profile)
+    place = origin_of(config, profile)
     console.say(f"Set {setting.key} to {printable(setting.text(value)) or 'empty'} in {place}")
     with suppress(SoeAuthError):  # another setting is wrong, or there is no profile yet
         settings = resolve({}, profile=profile, environ=console.environ)
@@ -227,7 +219,7 @@ def _unset(args: argparse.Namespace, console: Console) -> None:
     removed = remove_setting(config, profile, args.key)
     if not setting and not removed:
         raise no_such_key(args.key, KEYS)
-    place = _place(config, profile)
+    place = origin_of(config, profile)
     missing = f"{args.key} is not set in {place}"
     console.say(f"Removed {printable(args.key)} from {place}" if removed else missing)
     if setting is STORE:
@@ -269,10 +261,6 @@ def _owner(setting: Setting[Any], profile: str | None, console: Console) -> str 
     own = {setting.variable for setting in PROFILE if setting is not SITE}
     environ = {name: value for name, value in console.environ.items() if name not in own}
     return choose_profile(environ, profile, configs=_read_to_change(console))
-
-
-def _place(config: Path, profile: str | None) -> str:
-    return str(config) if profile is None else f"{config} [profile.{profile}]"
 
 
 # --- edit ----------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from soe_auth.errors import SettingsError
 from soe_auth.model.text import printable
 from soe_auth.settings import PROFILE_VARIABLE
 from soe_auth.settings.config_files import Configs, read_config_files
-from soe_auth.settings.config_writer import save_profile
+from soe_auth.settings.config_writer import write_settings
 from soe_auth.settings.project_file import ProjectFile, read_shared_config
 from soe_auth.settings.resolve import resolve
 from soe_auth.settings.settings import Settings
@@ -144,7 +144,7 @@ def _write(settings: Settings, console: Console) -> None:
     changed = changes(settings, configs)
     if changed:
         values = {change.key: change.value for change in changed}
-        save_profile(settings.paths.config, name, values, preface=preface())
+        write_settings(settings.paths.config, name, values, preface=preface())
     if name not in configs.profiles:
         console.say(f"Saved profile {name}: {settings.paths.config}")
     elif changed:

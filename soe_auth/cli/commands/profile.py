@@ -16,7 +16,7 @@ from soe_auth.cli.console import Console
 from soe_auth.cli.main import add_actions
 from soe_auth.errors import LoginRequired, SettingsError, StoreError
 from soe_auth.settings.config_files import check_profile_name, read_config_files
-from soe_auth.settings.config_writer import remove_profile, rename_profile, write_setting
+from soe_auth.settings.config_writer import remove_profile, rename_profile, write_settings
 from soe_auth.settings.resolve import choose_profile, no_profile_yet
 from soe_auth.settings.settings import find_paths
 from soe_auth.settings.spec import DEFAULT_PROFILE
@@ -58,7 +58,7 @@ def _use(args: argparse.Namespace, console: Console) -> int:
 
     check()
     config = find_paths(console.environ).config
-    write_setting(config, DEFAULT_PROFILE.key, args.name, check=check)
+    write_settings(config, None, {DEFAULT_PROFILE.key: args.name}, check=check)
     console.say(f"Profile {args.name} is now the default.")
     with suppress(SettingsError, LoginRequired):
         chosen = choose_profile(console.environ)
