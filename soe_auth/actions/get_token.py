@@ -31,14 +31,16 @@ def from_environment(environ: Mapping[str, str]) -> Secret | None:
         ) from None
 
 
-def site_of_environment(settings: Settings) -> Site | None:
-    """Return the site of the token in SOE_AUTH_TOKEN; None if no setting names it.
+def site_of_environment(settings: Settings) -> Site:
+    """Return the site of the token in SOE_AUTH_TOKEN.
 
-    Raises SettingsError if only a project file does: project files are untrusted, and unlike a
-    stored token, this one is not bound to a site.
+    Raises SettingsError if no setting names it, or only a project file does: project files are
+    untrusted, and unlike a stored token, this one is not bound to a site.
     """
     if settings.only_project:
         raise no_site_of_environment(f"only {settings.project} says which site it is for")
+    if settings.site is None:
+        raise no_site_of_environment()
     return settings.site
 
 

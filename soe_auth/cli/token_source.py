@@ -93,9 +93,7 @@ def find_site(args: argparse.Namespace, console: Console) -> tuple[Site, Setting
         settings = resolve_settings(args, console)
     except LoginRequired:  # there is no profile
         raise no_site_of_environment() from None
-    if site := site_of_environment(settings):
-        return site, settings
-    raise no_site_of_environment()
+    return site_of_environment(settings), settings
 
 
 @contextmanager

@@ -24,6 +24,13 @@ def parse_duration(text: str) -> float:
     return float(seconds)
 
 
+def parse_positive_duration(text: str) -> float:
+    """Return the seconds as `parse_duration` does. Raises ValueError for 0 as well."""
+    if seconds := parse_duration(text):
+        return seconds
+    raise ValueError("write a duration above 0, such as 5m")
+
+
 def write_duration(seconds: float) -> str:
     """Return whole seconds in the form that `parse_duration` reads: `1h30m`."""
     left, parts = round(seconds), ""

@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 from soe_auth.actions.get_token import (
     from_environment,
     from_store,
-    no_site_of_environment,
     site_of_environment,
 )
 from soe_auth.actions.login_if_needed import alogin_if_needed, login_if_needed
@@ -91,8 +90,6 @@ class TokenProvider:
         variable = from_environment(os.environ)
         settings = functions.settings_for(self.profile, self.min_ttl)
         site = site_of_environment(settings) if variable else settings.require_site_and_client[0]
-        if site is None:
-            raise no_site_of_environment()
         if not belongs_to(origin, site):
             return None
         # httpx and requests keep the header on a redirect from there to https on port 443.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
-from soe_auth.model.duration import parse_duration, write_duration
+from soe_auth.model.duration import parse_duration, parse_positive_duration, write_duration
 from soe_auth.model.network import ANY_PORT, Ports, Proxy
 from soe_auth.model.site import VENDOR_DOMAIN, Site
 from soe_auth.model.text import printable, read_profile_name
@@ -37,8 +37,7 @@ class Setting(Generic[T]):
     """One setting.
 
     `read` parses its text and raises ValueError; `write` is the reverse, for a value other than
-    None. A setting without an `option` is set in files and by its variable only. Error messages
-    show the text of a `public` one; others may hold a password.
+    None. Error messages show the text of a `public` one; others may hold a password.
     """
 
     key: str
@@ -46,7 +45,6 @@ class Setting(Generic[T]):
     default: T
     help: str
     write: Callable[[Any], str] = str
-    option: bool = True
     public: bool = False
 
     def text(self, value: T) -> str:
@@ -128,12 +126,6 @@ def _read_proxy(text: str) -> Proxy | Literal["none"]:
     return "none" if text == "none" else Proxy.parse(text)
 
 
-def _read_timeout(text: str) -> float:
-    if seconds := parse_duration(text):
-        return seconds
-    raise ValueError("a timeout is longer than 0, such as 5m")
-
-
 SITE: Setting[Site | None] = Setting(
     "site", Site.parse, None, f"the SOE site: acme, acme.{VENDOR_DOMAIN} or its URL"
 )
@@ -182,7 +174,7 @@ BROWSER: Setting[str | None] = Setting(
 )
 TIMEOUT = Setting(
     "timeout",
-    _read_timeout,
+    parse_positive_duration,
     300.0,
     "how long to wait for the user",
     write=write_duration,
@@ -201,21 +193,19 @@ CA_BUNDLE: Setting[Path | None] = Setting(
     _read_ca_bundle,
     None,
     "the file of the CA certificates to trust instead of the system's",
-    option=False,
 )
+# It may hold a password, and every process can read a command line, so there is no option for it.
 PROXY: Setting[Proxy | Literal["none"] | None] = Setting(
     "proxy",
     _read_proxy,
     None,
     "the http or https proxy to use instead of the environment's; or none",
-    option=False,  # it may hold a password, and every process can read a command line
 )
 STORE: Setting[StoreKind] = Setting(
     "store",
     _one_of("file", "keyring"),
     "file",
     "where tokens are stored: file, or keyring for the system's",
-    option=False,
     public=True,
 )
 

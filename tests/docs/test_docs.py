@@ -58,7 +58,7 @@ from soe_auth.python_api.auth import Options, TokenProvider
 from soe_auth.sandbox import DEFAULT_APPLICATIONS, OWN_DOMAIN, Sandbox
 from soe_auth.settings.project_file import PROJECT_KEYS
 from soe_auth.settings.resolve import resolve
-from soe_auth.settings.spec import PROFILE, TABLE, Setting
+from soe_auth.settings.spec import CA_BUNDLE, PROFILE, PROXY, STORE, TABLE, Setting
 
 if sys.platform != "win32":
     import pexpect
@@ -399,7 +399,8 @@ def test_the_table_of_settings_matches_the_code() -> None:
     assert [row[0] for row in table] == [f"`{setting.key}`" for setting in TABLE]
     settings: tuple[Setting[Any], ...] = TABLE
     for setting, (_, flag, variable, default, _, profile) in zip(settings, table, strict=True):
-        assert flag == (f"`{setting.flag}`" if setting.option else "none")
+        has_option = setting not in (CA_BUNDLE, PROXY, STORE)
+        assert flag == (f"`{setting.flag}`" if has_option else "none")
         assert variable == f"`{setting.variable}`"
         assert profile == ("yes" if setting in PROFILE else "no")
         if default.startswith("none"):

@@ -140,7 +140,7 @@ def test_the_redirect_host_is_a_name_or_127_0_0_1(home: Path, host: str) -> None
         ),
         ({"browser": "fire 'fox"}, "Cannot read browser from --browser: a quote in the command"),
         ({"port": "x"}, "Cannot read port 'x' from --port: valid ports are"),
-        ({"timeout": "0"}, "Cannot read timeout '0' from --timeout: a timeout is longer than 0"),
+        ({"timeout": "0"}, "Cannot read timeout '0' from --timeout: write a duration above 0"),
         ({"min_ttl": "10x"}, "Cannot read min_ttl '10x' from --min-ttl: write a duration"),
         ({"scope": 'a"b'}, "Cannot read scope from --scope: "),
     ],

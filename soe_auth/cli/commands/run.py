@@ -99,5 +99,4 @@ def _site(found: TokenSource, args: argparse.Namespace, console: Console) -> str
         settings = resolve_settings(args, console)
     except LoginRequired:  # there is no profile
         return None
-    site = site_of_environment(settings)
-    return str(site) if site else None
+    return str(site_of_environment(settings)) if settings.site else None

@@ -22,7 +22,7 @@ from soe_auth.cli.options import read_option
 from soe_auth.cli.streams import write_stdout
 from soe_auth.errors import SettingsError
 from soe_auth.loopback.sockets import describe_bind_error
-from soe_auth.model.duration import parse_duration
+from soe_auth.model.duration import parse_duration, parse_positive_duration
 from soe_auth.model.network import read_port
 from soe_auth.sandbox import DOMAIN_RULES, Quirks, Sandbox, list_quirks
 
@@ -109,7 +109,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         port=port,
         domain_rule=args.domain_rule,
         strict=args.strict,
-        lifetime=int(read_option("lifetime", _read_lifetime, args.lifetime)),
+        lifetime=int(read_option("lifetime", parse_positive_duration, args.lifetime)),
         quirks=Quirks(
             delay=read_option("delay", parse_duration, args.delay),
             **{name: getattr(args, name) for name, _, _ in list_quirks()},
@@ -148,9 +148,3 @@ async def _serve(site: Sandbox, console: Console) -> int:
         )
         forever: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         return await forever
-
-
-def _read_lifetime(text: str) -> float:
-    if seconds := parse_duration(text):
-        return seconds
-    raise ValueError("a token needs a lifetime above zero")
