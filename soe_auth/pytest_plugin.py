@@ -50,11 +50,10 @@ def soe_sandbox(
     directory with one profile for the site, and a BROWSER that signs in and approves. PATH begins
     with the directory of this Python's `soe-auth`.
     """
-    import shlex
-    import sys
     import sysconfig
 
     from soe_auth.sandbox import running
+    from soe_auth.sandbox.scripted_browser import scripted_browser_command
     from soe_auth.settings import CONFIG_DIR_VARIABLE, PROFILE_VARIABLE, VARIABLE_PREFIX
     from soe_auth.settings.config_writer import write_settings
 
@@ -64,8 +63,7 @@ def soe_sandbox(
     monkeypatch.setenv(CONFIG_DIR_VARIABLE, str(directory))
     monkeypatch.setenv(PROFILE_VARIABLE, soe_sandbox_profile)  # takes precedence over project files
     monkeypatch.setenv("XDG_CONFIG_DIRS", str(directory / "system"))
-    browser = [sys.executable, "-P", "-m", "soe_auth.sandbox.scripted_browser"]
-    monkeypatch.setenv("BROWSER", shlex.join(browser))
+    monkeypatch.setenv("BROWSER", scripted_browser_command())
     monkeypatch.setenv("PATH", sysconfig.get_path("scripts"), prepend=os.pathsep)
     with running(**soe_sandbox_settings) as sandbox:
         profile = {"site": sandbox.url, "client_id": sandbox.applications[0].client_id}

@@ -26,6 +26,7 @@ from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
 from soe_auth.sandbox import running
+from soe_auth.sandbox.scripted_browser import scripted_browser_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,9 +97,7 @@ class Terminal:
         self._tmux = ("tmux", "-S", str(socket))
         self._environ = {
             **environment(home),
-            "BROWSER": shlex.join(
-                [sys.executable, "-P", "-m", "soe_auth.sandbox.scripted_browser"]
-            ),
+            "BROWSER": scripted_browser_command(),
             "HISTFILE": "",  # bash would write it after its home was removed
             "PS1": "$ ",
             "TERM": "xterm",

@@ -8,12 +8,14 @@ import argparse
 import asyncio
 import html
 import re
+import shlex
 import ssl
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from http.cookies import SimpleCookie
+from subprocess import list2cmdline
 from typing import Final
 from urllib.parse import urlencode, urljoin, urlsplit
 
@@ -139,6 +141,12 @@ def _submit(
 def _without_query(url: str) -> str:
     target = urlsplit(url)
     return f"{target.scheme}://{target.netloc}{target.path}"
+
+
+def scripted_browser_command(platform: str = sys.platform) -> str:
+    """Return the command that runs this browser, as a value of BROWSER or of --browser."""
+    words = [sys.executable, "-P", "-m", "soe_auth.sandbox.scripted_browser"]
+    return list2cmdline(words) if platform == "win32" else shlex.join(words)
 
 
 def run_scripted_browser(arguments: Sequence[str] | None = None) -> int:

@@ -9,8 +9,24 @@ import pytest
 from aiohttp import web
 from sandbox_client import request_for
 
+from soe_auth.desktop.process import split_command
 from soe_auth.sandbox import Sandbox, running
-from soe_auth.sandbox.scripted_browser import VisitStopped, run_scripted_browser, visit
+from soe_auth.sandbox.scripted_browser import (
+    VisitStopped,
+    run_scripted_browser,
+    scripted_browser_command,
+    visit,
+)
+
+
+@pytest.mark.parametrize("platform", ["linux", "win32"])
+@pytest.mark.parametrize("python", ["/opt/a b/python3", r"C:\Program Files\py\python.exe"])
+def test_its_command_has_the_quotes_that_each_system_reads(
+    platform: str, python: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", python)
+    words = [python, "-P", "-m", "soe_auth.sandbox.scripted_browser"]
+    assert split_command(scripted_browser_command(platform), platform=platform) == words
 
 
 def start(site: Sandbox, **changes: str) -> str:

@@ -42,7 +42,14 @@ def first_cells(heading: str) -> list[str]:
 
 def run(*argv: str) -> subprocess.CompletedProcess[str]:
     """Run a command as a tool under test would, with what is in the environment."""
-    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=30)
+    return subprocess.run(
+        argv,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
 
 
 def test_the_token_is_valid_at_the_site_and_stored(
@@ -118,7 +125,6 @@ def test_an_error_of_the_login_is_raised_unchanged(
         request.getfixturevalue("soe_token")
 
 
-@pytest.mark.posix("not tried on Windows yet; tests/windows runs the command there")
 @pytest.mark.process
 @pytest.mark.parametrize("place", ["a desktop", "a CI job", "an SSH session"])
 def test_a_child_process_signs_in_without_a_user(

@@ -3,7 +3,6 @@
 import asyncio
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,9 +14,9 @@ from windows_console import OWN_CONSOLE
 
 from soe_auth.files.lock import try_lock
 from soe_auth.sandbox import Sandbox
-from soe_auth.sandbox.scripted_browser import VisitedPage, visit
+from soe_auth.sandbox.scripted_browser import VisitedPage, scripted_browser_command, visit
 
-BROWSER = subprocess.list2cmdline([sys.executable, "-m", "soe_auth.sandbox.scripted_browser"])
+BROWSER = scripted_browser_command()
 CLIENT = ("--client-id", "110")
 
 

@@ -9,11 +9,9 @@ For example:
 
 import argparse
 import shlex
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from subprocess import list2cmdline
 from tempfile import TemporaryDirectory
 
 from soe_auth.actions.get_token import from_store
@@ -25,6 +23,7 @@ from soe_auth.desktop.environment import Environment
 from soe_auth.desktop.process import without_own_variables
 from soe_auth.model.site import VENDOR_DOMAIN
 from soe_auth.sandbox import running
+from soe_auth.sandbox.scripted_browser import scripted_browser_command
 from soe_auth.settings import CONFIG_DIR_VARIABLE, PROFILE_VARIABLE
 from soe_auth.settings.resolve import resolve
 from soe_auth.settings.spec import STORE
@@ -44,9 +43,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         browser or find_browser(None, console.environ) or has_default_browser(None, console.environ)
     ):
         console.say("There is no browser to show here, so a script acts as the browser.\n")
-        words = [sys.executable, "-P", "-m", "soe_auth.sandbox.scripted_browser"]
-        browser = list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
-        is_scripted = True
+        browser, is_scripted = scripted_browser_command(), True
     with TemporaryDirectory(prefix="soe-auth-demo-") as directory:
         environ = {
             **without_own_variables(console.environ),
