@@ -53,4 +53,4 @@ def _fitted_entry(line: str, width: int) -> str:
         return line
     if entry and len(entry[1]) > width // 2:
         return f"{entry[0].rstrip()}\n{fitted('    ' + line[entry.end() :], width)}"
-    return fitted(line, width, hang=len(entry[1]) if entry else 0)
+    return fitted(line, width)

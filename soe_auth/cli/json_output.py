@@ -1,13 +1,14 @@
-"""Report a token in JSON, in the forms of docs/reference/json.md."""
+"""Write a report as JSON, in the forms of docs/reference/json.md."""
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from soe_auth.cli.token_source import TokenSource
+    from soe_auth.model.secret import Secret
     from soe_auth.model.token import Token
 
 FORMAT_VERSION = 1
@@ -34,19 +35,21 @@ def token_report(
     }
 
 
-def empty_report() -> dict[str, object]:
-    """Return the same keys, without values, for a token without known facts."""
-    keys = "profile site client_id scope granted_scope account obtained_at expires_at seconds_left"
-    return {**dict.fromkeys([*keys.split(), "problem"]), "warnings": []}
-
-
-def source_report(source: TokenSource, now: float) -> dict[str, object]:
-    """Return the access token and the facts about it."""
-    if source.token and source.settings:
-        report = token_report(source.settings.profile, source.token, now)
+def token_json(profile: str | None, token: Token | None, access_token: Secret | None = None) -> str:
+    """Return the facts about a token as JSON, None if they are unknown; its access token last."""
+    if token:
+        report = token_report(profile, token, time.time())
     else:
-        report = empty_report()
-    return {"version": FORMAT_VERSION, **report, "access_token": source.access_token.reveal()}
+        keys = "profile site client_id scope granted_scope account obtained_at expires_at"
+        report = {**dict.fromkeys([*keys.split(), "seconds_left", "problem"]), "warnings": []}
+    if access_token:
+        report["access_token"] = access_token.reveal()
+    return to_json(**report)
+
+
+def to_json(**fields: object) -> str:
+    """Return the fields as JSON, after the version of their form."""
+    return json.dumps({"version": FORMAT_VERSION, **fields}, indent=2)
 
 
 def _iso(when: float) -> str:

@@ -68,7 +68,7 @@ _SHORT = 12  # characters; a shorter value of letters and digits may be repeated
 _NAME = r"(?:\S+/)?(\S+)"  # of `-q/--quiet`, the last
 _MESSAGES = (
     (rf"argument {_NAME}: not allowed with argument {_NAME}", r"Cannot use \1 with \2"),
-    (rf"argument {_NAME}: expected (?:one|1) argument", r"\1 needs a value"),
+    (rf"argument {_NAME}: expected one argument", r"\1 needs a value"),
     (rf"argument {_NAME}: ignored explicit argument.*", r"\1 takes no value"),
     (r"the following arguments are required: ([^,]+)", r"\1 is missing"),
     (r"the following arguments are required: (.+)", r"\1 are missing"),

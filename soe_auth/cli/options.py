@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from soe_auth.errors import SettingsError
@@ -11,13 +12,14 @@ from soe_auth.model.site import Site
 from soe_auth.model.text import nearest, printable
 from soe_auth.settings import PROFILE_VARIABLE
 from soe_auth.settings.config_files import read_config_files
+from soe_auth.settings.project_file import MAX_SHOWN_PATH
 from soe_auth.settings.resolve import resolve
+from soe_auth.settings.spec import CLIENT_ID, SCOPE, SITE
 from soe_auth.storage import open_store
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Mapping
-    from pathlib import Path
     from typing import Any
 
     from soe_auth.cli.console import Console
@@ -125,6 +127,24 @@ def _read_secret_line(what: str, console: Console) -> str:
         raise ValueError("type a line of UTF-8 text") from None
 
 
+def describe_input(name: str) -> str:
+    """Return what a message calls the file that `read_input` reads."""
+    return "standard input" if name == "-" else printable(name, MAX_SHOWN_PATH)
+
+
+def read_input(name: str, limit: int, hint: str) -> bytes:
+    """Read at most `limit` bytes of a file, or of stdin for `-`. Raises SettingsError."""
+    try:
+        if name == "-":
+            return sys.stdin.buffer.read(limit)
+        with Path(name).open("rb") as file:
+            return file.read(limit)
+    except OSError as problem:
+        raise SettingsError(
+            f"Cannot read {describe_input(name)}: {problem.strerror}.", hint=hint
+        ) from None
+
+
 def read_option(name: str, read: Callable[[str], T], text: str) -> T:
     """Return the value of an option. Raises SettingsError with its name."""
     try:
@@ -145,19 +165,26 @@ def resolve_settings(args: argparse.Namespace, console: Console) -> Settings:
 def resolve_by_hand(args: argparse.Namespace, console: Console) -> Settings:
     """Resolve the settings from options and variables, and from a profile only if it is named.
 
-    The default profile, other profiles of the site and a project file have no effect. Raises
-    SettingsError.
+    Without a name, the default profile, other profiles of the site and a project file have no
+    effect. Asks for consent to a site in doubt. Raises SettingsError.
     """
-    if args.profile or console.environ.get(PROFILE_VARIABLE):
-        return resolve_settings(args, console)
+    from soe_auth.actions.project_consent import require_consent
+
+    is_named = args.profile or console.environ.get(PROFILE_VARIABLE)
+    settings = (resolve_settings if is_named else _resolve_without_profile)(args, console)
+    require_consent(settings, console.confirm, console.say)
+    return settings
+
+
+def _resolve_without_profile(args: argparse.Namespace, console: Console) -> Settings:
     configs = read_config_files(console.environ)
     unused = (f"by-hand-{number}" for number in range(len(configs.profiles) + 1))
     settings = resolve(
         option_values(args),
         profile=next(name for name in unused if name not in configs.profiles),
         environ=console.environ,
-        cwd=_nowhere,
         configs=configs,
+        find=lambda _: None,
     )
     if settings.site is None or settings.client_id is None:
         raise SettingsError(
@@ -166,10 +193,6 @@ def resolve_by_hand(args: argparse.Namespace, console: Console) -> Settings:
         )
     report_ignored_suffix(settings.site, console)
     return settings
-
-
-def _nowhere() -> Path:
-    raise FileNotFoundError
 
 
 def report_ignored_suffix(site: Site, console: Console) -> None:
@@ -183,8 +206,9 @@ def open_profile_store(settings: Settings, console: Console) -> Store:
     return open_store(settings.paths.directory, settings.store, report=console.say)
 
 
-def add_redirect_uri(parser: argparse.ArgumentParser) -> None:
-    """Add the option --redirect-uri."""
+def add_by_hand(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the steps by hand that make a URL or use its code."""
+    add_settings(parser, SITE, CLIENT_ID, SCOPE)
     parser.add_argument(
         "--redirect-uri",
         metavar="URI",

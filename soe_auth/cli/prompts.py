@@ -79,9 +79,7 @@ class Prompter:
         """
         names = [name for name, _ in choices]
         by_text = {str(number): name for number, name in enumerate(names, 1)}
-        by_text |= {name: name for name in names}
-        if set(names) <= _YES_OR_NO.keys():
-            by_text |= {name[0]: name for name in names}
+        by_text |= {text: name for name in names for text in (name, name[0])}
 
         def read(text: str) -> str:
             if text.lower() not in by_text:

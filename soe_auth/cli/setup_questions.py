@@ -1,6 +1,6 @@
 """The questions of `soe-auth init`: they return the settings of one profile, and write nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain, count
@@ -21,7 +21,7 @@ from soe_auth.model.text import read_profile_name
 from soe_auth.model.token import Scope
 from soe_auth.oauth.api_call import SiteResponse
 from soe_auth.settings.config_files import Configs
-from soe_auth.settings.project_file import find_project
+from soe_auth.settings.project_file import ProjectFile, find_project
 from soe_auth.settings.resolve import resolve
 from soe_auth.settings.settings import Settings
 from soe_auth.settings.spec import CLIENT_ID, PASTE, REDIRECT, REDIRECT_HOST, SITE
@@ -94,11 +94,11 @@ class SetupWizard:
     def _ask_site(self) -> tuple[Site, Settings]:
         if "site" in self.given:
             site = read_option("site", Site.parse, self.given["site"])
-            return site, self._resolve(site, may_retry=False)
+            return site, self._resolve_and_check(site, may_retry=False)
 
         def read(text: str) -> tuple[Site, Settings]:
             site = Site.parse(text)
-            return site, self._resolve(site, may_retry=True)
+            return site, self._resolve_and_check(site, may_retry=True)
 
         question = "Which site? (acme or its URL)"
         return self.prompter.ask(question, read, default=self._default_site(), flag=SITE.flag)
@@ -109,7 +109,7 @@ class SetupWizard:
             return site
         if self.profile and (stored := self.configs.site_of(self.profile)) is not None:
             return stored
-        project = find_project(self._directory)
+        project = self._find_project(Path.cwd)
         if project is None or project.site is None:
             return ""
         if project.site.in_cloud or self.configs.has_site(project.site):
@@ -120,13 +120,11 @@ class SetupWizard:
         )
         return ""
 
-    def _directory(self) -> Path:
-        """Return the directory to search for a project file; none if no user sees what it sets."""
-        if not self.prompter.can_ask:
-            raise FileNotFoundError
-        return Path.cwd()
+    def _find_project(self, cwd: Callable[[], Path]) -> ProjectFile | None:
+        """Find the project file; none if no user sees what it sets."""
+        return find_project(cwd) if self.prompter.can_ask else None
 
-    def _resolve(self, site: Site, *, may_retry: bool) -> Settings:
+    def _resolve_and_check(self, site: Site, *, may_retry: bool) -> Settings:
         """Resolve the settings for a site, and check that it answers.
 
         Raises ValueError if it does not and the user wants to name another one.
@@ -142,7 +140,7 @@ class SetupWizard:
             {**self.given, SITE.key: str(site)},
             profile=self.profile or (self._free_name(site) if can_ask else None),
             environ=self.console.environ,
-            cwd=self._directory,
+            find=self._find_project,
         )
         if request := settings.project_request:
             self.console.error(f"{request} That is the default here, and goes into your profile.")

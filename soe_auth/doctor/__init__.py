@@ -14,13 +14,11 @@ from soe_auth.doctor import local, remote, stored
 from soe_auth.doctor.finding import Finding, from_error
 from soe_auth.doctor.loopback import check_loopback
 from soe_auth.errors import LoginRequired, SettingsError, SoeAuthError
-from soe_auth.settings.resolve import resolve
+from soe_auth.settings.resolve import NO_PROFILE, resolve
 from soe_auth.settings.settings import Settings, find_paths
 from soe_auth.settings.spec import BROWSER, PORT, REDIRECT, REDIRECT_HOST
 
 __all__ = ["Finding", "examine"]
-
-_NO_PROFILE = "none"  # the name to resolve if there is no profile
 
 
 def examine(
@@ -83,7 +81,7 @@ def _resolve(
     except LoginRequired:
         todo = "Type `soe-auth init`, or name a site with --site."
         no_profile = Finding("settings", "warning", "no profile and no site are set", todo)
-        settings, problems = _resolve(flags, _NO_PROFILE, environ, cwd)
+        settings, problems = _resolve(flags, NO_PROFILE, environ, cwd)
         return settings, [no_profile, *problems]
     except SettingsError as problem:
         return None, [from_error("settings", problem)]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from soe_auth.errors import SettingsError
 from soe_auth.files.private_read import read_trusted
@@ -28,8 +28,8 @@ _MARK = ".git"  # a directory, or a file in work trees and submodules
 
 PROJECT_KEYS = (SITE.key, CLIENT_ID.key, SCOPE.key, "profile")
 
-_MAX_SHOWN_PATH = 400  # characters
-_MAX_FILE = 256 * 1024
+MAX_SHOWN_PATH = 400  # characters
+MAX_FILE = 256 * 1024
 # tomllib's time grows with the dots of a header, times the keys below it and their dots.
 _MAX_STEPS = 3_000_000
 
@@ -75,7 +75,7 @@ def find_project(cwd: Callable[[], Path]) -> ProjectFile | None:
     for path in project_places(directory):
         try:
             # One byte more than the limit shows that the file is larger.
-            data = read_trusted(path, _MAX_FILE + 1, is_shared=True)
+            data = read_trusted(path, MAX_FILE + 1, is_shared=True)
         except OSError:
             continue
         if (project := _parse_project(data, path)) is not None:
@@ -83,12 +83,12 @@ def find_project(cwd: Callable[[], Path]) -> ProjectFile | None:
     return None
 
 
-def read_shared_config(stream: BinaryIO, origin: str) -> ProjectFile:
-    """Read a project file that the user has named, of any owner.
+def parse_shared_config(data: bytes, origin: str) -> ProjectFile:
+    """Parse a project file that the user has named, of any owner.
 
-    `origin` is its printable path or URL. Raises SettingsError and OSError.
+    `origin` is its printable path. Raises SettingsError.
     """
-    values, text = _parse_untrusted(stream.read(_MAX_FILE + 1), origin)
+    values, text = _parse_untrusted(data, origin)
     return _project_file(TomlTable(origin, text), values)
 
 
@@ -116,7 +116,7 @@ def repository_marks(directory: str) -> list[str]:
 
 def _parse_project(data: bytes, path: str) -> ProjectFile | None:
     """Parse a file; None for a pyproject.toml without a table for soe-auth."""
-    origin = printable(path, _MAX_SHOWN_PATH)
+    origin = printable(path, MAX_SHOWN_PATH)
     is_pyproject = path.endswith(_PYPROJECT)
     # A pyproject.toml that is not for soe-auth may be invalid.
     if is_pyproject and b"soe-auth" not in data:
@@ -137,7 +137,7 @@ def _parse_project(data: bytes, path: str) -> ProjectFile | None:
 def _parse_untrusted(data: bytes, origin: str) -> tuple[dict[str, Any], str]:
     """Parse untrusted TOML. Raises SettingsError, also if it would take too much time."""
     dots = [line.count(b".") for line in data.splitlines()]
-    if len(data) > _MAX_FILE or max(dots, default=0) * (sum(dots) + len(dots)) > _MAX_STEPS:
+    if len(data) > MAX_FILE or max(dots, default=0) * (sum(dots) + len(dots)) > _MAX_STEPS:
         raise SettingsError(
             f"Cannot read {origin}: it is too large, or its keys are too long.",
             hint="Move the settings to a file of their own, .soe-auth.toml beside it.",

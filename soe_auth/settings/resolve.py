@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+NO_PROFILE = "none"  # the name to resolve if there is no profile
+
 
 @dataclass(frozen=True, slots=True)
 class _Layer:

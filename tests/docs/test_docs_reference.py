@@ -88,7 +88,7 @@ def test_every_command_with_json_output_is_listed() -> None:
     assert documented == {
         path.stem
         for path in commands
-        if "json.dumps(" in path.read_text(encoding="utf-8")
+        if re.search(r"json\.dumps\(|to_json\(|token_json\(", path.read_text(encoding="utf-8"))
         and path.stem not in {"api", "completion"}  # the site's JSON; values for a shell
     }
 

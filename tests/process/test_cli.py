@@ -652,6 +652,9 @@ def test_the_steps_by_hand_refuse_invalid_values(soe_auth: Command) -> None:
         redirect = soe_auth("url", *own, *right, "--redirect-uri", uri)
         assert (redirect.returncode, redirect.stdout) == (2, "")
         assert "Cannot read redirect_uri from --redirect-uri: " in stderr_of(redirect)
+    imitation = ("--site", "https://stackenterprise.co.evil.example", "--client-id", "110")
+    for step in (("url", *imitation, *right), ("exchange", *imitation)):
+        assert "you have not agreed to it" in stderr_of(soe_auth(*step))
     state = soe_auth.with_variables(SOE_AUTH_STATE="é")("url", *own, *right)
     assert (state.returncode, state.stdout) == (2, "")
     assert "Cannot use SOE_AUTH_STATE: a state is printable ASCII." in stderr_of(state)

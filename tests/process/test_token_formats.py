@@ -23,11 +23,10 @@ from hypothesis import strategies as st
 
 from soe_auth import LoginRequired, Secret
 from soe_auth.cli.commands.token import curl_config, export
-from soe_auth.cli.json_output import empty_report, source_report, token_report
+from soe_auth.cli.json_output import token_json
 from soe_auth.cli.main import main
 from soe_auth.cli.token_source import TokenSource, retry_until
 from soe_auth.sandbox import Sandbox
-from soe_auth.settings.resolve import resolve
 
 VISIBLE = "".join(map(chr, range(ord("!"), ord("~") + 1)))
 NASTY = [
@@ -214,12 +213,12 @@ def test_each_api_gets_its_header(signed_in: Command, site: Sandbox) -> None:
 # --- JSON ----------------------------------------------------------------------------------------
 
 
-def test_json_has_the_same_keys_for_every_token_source(tmp_path: Path) -> None:
-    settings = resolve({}, profile="acme", environ={"SOE_AUTH_CONFIG_DIR": str(tmp_path)})
-    stored = source_report(TokenSource(TOKEN.access_token, settings, TOKEN), 2000.0)
-    given_one = source_report(TokenSource(Secret("x")), 2000.0)
+def test_json_has_the_same_keys_for_every_token_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.time", lambda: 2000.0)
+    stored = json.loads(token_json("acme", TOKEN, TOKEN.access_token))
+    given_one = json.loads(token_json(None, None, Secret("x")))
     assert list(stored) == list(given_one)
-    assert list(empty_report()) == list(token_report("acme", TOKEN, 2000.0))
+    assert list(json.loads(token_json("acme", TOKEN))) == list(stored)[:-1]
     assert stored["version"] == given_one["version"] == 1
     assert (stored["profile"], stored["site"]) == ("acme", "https://acme.stackenterprise.co")
     assert (stored["seconds_left"], stored["access_token"]) == (85400, "canary(1)*")

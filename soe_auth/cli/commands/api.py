@@ -14,11 +14,10 @@ import asyncio
 import json
 import sys
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from soe_auth.actions.call_api import call_pages, raise_for_status
-from soe_auth.cli.options import add_settings
+from soe_auth.cli.options import add_settings, describe_input, read_input
 from soe_auth.cli.streams import is_terminal, write_stdout
 from soe_auth.cli.token_source import find_site, find_token
 from soe_auth.errors import SettingsError
@@ -31,7 +30,6 @@ from soe_auth.site_client.event_loop import run_async
 
 if TYPE_CHECKING:
     import argparse
-    from typing import Any
 
     from soe_auth.cli.console import Console
     from soe_auth.model.secret import Secret
@@ -42,7 +40,6 @@ _LARGEST_INPUT = 64 * 1024 * 1024
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
-    repeated: Any = {"action": "append", "default": []}
     parser.add_argument(
         "path", metavar="PATH", help="a path such as users/me, or a URL of the site"
     )
@@ -51,11 +48,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "-f",
         "--field",
         metavar="KEY=VALUE",
-        **repeated,
+        action="append",
+        default=[],
         help="a field of the query, or of a JSON body if the method is not GET; repeatable",
     )
     parser.add_argument(
-        "-H", "--header", metavar="NAME:VALUE", **repeated, help="a header to add; repeatable"
+        "-H",
+        "--header",
+        metavar="NAME:VALUE",
+        action="append",
+        default=[],
+        help="a header to add; repeatable",
     )
     parser.add_argument("--input", metavar="FILE", help="send this file as the body; - is stdin")
     parser.add_argument("-i", "--include", action="store_true", help="print status and headers too")
@@ -127,16 +130,7 @@ def _input(name: str | None) -> bytes | None:
     """Read the body from a file, or from stdin for `-`. Raises SettingsError."""
     if name is None:
         return None
-    try:
-        if name == "-":
-            content = sys.stdin.buffer.read(_LARGEST_INPUT + 1)
-        else:
-            with Path(name).open("rb") as file:
-                content = file.read(_LARGEST_INPUT + 1)
-    except OSError as problem:
-        raise SettingsError(
-            f"Cannot read {printable(name)}: {problem.strerror}.", hint="Name a file for --input."
-        ) from None
+    content = read_input(name, _LARGEST_INPUT + 1, hint="Name a file for --input.")
     if len(content) > _LARGEST_INPUT:
-        raise SettingsError(f"Cannot send {printable(name)}: it has more than 64 MiB.")
+        raise SettingsError(f"Cannot send {describe_input(name)}: it has more than 64 MiB.")
     return content

@@ -74,7 +74,6 @@ _soe_auth_command() {
   _normal
 }
 """,
-    "fish": "",
     # CompleteFilename quotes the name of a file; shtab's function does not.
     "powershell": r"""
 function _soe_auth_profiles {
@@ -97,13 +96,6 @@ function _soe_auth_command {
   _soe_auth_files $WordToComplete
 }
 """,
-}
-_PROFILES = {
-    "bash": "_soe_auth_profiles",
-    "zsh": "_soe_auth_profiles",
-    "fish": "(soe-auth completion --profiles 2>/dev/null)",
-    "powershell": "_soe_auth_profiles",
-    "table": "profiles",
 }
 
 # shtab does not support these two. Their scripts have a table in JSON of what can follow a word.
@@ -191,7 +183,7 @@ def _script(shell: str) -> str:
     if shell == "powershell":  # its tables do not distinguish -H from -h
         for action in _actions(root):
             action.option_strings = [name for name in action.option_strings if name.islower()]
-    script = shtab.complete(root, shell, preamble=_PREAMBLE[shell]).rstrip()
+    script = shtab.complete(root, shell, preamble=_PREAMBLE.get(shell, "")).rstrip()
     # Windows PowerShell 5.1 decodes a program's output by the console's code page, in which a byte
     # of a UTF-8 character may be a quote.
     return script.replace("…", "...") if shell == "powershell" else script
@@ -214,18 +206,16 @@ def _parser_of_all_commands() -> argparse.ArgumentParser:
     with_values = [action for action in _actions(commands.choices["run"]) if action.nargs != 0]
     options = sorted((name for each in with_values for name in each.option_strings), key=len)
     files = {**shtab.FILE, "powershell": "_soe_auth_files", "table": "files"}
+    profiles = _lookup(
+        "_soe_auth_profiles", "(soe-auth completion --profiles 2>/dev/null)", "profiles"
+    )
+    # fish skips `soe-auth run` and the values of these options. The short ones come first: it would
+    # parse a long one as its own option.
+    in_fish = f"(__fish_complete_subcommand --fcs-skip=2 {' '.join(options)})"
     lookups = {
-        **dict.fromkeys(("profile", "target", "name"), _PROFILES),
+        **dict.fromkeys(("profile", "target", "name"), profiles),
         **dict.fromkeys(("output", "shared", "input"), files),
-        "cmd": {
-            "bash": "_soe_auth_command",
-            "zsh": "_soe_auth_command",
-            # Skip `soe-auth run` and the values of these options. The short ones come first: fish
-            # would parse a long one as its own option.
-            "fish": f"(__fish_complete_subcommand --fcs-skip=2 {' '.join(options)})",
-            "powershell": "_soe_auth_command",
-            "table": "files",
-        },
+        "cmd": _lookup("_soe_auth_command", in_fish, "files"),
     }
     choices = {
         "key": tuple(KEYS),
@@ -238,6 +228,11 @@ def _parser_of_all_commands() -> argparse.ArgumentParser:
             action.complete = lookups[action.dest]  # type: ignore[attr-defined]  # for shtab
         action.choices = choices.get(action.dest, action.choices)
     return root
+
+
+def _lookup(function: str, fish: str, table: str) -> dict[str, str]:
+    """Return what looks up values in each shell: a function of the preamble, except in fish."""
+    return {**dict.fromkeys(("bash", "zsh", "powershell"), function), "fish": fish, "table": table}
 
 
 def _table(parser: argparse.ArgumentParser, path: str) -> Iterator[tuple[str, dict[str, Any]]]:

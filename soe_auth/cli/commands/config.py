@@ -7,7 +7,6 @@ For example:
 """
 
 import argparse
-import json
 import shutil
 import sys
 from collections.abc import Mapping
@@ -17,7 +16,7 @@ from typing import Any
 
 from soe_auth.actions.registration import preface
 from soe_auth.cli.console import Console, fitted
-from soe_auth.cli.json_output import FORMAT_VERSION
+from soe_auth.cli.json_output import to_json
 from soe_auth.cli.main import add_actions
 from soe_auth.cli.options import report_ignored_suffix
 from soe_auth.cli.streams import is_terminal
@@ -28,7 +27,7 @@ from soe_auth.model.site import Site
 from soe_auth.model.text import printable
 from soe_auth.settings.config_files import Configs, no_such_key, origin_of, read_config_files
 from soe_auth.settings.config_writer import create_config, remove_setting, write_settings
-from soe_auth.settings.resolve import choose_profile, resolve
+from soe_auth.settings.resolve import NO_PROFILE, choose_profile, resolve
 from soe_auth.settings.settings import Settings, find_paths
 from soe_auth.settings.spec import (
     BY_KEY,
@@ -49,7 +48,6 @@ KEYS: dict[str, Setting[Any]] = {
     TRUSTED_SITES.key: TRUSTED_SITES,
 }
 _LONGEST_VALUE = 1000  # characters, in the list
-_NO_PROFILE = "none"  # the name to resolve if there is no profile
 _EDITORS = ("notepad",) if sys.platform == "win32" else ("editor", "vi")
 
 
@@ -82,26 +80,25 @@ def run(args: argparse.Namespace, console: Console) -> int:
 # --- values in effect ----------------------------------------------------------------------------
 
 
-def _list(args: argparse.Namespace, console: Console) -> None:
+def _list_settings(args: argparse.Namespace, console: Console) -> None:
     configs = read_config_files(console.environ)
-    name, settings = _resolve(args.profile, console)
+    name, settings = _settings_here(args.profile, console)
     values = {
         key: printable(_redacted(setting, getattr(settings, key)), _LONGEST_VALUE)
         for key, setting in BY_KEY.items()
     }
     if args.json:
-        report = {
-            "version": FORMAT_VERSION,
-            "profile": name,
-            "profiles": configs.profiles,
-            "default_profile": configs.default_profile,
-            "trusted_sites": [str(site) for site in configs.trusted_sites],
-            "settings": {
+        report = to_json(
+            profile=name,
+            profiles=configs.profiles,
+            default_profile=configs.default_profile,
+            trusted_sites=[str(site) for site in configs.trusted_sites],
+            settings={
                 key: {"value": value or None, "origin": settings.place(key)}
                 for key, value in values.items()
             },
-        }
-        console.result(json.dumps(report, indent=2))
+        )
+        console.result(report)
         return
     title = _marked(name, configs) if name else "no profile"
     lines = [title if settings.known or not name else f"{name} (not in config.toml)"]
@@ -126,7 +123,7 @@ def _marked(name: str, configs: Configs) -> str:
 def _get(args: argparse.Namespace, console: Console) -> None:
     setting = _setting(args.key)
     if setting.key in BY_KEY:
-        value = getattr(_resolve(args.profile, console)[1], setting.key)
+        value = getattr(_settings_here(args.profile, console)[1], setting.key)
     else:
         value = getattr(read_config_files(console.environ), setting.key)
     if value is None:
@@ -141,16 +138,16 @@ def _path(args: argparse.Namespace, console: Console) -> None:
     paths = find_paths(console.environ)
     console.result(f"{paths.config}\n{paths.system_config}")
     with suppress(SoeAuthError):  # its path is needed to repair an invalid file
-        if project := _resolve(args.profile, console)[1].project:
+        if project := _settings_here(args.profile, console)[1].project:
             console.result(project)
 
 
-def _resolve(profile: str | None, console: Console) -> tuple[str | None, Settings]:
+def _settings_here(profile: str | None, console: Console) -> tuple[str | None, Settings]:
     """Resolve the settings; without any profile, return None and the other settings."""
     try:
         settings = resolve({}, profile=profile, environ=console.environ)
     except LoginRequired:
-        return None, resolve({}, profile=_NO_PROFILE, environ=console.environ)
+        return None, resolve({}, profile=NO_PROFILE, environ=console.environ)
     if not settings.known and settings.site is None:
         raise settings.no_such_profile()
     return settings.profile, settings
@@ -317,7 +314,7 @@ def _editor(environ: Mapping[str, str], config: Path) -> list[str]:
 
 
 ACTIONS = {
-    "list": (_list, "show the value of each setting here, and the profiles"),
+    "list": (_list_settings, "show the value of each setting here, and the profiles"),
     "get": (_get, "print one value"),
     "set": (_set, "set a value in your config.toml"),
     "unset": (_unset, "remove a value from your config.toml"),

@@ -10,11 +10,10 @@ For example:
 """
 
 import argparse
-import json
 
 from soe_auth.cli.console import Console
 from soe_auth.cli.exit_codes import exit_code
-from soe_auth.cli.json_output import FORMAT_VERSION
+from soe_auth.cli.json_output import to_json
 from soe_auth.cli.options import add_settings, option_values, resolve_settings
 from soe_auth.doctor import examine
 from soe_auth.errors import SettingsError
@@ -54,7 +53,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
             {"name": f.name, "verdict": f.verdict, "says": f.says, "todo": f.todo or None}
             for f in found
         ]
-        console.result(json.dumps({"version": FORMAT_VERSION, "findings": fields}, indent=2))
+        console.result(to_json(findings=fields))
     else:
         console.report("\nErrors, and what to do:" if errors else "\nNo errors.")
         for finding in errors:

@@ -10,22 +10,24 @@ For example:
 """
 
 import argparse
-import json
 import re
 import time
 
-from soe_auth.actions.project_consent import require_consent
-from soe_auth.cli import options
 from soe_auth.cli.console import Console
-from soe_auth.cli.json_output import FORMAT_VERSION, token_report
-from soe_auth.errors import AUTHORIZATION_HINTS, ExchangeRefused, LoginError, SettingsError
+from soe_auth.cli.json_output import token_json
+from soe_auth.cli.options import (
+    add_by_hand,
+    read_secret,
+    redirect_uri_of,
+    resolve_by_hand,
+    state_variable,
+)
+from soe_auth.errors import ExchangeRefused, LoginDenied, LoginError, SettingsError
 from soe_auth.model.secret import Secret, disable_core_dumps
-from soe_auth.model.token import Token
 from soe_auth.oauth.api_call import SiteResponse
 from soe_auth.oauth.authorization_request import AuthorizationRequest
 from soe_auth.oauth.callback_check import Denied, parse_pasted_callback
 from soe_auth.oauth.token_endpoint import parse_token_response, token_request_body
-from soe_auth.settings.spec import CLIENT_ID, SCOPE, SITE
 from soe_auth.site_client.client import connect
 from soe_auth.site_client.event_loop import run_async
 
@@ -35,20 +37,18 @@ _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}", re.ASCII)  # RFC 7636 section
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
-    options.add_settings(parser, SITE, CLIENT_ID, SCOPE)
-    options.add_redirect_uri(parser)
+    add_by_hand(parser)
     parser.add_argument("--json", action="store_true", help="print token and expiry as JSON")
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Print the token."""
-    settings = options.resolve_by_hand(args, console)
-    require_consent(settings, console.confirm, console.say)
+    settings = resolve_by_hand(args, console)
     site, client_id = settings.require_site_and_client
-    redirect_uri = options.redirect_uri_of(site, args)
+    redirect_uri = redirect_uri_of(site, args)
     disable_core_dumps()
-    code_or_url = options.read_secret("code", console, "SOE_AUTH_CODE")
-    state = options.state_variable(console.environ)
+    code_or_url = read_secret("code", console, "SOE_AUTH_CODE")
+    state = state_variable(console.environ)
     try:
         verdict = parse_pasted_callback(
             code_or_url, site=site, redirect_uri=redirect_uri, state=state
@@ -62,9 +62,9 @@ def run(args: argparse.Namespace, console: Console) -> int:
         words = f" ({verdict.description})" if verdict.description else ""
         raise LoginError(
             f"Cannot exchange a code: the site answered {verdict.code}{words}.",
-            hint=AUTHORIZATION_HINTS.get(verdict.code, "Start again: `{}`.").format(_PREVIOUS_STEP),
+            hint=LoginDenied(verdict.code, "", _PREVIOUS_STEP).hint,
         )
-    code_verifier = options.read_secret("code verifier", console, "SOE_AUTH_CODE_VERIFIER")
+    code_verifier = read_secret("code verifier", console, "SOE_AUTH_CODE_VERIFIER")
     if not _VERIFIER.fullmatch(code_verifier.reveal()):
         raise SettingsError(
             "The code verifier is 43 to 128 characters, from A-Z a-z 0-9 - . _ ~.",
@@ -85,17 +85,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
     except ExchangeRefused as refused:
         refused.hint = f"A code works once, for a few minutes. Start again: `{_PREVIOUS_STEP}`."
         raise
-    _report(args, console, token)
-    return 0
-
-
-def _report(args: argparse.Namespace, console: Console, token: Token) -> None:
     if warning := token.scope_warning:
         console.say(warning)
-    secret = token.access_token.reveal()
-    if args.json:
-        report = token_report(args.profile, token, time.time())
-        report = {"version": FORMAT_VERSION, **report, "access_token": secret}
-        console.result(json.dumps(report, indent=2))
-    else:
-        console.result(secret)
+    secret = token.access_token
+    console.result(token_json(args.profile, token, secret) if args.json else secret.reveal())
+    return 0

@@ -9,13 +9,11 @@ For example:
 """
 
 import argparse
-import sys
-from pathlib import Path
 
 from soe_auth.actions.login import login
 from soe_auth.actions.registration import changes, preface, texts_to_share
 from soe_auth.cli.console import Console
-from soe_auth.cli.options import add_settings, option_values
+from soe_auth.cli.options import add_settings, describe_input, option_values, read_input
 from soe_auth.cli.prompts import Prompter
 from soe_auth.cli.setup_questions import SetupWizard
 from soe_auth.cli.terminal_io import login_io
@@ -24,12 +22,10 @@ from soe_auth.model.text import printable
 from soe_auth.settings import PROFILE_VARIABLE
 from soe_auth.settings.config_files import Configs, read_config_files
 from soe_auth.settings.config_writer import write_settings
-from soe_auth.settings.project_file import ProjectFile, read_shared_config
+from soe_auth.settings.project_file import MAX_FILE, ProjectFile, parse_shared_config
 from soe_auth.settings.resolve import resolve
 from soe_auth.settings.settings import Settings
 from soe_auth.settings.spec import PROFILE
-
-_LONGEST_PATH = 400  # characters, as it is shown
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -64,7 +60,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     configs = read_config_files(console.environ)
     shared = _read_shared_config(args.shared) if args.shared else None
     if shared:
-        _confirm(shared, configs, prompter, confirmed=args.yes)
+        _confirm_site(shared, configs, prompter, confirmed=args.yes)
     wizard = SetupWizard(
         prompter=prompter,
         console=console,
@@ -77,7 +73,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         browser=not args.no_browser,
     )
     settings, refused = wizard.run()
-    _write(settings, console)
+    _save_profile(settings, console)
     if args.share:
         console.result(texts_to_share(settings))
     name = settings.profile
@@ -100,24 +96,18 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
 def _read_shared_config(name: str) -> ProjectFile:
     """Read a shared config with the same checks as a project file. Raises SettingsError."""
-    origin = "standard input" if name == "-" else printable(name, _LONGEST_PATH)
-    try:
-        if name == "-":
-            shared = read_shared_config(sys.stdin.buffer, origin)
-        else:
-            with Path(name).open("rb") as stream:
-                shared = read_shared_config(stream, origin)
-    except OSError as problem:
-        raise SettingsError(
-            f"Cannot read {origin}: {problem.strerror}.", hint="Check the path after --from."
-        ) from None
+    origin = describe_input(name)
+    data = read_input(name, MAX_FILE + 1, hint="Check the path after --from.")
+    shared = parse_shared_config(data, origin)
     if shared.site is None:
         raise SettingsError(f"{origin} names no site.", hint='Add a line site = "…" to it.')
     shared.table.check()
     return shared
 
 
-def _confirm(shared: ProjectFile, configs: Configs, prompter: Prompter, *, confirmed: bool) -> None:
+def _confirm_site(
+    shared: ProjectFile, configs: Configs, prompter: Prompter, *, confirmed: bool
+) -> None:
     """Show a shared config, and ask the user to confirm its site. Raises SettingsError."""
     site = shared.site
     lines = [f"  {key}  {printable(text)}" for key, text in shared.table.values.items()]
@@ -138,7 +128,7 @@ def _confirm(shared: ProjectFile, configs: Configs, prompter: Prompter, *, confi
         )
 
 
-def _write(settings: Settings, console: Console) -> None:
+def _save_profile(settings: Settings, console: Console) -> None:
     """Write the changes of the profile to config.toml, and report them."""
     configs, name = read_config_files(console.environ), settings.profile
     changed = changes(settings, configs)

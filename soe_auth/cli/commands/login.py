@@ -10,17 +10,23 @@ For example:
 
 from __future__ import annotations
 
-import json
-import time
 from typing import TYPE_CHECKING
 
 from soe_auth.actions.get_token import from_environment
 from soe_auth.actions.login import login
 from soe_auth.actions.login_if_needed import login_if_needed
-from soe_auth.cli import options
+from soe_auth.cli.options import (
+    add_settings,
+    add_target,
+    read_option,
+    read_secret,
+    resolve_settings,
+    take_target,
+)
 from soe_auth.cli.terminal_io import login_io
 from soe_auth.errors import LoginRequired, SettingsError
 from soe_auth.model.duration import parse_duration
+from soe_auth.model.site import VENDOR_DOMAIN
 from soe_auth.model.token import visible_ascii
 from soe_auth.settings.spec import BROWSER, MIN_TTL, PROFILE, TIMEOUT
 
@@ -47,8 +53,8 @@ With another Domain than localhost, add --redirect-host and that name; with the 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
-    options.add_target(parser)
-    options.add_settings(parser, *PROFILE, BROWSER, TIMEOUT, MIN_TTL)
+    add_target(parser)
+    add_settings(parser, *PROFILE, BROWSER, TIMEOUT, MIN_TTL)
     parser.add_argument("--no-browser", action="store_true", help="show the address, open nothing")
     parser.add_argument(
         "--if-needed", action="store_true", help="do nothing if a token stays valid for --min-ttl"
@@ -67,33 +73,42 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    """Log in."""
+    """Log in, and print what is known about the token if that is asked for."""
     _check_options(args)
-    options.take_target(args, console)
+    take_target(args, console)
+    profile, token = _log_in(args, console)
+    if args.json:
+        from soe_auth.cli.json_output import token_json
+
+        console.result(token_json(profile, token))
+    return 0
+
+
+def _log_in(args: argparse.Namespace, console: Console) -> tuple[str | None, Token | None]:
+    """Return the profile and its token; None if SOE_AUTH_TOKEN makes a login needless."""
     if args.if_needed and from_environment(console.environ):
         # A CI job has its token already, and no user can sign in there.
         console.say("SOE_AUTH_TOKEN is set: `soe-auth token` prints that token; no login needed.")
-        return _report(args, console)
+        return None, None
     try:
-        settings = options.resolve_settings(args, console)
+        settings = resolve_settings(args, console)
     except LoginRequired:
         raise SettingsError(
             "No site is set, and there is no profile yet.",
-            hint="Type `soe-auth login --site NAME.stackenterprise.co --client-id ID`, or"
+            hint=f"Type `soe-auth login --site NAME.{VENDOR_DOMAIN} --client-id ID`, or"
             " `soe-auth init`, which asks for both.",
         ) from None
     if args.with_token:
         from soe_auth.actions.store_given_token import store_given_token
 
         expires = args.expires
-        lifetime = options.read_option("expires", parse_duration, expires) if expires else None
+        lifetime = read_option("expires", parse_duration, expires) if expires else None
         io = login_io(settings, console, browser=False)
 
         def read() -> Secret:
-            return options.read_secret("token", console, check=visible_ascii)
+            return read_secret("token", console, check=visible_ascii)
 
-        token = store_given_token(settings, read, lifetime, io)
-        return _report(args, console, settings.profile, token)
+        return settings.profile, store_given_token(settings, read, lifetime, io)
     if settings.site and not settings.client_id and not settings.doubt:
         _explain_registration(settings.site, settings, console)
     io = login_io(settings, console, browser=not args.no_browser, by_pipe=not args.if_needed)
@@ -103,7 +118,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         token = login(settings, io, console.started)
     if not (args.if_needed or args.no_browser):
         console.observer.logged_in(settings)
-    return _report(args, console, settings.profile, token)
+    return settings.profile, token
 
 
 def _check_options(args: argparse.Namespace) -> None:
@@ -118,21 +133,9 @@ def _check_options(args: argparse.Namespace) -> None:
         )
 
 
-def _report(
-    args: argparse.Namespace, console: Console, profile: str = "", token: Token | None = None
-) -> int:
-    if args.json:
-        from soe_auth.cli.json_output import FORMAT_VERSION, empty_report, token_report
-
-        report = token_report(profile, token, time.time()) if token else empty_report()
-        console.result(json.dumps({"version": FORMAT_VERSION, **report}, indent=2))
-    return 0
-
-
 def _explain_registration(site: Site, settings: Settings, console: Console) -> None:
     from soe_auth.actions.registration import steps
 
-    own_page = settings.redirect == "login_success"
     console.say(
         _REGISTRATION.format(
             site=site.authority,
@@ -140,5 +143,5 @@ def _explain_registration(site: Site, settings: Settings, console: Console) -> N
             command=settings.login_command.replace("--client-id ID", "--client-id 110"),
         )
     )
-    if not own_page:
+    if settings.redirect != "login_success":
         console.say(_OTHER_DOMAIN)

@@ -108,7 +108,9 @@ def log_out(profiles: Sequence[str], console: Console, *, local: bool) -> int:
         return await asyncio.gather(*map(log_out_of, profiles))
 
     results = run_async(log_out_of_all())
-    return max((_report(*each, console) for each in zip(profiles, results, strict=True)), default=0)
+    return max(
+        (_report_result(*each, console) for each in zip(profiles, results, strict=True)), default=0
+    )
 
 
 def _choose(args: argparse.Namespace, stored: Sequence[str], console: Console) -> str:
@@ -138,7 +140,7 @@ def _choose(args: argparse.Namespace, stored: Sequence[str], console: Console) -
     return name
 
 
-def _report(profile: str, result: LogoutResult | StoreError | None, console: Console) -> int:
+def _report_result(profile: str, result: LogoutResult | StoreError | None, console: Console) -> int:
     if result is None:
         console.say(f"Profile {profile} has no token here; nothing to delete.")
         return 0
@@ -153,15 +155,15 @@ def _report(profile: str, result: LogoutResult | StoreError | None, console: Con
     if result.removed and result.on_site in _UNKNOWN:
         console.say("It had expired.")
         return 0
-    url = result.token.site
+    site = result.token.site
     code, sentence = _ON_SITE[result.on_site]
     ends = "is revoked" if result.token.expires_at == "never" else "expires"
-    sentence = sentence.format(site=url.authority, ends=ends)
+    sentence = sentence.format(site=site.authority, ends=ends)
     if not code:
         console.say(sentence)
         return code
     console.fail(sentence)
-    console.error(f"  Revoke it by hand: sign in at {url}, open your avatar, Settings.")
+    console.error(f"  Revoke it by hand: sign in at {site}, open your avatar, Settings.")
     if not result.removed:
         console.error(
             f"  The token stays here, so that `soe-auth logout -p {profile}` can try again;"

@@ -40,7 +40,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     return code
 
 
-def _list(_: argparse.Namespace, console: Console) -> int:
+def _list_profiles(_: argparse.Namespace, console: Console) -> int:
     configs = read_config_files(console.environ)
     if not configs.profiles:
         raise no_profile_yet()
@@ -127,7 +127,7 @@ def _remove(args: argparse.Namespace, console: Console) -> int:
 
 
 ACTIONS = {
-    "list": (_list, "print each profile with its site, and mark the default"),
+    "list": (_list_profiles, "print each profile with its site, and mark the default"),
     "use": (_use, "make a profile the default"),
     "rename": (_rename, "rename a profile, with its token"),
     "remove": (_remove, "log out of a profile, and remove it from your config.toml"),

@@ -14,7 +14,6 @@ For example:
 
 from __future__ import annotations
 
-import json
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -22,9 +21,15 @@ from typing import TYPE_CHECKING
 
 from soe_auth.actions.get_token import from_environment
 from soe_auth.actions.status import require_profile_or_token, resolve_all, status_of
-from soe_auth.cli import options
 from soe_auth.cli.exit_codes import EXIT_CODES
-from soe_auth.cli.json_output import FORMAT_VERSION, token_report
+from soe_auth.cli.json_output import to_json, token_report
+from soe_auth.cli.options import (
+    add_target,
+    open_profile_store,
+    option_values,
+    read_option,
+    take_target,
+)
 from soe_auth.cli.token_source import stored_token
 from soe_auth.errors import LoginRequired, NetworkError, ServerError, SettingsError, StoreError
 from soe_auth.model.duration import parse_duration
@@ -64,7 +69,7 @@ class _Row:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
-    options.add_target(parser)
+    add_target(parser)
     parser.add_argument("--json", action="store_true", help="print it as JSON")
     parser.add_argument(
         "--check",
@@ -80,7 +85,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Show all profiles, or the one that is named."""
-    options.take_target(args, console)
+    take_target(args, console)
     if args.check is not None:
         if args.json or args.verify:
             raise SettingsError(
@@ -91,13 +96,13 @@ def run(args: argparse.Namespace, console: Console) -> int:
     has_variable = from_environment(console.environ) is not None
     now = time.time()
     rows = _rows(args.profile, console, now, may_be_none=has_variable)
-    if flags := options.option_values(args):
+    if flags := option_values(args):
         rows = _of_site(Site.parse(flags[SITE.key]), rows, args.target)
     if args.verify:
         rows = _verified(rows)
     if args.json:
-        profiles = [_report(row, now) for row in rows]
-        console.result(json.dumps({"version": FORMAT_VERSION, "profiles": profiles}, indent=2))
+        profiles = [_row_report(row, now) for row in rows]
+        console.result(to_json(profiles=profiles))
     elif rows:
         default = _default(rows, console)
         console.result("\n\n".join(_card(row, now, default, console) for row in rows))
@@ -122,15 +127,13 @@ def _of_site(site: Site, rows: Sequence[_Row], typed: str) -> list[_Row]:
 def _check(args: argparse.Namespace, console: Console) -> int:
     """Return the exit code that `soe-auth token --min-ttl DURATION` would have."""
     try:
-        min_ttl = options.read_option("check", parse_duration, args.check) if args.check else None
+        min_ttl = read_option("check", parse_duration, args.check) if args.check else None
     except SettingsError as problem:
         problem.hint = "To name a profile, put it first: `soe-auth status NAME --check`."
         raise
     try:
         if from_environment(console.environ) is None:
-            settings = resolve(
-                options.option_values(args), profile=args.profile, environ=console.environ
-            )
+            settings = resolve(option_values(args), profile=args.profile, environ=console.environ)
             if min_ttl is not None:
                 settings = replace(settings, min_ttl=min_ttl)
             console.observer.prints(None, settings, stored_token(settings, console).token)
@@ -153,7 +156,7 @@ def _rows(chosen: str | None, console: Console, now: float, *, may_be_none: bool
         raise
     for settings in profiles:
         if settings.store not in stores:
-            stores[settings.store] = options.open_profile_store(settings, console)
+            stores[settings.store] = open_profile_store(settings, console)
         try:
             token = stores[settings.store].load(settings.profile)
         except StoreError as error:
@@ -190,7 +193,7 @@ def _exit_code(rows: Sequence[_Row], *, has_variable: bool) -> int:
     return next((EXIT_CODES[kind] for found, kind in kinds.items() if found in verdicts), 0)
 
 
-def _report(row: _Row, now: float) -> dict[str, object]:
+def _row_report(row: _Row, now: float) -> dict[str, object]:
     status, verdict = row.status, row.verdict
     if status.token is None:
         site = str(status.site) if status.site else None

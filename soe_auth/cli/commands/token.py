@@ -10,13 +10,11 @@ For example:
 
 from __future__ import annotations
 
-import json
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from soe_auth.cli.console import Console
-from soe_auth.cli.json_output import source_report
+from soe_auth.cli.json_output import token_json
 from soe_auth.cli.options import add_settings, read_option
 from soe_auth.cli.token_source import find_site, find_token, wait_for_token
 from soe_auth.errors import SettingsError
@@ -107,15 +105,14 @@ def run(args: argparse.Namespace, console: Console) -> int:
             if source.token and args.format != "json":  # JSON has the time left
                 console.observer.prints(text, source.settings, source.token)
         else:
-            _write(args.output, text)
+            _write_file(args.output, text)
         printed.append(source)
 
     if args.wait is not None:
         source = wait_for_token(args, console, read_option("wait", parse_duration, args.wait))
     else:
-        early = (
-            None if args.format == "json" else output
-        )  # JSON has the account, which is known later
+        # JSON has the account, which is known later.
+        early = None if args.format == "json" else output
         source = find_token(args, console, login=args.login, on_stored=early)
     if not printed:
         output(source)
@@ -147,18 +144,18 @@ def _format(source: TokenSource, args: argparse.Namespace, api: str) -> str:
         case "header":
             return _HEADERS[api] + token.reveal()
         case "json":
-            return json.dumps(source_report(source, time.time()), indent=2)
+            profile = source.settings.profile if source.settings else None
+            return token_json(profile, source.token, token)
         case "curl":
             return curl_config(token, api)
         case _:
-            pass
-    try:
-        return export(token, shell)
-    except ValueError as problem:
-        raise SettingsError(
-            f"Cannot write the token for {shell}: {problem}.",
-            hint="Run the program with the token in its environment: `soe-auth run -- CMD …`.",
-        ) from None
+            try:
+                return export(token, shell)
+            except ValueError as problem:
+                hint = "Run the program with the token in its environment: `soe-auth run -- CMD …`."
+                raise SettingsError(
+                    f"Cannot write the token for {shell}: {problem}.", hint=hint
+                ) from None
 
 
 def export(token: Secret, shell: str) -> str:
@@ -184,7 +181,7 @@ def curl_config(token: Secret, api: str) -> str:
     return f'header = "{value}"' + ("\ncompressed" if api == "v2.3" else "")
 
 
-def _write(name: str, text: str) -> None:
+def _write_file(name: str, text: str) -> None:
     try:
         write_private(Path(name), f"{text}\n".encode())
     except OSError as problem:

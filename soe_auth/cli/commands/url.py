@@ -11,28 +11,24 @@ import argparse
 import os
 import re
 
-from soe_auth.actions.project_consent import require_consent
-from soe_auth.cli import options
 from soe_auth.cli.console import Console
+from soe_auth.cli.options import add_by_hand, redirect_uri_of, resolve_by_hand, state_variable
 from soe_auth.errors import SettingsError
 from soe_auth.oauth.authorization_request import authorize_url, draw_secret
-from soe_auth.settings.spec import CLIENT_ID, SCOPE, SITE
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
-    options.add_settings(parser, SITE, CLIENT_ID, SCOPE)
+    add_by_hand(parser)
     parser.add_argument(
         "--code-challenge", metavar="CHALLENGE", required=True, help="from `soe-auth pkce`"
     )
-    options.add_redirect_uri(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Print the URL."""
-    settings = options.resolve_by_hand(args, console)
+    settings = resolve_by_hand(args, console)
     site, client_id = settings.require_site_and_client
-    require_consent(settings, console.confirm, console.say)
     if not re.fullmatch(r"[A-Za-z0-9_-]{43}", args.code_challenge, re.ASCII):
         raise SettingsError(
             "Cannot read code_challenge from --code-challenge: write 43 characters of A-Z, a-z,"
@@ -43,8 +39,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
         site,
         client_id,
         settings.scope,
-        options.redirect_uri_of(site, args),
-        state=options.state_variable(console.environ) or draw_secret(os.urandom),
+        redirect_uri_of(site, args),
+        state=state_variable(console.environ) or draw_secret(os.urandom),
         code_challenge=args.code_challenge,
     )
     console.result(url)
