@@ -131,9 +131,12 @@ def choose_profile(
 ) -> str:
     """Return the profile that `resolve` chooses, without parsing all its values.
 
-    Raises SettingsError and LoginRequired as `resolve`.
+    If `profile` names it, no file is read. Raises SettingsError and LoginRequired as `resolve`.
     """
-    return _find_sources(flags or {}, profile, environ, Path.cwd, configs).profile
+    if profile:
+        check_profile_name(profile)
+        return profile
+    return _find_sources(flags or {}, None, environ, Path.cwd, configs).profile
 
 
 def find_network(profile: str, environ: Mapping[str, str], configs: Configs) -> Network:

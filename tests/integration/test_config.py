@@ -369,6 +369,19 @@ def test_a_value_of_a_wrong_type_can_be_corrected(
     assert tomllib.loads(user.config.read_text())[key] == value
 
 
+def test_a_named_profile_can_be_changed_whatever_the_project_file_and_variables_hold(
+    user: User,
+) -> None:
+    user.write(f"{ACME}port = 80\n")
+    Path(".soe-auth.toml").write_text("port = 5\n", encoding="utf-8")
+    for line in ("config set port 8000 -p acme", "config unset port -p acme", "logout -p acme"):
+        code, _, stderr = user.types(line, SOE_AUTH_SITE="http://x y")
+        assert code == 0, stderr
+    assert user.config.read_text() == ACME
+    code, _, stderr = user.types("config set site acme -p ../acme")
+    assert (code, "Cannot use profile name '../acme': write letters" in stderr) == (2, True)
+
+
 def test_only_a_key_of_the_file_is_removed_and_no_table(user: User) -> None:
     user.write(f"{ACME}[other]\nsite = 1\n")
     for line in ("config unset profile", "config unset other", "config unset acme -p acme"):
