@@ -54,7 +54,7 @@ def from_store(settings: Settings, store: Store, *, now: float) -> Token:
 
     Takes no lock. Raises LoginRequired; its message says what to type.
     """
-    site, client_id = settings.require_site_and_client
+    site, client_id = settings.require_site_and_client()
     token = store.load(settings.profile)
     if token is None:
         raise LoginRequired(

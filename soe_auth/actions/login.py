@@ -106,7 +106,7 @@ def request_authorization(
 
     Raises SettingsError, LoopbackUnavailable.
     """
-    site, client_id = settings.require_site_and_client
+    site, client_id = settings.require_site_and_client()
     sockets: LoopbackSockets | None
     if settings.redirect == "login_success":
         sockets = _bind_for_launch(settings, io)

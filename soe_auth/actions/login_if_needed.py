@@ -96,7 +96,7 @@ def _valid_token_under_lock(
 
 def _valid_token(settings: Settings, io: LoginIO, refused: Secret | None) -> Token | None:
     """Return the stored token, and announce it, if it is valid for `min_ttl` more."""
-    site, client_id = settings.require_site_and_client
+    site, client_id = settings.require_site_and_client()
     token = io.store.load(settings.profile)
     if token is None or token.access_token == refused:
         return None

@@ -108,7 +108,7 @@ def texts_to_share(settings: Settings) -> str:
     """
     from shlex import join
 
-    site, client_id = settings.require_site_and_client
+    site, client_id = settings.require_site_and_client()
     words = ["soe-auth", "init", "--site", site.as_typed, "--client-id", client_id]
     for setting in (spec.SCOPE, spec.REDIRECT, spec.REDIRECT_HOST, spec.PORT, spec.PASTE):
         if (value := getattr(settings, setting.key)) != setting.default:

@@ -61,7 +61,7 @@ def resolve_all(
 def require_profile_or_token(settings: Settings, token: Token | None) -> None:
     """Raise SettingsError if there is neither such a profile nor a token."""
     if not settings.known and token is None:
-        _ = settings.require_site_and_client
+        settings.require_site_and_client()
 
 
 def status_of(settings: Settings, token: Token | None, now: float) -> ProfileStatus:

@@ -25,7 +25,7 @@ def store_given_token(
     only a project file names. If it raises SettingsError, ServerError, NetworkError, StoreError or
     LoginBusy, nothing is stored.
     """
-    site, client_id = settings.require_site_and_client
+    site, client_id = settings.require_site_and_client()
     if settings.only_project:
         raise SettingsError(
             f"Cannot send the token to {site}: only {settings.project} names that site.",

@@ -88,7 +88,7 @@ def find_site(args: argparse.Namespace, console: Console) -> tuple[Site, Setting
     if not console.environ.get(TOKEN_VARIABLE):
         with _ci_hint(console):
             settings = resolve_settings(args, console)
-            return settings.require_site_and_client[0], settings
+            return settings.require_site_and_client()[0], settings
     try:
         settings = resolve_settings(args, console)
     except LoginRequired:  # there is no profile

@@ -46,7 +46,7 @@ def check_profile(settings: Settings) -> Iterator[Finding]:
     stored = "in config.toml" if settings.known else "not in config.toml"
     yield Finding("settings", "ok", f"profile {settings.profile}, {stored}")
     try:
-        _ = settings.require_site_and_client
+        settings.require_site_and_client()
     except SettingsError as problem:
         # Without a client ID, the other checks still work.
         yield (

@@ -30,7 +30,7 @@ _LONGEST = 400  # characters of a response
 
 async def probe(settings: Settings) -> AsyncIterator[str]:
     """Yield a line for each request. Raises SettingsError and NetworkError."""
-    site, client_id = settings.require_site_and_client
+    site, client_id = settings.require_site_and_client()
     async with open_transport(site, ONE_ATTEMPT, settings.network) as transport:
         for number, what, request in _requests(site, client_id):
             try:

@@ -172,7 +172,7 @@ def _site_finding(site: Site, api: SiteResponse, authorize: SiteResponse) -> Fin
 
 def _registration_finding(settings: Settings, *, refused: bool) -> Finding:
     """Report whether the site refuses the client ID with this redirect URI."""
-    site, client_id = settings.require_site_and_client
+    site, client_id = settings.require_site_and_client()
     pair = f"client ID {client_id} with {settings.redirect_uri}"
     if not refused:
         says = f"{site.authority} does not refuse {pair}; only a login is proof"

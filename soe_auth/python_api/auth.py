@@ -89,7 +89,7 @@ class TokenProvider:
         """Return the token, or the settings for a login if one is needed and allowed."""
         variable = from_environment(os.environ)
         settings = functions.settings_for(self.profile, self.min_ttl)
-        site = site_of_environment(settings) if variable else settings.require_site_and_client[0]
+        site = site_of_environment(settings) if variable else settings.require_site_and_client()[0]
         if not belongs_to(origin, site):
             return None
         # httpx and requests keep the header on a redirect from there to https on port 443.

@@ -119,9 +119,8 @@ class Settings:
     place: Callable[[str], str] = field(repr=False, compare=False)
     profile_place: Callable[[], str] = field(repr=False, compare=False)
 
-    @property
     def require_site_and_client(self) -> tuple[Site, str]:
-        """Site and client ID, which have no default. Raises SettingsError if one is missing."""
+        """Return the site and the client ID. Raises SettingsError if one is missing."""
         if self.site is None:
             raise self.no_such_profile()
         if self.client_id is None:
@@ -197,7 +196,7 @@ class Settings:
         """The redirect URI of a login, with port 8765 if any port is allowed."""
         from soe_auth.oauth.authorization_request import login_success_uri, redirect_uri_for
 
-        site, _ = self.require_site_and_client
+        site, _ = self.require_site_and_client()
         if self.redirect == "login_success":
             return login_success_uri(site)
         return redirect_uri_for(site, self.redirect_host, self.port.first or EXAMPLE_PORT)

@@ -189,7 +189,7 @@ async def is_refused(settings: Settings) -> bool:
     False proves nothing, as a site may require a sign-in first. Raises SettingsError, NetworkError,
     and MalformedResponse as `SiteTransport.send`.
     """
-    site, client_id = settings.require_site_and_client
+    site, client_id = settings.require_site_and_client()
     request = new_authorization_request(site, client_id, Scope(), settings.redirect_uri, os.urandom)
     path = request.url.removeprefix(str(site))
     async with open_transport(site, ONE_ATTEMPT, settings.network) as transport:

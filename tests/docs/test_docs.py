@@ -425,7 +425,7 @@ def test_the_example_of_settings_is_valid(tmp_path: Path) -> None:
     assert resolve({}, environ=environ).profile == "acme"
     for profile in tomllib.loads(example.text)["profile"]:
         settings = resolve({}, profile=profile, environ=environ)
-        assert settings.require_site_and_client
+        assert settings.require_site_and_client()
         assert settings.timeout == 600
 
 

@@ -162,7 +162,7 @@ def draw_token(draw: st.DrawFn, place: CachedPlace, profile: str) -> None:
     with standing_in(place):
         try:
             found = resolve({}, profile=profile, environ=place.environ)
-            site, client_id = found.require_site_and_client
+            site, client_id = found.require_site_and_client()
         except SoeAuthError:
             return
     bound = {"site": site, "client_id": client_id, "scope": found.scope}

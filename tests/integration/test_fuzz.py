@@ -130,7 +130,7 @@ def test_any_config_resolves_or_is_one_clear_error(
     data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
     (home / "config.toml").write_bytes(data)
     with pytest.raises((SettingsError, LoginRequired)):
-        _ = resolve({}, environ={"SOE_AUTH_CONFIG_DIR": str(home)}).require_site_and_client
+        resolve({}, environ={"SOE_AUTH_CONFIG_DIR": str(home)}).require_site_and_client()
 
 
 toml_values = st.recursive(

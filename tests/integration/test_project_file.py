@@ -198,7 +198,7 @@ def test_a_project_file_may_set_site_client_id_scope_and_profile(repository: Rep
     )
     settings = repository.resolve()
     assert settings.profile == "team"
-    assert str(settings.require_site_and_client[0]) == "https://acme.stackenterprise.co"
+    assert str(settings.require_site_and_client()[0]) == "https://acme.stackenterprise.co"
     assert settings.client_id == "110"
     assert settings.scope.names == ("write_access",)
     assert settings.project == str(path)
@@ -508,12 +508,12 @@ def test_an_error_caused_by_a_project_file_names_it(repository: Repository) -> N
     repository.config(f"{ACME}[profile.more]\nsite = 'acme.example'\n")
     path = repository.write('profile = "acne"\n')
     with pytest.raises(SettingsError) as error:
-        _ = repository.resolve().require_site_and_client
+        repository.resolve().require_site_and_client()
     assert str(error.value) == f"There is no profile acne, which {path} names."
     assert "Did you mean acme?" in error.value.hint
     path = repository.write('site = "beta"\n')
     with pytest.raises(SettingsError) as error:
-        _ = repository.resolve().require_site_and_client
+        repository.resolve().require_site_and_client()
     assert str(error.value) == (
         f"No client ID is set for beta.stackenterprise.co, which {path} names."
     )

@@ -326,7 +326,7 @@ def test_the_login_command_has_a_placeholder_for_what_a_profile_lacks(home: Path
     settings = settings_of(home, "new")
     assert settings.login_command == "soe-auth login -p new --client-id ID"
     with pytest.raises(SettingsError, match="No client ID is set") as missing:
-        _ = settings.require_site_and_client
+        settings.require_site_and_client()
     assert missing.value.hint == f"Set it: `{settings.login_command}`."
     command = "soe-auth login -p empty --site NAME --client-id ID"
     assert settings_of(home, "empty").login_command == command
@@ -479,12 +479,12 @@ def test_a_site_named_like_a_windows_device_needs_a_profile_name(home: Path) -> 
 
 def test_a_missing_site_or_client_id_is_a_settings_error(home: Path) -> None:
     with pytest.raises(SettingsError, match="There is no profile acme"):
-        _ = settings_of(home, "acme").require_site_and_client
+        settings_of(home, "acme").require_site_and_client()
     with pytest.raises(SettingsError, match=r"No client ID is set for acme"):
-        _ = settings_of(home, site="acme").require_site_and_client
+        settings_of(home, site="acme").require_site_and_client()
     write(home, "[profile.acme]\nclient_id = 1\n")
     with pytest.raises(SettingsError, match="Profile acme has no site"):
-        _ = settings_of(home, "acme").require_site_and_client
+        settings_of(home, "acme").require_site_and_client()
 
 
 def test_the_error_for_a_missing_profile_names_its_source(home: Path) -> None:
@@ -497,7 +497,7 @@ def test_the_error_for_a_missing_profile_names_its_source(home: Path) -> None:
         (settings_of(home, "zz"), "There is no profile zz."),
     ):
         with pytest.raises(SettingsError) as error:
-            _ = settings.require_site_and_client
+            settings.require_site_and_client()
         assert str(error.value) == message
     with pytest.raises(SettingsError, match="Cannot use profile name 'a b' from SOE_AUTH_PROFILE"):
         settings_of(home, SOE_AUTH_PROFILE="a b")

@@ -106,7 +106,7 @@ def _without_browser(io: LoginIO) -> LoginIO:
 
 async def _account_name(environ: Mapping[str, str], console: Console) -> str:
     settings = resolve({}, environ=environ)
-    site, _ = settings.require_site_and_client
+    site, _ = settings.require_site_and_client()
     token = from_store(settings, open_profile_store(settings, console), now=time.time())
     async with connect(site, network=settings.network) as connection:
         name = await connection.account_name(token.access_token)

@@ -71,7 +71,7 @@ def _probe(args: argparse.Namespace, console: Console) -> int:
     if settings.doubt:
         raise settings.untrusted_site("soe-auth doctor --probe")
     try:
-        _ = settings.require_site_and_client
+        settings.require_site_and_client()
     except SettingsError as problem:
         if settings.site:
             problem.hint = "Add `--client-id ID`."

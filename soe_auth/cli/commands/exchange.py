@@ -44,7 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     """Print the token."""
     settings = resolve_by_hand(args, console)
-    site, client_id = settings.require_site_and_client
+    site, client_id = settings.require_site_and_client()
     redirect_uri = redirect_uri_of(site, args)
     disable_core_dumps()
     code_or_url = read_secret("code", console, "SOE_AUTH_CODE")

@@ -28,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     """Print the URL."""
     settings = resolve_by_hand(args, console)
-    site, client_id = settings.require_site_and_client
+    site, client_id = settings.require_site_and_client()
     if not re.fullmatch(r"[A-Za-z0-9_-]{43}", args.code_challenge, re.ASCII):
         raise SettingsError(
             "Cannot read code_challenge from --code-challenge: write 43 characters of A-Z, a-z,"
