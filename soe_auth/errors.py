@@ -102,7 +102,7 @@ class LoginBusy(LoginError):
     def __init__(self, profile: str, address: str | None) -> None:
         where = f" at {address} in a browser" if address else ""
         super().__init__(
-            f"Cannot sign in to profile {profile}: another login is in progress.",
+            f"Another login to profile {profile} is in progress.",
             hint=f"Finish it{where}, or stop it with Ctrl-C, then try again.",
         )
         self.address = address

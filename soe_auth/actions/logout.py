@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from soe_auth.errors import NetworkError, SettingsError
+from soe_auth.errors import NetworkError, SettingsError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,5 +62,11 @@ async def logout(
             on_site = RevocationResult.UNREACHABLE
         if not (on_site.is_dead or token.has_ended(now())):
             return LogoutResult(token, on_site, removed=False)
-    removed = store.remove(profile, token)
+    try:
+        removed = store.remove(profile, token)
+    except StoreError as problem:
+        if local:
+            raise
+        message = f"{problem} It is no longer valid on {token.site.authority}."
+        raise StoreError(message, hint=problem.hint) from problem
     return LogoutResult(token, on_site, newer=not removed and store.load(profile) is not None)

@@ -45,7 +45,7 @@ def resolve_all(
     Raises SettingsError; LoginRequired if there is no profile.
     """
     configs = read_config_files(environ)
-    names = {chosen} if chosen else {*configs.profiles, *stored()}
+    names = {chosen} if chosen is not None else {*configs.profiles, *stored()}
     if not names:
         raise no_profile_yet()
     # Other variables override a profile for one command; these are needed to reach site and store.

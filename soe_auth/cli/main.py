@@ -145,6 +145,10 @@ def _parse_command(overview: Parser, args: argparse.Namespace) -> ModuleType:
     if examples:
         parser.epilog = f"examples:\n{examples.rstrip()}\n\n{parser.epilog or ''}"
     parser.parse(parser.words_for_help(rest) if is_help else rest, args)
+    if args.profile is not None:  # `-p "$NAME"` without a NAME is an error, not the default profile
+        from soe_auth.settings.config_files import check_profile_name
+
+        check_profile_name(args.profile)
     if args.verbose and args.quiet:  # one of them was given before the command
         parser.error("argument -q/--quiet: not allowed with argument -v/--verbose")
     return command

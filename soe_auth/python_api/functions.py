@@ -151,7 +151,7 @@ def settings_for(
     """Resolve the settings, with the options as flags. Raises as `resolve` does."""
     flags = {key: value for key, value in options.items() if value is not None}
     if min_ttl is not None:
-        flags["min_ttl"] = f"{max(0, round(min_ttl))}s"
+        flags["min_ttl"] = f"{max(min_ttl, 0):.0f}s"
     return resolve(flags, profile=profile)
 
 

@@ -133,7 +133,7 @@ def choose_profile(
 
     If `profile` names it, no file is read. Raises SettingsError and LoginRequired as `resolve`.
     """
-    if profile:
+    if profile is not None:
         check_profile_name(profile)
         return profile
     return _find_sources(flags or {}, None, environ, Path.cwd, configs).profile
@@ -161,6 +161,8 @@ def _find_sources(
     configs: Configs | None = None,
     find: FindProject = find_project,
 ) -> _Sources:
+    if profile is not None:  # an empty name is an error, not the default profile
+        check_profile_name(profile)
     paths = find_paths(environ)
     configs = configs or read_configs(paths.files)
     typed = [

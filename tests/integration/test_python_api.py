@@ -64,6 +64,13 @@ def test_get_token_raises_login_required() -> None:
     assert "use `--min-ttl " in str(error.value)
 
 
+@pytest.mark.usefixtures("stored")
+@pytest.mark.parametrize("min_ttl", [float("inf"), float("nan"), 1e308])
+def test_a_min_ttl_that_is_no_duration_is_a_settings_error(min_ttl: float) -> None:
+    with pytest.raises(soe_auth.SettingsError, match="Cannot read min_ttl"):
+        soe_auth.get_token("acme", min_ttl=min_ttl)
+
+
 def test_get_token_without_a_profile_raises_login_required() -> None:
     with pytest.raises(soe_auth.LoginRequired):
         soe_auth.get_token()
@@ -172,6 +179,31 @@ def test_a_wrong_value_does_not_prevent_the_logout_of_a_named_profile(
 
 def test_a_local_logout_does_not_contact_the_site(stored: soe_auth.Token) -> None:
     assert soe_auth.logout("acme", local=True) == soe_auth.LogoutResult(stored, None)
+
+
+def test_a_token_that_is_revoked_and_cannot_be_removed_is_reported_as_both(site: Sandbox) -> None:
+    class Unwritable(InMemory):
+        def remove(self, profile: str, token: soe_auth.Token | None) -> bool:
+            assert token
+            raise soe_auth.StoreError(f"Cannot remove {profile}.", hint="Make it writable.")
+
+    store = Unwritable()
+    soe_auth.login("mine", site=site.url, client_id="110", browser=approving(), store=store)
+    with pytest.raises(soe_auth.StoreError) as error:
+        soe_auth.logout("mine", store=store)
+    authority = site.url.removeprefix("http://")
+    assert str(error.value) == f"Cannot remove mine. It is no longer valid on {authority}."
+    assert error.value.hint == "Make it writable."
+    with pytest.raises(soe_auth.StoreError, match=r"mine\.$"):
+        soe_auth.logout("mine", local=True, store=store)
+
+
+@pytest.mark.usefixtures("stored")
+def test_an_empty_profile_name_is_an_error_and_not_the_default_profile() -> None:
+    for call in (soe_auth.get_token, soe_auth.login, soe_auth.status, soe_auth.logout):
+        with pytest.raises(soe_auth.SettingsError, match="Cannot use profile name ''"):
+            call("")
+    assert soe_auth.status("acme")[0].token
 
 
 def test_status_lists_every_profile(home: Path, stored: soe_auth.Token) -> None:

@@ -419,6 +419,20 @@ def test_logout_of_an_unreachable_site_keeps_the_token_unless_it_is_local(
     assert soe_auth("token").returncode == 3
 
 
+@pytest.mark.parametrize(
+    "words",
+    ["logout -p", "token -p", "run --profile= -- true", "config set port 0 -p", "config list -p"],
+)
+def test_an_empty_profile_name_is_an_error_and_not_the_default_profile(
+    signed_in: Command, words: str
+) -> None:
+    argv = words.split()
+    done = signed_in(*argv, *([""] if argv[-1] == "-p" else []))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Cannot use profile name ''" in stderr_of(done)
+    assert signed_in("token").returncode == 0
+
+
 def test_logout_of_an_unknown_profile_is_an_error(signed_in: Command) -> None:
     name = next((signed_in.home / "config" / "tokens").glob("*.json")).stem
     done = signed_in("logout", "-p", name[:-1])

@@ -199,7 +199,7 @@ def test_during_a_login_a_profile_is_neither_renamed_nor_removed(
         with LoginLock(config.parent, report=print).acquire(held):
             refused = soe_auth("profile", *words)
         assert refused.returncode == 4
-        assert f"Cannot sign in to profile {held}: another login is in progress." in refused.stderr
+        assert f"Another login to profile {held} is in progress." in refused.stderr
     assert config.read_text(encoding="utf-8") == ACME
 
 
