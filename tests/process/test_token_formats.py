@@ -190,6 +190,10 @@ def test_curl_is_authenticated_on_both_apis(signed_in: Command, site: Sandbox) -
     assert json.loads(curl(v3, f"{site.url}/api/v3/users/me"))["name"] == "Jane Doe"
     both = signed_in("token", "--format", "curl", "--for", "users/me").stdout
     assert json.loads(curl(both))["name"] == "Jane Doe"
+    for path in ("users/[1-2]?tags={a,b}", "search?query=[python]&x={%7d}"):
+        odd = signed_in("token", "--format", "curl", "--for", path).stdout
+        called = curl(odd, "-o", os.devnull, "-w", "%{url_effective}\n")
+        assert called == f"{site.url}/api/v3/{path}\n"  # curl expands nothing
     v2 = signed_in("token", "--format", "curl", "--api", "v2.3").stdout
     assert json.loads(curl(v2, f"{site.url}/api/2.3/me"))["items"][0]["display_name"] == "Jane Doe"
 
@@ -288,7 +292,8 @@ def test_the_curl_format_has_the_url_too(
 ) -> None:
     output = place.long("token", "--format", "curl", "--for", url, *options)
     assert (output.code, output.err) == (0, "")
-    assert output.out.splitlines()[:2] == [
+    assert output.out.splitlines()[:3] == [
+        "globoff",
         f'url = "https://acme.stackenterprise.co/{line}"',
         f'header = "{header}token-of-work"',
     ]

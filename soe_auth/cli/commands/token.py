@@ -99,7 +99,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     def output(source: TokenSource) -> None:
         text = _format(source, args, api)
         if url and args.format == "curl":
-            text = f'url = "{url}"\n{text}'
+            text = f'globoff\nurl = "{url}"\n{text}'  # else curl expands [1-2] and {a,b} in it
         if args.output in {None, "-"}:
             console.result(text)
             if source.token and args.format != "json":  # JSON has the time left
