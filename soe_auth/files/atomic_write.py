@@ -11,6 +11,7 @@ import stat
 import sys
 from contextlib import contextmanager, suppress
 from errno import EINVAL, ENOSYS, ENOTSUP
+from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,6 @@ if sys.platform == "win32":
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from soe_auth.files.lock import Release
 
@@ -67,10 +67,12 @@ def exposed_parents(path: Path) -> list[tuple[Path, str]]:
     A directory with the sticky bit, such as /tmp, is safe: users can rename only their own files.
     """
     elsewhere = "set SOE_AUTH_CONFIG_DIR to another directory"
+    # `resolve` raises RuntimeError for a link to itself, before Python 3.13.
+    parents = Path(os.path.realpath(path)).parents
     if sys.platform == "win32":
-        return [(each, elsewhere) for each in path.resolve().parents if replaceable_by_all(each)]
+        return [(each, elsewhere) for each in parents if replaceable_by_all(each)]
     found = []
-    for parent in path.resolve().parents:
+    for parent in parents:
         status = parent.stat()
         if status.st_uid not in {0, os.geteuid()}:
             found.append((parent, elsewhere))

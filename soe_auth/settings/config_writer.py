@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from soe_auth.errors import SettingsError
@@ -14,7 +17,6 @@ from soe_auth.settings.toml_position import with_table_renamed, without_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from soe_auth.model.site import Site
     from soe_auth.settings.spec import Stored
@@ -124,12 +126,13 @@ def _rewrite(
     `edit` changes the text before `change`, where tomlkit alone would lose comments. A symbolic
     link is followed: users keep such files elsewhere.
     """
-    file = config.resolve()
+    # `resolve` raises RuntimeError for a link to itself, before Python 3.13.
+    file = Path(os.path.realpath(config))
 
     def texts() -> tuple[str, str]:
-        before = (
-            retry_while_open(lambda: file.read_text(encoding="utf-8-sig")) if file.exists() else ""
-        )
+        before = ""
+        with suppress(FileNotFoundError):
+            before = retry_while_open(lambda: file.read_text(encoding="utf-8-sig"))
         after = _changed(before or preface, change, edit)
         if after is None:
             raise SettingsError(

@@ -6,6 +6,7 @@ import re
 import shlex
 import sys
 import tomllib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -682,11 +683,56 @@ def test_on_a_terminal_without_visual_and_editor_a_usual_editor_runs(
     assert f"or edit {user.config} yourself" in stderr
 
 
-def test_a_config_file_that_is_a_directory_is_not_edited(user: User) -> None:
-    user.config.mkdir()
-    code, _, stderr = user.types("config edit", EDITOR="/does/not/exist")
-    assert code == 2
-    assert stderr.startswith(f"soe-auth: Cannot edit {user.config}: it is a directory.\n")
+def is_directory(home: Path) -> Path:
+    (home / "config.toml").mkdir()
+    return home
+
+
+def links_to_itself(home: Path) -> Path:
+    (home / "config.toml").symlink_to(home / "config.toml")
+    return home
+
+
+def is_too_long(home: Path) -> Path:
+    return home / ("x" * 5000)
+
+
+def is_unreadable(home: Path) -> Path:
+    (home / "closed").mkdir(mode=0)
+    return home / "closed"
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        (is_directory, "Cannot edit {}: it is a directory."),
+        *(
+            []
+            if sys.platform == "win32"
+            else [
+                (links_to_itself, "Cannot write {}: Too many levels of symbolic links."),
+                (is_too_long, "Cannot write {}: File name too long."),
+                (is_unreadable, "Cannot write {}: Permission denied."),
+            ]
+        ),
+    ],
+)
+def test_a_config_file_that_cannot_be_read_is_not_edited(
+    user: User, kind: Callable[[Path], Path], message: str
+) -> None:
+    directory = kind(user.home)
+    line = f"soe-auth: {message.format(directory / 'config.toml')}\n"
+
+    def edit() -> None:
+        variables = {"EDITOR": "/does/not/exist", "SOE_AUTH_CONFIG_DIR": str(directory)}
+        code, _, stderr = user.types("config edit", **variables)
+        assert code == 2
+        assert stderr.startswith(line)
+
+    if kind is is_unreadable:
+        as_nobody(edit)
+    else:
+        edit()
 
 
 def test_no_shell_reads_the_editors_command(user: User) -> None:

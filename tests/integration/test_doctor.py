@@ -480,8 +480,12 @@ def test_an_unusable_lock_or_directory_is_an_error(machine: Machine) -> None:
     locks.mkdir(mode=0o700)
     link(locks / "acme.lock")
     assert one(machine.examine("store")).says == f"Cannot use {locks / 'acme.lock'}: it is a link."
-    (machine.config / "tokens").symlink_to(machine.home)
-    assert "is a link or a file, not a directory" in machine.examine("store")[0].says
+    (locks / "acme.lock").unlink()
+    tokens = machine.config / "tokens"
+    for target in (machine.home, tokens):
+        tokens.symlink_to(target)
+        assert "is a link or a file, not a directory" in machine.examine("store")[0].says
+        tokens.unlink()
 
 
 @pytest.mark.posix("gives a file to another user, as root")

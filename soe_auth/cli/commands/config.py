@@ -7,6 +7,7 @@ For example:
 """
 
 import argparse
+import os
 import shutil
 import sys
 from collections.abc import Mapping
@@ -265,12 +266,13 @@ def _owner(setting: Setting[Any], profile: str | None, console: Console) -> str 
 
 def _edit(_: argparse.Namespace, console: Console) -> None:
     config = find_paths(console.environ).config
-    if config.is_dir():
+    # `is_dir` and `exists` of pathlib raise for an unreadable directory, before Python 3.14.
+    if os.path.isdir(config):  # noqa: PTH112
         raise SettingsError(
             f"Cannot edit {config}: it is a directory.", hint="Remove or rename it, then try again."
         )
     command = _editor(console.environ, config)
-    if not config.exists():
+    if not os.path.exists(config):  # noqa: PTH110
         create_config(config, preface())
     try:
         code = run_child([*command, str(config)], console.environ)
