@@ -28,6 +28,7 @@ from http_clients import (
     Reply,
     Send,
     Server,
+    by_aiohttp,
     in_pieces,
     listening,
 )
@@ -162,6 +163,16 @@ def test_a_redirect_chain_through_the_site_sends_the_token_nowhere_else(
     sites.tls.answer = lambda _: Reply(307, sites.plain.url("/further"))
     assert send(sites.ca, sites.site.url()).status == 200
     assert [*sites.tls.tokens, *sites.plain.tokens] == [None, None]
+
+
+@each_client
+def test_after_a_redirect_from_another_host_only_aiohttp_sends_the_token(
+    send: Send, sites: Sites
+) -> None:
+    sites.tls.answer = lambda _: Reply(307, sites.site.url("/there"))
+    assert send(sites.ca, sites.tls.url()).status == 200
+    assert sites.tls.tokens == [None]
+    assert sites.site.tokens == [OLD if send is by_aiohttp else None]
 
 
 @pytest.mark.parametrize(
