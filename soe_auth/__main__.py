@@ -63,16 +63,14 @@ def _replay_or_run(argv: list[str], signals: list[int]) -> int:
 
             options |= {"accelerate": _accelerate, "observer": Recorder(argv, os.environ)}
         try:
-            code = main(argv, **options)
+            return main(argv, **options)
         except SystemExit as end:  # --help or --version
-            code = int(end.code or 0)
-        write_stdout(end="")
+            return int(end.code or 0)
     except BrokenPipeError:  # the reader has gone (`soe-auth status | head -1`)
         return READER_GONE
     except OutputError as problem:
         write_stderr(f"soe-auth: Cannot write to stdout: {problem}.")
         return NOT_WRITTEN
-    return code
 
 
 def _load_replay() -> Callable[[list[str], Mapping[str, str]], Answer | None] | None:
@@ -95,7 +93,8 @@ def _accelerate(io: LoginIO) -> LoginIO:
 def _print_or_execute(answer: Answer) -> bool:
     """Print the answer's text or execute its command; return False if that cannot be executed."""
     text, command, environ = answer
-    write_stdout(text, end="")
+    if text:
+        write_stdout(text, end="")
     if not command:
         return True
     from soe_auth.desktop.process import exec_command

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from soe_auth.cli.console import Console
 from soe_auth.cli.exit_codes import USAGE, exit_code
 from soe_auth.cli.help_format import Help
-from soe_auth.cli.streams import write_stderr
+from soe_auth.cli.streams import write_stderr, write_stdout
 from soe_auth.errors import SettingsError, SoeAuthError
 from soe_auth.model.text import nearest, printable
 from soe_auth.version import __version__
@@ -232,6 +232,11 @@ class Parser(argparse.ArgumentParser):
         words = [self.prog, "[options]", *map(_usage, self._actions)]
         self.usage: str | None = self.usage or " ".join(filter(None, words))
         return super().format_help()
+
+    def _print_message(self, message: str, file: object = None) -> None:
+        """Print the help or the version; argparse would not report a full disk."""
+        del file  # it is stdout: `error` prints nothing
+        write_stdout(message, end="")
 
     def error(self, message: str) -> NoReturn:
         """Raise SettingsError; argparse would exit."""

@@ -16,13 +16,19 @@ class OutputError(Exception):
 
 
 def prepare() -> None:
-    """Make the standard streams accept any text, and end lines as shells expect."""
+    """Make the standard streams accept any text, and end lines as shells expect.
+
+    A closed stdin is empty, a closed stdout cannot be written, and a closed stderr loses messages.
+    """
     # Lines end with "\n" on Windows too: a shell such as Git's keeps a "\r" of what $(…) reads.
-    for name, mode, newline in (("stdin", "r", None), ("stdout", "w", "\n"), ("stderr", "w", "\n")):
-        if stream := getattr(sys, name):
-            stream.reconfigure(errors="replace", newline=newline)
-        else:  # it is closed; else the next opened file would get its number
-            setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115  # pathlib is slow to import, and it stays open
+    for name, mode, access, newline in (
+        ("stdin", "r", os.O_RDONLY, None),
+        ("stdout", "w", os.O_RDONLY, "\n"),
+        ("stderr", "w", os.O_WRONLY, "\n"),
+    ):
+        if not getattr(sys, name):  # it is closed; else the next opened file would get its number
+            setattr(sys, name, os.fdopen(os.open(os.devnull, access), mode))
+        getattr(sys, name).reconfigure(errors="replace", newline=newline)
 
 
 def is_terminal(stream: TextIO) -> bool:

@@ -116,7 +116,8 @@ def _print(response: SiteResponse, token: Secret, *, include: bool) -> None:
         write_stdout()
     body = response.body
     if not is_terminal(sys.stdout):
-        write_stdout(body if body.endswith(b"\n") or not body else body + b"\n")
+        if body:
+            write_stdout(body if body.endswith(b"\n") else body + b"\n")
         return
     text = body.decode("utf-8", "replace")
     with suppress(ValueError, RecursionError):
