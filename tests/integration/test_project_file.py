@@ -47,10 +47,10 @@ class Repository:
     def config(self, text: str) -> None:
         (self.home / "config" / "config.toml").write_text(text, encoding="utf-8")
 
-    def resolve(self, profile: str = "", **given: str) -> Settings:
+    def resolve(self, profile: str | None = None, **given: str) -> Settings:
         return self.resolve_in(self.root, profile, **given)
 
-    def resolve_in(self, directory: Path, profile: str = "", **given: str) -> Settings:
+    def resolve_in(self, directory: Path, profile: str | None = None, **given: str) -> Settings:
         flags = {key: value for key, value in given.items() if key.islower()}
         variables = {key: value for key, value in given.items() if key.isupper()}
         environ = {
@@ -214,9 +214,9 @@ OTHER_KEYS = sorted(
 
 
 @pytest.mark.parametrize("key", OTHER_KEYS)
-@pytest.mark.parametrize("profile", ["", "other"])
+@pytest.mark.parametrize("profile", [None, "other"])
 def test_a_project_file_may_set_nothing_else(
-    repository: Repository, key: str, profile: str
+    repository: Repository, key: str, profile: str | None
 ) -> None:
     path = repository.write(f'site = "acme"\n{key} = "evil"\n')
     with pytest.raises(SettingsError) as error:
