@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from contextlib import contextmanager, suppress
@@ -41,6 +40,8 @@ Mark = Literal["in_keyring", "in_both"]
 
 def token_to_json(token: Token, mark: Mark | None = None) -> bytes:
     """Encode a token as its file, without its secret if only the keyring has it."""
+    import json  # a first login opens the browser without it
+
     fields = {
         "version": FILE_VERSION,
         "site": str(token.site),
@@ -63,6 +64,8 @@ def token_to_json(token: Token, mark: Mark | None = None) -> bytes:
 
 def token_from_json(data: bytes) -> Token:
     """Decode a token file. Raises ValueError for anything that `token_to_json` does not write."""
+    import json
+
     try:
         try:
             fields = json.loads(data)
@@ -88,6 +91,8 @@ def token_from_json(data: bytes) -> Token:
 
 def mark_of(data: bytes) -> Mark | None:
     """Return the mark of a token file; None if it has none or cannot be parsed."""
+    import json
+
     try:
         fields = json.loads(data)
     except (ValueError, RecursionError):
