@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
+from soe_auth.doctor.certificate import find_issuer
 from soe_auth.doctor.finding import Finding, from_error
 from soe_auth.errors import LoginError, NetworkError, ServerError, SettingsError, SoeAuthError
 from soe_auth.loopback.sockets import lookup_addresses
@@ -18,6 +20,7 @@ from soe_auth.settings.settings import Settings
 from soe_auth.site_client.client import ONE_ATTEMPT, WHO_AM_I, connect, is_refused
 from soe_auth.site_client.event_loop import run_async
 from soe_auth.site_client.proxy_lookup import proxy_for
+from soe_auth.site_client.tls import ssl_context
 
 _AUTHORIZE = "/oauth"
 _ABSENT = {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.GONE}
@@ -67,20 +70,33 @@ def check_site(
     try:
         api, authorize, ahead = run_async(_fetch(site, settings.network, now))
     except SoeAuthError as problem:
-        yield from_error("connection", problem)
+        finding = from_error("connection", problem)
+        if issuer := _issuer(site, settings.network, proxy):
+            says = f"{finding.says} The certificate's issuer is “{issuer}”."
+            finding = replace(finding, says=says)
+        yield finding
         return
-    issued = f", issued by {api.issuer}" if api.issuer else ""
-    tls = (
-        "without TLS, on loopback"
-        if site.scheme == "http"
-        else f"with a trusted certificate{issued}"
-    )
+    tls = "without TLS, on loopback"
+    if site.scheme == "https":
+        issuer = _issuer(site, settings.network, proxy)
+        tls = f"with a trusted certificate{f', issued by {issuer}' if issuer else ''}"
     yield Finding("connection", "ok", f"{site.authority} answers {tls}")
     yield _clock_finding(ahead)
     yield _site_finding(site, api, authorize)
     if settings.client_id:
         with suppress(SoeAuthError):  # the connection's problems have been reported
             yield _registration_finding(settings, refused=run_async(is_refused(settings)))
+
+
+def _issuer(site: Site, network: Network, proxy: Proxy | None) -> str | None:
+    """Return the issuer of the site's certificate; None if it cannot be found."""
+    if site.scheme == "http":
+        return None
+    try:
+        tls = ssl_context(network)
+    except SettingsError:
+        return None
+    return run_async(find_issuer(site.host, site.connect_port, proxy=proxy, tls=tls))
 
 
 def proxy_finding(settings: Settings, proxy: Proxy | None, environ: Mapping[str, str]) -> Finding:

@@ -57,15 +57,11 @@ class ApiCall:
 
 @dataclass(frozen=True, slots=True)
 class SiteResponse:
-    """A response: status, header fields in order, decompressed body, issuer of the certificate.
-
-    The body is empty, and the issuer may be known, if only the head was read.
-    """
+    """A response: status, header fields in order, decompressed body; empty if it was not read."""
 
     status: int
     headers: Sequence[tuple[str, str]]
     body: bytes = field(repr=False)
-    issuer: str | None = None
 
     @property
     def requires_token(self) -> bool:

@@ -19,12 +19,10 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from soe_auth.errors import MalformedResponse, NetworkError
+from soe_auth.errors import MalformedResponse
 from soe_auth.oauth.api_call import SiteResponse
 from soe_auth.site_client.failure import (
     explain_failure,
-    find_issuer,
-    issuer_name,
     refuses_certificate,
 )
 from soe_auth.site_client.proxy_lookup import proxy_for
@@ -37,7 +35,6 @@ if TYPE_CHECKING:
 
     from soe_auth.model.network import Network, Proxy
     from soe_auth.model.site import Site
-    from soe_auth.site_client.failure import Failure
 
 _MAX_BODY = 64 * 1024 * 1024  # bytes; an error of an API may be a whole web page
 _in_request: ContextVar[bool] = ContextVar("in_request", default=False)
@@ -116,14 +113,17 @@ class SiteTransport:
                     finally:
                         await response.aclose()
         except (TimeoutError, httpx.TransportError, httpx.InvalidURL) as problem:
-            failure = explain_failure(problem, status, self.site.authority, self.proxy)
+            has_bundle = self.network.ca_bundle is not None
+            error = explain_failure(
+                problem, status, self.site.authority, proxy=self.proxy, has_bundle=has_bundle
+            )
         else:
             if isinstance(answer, MalformedResponse):
                 raise answer
             return answer
         # Outside the except block, so that the error has no context, which would hold the
         # request and its secrets.
-        raise await self._error(failure)
+        raise error
 
     async def _open(self, make: Callable[[], Request]) -> httpx.Response:
         """Send the request and wait for the head of the answer.
@@ -159,17 +159,6 @@ class SiteTransport:
             content=request.content,
             extensions={"timeout": timeouts},
         )
-
-    async def _error(self, failure: Failure) -> NetworkError:
-        reason = failure.reason
-        if failure.needs_issuer:
-            host, port = self.site.host, self.site.connect_port
-            issuer = await find_issuer(host, port, proxy=self.proxy, tls=self.tls)
-            origin = f"issued by “{issuer}”, which" if issuer else "issued by an authority that"
-            is_bundle = self.network.ca_bundle is not None
-            where = "is not in ca_bundle" if is_bundle else "this machine does not trust"
-            reason += f": it was {origin} {where}"
-        return NetworkError(f"{reason}.", hint=failure.hint)
 
 
 @asynccontextmanager
@@ -232,9 +221,7 @@ async def _read_answer(
     """
     status, headers = response.status_code, response.headers.multi_items()
     if max_body is None:
-        stream = response.extensions.get("network_stream")
-        tls = stream.get_extra_info("ssl_object") if stream else None
-        return SiteResponse(status, headers, b"", issuer_name(tls) if tls else None)
+        return SiteResponse(status, headers, b"")
     raw, problem = bytearray(), ""
     async for chunk in response.aiter_raw():
         raw += chunk

@@ -37,13 +37,13 @@ from tls_servers import (
 import soe_auth as package
 from soe_auth import NetworkError, RevocationResult, Secret, SettingsError, Site
 from soe_auth.actions.logout import logout
+from soe_auth.doctor.certificate import find_issuer
 from soe_auth.model.network import Network, Proxy
 from soe_auth.sandbox import Sandbox, running
 from soe_auth.settings.config_files import read_config_files
 from soe_auth.settings.resolve import find_network, resolve
 from soe_auth.settings.settings import Settings
 from soe_auth.site_client.client import connect
-from soe_auth.site_client.failure import find_issuer
 from soe_auth.site_client.proxy_lookup import proxy_for
 from soe_auth.site_client.tls import ssl_context
 from soe_auth.storage.file_store import FileStore
@@ -51,7 +51,6 @@ from soe_auth.storage.file_store import FileStore
 CANARY = Secret("code=canary")
 PASSWORD = "pass-canary:/word"  # as it is typed where nothing has to be escaped
 IN_ADDRESS = "jane:pass-canary%3A%2Fword"
-ISSUED_BY_ACME = r"it was issued by “Acme Inspection, Testing CA #\S+”, which"
 
 
 @pytest.fixture(autouse=True)
@@ -229,7 +228,7 @@ def test_a_proxys_password_is_in_no_text_of_the_settings(tmp_path: Path) -> None
 async def test_a_bundle_makes_a_private_ca_trusted(sites_ca: trustme.CA, bundles: Bundles) -> None:
     async with Sandbox(strict=True, ssl_context=tls(sites_ca.issue_cert("localhost"))) as site:
         assert await answer_of(site, Network(bundles.of(trustme.CA(), sites_ca))) == 400
-        with network_error("it was issued by “trustme.*”, which is not in ca_bundle", "ca_bundle"):
+        with network_error("it was issued by an authority that is not in ca_bundle", "doctor"):
             await answer_of(site, Network(bundles.of(trustme.CA())))
         assert len(site.exchanges) == 1
 
@@ -240,7 +239,7 @@ async def test_a_bundle_replaces_the_system_store(
     monkeypatch.setenv("SSL_CERT_FILE", str(bundles.of(sites_ca)))
     async with Sandbox(strict=True, ssl_context=tls(sites_ca.issue_cert("localhost"))) as site:
         assert await answer_of(site, Network()) == 400
-        with network_error("which is not in ca_bundle"):
+        with network_error("an authority that is not in ca_bundle"):
             await answer_of(site, Network(bundles.of(trustme.CA())))
 
 
@@ -449,13 +448,20 @@ def test_a_loopback_site_ignores_the_proxy_setting(host: str) -> None:
 # --- intercepted TLS ---
 
 
-async def test_a_proxy_that_intercepts_tls_is_named_by_its_issuer_and_reads_nothing(
+async def test_a_proxy_that_intercepts_tls_reads_nothing_unless_its_ca_is_trusted(
     acme: Sandbox, sites_ca: trustme.CA, companys_ca: trustme.CA, bundles: Bundles
 ) -> None:
     async with forwarding(login=f"jane:{PASSWORD}", inspecting=companys_ca) as proxy:
         there = at(proxy.port, IN_ADDRESS)
-        with network_error(f"{ISSUED_BY_ACME} is not in ca_bundle", "Nothing was sent."):
-            await answer_of(acme, Network(bundles.of(sites_ca), there))
+        network = Network(bundles.of(sites_ca), there)
+        with network_error("by an authority that is not in ca_bundle", "Nothing was sent."):
+            await answer_of(acme, network)
+        assert len(proxy.requests) == 1
+        site = Site.parse(acme.url)
+        tls_of_proxy = ssl_context(network)
+        name = await find_issuer(site.host, site.connect_port, proxy=there, tls=tls_of_proxy)
+        assert name
+        assert name.startswith("Acme Inspection, Testing CA #")
         assert len(proxy.requests) == 3
         assert proxy.read == b""
         assert acme.exchanges == []
@@ -471,28 +477,29 @@ async def test_an_issuer_is_named_behind_an_https_proxy(
     context = tls(companys_ca.issue_cert("localhost"))
     async with forwarding(context=context, login=f"jane:{PASSWORD}") as proxy:
         there = Proxy.parse(f"https://{IN_ADDRESS}@localhost:{proxy.port}")
-        with network_error("it was issued by “trustme.*”, which is not in ca_bundle"):
-            await answer_of(acme, Network(bundles.of(companys_ca), there))
-        assert len(proxy.requests) == 3
+        site, context = Site.parse(acme.url), ssl_context(Network(bundles.of(companys_ca)))
+        name = await find_issuer(site.host, site.connect_port, proxy=there, tls=context)
+        assert name
+        assert name.startswith("trustme")
+        assert len(proxy.requests) == 2
     assert acme.exchanges == []
 
 
 @needs_roots
-async def test_without_a_bundle_the_machine_does_not_trust_the_issuer(
+async def test_without_a_bundle_the_machine_does_not_trust_an_unknown_authority(
     companys_ca: trustme.CA,
 ) -> None:
     async with Sandbox(strict=True, ssl_context=tls(companys_ca.issue_cert("localhost"))) as site:
-        with network_error(f"{ISSUED_BY_ACME} this machine does not trust"):
+        with network_error("by an authority that this machine does not trust", "`soe-auth doctor`"):
             await answer_of(site, Network())
         assert site.exchanges == []
 
 
 @dataclass
 class Once:
-    """A server that shows its certificate once, and then closes the connection or hangs."""
+    """A server that shows its certificate once, and then hangs."""
 
     context: ssl.SSLContext
-    hangs: bool = False
     requests: int = 0
     connected_again: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -502,21 +509,7 @@ class Once:
             await writer.start_tls(self.context)
         else:
             self.connected_again.set()
-            await reader.read(-1 if self.hangs else 2**16)
-
-
-@needs_roots
-async def test_the_error_is_complete_without_an_issuer(
-    companys_ca: trustme.CA,
-) -> None:
-    once = Once(tls(companys_ca.issue_cert("localhost")))
-    async with (
-        served(once) as port,
-        connect(Site.parse(f"https://localhost:{port}")) as connection,
-    ):
-        with network_error("it was issued by an authority that this machine does not trust"):
-            await connection.exchange(CANARY)
-    assert once.requests == 2
+            await reader.read()
 
 
 async def named(context: ssl.SSLContext) -> str | None:
@@ -626,16 +619,13 @@ async def test_the_look_up_of_the_issuer_times_out() -> None:
 async def test_ctrl_c_ends_the_look_up_of_the_issuer_at_once(
     soe_auth: Command, companys_ca: trustme.CA
 ) -> None:
-    once = Once(tls(companys_ca.issue_cert("localhost")), hangs=True)
+    once = Once(tls(companys_ca.issue_cert("localhost")))
     async with served(once) as port:
         command = await asyncio.create_subprocess_exec(
             soe_auth.path,
-            *("exchange", "--site", f"https://localhost:{port}", "--client-id", "110"),
-            env={
-                **soe_auth.environ,
-                "SOE_AUTH_CODE": "canary",
-                "SOE_AUTH_CODE_VERIFIER": "x" * 43,
-            },
+            *("doctor", "--site", f"https://localhost:{port}"),
+            env=soe_auth.environ,
+            stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
         )
         await once.connected_again.wait()
@@ -666,8 +656,7 @@ async def test_a_whole_login_behind_an_intercepting_proxy_with_a_password(
             command = soe_auth.with_variables(SOE_AUTH_PROXY=address)
             refused = await asyncio.to_thread(command, *login)
             assert refused.returncode == 6
-            assert "“Acme Inspection, Testing CA #" in refused.stderr
-            assert "which this machine does not trust.\n  Nothing was sent." in refused.stderr
+            assert "that this machine does not trust.\n  Nothing was sent." in refused.stderr
             assert site.exchanges == []
             config.write_text(f'ca_bundle = "{bundle}"\nproxy = "{address}"\n')
             done = await asyncio.to_thread(soe_auth, *login)

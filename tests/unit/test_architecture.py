@@ -152,7 +152,7 @@ def test_secrets_are_revealed_only_where_they_leave_the_program() -> None:
         "cli/commands/pkce.py",
         "site_client/client.py",
         "cli/commands/token.py",
-        "site_client/failure.py",
+        "doctor/certificate.py",
         "oauth/authorization_request.py",
         "oauth/callback_check.py",
         "oauth/token_endpoint.py",
