@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
 from urllib.parse import parse_qs, urlsplit
 from urllib.request import Request, urlopen
 
@@ -617,18 +616,6 @@ def code_of(url: str, state: str) -> str:
     query = parse_qs(urlsplit(asyncio.run(visit(url)).url).query)
     assert query["state"] == [state]
     return query["code"][0]
-
-
-@pytest.mark.parametrize("problem", [EOFError, UnicodeDecodeError("utf-8", b"\xff", 0, 1, "")])
-def test_a_prompt_without_a_line_of_text_is_an_error(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], problem: Exception
-) -> None:
-    monkeypatch.setattr("soe_auth.cli.console.Console.can_ask", True)
-    monkeypatch.setattr("getpass.getpass", Mock(side_effect=problem))
-    assert main(["exchange", "--site", "acme", "--client-id", "110"], {}) == 2
-    assert (
-        "\nsoe-auth: Cannot read the code: type a line of UTF-8 text.\n" in capsys.readouterr().err
-    )
 
 
 def test_a_secret_that_is_not_utf_8_is_refused(soe_auth: Command) -> None:

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import pexpect
 import pytest
 from conftest import BROWSER, Command, Start, Terminal, end_of
+from fake_programs import program
 
 from soe_auth.sandbox import Sandbox
 from soe_auth.sandbox.scripted_browser import visit
@@ -154,13 +155,20 @@ def test_ctrl_d_at_the_paste_line_ends_the_login(start: Start, site: Sandbox) ->
     assert "input ended before an address was pasted" in text
 
 
-def test_exchange_reads_its_secrets_without_echo(
+def test_exchange_reads_its_secrets_without_echo_and_needs_a_line_of_text(
     start: Start, site: Sandbox, soe_auth: Command
 ) -> None:
     pair = json.loads(soe_auth("pkce", "--json").stdout)
     own = ("--site", site.url, "--client-id", "112")
     url = soe_auth("url", *own, "--code-challenge", pair["code_challenge"]).stdout.strip()
     query = parse_qs(urlsplit(asyncio.run(visit(url)).url).query)
+    for no_text in (CTRL_D, "\udcff\n"):
+        child = start("exchange", *own)
+        child.expect("Code: ")
+        os.write(child.fileno(), no_text.encode("utf-8", "surrogateescape"))
+        code, text = end_of(child)
+        assert code == 2
+        assert "soe-auth: Cannot read the code: type a line of UTF-8 text." in text
     child = start("exchange", *own)
     child.expect("Code: ")
     child.sendline(query["code"][0])
@@ -170,6 +178,23 @@ def test_exchange_reads_its_secrets_without_echo(
     assert code == 0
     assert pair["code_verifier"] not in text
     assert query["code"][0] not in text
+
+
+def test_without_visual_and_editor_a_usual_editor_runs(
+    start: Start, soe_auth: Command, tmp_path: Path
+) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    unset = {"VISUAL": "", "EDITOR": ""}
+    for name in ("vi", "editor"):
+        program(programs, name, f"echo {name} >>{tmp_path}/ran")
+        code, text = end_of(start("config", "edit", PATH=str(programs), **unset))
+        assert code == 0, text
+    assert (tmp_path / "ran").read_text() == "vi\neditor\n"
+    code, text = end_of(start("config", "edit", PATH=str(tmp_path), **unset))
+    assert code == 2
+    assert "Cannot find an editor." in text
+    assert f"or edit {soe_auth.home / 'config' / 'config.toml'} yourself" in text
 
 
 # --- consent to a site that only a repository names ---

@@ -210,6 +210,26 @@ def test_public_functions_and_classes_have_unique_names() -> None:
     assert {name: modules for name, modules in modules_of.items() if len(modules) > 1} == {}
 
 
+def test_no_test_replaces_a_function_of_soe_auth() -> None:
+    replacing = []
+    for path in TESTS:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        ours = {"soe_auth"}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("soe_auth"):
+                ours |= {name.asname or name.name for name in node.names}
+            elif isinstance(node, ast.Import):
+                ours |= {n.asname for n in node.names if n.asname and "soe_auth" in n.name}
+        for call in ast.walk(tree):
+            if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
+                continue
+            if call.func.attr in {"setattr", "patch", "object"} and call.args:
+                target = ast.unparse(call.args[0]).strip("'\"").partition(".")[0]
+                if target in ours:
+                    replacing.append(f"{path.name}:{call.lineno}")
+    assert replacing == []
+
+
 def test_the_page_of_quirks_fits_40_columns(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
