@@ -34,7 +34,7 @@ _CERTIFICATE_HINT = (
     "Nothing was sent. If your company inspects TLS, add its CA to the system's trust store, or to"
     " a file that ca_bundle or SSL_CERT_FILE names."
 )
-_NAME_ISSUER = "`soe-auth doctor` names the authority."
+ASK_DOCTOR = "`soe-auth doctor` names the authority."
 _LOGIN_NEEDED = "The proxy needs a user and a password: set proxy or HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT."
 _LOGIN_REFUSED = "The proxy refused the user and password in its address; write a / in them as %2F."
 
@@ -83,7 +83,7 @@ def _find_cause(
             if inner.verify_code in _UNKNOWN_AUTHORITY:
                 where = "is not in ca_bundle" if has_bundle else "this machine does not trust"
                 reason = f"{untrusted}: it was issued by an authority that {where}"
-                return reason, f"{_CERTIFICATE_HINT} {_NAME_ISSUER}"
+                return reason, f"{_CERTIFICATE_HINT} {ASK_DOCTOR}"
             fault = _CERTIFICATE_FAULTS.get(inner.verify_code) or printable(inner.verify_message)
             hint = _CERTIFICATE_HINT
             if "for another" in fault:  # as for a mistyped NAME.stackenterprise.co
