@@ -678,6 +678,7 @@ def test_any_token_is_replayed_as_the_command_prints_it_or_not_at_all(
     assert not place.recall.exists() or b"canary-" not in place.recall.read_bytes()
 
 
+@pytest.mark.slow
 @given(
     expires_at=st.floats(1e9, 2e9) | st.sampled_from(["never", "unknown"]),
     min_ttl=st.sampled_from([0.0, 60.0, 600.0, 86400.0]),

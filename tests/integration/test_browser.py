@@ -331,6 +331,7 @@ def test_the_clipboard_is_read_by_the_desktops_own_tool(
         assert read() == "copied"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="it runs no such script")
 @pytest.mark.parametrize("ends", ["cat /dev/zero", "sleep 600"])
 def test_a_clipboard_tool_is_stopped_at_a_size_and_a_time(tmp_path: Path, ends: str) -> None:

@@ -150,6 +150,7 @@ def test_enter_at_the_sites_error_page_goes_on_with_the_sites_own_page(
         assert saved == [f"Saved profile {name}: {config}"]
 
 
+@pytest.mark.slow
 def test_the_copied_address_of_this_login_signs_in_and_nothing_else_is_taken(
     user: FakeUser, site: Sandbox
 ) -> None:
@@ -174,6 +175,7 @@ def test_the_copied_address_of_this_login_signs_in_and_nothing_else_is_taken(
     assert "a password" not in "".join([*user.told, *user.curious])
 
 
+@pytest.mark.slow
 def test_the_clipboard_is_not_looked_at_while_the_browser_comes_back_by_itself(
     user: FakeUser, site: Sandbox
 ) -> None:
@@ -189,6 +191,7 @@ def test_a_profile_keeps_its_redirect_if_the_other_one_fails(user: FakeUser, sit
     assert not (user.home / "config.toml").exists()
 
 
+@pytest.mark.slow
 def test_without_a_terminal_the_flag_for_the_other_way_is_named(
     user: FakeUser, site: Sandbox
 ) -> None:

@@ -196,6 +196,7 @@ def headed(login: Login, target: str, *fields: str) -> bytes:
     return "\r\n".join(lines).encode()
 
 
+@pytest.mark.slow
 async def test_many_cookies_of_localhost_are_accepted() -> None:
     cookies = "Cookie: " + "; ".join(f"name{n}={'x' * 3000}" for n in range(40))
     assert 2**16 < len(cookies) < 2**17
@@ -228,6 +229,7 @@ async def test_a_request_that_is_too_large_gets_one_431_page(fields: list[str]) 
         assert login.strays == [TOO_LARGE]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "more",
     [b"&x=" + b"y" * 9000, "&user=Jürgen".encode(), b"&user=J%FCrgen", b"&x=1&x=2", b"&a" * 50],
