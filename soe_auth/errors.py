@@ -36,6 +36,11 @@ AUTHORIZATION_HINTS = {  # by the codes of RFC 6749 section 4.1.2.1
 }
 
 
+def authorization_hint(code: str, command: str) -> str:
+    """Return what to do about a code of `AUTHORIZATION_HINTS`; `command` starts again."""
+    return AUTHORIZATION_HINTS.get(code, "Start again: `{}`.").format(command)
+
+
 class SoeAuthError(Exception):
     """The base class. The message says what is wrong, `hint` what to do."""
 
@@ -76,9 +81,7 @@ class LoginDenied(LoginError):
             message = f"You chose Cancel on the site{f' ({words})' if words else ''}."
         else:
             message = f"Cannot sign in: the site answered {code}{f' ({words})' if words else ''}."
-        super().__init__(
-            message, hint=AUTHORIZATION_HINTS.get(code, "Start again: `{}`.").format(command)
-        )
+        super().__init__(message, hint=authorization_hint(code, command))
         self.code = code
         self.description = description
 

@@ -19,7 +19,6 @@ from soe_auth.oauth.api_call import SiteResponse
 from soe_auth.settings.settings import Settings
 from soe_auth.site_client.client import ONE_ATTEMPT, WHO_AM_I, connect, is_refused
 from soe_auth.site_client.event_loop import run_async
-from soe_auth.site_client.failure import ASK_DOCTOR
 from soe_auth.site_client.proxy_lookup import proxy_for
 from soe_auth.site_client.tls import ssl_context
 
@@ -74,8 +73,7 @@ def check_site(
         finding = from_error("connection", problem)
         if issuer := _issuer(site, settings.network, proxy):
             says = f"{finding.says} The certificate's issuer is “{issuer}”."
-            todo = finding.todo.removesuffix(ASK_DOCTOR).rstrip()
-            finding = replace(finding, says=says, todo=todo)
+            finding = replace(finding, says=says)
         yield finding
         return
     tls = "without TLS, on loopback"

@@ -143,9 +143,9 @@ def _without_query(url: str) -> str:
     return f"{target.scheme}://{target.netloc}{target.path}"
 
 
-def scripted_browser_command(platform: str = sys.platform) -> str:
+def scripted_browser_command(python: str = sys.executable, *, platform: str = sys.platform) -> str:
     """Return the command that runs this browser, as a value of BROWSER or of --browser."""
-    words = [sys.executable, "-P", "-m", "soe_auth.sandbox.scripted_browser"]
+    words = [python, "-P", "-m", "soe_auth.sandbox.scripted_browser"]
     return list2cmdline(words) if platform == "win32" else shlex.join(words)
 
 

@@ -31,10 +31,9 @@ _UNKNOWN_AUTHORITY = {19, 20, 0x800B0109, 0x800B010A, -67843}
 # ERROR_CONNECTION_REFUSED of Windows, for which Python sets EINVAL, and WSAECONNREFUSED.
 _WINDOWS_REFUSED = {1225, 10061}
 _CERTIFICATE_HINT = (
-    "Nothing was sent. If your company inspects TLS, add its CA to the system's trust store, or to"
-    " a file that ca_bundle or SSL_CERT_FILE names."
+    "Nothing was sent. If your company inspects TLS, add its CA, which `soe-auth doctor` names, to"
+    " the system's trust store, or to a file that ca_bundle or SSL_CERT_FILE names."
 )
-ASK_DOCTOR = "`soe-auth doctor` names the authority."
 _LOGIN_NEEDED = "The proxy needs a user and a password: set proxy or HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT."
 _LOGIN_REFUSED = "The proxy refused the user and password in its address; write a / in them as %2F."
 
@@ -82,8 +81,7 @@ def _find_cause(
             untrusted = "its certificate is not trusted"
             if inner.verify_code in _UNKNOWN_AUTHORITY:
                 where = "is not in ca_bundle" if has_bundle else "this machine does not trust"
-                reason = f"{untrusted}: it was issued by an authority that {where}"
-                return reason, f"{_CERTIFICATE_HINT} {ASK_DOCTOR}"
+                return f"{untrusted}: it was issued by an authority that {where}", _CERTIFICATE_HINT
             fault = _CERTIFICATE_FAULTS.get(inner.verify_code) or printable(inner.verify_message)
             hint = _CERTIFICATE_HINT
             if "for another" in fault:  # as for a mistyped NAME.stackenterprise.co

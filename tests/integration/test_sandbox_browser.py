@@ -21,12 +21,10 @@ from soe_auth.sandbox.scripted_browser import (
 
 @pytest.mark.parametrize("platform", ["linux", "win32"])
 @pytest.mark.parametrize("python", ["/opt/a b/python3", r"C:\Program Files\py\python.exe"])
-def test_its_command_has_the_quotes_that_each_system_reads(
-    platform: str, python: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys, "executable", python)
+def test_its_command_has_the_quotes_that_each_system_reads(platform: str, python: str) -> None:
     words = [python, "-P", "-m", "soe_auth.sandbox.scripted_browser"]
-    assert split_command(scripted_browser_command(platform), platform=platform) == words
+    command = scripted_browser_command(python, platform=platform)
+    assert split_command(command, platform=platform) == words
 
 
 def start(site: Sandbox, **changes: str) -> str:

@@ -266,13 +266,12 @@ def _owner(setting: Setting[Any], profile: str | None, console: Console) -> str 
 
 def _edit(_: argparse.Namespace, console: Console) -> None:
     config = find_paths(console.environ).config
-    # `is_dir` and `exists` of pathlib raise for an unreadable directory, before Python 3.14.
-    if os.path.isdir(config):  # noqa: PTH112
+    if os.path.isdir(config):  # noqa: PTH112  # before Python 3.14, `is_dir` raises if unreadable
         raise SettingsError(
             f"Cannot edit {config}: it is a directory.", hint="Remove or rename it, then try again."
         )
     command = _editor(console.environ, config)
-    if not os.path.exists(config):  # noqa: PTH110
+    if not os.path.exists(config):  # noqa: PTH110  # as above, for `exists`
         create_config(config, preface())
     try:
         code = run_child([*command, str(config)], console.environ)

@@ -22,7 +22,7 @@ from soe_auth.cli.options import (
     resolve_by_hand,
     state_variable,
 )
-from soe_auth.errors import ExchangeRefused, LoginDenied, LoginError, SettingsError
+from soe_auth.errors import ExchangeRefused, LoginError, SettingsError, authorization_hint
 from soe_auth.model.secret import Secret, disable_core_dumps
 from soe_auth.oauth.api_call import SiteResponse
 from soe_auth.oauth.authorization_request import AuthorizationRequest
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         words = f" ({verdict.description})" if verdict.description else ""
         raise LoginError(
             f"Cannot exchange a code: the site answered {verdict.code}{words}.",
-            hint=LoginDenied(verdict.code, "", _PREVIOUS_STEP).hint,
+            hint=authorization_hint(verdict.code, _PREVIOUS_STEP),
         )
     code_verifier = read_secret("code verifier", console, "SOE_AUTH_CODE_VERIFIER")
     if not _VERIFIER.fullmatch(code_verifier.reveal()):
